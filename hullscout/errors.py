@@ -1,0 +1,40 @@
+"""Every error that Hullscout raises on purpose: one root, a few leaves named for the fact.
+
+A message says what was expected, what was found and what to do. The command line prints it and exits with code 2.
+"""
+
+
+class HullscoutError(Exception):
+    """Something is wrong with what was given, or with what is on disk."""
+
+
+class InvalidCampaignError(HullscoutError):
+    """A campaign file, or a value set on the command line, is not valid."""
+
+
+class InvalidPoolError(HullscoutError):
+    """A pool of candidates holds something that no campaign can use."""
+
+
+class InvalidStructureError(HullscoutError):
+    """A structure cannot be represented: foreign element, coinciding atoms, singular cell."""
+
+
+class InvalidSettingError(HullscoutError, ValueError):
+    """A setting of a service is impossible; raised at construction or at the first use, before any cost."""
+
+
+class InvalidTrainingSetError(HullscoutError, ValueError):
+    """Labels or features cannot be learned from: too few, not finite, of different lengths."""
+
+
+class OracleError(HullscoutError):
+    """An energy was asked for that the oracle cannot give."""
+
+
+class ProtocolError(HullscoutError):
+    """The engine was told something that it did not ask for, or that contradicts what it knows."""
+
+
+class StoreError(HullscoutError):
+    """A campaign's folder or database cannot be used: of another campaign, corrupted, or held by another process."""

@@ -1,0 +1,199 @@
+"""The campaign file: TOML in, checked settings out. It opens no pool and starts no calculation.
+
+Every fault is named with the key's full name, what was found and what is allowed, all of them at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
+
+from hullscout.errors import InvalidCampaignError
+from hullscout.selection.random import RandomRule
+from hullscout.selection.surrogate import SurrogateSettings
+from hullscout.selection.threshold import ThresholdRule
+from hullscout.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+AnyRule = Annotated[ThresholdRule | RandomRule, Field(discriminator="rule")]
+
+
+class PoolSection(Settings):
+    """Where the candidates are."""
+
+    path: str = Field(min_length=1)
+    """Extended-XYZ file of the candidates, relative to the campaign file."""
+
+
+class OracleSection(Settings):
+    """Where energies come from."""
+
+    kind: Literal["table"] = "table"
+    """`table`: the `energy` of the frames of the pool file, looked up one by one."""
+
+
+class StopSection(Settings):
+    """When to stop, and what counts as the right hull."""
+
+    hull_tolerance: PositiveFloat = 0.001
+    """A hull nowhere higher than this above the true one counts as found, eV/atom."""
+    failure_probability: float = Field(default=0.05, gt=0, lt=1)
+    """Accepted probability of a hull that is not found; used by rules that state one."""
+    max_calculations: PositiveInt | None = None
+    """Never look up more structures than this."""
+
+
+class MbtrSection(Settings):
+    """The representation: pair distances and triple angles, broadened."""
+
+    pair_cutoff: PositiveFloat = 10.0
+    """Range of the two-body term, Angstrom."""
+    triple_cutoff: PositiveFloat = 8.0
+    """Range of the three-body term, Angstrom."""
+
+
+class CampaignConfig(Settings):
+    """A whole campaign file."""
+
+    name: str = Field(min_length=1)
+    """Name of the campaign, for people and for the default output folder."""
+    elements: tuple[str, str] = Field(strict=False)
+    """The two chemical symbols; x is the atomic fraction of the second."""
+    seed: NonNegativeInt = 0
+    """Seed of every random choice."""
+    pool: PoolSection
+    oracle: OracleSection = OracleSection()
+    select: AnyRule = ThresholdRule()
+    stop: StopSection = StopSection()
+    mbtr: MbtrSection = MbtrSection()
+    regression: SurrogateSettings = SurrogateSettings()
+
+    @field_validator("elements")
+    @classmethod
+    def _are_two_elements(cls, elements: tuple[str, str]) -> tuple[str, str]:
+        from ase.data import atomic_numbers  # noqa: PLC0415  slow to import
+
+        for symbol in elements:
+            if atomic_numbers.get(symbol, 0) < 1:
+                raise ValueError(f"{symbol!r} is no chemical symbol")
+        if elements[0] == elements[1]:
+            raise ValueError("the two elements must differ")
+        return elements
+
+    @property
+    def folder_name(self) -> str:
+        """The name as a folder: letters, digits, dots, dashes and underscores."""
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "campaign"
+
+    def differences(self, other: CampaignConfig) -> tuple[str, ...]:
+        """Full names of the settings that differ, with both values; where the pool file lies does not count."""
+        mine, theirs = _flat(self.model_dump()), _flat(other.model_dump())
+        return tuple(
+            f"{key}: {theirs.get(key)!r} before, {mine.get(key)!r} now"
+            for key in sorted(mine.keys() | theirs.keys())
+            if key != "pool.path" and mine.get(key) != theirs.get(key)
+        )
+
+
+def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:
+    """Read a campaign file and check it.
+
+    Args:
+        path: The TOML file.
+        overrides: Settings to replace, as `section.key=value`, the value in TOML (or a bare word for a string).
+        seed: Replaces the file's seed.
+
+    Raises:
+        InvalidCampaignError: The file is missing, is no TOML, or holds unknown keys or impossible values.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidCampaignError(f"There is no campaign file {path}. Give the path of a .toml file.") from error
+    except OSError as error:
+        raise InvalidCampaignError(f"The campaign file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidCampaignError(f"{path} is no campaign file: expected UTF-8 text in TOML, found other bytes.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidCampaignError(f"{path} is not valid TOML: {error}.") from error
+    for text in overrides:
+        _override(tree, text)
+    if seed is not None:
+        tree["seed"] = seed
+    return check_config(tree, source=str(path))
+
+
+def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
+    """Check a parsed campaign file; `source` names it in the error.
+
+    Raises:
+        InvalidCampaignError: With every fault on a line of its own.
+    """
+    try:
+        return CampaignConfig.model_validate(tree)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_sentence(fault)}" for fault in error.errors(include_url=False))
+        raise InvalidCampaignError(f"{source} is not a valid campaign:\n{faults}") from error
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    key, separator, value = text.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not separator or not all(parts):
+        raise InvalidCampaignError(f"--set {text}: expected section.key=value, for example select.batch=8.")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in parts[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise InvalidCampaignError(f"--set {text}: {part} is no section; expected section.key=value.")
+    tree[parts[-1]] = parsed
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    where = [str(part) for part in fault["loc"]]
+    tag = where.pop(1) if where[0] == "select" and len(where) > 1 else None
+    key = ".".join(where)
+    match fault["type"]:
+        case "extra_forbidden":
+            allowed = _allowed_keys(where[:-1], tag)
+            close = difflib.get_close_matches(where[-1], allowed, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            return f"{key}: unknown key. Allowed here: {', '.join(allowed)}.{hint}"
+        case "missing":
+            return f"{key}: missing, and it has no default."
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f"{key}.rule: expected one of 'threshold', 'random', found {fault['input'].get('rule')!r}."
+        case "value_error":
+            return f"{key}: {fault['ctx']['error']}; found {fault['input']!r}."
+        case _:
+            message = fault["msg"].replace("Input should be", "expected").replace("Tuple should have", "expected")
+            return f"{key}: {message}, found {fault['input']!r}."
+
+
+def _allowed_keys(section: list[str], tag: str | None) -> list[str]:
+    if tag is not None:
+        rule = next(model for model in (ThresholdRule, RandomRule) if model.model_fields["rule"].default == tag)
+        return list(rule.model_fields)
+    model: type[Settings] = CampaignConfig
+    for part in section:
+        model = type(CampaignConfig.model_fields[part].default) if part != "pool" else PoolSection
+    return list(model.model_fields)

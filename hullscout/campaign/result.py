@@ -1,0 +1,111 @@
+"""The result of a campaign: the contract of `result.json`. Energies in eV/atom, x the atomic fraction of the second element."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.campaign.standing import Standing
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HullVertex:
+    """A ground state: a vertex of the found hull."""
+
+    id: str
+    formula: str
+    x: float
+    formation_energy_ev_per_atom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The found hull against the true one, where every energy is known.
+
+    Attributes:
+        hull_error_ev_per_atom: Largest height of the found hull above the true hull over all compositions.
+        exact: The found hull is the true one.
+        mae_uncomputed_ev_per_atom: Mean absolute error of the model's formation energies of what was not calculated; None
+            where everything was.
+    """
+
+    hull_error_ev_per_atom: float
+    exact: bool
+    mae_uncomputed_ev_per_atom: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignResult:
+    """What a finished campaign found, and what it took."""
+
+    campaign: str
+    elements: tuple[str, str]
+    rule: str
+    seed: int
+    n_candidates: int
+    n_calculations: int
+    saved_fraction: float
+    stop_reason: str
+    stop_sentence: str
+    failure_probability: float | None
+    hull: tuple[HullVertex, ...]
+    reference: Reference | None
+    timings_s: dict[str, float]
+
+    def to_json(self) -> str:
+        """The text of `result.json`; `reference` is left out where the oracle does not know every energy."""
+        tree = {"schema": SCHEMA, **asdict(self)}
+        if self.reference is None:
+            del tree["reference"]
+        return json.dumps(tree, indent=2, allow_nan=False) + "\n"
+
+
+def hull_vertices(standing: Standing) -> tuple[HullVertex, ...]:
+    """The stable entries of pymatgen's phase diagram of what is known, by ascending x."""
+    pool, known = standing.pool, standing.known
+    n_second = np.rint(pool.x * pool.n_atoms).astype(int)
+    diagram = phase_diagram(
+        pool.elements,
+        [(int(pool.n_atoms[i]) - int(n_second[i]), int(n_second[i])) for i in known],
+        (standing.formation_ev_per_atom * pool.n_atoms[known]).tolist(),
+        [pool.ids[i] for i in known],
+    )
+    index_of = {pool.ids[i]: i for i in known.tolist()}
+    vertices = [
+        HullVertex(
+            id=entry.entry_id,
+            formula=pool.candidates[index_of[entry.entry_id]].formula,
+            x=float(pool.x[index_of[entry.entry_id]]),
+            formation_energy_ev_per_atom=float(diagram.get_form_energy_per_atom(entry)),
+        )
+        for entry in diagram.stable_entries
+    ]
+    return tuple(sorted(vertices, key=lambda vertex: vertex.x))
+
+
+def compare(standing: Standing, predicted_ev_per_atom: NDArray[np.float64]) -> Reference | None:
+    """Hold what was found against the known truth; None where there is none.
+
+    Args:
+        standing: The campaign at its end.
+        predicted_ev_per_atom: (n,) predicted formation energies of all candidates.
+    """
+    error = standing.hull_error_ev_per_atom
+    if error is None or standing.reference_ev_per_atom is None:
+        return None
+    unknown = standing.unknown
+    errors = np.abs(predicted_ev_per_atom[unknown] - standing.reference_ev_per_atom[unknown])
+    mae = float(errors.mean()) if unknown.size else None
+    return Reference(
+        hull_error_ev_per_atom=error, exact=error <= VERTEX_TOLERANCE_EV_PER_ATOM, mae_uncomputed_ev_per_atom=mae
+    )

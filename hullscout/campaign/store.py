@@ -1,0 +1,240 @@
+"""The store: one SQLite file that holds a whole campaign, and is the only place where it is kept.
+
+It keeps the campaign file as written, the settings in force, the pool file, every round that was decided and every answer.
+Each write is one transaction, on disk before the function returns; what was paid for is never lost. The store knows nothing of
+what the numbers mean. A lock file beside it admits one writer at a time; readers are always welcome.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock, Timeout
+
+from hullscout.campaign.config import CampaignConfig, check_config
+from hullscout.errors import StoreError
+from hullscout.regression.tuning import SearchPoint
+from hullscout.selection.interface import RoundRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+DATABASE = "campaign.db"
+SCHEMA = 1
+TABLES = """
+CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+CREATE TABLE answers (id TEXT PRIMARY KEY, energy_ev REAL NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a campaign was started from.
+
+    Attributes:
+        campaign_text: The campaign file as written.
+        config: The settings in force, with what was set on the command line.
+        pool_name: File name of the pool.
+        pool: Its bytes.
+    """
+
+    campaign_text: str
+    config: CampaignConfig
+    pool_name: str
+    pool: bytes
+
+    @property
+    def pool_sha256(self) -> str:
+        """Fingerprint of the pool file."""
+        return hashlib.sha256(self.pool).hexdigest()
+
+
+class Store:
+    """A campaign's database, open for writing (with the lock held) or only for reading."""
+
+    def __init__(self, folder: Path, *, connection: sqlite3.Connection, lock: FileLock | None) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def create_or_resume(cls, folder: Path, origin: Origin) -> Self:
+        """Open the campaign in `folder` for writing; make it where there is none.
+
+        Raises:
+            StoreError: The folder holds another campaign or other results, the database is damaged, or another process has it.
+        """
+        database = folder / DATABASE
+        if not database.exists():
+            foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
+            if foreign:
+                raise StoreError(f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out.") from error
+        lock = FileLock(folder / "campaign.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(f"Another process is running the campaign in {folder}. Wait for it, or choose another --out.") from error
+        except OSError as error:
+            raise StoreError(f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out.") from error
+        try:
+            if not database.exists():
+                _create(database, origin)
+            store = cls(folder, connection=_connect(database, read_only=False), lock=lock)
+            _refuse_another(store.origin(), origin, folder)
+        except BaseException:
+            lock.release()
+            raise
+        return store
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Open the campaign in `folder` for reading, also while it is running.
+
+        Raises:
+            StoreError: There is none, or its database is damaged.
+        """
+        database = folder / DATABASE
+        if not database.is_file():
+            raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
+        return cls(folder, connection=_connect(database, read_only=True), lock=None)
+
+    def origin(self) -> Origin:
+        """What the campaign was started from."""
+        values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign"))
+        try:
+            origin = Origin(
+                campaign_text=values["campaign_text"].decode(),
+                config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.folder / DATABASE}"),
+                pool_name=values["pool_name"].decode(),
+                pool=values["pool"],
+            )
+            fingerprint = values["pool_sha256"].decode()
+        except (KeyError, ValueError) as error:
+            raise _damaged(self.folder / DATABASE, error) from error
+        if origin.pool_sha256 != fingerprint:
+            raise _damaged(self.folder / DATABASE, "the pool that it keeps does not match its fingerprint")
+        return origin
+
+    def rounds(self) -> tuple[RoundRecord, ...]:
+        """The rounds decided so far."""
+        try:
+            return tuple(_record(text) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.folder / DATABASE, error) from error
+
+    def answers(self) -> dict[str, float]:
+        """Energy in eV per cell of each candidate that was answered."""
+        return dict(self._rows("SELECT id, energy_ev FROM answers"))
+
+    def save_round(self, record: RoundRecord) -> None:
+        """Commit what was decided, before anything of it is looked up."""
+        self._write("INSERT INTO rounds VALUES (?, ?)", (record.round, json.dumps(asdict(record))))
+
+    def save_answer(self, candidate_id: str, energy_ev: float) -> None:
+        """Commit an answer, before anything uses it."""
+        self._write("INSERT INTO answers VALUES (?, ?)", (candidate_id, energy_ev))
+
+    def close(self) -> None:
+        """Close the database and let another process have it."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _rows(self, query: str) -> list[Any]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.folder / DATABASE, error) from error
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            with self._connection:
+                self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe.") from error
+
+
+def _record(text: str) -> RoundRecord:
+    tree = json.loads(text)
+    points = {
+        model: SearchPoint(**{key: tuple(value) if isinstance(value, list) else value for key, value in point.items()})
+        for model, point in tree.pop("warm_starts").items()
+    }
+    return RoundRecord(**{**tree, "chosen": tuple(tree["chosen"])}, warm_starts=points)
+
+
+def _create(database: Path, origin: Origin) -> None:
+    # Made under another name and moved into place when whole, so that a campaign.db that exists is never half a one.
+    half_made = database.with_suffix(".new")
+    half_made.unlink(missing_ok=True)
+    values = {
+        "schema": str(SCHEMA).encode(),
+        "campaign_text": origin.campaign_text.encode(),
+        "config": origin.config.model_dump_json().encode(),
+        "pool_name": origin.pool_name.encode(),
+        "pool_sha256": origin.pool_sha256.encode(),
+        "pool": origin.pool,
+    }
+    with closing(sqlite3.connect(half_made)) as connection, connection:
+        connection.executescript(TABLES)
+        connection.executemany("INSERT INTO campaign VALUES (?, ?)", values.items())
+    os.replace(half_made, database)  # noqa: PTH105  atomic on every system
+
+
+def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:
+    uri = f"{database.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=30)
+        try:
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise _damaged(database, verdict)
+            (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise _damaged(database, error) from error
+    if schema != str(SCHEMA).encode():
+        connection.close()
+        raise StoreError(f"{database} has schema {schema.decode()}, this version reads {SCHEMA}. Nothing was changed; use another --out.")
+    return connection
+
+
+def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
+    changed = [f"  {line}" for line in given.config.differences(kept.config)]
+    if given.pool_sha256 != kept.pool_sha256:
+        changed.append(f"  the pool file {given.pool_name}: other content than when the campaign was started")
+    if changed:
+        raise StoreError(
+            f"{folder} holds another campaign, or this one with other settings:\n" + "\n".join(changed)
+            + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
+        )
+
+
+def _damaged(database: Path, error: object) -> StoreError:
+    return StoreError(
+        f"{database} is damaged or is no campaign ({error}). Nothing was changed. "
+        "Put back a copy of it, or choose another --out to start again."
+    )

@@ -1,0 +1,105 @@
+"""The command line: it parses, calls and prints. No science in it.
+
+Exit codes: 0 done, 2 something given is not valid (one clear message, nothing overwritten), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from hullscout import __version__
+from hullscout.errors import HullscoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+
+EPILOG = """\b
+Examples:
+  hullscout run campaigns/agpd/agpd.toml
+  hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
+  hullscout status runs/seed7
+  hullscout plot runs/seed7
+"""
+
+
+def _reports_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except HullscoutError as error:
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+            sys.exit(2)
+
+    return wrapped
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="hullscout")
+def main() -> None:
+    """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
+
+
+@main.command(epilog=EPILOG)
+@click.argument("campaign", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: runs/<name>]")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice, instead of the file's.")
+@click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated.")
+@_reports_errors
+def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...]) -> None:
+    """Run the campaign file CAMPAIGN to its end, or resume it.
+
+    The output folder holds campaign.db (everything asked and answered), result.json and hull.png. Run the same command
+    again after an interruption of any kind: it goes on where it stopped and ends in the same result.
+    """
+    from hullscout.campaign import runner  # noqa: PLC0415  loads the scientific packages
+    from hullscout.terminal import CampaignProgress, print_result  # noqa: PLC0415
+
+    origin = runner.read_origin(campaign, overrides, seed=seed)
+    folder = out if out is not None else Path("runs") / origin.config.folder_name
+    pool, oracle = runner.open_pool(origin)
+    for line in (*pool.report.lines(), *map(str, oracle.conflicts)):
+        click.echo(line)
+    try:
+        with CampaignProgress(origin.config, n_candidates=len(pool.ids)) as progress:
+            result, standing = runner.run(origin, folder, pool=pool, oracle=oracle, on_progress=progress.update)
+            runner.save(folder, result, standing)
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. What was looked up is kept in {folder}; run the same command again to go on.", err=True)
+        sys.exit(130)
+    print_result(result, folder)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_reports_errors
+def status(folder: Path) -> None:
+    """Say where the campaign in FOLDER stands; also while it is running."""
+    from hullscout.campaign import runner  # noqa: PLC0415
+    from hullscout.terminal import print_status  # noqa: PLC0415
+
+    config, state = runner.read_state(folder)
+    print_status(config, state, folder=folder)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Figure file, .png, .svg or .pdf.  [default: FOLDER/hull.png]")
+@_reports_errors
+def plot(folder: Path, output: Path | None) -> None:
+    """Draw the phase diagram of the campaign in FOLDER, finished or not."""
+    from hullscout.campaign import runner  # noqa: PLC0415
+    from hullscout.figures.phase_diagram import save_phase_diagram  # noqa: PLC0415
+
+    target = output if output is not None else folder / runner.FIGURE
+    save_phase_diagram(target, runner.read_standing(folder))
+    click.echo(f"Wrote {target}")

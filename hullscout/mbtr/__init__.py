@@ -1,0 +1,12 @@
+"""Many-body tensor representation (MBTR) of molecules and crystals.
+
+Start with `MBTR` and `Term`. The room knows nothing of pools, energies or campaigns.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022).
+"""
+
+from hullscout.mbtr.counts import Counts
+from hullscout.mbtr.term import Term
+from hullscout.mbtr.transformer import MBTR
+
+__all__ = ["MBTR", "Counts", "Term"]

@@ -1,0 +1,222 @@
+"""The axis of a term: where its output bins lie, and the panels on which weights are counted.
+
+**Two-step broadening.** A feature is F(x) = sum_i w_i K_x(g_i), where K_x(g) is the distribution around g averaged over the bin of x. On a
+panel, an interval of g on which K_x is smooth, K_x is a polynomial in the offset t in [-1, 1] from the panel's middle:
+K_x(g) = sum_p B_px t^p. Hence F(x) = sum_panels sum_p B_px M_p with the moments M_p = sum_i w_i t_i^p. The moments hold the geometry and
+are counted once; B holds the width and costs a matrix product. With 16 moments and a panel of twice the smallest planned width, the
+polynomial through the Chebyshev nodes is off by less than 2 (1/2)^16 / sqrt(16!) = 7e-12 of the peak; at twice that
+width by 1e-16. Panel borders lie on every kink of K_x, so that Laplace and uniform distributions are as exact as the normal one.
+
+Knows nothing of atoms. Source: the Taylor form of the fast Gauss transform (Greengard & Strain, SIAM J. Sci. Stat. Comput. 12, 79
+(1991)), with interpolation in place of Taylor coefficients.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from hullscout.errors import InvalidSettingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.mbtr.term import Geometry, Term
+
+N_MOMENTS: Final = 16
+_NATURAL_RANGE: Final[dict[Geometry, tuple[float, float]]] = {
+    "distance": (0.0, math.inf),
+    "inverse_distance": (0.0, math.inf),
+    "inverse_square_distance": (0.0, math.inf),
+    "angle": (0.0, math.pi),
+    "cosine": (-1.0, 1.0),
+    "dihedral": (0.0, math.pi),
+    "dihedral_cosine": (-1.0, 1.0),
+}
+_REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # in sigmas; beyond it less than 1e-16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panels:
+    """Panels in the order of the axis, and a table that finds them.
+
+    Attributes:
+        edges: Borders, shape (n_panels + 1,); the last is raised by a hair so that the natural end of the axis lies inside.
+        middle: Shape (n_panels,).
+        inverse_half: 2 / width, shape (n_panels,).
+        table: First candidate panel of each cell of a uniform lattice over the axis.
+        table_start: Where that lattice starts.
+        table_inverse: 1 / its spacing.
+    """
+
+    edges: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    inverse_half: NDArray[np.float64]
+    table: NDArray[np.int64]
+    table_start: float
+    table_inverse: float
+
+    @property
+    def n_panels(self) -> int:
+        """Number of panels."""
+        return self.middle.shape[0]
+
+
+def bin_edges(term: Term) -> NDArray[np.float64]:
+    """Return the borders of the output bins, shape (n_x + 1,)."""
+    minimum, maximum, n = _grid(term)
+    if term.placement == "bins":
+        return np.linspace(minimum, maximum, n + 1)
+    half = (maximum - minimum) / (n - 1) / 2
+    return np.linspace(minimum - half, maximum + half, n + 1)
+
+
+def bin_centers(term: Term) -> NDArray[np.float64]:
+    """Return the middles of the output bins, shape (n_x,)."""
+    edges = bin_edges(term)
+    return np.asarray(0.5 * (edges[1:] + edges[:-1]))
+
+
+@lru_cache(maxsize=64)
+def panels_of(term: Term) -> Panels:
+    """Lay out the panels of a term: no wider than twice its smallest planned width, borders on every kink.
+
+    Args:
+        term: A term with a grid.
+
+    Returns:
+        Panels that cover every g that can reach the grid at the largest planned width.
+    """
+    sigmas = term.planned_sigmas
+    output = bin_edges(term)
+    natural = _NATURAL_RANGE.get(term.geometry, (-math.inf, math.inf))
+    reach = _REACH[term.distribution] * sigmas[-1]
+    low = max(natural[0], output[0] - reach)
+    high = min(natural[1], output[-1] + reach)
+    if low >= high:
+        raise InvalidSettingError(
+            f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {natural}, found {term.grid}"
+        )
+    kinks = np.concatenate((_kinks(term), output[[0, -1]], [low, high]))
+    kinks = np.unique(kinks[(kinks >= low) & (kinks <= high)])
+    kinks = kinks[np.concatenate(([True], np.diff(kinks) > 1e-12 * (high - low)))]
+    kinks[-1] = high
+    widest = math.inf if term.distribution == "uniform" else 2 * sigmas[0]
+    pieces = [
+        np.linspace(a, b, max(1, math.ceil((b - a) / widest - 1e-9)) + 1)[:-1]
+        for a, b in zip(kinks[:-1], kinks[1:], strict=True)
+    ]
+    edges = np.concatenate([*pieces, [high]])
+    n_cells = max(1, 2 * (len(edges) - 1))
+    starts = np.linspace(low, high, n_cells + 1)[:-1]
+    table = np.clip(np.searchsorted(edges, starts, side="right") - 1, 0, len(edges) - 2)
+    widths = np.diff(edges)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    edges[-1] = np.nextafter(high + 1e-12 * (high - low), math.inf)
+    return Panels(
+        edges=edges,
+        middle=middle,
+        inverse_half=2.0 / widths,
+        table=table.astype(np.int64),
+        table_start=float(low),
+        table_inverse=float(n_cells / (high - low)),
+    )
+
+
+def response(term: Term, g: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return K_x(g): the distribution around g, averaged over each output bin or taken at its middle.
+
+    Args:
+        term: Gives grid, distribution, and what a bin's value is.
+        g: Geometry values, shape (n,).
+        sigma: Standard deviation of the distribution.
+
+    Returns:
+        Shape (n, n_x), in 1/(unit of g). Averages times the bin width sum to one for g far inside the grid.
+    """
+    if term.value == "density":
+        return _density(term.distribution, bin_centers(term) - g[:, None], sigma)
+    edges = bin_edges(term)
+    cumulative = _cumulative(term.distribution, edges - g[:, None], sigma)
+    return np.asarray(np.diff(cumulative, axis=1) / np.diff(edges))
+
+
+@lru_cache(maxsize=256)
+def broadening_matrix(term: Term, sigma: float) -> NDArray[np.float64]:
+    """Return B, which turns moments into features: F = M B.
+
+    Args:
+        term: A term with a grid.
+        sigma: A width that the term's counts are prepared for.
+
+    Returns:
+        Shape (n_panels * N_MOMENTS, n_x). Read-only.
+
+    Raises:
+        InvalidSettingError: The counts cannot give this width.
+    """
+    check_sigma(term, sigma)
+    panels = panels_of(term)
+    nodes = np.cos(np.pi * (np.arange(N_MOMENTS) + 0.5) / N_MOMENTS)
+    g = panels.middle[:, None] + nodes / panels.inverse_half[:, None]
+    values = response(term, g.ravel(), sigma).reshape(panels.n_panels, N_MOMENTS, term.n_x)
+    powers = np.vander(nodes, N_MOMENTS, increasing=True)
+    matrix = np.linalg.solve(powers, values).reshape(-1, term.n_x)
+    matrix.setflags(write=False)
+    return matrix
+
+
+def check_sigma(term: Term, sigma: float) -> None:
+    """Refuse a width that the counts of a term were not prepared for."""
+    planned = term.planned_sigmas
+    if term.distribution == "uniform":
+        if not any(math.isclose(sigma, s, rel_tol=1e-9) for s in planned):
+            raise InvalidSettingError(
+                f"sigma of {term.label} must be one of {planned} (uniform), found {sigma!r}: name it in the term's sigmas"
+            )
+    elif not planned[0] * (1 - 1e-9) <= sigma <= planned[-1] * (1 + 1e-9):
+        raise InvalidSettingError(
+            f"sigma of {term.label} must lie in [{planned[0]:g}, {planned[-1]:g}], found {sigma!r}: name it in the term's sigmas"
+        )
+
+
+def _grid(term: Term) -> tuple[float, float, int]:
+    if term.grid is None:
+        raise InvalidSettingError(f"{term.label} ({term.geometry}) has no axis")
+    return term.grid
+
+
+def _kinks(term: Term) -> NDArray[np.float64]:
+    """Return every g where K_x is not smooth."""
+    if term.distribution == "normal":
+        return np.empty(0)
+    borders = bin_centers(term) if term.value == "density" else bin_edges(term)
+    if term.distribution == "laplace":
+        return borders
+    halves = math.sqrt(3.0) * np.array(term.planned_sigmas)
+    return np.asarray(np.concatenate([borders + s * half for half in halves for s in (-1.0, 1.0)]))
+
+
+def _density(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    if distribution == "normal":
+        return np.asarray(np.exp(-0.5 * (x / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi)))
+    if distribution == "laplace":
+        b = sigma / math.sqrt(2.0)
+        return np.asarray(np.exp(-np.abs(x) / b) / (2 * b))
+    half = math.sqrt(3.0) * sigma
+    return np.asarray(np.where(np.abs(x) < half, 0.5 / half, 0.0))
+
+
+def _cumulative(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    if distribution == "normal":
+        return np.asarray(ndtr(x / sigma))
+    if distribution == "laplace":
+        tail = 0.5 * np.exp(-np.abs(x) * (math.sqrt(2.0) / sigma))
+        return np.asarray(np.where(x < 0, tail, 1.0 - tail))
+    half = math.sqrt(3.0) * sigma
+    return np.asarray(np.clip(0.5 + 0.5 * x / half, 0.0, 1.0))

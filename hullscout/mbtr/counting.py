@@ -1,0 +1,211 @@
+"""The expensive part: from a batch of structures to counts, by compiled kernels on several threads."""
+
+from __future__ import annotations
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, get_args
+
+import numpy as np
+
+from hullscout.errors import InvalidSettingError, InvalidStructureError
+from hullscout.mbtr.axis import N_MOMENTS, panels_of
+from hullscout.mbtr.chain_kernels import count_chains
+from hullscout.mbtr.channels import channel_table, present_channels
+from hullscout.mbtr.counts import Counts, TermCounts
+from hullscout.mbtr.kernels import count_angles, count_pairs, deposit
+from hullscout.mbtr.neighbor_kernels import survey
+from hullscout.mbtr.structures import MIN_DISTANCE, Batch
+from hullscout.mbtr.term import GEOMETRIES, Taper, Weighting
+from hullscout.mbtr.truncation import search_radii
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hullscout.mbtr.recipe import Recipe
+    from hullscout.mbtr.term import Term
+
+_SURVEY_RADIUS: Final = 3.0
+_KERNELS: Final = {2: count_pairs, 3: count_angles, 4: count_chains}
+
+
+def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int | None = None) -> Counts:
+    """Count every term of a recipe on a batch.
+
+    Args:
+        batch: The structures.
+        recipe: What to count.
+        first: Number of the first structure, for messages.
+        n_threads: Threads; None: as many as the process may use.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InvalidStructureError: Coinciding atoms, a sum that does not converge, or a grid that misses the structure.
+    """
+    threads = available_threads() if n_threads is None else n_threads
+    if threads < 1:
+        raise InvalidSettingError(f"n_threads must be at least 1, found {n_threads!r}")
+    closest = _closest(batch, first, threads)
+    terms = tuple(
+        None
+        if term.grid is None
+        else _count_atoms(batch, recipe, term)
+        if term.k == 1
+        else _count_term(batch, recipe, term, closest, first, threads)
+        for term in recipe.terms
+    )
+    volumes = np.where(np.all(batch.pbc, axis=1), np.abs(np.linalg.det(batch.cells)), math.nan)
+    counts = Counts(
+        recipe=recipe, element_counts=batch.element_counts(len(recipe.elements)), volumes=volumes, terms=terms
+    )
+    for label, fraction in counts.outside().items():
+        if np.any(fraction > recipe.max_outside):
+            worst = int(np.argmax(fraction))
+            raise InvalidStructureError(
+                f"structure {first + worst}: {fraction[worst]:.1%} of the weight of {label} lies outside its grid "
+                f"(max_outside = {recipe.max_outside:.1%}): widen the grid"
+            )
+    return counts
+
+
+def available_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], threads: int) -> None:
+    """Run work(start, stop) over contiguous ranges of about equal cost.
+
+    Args:
+        work: Releases the interpreter lock; writes only what belongs to its range.
+        costs: Relative cost per structure, shape (n,).
+        threads: Number of threads.
+    """
+    n = len(costs)
+    if threads == 1 or n <= 1:
+        work(0, n)
+        return
+    cumulative = np.cumsum(costs) + 1e-12 * np.arange(1, n + 1)
+    marks = np.linspace(0, cumulative[-1], 8 * threads + 1)[1:-1]
+    bounds = np.unique(np.concatenate(([0], np.searchsorted(cumulative, marks), [n]))).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(work, a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]:
+            future.result()
+
+
+def weight_codes(term: Term) -> tuple[tuple[int, int], tuple[float, float, float]]:
+    """Return the codes (weighting, taper) and the values (scale, cutoff, sharpness) that kernels understand."""
+    taper: Taper = "sharp" if term.cutoff is None else term.taper
+    codes = (get_args(Weighting).index(term.weighting), get_args(Taper).index(taper))
+    cutoff = math.inf if term.cutoff is None else term.cutoff
+    return codes, (term.scale or 0.0, cutoff, float(term.sharpness))
+
+
+def _closest(batch: Batch, first: int, threads: int) -> NDArray[np.float64]:
+    """Return a lower bound on the shortest distance of each structure; refuse coinciding atoms."""
+    radii = np.full(batch.n_structures, _SURVEY_RADIUS)
+    _, closest = _survey(batch, radii, threads)
+    if np.any(closest < MIN_DISTANCE):
+        worst = int(np.argmin(closest))
+        raise InvalidStructureError(
+            f"structure {first + worst} has coinciding atoms: expected at least {MIN_DISTANCE} A between any two, found "
+            f"{closest[worst]:.3g} A"
+        )
+    return np.minimum(closest, _SURVEY_RADIUS)
+
+
+def _survey(
+    batch: Batch, radii: NDArray[np.float64], threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    most = np.zeros(batch.n_structures, dtype=np.int64)
+    closest = np.empty(batch.n_structures)
+
+    def work(start: int, stop: int) -> None:
+        survey(start, stop, batch.offsets, batch.positions, batch.cells, batch.pbc, radii, most, closest)
+
+    in_threads(work, batch.n_atoms.astype(np.float64) ** 2, threads)
+    return most, closest
+
+
+def _count_atoms(batch: Batch, recipe: Recipe, term: Term) -> TermCounts:
+    """Count k = 1: every element's atoms at its atomic number."""
+    panels = panels_of(term)
+    counts = batch.element_counts(len(recipe.elements))
+    held = counts > 0
+    rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
+    moments = np.zeros((int(held.sum()), panels.n_panels, N_MOMENTS))
+    lost = np.zeros(batch.n_structures)
+    zero = np.zeros(1, dtype=np.int64)
+    for element, z in enumerate(recipe.numbers):
+        unit = np.zeros((1, panels.n_panels, N_MOMENTS))
+        missed = deposit(
+            unit,
+            zero,
+            zero,
+            np.array([float(z)]),
+            np.ones(1),
+            1,
+            panels.edges,
+            panels.middle,
+            panels.inverse_half,
+            panels.table,
+            panels.table_start,
+            panels.table_inverse,
+        )
+        owners = held[:, element]
+        moments[rows[owners, element]] = counts[owners, element][:, None, None] * unit[0]
+        lost += counts[:, element] * missed
+    return TermCounts(rows=rows, moments=moments, lost=lost)
+
+
+def _count_term(
+    batch: Batch, recipe: Recipe, term: Term, closest: NDArray[np.float64], first: int, threads: int
+) -> TermCounts:
+    n_elements = len(recipe.elements)
+    held = present_channels(batch.present(n_elements), term.k)
+    rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
+    panels = panels_of(term)
+    moments = np.zeros((int(held.sum()), panels.n_panels, N_MOMENTS))
+    lost = np.zeros(batch.n_structures)
+    radii = search_radii(term, batch.pbc, closest, first=first)
+    most, _ = _survey(batch, radii, threads)
+    codes, values = weight_codes(term)
+    kernel = _KERNELS[term.k]
+    geometry = GEOMETRIES[term.k].index(term.geometry)
+    table = channel_table(n_elements, term.k)
+
+    def work(start: int, stop: int) -> None:
+        kernel(
+            start,
+            stop,
+            batch.offsets,
+            batch.species,
+            batch.positions,
+            batch.cells,
+            batch.pbc,
+            radii,
+            most,
+            geometry,
+            codes,
+            values,
+            table,
+            rows,
+            panels.edges,
+            panels.middle,
+            panels.inverse_half,
+            panels.table,
+            panels.table_start,
+            panels.table_inverse,
+            moments,
+            lost,
+        )
+
+    in_threads(work, batch.n_atoms * (1.0 + most) ** (term.k - 1.0), threads)
+    return TermCounts(rows=rows, moments=moments, lost=lost)

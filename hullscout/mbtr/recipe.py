@@ -1,0 +1,114 @@
+"""Everything that fixes a representation, checked once: elements, terms, correlation, normalization.
+
+The recipe decides the length of a feature vector and what each feature is called; structures have no part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from hullscout.errors import InvalidSettingError
+from hullscout.mbtr.axis import bin_centers, panels_of
+from hullscout.mbtr.channels import channel_labels, list_channels
+from hullscout.mbtr.elements import atomic_numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.mbtr.term import Term
+
+Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recipe:
+    """A checked set of terms over a fixed set of elements.
+
+    Attributes:
+        elements: Symbols, in feature order.
+        terms: Terms with different labels.
+        normalization: `none`; `per_atom`: divided by the number of atoms, so that supercells agree; `l2`: each term's slice has unit
+            length; `valle_oganov`: see normalize.
+        correlation: C, shape (n_elements, n_elements), or None for the identity.
+        max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure.
+
+    Raises:
+        InvalidSettingError: See the message.
+    """
+
+    elements: tuple[str, ...]
+    terms: tuple[Term, ...]
+    normalization: Normalization = "per_atom"
+    correlation: NDArray[np.float64] | None = None
+    max_outside: float = 0.99
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed."""
+        atomic_numbers(self.elements)
+        if not self.terms:
+            raise InvalidSettingError("terms must hold at least one Term, found none")
+        labels = [term.label for term in self.terms]
+        if len(set(labels)) != len(labels):
+            raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
+        if self.normalization not in get_args(Normalization):
+            raise InvalidSettingError(
+                f"normalization must be one of {', '.join(get_args(Normalization))}, found {self.normalization!r}"
+            )
+        if not 0 <= self.max_outside <= 1:
+            raise InvalidSettingError(f"max_outside must lie in [0, 1], found {self.max_outside!r}")
+        for term in self.terms:
+            if term.grid is not None:
+                panels_of(term)
+        if self.correlation is not None:
+            _check_correlation(self.correlation, len(self.elements))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers, in feature order."""
+        return atomic_numbers(self.elements)
+
+    def n_channels(self, term: Term) -> int:
+        """Number of element channels of a term."""
+        return len(list_channels(len(self.elements), term.k))
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each term's features lie."""
+        slices = {}
+        start = 0
+        for term in self.terms:
+            stop = start + self.n_channels(term) * term.n_x
+            slices[term.label] = slice(start, stop)
+            start = stop
+        return slices
+
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        return sum(self.n_channels(term) * term.n_x for term in self.terms)
+
+    def feature_names(self) -> list[str]:
+        """Return a name such as `k2:Ag-Pd:0.3475` for every feature (label, channel, middle of the bin)."""
+        names = []
+        for term in self.terms:
+            points = [""] if term.grid is None else [f":{x:.6g}" for x in bin_centers(term)]
+            names += [f"{term.label}:{c}{x}" for c in channel_labels(self.elements, term.k) for x in points]
+        return names
+
+
+def _check_correlation(correlation: NDArray[np.float64], n_elements: int) -> None:
+    if correlation.shape != (n_elements, n_elements):
+        raise InvalidSettingError(
+            f"correlation must have shape ({n_elements}, {n_elements}), found {correlation.shape}"
+        )
+    if not np.all(np.isfinite(correlation)):
+        raise InvalidSettingError("correlation must be finite")
+    scale = float(np.max(np.abs(correlation)))
+    if np.max(np.abs(correlation - correlation.T)) > 1e-12 * scale:
+        raise InvalidSettingError("correlation must be symmetric")
+    lowest = float(np.linalg.eigvalsh(correlation)[0])
+    if lowest < -1e-10 * scale:
+        raise InvalidSettingError(f"correlation must be positive semidefinite, found an eigenvalue of {lowest:.3g}")

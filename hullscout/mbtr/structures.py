@@ -1,0 +1,154 @@
+"""Reading structures of other packages into flat arrays, with everything refused that no term can represent.
+
+pymatgen `Structure` and `Molecule` and anything with `numbers`, `positions`, `cell` and `pbc` (ASE `Atoms`) are understood by their
+attributes: nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hullscout.errors import InvalidStructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MIN_DISTANCE: Final = 0.01
+"""Atoms closer than this (A) coincide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Structures as flat arrays.
+
+    Attributes:
+        offsets: First atom of each structure and the end, shape (n + 1,).
+        species: Position in the element set of each atom, shape (n_atoms,).
+        positions: Cartesian, A, shape (n_atoms, 3).
+        cells: Lattice vectors as rows, A, shape (n, 3, 3); rows of open directions have no meaning.
+        pbc: Periodic directions, shape (n, 3).
+    """
+
+    offsets: NDArray[np.int64]
+    species: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+
+    @property
+    def n_structures(self) -> int:
+        """Number of structures."""
+        return self.cells.shape[0]
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Number of atoms of each structure, shape (n,)."""
+        return np.diff(self.offsets)
+
+    def present(self, n_elements: int) -> NDArray[np.bool_]:
+        """Say which elements each structure holds, shape (n, n_elements)."""
+        return self.element_counts(n_elements) > 0
+
+    def element_counts(self, n_elements: int) -> NDArray[np.int64]:
+        """Return the number of atoms of each element, shape (n, n_elements)."""
+        owner = np.repeat(np.arange(self.n_structures), self.n_atoms)
+        flat = np.bincount(owner * n_elements + self.species, minlength=self.n_structures * n_elements)
+        return flat.reshape(self.n_structures, n_elements)
+
+
+def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, first: int = 0) -> Batch:
+    """Gather structures into a batch.
+
+    Args:
+        structures: pymatgen or ASE objects, or anything with `numbers`, `positions`, `cell`, `pbc`.
+        numbers: Atomic numbers of the element set.
+        first: Number of the first structure, for messages.
+
+    Returns:
+        The batch. Whether atoms coincide is not checked here: it takes a neighbour search.
+
+    Raises:
+        InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its periodic directions.
+    """
+    column = np.full(max(numbers) + 1, -1, dtype=np.int64)
+    column[list(numbers)] = np.arange(len(numbers))
+    offsets = [0]
+    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+    cells = np.zeros((len(structures), 3, 3))
+    pbc = np.zeros((len(structures), 3), dtype=np.bool_)
+    for s, structure in enumerate(structures):
+        z, positions, cells[s], pbc[s] = _read(structure, first + s)
+        _check(z, positions, cells[s], pbc[s], first + s)
+        known = (z >= 0) & (z < len(column))
+        species = np.where(known, column[np.where(known, z, 0)], -1)
+        if np.any(species < 0):
+            foreign = sorted({int(n) for n in z[species < 0]})
+            raise InvalidStructureError(
+                f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, found {foreign}"
+            )
+        parts.append((species, positions))
+        offsets.append(offsets[-1] + len(z))
+    return Batch(
+        offsets=np.array(offsets, dtype=np.int64),
+        species=np.concatenate([p[0] for p in parts]) if parts else np.empty(0, dtype=np.int64),
+        positions=np.ascontiguousarray(np.concatenate([p[1] for p in parts])) if parts else np.empty((0, 3)),
+        cells=cells,
+        pbc=pbc,
+    )
+
+
+def _read(
+    structure: Any, number: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return atomic numbers, positions, cell and periodicity of any supported object."""
+    if hasattr(structure, "numbers") and hasattr(structure, "positions"):
+        cell = np.asarray(structure.cell[:], dtype=np.float64)
+        pbc = np.broadcast_to(np.asarray(structure.pbc, dtype=np.bool_), (3,))
+        z = np.asarray(structure.numbers, dtype=np.int64)
+        return z, np.asarray(structure.positions, dtype=np.float64), cell.reshape(3, 3), pbc
+    if hasattr(structure, "cart_coords") and hasattr(structure, "species"):
+        try:
+            z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
+        except AttributeError as error:
+            raise InvalidStructureError(f"structure {number} has disordered sites: expected one element per site") from error
+        positions = np.asarray(structure.cart_coords, dtype=np.float64).reshape(-1, 3)
+        lattice = getattr(structure, "lattice", None)
+        if lattice is None:
+            return z, positions, np.zeros((3, 3)), np.zeros(3, dtype=np.bool_)
+        return z, positions, np.asarray(lattice.matrix, dtype=np.float64), np.asarray(lattice.pbc, dtype=np.bool_)
+    raise InvalidStructureError(
+        f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, positions, cell and pbc; "
+        f"found {type(structure).__name__}"
+    )
+
+
+def _check(
+    z: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    number: int,
+) -> None:
+    """Refuse what has no meaning as a structure."""
+    if len(z) == 0:
+        raise InvalidStructureError(f"structure {number} has no atoms")
+    if positions.shape != (len(z), 3):
+        raise InvalidStructureError(
+            f"structure {number}: expected positions of shape ({len(z)}, 3), found {positions.shape}"
+        )
+    if not np.all(np.isfinite(positions)):
+        raise InvalidStructureError(f"structure {number} has positions that are not finite")
+    if not np.any(pbc):
+        return
+    vectors = cell[pbc]
+    lengths = np.sqrt(np.sum(vectors**2, axis=1))
+    if not np.all(np.isfinite(vectors)) or np.any(lengths == 0):
+        raise InvalidStructureError(f"structure {number} has a singular cell: periodic vectors {vectors.tolist()}")
+    unit = vectors / lengths[:, None]
+    if np.linalg.det(unit @ unit.T) < 1e-16:
+        raise InvalidStructureError(f"structure {number} has a singular cell: periodic vectors {vectors.tolist()}")

@@ -1,0 +1,26 @@
+"""Candidates and where they come from: reading, checking, grouping of twins.
+
+`read_frames` says what a file holds, `build_pool` makes candidates of it. A pool holds no energies.
+Importing this package loads numpy only; ASE, numba and pymatgen load when first used.
+"""
+
+from hullscout.pool.candidate import Candidate
+from hullscout.pool.extxyz import parse_frames, read_frames
+from hullscout.pool.frames import Frame, Frames
+from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool, natural_key
+from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
+
+__all__ = [
+    "TWIN_TOLERANCE",
+    "Candidate",
+    "Frame",
+    "Frames",
+    "Pool",
+    "PoolReport",
+    "WithoutEnergy",
+    "build_pool",
+    "find_twins",
+    "natural_key",
+    "parse_frames",
+    "read_frames",
+]

@@ -1,0 +1,110 @@
+"""One periodic structure whose energy a campaign may ask for.
+
+A candidate knows its atoms and its cell, and refuses to know an energy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.errors import InvalidStructureError
+
+if TYPE_CHECKING:
+    import ase
+    from numpy.typing import NDArray
+    from pymatgen.core.structure import Structure
+
+FLAT_CELL = 1e-9
+"""A cell has no volume where |det| is at most this fraction of the product of its edge lengths."""
+
+
+def has_volume(cell: NDArray[np.float64]) -> bool:
+    """The three row vectors of a cell span a volume: |det| > FLAT_CELL |a| |b| |c|.
+
+    Args:
+        cell: (3, 3) row vectors in A.
+
+    Returns:
+        False for a zero vector, for coplanar vectors and for entries that are not finite.
+    """
+    if not np.isfinite(cell).all():
+        return False
+    edges = float(np.prod(np.linalg.norm(cell, axis=1)))
+    return abs(float(np.linalg.det(cell))) > FLAT_CELL * edges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A crystal by its id: atomic numbers, positions and cell; periodic in three directions.
+
+    It has ASE's `numbers`, `positions`, `cell` and `pbc`, so that code written for `ase.Atoms` can read it.
+
+    Attributes:
+        id: its name, unique in a pool.
+        numbers: (n,) atomic numbers.
+        positions: (n, 3) Cartesian positions in A.
+        cell: (3, 3) row vectors in A.
+
+    Raises:
+        InvalidStructureError: empty id, no atoms, wrong shapes, a coordinate that is not finite, a cell without volume.
+    """
+
+    id: str
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("numbers", np.int64), ("positions", np.float64), ("cell", np.float64)):
+            array = np.array(getattr(self, name), dtype=dtype)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        n = self.numbers.size
+        if not self.id:
+            raise InvalidStructureError("Expected a candidate with an id, found an empty id. Give it a name.")
+        if n == 0 or self.numbers.shape != (n,) or self.positions.shape != (n, 3) or self.cell.shape != (3, 3):
+            raise InvalidStructureError(
+                f"Candidate {self.id!r}: expected numbers (n,), positions (n, 3) and cell (3, 3) with n > 0, found "
+                f"{self.numbers.shape}, {self.positions.shape} and {self.cell.shape}. Give one row per atom."
+            )
+        if not np.isfinite(self.positions).all() or not has_volume(self.cell):
+            raise InvalidStructureError(
+                f"Candidate {self.id!r}: expected finite coordinates and a cell with a volume, found "
+                f"cell={self.cell.tolist()}. Correct the structure or leave it out."
+            )
+
+    @property
+    def n_atoms(self) -> int:
+        """The number of atoms in the cell."""
+        return int(self.numbers.size)
+
+    @property
+    def pbc(self) -> NDArray[np.bool_]:
+        """(3,) always true: a candidate is a crystal."""
+        return np.ones(3, dtype=np.bool_)
+
+    @property
+    def formula(self) -> str:
+        """The conventional reduced formula (pymatgen's), for example `Ag5Pd3`."""
+        from pymatgen.core.composition import Composition  # noqa: PLC0415  (late: a light import of this package)
+
+        numbers, counts = np.unique(self.numbers, return_counts=True)
+        return Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula
+
+    def to_ase(self) -> ase.Atoms:
+        """The same crystal as ASE's `Atoms`, with the id in `info`."""
+        from ase import Atoms  # noqa: PLC0415  (late: a light import of this package)
+
+        return Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=True, info={"id": self.id})
+
+    def to_pymatgen(self) -> Structure:
+        """The same crystal as pymatgen's `Structure`."""
+        from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: a light import of this package)
+        from pymatgen.core.periodic_table import Element  # noqa: PLC0415
+        from pymatgen.core.structure import Structure  # noqa: PLC0415
+
+        species = [Element.from_Z(number) for number in self.numbers.tolist()]
+        return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True)

@@ -1,0 +1,208 @@
+"""The candidates of a campaign: checked, in a fixed order, each crystal once.
+
+A pool holds no energy and no way to one. It looks at a frame's energy only to see whether there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.errors import InvalidPoolError
+from hullscout.pool.candidate import Candidate
+from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
+from hullscout.pool.frames import one_error
+from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from hullscout.pool.frames import Frames
+
+_N_IDS_SHOWN = 5
+
+
+class WithoutEnergy(Enum):
+    """What becomes of a frame that states no energy."""
+
+    LEAVE_OUT = "leave out"
+    """A table can never answer for it: it is no candidate."""
+    KEEP = "keep"
+    """Its energy will be computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolReport:
+    """What was found in the frames and what was done about it.
+
+    Attributes:
+        elements: the two elements of the axis.
+        n_frames: frames in the source.
+        n_candidates: crystals that a campaign may ask for.
+        left_out: ids of frames without an energy that are no candidates, in pool order.
+        twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
+        n_pure: candidates that are the pure first and the pure second element.
+    """
+
+    elements: tuple[str, str]
+    n_frames: int
+    n_candidates: int
+    left_out: tuple[str, ...]
+    twin_groups: tuple[tuple[str, ...], ...]
+    n_pure: tuple[int, int]
+
+    def lines(self) -> tuple[str, ...]:
+        """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
+        return tuple(self._sentences())
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _sentences(self) -> Iterator[str]:
+        yield f"{self.n_frames} frames hold {self.n_candidates} candidates."
+        if self.left_out:
+            yield f"Left out, since they have no energy: {_counted(self.left_out)}."
+        if self.twin_groups:
+            n_groups = len(self.twin_groups)
+            n_twins = _n_frames(sum(len(group) - 1 for group in self.twin_groups))
+            first = " = ".join(self.twin_groups[0])
+            within = f"more than once (within {TWIN_TOLERANCE} A)"
+            if n_groups == 1:
+                yield f"1 crystal occurs {within}; it is looked up once, {n_twins} counted as its twins: {first}."
+            else:
+                yield (
+                    f"{n_groups} crystals occur {within}; each is looked up once, {n_twins} counted as their twins. "
+                    f"The first: {first}."
+                )
+        for symbol, count in zip(self.elements, self.n_pure, strict=True):
+            if count > 1:
+                yield f"{count} candidates are pure {symbol}; the lowest in energy is the end of the axis."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pool:
+    """Candidates in the natural order of their ids (`a2` before `a10`), whatever the order of the file.
+
+    Attributes:
+        elements: the two elements of the axis.
+        candidates: one for each crystal.
+        report: what was left out or grouped.
+        ids: the candidates' ids.
+        n_atoms: (n,) atoms in each cell.
+        x: (n,) atomic fraction of the second element.
+        end_members: indices of the pure first and of the pure second element; at least one each.
+
+    Raises:
+        InvalidPoolError: no candidate for an end of the axis, a foreign element, an id that occurs twice.
+    """
+
+    elements: tuple[str, str]
+    candidates: tuple[Candidate, ...] = field(repr=False)
+    report: PoolReport = field(repr=False)
+    ids: tuple[str, ...] = field(init=False, repr=False)
+    n_atoms: NDArray[np.int64] = field(init=False, repr=False)
+    x: NDArray[np.float64] = field(init=False, repr=False)
+    end_members: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        first, second = atomic_numbers(self.elements)
+        n_first = np.array([int((c.numbers == first).sum()) for c in self.candidates], dtype=np.int64)
+        n_second = np.array([int((c.numbers == second).sum()) for c in self.candidates], dtype=np.int64)
+        n_atoms = np.array([c.n_atoms for c in self.candidates], dtype=np.int64)
+        ids = tuple(c.id for c in self.candidates)
+        ends = (tuple(np.flatnonzero(n_second == 0).tolist()), tuple(np.flatnonzero(n_first == 0).tolist()))
+        if not all(ends) or not np.array_equal(n_first + n_second, n_atoms) or len(set(ids)) < len(ids):
+            raise InvalidPoolError(
+                f"Expected candidates of {self.elements} with unique ids and both pure elements, found {len(ids)} "
+                f"candidates with {len(set(ids))} ids and {len(ends[0])} and {len(ends[1])} pure structures. "
+                "Build pools by build_pool."
+            )
+        x = n_second / n_atoms
+        for array in (n_atoms, x):
+            array.setflags(write=False)
+        for name, value in (("ids", ids), ("n_atoms", n_atoms), ("x", x), ("end_members", ends)):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    @property
+    def twins(self) -> dict[str, tuple[str, ...]]:
+        """For each candidate that occurs more than once, the ids of the frames that it stands for."""
+        return {group[0]: group[1:] for group in self.report.twin_groups}
+
+
+def build_pool(frames: Frames, elements: tuple[str, str], *, without_energy: WithoutEnergy) -> Pool:
+    """Check frames, group what is the same crystal, and order it.
+
+    The candidate of a group is the one whose id comes first.
+
+    Args:
+        frames: what a file says.
+        elements: first and second element of the axis.
+        without_energy: what becomes of frames that state no energy.
+
+    Returns:
+        A pool that knows no energies.
+
+    Raises:
+        InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
+            where energies are needed. All faults in one error.
+    """
+    is_table = without_energy is WithoutEnergy.LEAVE_OUT
+    usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]
+    if not usable:
+        raise InvalidPoolError(
+            f"{frames.path}: expected `energy=` (eV per cell) in the comment lines of a pool that is looked up, "
+            f"found it in none of {len(frames.frames)} frames; keys found: {', '.join(frames.keys) or 'none'}. "
+            "Name the total energy `energy`, or choose an oracle that computes."
+        )
+    faults = find_faults(frames.frames, elements) + find_missing_ends(usable, elements)
+    if faults:
+        raise one_error(frames.path, faults, n_frames=len(frames.frames))
+    usable.sort(key=lambda frame: natural_key(frame.id))
+    candidates = [Candidate(id=f.id, numbers=f.numbers, positions=f.positions, cell=f.cell) for f in usable]
+    groups = find_twins(candidates)
+    chosen = tuple(candidates[group[0]] for group in groups)
+    pure = [sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)]
+    used = {candidate.id for candidate in candidates}
+    report = PoolReport(
+        elements=elements,
+        n_frames=len(frames.frames),
+        n_candidates=len(chosen),
+        left_out=tuple(sorted((f.id for f in frames.frames if f.id not in used), key=natural_key)),
+        twin_groups=tuple(tuple(candidates[i].id for i in group) for group in groups if len(group) > 1),
+        n_pure=(pure[0], pure[1]),
+    )
+    return Pool(elements=elements, candidates=chosen, report=report)
+
+
+def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """A key that sorts the numbers inside ids as numbers.
+
+    >>> sorted(["a10", "a9", "a09", "b1"], key=natural_key)
+    ['a09', 'a9', 'a10', 'b1']
+    """
+    parts = []
+    for part in re.findall(r"[0-9]+|[^0-9]+", candidate_id):
+        digits = part.lstrip("0") if part[0] in "0123456789" else None
+        # numbers before words; numbers by their length, then digit by digit: no limit to their size
+        parts.append((1, 0, part) if digits is None else (0, len(digits), digits))
+    return tuple(parts), candidate_id
+
+
+def _n_frames(count: int) -> str:
+    """`1 frame is` or `2 frames are`."""
+    return "1 frame is" if count == 1 else f"{count} frames are"
+
+
+def _counted(ids: tuple[str, ...]) -> str:
+    """The first few ids and how many there are."""
+    shown = ", ".join(ids[:_N_IDS_SHOWN])
+    return f"{len(ids)} frames ({shown}{', ...' if len(ids) > _N_IDS_SHOWN else ''})" if len(ids) > 1 else shown

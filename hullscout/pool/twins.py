@@ -1,0 +1,171 @@
+"""Which candidates are the same crystal: a supercell, rotated, mirrored, shifted, reordered, in another choice of cell.
+
+Three sieves and a judge. Structures of one composition are compared by the mean distance to the k-th neighbour of each
+kind (average minimum distances); then by the same distances atom by atom (pointwise distance distributions); then,
+since enumerated pools hold crystals that differ only in angles, by how the neighbours of each kind lie around each atom
+(eigenvalues of second moments). Each of these changes by no more than a known multiple of any displacement of the
+atoms, whatever the cell, so that no twin is lost. Crystals that differ can still agree in all of them, so pymatgen's
+StructureMatcher decides about the few pairs that are left.
+
+Source: D. Widdowson, M. Mosca, A. Pulido, A. Cooper, V. Kurlin, MATCH Commun. Math. Comput. Chem. 87, 529 (2022)
+(average minimum distances); D. Widdowson, V. Kurlin, NeurIPS 35 (2022) (pointwise distance distributions). Deviations:
+distances are kept by the kinds of both atoms, and atoms are paired by the nearest row instead of the earth mover's
+distance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hullscout.pool.candidate import Candidate
+
+TWIN_TOLERANCE = 1e-3
+"""Crystals that can be laid on each other, atoms and cell vectors coinciding within about this many A, are twins."""
+
+_SIEVE_WIDTH = 3 * TWIN_TOLERANCE  # 2 for the two atoms of a distance, 1 for the cell vectors between them
+_N_NEAREST = 24
+_MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fingerprint:
+    """Distances of one crystal.
+
+    Attributes:
+        mean: (kinds, kinds x k) mean over the atoms of a kind of their sorted neighbour distances, raveled, in A.
+        rows: for each kind, (atoms, kinds x k) sorted neighbour distances, in A.
+    """
+
+    mean: NDArray[np.float64]
+    rows: tuple[NDArray[np.float64], ...]
+
+
+def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
+    """Groups of candidates that are one crystal; a candidate without a twin is a group of one.
+
+    A group gathers what matches its first member, within TWIN_TOLERANCE.
+
+    Args:
+        candidates: in the order that decides who is first.
+
+    Returns:
+        Every index once: groups in the order of their first members, members in ascending order.
+    """
+    by_composition: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
+    for index, candidate in enumerate(candidates):
+        by_composition[_composition(candidate)].append(index)
+    groups: list[tuple[int, ...]] = []
+    for indices in by_composition.values():
+        members = _group([candidates[index] for index in indices])
+        groups.extend(tuple(indices[member] for member in group) for group in members)
+    return tuple(sorted(groups))
+
+
+def _composition(candidate: Candidate) -> tuple[tuple[int, int], ...]:
+    """Atomic numbers and their smallest whole amounts."""
+    numbers, counts = np.unique(candidate.numbers, return_counts=True)
+    divisor = gcd(*counts.tolist())
+    return tuple((z, count // divisor) for z, count in zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
+    """Groups of twins among candidates of one composition."""
+    if len(candidates) == 1:
+        return [[0]]
+    fingerprints = [_fingerprint(candidate) for candidate in candidates]
+    means = np.array([fingerprint.mean for fingerprint in fingerprints])
+    # one number per crystal, within the sieve's width for twins: sorted, it leaves a short window to compare with
+    key = means.mean(axis=1)
+    order = np.argsort(key, kind="stable")
+    starts = np.searchsorted(key[order], key - _SIEVE_WIDTH, side="left")
+    stops = np.searchsorted(key[order], key + _SIEVE_WIDTH, side="right")
+    is_grouped = np.zeros(len(candidates), dtype=np.bool_)
+    groups: list[list[int]] = []
+    for first in range(len(candidates)):
+        if is_grouped[first]:
+            continue
+        window = np.sort(order[starts[first] : stops[first]])
+        window = window[(window > first) & ~is_grouped[window]]
+        close = window[(np.abs(means[window] - means[first]) <= _SIEVE_WIDTH).all(axis=1)]
+        alike = [other for other in close.tolist() if _has_same_rows(fingerprints[first], fingerprints[other])]
+        group = [first, *(other for other in alike if _is_same_crystal(candidates[first], candidates[other]))]
+        is_grouped[group] = True
+        groups.append(group)
+    return groups
+
+
+def _fingerprint(candidate: Candidate) -> _Fingerprint:
+    """Sorted neighbour distances of a crystal, unchanged by the choice of its cell."""
+    from hullscout.pool.kernels import nearest_distances  # noqa: PLC0415  (late: numba)
+
+    symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
+    n_kinds = len(symbols)
+    distances = nearest_distances(candidate.positions, kinds, n_kinds, candidate.cell, _N_NEAREST)
+    flat = distances.reshape(candidate.n_atoms, n_kinds * _N_NEAREST)
+    rows = tuple(flat[kinds == kind] for kind in range(n_kinds))
+    return _Fingerprint(mean=np.concatenate([row.mean(axis=0) for row in rows]), rows=rows)
+
+
+def _has_same_rows(one: _Fingerprint, other: _Fingerprint) -> bool:
+    """Every atom has a partner in the other crystal that sees the same distances, and the other way round."""
+    for mine, theirs in zip(one.rows, other.rows, strict=True):
+        is_close = np.abs(mine[:, None, :] - theirs[None, :, :]).max(axis=2) <= _SIEVE_WIDTH
+        if not is_close.any(axis=1).all() or not is_close.any(axis=0).all():
+            return False
+    return True
+
+
+def _has_same_angles(one: Candidate, other: Candidate) -> bool:
+    """Every atom has a partner in the other crystal around which the neighbours lie alike, and the other way round.
+
+    Compared are the sorted eigenvalues of each kind's second moment M_a and of M_a + 2 M_b. By Weyl's inequality they
+    move by no more than 2 x stiffness x displacement.
+    """
+    spectra, kinds, slack = _moment_spectra(one)
+    other_spectra, other_kinds, _ = _moment_spectra(other)
+    is_close = np.abs(spectra[:, None, :] - other_spectra[None, :, :]).max(axis=2) <= slack[:, None]
+    is_close &= kinds[:, None] == other_kinds[None, :]
+    return bool(is_close.any(axis=1).all() and is_close.any(axis=0).all())
+
+
+def _moment_spectra(candidate: Candidate) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Eigenvalues (n, 3 kinds^2), kinds (n,) and the slack (n,) that twins may differ by."""
+    from hullscout.pool.kernels import second_moments  # noqa: PLC0415  (late: numba)
+
+    symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
+    n_kinds = len(symbols)
+    moments, stiffness = second_moments(candidate.positions, kinds, n_kinds, candidate.cell, _MOMENT_RADIUS)
+    mixed = [moments[:, a] + (2 * moments[:, b] if a != b else 0) for a in range(n_kinds) for b in range(n_kinds)]
+    return np.linalg.eigvalsh(np.stack(mixed, axis=1)).reshape(len(kinds), -1), kinds, 2 * _SIEVE_WIDTH * stiffness
+
+
+def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
+    """The judgement of pymatgen's StructureMatcher, unscaled, with all tolerances at TWIN_TOLERANCE.
+
+    It is asked only where angles agree too and the two are not the same numbers anyway.
+    """
+    if all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell")):
+        return True
+    if not _has_same_angles(one, other):
+        return False
+    from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: seldom needed)
+
+    # reduced here, not by the matcher: its own reduction overlooks displacements of up to 0.25 A
+    small, other_small = (
+        candidate.to_pymatgen().get_primitive_structure(tolerance=2 * TWIN_TOLERANCE) for candidate in (one, other)
+    )
+    relative = TWIN_TOLERANCE / (small.volume / len(small)) ** (1 / 3)
+    matcher = StructureMatcher(
+        ltol=relative, stol=relative, angle_tol=float(np.degrees(relative)), primitive_cell=False, scale=False
+    )
+    return bool(matcher.fit(small, other_small))

@@ -1,0 +1,99 @@
+"""scikit-learn's conventions for a regressor, without importing scikit-learn.
+
+`clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
+the tags; importing scikit-learn for them would cost a second at start-up. It is imported only when it asks for the
+tags.
+"""
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, finite_matrix
+
+
+class Regressor:
+    """Base of the estimators: parameters are the keywords of `__init__`, stored under their names and checked in `fit`."""
+
+    n_features_in_: int
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 (scikit-learn's signature)
+        """Parameters by name; parameters of a nested estimator as `name__parameter` if `deep`."""
+        params = {name: getattr(self, name) for name in self._parameter_names()}
+        if deep:
+            for name, value in list(params.items()):
+                if hasattr(value, "get_params") and not isinstance(value, type):
+                    params |= {f"{name}__{key}": inner for key, inner in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, those of a nested estimator as `name__parameter`.
+
+        Raises:
+            InvalidSettingError: A name that is no parameter.
+        """
+        names = self._parameter_names()
+        for key, value in params.items():
+            name, _, inner = key.partition("__")
+            if name not in names:
+                raise InvalidSettingError(
+                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}."
+                )
+            if inner:
+                getattr(self, name).set_params(**{inner: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> Any:
+        """Predictions at the rows of X; each estimator says which."""
+        raise TypeError(f"{type(self).__name__} does not predict.")
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Coefficient of determination of the predictions, 1 at best."""
+        labels = np.asarray(y, dtype=np.float64)
+        residuals = labels - np.asarray(self.predict(X))
+        return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (late: a second to import)
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(),
+        )
+
+    def __repr__(self) -> str:
+        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
+        changed = (
+            f"{name}={value!r}" for name, value in self.get_params(deep=False).items() if value is not defaults[name]
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _new_rows(self, X: npt.ArrayLike) -> FloatArray:
+        """Rows to predict at, checked against what was fitted.
+
+        Raises:
+            InvalidTrainingSetError: Not fitted, or another number of features than in fit.
+        """
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
+        rows = finite_matrix(X, what="X")
+        if rows.shape[1] != self.n_features_in_:
+            raise InvalidTrainingSetError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input."
+            )
+        return rows
+
+
+class NotFittedError(InvalidTrainingSetError, AttributeError):
+    """A model was asked before it had learned."""

@@ -1,0 +1,181 @@
+"""Leave-one-out and leave-group-out in closed form, for every regularization strength, from one eigendecomposition.
+
+Labels y follow y = H b + f + noise, with f a Gaussian process of covariance s^2 K, b a coefficient vector under a flat
+prior (constant or composition mean), and noise of variance s^2 lambda u_i (u_i = 1 unless a label is distrusted). With
+A = K + lambda diag(u) and the projected precision
+
+    P = A^-1 - A^-1 H (H^T A^-1 H)^-1 H^T A^-1,
+
+leaving group g out gives the residual r_g = (P_gg)^-1 (P y)_g with covariance s^2 (P_gg)^-1, exactly.
+
+Source: O. Dubrule, Math. Geol. 15, 687 (1983), for the residuals with a fitted mean; Rasmussen & Williams, Gaussian
+Processes for Machine Learning (2006), eqs. 5.10-5.12 for the log score and 2.45 for the restricted likelihood.
+Deviation: P is kept as U (D + lambda)^-1 U^T with U, D from the kernel projected on the contrasts of H, so that lambda
+costs a matrix product only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hullscout.errors import InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, IntArray
+
+NEGATIVE_EIGENVALUE: Final = 1e-8
+"""Rounding may make an eigenvalue this negative, relative to the largest; more means that the matrix is no covariance."""
+
+_PRECISION_FLOOR: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrum:
+    """Eigenvectors and eigenvalues from which P follows for every regularization.
+
+    Attributes:
+        vectors: U, shape (n, n - p), label order.
+        values: D, shape (n - p,), not negative.
+        log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
+    """
+
+    vectors: FloatArray
+    values: FloatArray
+    log_volume: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What is known of each label from all labels outside its group, for each regularization.
+
+    Attributes:
+        residuals: Label minus prediction, shape (n, n_regularizations), unit of the labels.
+        variances: Predictive variance over the signal variance, noise included, same shape.
+        counts: Weight of each label, shape (n,): one over the size of its group.
+    """
+
+    residuals: FloatArray
+    variances: FloatArray
+    counts: FloatArray
+
+    @property
+    def rmse(self) -> FloatArray:
+        """Root mean square residual, each group counted once, shape (n_regularizations,)."""
+        return np.sqrt(self.counts @ self.residuals**2 / self.counts.sum())
+
+    @property
+    def signal_variance(self) -> FloatArray:
+        """The signal variance that makes the mean squared z-score one, shape (n_regularizations,)."""
+        return np.asarray(self.counts @ (self.residuals**2 / self.variances) / self.counts.sum())
+
+    def log_scores(self, signal_variance: FloatArray) -> FloatArray:
+        """Log predictive density of every left-out label, shape (n, n_regularizations)."""
+        variances = self.variances * signal_variance
+        return -0.5 * (np.log(2.0 * np.pi * variances) + self.residuals**2 / variances)
+
+
+def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None = None) -> Spectrum:
+    """Eigendecomposition of the kernel among labels, projected on the contrasts of the mean's basis.
+
+    Args:
+        kernel: K, shape (n, n), in units of the signal variance.
+        basis: H, shape (n, p), p = 0 for a zero mean.
+        noise: u, shape (n,), noise variance of each label relative to the common one; ones if not given.
+
+    Raises:
+        InvalidTrainingSetError: The kernel has a clearly negative eigenvalue, or the basis is rank deficient on these
+            labels.
+    """
+    n, p = basis.shape
+    root = np.ones(n) if noise is None else 1.0 / np.sqrt(noise)
+    scaled_basis = basis * root[:, None]
+    scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
+    if p:
+        reflectors, triangle = np.linalg.qr(scaled_basis, mode="complete")
+        pivots = np.abs(np.diag(triangle))
+        if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
+            raise InvalidTrainingSetError(
+                f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
+                "Label more compositions or choose a constant mean."
+            )
+        contrasts = reflectors[:, p:]
+        scaled = contrasts.T @ scaled @ contrasts
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
+        raise InvalidTrainingSetError(
+            f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is singular "
+            f"beyond rounding (relative {NEGATIVE_EIGENVALUE})."
+        )
+    log_volume = -2.0 * float(np.log(root).sum())
+    if p:
+        vectors = contrasts @ vectors
+        log_volume += 2.0 * float(np.log(pivots).sum())
+    return Spectrum(vectors=vectors * root[:, None], values=np.maximum(values, 0.0), log_volume=log_volume)
+
+
+def leave_out(
+    decomposition: Spectrum, y: FloatArray, regularizations: FloatArray, *, groups: Sequence[IntArray] = ()
+) -> LeftOut:
+    """Closed-form residuals and variances of every label, predicted from the labels outside its group.
+
+    Args:
+        decomposition: Of the kernel among the labels.
+        y: Labels, shape (n,).
+        regularizations: lambda, shape (m,), positive.
+        groups: Index arrays of the groups with two or more labels; everything else is left out alone.
+
+    Returns:
+        Arrays of shape (n, m).
+
+    Raises:
+        InvalidTrainingSetError: Without one of the groups, the mean is not determined.
+    """
+    inverse = 1.0 / (decomposition.values[:, None] + regularizations[None, :])
+    vectors = decomposition.vectors
+    projected: FloatArray = vectors @ (inverse * (vectors.T @ y)[:, None])
+    precision: FloatArray = (vectors**2) @ inverse
+    counts = np.ones(len(y))
+    if np.any(precision * (1.0 + regularizations) <= _PRECISION_FLOOR):
+        label = int(np.argmin(precision[:, 0]))
+        raise InvalidTrainingSetError(
+            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label more "
+            "compositions or choose a constant mean."
+        )
+    residuals, variances = projected / precision, 1.0 / precision
+    for group in groups:
+        block = vectors[group]
+        matrices = np.einsum("ik,kl,jk->lij", block, inverse, block, optimize=True)
+        try:
+            covariances = np.linalg.inv(matrices)
+        except np.linalg.LinAlgError as error:
+            raise InvalidTrainingSetError(
+                f"Expected a mean that is determined without group {group.tolist()}, found that it is not."
+            ) from error
+        residuals[group] = np.einsum("lij,jl->il", covariances, projected[group])
+        variances[group] = np.einsum("lii->il", covariances)
+        counts[group] = 1.0 / len(group)
+    return LeftOut(residuals=residuals, variances=variances, counts=counts)
+
+
+def log_marginal_likelihood(decomposition: Spectrum, y: FloatArray, regularizations: FloatArray) -> FloatArray:
+    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization.
+
+    Args:
+        decomposition: Of the kernel among the labels.
+        y: Labels, shape (n,).
+        regularizations: lambda, shape (m,).
+
+    Returns:
+        Array of shape (m,); differences between kernels, regularizations and noise shapes are meaningful.
+    """
+    shifted = decomposition.values[:, None] + regularizations[None, :]
+    degrees = len(decomposition.values)
+    quadratic = ((decomposition.vectors.T @ y) ** 2) @ (1.0 / shifted)
+    return np.asarray(
+        -0.5
+        * (
+            np.log(shifted).sum(axis=0)
+            + decomposition.log_volume
+            + degrees * (np.log(2.0 * np.pi * quadratic / degrees) + 1.0)
+        )
+    )

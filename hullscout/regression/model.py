@@ -1,0 +1,194 @@
+"""`KernelModel`: kernel ridge regression that tunes itself and states its uncertainty, in scikit-learn's form.
+
+Its mean is that of a Gaussian process, so it gives joint covariances too. It works on a feature matrix whose columns
+are split in named blocks, and knows nothing of structures, pools or hulls.
+
+Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Onat, Ortner & Kermode, J. Chem. Phys. 153, 144106
+(2020), eqs. 34-36.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from hullscout.errors import InvalidSettingError
+from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix
+from hullscout.regression.covariance import Combination, KernelShape, Metric
+from hullscout.regression.estimator import Regressor
+from hullscout.regression.mixture import FittedMixture, fit_mixture
+from hullscout.regression.posterior import MixturePosterior
+from hullscout.regression.separations import self_separations, separations
+from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+
+
+class KernelModel(Regressor):
+    """Gaussian process regression on feature blocks, tuned by closed-form leave-one-out.
+
+    Args:
+        kernel: "gaussian", "laplacian", "matern32", "matern52" or "linear".
+        blocks: Columns of each feature block by name; one block "all" if not given.
+        combination: "sum" of one kernel per block, or one kernel of the "joint" separation.
+        mean: "zero", "constant", "linear" or "quadratic" (the last two in composition).
+        composition: Column of X that holds the composition; it enters the mean, and a block only if a block names it.
+        criterion: "log-score", "rmse" or "marginal-likelihood".
+        uncertainty: Standard deviations and covariances of a "label" (noise included, calibrated) or of the "function"
+            as the model states it.
+        n_averaged: Largest number of settings averaged over; 1 picks the best.
+        max_kernels: Budget of kernel matrices in the search.
+        hyperparameters: Use this setting and search nothing.
+
+    Attributes:
+        hyperparameters_: The heaviest setting.
+        loo_mean_: Prediction of each label from the labels outside its group, shape (n,).
+        loo_std_: Calibrated standard deviation of that prediction, shape (n,).
+        loo_rmse_: Root mean square of label minus `loo_mean_`.
+        fitted_: Components, calibration, every setting tried.
+        n_features_in_: Number of columns of X.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.random((40, 3))
+    >>> model = KernelModel(blocks={"pairs": slice(0, 2), "triples": slice(2, 3)}).fit(X, X[:, 0] ** 2 + X[:, 2])
+    >>> mean, std = model.predict(X[:5], return_std=True)
+    >>> mean.shape, std.shape, model.loo_rmse_ < 0.05
+    ((5,), (5,), True)
+    """
+
+    def __init__(
+        self,
+        kernel: str = "gaussian",
+        *,
+        blocks: Mapping[str, slice] | None = None,
+        combination: str = "sum",
+        mean: str = "constant",
+        composition: int | None = None,
+        criterion: str = "log-score",
+        uncertainty: str = "label",
+        n_averaged: int = 4,
+        max_kernels: int = 60,
+        hyperparameters: Hyperparameters | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.blocks = blocks
+        self.combination = combination
+        self.mean = mean
+        self.composition = composition
+        self.criterion = criterion
+        self.uncertainty = uncertainty
+        self.n_averaged = n_averaged
+        self.max_kernels = max_kernels
+        self.hyperparameters = hyperparameters
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+        """Tune on labels.
+
+        Args:
+            X: Features, shape (n, d).
+            y: Labels, shape (n,).
+            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway.
+
+        Raises:
+            InvalidSettingError: A parameter that is not allowed.
+            InvalidTrainingSetError: Labels or features that cannot be learned from.
+        """
+        settings = self._settings()
+        rows = finite_matrix(X, what="X")
+        labels = finite_labels(y, n_rows=len(rows))
+        self.n_features_in_ = rows.shape[1]
+        self._columns = self._checked_blocks()
+        self._mean = settings.mean
+        self._metric = (
+            settings.shape.metric if self.hyperparameters is None else self.hyperparameters.kernel.shape.metric
+        )
+        self._centre = np.zeros(rows.shape[1]) if self._metric is Metric.DOT else rows.mean(axis=0)
+        self._rows = rows
+        self.fitted_: FittedMixture = fit_mixture(
+            {name: self._separations(rows, rows) for name in self._names()},
+            self._basis(rows),
+            labels,
+            settings=settings,
+            groups=None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1],
+            hyperparameters=self.hyperparameters,
+        )
+        self.hyperparameters_ = self.fitted_.components[0].hyperparameters
+        self.loo_mean_ = self.fitted_.loo_mean
+        self.loo_std_ = self.fitted_.loo_std
+        self.loo_rmse_ = float(np.sqrt(np.mean((labels - self.loo_mean_) ** 2)))
+        return self
+
+    def predict(
+        self, X: npt.ArrayLike, *, return_std: bool = False, return_cov: bool = False
+    ) -> FloatArray | tuple[FloatArray, FloatArray]:
+        """Predictive mean, with the standard deviation or joint covariance of what `uncertainty` says.
+
+        Args:
+            X: Features, shape (q, d).
+            return_std: Also give standard deviations, shape (q,).
+            return_cov: Also give the covariance, shape (q, q).
+
+        Raises:
+            InvalidSettingError: Both asked for at once.
+        """
+        if return_std and return_cov:
+            raise InvalidSettingError("Expected one of return_std and return_cov, found both.")
+        rows = self._new_rows(X)
+        if return_cov:
+            posterior = self.posterior(rows)
+            return posterior.mean, posterior.covariance
+        cross = self._separations(self._rows, rows)
+        own = {name: self_separations(rows[:, part], metric=self._metric) for name, part in self._columns.items()}
+        mean, std = self.fitted_.predict(
+            dict.fromkeys(self._names(), cross), dict.fromkeys(self._names(), own), self._basis(rows)
+        )
+        return (mean, std) if return_std else mean
+
+    def posterior(self, X: npt.ArrayLike) -> MixturePosterior:
+        """Joint posterior of the labels at the rows of X, as a mixture over settings with calibrated tails."""
+        rows = self._new_rows(X)
+        cross, among = self._separations(self._rows, rows), self._separations(rows, rows)
+        return self.fitted_.posterior(
+            dict.fromkeys(self._names(), cross), dict.fromkeys(self._names(), among), self._basis(rows)
+        )
+
+    def _settings(self) -> ModelSettings:
+        try:
+            return ModelSettings(
+                shape=KernelShape(self.kernel),
+                combination=Combination(self.combination),
+                mean=Mean(self.mean),
+                criterion=Criterion(self.criterion),
+                uncertainty=Uncertainty(self.uncertainty),
+                n_averaged=self.n_averaged,
+                max_kernels=self.max_kernels,
+            )
+        except ValueError as error:
+            raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
+
+    def _checked_blocks(self) -> dict[str, slice]:
+        blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
+        for name, columns in blocks.items():
+            if len(range(*columns.indices(self.n_features_in_))) == 0:
+                raise InvalidSettingError(
+                    f"Expected columns for block {name!r}, found none in {columns} of {self.n_features_in_}."
+                )
+        if self.hyperparameters is not None:
+            asked = [term.block for term in self.hyperparameters.kernel.terms]
+            if not set(asked) <= set(blocks):
+                raise InvalidSettingError(f"Expected hyperparameters of the blocks {list(blocks)}, found {asked}.")
+        if self.composition is not None and not 0 <= self.composition < self.n_features_in_:
+            raise InvalidSettingError(f"Expected a column 0 to {self.n_features_in_ - 1}, found {self.composition=}.")
+        return blocks
+
+    def _names(self) -> tuple[str, ...]:
+        return (SINGLE if self.hyperparameters is None else self.hyperparameters.representation,)
+
+    def _basis(self, rows: FloatArray) -> FloatArray:
+        return self._mean.basis(len(rows), None if self.composition is None else rows[:, self.composition])
+
+    def _separations(self, rows: FloatArray, columns: FloatArray) -> dict[str, FloatArray]:
+        left, right = rows - self._centre, columns - self._centre
+        return {
+            name: separations(left[:, part], right[:, part], metric=self._metric)
+            for name, part in self._columns.items()
+        }

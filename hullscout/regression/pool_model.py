@@ -1,0 +1,130 @@
+"""The model of a pool, grown label by label: what a campaign's round calls.
+
+Features stay where they are; a new label costs one row of separations; a fit works on what is labelled; predictions go
+through the pool in slices.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, IntArray, finite_labels
+from hullscout.regression.mixture import FittedMixture, fit_mixture
+from hullscout.regression.posterior import MixturePosterior
+from hullscout.regression.separations import PoolSeparations
+from hullscout.regression.settings import SINGLE, ModelSettings
+from hullscout.regression.tuning import SearchPoint
+
+_SLICE = 4096
+
+
+class PoolModel:
+    """Kernel model of all candidates of a pool, of which some are labelled.
+
+    Args:
+        blocks: Features of all candidates, shape (n_candidates, d), by block name.
+        alternatives: Further representations of the same candidates (for example other MBTR broadenings), by name;
+            tuning chooses among them and `blocks`, which is called "features". In the order of the broadening.
+        composition: Atomic fraction of the second element, shape (n_candidates,); needed by a composition mean.
+        settings: What is searched and how.
+    """
+
+    def __init__(
+        self,
+        blocks: Mapping[str, npt.ArrayLike],
+        *,
+        alternatives: Mapping[str, Mapping[str, npt.ArrayLike]] | None = None,
+        composition: npt.ArrayLike | None = None,
+        settings: ModelSettings | None = None,
+    ) -> None:
+        self.settings = ModelSettings() if settings is None else settings
+        metric = self.settings.shape.metric
+        named = {SINGLE: blocks, **(alternatives or {})}
+        self._representations = {name: PoolSeparations(parts, metric=metric) for name, parts in named.items()}
+        counts = {name: part.n_candidates for name, part in self._representations.items()}
+        if len(set(counts.values())) > 1:
+            raise InvalidTrainingSetError(f"Expected representations of the same candidates, found {counts}.")
+        names = {part.blocks for part in self._representations.values()}
+        if len(names) > 1:
+            raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
+        self.n_candidates = counts[SINGLE]
+        compositions = None if composition is None else np.asarray(composition, dtype=np.float64)
+        self._basis = self.settings.mean.basis(self.n_candidates, compositions)
+        self._fitted: FittedMixture | None = None
+
+    @property
+    def labelled(self) -> IntArray:
+        """Indices of the labelled candidates, in the order in which they were added."""
+        return self._representations[SINGLE].labelled
+
+    @property
+    def fitted(self) -> FittedMixture:
+        """The last fit: components, calibration, leave-one-out predictions.
+
+        Raises:
+            InvalidTrainingSetError: Nothing fitted since the last label was added.
+        """
+        if self._fitted is None:
+            raise InvalidTrainingSetError(
+                "Expected a fitted model, found labels added since the last fit: call fit first."
+            )
+        return self._fitted
+
+    def add(self, indices: Sequence[int] | IntArray) -> None:
+        """Label candidates; their energies come with the next fit."""
+        for part in self._representations.values():
+            part.add(indices)
+        self._fitted = None
+
+    def fit(
+        self, y: npt.ArrayLike, *, groups: IntArray | None = None, warm_start: SearchPoint | None = None
+    ) -> FittedMixture:
+        """Tune on all labels.
+
+        Args:
+            y: One label per labelled candidate, in the order of `labelled`, eV/atom.
+            groups: A number per label; equal numbers are left out together.
+            warm_start: `fitted.warm_start` of an earlier round. Results depend on it: a resumed campaign must give the
+                same.
+
+        Raises:
+            InvalidTrainingSetError: Labels that cannot be learned from.
+        """
+        labels = finite_labels(y, n_rows=len(self.labelled))
+        self._fitted = fit_mixture(
+            {name: part.among_labelled() for name, part in self._representations.items()},
+            self._basis[self.labelled],
+            labels,
+            settings=self.settings,
+            groups=groups,
+            warm_start=warm_start,
+        )
+        return self._fitted
+
+    def predict(self, candidates: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Mean and calibrated standard deviation of the labels of candidates.
+
+        Args:
+            candidates: Indices, shape (q,); the whole pool if not given.
+
+        Returns:
+            Two arrays of shape (q,), unit of the labels.
+        """
+        chosen = np.arange(self.n_candidates) if candidates is None else np.asarray(candidates, dtype=np.intp)
+        means, stds = np.empty(len(chosen)), np.empty(len(chosen))
+        for start in range(0, len(chosen), _SLICE):
+            piece = slice(start, start + _SLICE)
+            part = chosen[piece]
+            cross = {name: one.to_pool(part) for name, one in self._representations.items()}
+            prior = {name: one.to_self(part) for name, one in self._representations.items()}
+            means[piece], stds[piece] = self.fitted.predict(cross, prior, self._basis[part])
+        return means, stds
+
+    def posterior(self, candidates: IntArray) -> MixturePosterior:
+        """Joint posterior of the labels of chosen candidates (the contenders), shape (q,)."""
+        chosen = np.asarray(candidates, dtype=np.intp)
+        cross = {name: one.to_pool(chosen) for name, one in self._representations.items()}
+        among = {name: one.among(chosen) for name, one in self._representations.items()}
+        return self.fitted.posterior(cross, among, self._basis[chosen])

@@ -1,0 +1,135 @@
+"""What a user may choose about a model, and what tuning found: frozen values, checked when made."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray
+from hullscout.regression.covariance import Combination, Kernel, KernelShape
+
+SINGLE: Final = "features"
+"""Name of the representation when there is only one."""
+
+
+class Mean(StrEnum):
+    """The fitted mean under the process: nothing, a constant, or a polynomial in composition."""
+
+    ZERO = "zero"
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+
+    @property
+    def n_coefficients(self) -> int:
+        """Number of basis functions p."""
+        return list(Mean).index(self)
+
+    def basis(self, n: int, composition: FloatArray | None) -> FloatArray:
+        """The basis functions 1, x, x^2 as far as they are in use.
+
+        Args:
+            n: Number of structures.
+            composition: Atomic fraction x of each, shape (n,); needed from a linear mean on.
+
+        Returns:
+            Array of shape (n, p).
+
+        Raises:
+            InvalidTrainingSetError: A composition mean without compositions, or of another length.
+        """
+        if self.n_coefficients <= 1:
+            return np.ones((n, self.n_coefficients))
+        if composition is None or composition.shape != (n,):
+            found = None if composition is None else composition.shape
+            raise InvalidTrainingSetError(
+                f"Expected a composition for each of {n} structures ({self} mean), found shape {found}."
+            )
+        return np.asarray(composition[:, None] ** np.arange(self.n_coefficients))
+
+
+class Criterion(StrEnum):
+    """What tuning makes best: leave-one-out log predictive score, leave-one-out RMSE, or the marginal likelihood."""
+
+    LOG_SCORE = "log-score"
+    RMSE = "rmse"
+    MARGINAL_LIKELIHOOD = "marginal-likelihood"
+
+
+class Uncertainty(StrEnum):
+    """What a predicted standard deviation is of: the label of a structure, calibrated; or the noise-free function, as modelled."""
+
+    LABEL = "label"
+    FUNCTION = "function"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """One complete setting of a model.
+
+    Attributes:
+        kernel: Shape, length scales and weights by block.
+        regularization: Noise variance over signal variance, >= 0.
+        signal_variance: Prior variance at one point, unit of the labels squared.
+        representation: Which of the alternative feature sets (for example which MBTR broadening).
+    """
+
+    kernel: Kernel
+    regularization: float
+    signal_variance: float = 1.0
+    representation: str = SINGLE
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.regularization) and self.regularization >= 0.0):
+            raise InvalidSettingError(f"Expected a regularization >= 0, found {self.regularization}.")
+        if not (np.isfinite(self.signal_variance) and self.signal_variance > 0.0):
+            raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """What is searched and how; the defaults are meant to be left alone.
+
+    Attributes:
+        shape: Kernel shape.
+        combination: Sum of one kernel per block, or one kernel of the joint separation.
+        mean: Mean under the process.
+        criterion: What tuning makes best.
+        uncertainty: What standard deviations and covariances are of.
+        n_averaged: Largest number of settings in the mixture; 1 picks the best one.
+        max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
+        log_lengths: Coarse grid of log2(length scale over the typical separation of the block).
+        log_length_bounds: Range of the same in refinement.
+        log_regularization_bounds: Range of log10(regularization).
+        n_regularizations: Points in that range.
+    """
+
+    shape: KernelShape = KernelShape.GAUSSIAN
+    combination: Combination = Combination.SUM
+    mean: Mean = Mean.CONSTANT
+    criterion: Criterion = Criterion.LOG_SCORE
+    uncertainty: Uncertainty = Uncertainty.LABEL
+    n_averaged: int = 4
+    max_kernels: int = 60
+    log_lengths: tuple[float, ...] = (-1.0, 0.0, 1.0, 2.0, 3.0)
+    log_length_bounds: tuple[float, float] = (-3.0, 6.0)
+    log_regularization_bounds: tuple[float, float] = (-9.0, 1.0)
+    n_regularizations: int = 41
+
+    def __post_init__(self) -> None:
+        if self.n_averaged < 1 or self.max_kernels < 1 or self.n_regularizations < 1:
+            raise InvalidSettingError(
+                f"Expected counts of at least 1, found {self.n_averaged=}, {self.max_kernels=}, {self.n_regularizations=}."
+            )
+        if not self.log_lengths:
+            raise InvalidSettingError("Expected at least one coarse length scale, found none.")
+        for low, high in (self.log_length_bounds, self.log_regularization_bounds):
+            if not low <= high:
+                raise InvalidSettingError(f"Expected bounds in rising order, found {(low, high)}.")
+
+    @property
+    def regularizations(self) -> FloatArray:
+        """The regularizations tried with every kernel, shape (n_regularizations,)."""
+        return np.logspace(*self.log_regularization_bounds, self.n_regularizations)

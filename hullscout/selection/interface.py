@@ -1,0 +1,139 @@
+"""What a selection rule sees and what it answers.
+
+A rule is a function from a `Snapshot` (everything that was asked and answered so far) to a `Proposal` (what to look up next, or
+stop). It keeps no state of its own: whatever a later round needs of an earlier one stands in the `RoundRecord`s, which the
+store keeps, so that a campaign can be resumed at any moment. Rules know candidates by index, and nothing of files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hullscout.hull import LowerHull, formation_energy, lower_hull
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.regression.tuning import SearchPoint
+    from hullscout.selection.surrogate import Surrogate
+
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+
+
+class StopReason(StrEnum):
+    """Why a campaign ended."""
+
+    NOTHING_BELOW_THRESHOLD = "nothing-below-threshold"
+    ALL_KNOWN = "all-known"
+    MAX_CALCULATIONS = "max-calculations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The end of a campaign: a reason for programs and a sentence for people."""
+
+    reason: StopReason
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecord:
+    """What was decided in one round, and what the model knew then.
+
+    Attributes:
+        round: 0 for the start, then 1, 2, ...
+        chosen: Ids to look up, best first; empty only in a record that stops.
+        n_contenders: Unknown candidates that the rule still considered.
+        model_errors: Held-out error of each of the rule's models, on the scale that it was trained on.
+        threshold_ev_per_atom: The rule's threshold, where it has one.
+        failure_probability: Stated probability of a wrong hull, where the rule states one.
+        warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
+    """
+
+    round: int
+    chosen: tuple[str, ...]
+    n_contenders: int
+    model_errors: dict[str, float] = field(default_factory=dict)
+    threshold_ev_per_atom: float | None = None
+    failure_probability: float | None = None
+    warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
+
+    @property
+    def model_error(self) -> float | None:
+        """Held-out error of the rule's first model in eV/atom, or None where no model was fitted."""
+        return next(iter(self.model_errors.values()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that a rule may see.
+
+    Attributes:
+        x: (n,) atomic fraction of the second element of each candidate; equal compositions are equal floats.
+        n_atoms: (n,) atoms per cell.
+        known: (m,) indices of the candidates with an energy, in the order in which they were asked for.
+        energies_ev_per_atom: (m,) their energies.
+        history: The rounds so far.
+        seed: The campaign's seed.
+    """
+
+    x: Floats
+    n_atoms: NDArray[np.int64]
+    known: Indices
+    energies_ev_per_atom: Floats
+    history: tuple[RoundRecord, ...]
+    seed: int
+
+    @property
+    def unknown(self) -> Indices:
+        """(n - m,) indices of the candidates without an energy, ascending."""
+        is_unknown = np.ones(self.x.size, dtype=bool)
+        is_unknown[self.known] = False
+        return np.flatnonzero(is_unknown)
+
+    def rng(self) -> np.random.Generator:
+        """Random numbers of this round: the same whenever it is decided again."""
+        return np.random.default_rng([self.seed, len(self.history)])
+
+    @property
+    def formation_ev_per_atom(self) -> Floats:
+        """(m,) formation energies of what is known, relative to the lowest known structure of each pure element."""
+        x, e = self.x[self.known], self.energies_ev_per_atom
+        return formation_energy(x, e, ends_ev_per_atom=(float(e[x == 0].min()), float(e[x == 1].min())))
+
+    @property
+    def hull(self) -> LowerHull:
+        """Today's hull over formation energies; its `indices` count within `known`."""
+        return lower_hull(self.x[self.known], self.formation_ev_per_atom)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A rule's answer: indices to look up, best first, or a reason to stop; and the numbers behind it."""
+
+    chosen: tuple[int, ...] = ()
+    stop: Stop | None = None
+    n_contenders: int = 0
+    model_errors: dict[str, float] = field(default_factory=dict)
+    threshold_ev_per_atom: float | None = None
+    failure_probability: float | None = None
+    warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
+
+
+class Rule(Protocol):
+    """A selection rule: how to start, and what to do next."""
+
+    @property
+    def rule(self) -> str:
+        """Name in the campaign file."""
+
+    def start(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """Indices to look up before any model is fitted; holds a structure of each pure element."""
+
+    def select(self, snapshot: Snapshot, surrogate: Surrogate) -> Proposal:
+        """What to look up next, or stop. Called only with both pure elements known and something unknown."""

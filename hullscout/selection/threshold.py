@@ -1,0 +1,117 @@
+"""The paper's rule: look up whatever is predicted to lie less than a threshold above the lowest of its composition.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 3.4 and its published notebook. Deviations: by default
+one model on energies capped above the hull instead of three on the paper's transforms, and leave-one-out errors instead of those
+of a held-out half; both are settings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason
+from hullscout.selection.start import end_members, one_per_composition
+from hullscout.selection.transforms import Transform
+from hullscout.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.regression.tuning import SearchPoint
+    from hullscout.selection.surrogate import Surrogate
+
+
+class ThresholdRule(Settings):
+    """Look up what is predicted low for its composition; stop when nothing is.
+
+    In each round a model is trained on what is known. Its threshold is `factor` times its held-out root mean square error, the
+    median over the last `window` rounds. Every unknown structure predicted less than the threshold above the lowest known energy
+    of its own composition is a contender; so is every structure of a composition of which nothing is known. With several
+    transforms, a contender of any of their models is one. The `batch` best by height over threshold are looked up.
+    """
+
+    rule: Literal["threshold"] = "threshold"
+    batch: PositiveInt = 4
+    """Structures looked up in one round."""
+    factor: PositiveFloat = 1.3
+    """Threshold over held-out error."""
+    held_out: Literal["leave-one-out", "half"] = "leave-one-out"
+    """How the error is measured: on each structure left out in turn, or on a random half of what is known."""
+    window: PositiveInt = 20
+    """Rounds over which the median error is taken."""
+    transforms: tuple[Annotated[Transform, Field(strict=False)], ...] = Field(
+        default=(Transform.CAP,), min_length=1, strict=False
+    )
+    """Energy scales, one model each: `cap`, or the paper's `shrink-positive`, `stretch-negative`, `standardize`, or `none`."""
+
+    def start(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """The pure elements and one random structure of each composition."""
+        return (*end_members(snapshot), *one_per_composition(snapshot, snapshot.rng()))
+
+    def select(self, snapshot: Snapshot, surrogate: Surrogate) -> Proposal:
+        """The unknown structures predicted lowest, in units of the threshold; stop when none is below it."""
+        unknown = snapshot.unknown
+        relative = np.full(unknown.size, np.inf)
+        errors: dict[str, float] = {}
+        warm_starts: dict[str, SearchPoint] = {}
+        thresholds: list[float] = []
+        for transform in self.transforms:
+            labels = transform(snapshot, energy_cap_ev_per_atom=surrogate.settings.energy_cap)
+            fit = surrogate.fit(snapshot.known, labels, warm_start=_warm_start(snapshot, transform.value, surrogate))
+            if fit.warm_start is not None:
+                warm_starts[transform.value] = fit.warm_start
+            if self.held_out == "leave-one-out":
+                errors[transform.value] = fit.leave_one_out_rmse
+            else:
+                errors[transform.value] = surrogate.held_out_half_rmse(snapshot.known, labels, rng=snapshot.rng())
+            threshold = self.factor * self._median_error(snapshot, transform.value, errors[transform.value])
+            thresholds.append(threshold)
+            height = fit.mean[unknown] - lowest_of_composition(snapshot.x, snapshot.known, labels)[unknown]
+            relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
+        is_contender = relative < 1.0
+        n_contenders = int(is_contender.sum())
+        stop = None
+        if n_contenders == 0:
+            sentence = f"No structure is predicted within {1000 * thresholds[0]:.1f} meV/atom of the lowest of its composition."
+            if self.transforms != (Transform.CAP,):
+                sentence = "No structure is predicted below the threshold above the lowest of its composition."
+            stop = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
+        best_first = np.argsort(relative, kind="stable")[: min(self.batch, n_contenders)]
+        return Proposal(
+            chosen=tuple(unknown[best_first].tolist()),
+            stop=stop,
+            n_contenders=n_contenders,
+            model_errors=errors,
+            threshold_ev_per_atom=thresholds[0] if self.transforms[0] is not Transform.STANDARDIZE else None,
+            warm_starts=warm_starts,
+        )
+
+    def _median_error(self, snapshot: Snapshot, model: str, error: float) -> float:
+        earlier = [record.model_errors[model] for record in snapshot.history if model in record.model_errors]
+        return float(np.median([*earlier, error][-self.window :]))
+
+
+def _warm_start(snapshot: Snapshot, model: str, surrogate: Surrogate) -> SearchPoint | None:
+    """Where the last round's search ended; nothing in the rounds that search from nothing."""
+    if len(snapshot.history) % surrogate.settings.cold_start_every == 1:
+        return None
+    return snapshot.history[-1].warm_starts.get(model)
+
+
+def lowest_of_composition(
+    x: NDArray[np.float64], known: NDArray[np.intp], labels: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n,) lowest known label at each candidate's composition; infinite where nothing is known of it.
+
+    Args:
+        x: (n,) compositions, equal floats where equal.
+        known: (m,) indices of what is known.
+        labels: (m,) their labels.
+    """
+    _, composition = np.unique(x, return_inverse=True)
+    lowest = np.full(int(composition.max()) + 1, np.inf)
+    np.minimum.at(lowest, composition[known], labels)
+    return np.asarray(lowest[composition])

@@ -1,0 +1,64 @@
+"""Transforms of the energy scale on which a model is trained, so that what lies high does not cost attention low.
+
+Each keeps the order of energies at one composition, which is all that a threshold rule compares.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.selection.interface import Snapshot
+
+    Floats = NDArray[np.float64]
+
+# Huo & Rupp scale positive energies down and negative ones up, and give no factors; these are ours.
+SHRINK = 0.25
+STRETCH = 2.0
+
+
+class Transform(StrEnum):
+    """How known formation energies become training labels.
+
+    `cap` limits the height h above today's hull smoothly to c tanh(h / c), c = `regression.energy_cap`: unchanged low, level
+    high. The others are those of Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 3.4: `shrink-positive`
+    scales positive formation energies down, `stretch-negative` scales negative ones up, `standardize` subtracts the mean and
+    divides by the standard deviation. `none` leaves energies as they are.
+    """
+
+    CAP = "cap"
+    NONE = "none"
+    SHRINK_POSITIVE = "shrink-positive"
+    STRETCH_NEGATIVE = "stretch-negative"
+    STANDARDIZE = "standardize"
+
+    def __call__(self, snapshot: Snapshot, *, energy_cap_ev_per_atom: float) -> Floats:
+        """Training labels (m,) of the known candidates: eV/atom, or standard deviations for `standardize`."""
+        formation = snapshot.formation_ev_per_atom
+        match self:
+            case Transform.CAP:
+                at_hull = snapshot.hull.energy_at(snapshot.x[snapshot.known])
+                return at_hull + cap_height(formation - at_hull, energy_cap_ev_per_atom)
+            case Transform.NONE:
+                return formation
+            case Transform.SHRINK_POSITIVE:
+                return np.where(formation > 0, SHRINK * formation, formation)
+            case Transform.STRETCH_NEGATIVE:
+                return np.where(formation < 0, STRETCH * formation, formation)
+            case Transform.STANDARDIZE:
+                scale = float(formation.std())
+                return (formation - formation.mean()) / (scale if scale > 0 else 1.0)
+
+
+def cap_height(height: Floats, cap: float) -> Floats:
+    """Return c tanh(h / c): h for small heights, never more than the cap c, its order kept.
+
+    >>> cap_height(np.array([0.0, 0.01, 3.0]), 0.15).round(4).tolist()
+    [0.0, 0.01, 0.15]
+    """
+    return np.asarray(cap * np.tanh(height / cap))

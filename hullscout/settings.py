@@ -1,0 +1,12 @@
+"""The base of every section of a campaign file: frozen, strict, no unknown keys, no NaN.
+
+A section is also the object that does the work (a rule, say), so that a setting's name, range and default stand in one place.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """A frozen group of checked settings; its docstring and field descriptions are the reference for users."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)

@@ -1,0 +1,118 @@
+"""What a person sees in the terminal: the progress bar, the final table, the status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hullscout.campaign.standing import Standing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from hullscout.campaign.config import CampaignConfig
+    from hullscout.campaign.result import CampaignResult
+    from hullscout.campaign.state import State
+
+MILLI = 1000.0
+
+
+class CampaignProgress:
+    """A live line: round, lookups, saved so far, model error, hull. Where output is no terminal, a line for each new hull.
+
+    Args:
+        config: The campaign.
+        n_candidates: Number of candidates.
+    """
+
+    def __init__(self, config: CampaignConfig, *, n_candidates: int) -> None:
+        self._name = config.name
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("round {task.fields[round]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total} looked up"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("computing features", total=n_candidates, round=0)
+        self._hull: tuple[str, ...] = ()
+
+    def update(self, state: State) -> None:
+        """Show a state, after each answer."""
+        n_candidates, record = len(state.pool.ids), state.rounds[-1]
+        figures = [f"{100 * (1 - state.n_known / n_candidates):.0f} % saved"]
+        if record.model_error is not None:
+            figures.append(f"model error {record.model_error * MILLI:.1f} meV/atom")
+        if state.has_both_ends:
+            hull = Standing.of(state, name=self._name, reference_ev_per_atom=None).hull_formulas
+            figures.append(f"hull {' '.join(hull)}")
+            if hull != self._hull and not self._console.is_terminal:
+                self._console.print(f"round {record.round}: {state.n_known} looked up, {', '.join(figures)}", soft_wrap=True)
+            self._hull = hull
+        self._bar.update(self._task, completed=state.n_known, round=record.round, description="  ".join(figures))
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+
+def print_result(result: CampaignResult, folder: Path) -> None:
+    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
+    console = Console(highlight=False)
+    table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
+    table.add_column("formula")
+    table.add_column(f"x ({result.elements[1]})", justify="right")
+    table.add_column("formation energy (meV/atom)", justify="right")
+    table.add_column("id", overflow="fold")
+    for vertex in result.hull:
+        table.add_row(
+            vertex.formula, f"{vertex.x:.4f}", f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}", vertex.id
+        )
+    console.print(table)
+    console.print(
+        f"Looked up {result.n_calculations} of {result.n_candidates} candidates: {100 * result.saved_fraction:.1f} % saved."
+    )
+    console.print(f"Stopped: {result.stop_sentence}")
+    if result.failure_probability is None:
+        console.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
+    reference = result.reference
+    if reference is not None:
+        sentence = "The hull found is the true hull."
+        if not reference.exact:
+            error = reference.hull_error_ev_per_atom * MILLI
+            sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull."
+        if reference.mae_uncomputed_ev_per_atom is not None:
+            mae = reference.mae_uncomputed_ev_per_atom * MILLI
+            sentence += f" Mean absolute error of the model on what was not looked up: {mae:.1f} meV/atom."
+        console.print(sentence)
+    console.print(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True)
+
+
+def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
+    """Print where a campaign stands, and how to go on."""
+    console = Console(highlight=False)
+    n_candidates = len(state.pool.ids)
+    console.print(
+        f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(state.rounds)} rounds, "
+        f"{state.n_known} of {n_candidates} candidates looked up ({100 * (1 - state.n_known / n_candidates):.1f} % saved so far), "
+        f"{len(state.pending)} asked for and not yet answered."
+    )
+    errors = [record.model_error for record in state.rounds if record.model_error is not None]
+    if errors:
+        console.print(f"Held-out error of the model: {errors[-1] * MILLI:.1f} meV/atom.")
+    if state.has_both_ends:
+        hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
+        console.print(f"Hull so far: {' '.join(hull)}")
+    is_finished = (folder / "result.json").exists()
+    console.print("Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on.")

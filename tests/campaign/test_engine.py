@@ -1,0 +1,134 @@
+"""The engine asks for each candidate once, decides from what it was told and nothing else, and says why it stops."""
+
+import numpy as np
+import pytest
+
+from hullscout.campaign import runner
+from hullscout.campaign.engine import Engine
+from hullscout.campaign.state import State
+from hullscout.errors import InvalidCampaignError, ProtocolError
+from hullscout.selection.interface import StopReason
+from hullscout.selection.random import RandomRule
+from hullscout.selection.surrogate import Surrogate
+from hullscout.selection.threshold import ThresholdRule
+
+
+@pytest.fixture
+def opened(campaign_file):
+    origin = runner.read_origin(campaign_file)
+    pool, oracle = runner.open_pool(origin)
+    return pool, oracle, runner.open_features(origin, pool)
+
+
+def play(opened, *, rule=None, state=None, n_answers=None, seed=0, max_calculations=None):
+    pool, oracle, features = opened
+    state = State(pool) if state is None else state
+    engine = Engine(
+        state, rule=rule or ThresholdRule(), surrogate=Surrogate(features), seed=seed, max_calculations=max_calculations
+    )
+    while ids := engine.ask():
+        for candidate_id in ids:
+            if n_answers is not None and state.n_known >= n_answers:
+                return engine
+            engine.tell(candidate_id, oracle.lookup(candidate_id))
+    return engine
+
+
+def test_the_start_holds_both_pure_elements_and_every_composition(opened):
+    pool = opened[0]
+    engine = play(opened, n_answers=0)
+    asked = [pool.ids.index(candidate_id) for candidate_id in engine.ask()]
+    assert set(pool.x[asked]) == set(pool.x)
+    assert set(np.flatnonzero((pool.x == 0) | (pool.x == 1))) <= set(asked)
+
+
+def test_asking_again_without_telling_gives_the_same(opened):
+    engine = play(opened, n_answers=14)
+    assert engine.ask() == engine.ask() == engine.state.pending
+
+
+def test_every_candidate_is_asked_for_at_most_once(opened):
+    rounds = play(opened).state.rounds
+    asked = [candidate_id for record in rounds for candidate_id in record.chosen]
+    assert len(asked) == len(set(asked))
+
+
+def test_the_end_is_a_reason_and_a_sentence(opened):
+    engine = play(opened)
+    assert engine.ask() == ()
+    assert engine.stop.reason is StopReason.NOTHING_BELOW_THRESHOLD
+    assert engine.stop.sentence.endswith(".")
+    assert engine.proposal.n_contenders == 0
+
+
+@pytest.mark.parametrize("n_answers", [0, 1, 5, 12, 13, 16, 20])
+def test_a_new_engine_goes_on_where_the_old_one_stood(opened, n_answers):
+    undisturbed = play(opened)
+    cut = play(opened, n_answers=n_answers).state
+    energies = {opened[0].ids[i]: opened[1].lookup(opened[0].ids[i]) for i in cut.known}
+    resumed = play(opened, state=State(opened[0], rounds=cut.rounds, energies_ev=energies))
+    assert resumed.state.rounds == undisturbed.state.rounds
+    assert resumed.stop == undisturbed.stop
+    np.testing.assert_array_equal(resumed.predict(), undisturbed.predict())
+
+
+def test_the_order_of_answers_within_a_round_does_not_matter(opened):
+    pool, oracle, features = opened
+    rounds = []
+    for direction in (1, -1):
+        engine = Engine(State(pool), rule=ThresholdRule(), surrogate=Surrogate(features), seed=0)
+        while ids := engine.ask():
+            for candidate_id in ids[::direction]:
+                engine.tell(candidate_id, oracle.lookup(candidate_id))
+        rounds.append(engine.state.rounds)
+    assert rounds[0] == rounds[1]
+
+
+def test_another_seed_starts_elsewhere(opened):
+    assert play(opened, n_answers=0, seed=0).ask() != play(opened, n_answers=0, seed=1).ask()
+
+
+def test_the_random_rule_ends_when_all_is_known(opened):
+    engine = play(opened, rule=RandomRule())
+    assert engine.stop.reason is StopReason.ALL_KNOWN
+    assert engine.state.n_known == len(opened[0])
+
+
+@pytest.mark.parametrize("rule", [ThresholdRule(), RandomRule()])
+@pytest.mark.parametrize("most", [2, 3, 9, 15])
+def test_the_limit_of_calculations_holds(opened, rule, most):
+    engine = play(opened, rule=rule, max_calculations=most)
+    assert engine.state.n_known == most
+    assert engine.stop.reason is StopReason.MAX_CALCULATIONS
+
+
+def test_a_limit_below_the_pure_elements_is_refused(opened):
+    with pytest.raises(InvalidCampaignError, match=r"stop.max_calculations: expected at least 2.*found 1"):
+        play(opened, max_calculations=1)
+
+
+def test_telling_twice_is_idempotent_and_contradicting_is_an_error(opened):
+    engine = play(opened, n_answers=0)
+    first, last = engine.ask()[0], engine.ask()[-1]
+    engine.tell(first, -1.5)
+    engine.tell(first, -1.5)
+    assert engine.state.n_known == 1
+    with pytest.raises(ProtocolError, match=r"told as -1\.5 eV before and as -1\.4 eV now"):
+        engine.tell(first, -1.4)
+    with pytest.raises(ProtocolError, match="must be finite, found nan"):
+        engine.tell(last, float("nan"))
+
+
+def test_telling_what_was_not_asked_for_is_an_error(opened):
+    engine = play(opened, n_answers=0)
+    never_asked = next(i for i in opened[0].ids if i not in engine.ask())
+    with pytest.raises(ProtocolError, match="never asked for"):
+        engine.tell(never_asked, 0.0)
+    with pytest.raises(ProtocolError, match="no candidate of this pool"):
+        engine.tell("nobody", 0.0)
+
+
+def test_a_candidate_cannot_be_asked_for_twice(opened):
+    state = play(opened, n_answers=14).state
+    with pytest.raises(ProtocolError, match="asks again for"):
+        State(opened[0], rounds=(*state.rounds, state.rounds[0]))

@@ -1,0 +1,141 @@
+"""Nothing that was committed is lost, nothing of another campaign is overwritten, and damage is named."""
+
+import sqlite3
+
+import pytest
+
+from hullscout.campaign import runner
+from hullscout.campaign.store import Store
+from hullscout.errors import StoreError
+from hullscout.regression.tuning import SearchPoint
+from hullscout.selection.interface import RoundRecord
+
+RECORD = RoundRecord(
+    round=0,
+    chosen=("Ag", "Pd"),
+    n_contenders=57,
+    model_errors={"cap": 0.1 + 0.2},
+    threshold_ev_per_atom=1 / 3,
+    warm_starts={"cap": SearchPoint(representation="features", log_lengths=(0.1, 1 / 3), log_weights=(0.0, -2.0))},
+)
+
+
+@pytest.fixture
+def origin(campaign_file):
+    return runner.read_origin(campaign_file)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+def test_what_was_written_is_read_back_to_the_last_bit(origin, folder):
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_round(RECORD)
+        store.save_answer("Ag", -1 / 3)
+    with Store.read(folder) as store:
+        assert store.rounds() == (RECORD,)
+        assert store.answers() == {"Ag": -1 / 3}
+        assert store.origin() == origin
+
+
+def test_an_answer_is_seen_by_others_at_once(origin, folder):
+    with Store.create_or_resume(folder, origin) as writer:
+        writer.save_answer("Ag", -1.0)
+        with Store.read(folder) as reader:
+            assert reader.answers() == {"Ag": -1.0}
+
+
+def test_an_answer_is_never_replaced(origin, folder):
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_answer("Ag", -1.0)
+        with pytest.raises(StoreError, match="could not be written"):
+            store.save_answer("Ag", -2.0)
+        assert store.answers() == {"Ag": -1.0}
+
+
+def test_a_second_writer_is_refused_and_a_later_one_is_not(origin, folder):
+    with Store.create_or_resume(folder, origin), pytest.raises(StoreError, match="Another process is running"):
+        Store.create_or_resume(folder, origin)
+    Store.create_or_resume(folder, origin).close()
+
+
+def test_other_settings_or_another_pool_are_refused_by_name(origin, folder, campaign_file):
+    Store.create_or_resume(folder, origin).close()
+    with pytest.raises(StoreError, match=r"seed: 1 before, 2 now\n  select\.batch: 3 before, 5 now"):
+        Store.create_or_resume(folder, runner.read_origin(campaign_file, ["select.batch=5"], seed=2))
+    pool = campaign_file.with_name("pool.extxyz")
+    pool.write_text(pool.read_text().replace("energy=0.0", "energy=0.1", 1))
+    with pytest.raises(StoreError, match=r"pool file pool.extxyz: other content"):
+        Store.create_or_resume(folder, runner.read_origin(campaign_file))
+
+
+def test_a_folder_with_results_but_no_database_is_left_alone(origin, folder):
+    folder.mkdir()
+    (folder / "result.json").write_text("precious")
+    with pytest.raises(StoreError, match=r"holds result.json but no campaign.db"):
+        Store.create_or_resume(folder, origin)
+    assert (folder / "result.json").read_text() == "precious"
+
+
+def test_an_output_folder_that_is_a_file_is_refused(origin, folder):
+    folder.write_text("")
+    with pytest.raises(StoreError, match=r"cannot be made: .*Choose another --out"):
+        Store.create_or_resume(folder, origin)
+
+
+def garble_header(data):
+    return b"\0" * 100 + data[100:]
+
+
+def garble_pages(data):
+    return data[:4096] + bytes(255 - byte for byte in data[4096:8192]) + data[8192:]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda data: data[: len(data) // 2], garble_header, garble_pages, lambda _: b"no database" * 50]
+)
+def test_a_damaged_database_is_refused_and_kept(origin, folder, damage):
+    Store.create_or_resume(folder, origin).close()
+    database = folder / "campaign.db"
+    broken = damage(database.read_bytes())
+    database.write_bytes(broken)
+    for open_store in (lambda: Store.create_or_resume(folder, origin), lambda: Store.read(folder).origin()):
+        with pytest.raises(StoreError, match=r"campaign.db is damaged or is no campaign .*Nothing was changed"):
+            open_store()
+    assert database.read_bytes() == broken
+
+
+@pytest.mark.parametrize("table", ["rounds", "campaign"])
+def test_a_database_with_garbled_content_is_refused(origin, folder, table):
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_round(RECORD)
+    column = {"rounds": "record", "campaign": "value"}[table]
+    with sqlite3.connect(folder / "campaign.db") as connection:
+        connection.execute(f"UPDATE {table} SET {column} = '{{\"a\": 1'" + (" WHERE key = 'pool'" if table == "campaign" else ""))
+    connection.close()
+    with pytest.raises(StoreError, match="is damaged"), Store.read(folder) as store:
+        store.origin()
+        store.rounds()
+
+
+def test_another_schema_is_refused(origin, folder):
+    Store.create_or_resume(folder, origin).close()
+    with sqlite3.connect(folder / "campaign.db") as connection:
+        connection.execute("UPDATE campaign SET value = x'3939' WHERE key = 'schema'")
+    connection.close()
+    with pytest.raises(StoreError, match="has schema 99, this version reads 1"):
+        Store.create_or_resume(folder, origin)
+
+
+def test_reading_where_nothing_is_says_so(folder):
+    with pytest.raises(StoreError, match=r"no campaign in .*out: expected campaign.db"):
+        Store.read(folder)
+
+
+def test_a_half_made_database_does_not_stand_in_the_way(origin, folder):
+    folder.mkdir()
+    (folder / "campaign.new").write_bytes(b"half")
+    with Store.create_or_resume(folder, origin) as store:
+        assert store.answers() == {}

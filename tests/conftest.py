@@ -1,0 +1,43 @@
+"""A small real campaign for every test: the cells of up to five atoms of the committed Ag-Pd pool."""
+
+import gzip
+import itertools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CAMPAIGN = """
+name = "small"
+elements = ["Ag", "Pd"]
+seed = 1
+
+[pool]
+path = "pool.extxyz"
+
+[select]
+rule = "threshold"
+batch = 3
+"""
+
+
+def frames_of(text):
+    """The frames of an extended XYZ text, each as its own text."""
+    lines = iter(text.splitlines(keepends=True))
+    return ["".join([count, *itertools.islice(lines, int(count) + 1)]) for count in lines]
+
+
+@pytest.fixture(scope="session")
+def small_pool():
+    """Text of the 57 smallest cells of Ag-Pd, energies included."""
+    with gzip.open(ROOT / "campaigns" / "agpd" / "agpd.extxyz.gz", "rt") as file:
+        return "".join(frame for frame in frames_of(file.read()) if int(frame.split(maxsplit=1)[0]) <= 5)
+
+
+@pytest.fixture
+def campaign_file(tmp_path, small_pool):
+    """A campaign file with its pool beside it."""
+    (tmp_path / "pool.extxyz").write_text(small_pool)
+    path = tmp_path / "small.toml"
+    path.write_text(CAMPAIGN)
+    return path

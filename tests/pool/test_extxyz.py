@@ -1,0 +1,118 @@
+"""Reading extended XYZ: ids letter by letter, compression by content, broken archives named."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hullscout.errors import InvalidPoolError
+from hullscout.pool import read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("0001", "0001"),
+        ("1e5", "1e5"),
+        ("1.50", "1.50"),
+        ("T", "T"),
+        ("1,2", "1,2"),
+        ('"two words"', "two words"),
+        ("'0007'", "0007"),
+        ("{b r a}", "b r a"),
+        (r'"a \"b\""', 'a "b"'),
+        ("a=b", "a=b"),
+        ("Ag5Pd3/é", "Ag5Pd3/é"),
+    ],
+)
+def test_ids_are_kept_letter_by_letter(
+    write: Callable[[str], Path], make_frame: Callable[..., str], written: str, read: str
+) -> None:
+    assert read_frames(write(make_frame(id=written))).frames[0].id == read
+
+
+def test_an_id_inside_a_quoted_text_is_no_id(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
+    frames = read_frames(write(make_frame(id="real", rest='note="was id=old"') + make_frame(id="other")))
+    assert [frame.id for frame in frames.frames] == ["real", "other"]
+
+
+def test_frames_without_ids_are_named_by_their_number(
+    write: Callable[[str], Path], make_frame: Callable[..., str]
+) -> None:
+    frames = read_frames(write(make_frame(id=None) * 2))
+    assert [frame.id for frame in frames.frames] == ["frame-000001", "frame-000002"]
+
+
+def test_a_frame_is_what_the_file_says(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
+    text = make_frame("Ag 0 0 0; Pd 1.5 2 2.5", id="a", energy="-7.25", lattice="1 2 3 4 5 6 7 8 10", rest="note=new")
+    frames = read_frames(write(text))
+    (frame,) = frames.frames
+    assert frame.numbers.tolist() == [47, 46]
+    np.testing.assert_array_equal(frame.positions, [[0, 0, 0], [1.5, 2, 2.5]])
+    np.testing.assert_array_equal(frame.cell, [[1, 2, 3], [4, 5, 6], [7, 8, 10]])
+    assert frame.pbc == (True, True, True)
+    assert frame.energy_ev == -7.25
+    assert frames.keys == ("Lattice", "Properties", "energy", "id", "note")
+
+
+def test_a_frame_without_an_energy_has_none(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
+    assert read_frames(write(make_frame(energy=None))).frames[0].energy_ev is None
+
+
+@pytest.mark.parametrize("name", ["pool.extxyz", "pool.xyz", "pool.extxyz.gz"])
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_compression_is_told_by_content(
+    write: Callable[..., Path],
+    make_frame: Callable[..., str],
+    name: str,
+    is_compressed: bool,  # noqa: FBT001
+) -> None:
+    text = make_frame(id="a") + make_frame(id="b")
+    path = write(gzip.compress(text.encode()) if is_compressed else text, name)
+    assert [frame.id for frame in read_frames(path).frames] == ["a", "b"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("tail", ["", "\n\n", "   \n"])
+def test_line_endings_and_empty_lines_at_the_end_do_not_matter(
+    write: Callable[..., Path], make_frame: Callable[..., str], ending: str, tail: str
+) -> None:
+    text = (make_frame(id="a") + make_frame(id="b") + tail).replace("\n", ending)
+    assert [frame.id for frame in read_frames(write(text)).frames] == ["a", "b"]
+
+
+def test_a_truncated_archive_is_refused_with_its_last_whole_frame(
+    write: Callable[..., Path], make_frame: Callable[..., str]
+) -> None:
+    rng = np.random.default_rng(0)
+    text = "".join(make_frame("Ag " + " ".join(map(str, rng.random(3))), id=f"n{k}") for k in range(400))
+    whole = gzip.compress(text.encode())
+    expected = (
+        r"truncated or damaged \(.*\); the last whole frame is frame \d+ \(id 'n\d+'\)\. Copy or download it again"
+    )
+    with pytest.raises(InvalidPoolError, match=expected):
+        read_frames(write(whole[: len(whole) // 2]))
+
+
+@pytest.mark.parametrize("keep", [2, 11, -8, -1])
+def test_an_archive_cut_anywhere_is_refused(
+    write: Callable[..., Path], make_frame: Callable[..., str], keep: int
+) -> None:
+    whole = gzip.compress(make_frame(id="a").encode())
+    with pytest.raises(InvalidPoolError, match="the compressed file is truncated or damaged"):
+        read_frames(write(whole[:keep]))
+
+
+def test_a_damaged_archive_is_refused(write: Callable[..., Path], make_frame: Callable[..., str]) -> None:
+    damaged = bytearray(gzip.compress(make_frame(id="a").encode() * 50))
+    damaged[len(damaged) // 2] ^= 0xFF
+    with pytest.raises(InvalidPoolError, match=re.escape("the compressed file is truncated or damaged")):
+        read_frames(write(bytes(damaged)))

@@ -1,0 +1,204 @@
+"""A pool: each crystal once, in a fixed order, with no way to an energy."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hullscout.errors import InvalidPoolError
+from hullscout.pool import Candidate, Frames, Pool, PoolReport, WithoutEnergy, build_pool, parse_frames, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REPOSITORY = Path(__file__).parents[2]
+SHARED = REPOSITORY.parent / "shared" / "data"
+ELEMENTS = ("Ag", "Pd")
+
+
+def build(path: Path, *, without_energy: WithoutEnergy = WithoutEnergy.LEAVE_OUT) -> Pool:
+    return build_pool(read_frames(path), ELEMENTS, without_energy=without_energy)
+
+
+@pytest.fixture
+def mixed(make_frame: Callable[..., str]) -> list[str]:
+    """Nine frames: twins under three ids, two pure silvers, one frame without an energy."""
+    cube = "4 0 0 0 4 0 0 0 4"
+    return [
+        make_frame("Ag 0 0 0", id="ag-2"),
+        make_frame("Ag 0 0 0", id="ag-10", lattice="3 0 0 0 3 0 0 0 3"),
+        make_frame("Pd 0 0 0", id="pd"),
+        make_frame("Ag 0 0 0; Pd 2 2 2", id="b2-10", lattice=cube),
+        make_frame("Ag 2 2 2; Pd 0 0 0", id="b2-9", lattice=cube),
+        make_frame("Ag 2 2 2; Pd 0 0 0; Ag 2 2 6; Pd 0 0 4", id="b2-11", lattice="4 0 0 0 4 0 0 0 8"),
+        make_frame("Ag 0 0 0; Pd 2 2 2.1", id="bent", lattice=cube),
+        make_frame("Ag 0 0 0; Pd 2 2 2; Pd 0 2 0", id="dark", lattice=cube, energy=None),
+        make_frame("Ag 0 0 0; Ag 0 2 2; Pd 2 0 2; Ag 2 2 0", id="l12", lattice=cube),
+    ]
+
+
+def test_a_pool_holds_each_crystal_once_in_natural_order(write: Callable[[str], Path], mixed: list[str]) -> None:
+    pool = build(write("".join(mixed)))
+    assert pool.ids == ("ag-2", "ag-10", "b2-9", "bent", "l12", "pd")
+    assert pool.x.tolist() == [0.0, 0.0, 0.5, 0.5, 0.25, 1.0]
+    assert pool.n_atoms.tolist() == [1, 1, 2, 2, 4, 1]
+    assert pool.end_members == ((0, 1), (5,))
+    assert pool.twins == {"b2-9": ("b2-10", "b2-11")}
+    assert len(pool) == 6
+
+
+def test_the_report_says_what_was_done_in_sentences(write: Callable[[str], Path], mixed: list[str]) -> None:
+    report = build(write("".join(mixed))).report
+    assert report.left_out == ("dark",)
+    assert report.n_pure == (2, 1)
+    assert str(report) == (
+        "9 frames hold 6 candidates.\n"
+        "Left out, since they have no energy: dark.\n"
+        "1 crystal occurs more than once (within 0.001 A); it is looked up once, 2 frames are counted as its twins: "
+        "b2-9 = b2-10 = b2-11.\n"
+        "2 candidates are pure Ag; the lowest in energy is the end of the axis."
+    )
+
+
+def test_a_report_counts_many_findings_and_shows_the_first() -> None:
+    report = PoolReport(
+        elements=ELEMENTS,
+        n_frames=13,
+        n_candidates=4,
+        left_out=("a", "b", "c", "d", "e", "f"),
+        twin_groups=(("p", "q"), ("r", "s", "t")),
+        n_pure=(1, 1),
+    )
+    assert report.lines()[1:] == (
+        "Left out, since they have no energy: 6 frames (a, b, c, d, e, ...).",
+        "2 crystals occur more than once (within 0.001 A); each is looked up once, 3 frames are counted as their twins. "
+        "The first: p = q.",
+    )
+
+
+def test_frames_without_an_energy_stay_where_energies_are_computed(
+    write: Callable[[str], Path], mixed: list[str]
+) -> None:
+    pool = build(write("".join(mixed)), without_energy=WithoutEnergy.KEEP)
+    assert "dark" in pool.ids
+    assert pool.report.left_out == ()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000))
+def test_the_order_of_the_file_changes_nothing(write: Callable[..., Path], mixed: list[str], seed: int) -> None:
+    shuffled = random.Random(seed).sample(mixed, len(mixed))  # noqa: S311
+    straight, other = build(write("".join(mixed))), build(write("".join(shuffled), "shuffled.xyz"))
+    assert other.ids == straight.ids
+    assert other.report == straight.report
+    assert other.end_members == straight.end_members
+    np.testing.assert_array_equal(other.x, straight.x)
+    for one, two in zip(straight.candidates, other.candidates, strict=True):
+        np.testing.assert_array_equal(one.positions, two.positions)
+
+
+def test_composition_is_exact(write: Callable[[str], Path], make_frame: Callable[..., str], pure_ends: str) -> None:
+    third = make_frame("Ag 0 0 0; Ag 0 0 3; Pd 0 0 6", id="third", lattice="3 0 0 0 3 0 0 0 9")
+    pool = build(write(pure_ends + third))
+    assert pool.x[pool.ids.index("third")] == 1 / 3
+
+
+def test_elements_may_come_in_either_order(write: Callable[[str], Path], pure_ends: str) -> None:
+    pool = build_pool(read_frames(write(pure_ends)), ("Pd", "Ag"), without_energy=WithoutEnergy.KEEP)
+    assert pool.x.tolist() == [1.0, 0.0]
+    assert pool.end_members == ((1,), (0,))
+
+
+def test_nothing_in_a_pool_leads_to_an_energy(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
+    """Walk through everything that the pool holds: the energies' values and names occur nowhere."""
+    text = make_frame("Ag 0 0 0", id="ag", energy="-111.5") + make_frame("Pd 0 0 0", id="pd", energy="-222.5")
+    seen: list[object] = []
+
+    def walk(value: object) -> None:
+        seen.append(value)
+        if isinstance(value, (Pool, PoolReport, Candidate, Frames)):
+            for part in fields(value):
+                assert "energ" not in part.name
+                walk(getattr(value, part.name))
+        elif isinstance(value, (tuple, list)):
+            for item in value:
+                walk(item)
+        elif isinstance(value, np.ndarray):
+            seen.extend(value.ravel().tolist())
+
+    walk(build(write(text)))
+    numbers = [value for value in seen if isinstance(value, float)]
+    assert numbers
+    assert not {-111.5, -222.5} & set(numbers)
+    assert {type(value) for value in seen} <= {Pool, PoolReport, Candidate, tuple, str, int, float, np.ndarray}
+
+
+def test_arrays_of_a_pool_cannot_be_changed(write: Callable[[str], Path], pure_ends: str) -> None:
+    pool = build(write(pure_ends))
+    with pytest.raises(ValueError, match="read-only"):
+        pool.x[0] = 0.5
+
+
+def test_a_pool_built_by_hand_is_checked(write: Callable[[str], Path], pure_ends: str) -> None:
+    pool = build(write(pure_ends))
+    with pytest.raises(InvalidPoolError, match="found 1 candidates with 1 ids and 1 and 0 pure structures"):
+        Pool(elements=ELEMENTS, candidates=pool.candidates[:1], report=pool.report)
+
+
+def test_content_in_memory_reads_like_the_file(write: Callable[[str], Path], pure_ends: str) -> None:
+    path = write(pure_ends)
+    frames = parse_frames(path.read_bytes(), path=path)
+    assert [frame.id for frame in frames.frames] == [frame.id for frame in read_frames(path).frames]
+
+
+def test_the_agpd_campaign_holds_no_crystal_twice() -> None:
+    pool = build(REPOSITORY / "campaigns" / "agpd" / "agpd.extxyz.gz")
+    assert (len(pool), pool.report.n_frames, pool.report.twin_groups) == (625, 625, ())
+    assert len(set(pool.x.tolist())) == 23
+    assert [pool.ids[i] for end in pool.end_members for i in end] == ["Ag", "Pd"]
+
+
+def test_the_agpt_campaign_holds_twins_and_several_pure_structures() -> None:
+    frames = read_frames(REPOSITORY / "campaigns" / "agpt-unep" / "agpt-unep.extxyz.gz")
+    pool = build_pool(frames, ("Ag", "Pt"), without_energy=WithoutEnergy.LEAVE_OUT)
+    assert (pool.report.n_frames, len(pool), len(pool.twins)) == (585, 554, 23)
+    assert pool.report.n_pure == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("file", "elements", "n_frames"),
+    [
+        ("agpd-byu/AgPd-byu", ("Ag", "Pd"), 753),
+        ("agau/AgAu", ("Ag", "Au"), 137),
+        ("nbmo/NbMo-relax", ("Nb", "Mo"), 331),
+    ],
+)
+def test_published_enumerations_hold_no_crystal_twice(file: str, elements: tuple[str, str], n_frames: int) -> None:
+    path = SHARED / f"{file}.extxyz.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not here: development data that is not part of the repository")
+    pool = build_pool(read_frames(path), elements, without_energy=WithoutEnergy.LEAVE_OUT)
+    assert (len(pool), pool.report.n_frames, pool.report.twin_groups) == (n_frames, n_frames, ())
+
+
+def test_ids_repeated_by_a_published_pool_are_refused() -> None:
+    path = SHARED / "pgm-unep" / "AgPt.extxyz.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not here: development data that is not part of the repository")
+    with pytest.raises(InvalidPoolError, match="id 'proto-AB_oP8_62_c_c-AgPt' is repeated: frames 387, 441, 520"):
+        build_pool(read_frames(path), ("Ag", "Pt"), without_energy=WithoutEnergy.LEAVE_OUT)
+
+
+def test_molecules_are_no_pool() -> None:
+    path = SHARED / "qm7" / "qm7.extxyz.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not here: development data that is not part of the repository")
+    with pytest.raises(InvalidPoolError, match="frame 1 \\(id '0001'\\): no lattice: expected a crystal"):
+        build_pool(read_frames(path), ("C", "H"), without_energy=WithoutEnergy.KEEP)

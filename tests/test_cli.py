@@ -1,0 +1,247 @@
+"""The command line as a person uses it: real processes, real files, real kills."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hullscout import __version__
+from hullscout.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+def hullscout(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def start(*arguments, cwd):
+    command = [sys.executable, "-c", "from hullscout.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result_without_times(folder):
+    tree = json.loads((folder / "result.json").read_text())
+    del tree["timings_s"]
+    return json.dumps(tree)
+
+
+def n_answers(database):
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_help_and_version_name_the_commands_and_show_examples():
+    code, text = hullscout("--help")
+    assert code == 0
+    for word in ("run", "status", "plot", "Examples:", "campaigns/agpd/agpd.toml"):
+        assert word in text
+    assert hullscout("--version") == (0, f"hullscout, version {__version__}\n")
+
+
+def test_a_run_writes_the_result_the_figure_and_the_store(campaign_file, tmp_path):
+    out = tmp_path / "out"
+    code, text = hullscout("run", campaign_file, "--out", out)
+    assert code == 0
+    result = json.loads((out / "result.json").read_text())
+    assert {path.name for path in out.iterdir()} >= {"campaign.db", "result.json", "hull.png"}
+    assert (out / "hull.png").read_bytes().startswith(b"\x89PNG")
+    assert result["schema"] == 1
+    assert (result["campaign"], result["elements"], result["rule"], result["seed"]) == ("small", ["Ag", "Pd"], "threshold", 1)
+    assert result["saved_fraction"] == pytest.approx(1 - result["n_calculations"] / result["n_candidates"])
+    assert result["n_calculations"] == n_answers(out / "campaign.db") < result["n_candidates"]
+    assert [vertex["x"] for vertex in result["hull"]] == sorted(vertex["x"] for vertex in result["hull"])
+    assert {result["hull"][0]["formula"], result["hull"][-1]["formula"]} == {"Ag", "Pd"}
+    assert result["failure_probability"] is None
+    assert set(result["reference"]) == {"hull_error_ev_per_atom", "exact", "mae_uncomputed_ev_per_atom"}
+    assert set(result["timings_s"]) == {"features", "total"}
+    for vertex in result["hull"]:
+        assert vertex["formula"] in text
+    assert f"Looked up {result['n_calculations']} of {result['n_candidates']} candidates" in text
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_path(campaign_file, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert hullscout("run", campaign_file, "--out", tmp_path / name, "--seed", seed)[0] == 0
+    a, b, c = (result_without_times(tmp_path / name) for name in "abc")
+    assert a == b != c
+
+
+def test_the_default_folder_is_named_after_the_campaign(campaign_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert hullscout("run", campaign_file, "--set", "stop.max_calculations=5")[0] == 0
+    assert (tmp_path / "runs" / "small" / "result.json").exists()
+
+
+def test_status_and_plot_read_a_finished_or_a_cut_campaign(campaign_file, tmp_path):
+    out = tmp_path / "out"
+    assert hullscout("run", campaign_file, "--out", out)[0] == 0
+    code, text = hullscout("status", out)
+    assert code == 0
+    assert "Finished" in text
+    assert "Hull so far: Ag " in text
+    figure = tmp_path / "again.svg"
+    assert hullscout("plot", out, "-o", figure)[0] == 0
+    assert "<svg" in figure.read_text()
+
+
+def test_a_finished_campaign_run_again_gives_the_same_result_without_new_lookups(campaign_file, tmp_path):
+    out = tmp_path / "out"
+    hullscout("run", campaign_file, "--out", out)
+    before = result_without_times(out), n_answers(out / "campaign.db")
+    hullscout("run", campaign_file, "--out", out)
+    assert (result_without_times(out), n_answers(out / "campaign.db")) == before
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the package may catch it."""
+
+
+@pytest.mark.parametrize("survived", [0, 1, 11, 12, 13, 14, 20])
+def test_a_process_that_ends_after_any_commit_resumes_to_the_same_result(campaign_file, tmp_path, monkeypatch, survived):
+    from hullscout.campaign.store import Store
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    hullscout("run", campaign_file, "--out", whole)
+    save_answer, saved = Store.save_answer, []
+
+    def save_and_die(self, candidate_id, energy_ev):
+        if len(saved) == survived:
+            raise Killed
+        save_answer(self, candidate_id, energy_ev)
+        saved.append(candidate_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save_answer", save_and_die)
+        with pytest.raises(Killed):
+            hullscout("run", campaign_file, "--out", cut)
+    assert n_answers(cut / "campaign.db") == survived
+    assert hullscout("run", campaign_file, "--out", cut)[0] == 0
+    assert result_without_times(cut) == result_without_times(whole)
+
+
+def run_until(process, is_reached):
+    deadline = time.monotonic() + 120
+    while not is_reached() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("after", [1, 25, 60])
+def test_a_killed_process_resumes_to_the_same_result(tmp_path, after):
+    campaign = ROOT / "campaigns" / "agpd" / "agpd.toml"
+    limited = ["run", campaign, "--set", "stop.max_calculations=70"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert hullscout(*limited, "--out", whole)[0] == 0
+    process = start(*limited, "--out", cut, cwd=tmp_path)
+    run_until(process, lambda: n_answers(cut / "campaign.db") >= after)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert n_answers(cut / "campaign.db") >= after
+    assert not (cut / "result.json").exists()
+    assert hullscout(*limited, "--out", cut)[0] == 0
+    assert result_without_times(cut) == result_without_times(whole)
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
+    campaign = ROOT / "campaigns" / "agpd" / "agpd.toml"
+    out = tmp_path / "out"
+    process = start("run", campaign, "--out", out, cwd=tmp_path)
+    run_until(process, lambda: n_answers(out / "campaign.db") >= 5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "run the same command again" in errors
+    assert "Traceback" not in errors
+    assert n_answers(out / "campaign.db") >= 5
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def other_campaign(campaign_file, out):
+    hullscout("run", campaign_file, "--out", out)
+    return ["--seed", "5"]
+
+
+def corrupted_database(campaign_file, out):
+    hullscout("run", campaign_file, "--out", out)
+    (out / "campaign.db").write_bytes(b"\0" * 5000)
+    return []
+
+
+def foreign_folder(_, out):
+    out.mkdir()
+    write(out / "result.json", "{}")
+    return []
+
+
+def no_pool(campaign_file, _):
+    campaign_file.with_name("pool.extxyz").unlink()
+    return []
+
+
+def changed_pool(change):
+    def prepare(campaign_file, _):
+        pool = campaign_file.with_name("pool.extxyz")
+        pool.write_text(change(pool.read_text()))
+        return []
+
+    return prepare
+
+
+FAULTS = {
+    "unknown key": (lambda *_: ["--set", "select.colour=1"], "select.colour: unknown key. Allowed here: rule, batch"),
+    "wrong type": (lambda *_: ["--set", "select.batch=many"], "select.batch: expected a valid integer, found 'many'"),
+    "missing pool": (no_pool, "The pool file"),
+    "repeated id": (changed_pool(lambda text: text + text[: text.index("\n", text.index("Ag  ")) + 1]), "is repeated"),
+    "infinite energy": (changed_pool(lambda text: text.replace("energy=0.0", "energy=inf", 1)), "energy"),
+    "NaN coordinate": (changed_pool(lambda text: text.replace("0.00000000", "nan", 1)), "not finite"),
+    "foreign element": (changed_pool(lambda text: text.replace("Pd  ", "Pt  ", 1)), "Pt"),
+    "truncated file": (changed_pool(lambda text: text[: len(text) - 60]), "truncated"),
+    "no pure element": (lambda *_: ["--set", 'elements=["Ag", "Au"]'], "Pd"),
+    "limit below the pure elements": (lambda *_: ["--set", "stop.max_calculations=1"], "expected at least 2"),
+    "folder of another campaign": (other_campaign, "seed: 1 before, 5 now"),
+    "corrupted database": (corrupted_database, "is damaged or is no campaign"),
+    "folder of something else": (foreign_folder, "holds result.json but no campaign.db"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_input_is_one_clear_error_and_nothing_is_overwritten(campaign_file, tmp_path, fault):
+    prepare, message = FAULTS[fault]
+    out = tmp_path / "out"
+    arguments = prepare(campaign_file, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} if out.exists() else {}
+    process = start("run", campaign_file, "--out", out, *arguments, cwd=tmp_path)
+    text, errors = process.communicate()
+    assert process.returncode == 2
+    assert message in errors
+    assert errors.startswith("Error: ")
+    assert "Traceback" not in text + errors
+    assert len(errors.splitlines()) <= 24
+    for path, content in before.items():
+        assert path.read_bytes() == content
+    if not before:
+        assert not (out / "result.json").exists()
+
+
+def test_help_is_quick_to_import():
+    code = "import sys; import hullscout.cli; print(len(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert int(done.stdout) < 400

@@ -1,0 +1,96 @@
+"""The fast lower hull is the phase diagram's hull, and its measures have the stated signs."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullscout.errors import InvalidSettingError
+from hullscout.hull import formation_energy, hull_error, lower_hull, phase_diagram
+
+compositions = st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda c: sum(c) > 0)
+energies = st.integers(-1000, 1000).map(lambda e: e / 1000)
+point_sets = st.lists(st.tuples(compositions, energies), min_size=0, max_size=25)
+
+
+def with_ends(points):
+    points = [((1, 0), -0.0), ((0, 1), -0.0), *points]
+    counts = [c for c, _ in points]
+    x = np.array([b / (a + b) for a, b in counts])
+    return counts, x, np.array([e for _, e in points])
+
+
+@settings(deadline=None, max_examples=60)
+@given(point_sets)
+def test_fast_hull_agrees_with_pymatgen(points):
+    counts, x, e = with_ends(points)
+    hull = lower_hull(x, e)
+    diagram = phase_diagram(("Ag", "Pd"), counts, e * [sum(c) for c in counts], [str(i) for i in range(len(e))])
+    of_pymatgen = [diagram.get_hull_energy_per_atom(entry.composition) for entry in diagram.all_entries]
+    fast = hull.energy_at([entry.composition["Pd"] / entry.composition.num_atoms for entry in diagram.all_entries])
+    np.testing.assert_allclose(fast, of_pymatgen, atol=1e-8)
+    stable = {round(entry.composition["Pd"] / entry.composition.num_atoms, 9) for entry in diagram.stable_entries}
+    assert {round(v, 9) for v in hull.x} <= stable
+
+
+@given(point_sets)
+def test_no_point_lies_below_its_hull_and_slopes_increase(points):
+    _, x, e = with_ends(points)
+    hull = lower_hull(x, e)
+    assert hull.distance(x, e).min() >= -1e-8
+    assert (np.diff(np.diff(hull.energy_ev_per_atom) / np.diff(hull.x)) > 0).all()
+    np.testing.assert_array_equal(hull.x, x[hull.indices])
+
+
+@given(point_sets, compositions, st.floats(0, 3))
+def test_a_point_above_the_hull_changes_nothing(points, at, height):
+    _, x, e = with_ends(points)
+    hull = lower_hull(x, e)
+    x_new = at[1] / sum(at)
+    again = lower_hull(np.append(x, x_new), np.append(e, hull.energy_at(x_new) + height))
+    np.testing.assert_array_equal(again.indices, hull.indices)
+
+
+@given(point_sets, st.randoms(use_true_random=False))
+def test_order_of_points_does_not_matter(points, random):
+    _, x, e = with_ends(points)
+    order = list(range(len(x)))
+    random.shuffle(order)
+    hull, again = lower_hull(x, e), lower_hull(x[order], e[order])
+    np.testing.assert_array_equal(again.x, hull.x)
+    np.testing.assert_array_equal(again.energy_ev_per_atom, hull.energy_ev_per_atom)
+
+
+@given(point_sets, st.floats(-5, 5), st.floats(-5, 5))
+def test_a_composition_linear_shift_keeps_the_vertices(points, at_a, at_b):
+    _, x, e = with_ends(points)
+    shifted = e + (1 - x) * at_a + x * at_b
+    back = formation_energy(x, shifted, ends_ev_per_atom=(at_a, at_b))
+    np.testing.assert_allclose(back, e, atol=1e-12)
+    np.testing.assert_allclose(lower_hull(x, back).energy_at(x), lower_hull(x, e).energy_at(x), atol=1e-8)
+
+
+def test_a_missed_vertex_is_the_hull_error():
+    x = np.array([0, 0.25, 0.5, 0.75, 1])
+    e = np.array([0, -0.04, -0.1, -0.06, 0])
+    true, found = lower_hull(x, e), lower_hull(x[[0, 1, 3, 4]], e[[0, 1, 3, 4]])
+    assert hull_error(found, true) == pytest.approx(0.05)
+    assert hull_error(true, true) == 0.0
+
+
+def test_the_error_counts_only_what_lies_above_the_true_hull():
+    true = lower_hull([0, 1], [0, 0])
+    assert hull_error(lower_hull([0, 0.5, 1], [0, -0.1, 0]), true) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("x", "e", "message"),
+    [
+        ([0.0, 1.0], [0.0], "as many energies as compositions"),
+        ([], [], "at least one"),
+        ([0.0, 1.0], [0.0, np.nan], "finite"),
+    ],
+)
+def test_impossible_points_are_refused(x, e, message):
+    with pytest.raises(InvalidSettingError, match=message):
+        lower_hull(x, e)

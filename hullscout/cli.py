@@ -53,7 +53,9 @@ def main() -> None:
 @click.argument("campaign", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: runs/<name>]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice, instead of the file's.")
-@click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
+)
 @_reports_errors
 def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...]) -> None:
     """Run the campaign file CAMPAIGN to its end, or resume it.
@@ -74,7 +76,9 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
             result, standing = runner.run(origin, folder, pool=pool, oracle=oracle, on_progress=progress.update)
             runner.save(folder, result, standing)
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted. What was looked up is kept in {folder}; run the same command again to go on.", err=True)
+        click.echo(
+            f"\nInterrupted. What was looked up is kept in {folder}; run the same command again to go on.", err=True
+        )
         sys.exit(130)
     print_result(result, folder)
 
@@ -93,7 +97,12 @@ def status(folder: Path) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Figure file, .png, .svg or .pdf.  [default: FOLDER/hull.png]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Figure file, .png, .svg or .pdf.  [default: FOLDER/hull.png]",
+)
 @_reports_errors
 def plot(folder: Path, output: Path | None) -> None:
     """Draw the phase diagram of the campaign in FOLDER, finished or not."""

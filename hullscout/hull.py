@@ -43,7 +43,7 @@ class LowerHull:
 
     def energy_at(self, x: ArrayLike) -> Floats:
         """Energy of the hull in eV/atom at atomic fractions `x`, linear between vertices."""
-        return np.asarray(np.interp(x, self.x, self.energy_ev_per_atom), dtype=np.float64)
+        return np.asarray(np.interp(np.asarray(x, dtype=np.float64), self.x, self.energy_ev_per_atom))
 
     def distance(self, x: ArrayLike, energy_ev_per_atom: ArrayLike) -> Floats:
         """Height in eV/atom of points above the hull; negative for points below it."""
@@ -68,7 +68,9 @@ def lower_hull(x: ArrayLike, energy_ev_per_atom: ArrayLike) -> LowerHull:
     """
     xs, es = np.asarray(x, dtype=np.float64), np.asarray(energy_ev_per_atom, dtype=np.float64)
     if xs.ndim != 1 or xs.shape != es.shape or xs.size == 0:
-        raise InvalidSettingError(f"A hull needs as many energies as compositions, at least one: found {xs.shape=}, {es.shape=}.")
+        raise InvalidSettingError(
+            f"A hull needs as many energies as compositions, at least one: found {xs.shape=}, {es.shape=}."
+        )
     if not (np.isfinite(xs).all() and np.isfinite(es).all()):
         raise InvalidSettingError("A hull needs finite compositions and energies; leave out what is not known.")
     order = np.lexsort((np.arange(xs.size), es, xs))
@@ -114,7 +116,7 @@ def formation_energy(x: ArrayLike, energy_ev_per_atom: ArrayLike, *, ends_ev_per
 
 def phase_diagram(
     elements: tuple[str, str], counts: Sequence[tuple[int, int]], energies_ev: Sequence[float], ids: Sequence[str]
-) -> Any:  # noqa: ANN401  pymatgen is imported when the function is called
+) -> Any:
     """Return pymatgen's `PhaseDiagram` of entries with the given ids.
 
     Args:

@@ -9,4 +9,6 @@ from pydantic import BaseModel, ConfigDict
 class Settings(BaseModel):
     """A frozen group of checked settings; its docstring and field descriptions are the reference for users."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )

@@ -55,7 +55,9 @@ class CampaignProgress:
             hull = Standing.of(state, name=self._name, reference_ev_per_atom=None).hull_formulas
             figures.append(f"hull {' '.join(hull)}")
             if hull != self._hull and not self._console.is_terminal:
-                self._console.print(f"round {record.round}: {state.n_known} looked up, {', '.join(figures)}", soft_wrap=True)
+                self._console.print(
+                    f"round {record.round}: {state.n_known} looked up, {', '.join(figures)}", soft_wrap=True
+                )
             self._hull = hull
         self._bar.update(self._task, completed=state.n_known, round=record.round, description="  ".join(figures))
 
@@ -63,7 +65,9 @@ class CampaignProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
 
@@ -96,7 +100,9 @@ def print_result(result: CampaignResult, folder: Path) -> None:
             mae = reference.mae_uncomputed_ev_per_atom * MILLI
             sentence += f" Mean absolute error of the model on what was not looked up: {mae:.1f} meV/atom."
         console.print(sentence)
-    console.print(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True)
+    console.print(
+        f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True
+    )
 
 
 def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
@@ -115,4 +121,6 @@ def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
         hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
         console.print(f"Hull so far: {' '.join(hull)}")
     is_finished = (folder / "result.json").exists()
-    console.print("Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on.")
+    console.print(
+        "Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on."
+    )

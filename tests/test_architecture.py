@@ -37,7 +37,9 @@ def imported_rooms(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" if node.module == "hullscout" else node.module for alias in node.names]
+            names = [
+                f"{node.module}.{alias.name}" if node.module == "hullscout" else node.module for alias in node.names
+            ]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         rooms.update(name.split(".")[1] for name in names if name.startswith("hullscout."))
@@ -80,7 +82,15 @@ def test_assertions_can_fail(path):
 
 
 @pytest.mark.parametrize(
-    "line", ["assert (x for x in y)", "assert [x for x in y]", "assert [1]", "assert a if b else c", "assert (a, 'b')", "a == b"]
+    "line",
+    [
+        "assert (x for x in y)",
+        "assert [x for x in y]",
+        "assert [1]",
+        "assert a if b else c",
+        "assert (a, 'b')",
+        "a == b",
+    ],
 )
 def test_the_check_of_assertions_finds_them(line):
     assert assertions_that_cannot_fail(line) == [1]

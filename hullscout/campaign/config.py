@@ -122,7 +122,9 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
     except OSError as error:
         raise InvalidCampaignError(f"The campaign file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise InvalidCampaignError(f"{path} is no campaign file: expected UTF-8 text in TOML, found other bytes.") from error
+        raise InvalidCampaignError(
+            f"{path} is no campaign file: expected UTF-8 text in TOML, found other bytes."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidCampaignError(f"{path} is not valid TOML: {error}.") from error
     for text in overrides:

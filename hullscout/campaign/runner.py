@@ -23,6 +23,7 @@ from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -45,7 +46,8 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         pool = pool_file.read_bytes()
     except OSError as error:
         raise InvalidPoolError(
-            f"The pool file {pool_file} cannot be read ({error.strerror}). It is pool.path in {campaign_file}, relative to that file."
+            f"The pool file {pool_file} cannot be read ({error.strerror}). "
+            f"It is pool.path in {campaign_file}, relative to that file."
         ) from error
     return Origin(
         campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=pool_file.name, pool=pool
@@ -68,13 +70,20 @@ def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
     from hullscout.mbtr import MBTR  # noqa: PLC0415  loads numba
 
     settings = origin.config.mbtr
-    mbtr = MBTR.for_alloys(pool.elements, )
+    mbtr = MBTR.for_alloys(
+        pool.elements,
+    )
     features = mbtr.transform(pool.candidates)
     return {name: features[:, columns] for name, columns in mbtr.slices.items()}
 
 
 def run(
-    origin: Origin, folder: Path, *, pool: Pool, oracle: TableOracle, on_progress: Callable[[State], None] = lambda _: None
+    origin: Origin,
+    folder: Path,
+    *,
+    pool: Pool,
+    oracle: TableOracle,
+    on_progress: Callable[[State], None] = lambda _: None,
 ) -> tuple[CampaignResult, Standing]:
     """Run a campaign to its end in `folder`, or resume the one that is there.
 
@@ -164,5 +173,7 @@ def read_standing(folder: Path) -> Standing:
         pool, oracle = open_pool(origin)
         state = State(pool, rounds=store.rounds(), energies_ev=store.answers())
     if not state.has_both_ends:
-        raise StoreError(f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first.")
+        raise StoreError(
+            f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
+        )
     return Standing.of(state, name=origin.config.name, reference_ev_per_atom=oracle.energies_ev_per_atom())

@@ -76,18 +76,26 @@ class Store:
         if not database.exists():
             foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
             if foreign:
-                raise StoreError(f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out.")
+                raise StoreError(
+                    f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
+                )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out.") from error
+            raise StoreError(
+                f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out."
+            ) from error
         lock = FileLock(folder / "campaign.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise StoreError(f"Another process is running the campaign in {folder}. Wait for it, or choose another --out.") from error
+            raise StoreError(
+                f"Another process is running the campaign in {folder}. Wait for it, or choose another --out."
+            ) from error
         except OSError as error:
-            raise StoreError(f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out.") from error
+            raise StoreError(
+                f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
+            ) from error
         try:
             if not database.exists():
                 _create(database, origin)
@@ -116,7 +124,9 @@ class Store:
         try:
             origin = Origin(
                 campaign_text=values["campaign_text"].decode(),
-                config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.folder / DATABASE}"),
+                config=check_config(
+                    json.loads(values["config"]), source=f"the campaign kept in {self.folder / DATABASE}"
+                ),
                 pool_name=values["pool_name"].decode(),
                 pool=values["pool"],
             )
@@ -155,7 +165,9 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _rows(self, query: str) -> list[Any]:
@@ -169,16 +181,22 @@ class Store:
             with self._connection:
                 self._connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise StoreError(f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe.") from error
+            raise StoreError(
+                f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe."
+            ) from error
 
 
 def _record(text: str) -> RoundRecord:
     tree = json.loads(text)
-    points = {
-        model: SearchPoint(**{key: tuple(value) if isinstance(value, list) else value for key, value in point.items()})
+    warm_starts = {
+        model: SearchPoint(
+            representation=point["representation"],
+            log_lengths=tuple(point["log_lengths"]),
+            log_weights=tuple(point["log_weights"]),
+        )
         for model, point in tree.pop("warm_starts").items()
     }
-    return RoundRecord(**{**tree, "chosen": tuple(tree["chosen"])}, warm_starts=points)
+    return RoundRecord(**{**tree, "chosen": tuple(tree["chosen"])}, warm_starts=warm_starts)
 
 
 def _create(database: Path, origin: Origin) -> None:
@@ -200,26 +218,33 @@ def _create(database: Path, origin: Origin) -> None:
 
 
 def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:
-    uri = f"{database.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    # Looked at for reading first: opening for writing would already change a file that is no campaign.
     try:
-        connection = sqlite3.connect(uri, uri=True, timeout=30)
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
         try:
+            _refuse_damaged(connection, database)
             if not read_only:
+                connection.close()
+                connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=30)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise _damaged(database, verdict)
-            (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
         raise _damaged(database, error) from error
-    if schema != str(SCHEMA).encode():
-        connection.close()
-        raise StoreError(f"{database} has schema {schema.decode()}, this version reads {SCHEMA}. Nothing was changed; use another --out.")
     return connection
+
+
+def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _damaged(database, " ".join(verdict.split()))
+    (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
+    if schema != str(SCHEMA).encode():
+        raise StoreError(
+            f"{database} has schema {schema.decode()}, this version reads {SCHEMA}. Nothing was changed; use another --out."
+        )
 
 
 def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
@@ -228,7 +253,8 @@ def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
         changed.append(f"  the pool file {given.pool_name}: other content than when the campaign was started")
     if changed:
         raise StoreError(
-            f"{folder} holds another campaign, or this one with other settings:\n" + "\n".join(changed)
+            f"{folder} holds another campaign, or this one with other settings:\n"
+            + "\n".join(changed)
             + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
         )
 

@@ -52,7 +52,16 @@ def draw_phase_diagram(ax: Axes, standing: Standing) -> Axes:
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.3, label="hull found", zorder=4)
     if true is not None:
         # White dashes upon the solid line: where the hulls agree both are seen.
-        ax.plot(true.x, true.energy_ev_per_atom * MILLI, "--", color="#D55E00", lw=1.3, dashes=(4, 4), label="true hull", zorder=5)
+        ax.plot(
+            true.x,
+            true.energy_ev_per_atom * MILLI,
+            "--",
+            color="#D55E00",
+            lw=1.3,
+            dashes=(4, 4),
+            label="true hull",
+            zorder=5,
+        )
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=7, mew=1.2, zorder=6)
 
     lowest = float(min(found.energy_ev_per_atom.min(), 0.0 if true is None else true.energy_ev_per_atom.min()) * MILLI)
@@ -73,7 +82,9 @@ def draw_phase_diagram(ax: Axes, standing: Standing) -> Axes:
             textcoords="offset points", ha="center", va="top", fontsize="x-small", color="0.35",
             bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.8}, zorder=8,
         )  # fmt: skip
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize="small", handletextpad=0.4)
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize="small", handletextpad=0.4
+    )
     _label_vertices(ax, standing)
     return ax
 

@@ -1,20 +1,21 @@
 """The axis of a term: where its output bins lie, and the panels on which weights are counted.
 
-**Two-step broadening.** A feature is F(x) = sum_i w_i K_x(g_i), where K_x(g) is the distribution around g averaged over the bin of x. On a
-panel, an interval of g on which K_x is smooth, K_x is a polynomial in the offset t in [-1, 1] from the panel's middle:
-K_x(g) = sum_p B_px t^p. Hence F(x) = sum_panels sum_p B_px M_p with the moments M_p = sum_i w_i t_i^p. The moments hold the geometry and
-are counted once; B holds the width and costs a matrix product. With 16 moments and a panel of twice the smallest planned width, the
-polynomial through the Chebyshev nodes is off by less than 2 (1/2)^16 / sqrt(16!) = 7e-12 of the peak; at twice that
-width by 1e-16. Panel borders lie on every kink of K_x, so that Laplace and uniform distributions are as exact as the normal one.
+**Two-step broadening.** A feature is F(x) = sum_i w_i K_x(g_i), where K_x(g) is the distribution around g averaged over
+the bin of x. On a panel, an interval of g on which K_x is smooth, K_x is a polynomial in the offset t in [-1, 1] from
+the panel's middle: K_x(g) = sum_p B_px t^p. Hence F(x) = sum_panels sum_p B_px M_p with the moments M_p = sum_i w_i
+t_i^p. The moments hold the geometry and are counted once; B holds the width and costs a matrix product. With 16 moments
+and a panel of twice the smallest planned width, the polynomial through the Chebyshev nodes is off by less than 2
+(1/2)^16 / sqrt(16!) = 7e-12 of the peak; at twice that width by 1e-16. Panel borders lie on every kink of K_x, so that
+Laplace and uniform distributions are as exact as the normal one.
 
-Knows nothing of atoms. Source: the Taylor form of the fast Gauss transform (Greengard & Strain, SIAM J. Sci. Stat. Comput. 12, 79
-(1991)), with interpolation in place of Taylor coefficients.
+Knows nothing of atoms. Source: the Taylor form of the fast Gauss transform (Greengard & Strain, SIAM J. Sci. Stat.
+Comput. 12, 79 (1991)), with interpolation in place of Taylor coefficients.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -22,8 +23,11 @@ import numpy as np
 from scipy.special import ndtr
 
 from hullscout.errors import InvalidSettingError
+from hullscout.mbtr.kernel_arrays import PanelArrays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hullscout.mbtr.term import Geometry, Term
@@ -39,32 +43,6 @@ _NATURAL_RANGE: Final[dict[Geometry, tuple[float, float]]] = {
     "dihedral_cosine": (-1.0, 1.0),
 }
 _REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # in sigmas; beyond it less than 1e-16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panels:
-    """Panels in the order of the axis, and a table that finds them.
-
-    Attributes:
-        edges: Borders, shape (n_panels + 1,); the last is raised by a hair so that the natural end of the axis lies inside.
-        middle: Shape (n_panels,).
-        inverse_half: 2 / width, shape (n_panels,).
-        table: First candidate panel of each cell of a uniform lattice over the axis.
-        table_start: Where that lattice starts.
-        table_inverse: 1 / its spacing.
-    """
-
-    edges: NDArray[np.float64]
-    middle: NDArray[np.float64]
-    inverse_half: NDArray[np.float64]
-    table: NDArray[np.int64]
-    table_start: float
-    table_inverse: float
-
-    @property
-    def n_panels(self) -> int:
-        """Number of panels."""
-        return self.middle.shape[0]
 
 
 def bin_edges(term: Term) -> NDArray[np.float64]:
@@ -83,7 +61,7 @@ def bin_centers(term: Term) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=64)
-def panels_of(term: Term) -> Panels:
+def panels_of(term: Term) -> PanelArrays:
     """Lay out the panels of a term: no wider than twice its smallest planned width, borders on every kink.
 
     Args:
@@ -100,7 +78,8 @@ def panels_of(term: Term) -> Panels:
     high = min(natural[1], output[-1] + reach)
     if low >= high:
         raise InvalidSettingError(
-            f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {natural}, found {term.grid}"
+            f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {natural}, "
+            f"found {term.grid}"
         )
     kinks = np.concatenate((_kinks(term), output[[0, -1]], [low, high]))
     kinks = np.unique(kinks[(kinks >= low) & (kinks <= high)])
@@ -108,8 +87,7 @@ def panels_of(term: Term) -> Panels:
     kinks[-1] = high
     widest = math.inf if term.distribution == "uniform" else 2 * sigmas[0]
     pieces = [
-        np.linspace(a, b, max(1, math.ceil((b - a) / widest - 1e-9)) + 1)[:-1]
-        for a, b in zip(kinks[:-1], kinks[1:], strict=True)
+        np.linspace(a, b, max(1, math.ceil((b - a) / widest - 1e-9)) + 1)[:-1] for a, b in itertools.pairwise(kinks)
     ]
     edges = np.concatenate([*pieces, [high]])
     n_cells = max(1, 2 * (len(edges) - 1))
@@ -118,7 +96,7 @@ def panels_of(term: Term) -> Panels:
     widths = np.diff(edges)
     middle = 0.5 * (edges[1:] + edges[:-1])
     edges[-1] = np.nextafter(high + 1e-12 * (high - low), math.inf)
-    return Panels(
+    return PanelArrays(
         edges=edges,
         middle=middle,
         inverse_half=2.0 / widths,
@@ -161,14 +139,34 @@ def broadening_matrix(term: Term, sigma: float) -> NDArray[np.float64]:
         InvalidSettingError: The counts cannot give this width.
     """
     check_sigma(term, sigma)
+    matrix = _panel_polynomials(term, lambda g: response(term, g, sigma))
+    matrix.setflags(write=False)
+    return matrix
+
+
+def density_matrix(term: Term, sigma: float, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix that turns moments into densities at any points, for a normal distribution.
+
+    Args:
+        term: A term with a normal distribution.
+        sigma: A width that the term's counts are prepared for.
+        points: Shape (n_points,).
+
+    Returns:
+        Shape (n_panels * N_MOMENTS, n_points).
+    """
+    check_sigma(term, sigma)
+    return _panel_polynomials(term, lambda g: _density("normal", points - g[:, None], sigma))
+
+
+def _panel_polynomials(term: Term, values: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the coefficients of t^p on every panel of functions of g, interpolated at the Chebyshev nodes."""
     panels = panels_of(term)
     nodes = np.cos(np.pi * (np.arange(N_MOMENTS) + 0.5) / N_MOMENTS)
     g = panels.middle[:, None] + nodes / panels.inverse_half[:, None]
-    values = response(term, g.ravel(), sigma).reshape(panels.n_panels, N_MOMENTS, term.n_x)
+    sampled = values(g.ravel()).reshape(len(panels.middle), N_MOMENTS, -1)
     powers = np.vander(nodes, N_MOMENTS, increasing=True)
-    matrix = np.linalg.solve(powers, values).reshape(-1, term.n_x)
-    matrix.setflags(write=False)
-    return matrix
+    return np.asarray(np.linalg.solve(powers, sampled).reshape(len(panels.middle) * N_MOMENTS, -1))
 
 
 def check_sigma(term: Term, sigma: float) -> None:
@@ -177,11 +175,13 @@ def check_sigma(term: Term, sigma: float) -> None:
     if term.distribution == "uniform":
         if not any(math.isclose(sigma, s, rel_tol=1e-9) for s in planned):
             raise InvalidSettingError(
-                f"sigma of {term.label} must be one of {planned} (uniform), found {sigma!r}: name it in the term's sigmas"
+                f"sigma of {term.label} must be one of {planned} (uniform), found {sigma!r}: "
+                "name it in the term's sigmas"
             )
     elif not planned[0] * (1 - 1e-9) <= sigma <= planned[-1] * (1 + 1e-9):
         raise InvalidSettingError(
-            f"sigma of {term.label} must lie in [{planned[0]:g}, {planned[-1]:g}], found {sigma!r}: name it in the term's sigmas"
+            f"sigma of {term.label} must lie in [{planned[0]:g}, {planned[-1]:g}], found {sigma!r}: "
+            "name it in the term's sigmas"
         )
 
 

@@ -1,6 +1,7 @@
 """Compiled counting of dihedral angles, k = 4; see kernels.py for the scheme.
 
-A chain i-j-k-l has its second atom j in the cell. It is met once from j and once, reversed, from k, with half the weight each.
+A chain i-j-k-l has its second atom j in the cell. It is met once from j and once, reversed, from k, with half the
+weight each.
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -22,32 +23,10 @@ SAME = 1e-12
 
 
 @njit(cache=True, nogil=True)
-def count_chains(  # type: ignore[no-untyped-def]
-    start,
-    stop,
-    offsets,
-    species,
-    positions,
-    cells,
-    pbc,
-    radii,
-    most,
-    geometry,
-    weight_codes,
-    weight_values,
-    channels,
-    rows,
-    edges,
-    middle,
-    inverse_half,
-    table,
-    table_start,
-    table_inverse,
-    moments,
-    lost,
-):
+def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop nest
     """Count the chains of structures start to stop; arguments as in kernels.count_pairs."""
-    n_elements = int(round(channels.shape[0] ** 0.25))
+    offsets, species, positions, cells, pbc = structures
+    n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
         lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
@@ -76,8 +55,8 @@ def count_chains(  # type: ignore[no-untyped-def]
             found[i] = n
             for a in range(n):
                 d = math.sqrt(vectors[i, a, 0] ** 2 + vectors[i, a, 1] ** 2 + vectors[i, a, 2] ** 2)
-                bond[i, a] = decay(d, weight_codes[0], weight_values[0]) * taper_factor(
-                    d, weight_codes[1], weight_values[1], weight_values[2]
+                bond[i, a] = decay(d, term.weighting, term.scale) * taper_factor(
+                    d, term.taper, term.cutoff, term.sharpness
                 )
         for j in range(n_atoms):
             for a in range(found[j]):
@@ -94,7 +73,9 @@ def count_chains(  # type: ignore[no-untyped-def]
                         continue
                     e_i, e_j, e_k = species[atoms[j, b]], species[first + j], species[first + k]
                     for e in range(n_elements):
-                        row_of[e] = rows[s, channels[((e_i * n_elements + e_j) * n_elements + e_k) * n_elements + e]]
+                        row_of[e] = rows[
+                            s, term.channels[((e_i * n_elements + e_j) * n_elements + e_k) * n_elements + e]
+                        ]
                     m = 0
                     for c in range(found[k]):
                         lx, ly, lz = vectors[k, c, 0], vectors[k, c, 1], vectors[k, c, 2]
@@ -108,7 +89,7 @@ def count_chains(  # type: ignore[no-untyped-def]
                         if square_q < STRAIGHT**2 * (lx * lx + ly * ly + lz * lz) * square_jk:
                             continue
                         cosine = -(px * qx + py * qy + pz * qz)
-                        if geometry == DIHEDRAL:
+                        if term.geometry == DIHEDRAL:
                             rx, ry, rz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
                             g[m] = math.atan2(math.sqrt(rx * rx + ry * ry + rz * rz), cosine)
                         else:
@@ -116,7 +97,5 @@ def count_chains(  # type: ignore[no-untyped-def]
                         w[m] = 0.5 * bond[j, a] * bond[j, b] * bond[k, c]
                         kind[m] = species[atoms[k, c]]
                         m += 1
-                    missed += deposit(
-                        moments, row_of, kind, g, w, m, edges, middle, inverse_half, table, table_start, table_inverse
-                    )
+                    missed += deposit(moments, row_of, kind, g, w, m, panels)
         lost[s] = missed

@@ -1,8 +1,8 @@
 """Element channels: which tuples of elements a k-body term keeps apart, and in which order.
 
-A channel is a tuple of element positions in the fixed element set, one per index of the tuple of atoms. Tuples that a symmetry of
-the geometry function maps on each other share a channel: (i, j) = (j, i), (i, j, k) = (k, j, i) with j the vertex, and
-(i, j, k, l) = (l, k, j, i). Knows nothing of positions.
+A channel is a tuple of element positions in the fixed element set, one per index of the tuple of atoms. Tuples that a
+symmetry of the geometry function maps on each other share a channel: (i, j) = (j, i), (i, j, k) = (k, j, i) with j the
+vertex, and (i, j, k, l) = (l, k, j, i). Knows nothing of positions.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def present_channels(present: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
 def correlate(features: NDArray[np.float64], correlation: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return sum_Z f(x, Z) prod_j C[z_j, Z_j], the element correlation of equation 4, per channel.
 
-    The sum runs over ordered element tuples Z. As everywhere here an unordered tuple of atoms counts once, so a channel that equals
-    its own reverse (A-A, A-B-A) holds half of the published ordered sum; with C = 1 nothing changes.
+    The sum runs over ordered element tuples Z. As everywhere here an unordered tuple of atoms counts once, so a channel
+    that equals its own reverse (A-A, A-B-A) holds half of the published ordered sum; with C = 1 nothing changes.
 
     Args:
         features: Values for C = 1, shape (..., n_channels, n_x).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.chain_kernels import count_chains
 from hullscout.mbtr.channels import channel_table, present_channels
 from hullscout.mbtr.counts import Counts, TermCounts
+from hullscout.mbtr.kernel_arrays import TermCodes
 from hullscout.mbtr.kernels import count_angles, count_pairs, deposit
 from hullscout.mbtr.neighbor_kernels import survey
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
@@ -50,15 +52,20 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
     threads = available_threads() if n_threads is None else n_threads
     if threads < 1:
         raise InvalidSettingError(f"n_threads must be at least 1, found {n_threads!r}")
-    closest = _closest(batch, first, threads)
+    closest_distances(batch, first=first, n_threads=threads)
     terms = tuple(
         None
         if term.grid is None
         else _count_atoms(batch, recipe, term)
         if term.k == 1
-        else _count_term(batch, recipe, term, closest, first, threads)
+        else _count_tuples(batch, recipe, term, first, threads)
         for term in recipe.terms
     )
+    if recipe.normalization == "valle_oganov" and not np.all(batch.pbc):
+        open_one = first + int(np.argmin(np.all(batch.pbc, axis=1)))
+        raise InvalidStructureError(
+            f"structure {open_one} is not periodic in three directions: valle_oganov needs a volume"
+        )
     volumes = np.where(np.all(batch.pbc, axis=1), np.abs(np.linalg.det(batch.cells)), math.nan)
     counts = Counts(
         recipe=recipe, element_counts=batch.element_counts(len(recipe.elements)), volumes=volumes, terms=terms
@@ -96,39 +103,65 @@ def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], thr
     marks = np.linspace(0, cumulative[-1], 8 * threads + 1)[1:-1]
     bounds = np.unique(np.concatenate(([0], np.searchsorted(cumulative, marks), [n]))).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work, a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]:
+        for future in [pool.submit(work, a, b) for a, b in itertools.pairwise(bounds)]:
             future.result()
 
 
-def weight_codes(term: Term) -> tuple[tuple[int, int], tuple[float, float, float]]:
-    """Return the codes (weighting, taper) and the values (scale, cutoff, sharpness) that kernels understand."""
+def term_codes(term: Term, n_elements: int) -> TermCodes:
+    """Return a term in the numbers that kernels understand."""
     taper: Taper = "sharp" if term.cutoff is None else term.taper
-    codes = (get_args(Weighting).index(term.weighting), get_args(Taper).index(taper))
-    cutoff = math.inf if term.cutoff is None else term.cutoff
-    return codes, (term.scale or 0.0, cutoff, float(term.sharpness))
+    return TermCodes(
+        geometry=GEOMETRIES[term.k].index(term.geometry),
+        weighting=get_args(Weighting).index(term.weighting),
+        taper=get_args(Taper).index(taper),
+        scale=0.0 if term.scale is None else float(term.scale),
+        cutoff=math.inf if term.cutoff is None else float(term.cutoff),
+        sharpness=float(term.sharpness),
+        n_elements=n_elements,
+        channels=channel_table(n_elements, term.k),
+    )
 
 
-def _closest(batch: Batch, first: int, threads: int) -> NDArray[np.float64]:
-    """Return a lower bound on the shortest distance of each structure; refuse coinciding atoms."""
-    radii = np.full(batch.n_structures, _SURVEY_RADIUS)
-    _, closest = _survey(batch, radii, threads)
+def search_range(
+    batch: Batch, term: Term, *, first: int = 0, n_threads: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return how far a term reaches in each structure (A), and the largest number of neighbours within.
+
+    Args:
+        batch: The structures.
+        term: A term of k = 2, 3 or 4.
+        first: Number of the first structure, for messages.
+        n_threads: Threads.
+
+    Returns:
+        Two arrays of shape (n,).
+
+    Raises:
+        InvalidStructureError: Coinciding atoms, or a sum that does not converge.
+    """
+    radii = search_radii(term, batch.pbc, closest_distances(batch, first=first, n_threads=n_threads), first=first)
+    return radii, _survey(batch, radii, n_threads)[0]
+
+
+def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> NDArray[np.float64]:
+    """Return the shortest distance in each structure, or 3 A if it is longer; refuse coinciding atoms."""
+    _, closest = _survey(batch, np.full(batch.n_structures, _SURVEY_RADIUS), n_threads)
     if np.any(closest < MIN_DISTANCE):
         worst = int(np.argmin(closest))
         raise InvalidStructureError(
-            f"structure {first + worst} has coinciding atoms: expected at least {MIN_DISTANCE} A between any two, found "
-            f"{closest[worst]:.3g} A"
+            f"structure {first + worst} has coinciding atoms: expected at least {MIN_DISTANCE} A between any two, "
+            f"found {closest[worst]:.3g} A"
         )
     return np.minimum(closest, _SURVEY_RADIUS)
 
 
-def _survey(
-    batch: Batch, radii: NDArray[np.float64], threads: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     most = np.zeros(batch.n_structures, dtype=np.int64)
     closest = np.empty(batch.n_structures)
+    arrays = batch.arrays
 
     def work(start: int, stop: int) -> None:
-        survey(start, stop, batch.offsets, batch.positions, batch.cells, batch.pbc, radii, most, closest)
+        survey(start, stop, arrays, radii, most, closest)
 
     in_threads(work, batch.n_atoms.astype(np.float64) ** 2, threads)
     return most, closest
@@ -140,72 +173,33 @@ def _count_atoms(batch: Batch, recipe: Recipe, term: Term) -> TermCounts:
     counts = batch.element_counts(len(recipe.elements))
     held = counts > 0
     rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
-    moments = np.zeros((int(held.sum()), panels.n_panels, N_MOMENTS))
+    moments = np.zeros((int(held.sum()), len(panels.middle), N_MOMENTS))
     lost = np.zeros(batch.n_structures)
     zero = np.zeros(1, dtype=np.int64)
     for element, z in enumerate(recipe.numbers):
-        unit = np.zeros((1, panels.n_panels, N_MOMENTS))
-        missed = deposit(
-            unit,
-            zero,
-            zero,
-            np.array([float(z)]),
-            np.ones(1),
-            1,
-            panels.edges,
-            panels.middle,
-            panels.inverse_half,
-            panels.table,
-            panels.table_start,
-            panels.table_inverse,
-        )
+        unit = np.zeros((1, len(panels.middle), N_MOMENTS))
+        missed = deposit(unit, zero, zero, np.array([float(z)]), np.ones(1), 1, panels)
         owners = held[:, element]
         moments[rows[owners, element]] = counts[owners, element][:, None, None] * unit[0]
         lost += counts[:, element] * missed
     return TermCounts(rows=rows, moments=moments, lost=lost)
 
 
-def _count_term(
-    batch: Batch, recipe: Recipe, term: Term, closest: NDArray[np.float64], first: int, threads: int
-) -> TermCounts:
+def _count_tuples(batch: Batch, recipe: Recipe, term: Term, first: int, threads: int) -> TermCounts:
+    """Count k = 2, 3 or 4 by the compiled kernels."""
     n_elements = len(recipe.elements)
     held = present_channels(batch.present(n_elements), term.k)
     rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
     panels = panels_of(term)
-    moments = np.zeros((int(held.sum()), panels.n_panels, N_MOMENTS))
+    moments = np.zeros((int(held.sum()), len(panels.middle), N_MOMENTS))
     lost = np.zeros(batch.n_structures)
-    radii = search_radii(term, batch.pbc, closest, first=first)
-    most, _ = _survey(batch, radii, threads)
-    codes, values = weight_codes(term)
+    radii, most = search_range(batch, term, first=first, n_threads=threads)
+    codes = term_codes(term, n_elements)
     kernel = _KERNELS[term.k]
-    geometry = GEOMETRIES[term.k].index(term.geometry)
-    table = channel_table(n_elements, term.k)
+    arrays = batch.arrays
 
     def work(start: int, stop: int) -> None:
-        kernel(
-            start,
-            stop,
-            batch.offsets,
-            batch.species,
-            batch.positions,
-            batch.cells,
-            batch.pbc,
-            radii,
-            most,
-            geometry,
-            codes,
-            values,
-            table,
-            rows,
-            panels.edges,
-            panels.middle,
-            panels.inverse_half,
-            panels.table,
-            panels.table_start,
-            panels.table_inverse,
-            moments,
-            lost,
-        )
+        kernel(start, stop, arrays, radii, most, codes, panels, rows, moments, lost)
 
     in_threads(work, batch.n_atoms * (1.0 + most) ** (term.k - 1.0), threads)
     return TermCounts(rows=rows, moments=moments, lost=lost)

@@ -26,7 +26,8 @@ class TermCounts:
     """Moments of one term.
 
     Attributes:
-        rows: Row of each structure and channel in the moments, -1 where the structure lacks an element, shape (n, n_channels).
+        rows: Row of each structure and channel in the moments, -1 where the structure lacks an element, shape (n,
+            n_channels).
         moments: Shape (n_rows, n_panels, N_MOMENTS).
         lost: Weight that lies on no panel, far outside the grid, shape (n,).
     """
@@ -55,7 +56,7 @@ class Counts:
     @property
     def n_structures(self) -> int:
         """Number of structures."""
-        return self.element_counts.shape[0]
+        return len(self.element_counts)
 
     def features(self, sigma: Mapping[str, float] | None = None) -> NDArray[np.float64]:
         """Broaden and normalize: F = M B per term, then the element correlation, then the normalization.
@@ -69,10 +70,10 @@ class Counts:
         Raises:
             InvalidSettingError: An unknown label, or a width that the counts were not prepared for.
         """
-        widths = self._widths(sigma)
+        widths = self.widths(sigma)
         X = np.empty((self.n_structures, self.recipe.n_features))
         for term, counts in zip(self.recipe.terms, self.terms, strict=True):
-            block = self._block(term, counts, widths[term.label])
+            block = self.block(term, counts, widths[term.label])
             block = normalize(block, term, self.recipe.normalization, self.element_counts, self.volumes)
             X[:, self.recipe.slices[term.label]] = term.factor * block.reshape(self.n_structures, -1)
         return X
@@ -97,14 +98,15 @@ class Counts:
             fractions[term.label] = np.divide(missed, total, out=np.zeros_like(total), where=total > 0)
         return fractions
 
-    def _widths(self, sigma: Mapping[str, float] | None) -> dict[str, float]:
+    def widths(self, sigma: Mapping[str, float] | None) -> dict[str, float]:
+        """Return the width of every term by label, with some replaced; refuse unknown labels."""
         widths = {term.label: term.sigma for term in self.recipe.terms}
         unknown = set(sigma or {}) - set(widths)
         if unknown:
             raise InvalidSettingError(f"sigma names unknown terms {sorted(unknown)}: expected some of {sorted(widths)}")
         return widths | dict(sigma or {})
 
-    def _block(self, term: Term, counts: TermCounts | None, sigma: float) -> NDArray[np.float64]:
+    def block(self, term: Term, counts: TermCounts | None, sigma: float) -> NDArray[np.float64]:
         """Return the features of one term before normalization, shape (n, n_channels, n_x)."""
         if counts is None:
             block = self.element_counts[:, :, None].astype(np.float64)

@@ -1,8 +1,9 @@
 """Compiled counting: moments of weighted geometry values on panels, for k = 2 and 3.
 
-One index of a tuple runs over the atoms of the cell, the others over neighbours in all images, so that each tuple is counted once
-per cell: pairs are met from both ends with half the weight each, angles once at their vertex. Plain arrays in and out; no
-broadening here. Every structure writes only its own rows, so results do not depend on the number of threads.
+One index of a tuple runs over the atoms of the cell, the others over neighbours in all images, so that each tuple is
+counted once per cell: pairs are met from both ends with half the weight each, angles once at their vertex. Plain arrays
+in and out; no broadening here. Every structure writes only its own rows, so results do not depend on the number of
+threads.
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -53,7 +54,7 @@ def taper_factor(d, taper, cutoff, sharpness):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def deposit(moments, row_of, kind, g, w, n, edges, middle, inverse_half, table, table_start, table_inverse):  # type: ignore[no-untyped-def]
+def deposit(moments, row_of, kind, g, w, n, panels):  # type: ignore[no-untyped-def]
     """Add w t^p, p = 0 to 15, to the panel that holds g, for n tuples; return the weight that no panel holds.
 
     Args:
@@ -63,13 +64,9 @@ def deposit(moments, row_of, kind, g, w, n, edges, middle, inverse_half, table, 
         g: Geometry values, shape (>= n,).
         w: Weights, shape (>= n,).
         n: Number of tuples.
-        edges: Panel borders.
-        middle: Panel middles.
-        inverse_half: 2 / panel widths.
-        table: First candidate panel per table cell.
-        table_start: Start of the axis.
-        table_inverse: Table cells per unit of g.
+        panels: PanelArrays.
     """
+    edges, middle, inverse_half, table, table_start, table_inverse = panels
     last = middle.shape[0] - 1
     last_cell = table.shape[0] - 1
     missed = 0.0
@@ -101,57 +98,23 @@ def deposit(moments, row_of, kind, g, w, n, edges, middle, inverse_half, table, 
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(  # type: ignore[no-untyped-def]
-    start,
-    stop,
-    offsets,
-    species,
-    positions,
-    cells,
-    pbc,
-    radii,
-    most,
-    geometry,
-    weight_codes,
-    weight_values,
-    channels,
-    rows,
-    edges,
-    middle,
-    inverse_half,
-    table,
-    table_start,
-    table_inverse,
-    moments,
-    lost,
-):
+def count_pairs(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]
     """Count the pairs of structures start to stop.
 
     Args:
         start: First structure.
         stop: One past the last structure.
-        offsets: First atom of each structure, shape (n + 1,).
-        species: Element position per atom.
-        positions: Shape (n_atoms, 3).
-        cells: Shape (n, 3, 3).
-        pbc: Shape (n, 3).
-        radii: Search radius per structure.
+        structures: StructureArrays of n structures.
+        radii: Search radius per structure, A.
         most: Largest number of neighbours of an atom, per structure.
-        geometry: Code of g.
-        weight_codes: (weighting, taper).
-        weight_values: (scale, cutoff, sharpness).
-        channels: Channel of each ordered element tuple.
+        term: TermCodes.
+        panels: PanelArrays.
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
-        edges: Panel borders; with the next five, see deposit.
-        middle: Panel middles.
-        inverse_half: 2 / panel widths.
-        table: Panel table.
-        table_start: Start of the axis.
-        table_inverse: Table cells per unit.
         moments: Output, added to, shape (n_rows, n_panels, 16).
         lost: Output, weight that lies on no panel, shape (n,).
     """
-    n_elements = int(round(channels.shape[0] ** 0.5))
+    offsets, species, positions, cells, pbc = structures
+    n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
         lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
@@ -164,51 +127,25 @@ def count_pairs(  # type: ignore[no-untyped-def]
                 i, offsets[s], offsets[s + 1], positions, pbc[s], lattice, inverse, heights, radii[s], vectors, atoms
             )
             for e in range(n_elements):
-                row_of[e] = rows[s, channels[species[i] * n_elements + e]]
+                row_of[e] = rows[s, term.channels[species[i] * n_elements + e]]
             for a in range(n):
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
-                w[a] = 0.5 * decay(d, weight_codes[0], weight_values[0])
-                w[a] *= taper_factor(d, weight_codes[1], weight_values[1], weight_values[2])
+                w[a] = 0.5 * decay(d, term.weighting, term.scale)
+                w[a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
                 g[a] = d
-                if geometry != DISTANCE:
-                    g[a] = 1.0 / d if geometry == INVERSE_DISTANCE else 1.0 / (d * d)
+                if term.geometry != DISTANCE:
+                    g[a] = 1.0 / d if term.geometry == INVERSE_DISTANCE else 1.0 / (d * d)
                 atoms[a] = species[atoms[a]]
-            missed += deposit(
-                moments, row_of, atoms, g, w, n, edges, middle, inverse_half, table, table_start, table_inverse
-            )
+            missed += deposit(moments, row_of, atoms, g, w, n, panels)
         lost[s] = missed
 
 
 @njit(cache=True, nogil=True)
-def count_angles(  # type: ignore[no-untyped-def]
-    start,
-    stop,
-    offsets,
-    species,
-    positions,
-    cells,
-    pbc,
-    radii,
-    most,
-    geometry,
-    weight_codes,
-    weight_values,
-    channels,
-    rows,
-    edges,
-    middle,
-    inverse_half,
-    table,
-    table_start,
-    table_inverse,
-    moments,
-    lost,
-):
+def count_angles(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
     """Count the angles of structures start to stop; arguments as in count_pairs."""
-    n_elements = int(round(channels.shape[0] ** (1.0 / 3.0)))
-    weighting, taper = weight_codes[0], weight_codes[1]
-    scale, cutoff = weight_values[0], weight_values[1]
-    needs_third = weighting == EXPONENTIAL or weighting == INVERSE_PRODUCT or taper == TAPER_SHARP
+    offsets, species, positions, cells, pbc = structures
+    n_elements, weighting, taper, scale, cutoff = term.n_elements, term.weighting, term.taper, term.scale, term.cutoff
+    needs_third = weighting in {EXPONENTIAL, INVERSE_PRODUCT} or taper == TAPER_SHARP
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
@@ -227,11 +164,11 @@ def count_angles(  # type: ignore[no-untyped-def]
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
                 x[a], y[a], z[a] = vectors[a, 0] / d, vectors[a, 1] / d, vectors[a, 2] / d
                 length[a] = d
-                leg[a] = decay(d, weighting, scale) * taper_factor(d, taper, cutoff, weight_values[2])
+                leg[a] = decay(d, weighting, scale) * taper_factor(d, taper, cutoff, term.sharpness)
                 atoms[a] = species[atoms[a]]
             for a in range(n):
                 for e in range(n_elements):
-                    row_of[e] = rows[s, channels[(atoms[a] * n_elements + species[j]) * n_elements + e]]
+                    row_of[e] = rows[s, term.channels[(atoms[a] * n_elements + species[j]) * n_elements + e]]
                 for b in range(a):  # no branches: one vector instruction does several
                     g[b] = min(1.0, max(-1.0, x[a] * x[b] + y[a] * y[b] + z[a] * z[b]))
                     w[b] = leg[a] * leg[b]
@@ -245,24 +182,11 @@ def count_angles(  # type: ignore[no-untyped-def]
                         w[b] *= decay(third, weighting, scale)
                         if length[a] + length[b] + third > longest:
                             w[b] = 0.0
-                if geometry == ANGLE:
+                if term.geometry == ANGLE:
                     for b in range(a):
                         cx = y[a] * z[b] - z[a] * y[b]
                         cy = z[a] * x[b] - x[a] * z[b]
                         cz = x[a] * y[b] - y[a] * x[b]
                         g[b] = math.atan2(math.sqrt(cx * cx + cy * cy + cz * cz), g[b])
-                missed += deposit(
-                    moments,
-                    row_of,
-                    atoms,
-                    g,
-                    w,
-                    a,
-                    edges,
-                    middle,
-                    inverse_half,
-                    table,
-                    table_start,
-                    table_inverse,
-                )
+                missed += deposit(moments, row_of, atoms, g, w, a, panels)
         lost[s] = missed

@@ -1,8 +1,8 @@
 """Compiled search for neighbours: every atom within a radius of an atom, in all periodic images.
 
-The lattice is first reduced, so that a skewed cell costs no more than a compact one; then images are enumerated per pair of atoms
-in exactly the range that the radius can reach, which for the small cells of alloy pools beats cell lists. Plain arrays in and out;
-no thread state; the interpreter lock is released.
+The lattice is first reduced, so that a skewed cell costs no more than a compact one; then images are enumerated per
+pair of atoms in exactly the range that the radius can reach, which for the small cells of alloy pools beats cell lists.
+Plain arrays in and out; no thread state; the interpreter lock is released.
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -15,7 +15,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def reduce_lattice(cell, pbc):  # type: ignore[no-untyped-def]
+def reduce_lattice(cell, pbc):  # type: ignore[no-untyped-def]  # noqa: C901 - small loops over three directions
     """Return (lattice, inverse, heights): the same lattice with short vectors, open directions filled by unit normals.
 
     Args:
@@ -94,8 +94,8 @@ def find_neighbors(center, first, last, positions, pbc, lattice, inverse, height
             if pbc[a]:
                 f = dx * inverse[0, a] + dy * inverse[1, a] + dz * inverse[2, a]
                 span = radius / heights[a] + 1e-9
-                low[a] = int(math.ceil(-span - f))
-                high[a] = int(math.floor(span - f))
+                low[a] = math.ceil(-span - f)
+                high[a] = math.floor(span - f)
         for n0 in range(low[0], high[0] + 1):
             ax = dx + n0 * lattice[0, 0]
             ay = dy + n0 * lattice[0, 1]
@@ -123,20 +123,18 @@ def find_neighbors(center, first, last, positions, pbc, lattice, inverse, height
 
 
 @njit(cache=True, nogil=True)
-def survey(start, stop, offsets, positions, cells, pbc, radii, most, closest):  # type: ignore[no-untyped-def]
+def survey(start, stop, structures, radii, most, closest):  # type: ignore[no-untyped-def]
     """Write, for structures start to stop, the largest number of neighbours of an atom and the shortest distance.
 
     Args:
         start: First structure.
         stop: One past the last structure.
-        offsets: First atom of each structure and the end, shape (n_structures + 1,).
-        positions: Shape (n_atoms, 3).
-        cells: Shape (n_structures, 3, 3).
-        pbc: Shape (n_structures, 3).
+        structures: StructureArrays.
         radii: Search radius per structure.
         most: Output, shape (n_structures,).
         closest: Output in A, infinite where no neighbour is found, shape (n_structures,).
     """
+    offsets, _, positions, cells, pbc = structures
     vectors = np.empty((0, 3))
     atoms = np.empty(0, dtype=np.int64)
     for s in range(start, stop):

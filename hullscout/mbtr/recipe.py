@@ -30,8 +30,8 @@ class Recipe:
     Attributes:
         elements: Symbols, in feature order.
         terms: Terms with different labels.
-        normalization: `none`; `per_atom`: divided by the number of atoms, so that supercells agree; `l2`: each term's slice has unit
-            length; `valle_oganov`: see normalize.
+        normalization: `none`; `per_atom`: divided by the number of atoms, so that supercells agree; `l2`: each term's
+            slice has unit length; `valle_oganov`: see normalize.
         correlation: C, shape (n_elements, n_elements), or None for the identity.
         max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure.
 
@@ -48,22 +48,29 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse what cannot be computed."""
         atomic_numbers(self.elements)
-        if not self.terms:
-            raise InvalidSettingError("terms must hold at least one Term, found none")
-        labels = [term.label for term in self.terms]
-        if len(set(labels)) != len(labels):
-            raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
+        self._check_terms()
         if self.normalization not in get_args(Normalization):
             raise InvalidSettingError(
                 f"normalization must be one of {', '.join(get_args(Normalization))}, found {self.normalization!r}"
             )
         if not 0 <= self.max_outside <= 1:
             raise InvalidSettingError(f"max_outside must lie in [0, 1], found {self.max_outside!r}")
+        if self.correlation is not None:
+            _check_correlation(self.correlation, len(self.elements))
+        if self.normalization == "valle_oganov" and self.correlation is not None:
+            raise InvalidSettingError("valle_oganov divides by counts of single elements: expected no correlation")
+
+    def _check_terms(self) -> None:
+        if not self.terms:
+            raise InvalidSettingError("terms must hold at least one Term, found none")
+        labels = [term.label for term in self.terms]
+        if len(set(labels)) != len(labels):
+            raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
         for term in self.terms:
             if term.grid is not None:
                 panels_of(term)
-        if self.correlation is not None:
-            _check_correlation(self.correlation, len(self.elements))
+            if self.normalization == "valle_oganov" and term.k not in {2, 3}:
+                raise InvalidSettingError(f"valle_oganov exists for k = 2 and 3, found {term.label} with k = {term.k}")
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """The same representation, slowly and readably: plain loops over index tuples, no panels, no compilation.
 
-Written from the equation alone, to be read beside it and compared with the fast one in tests. Every tuple of atoms with one index in
-the cell is visited, its geometry value is broadened on the spot. Nothing here is shared with the compiled kernels but the settings,
-the order of channels and the search radius.
+Written from the equation alone, to be read beside it and compared with the fast one in tests. Every tuple of atoms with
+one index in the cell is visited, its geometry value is broadened on the spot. Nothing here is shared with the compiled
+kernels but the settings, the order of channels and the search radius.
 
 Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4.
 """
@@ -134,7 +134,7 @@ def _angle_value(term: Term, u: NDArray[np.float64], v: NDArray[np.float64]) -> 
 
 
 def _weight(term: Term, tapered: list[NDArray[np.float64]], path: list[NDArray[np.float64]]) -> float:
-    """Return the weight of a tuple: `tapered` are the vectors with a cutoff, `path` closes the tuple (k = 2, 3) or is the chain."""
+    """Return the weight of a tuple: `tapered` have a cutoff, `path` closes the tuple or is the chain (k = 4)."""
     lengths = [float(np.linalg.norm(v)) for v in path]
     counted = lengths[:1] if term.k == 2 else lengths
     weight = 1.0

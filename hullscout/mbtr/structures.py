@@ -1,6 +1,7 @@
 """Reading structures of other packages into flat arrays, with everything refused that no term can represent.
 
-pymatgen `Structure` and `Molecule` and anything with `numbers`, `positions`, `cell` and `pbc` (ASE `Atoms`) are understood by their
+pymatgen `Structure` and `Molecule` and anything with `numbers`, `positions`, `cell` and `pbc` (ASE `Atoms`) are
+understood by their
 attributes: nothing is imported for it.
 """
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
+from hullscout.mbtr.kernel_arrays import StructureArrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +43,14 @@ class Batch:
     pbc: NDArray[np.bool_]
 
     @property
+    def arrays(self) -> StructureArrays:
+        """The same, for kernels."""
+        return StructureArrays(self.offsets, self.species, self.positions, self.cells, self.pbc)
+
+    @property
     def n_structures(self) -> int:
         """Number of structures."""
-        return self.cells.shape[0]
+        return len(self.cells)
 
     @property
     def n_atoms(self) -> NDArray[np.int64]:
@@ -73,7 +80,8 @@ def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, firs
         The batch. Whether atoms coincide is not checked here: it takes a neighbour search.
 
     Raises:
-        InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its periodic directions.
+        InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its
+            periodic directions.
     """
     column = np.full(max(numbers) + 1, -1, dtype=np.int64)
     column[list(numbers)] = np.arange(len(numbers))
@@ -89,7 +97,8 @@ def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, firs
         if np.any(species < 0):
             foreign = sorted({int(n) for n in z[species < 0]})
             raise InvalidStructureError(
-                f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, found {foreign}"
+                f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, "
+                f"found {foreign}"
             )
         parts.append((species, positions))
         offsets.append(offsets[-1] + len(z))
@@ -115,15 +124,17 @@ def _read(
         try:
             z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
         except AttributeError as error:
-            raise InvalidStructureError(f"structure {number} has disordered sites: expected one element per site") from error
+            raise InvalidStructureError(
+                f"structure {number} has disordered sites: expected one element per site"
+            ) from error
         positions = np.asarray(structure.cart_coords, dtype=np.float64).reshape(-1, 3)
         lattice = getattr(structure, "lattice", None)
         if lattice is None:
             return z, positions, np.zeros((3, 3)), np.zeros(3, dtype=np.bool_)
         return z, positions, np.asarray(lattice.matrix, dtype=np.float64), np.asarray(lattice.pbc, dtype=np.bool_)
     raise InvalidStructureError(
-        f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, positions, cell and pbc; "
-        f"found {type(structure).__name__}"
+        f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, "
+        f"positions, cell and pbc; found {type(structure).__name__}"
     )
 
 

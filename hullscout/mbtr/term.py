@@ -48,33 +48,38 @@ WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {
 class Term:
     """w_k(i) D(x, g_k(i)) on a grid: everything of equation 4 but the elements.
 
-    Index tuples are unordered: a pair {i, j}, a vertex j with {i, k}, a chain i-j-k-l or its reverse count once, and once per unit cell.
-    The published sum runs over ordered tuples; it equals ours for a channel such as A-B and is twice ours for A-A and A-B-A.
+    Index tuples are unordered: a pair {i, j}, a vertex j with {i, k}, a chain i-j-k-l or its reverse count once, and
+    once per unit cell. The published sum runs over ordered tuples; it equals ours for a channel such as A-B and is
+    twice ours for A-A and A-B-A.
 
     Attributes:
         k: Number of atoms in a tuple, 1 to 4.
-        geometry: g. k = 1: `atomic_number`, `element_count` (atoms of each element; no grid, no broadening). k = 2: `distance` (A),
-            `inverse_distance` (1/A), `inverse_square_distance` (1/A^2). k = 3: `angle` at the middle atom (radians, 0 to pi;
-            not differentiable where straight), `cosine`. k = 4: `dihedral` about the middle bond (radians, 0 to pi, so mirror images agree),
-            `dihedral_cosine`; chains with a straight bond angle have no dihedral and are left out.
+        geometry: g. k = 1: `atomic_number`, `element_count` (atoms of each element; no grid, no broadening). k = 2:
+            `distance` (A), `inverse_distance` (1/A), `inverse_square_distance` (1/A^2). k = 3: `angle` at the middle
+            atom (radians, 0 to pi; not differentiable where straight), `cosine`. k = 4: `dihedral` about the middle
+            bond (radians, 0 to pi, so mirror images agree), `dihedral_cosine`; chains with a straight bond angle have
+            no dihedral and are left out.
         grid: (minimum, maximum, n) of the axis x, in units of g. None for `element_count`.
         sigma: Standard deviation of the distribution, in units of g, whichever the distribution.
-        weighting: w. `unity`; `exponential` exp(-scale * path); `inverse_square` 1/d^2 (k = 2); `inverse_product` 1/(product of the distances).
-            Distances and path are those of the pair (k = 2), of the three sides of the triangle (k = 3) or of the three bonds of
-            the chain (k = 4).
+        weighting: w. `unity`; `exponential` exp(-scale * path); `inverse_square` 1/d^2 (k = 2); `inverse_product`
+            1/(product of the distances). Distances and path are those of the pair (k = 2), of the three sides of the
+            triangle (k = 3) or of the three bonds of the chain (k = 4).
         scale: 1/A, for `exponential` only.
-        cutoff: Radius in A beyond which a tuple has no weight. Needed in periodic structures unless the weighting is `exponential`.
-        taper: How the weight falls to zero at the cutoff, as a factor per pair (k = 2), per leg at the vertex (k = 3) or per bond
-            (k = 4): `cosine` (1 + cos(pi d/cutoff))/2; `polynomial` 1 + s t^(s+1) - (s+1) t^s with t = d/cutoff, s = sharpness; `sharp`: no factor,
-            tuples whose closed path is longer than two cutoffs are left out (k = 2, 3), or with a bond longer than the cutoff (k = 4):
-            not continuous.
+        cutoff: Radius in A beyond which a tuple has no weight. Needed in periodic structures unless the weighting is
+            `exponential`.
+        taper: How the weight falls to zero at the cutoff, as a factor per pair (k = 2), per leg at the vertex (k = 3)
+            or per bond (k = 4): `cosine` (1 + cos(pi d/cutoff))/2; `polynomial` 1 + s t^(s+1) - (s+1) t^s with t =
+            d/cutoff, s = sharpness; `sharp`: no factor, tuples whose closed path is longer than two cutoffs are left
+            out (k = 2, 3), or with a bond longer than the cutoff (k = 4): not continuous.
         sharpness: s of the polynomial taper.
-        accuracy: For `exponential` without cutoff in periodic structures: upper bound on the weight per central atom that is left out.
+        accuracy: For `exponential` without cutoff in periodic structures: upper bound on the weight per central atom
+            that is left out.
         distribution: D: `normal`, `laplace` or `uniform`.
-        sigmas: Widths that features may be asked for later without new geometry: everything between the smallest and the
-            largest (normal, laplace), exactly these (uniform). Empty: half to twice `sigma` (uniform: `sigma` alone).
-        placement: `bins`: n equal bins fill [minimum, maximum]; `points`: n points from minimum to maximum, both included, are
-            the middles of bins (DScribe).
+        sigmas: Widths that features may be asked for later without new geometry: everything between the smallest and
+            the largest (normal, laplace), exactly these (uniform). Empty: half to twice `sigma` (uniform: `sigma`
+            alone).
+        placement: `bins`: n equal bins fill [minimum, maximum]; `points`: n points from minimum to maximum, both
+            included, are the middles of bins (DScribe).
         value: `average` of the broadened density over a bin, exact for any width; `density` at the middle of the bin.
         factor: The term's features are multiplied by it, after any normalization: how much the term counts in a kernel.
         name: Name of the term's feature slice; empty: `k2` for k = 2 and so on.
@@ -82,8 +87,8 @@ class Term:
     Raises:
         InvalidSettingError: A value is impossible, or meaningless for this k.
 
-    Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4. Polynomial taper and the counting of each unordered
-        tuple once follow DScribe (Himanen et al., Comput. Phys. Commun. 247, 106949 (2020)).
+    Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4. Polynomial taper and the counting of
+        each unordered tuple once follow DScribe (Himanen et al., Comput. Phys. Commun. 247, 106949 (2020)).
 
     Examples:
         >>> Term(k=2, geometry="inverse_distance", grid=(0.1, 0.5, 80), sigma=0.01, cutoff=10.0).label
@@ -129,14 +134,21 @@ class Term:
             ("value", self.value, get_args(BinValue)),
         ):
             if found not in allowed:
-                raise InvalidSettingError(f"{field} for k = {self.k} must be one of {', '.join(allowed)}, found {found!r}")
+                raise InvalidSettingError(
+                    f"{field} for k = {self.k} must be one of {', '.join(allowed)}, found {found!r}"
+                )
 
     def _check_lengths(self) -> None:
         if (self.weighting == "exponential") != (self.scale is not None):
             raise InvalidSettingError(
                 f"scale goes with weighting 'exponential', found {self.scale=!r} with {self.weighting!r}"
             )
-        for field, found in (("scale", self.scale), ("cutoff", self.cutoff), ("sharpness", self.sharpness), ("factor", self.factor)):
+        for field, found in (
+            ("scale", self.scale),
+            ("cutoff", self.cutoff),
+            ("sharpness", self.sharpness),
+            ("factor", self.factor),
+        ):
             if found is not None and not (math.isfinite(found) and found > 0):
                 raise InvalidSettingError(f"{field} must be positive and finite, found {found!r}")
         if not 0 < self.accuracy < 1:
@@ -150,7 +162,7 @@ class Term:
         minimum, maximum, n = self.grid
         if not (math.isfinite(minimum) and math.isfinite(maximum) and minimum < maximum):
             raise InvalidSettingError(f"grid must have finite minimum < maximum, found {self.grid!r}")
-        if not isinstance(n, int) or n < 2:
+        if n < 2:
             raise InvalidSettingError(f"grid needs at least 2 points, found {n!r}")
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise InvalidSettingError(f"sigma must be positive and finite, found {self.sigma!r}")

@@ -1,40 +1,67 @@
-"""The representation as one object: structures in, feature matrix out."""
+"""The representation as one object: structures in, feature matrix out, under scikit-learn's transformer protocol."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
+from scipy import sparse
 
+from hullscout.errors import InvalidSettingError
+from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.counting import count_batch
+from hullscout.mbtr.gradients import gradient_of
 from hullscout.mbtr.recipe import Recipe
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from hullscout.mbtr.counts import Counts
+    from hullscout.mbtr.gradients import Gradient
     from hullscout.mbtr.recipe import Normalization
+
+Output = Literal["dense", "sparse"]
+
+_CHUNK_BYTES: Final = 64 * 2**20
+_NEGLIGIBLE: Final = 1e-14
+"""Of the largest value in a row; smaller ones are left out of sparse output."""
 
 
 class MBTR:
     """Many-body tensor representation of molecules and crystals.
 
+    Terms are laid side by side; the element set is fixed, so the length of a feature vector depends on settings alone.
+    Follows scikit-learn's transformer protocol (without importing it); settings of single terms are reached as
+    `k2__sigma` and so on.
+
     Args:
         elements: Symbols of every element that may occur, in feature order.
-        terms: The k-body terms, in feature order.
-        normalization: `none`, `per_atom`, `l2` or `valle_oganov`.
-        correlation: Element correlation matrix C, or None for the identity.
-        max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure.
+        terms: The k-body terms, in feature order, with different labels.
+        normalization: `none`; `per_atom` (supercells agree); `l2` (each term has unit length); `valle_oganov` (k = 2,
+            3).
+        correlation: Element correlation matrix C, symmetric and positive semidefinite, shape (n_elements, n_elements);
+            None: identity.
+        max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure; more is an error.
+        output: `dense` array or `sparse` (scipy CSR array).
         n_threads: Threads over structures; None: as many as the process may use. Results do not depend on it.
 
     Raises:
         InvalidSettingError: A setting is impossible.
 
     Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equations 3 to 6.
+
+    Examples:
+        >>> from ase.build import bulk
+        >>> mbtr = MBTR.for_alloys(("Ag", "Pd"))
+        >>> X = mbtr.transform([bulk("Ag"), bulk("Ag", cubic=True)])
+        >>> X.shape, bool(np.allclose(X[0], X[1], rtol=1e-12))
+        ((2, 516), True)
     """
 
     def __init__(
@@ -45,6 +72,7 @@ class MBTR:
         normalization: Normalization = "per_atom",
         correlation: NDArray[np.float64] | None = None,
         max_outside: float = 0.99,
+        output: Output = "dense",
         n_threads: int | None = None,
     ) -> None:
         self.elements = elements
@@ -52,15 +80,193 @@ class MBTR:
         self.normalization: Normalization = normalization
         self.correlation = correlation
         self.max_outside = max_outside
+        self.output: Output = output
         self.n_threads = n_threads
-        self._recipe = self._make_recipe()
+        self._recipe = self._checked_recipe()
 
     @classmethod
-    def for_alloys(cls, elements: tuple[str, ...], *, n_threads: int | None = None) -> MBTR:
-        """Return the default for alloy pools: pairs to 10 A, angles to 8 A, per atom."""
-        return cls(elements, alloy_terms(), normalization="per_atom", n_threads=n_threads)
+    def for_alloys(
+        cls,
+        elements: tuple[str, ...],
+        *,
+        pair_cutoff: float = 10.0,
+        triple_cutoff: float = 8.0,
+        n_threads: int | None = None,
+    ) -> MBTR:
+        """Return pairs and angles, per atom: a start for Gaussian-kernel models of metallic alloys.
 
-    def _make_recipe(self) -> Recipe:
+        Weights and widths were chosen by held-out errors on the Ag-Pd, Ag-Pt, Mo-Pt and Nb-Mo pools; the factor of the
+        pairs makes both terms spread by about the same.
+
+        Args:
+            elements: Symbols, in feature order.
+            pair_cutoff: Range of the pairs, A.
+            triple_cutoff: Range of the sides of the angles, A.
+            n_threads: As for the class.
+        """
+        pairs = Term(
+            k=2,
+            geometry="inverse_distance",
+            weighting="inverse_square",
+            cutoff=pair_cutoff,
+            grid=(0.08, 0.6, 52),
+            sigma=0.02,
+            factor=27.0,
+        )
+        angles = Term(k=3, geometry="cosine", cutoff=triple_cutoff, grid=(-1.0, 1.0, 60), sigma=0.06)
+        return cls(elements, (pairs, angles), normalization="per_atom", n_threads=n_threads)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each term's features lie, by label."""
+        return self._recipe.slices
+
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        return self._recipe.n_features
+
+    def count(self, structures: Sequence[Any]) -> Counts:
+        """Count the geometry of structures, once; any width that the terms plan for then costs no geometry.
+
+        Args:
+            structures: pymatgen `Structure` or `Molecule`, ASE `Atoms`, or objects with `numbers`, `positions`, `cell`,
+                `pbc`. All are held in memory as counts: use stream for very many.
+
+        Returns:
+            The counts.
+
+        Raises:
+            InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
+                converge, or a grid that misses a structure.
+        """
+        return self._count(structures, 0)
+
+    def stream(self, structures: Iterable[Any], *, chunk_size: int | None = None) -> Iterator[Any]:
+        """Yield features of consecutive chunks of structures, with bounded memory.
+
+        Args:
+            structures: Any iterable; read as it goes.
+            chunk_size: Structures per chunk; None: what keeps the counts of a chunk at about 64 MB.
+
+        Yields:
+            Feature matrices, in the order of the structures; rows do not depend on the chunk size beyond rounding.
+
+        Raises:
+            InvalidSettingError: A chunk size below 1.
+            InvalidStructureError: As for count.
+        """
+        size = self._chunk_size() if chunk_size is None else chunk_size
+        if size < 1:
+            raise InvalidSettingError(f"chunk_size must be at least 1, found {chunk_size!r}")
+        source = iter(structures)
+        first = 0
+        while chunk := list(itertools.islice(source, size)):
+            yield self._present(self._count(chunk, first).features())
+            first += len(chunk)
+
+    def fit(self, X: Iterable[Any], y: object = None) -> MBTR:  # noqa: ARG002 - scikit-learn's protocol; nothing is learned
+        """Return self: a representation learns nothing from structures."""
+        return self
+
+    def transform(self, X: Iterable[Any]) -> Any:
+        """Return the features of structures at the terms' own widths.
+
+        Args:
+            X: Structures, as for count; any iterable.
+
+        Returns:
+            Shape (n_structures, n_features), a float64 array, or a CSR array if the output is sparse.
+
+        Raises:
+            InvalidStructureError: As for count.
+        """
+        blocks = list(self.stream(X))
+        if not blocks:
+            return self._present(np.empty((0, self.n_features)))
+        if len(blocks) == 1:
+            return blocks[0]
+        return np.concatenate(blocks) if self.output == "dense" else sparse.vstack(blocks, format="csr")
+
+    def fit_transform(self, X: Iterable[Any], y: object = None) -> Any:
+        """Return transform(X)."""
+        return self.fit(X, y).transform(X)
+
+    def gradient(self, structure: Any, sigma: Mapping[str, float] | None = None) -> Gradient:
+        """Return the features of one structure and their derivatives by positions and strain, for terms of k = 1, 2, 3.
+
+        Args:
+            structure: As for count.
+            sigma: Other widths by term label.
+
+        Raises:
+            InvalidSettingError: A term of k = 4, or a width that is not planned for.
+            InvalidStructureError: As for count.
+        """
+        return gradient_of(read_structures([structure], self._recipe.numbers), self._recipe, sigma)
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's protocol
+        """Return a name such as `k2:Ag-Pd:0.345` per feature: label, elements, place on the axis."""
+        return np.array(self._recipe.feature_names(), dtype=object)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - scikit-learn's protocol
+        """Return the settings, with those of every term as `label__setting` if deep."""
+        names = ("elements", "terms", "normalization", "correlation", "max_outside", "output", "n_threads")
+        params = {name: getattr(self, name) for name in names}
+        if deep:
+            for term in self.terms:
+                params |= {f"{term.label}__{f.name}": getattr(term, f.name) for f in dataclasses.fields(term)}
+        return params
+
+    def set_params(self, **params: Any) -> MBTR:
+        """Change settings, `label__setting` for those of a term; nothing changes if any of them is impossible.
+
+        Raises:
+            InvalidSettingError: An unknown or impossible setting.
+        """
+        settings = self.get_params(deep=False)
+        own = {name: value for name, value in params.items() if "__" not in name}
+        unknown = set(own) - set(settings)
+        settings |= own
+        terms = {term.label: term for term in settings["terms"]}
+        fields = {f.name for f in dataclasses.fields(Term)}
+        for name in sorted(set(params) - set(own)):
+            label, _, field = name.partition("__")
+            if label not in terms or field not in fields:
+                unknown.add(name)
+            else:
+                terms[label] = dataclasses.replace(terms[label], **{field: params[name]})
+        if unknown:
+            raise InvalidSettingError(
+                f"unknown settings {sorted(unknown)}: expected some of {sorted(self.get_params())}"
+            )
+        settings["terms"] = tuple(terms.values())
+        self.__init__(**settings)  # type: ignore[misc]
+        return self
+
+    def __repr__(self) -> str:
+        labels = ", ".join(f"{term.label}: {term.geometry}" for term in self.terms)
+        return f"MBTR({'-'.join(self.elements)}; {labels}; {self.normalization}; {self.n_features} features)"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags, TransformerTags  # noqa: PLC0415 - only scikit-learn itself calls this
+
+        return Tags(
+            estimator_type="transformer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
+            requires_fit=False,
+            no_validation=True,
+        )
+
+    def _checked_recipe(self) -> Recipe:
+        if self.output not in get_args(Output):
+            raise InvalidSettingError(f"output must be one of {', '.join(get_args(Output))}, found {self.output!r}")
+        if self.n_threads is not None and self.n_threads < 1:
+            raise InvalidSettingError(f"n_threads must be at least 1 or None, found {self.n_threads!r}")
         return Recipe(
             elements=tuple(self.elements),
             terms=tuple(self.terms),
@@ -69,32 +275,20 @@ class MBTR:
             max_outside=self.max_outside,
         )
 
-    @property
-    def slices(self) -> dict[str, slice]:
-        """Where each term's features lie."""
-        return self._recipe.slices
+    def _count(self, structures: Sequence[Any], first: int) -> Counts:
+        batch = read_structures(structures, self._recipe.numbers, first=first)
+        return count_batch(batch, self._recipe, first=first, n_threads=self.n_threads)
 
-    def count(self, structures: Sequence[Any]) -> Counts:
-        """Count the geometry of structures, once."""
-        batch = read_structures(structures, self._recipe.numbers)
-        return count_batch(batch, self._recipe, n_threads=self.n_threads)
+    def _chunk_size(self) -> int:
+        per_structure = sum(
+            self._recipe.n_channels(term) * (len(panels_of(term).middle) * N_MOMENTS + term.n_x) * 8
+            for term in self.terms
+            if term.grid is not None
+        )
+        return max(1, _CHUNK_BYTES // max(per_structure, 64 * 1024))
 
-    def transform(self, structures: Sequence[Any]) -> NDArray[np.float64]:
-        """Return the features of structures at the terms' own widths."""
-        return self.count(structures).features()
-
-
-def alloy_terms() -> tuple[Term, ...]:
-    """Return the default terms for alloys."""
-    return (
-        Term(
-            k=2,
-            geometry="inverse_distance",
-            weighting="inverse_square",
-            cutoff=10.0,
-            grid=(0.08, 0.6, 52),
-            sigma=0.02,
-            factor=27.0,
-        ),
-        Term(k=3, geometry="cosine", cutoff=8.0, grid=(-1.0, 1.0, 60), sigma=0.06),
-    )
+    def _present(self, X: NDArray[np.float64]) -> Any:
+        if self.output == "dense":
+            return X
+        largest = np.max(np.abs(X), axis=1, keepdims=True, initial=0.0)
+        return sparse.csr_array(np.where(np.abs(X) > _NEGLIGIBLE * largest, X, 0.0))

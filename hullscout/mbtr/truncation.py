@@ -1,10 +1,12 @@
 r"""How far a periodic sum must reach so that no more than a stated weight is left out.
 
-**The bound.** If no two atoms are closer than a, the balls of radius a/2 around them do not overlap, so for a falling function f
+**The bound.** If no two atoms are closer than a, the balls of radius a/2 around them do not overlap, so for a falling
+function f
 
     sum over atoms with d > R of f(d)  <=  6/(pi a^3) * int_{r > R - a/2} f(r - a/2) 4 pi r^2 dr,
 
-whatever the cell. The bound needs only the closest distance of a structure, so the radius does not depend on the choice of the cell.
+whatever the cell. The bound needs only the closest distance of a structure, so the radius does not depend on the choice
+of the cell.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from hullscout.mbtr.term import Term
 
 
-def search_radii(term: Term, pbc: NDArray[np.bool_], closest: NDArray[np.float64], *, first: int = 0) -> NDArray[np.float64]:
+def search_radii(
+    term: Term, pbc: NDArray[np.bool_], closest: NDArray[np.float64], *, first: int = 0
+) -> NDArray[np.float64]:
     """Return how far from its central atom a tuple of each structure may reach.
 
     Args:
@@ -45,8 +49,8 @@ def search_radii(term: Term, pbc: NDArray[np.bool_], closest: NDArray[np.float64
         return radii
     if term.weighting != "exponential" or term.scale is None:
         raise InvalidStructureError(
-            f"structure {first + int(np.argmax(periodic))} is periodic and the weighting of {term.label} ({term.weighting}) does not "
-            "converge: give the term a cutoff, or the exponential weighting"
+            f"structure {first + int(np.argmax(periodic))} is periodic and the weighting of {term.label} "
+            f"({term.weighting}) does not converge: give the term a cutoff, or the exponential weighting"
         )
     distinct, inverse = np.unique(np.round(closest[periodic], 6), return_inverse=True)
     table = np.array([exponential_radius(term.k, term.scale, term.accuracy, float(a) - 1e-6) for a in distinct])
@@ -78,8 +82,9 @@ def exponential_radius(k: int, scale: float, accuracy: float, closest: float) ->
 def dropped_weight_bound(k: int, scale: float, radius: float, closest: float) -> float:
     """Bound the weight per central atom of the tuples that reach beyond a radius.
 
-    k = 2: half the sum of exp(-s d) over d > R. k = 3: a triangle whose longer leg is d has a perimeter of at least 2 d, and the
-    other atom is one of those within d: sum of n(d) exp(-2 s d). k = 4: one of three bonds is too long, the others anything.
+    k = 2: half the sum of exp(-s d) over d > R. k = 3: a triangle whose longer leg is d has a perimeter of at least 2
+    d, and the other atom is one of those within d: sum of n(d) exp(-2 s d). k = 4: one of three bonds is too long, the
+    others anything.
 
     Args:
         k: Order of the term, 2 to 4.
@@ -95,17 +100,17 @@ def dropped_weight_bound(k: int, scale: float, radius: float, closest: float) ->
     shell = max(radius - half, 0.0)
     if k == 3:
         # n(d) <= density * 4/3 pi (d + a/2)^3 with d <= r + a/2; the integrand is a polynomial in r times exp(-2 s r)
-        polynomial = np.polynomial.Polynomial([closest, 1.0]) ** 3 * np.polynomial.Polynomial([0.0, 0.0, 1.0])
-        tail = _polynomial_tail(polynomial.coef, 2 * scale, shell) * math.exp(2 * scale * half)
+        tail = _polynomial_tail([0.0, 0.0, closest**3, 3 * closest**2, 3 * closest, 1.0], 2 * scale, shell)
+        tail *= math.exp(2 * scale * half)
         return density**2 * 16 / 3 * math.pi**2 * tail
-    beyond = density * 4 * math.pi * _polynomial_tail(np.array([0.0, 0.0, 1.0]), scale, shell) * math.exp(scale * half)
+    beyond = density * 4 * math.pi * _polynomial_tail([0.0, 0.0, 1.0], scale, shell) * math.exp(scale * half)
     if k == 2:
         return 0.5 * beyond
-    everything = density * 4 * math.pi * _polynomial_tail(np.array([0.0, 0.0, 1.0]), scale, 0.0) * math.exp(scale * half)
+    everything = density * 4 * math.pi * _polynomial_tail([0.0, 0.0, 1.0], scale, 0.0) * math.exp(scale * half)
     return 1.5 * beyond * everything**2
 
 
-def _polynomial_tail(coefficients: NDArray[np.float64], rate: float, start: float) -> float:
+def _polynomial_tail(coefficients: list[float], rate: float, start: float) -> float:
     """Return int_start^inf sum_n c_n r^n exp(-rate r) dr = exp(-rate start) sum_m p^(m)(start) / rate^(m+1)."""
     polynomial = np.polynomial.Polynomial(coefficients)
     total = sum(float(polynomial.deriv(m)(start)) / rate ** (m + 1) for m in range(len(coefficients)))

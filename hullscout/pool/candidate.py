@@ -92,7 +92,7 @@ class Candidate:
         from pymatgen.core.composition import Composition  # noqa: PLC0415  (late: a light import of this package)
 
         numbers, counts = np.unique(self.numbers, return_counts=True)
-        return Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula
+        return str(Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula)
 
     def to_ase(self) -> ase.Atoms:
         """The same crystal as ASE's `Atoms`, with the id in `info`."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.frames import Frame, Frames, one_error
+from hullscout.pool.frames import Frame, Frames, number_shared_labels, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,8 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
         path: where it was read from, for messages.
 
     Returns:
-        Frames in the file's order. Where no frame has an id they are named `frame-000001` and so on.
+        Frames in the file's order. Where no frame has an id they are named `frame-000001` and so on; structures that
+        share a prototype's label are numbered (see `number_shared_labels`).
 
     Raises:
         InvalidPoolError: the content is empty, cut off or not extended XYZ; some frames have ids, some have not.
@@ -104,7 +105,7 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
         faults.append(f"{len(nameless)} of {len(blocks)} frames have no id (frame {shown}): name all frames or none")
     if faults:
         raise one_error(path, faults, n_frames=len(blocks))
-    return Frames(path=path, frames=tuple(frames), keys=keys)
+    return number_shared_labels(Frames(path=path, frames=tuple(frames), keys=keys))
 
 
 def _text(raw: bytes, path: Path) -> str:

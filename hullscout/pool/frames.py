@@ -6,8 +6,11 @@ outside the oracle where an energy stands: the pool is built from frames, and ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hullscout.errors import InvalidPoolError
 
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -55,11 +57,51 @@ class Frames:
         path: where they were read.
         frames: at least one.
         keys: the names of everything that any frame states beside its atoms, sorted.
+        shared_labels: prototype labels that stood for several structures, each of which got a number; see
+            `number_shared_labels`.
     """
 
     path: Path
     frames: tuple[Frame, ...] = field(repr=False)
     keys: tuple[str, ...]
+    shared_labels: tuple[str, ...] = ()
+
+
+def number_shared_labels(frames: Frames) -> Frames:
+    """Give structures that share a prototype's label ids of their own: `label#1`, `label#2`, ... by ascending volume per atom.
+
+    Published pools name candidates by prototype, and a prototype with other parameters, or with the elements exchanged, is
+    another structure under the same name. Only that is told apart here: different compounds of as many atoms and the same
+    stoichiometry either way round. Any other id that occurs twice is a fault of the file and left as it is, for the checks to
+    refuse.
+
+    The numbers follow from the structures, not from their order in the file, nor from energies.
+    """
+    by_id: defaultdict[str, list[Frame]] = defaultdict(list)
+    for frame in frames.frames:
+        by_id[frame.id].append(frame)
+    new_ids: dict[int, str] = {}
+    shared: list[str] = []
+    for label, named in by_id.items():
+        if len(named) > 1 and _is_one_prototype(named):
+            shared.append(label)
+            ranked = sorted(named, key=_fingerprint)
+            new_ids.update({frame.number: f"{label}#{place}" for place, frame in enumerate(ranked, start=1)})
+    numbered = tuple(replace(frame, id=new_ids.get(frame.number, frame.id)) for frame in frames.frames)
+    return replace(frames, frames=numbered, shared_labels=tuple(shared))
+
+
+def _is_one_prototype(frames: Sequence[Frame]) -> bool:
+    """Whether these are different compounds of one size and stoichiometry, whichever element takes which part."""
+    counts = {tuple(sorted(np.unique(frame.numbers, return_counts=True)[1].tolist())) for frame in frames}
+    is_compound = all(len(count) > 1 for count in counts)
+    return is_compound and len(counts) == 1 and len({_fingerprint(frame) for frame in frames}) == len(frames)
+
+
+def _fingerprint(frame: Frame) -> tuple[float, bytes]:
+    """Volume per atom in A^3, then the structure as written; the volume is 0 where the cell is not finite."""
+    volume = abs(float(np.linalg.det(frame.cell))) if np.isfinite(frame.cell).all() else 0.0
+    return volume / len(frame.numbers), frame.cell.tobytes() + frame.positions.tobytes() + frame.numbers.tobytes()
 
 
 _N_SHOWN = 10

@@ -1,9 +1,12 @@
 """Distances in a periodic crystal, exact for any choice of cell (numba).
 
 Plain arrays in and out. The kernels first shorten the cell vectors, so that a skewed cell costs no more images than a
-compact one, and then visit every image that can lie within the radius: along vector a there are ceil(radius / h_a) of
-them on each side of the cell, where h_a is the distance between its two faces (plus one, since two atoms of the cell
-differ by less than one vector).
+compact one, and then visit every image that can lie within the radius: along vector a there are floor(radius / h_a) + 1
+of them on each side of the cell, where h_a is the distance between its two faces (the one is there since two atoms of
+the cell differ by up to one vector).
+
+Kernels that Python calls are cached. Their helpers are not: they are compiled into the kernels, and what numba cached
+as the helper of another kernel fails when Python calls it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=False)
 def compact_cell(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     """Another basis of the same lattice: no vector gets shorter by adding multiples of one other vector.
 
@@ -42,7 +45,7 @@ def compact_cell(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     return short
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=False)
 def wrapped(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same atoms, each moved by lattice vectors into the given cell.
 
@@ -63,9 +66,9 @@ def wrapped(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArra
     return inside
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=False)
 def n_images(cell: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
-    """How many cells to visit on each side so that no pair within the radius is missed: ceil(radius / h) + 1.
+    """How many cells to visit on each side so that no pair within the radius is missed: floor(radius / h) + 1.
 
     Args:
         cell: (3, 3) row vectors in A.
@@ -77,7 +80,7 @@ def n_images(cell: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
     inverse = np.linalg.inv(cell)
     counts = np.empty(3, dtype=np.int64)
     for a in range(3):
-        counts[a] = int(np.ceil(radius * np.sqrt((inverse[:, a] ** 2).sum()))) + 1
+        counts[a] = int(np.floor(radius * np.sqrt((inverse[:, a] ** 2).sum()))) + 1
     return counts
 
 

@@ -48,6 +48,7 @@ class PoolReport:
         left_out: ids of frames without an energy that are no candidates, in pool order.
         twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
         n_pure: candidates that are the pure first and the pure second element.
+        shared_labels: prototype labels that stood for several structures, which got numbers.
     """
 
     elements: tuple[str, str]
@@ -56,6 +57,7 @@ class PoolReport:
     left_out: tuple[str, ...]
     twin_groups: tuple[tuple[str, ...], ...]
     n_pure: tuple[int, int]
+    shared_labels: tuple[str, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
         """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
@@ -80,6 +82,12 @@ class PoolReport:
                     f"{n_groups} crystals occur {within}; each is looked up once, {n_twins} counted as their twins. "
                     f"The first: {first}."
                 )
+        if self.shared_labels:
+            label = self.shared_labels[0]
+            yield (
+                f"{len(self.shared_labels)} ids are labels that several structures of a prototype share; these were given "
+                f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
+            )
         for symbol, count in zip(self.elements, self.n_pure, strict=True):
             if count > 1:
                 yield f"{count} candidates are pure {symbol}; the lowest in energy is the end of the axis."
@@ -179,6 +187,7 @@ def build_pool(frames: Frames, elements: tuple[str, str], *, without_energy: Wit
         left_out=tuple(sorted((f.id for f in frames.frames if f.id not in used), key=natural_key)),
         twin_groups=tuple(tuple(candidates[i].id for i in group) for group in groups if len(group) > 1),
         n_pure=(pure[0], pure[1]),
+        shared_labels=frames.shared_labels,
     )
     return Pool(elements=elements, candidates=chosen, report=report)
 

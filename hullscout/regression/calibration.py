@@ -1,4 +1,4 @@
-"""Does the stated uncertainty hold? z-scores, coverage, expected calibration error; and the scale that makes it hold.
+"""The factor on standard deviations, and the weight of the tails, that make stated intervals hold.
 
 A z-score is a residual over its predicted standard deviation. Left-out labels give honest z-scores without a test set.
 """
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import gammaln, ndtri, stdtrit
 
 from hullscout.regression.arrays import FloatArray
@@ -39,20 +40,31 @@ def student_quantile(probability: float, degrees_of_freedom: float) -> float:
     return float(stdtrit(degrees_of_freedom, probability))
 
 
-def calibrate(z: FloatArray, *, level: float = 0.95) -> TailCalibration:
+def calibrate(
+    z: FloatArray, *, level: float = 0.95, n_tuned: int = 0, is_suspect: npt.NDArray[np.bool_] | None = None
+) -> TailCalibration:
     """Tail weight by maximum likelihood, then the scale that makes the interval of `level` cover what it says.
 
-    The scale is the conformal one: the ceil((n + 1) level)-th smallest |z| (the largest if there are too few labels).
+    The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: half a
+    standard error of that rank, since the quantile of few scores is uncertain; and sqrt(n / (n - n_tuned)), since
+    residuals of labels that also chose the hyperparameters are too small, as residual sums of squares are in linear
+    regression.
 
     Args:
         z: z-scores of left-out labels, shape (n,).
         level: Probability of the central interval that must be right.
+        n_tuned: Number of hyperparameters that were tuned on these labels.
+        is_suspect: Labels that count for the scale but not for the tail weight.
     """
     n = len(z)
-    best = max(TAILS, key=lambda nu: _log_likelihood(z, nu))
-    rank = min(int(np.ceil((n + 1) * level)), n)
-    quantile = float(np.sort(np.abs(z))[rank - 1])
-    return TailCalibration(scale=quantile / student_quantile(0.5 + level / 2.0, best), degrees_of_freedom=best)
+    believed = z if is_suspect is None else z[~is_suspect]
+    best = max(TAILS, key=lambda nu: _log_likelihood(believed, nu))
+    rank = min((n + 1) * level + 0.5 * np.sqrt(n * level * (1.0 - level)), n)
+    quantile = float(np.interp(rank, np.arange(1, n + 1), np.sort(np.abs(z))))
+    correction = np.sqrt(n / max(n - n_tuned, 0.5 * n))
+    return TailCalibration(
+        scale=float(correction * quantile / student_quantile(0.5 + level / 2.0, best)), degrees_of_freedom=best
+    )
 
 
 def _log_likelihood(z: FloatArray, nu: float) -> float:
@@ -60,7 +72,7 @@ def _log_likelihood(z: FloatArray, nu: float) -> float:
     n = len(z)
     square = float(np.mean(z**2))
     if np.isinf(nu):
-        return -0.5 * n * (np.log(2.0 * np.pi * square) + 1.0)
+        return float(-0.5 * n * (np.log(2.0 * np.pi * square) + 1.0))
     for _ in range(10):
         square = float(np.mean((nu + 1.0) / (nu + z**2 / square) * z**2))
     constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * square)

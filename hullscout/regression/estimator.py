@@ -1,4 +1,4 @@
-"""scikit-learn's conventions for a regressor, without importing scikit-learn.
+"""scikit-learn's conventions for regressors and transformers, without importing scikit-learn.
 
 `clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
 the tags; importing scikit-learn for them would cost a second at start-up. It is imported only when it asks for the
@@ -6,6 +6,7 @@ tags.
 """
 
 import inspect
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -15,8 +16,12 @@ from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, finite_matrix
 
 
-class Regressor:
-    """Base of the estimators: parameters are the keywords of `__init__`, stored under their names and checked in `fit`."""
+class NotFittedError(InvalidTrainingSetError, AttributeError):
+    """A model was asked before it had learned."""
+
+
+class Estimator:
+    """Base of the estimators: parameters are the arguments of `__init__`, kept under their names, checked in `fit`."""
 
     n_features_in_: int
 
@@ -52,23 +57,13 @@ class Regressor:
                 setattr(self, name, value)
         return self
 
-    def predict(self, X: npt.ArrayLike) -> Any:
-        """Predictions at the rows of X; each estimator says which."""
-        raise TypeError(f"{type(self).__name__} does not predict.")
-
-    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Coefficient of determination of the predictions, 1 at best."""
-        labels = np.asarray(y, dtype=np.float64)
-        residuals = labels - np.asarray(self.predict(X))
-        return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
-
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (late: a second to import)
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow to import)
 
         return Tags(
-            estimator_type="regressor",
-            target_tags=TargetTags(required=True),
-            regressor_tags=RegressorTags(),
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
             input_tags=InputTags(),
         )
 
@@ -90,10 +85,31 @@ class Regressor:
         rows = finite_matrix(X, what="X")
         if rows.shape[1] != self.n_features_in_:
             raise InvalidTrainingSetError(
-                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input."
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
+                "as input."
             )
         return rows
 
 
-class NotFittedError(InvalidTrainingSetError, AttributeError):
-    """A model was asked before it had learned."""
+class Regressor(Estimator, ABC):
+    """An estimator that predicts numbers."""
+
+    @abstractmethod
+    def predict(self, X: npt.ArrayLike) -> Any:
+        """Predictions at the rows of X."""
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Coefficient of determination of the predictions, 1 at best."""
+        labels = np.asarray(y, dtype=np.float64)
+        residuals = labels - np.asarray(self.predict(X))
+        return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (slow to import)
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(),
+        )

@@ -64,13 +64,13 @@ def group_labels(
     for values in separations.values():
         coincide &= _coincide(values, metric)
     agree = np.abs(y[:, None] - y[None, :]) <= AGREEMENT * np.std(y)
-    _, copies = connected_components(coincide & agree, directed=False)
-    _, kept, merged_to = np.unique(_in_order(copies), return_index=True, return_inverse=True)
+    copies = _in_order(np.asarray(connected_components(coincide & agree, directed=False)[1], dtype=np.intp))
+    _, kept, merged_to = np.unique(copies, return_index=True, return_inverse=True)
     together = coincide[np.ix_(kept, kept)]
     if groups is not None:
         given = np.asarray(groups)[kept]
         together = together | (given[:, None] == given[None, :])
-    _, sets = connected_components(together, directed=False)
+    sets = _in_order(np.asarray(connected_components(together, directed=False)[1], dtype=np.intp))
     members = (np.flatnonzero(sets == number) for number in range(int(sets.max()) + 1))
     return Grouping(
         kept=kept.astype(np.intp),
@@ -92,4 +92,4 @@ def _coincide(values: FloatArray, metric: Metric) -> np.ndarray[tuple[int, int],
 def _in_order(components: IntArray) -> IntArray:
     """Component numbers renamed in the order of their first member."""
     _, first, inverse = np.unique(components, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.intp)

@@ -24,7 +24,7 @@ from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
 
 NEGATIVE_EIGENVALUE: Final = 1e-8
-"""Rounding may make an eigenvalue this negative, relative to the largest; more means that the matrix is no covariance."""
+"""Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance."""
 
 _PRECISION_FLOOR: Final = 1e-9
 
@@ -61,7 +61,7 @@ class LeftOut:
     @property
     def rmse(self) -> FloatArray:
         """Root mean square residual, each group counted once, shape (n_regularizations,)."""
-        return np.sqrt(self.counts @ self.residuals**2 / self.counts.sum())
+        return np.asarray(np.sqrt(self.counts @ self.residuals**2 / self.counts.sum()))
 
     @property
     def signal_variance(self) -> FloatArray:
@@ -103,8 +103,8 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     values, vectors = np.linalg.eigh(scaled)
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
-            f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is singular "
-            f"beyond rounding (relative {NEGATIVE_EIGENVALUE})."
+            f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
+            f"singular beyond rounding (relative {NEGATIVE_EIGENVALUE})."
         )
     log_volume = -2.0 * float(np.log(root).sum())
     if p:
@@ -138,8 +138,8 @@ def leave_out(
     if np.any(precision * (1.0 + regularizations) <= _PRECISION_FLOOR):
         label = int(np.argmin(precision[:, 0]))
         raise InvalidTrainingSetError(
-            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label more "
-            "compositions or choose a constant mean."
+            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label "
+            "more compositions or choose a constant mean."
         )
     residuals, variances = projected / precision, 1.0 / precision
     for group in groups:

@@ -4,22 +4,23 @@ This is the layer that a campaign's rounds use: it takes separations that somebo
 never computes or copies features.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.regression.arrays import MIN_LABELS, FloatArray, IntArray
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.grouping import Grouping, group_labels
-from hullscout.regression.leave_one_out import leave_out, spectrum
+from hullscout.regression.known import Known, Representations, chosen
 from hullscout.regression.posterior import MixturePosterior
-from hullscout.regression.process import GaussianProcess, condition
+from hullscout.regression.process import GaussianProcess
 from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
-from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, Separations, averaging_weights
+from hullscout.regression.suspects import Suspicion
+from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, averaging_weights
 
-Representations = Mapping[str, Separations]
+_MAX_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class FittedMixture:
         loo_mean: Prediction of every label from the labels outside its group, shape (n,).
         loo_std: Calibrated standard deviation of that prediction, shape (n,).
         grouping: What was merged and what was left out together.
+        suspects: Indices of the labels that the others contradict; they hardly count in the fit.
         evaluated: Every setting tried, best first; empty if the setting was given.
     """
 
@@ -64,6 +66,7 @@ class FittedMixture:
     loo_mean: FloatArray
     loo_std: FloatArray
     grouping: Grouping
+    suspects: IntArray
     evaluated: tuple[ScoredSetting, ...]
 
     @property
@@ -85,7 +88,7 @@ class FittedMixture:
             Two arrays of shape (q,).
         """
         means, variances = self._moments(cross, prior, basis)
-        return _mixed(self._weights, means, variances + self._noise[:, None], self._tails.scale)
+        return mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
 
     def posterior(self, cross: Representations, among: Representations, basis: FloatArray) -> MixturePosterior:
         """Joint posterior of the labels of a few structures.
@@ -126,6 +129,14 @@ class FittedMixture:
         return np.stack([mean for mean, _ in pairs]), np.stack([variance for _, variance in pairs])
 
 
+def mixed(
+    weights: FloatArray, means: FloatArray, variances: FloatArray, *, scale: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of a mixture of components (shape (m, q) each), whose own variances are scaled."""
+    mean = weights @ means
+    return mean, np.sqrt(scale**2 * (weights @ variances) + weights @ (means - mean) ** 2)
+
+
 def fit_mixture(
     labelled: Representations,
     basis: FloatArray,
@@ -136,7 +147,7 @@ def fit_mixture(
     warm_start: SearchPoint | None = None,
     hyperparameters: Hyperparameters | None = None,
 ) -> FittedMixture:
-    """Merge copies, tune, average and calibrate.
+    """Merge copies, tune, find suspects, average and calibrate.
 
     Args:
         labelled: For each representation, for each block, separations among the labels, shape (n, n).
@@ -153,62 +164,58 @@ def fit_mixture(
     metric = settings.shape.metric if hyperparameters is None else hyperparameters.kernel.shape.metric
     grouping = group_labels(next(iter(labelled.values())), y, metric=metric, groups=groups)
     kept = grouping.kept
-    if len(kept) < 3:
-        raise InvalidTrainingSetError(f"Expected labels of at least 3 different structures, found {len(kept)}.")
-    chosen = {
-        name: {block: values[np.ix_(kept, kept)] for block, values in blocks.items()}
-        for name, blocks in labelled.items()
-    }
-    kept_basis, kept_y = basis[kept], grouping.merge(y)
-    if hyperparameters is not None:
-        pairs = [(1.0, hyperparameters)]
-        evaluated: list[ScoredSetting] = []
-        means, variances = _left_out(chosen, kept_basis, kept_y, hyperparameters, grouping)
+    if len(kept) < MIN_LABELS:
+        raise InvalidTrainingSetError(
+            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}."
+        )
+    known = Known(labelled=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
+    if hyperparameters is None:
+        averaged, evaluated, suspicion = _tuned(known, settings, warm_start)
     else:
-        search = Search(labelled=chosen, basis=kept_basis, y=kept_y, settings=settings, groups=grouping.groups)
-        evaluated = search.run(warm_start=warm_start)
-        indices, weights = averaging_weights(evaluated, n_kept=settings.n_averaged)
-        averaged = [evaluated[index] for index in indices]
-        pairs = [(float(w), setting.hyperparameters) for w, setting in zip(weights, averaged, strict=True)]
-        means = np.stack([kept_y - setting.residuals for setting in averaged])
-        variances = np.stack([setting.variances for setting in averaged])
-    loo_mean, raw_std = _mixed(np.array([weight for weight, _ in pairs]), means, variances, 1.0)
-    calibration = calibrate((kept_y - loo_mean) / raw_std)
+        averaged, evaluated = [(1.0, hyperparameters)], []
+        suspicion = known.suspicion(hyperparameters, settings.suspicion)
+    left_out = [known.left_out(setting, suspicion.noise) for _, setting in averaged]
+    weights = np.array([weight for weight, _ in averaged])
+    loo_mean, raw_std = mixed(
+        weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
+    )
+    calibration = calibrate(
+        (known.y - loo_mean) / raw_std,
+        n_tuned=len(evaluated[0].point.log_lengths) * 2 + 1 if evaluated else 0,
+        is_suspect=suspicion.noise > 1.0,
+    )
     return FittedMixture(
         components=tuple(
-            Component(
-                weight=weight,
-                hyperparameters=setting,
-                process=condition(
-                    setting.kernel(chosen[setting.representation]),
-                    kept_basis,
-                    kept_y,
-                    regularization=setting.regularization,
-                    signal_variance=setting.signal_variance,
-                ),
-            )
-            for weight, setting in pairs
+            Component(weight=weight, hyperparameters=setting, process=known.process(setting, suspicion.noise))
+            for weight, setting in averaged
         ),
         calibration=calibration,
         uncertainty=settings.uncertainty,
         loo_mean=loo_mean[grouping.merged_to],
         loo_std=(raw_std * calibration.scale)[grouping.merged_to],
         grouping=grouping,
+        suspects=np.flatnonzero(np.isin(grouping.merged_to, suspicion.suspects)),
         evaluated=tuple(evaluated),
     )
 
 
-def _left_out(
-    labelled: Representations, basis: FloatArray, y: FloatArray, setting: Hyperparameters, grouping: Grouping
-) -> tuple[FloatArray, FloatArray]:
-    decomposition = spectrum(setting.kernel(labelled[setting.representation]), basis)
-    regularizations = np.array([setting.regularization])
-    left_out = leave_out(decomposition, y, regularizations, groups=grouping.groups)
-    return (y - left_out.residuals[:, 0])[None, :], (left_out.variances[:, 0] * setting.signal_variance)[None, :]
-
-
-def _mixed(
-    weights: FloatArray, means: FloatArray, variances: FloatArray, scale: float
-) -> tuple[FloatArray, FloatArray]:
-    mean = weights @ means
-    return mean, np.sqrt(scale**2 * (weights @ variances) + weights @ (means - mean) ** 2)
+def _tuned(
+    known: Known, settings: ModelSettings, warm_start: SearchPoint | None
+) -> tuple[list[tuple[float, Hyperparameters]], list[ScoredSetting], Suspicion]:
+    """Search on the trusted labels until the suspects stay the same; at first all labels are trusted."""
+    suspicion = known.trusting()
+    start = warm_start
+    for _ in range(_MAX_ROUNDS):
+        trusted = known.restricted(np.flatnonzero(suspicion.noise == 1.0))
+        search = Search(
+            labelled=trusted.labelled, basis=trusted.basis, y=trusted.y, settings=settings, groups=trusted.groups
+        )
+        evaluated = search.run(warm_start=start)
+        indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
+        averaged = [(float(w), evaluated[index].hyperparameters) for w, index in zip(weights, indices, strict=True)]
+        found = known.suspicion(averaged[0][1], settings.suspicion, noise=suspicion.noise)
+        is_settled = np.array_equal(found.suspects, suspicion.suspects)
+        suspicion, start = found, evaluated[0].point
+        if is_settled:
+            break
+    return averaged, evaluated, suspicion

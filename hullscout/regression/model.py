@@ -29,10 +29,13 @@ class KernelModel(Regressor):
     Args:
         kernel: "gaussian", "laplacian", "matern32", "matern52" or "linear".
         blocks: Columns of each feature block by name; one block "all" if not given.
+        alternatives: Further sets of the same blocks by name (for example other MBTR broadenings, side by side in X);
+            tuning chooses among them and `blocks`, which is called "features".
         combination: "sum" of one kernel per block, or one kernel of the "joint" separation.
         mean: "zero", "constant", "linear" or "quadratic" (the last two in composition).
         composition: Column of X that holds the composition; it enters the mean, and a block only if a block names it.
-        criterion: "log-score", "rmse" or "marginal-likelihood".
+        criterion: "marginal-likelihood", or leave-one-out "log-score" or "rmse".
+        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
         uncertainty: Standard deviations and covariances of a "label" (noise included, calibrated) or of the "function"
             as the model states it.
         n_averaged: Largest number of settings averaged over; 1 picks the best.
@@ -44,6 +47,7 @@ class KernelModel(Regressor):
         loo_mean_: Prediction of each label from the labels outside its group, shape (n,).
         loo_std_: Calibrated standard deviation of that prediction, shape (n,).
         loo_rmse_: Root mean square of label minus `loo_mean_`.
+        suspects_: Indices of the labels that the others contradict.
         fitted_: Components, calibration, every setting tried.
         n_features_in_: Number of columns of X.
 
@@ -57,13 +61,15 @@ class KernelModel(Regressor):
 
     def __init__(
         self,
-        kernel: str = "gaussian",
+        kernel: str = "matern52",
         *,
         blocks: Mapping[str, slice] | None = None,
+        alternatives: Mapping[str, Mapping[str, slice]] | None = None,
         combination: str = "sum",
         mean: str = "constant",
         composition: int | None = None,
-        criterion: str = "log-score",
+        criterion: str = "marginal-likelihood",
+        suspicion: float = 6.0,
         uncertainty: str = "label",
         n_averaged: int = 4,
         max_kernels: int = 60,
@@ -71,10 +77,12 @@ class KernelModel(Regressor):
     ) -> None:
         self.kernel = kernel
         self.blocks = blocks
+        self.alternatives = alternatives
         self.combination = combination
         self.mean = mean
         self.composition = composition
         self.criterion = criterion
+        self.suspicion = suspicion
         self.uncertainty = uncertainty
         self.n_averaged = n_averaged
         self.max_kernels = max_kernels
@@ -104,7 +112,7 @@ class KernelModel(Regressor):
         self._centre = np.zeros(rows.shape[1]) if self._metric is Metric.DOT else rows.mean(axis=0)
         self._rows = rows
         self.fitted_: FittedMixture = fit_mixture(
-            {name: self._separations(rows, rows) for name in self._names()},
+            self._separations(rows, rows),
             self._basis(rows),
             labels,
             settings=settings,
@@ -114,6 +122,7 @@ class KernelModel(Regressor):
         self.hyperparameters_ = self.fitted_.components[0].hyperparameters
         self.loo_mean_ = self.fitted_.loo_mean
         self.loo_std_ = self.fitted_.loo_std
+        self.suspects_ = self.fitted_.suspects
         self.loo_rmse_ = float(np.sqrt(np.mean((labels - self.loo_mean_) ** 2)))
         return self
 
@@ -136,20 +145,18 @@ class KernelModel(Regressor):
         if return_cov:
             posterior = self.posterior(rows)
             return posterior.mean, posterior.covariance
-        cross = self._separations(self._rows, rows)
-        own = {name: self_separations(rows[:, part], metric=self._metric) for name, part in self._columns.items()}
-        mean, std = self.fitted_.predict(
-            dict.fromkeys(self._names(), cross), dict.fromkeys(self._names(), own), self._basis(rows)
-        )
+        own = {
+            name: {block: self_separations(rows[:, part], metric=self._metric) for block, part in blocks.items()}
+            for name, blocks in self._columns.items()
+        }
+        mean, std = self.fitted_.predict(self._separations(self._rows, rows), own, self._basis(rows))
         return (mean, std) if return_std else mean
 
     def posterior(self, X: npt.ArrayLike) -> MixturePosterior:
         """Joint posterior of the labels at the rows of X, as a mixture over settings with calibrated tails."""
         rows = self._new_rows(X)
         cross, among = self._separations(self._rows, rows), self._separations(rows, rows)
-        return self.fitted_.posterior(
-            dict.fromkeys(self._names(), cross), dict.fromkeys(self._names(), among), self._basis(rows)
-        )
+        return self.fitted_.posterior(cross, among, self._basis(rows))
 
     def _settings(self) -> ModelSettings:
         try:
@@ -158,6 +165,7 @@ class KernelModel(Regressor):
                 combination=Combination(self.combination),
                 mean=Mean(self.mean),
                 criterion=Criterion(self.criterion),
+                suspicion=self.suspicion,
                 uncertainty=Uncertainty(self.uncertainty),
                 n_averaged=self.n_averaged,
                 max_kernels=self.max_kernels,
@@ -165,30 +173,38 @@ class KernelModel(Regressor):
         except ValueError as error:
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 
-    def _checked_blocks(self) -> dict[str, slice]:
+    def _checked_blocks(self) -> dict[str, dict[str, slice]]:
         blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
-        for name, columns in blocks.items():
-            if len(range(*columns.indices(self.n_features_in_))) == 0:
+        named = {SINGLE: blocks, **{name: dict(other) for name, other in (self.alternatives or {}).items()}}
+        for name, representation in named.items():
+            if set(representation) != set(blocks):
                 raise InvalidSettingError(
-                    f"Expected columns for block {name!r}, found none in {columns} of {self.n_features_in_}."
+                    f"Expected the blocks {list(blocks)} in {name!r}, found {list(representation)}."
                 )
+            for block, columns in representation.items():
+                if len(range(*columns.indices(self.n_features_in_))) == 0:
+                    raise InvalidSettingError(
+                        f"Expected columns for block {block!r}, found none in {columns} of {self.n_features_in_}."
+                    )
         if self.hyperparameters is not None:
             asked = [term.block for term in self.hyperparameters.kernel.terms]
-            if not set(asked) <= set(blocks):
-                raise InvalidSettingError(f"Expected hyperparameters of the blocks {list(blocks)}, found {asked}.")
+            if not set(asked) <= set(blocks) or self.hyperparameters.representation not in named:
+                raise InvalidSettingError(
+                    f"Expected hyperparameters of {list(blocks)} in one of {list(named)}, found {asked} in "
+                    f"{self.hyperparameters.representation!r}."
+                )
         if self.composition is not None and not 0 <= self.composition < self.n_features_in_:
             raise InvalidSettingError(f"Expected a column 0 to {self.n_features_in_ - 1}, found {self.composition=}.")
-        return blocks
-
-    def _names(self) -> tuple[str, ...]:
-        return (SINGLE if self.hyperparameters is None else self.hyperparameters.representation,)
+        return named
 
     def _basis(self, rows: FloatArray) -> FloatArray:
         return self._mean.basis(len(rows), None if self.composition is None else rows[:, self.composition])
 
-    def _separations(self, rows: FloatArray, columns: FloatArray) -> dict[str, FloatArray]:
+    def _separations(self, rows: FloatArray, columns: FloatArray) -> dict[str, dict[str, FloatArray]]:
         left, right = rows - self._centre, columns - self._centre
         return {
-            name: separations(left[:, part], right[:, part], metric=self._metric)
-            for name, part in self._columns.items()
+            name: {
+                block: separations(left[:, part], right[:, part], metric=self._metric) for block, part in blocks.items()
+            }
+            for name, blocks in self._columns.items()
         }

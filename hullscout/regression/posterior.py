@@ -74,7 +74,7 @@ class MixturePosterior:
 def _root(covariance: FloatArray) -> FloatArray:
     """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

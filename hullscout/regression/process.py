@@ -92,8 +92,8 @@ class GaussianProcess:
             corner = np.linalg.cholesky(complement)
         except np.linalg.LinAlgError as error:
             raise InvalidTrainingSetError(
-                f"Expected new labels that are not determined by the {n} known ones, found a singular kernel matrix with "
-                f"{self.regularization=}. Fit again from the beginning."
+                f"Expected new labels that are not determined by the {n} known ones, found a singular kernel matrix "
+                f"with {self.regularization=}. Fit again from the beginning."
             ) from error
         factor = np.zeros((n + m, n + m))
         factor[:n, :n] = self.factor
@@ -138,24 +138,32 @@ def condition(
         InvalidTrainingSetError: The kernel matrix is singular beyond the jitter policy.
     """
     relative = np.ones(len(y)) if noise is None else noise
-    regular = kernel + np.diag(regularization * relative)
-    scale = float(np.mean(np.diag(kernel)))
+    factor, jitter = jittered_cholesky(kernel + np.diag(regularization * relative))
+    return _solve(
+        factor=factor,
+        basis=basis,
+        y=y,
+        regularization=regularization,
+        signal_variance=signal_variance,
+        jitter=jitter,
+    )
+
+
+def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
+    """Lower Cholesky factor, and what the jitter policy had to add to the diagonal (0 in a healthy matrix).
+
+    Raises:
+        InvalidTrainingSetError: The matrix is singular beyond the jitter policy.
+    """
+    scale = float(np.mean(np.diag(matrix)))
     for jitter in (0.0, *(scale * 10.0**exponent for exponent in range(-12, -7))):
         try:
-            factor = np.linalg.cholesky(regular + jitter * np.eye(len(y)) if jitter else regular)
+            return np.asarray(np.linalg.cholesky(matrix + jitter * np.eye(len(matrix))), dtype=np.float64), jitter
         except np.linalg.LinAlgError:
             continue
-        return _solve(
-            factor=factor,
-            basis=basis,
-            y=y,
-            regularization=regularization,
-            signal_variance=signal_variance,
-            jitter=jitter,
-        )
     raise InvalidTrainingSetError(
-        f"Expected a positive definite kernel matrix, found it singular with {regularization=} and a jitter of {MAX_JITTER} "
-        "times its mean diagonal. Raise the regularization, or group coinciding structures."
+        f"Expected a positive definite kernel matrix, found it singular with a jitter of {MAX_JITTER} times its mean "
+        "diagonal. Raise the regularization, or group coinciding structures."
     )
 
 
@@ -171,11 +179,11 @@ def _solve(
     solved_basis = solve_triangular(factor, basis, lower=True, check_finite=False)
     solved_y = solve_triangular(factor, y, lower=True, check_finite=False)
     try:
-        basis_factor = np.linalg.cholesky(solved_basis.T @ solved_basis)
+        basis_factor = np.asarray(np.linalg.cholesky(solved_basis.T @ solved_basis), dtype=np.float64)
     except np.linalg.LinAlgError as error:
         raise InvalidTrainingSetError(
-            f"Expected labels that determine all {basis.shape[1]} coefficients of the mean, found that they do not. Label more "
-            "compositions or choose a constant mean."
+            f"Expected labels that determine all {basis.shape[1]} coefficients of the mean, found that they do not. "
+            "Label more compositions or choose a constant mean."
         ) from error
     coefficients: FloatArray = (
         cho_solve((basis_factor, True), solved_basis.T @ solved_y, check_finite=False)

@@ -59,7 +59,7 @@ class Criterion(StrEnum):
 
 
 class Uncertainty(StrEnum):
-    """What a predicted standard deviation is of: the label of a structure, calibrated; or the noise-free function, as modelled."""
+    """What a predicted deviation is of: a structure's label, calibrated; or the function without noise, as modelled."""
 
     LABEL = "label"
     FUNCTION = "function"
@@ -98,6 +98,7 @@ class ModelSettings:
         mean: Mean under the process.
         criterion: What tuning makes best.
         uncertainty: What standard deviations and covariances are of.
+        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
         n_averaged: Largest number of settings in the mixture; 1 picks the best one.
         max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
         log_lengths: Coarse grid of log2(length scale over the typical separation of the block).
@@ -106,11 +107,12 @@ class ModelSettings:
         n_regularizations: Points in that range.
     """
 
-    shape: KernelShape = KernelShape.GAUSSIAN
+    shape: KernelShape = KernelShape.MATERN52
     combination: Combination = Combination.SUM
     mean: Mean = Mean.CONSTANT
-    criterion: Criterion = Criterion.LOG_SCORE
+    criterion: Criterion = Criterion.MARGINAL_LIKELIHOOD
     uncertainty: Uncertainty = Uncertainty.LABEL
+    suspicion: float = 6.0
     n_averaged: int = 4
     max_kernels: int = 60
     log_lengths: tuple[float, ...] = (-1.0, 0.0, 1.0, 2.0, 3.0)
@@ -121,7 +123,12 @@ class ModelSettings:
     def __post_init__(self) -> None:
         if self.n_averaged < 1 or self.max_kernels < 1 or self.n_regularizations < 1:
             raise InvalidSettingError(
-                f"Expected counts of at least 1, found {self.n_averaged=}, {self.max_kernels=}, {self.n_regularizations=}."
+                f"Expected counts of at least 1, found {self.n_averaged=}, {self.max_kernels=}, "
+                f"{self.n_regularizations=}."
+            )
+        if not self.suspicion > 0.0:
+            raise InvalidSettingError(
+                f"Expected a suspicion > 0 (infinity to trust every label), found {self.suspicion}."
             )
         if not self.log_lengths:
             raise InvalidSettingError("Expected at least one coarse length scale, found none.")

@@ -1,8 +1,8 @@
 """Search over representation, length scales and block weights; every regularization comes free with each kernel.
 
 Coarse: every representation with one length scale for all blocks. Fine: coordinate steps of 1, 1/2 and 1/4 octave from
-the best. A warm start replaces the coarse part by the previous round's best. Settings are compared by the closed-form
-leave-one-out score, and averaged by pseudo-BMA+.
+the best. A warm start replaces the coarse part by the previous round's best. Settings are compared by the marginal
+likelihood or by the closed-form leave-one-out score, and averaged over.
 
 Source of the averaging: Yao, Vehtari, Simpson & Gelman, Bayesian Anal. 13, 917 (2018), section 3.4 (log scores of the
 left-out labels under the Bayesian bootstrap).
@@ -78,7 +78,6 @@ class Search:
         y: Labels, shape (n,).
         settings: What is searched and how.
         groups: Index arrays of labels that are left out together.
-        noise: Noise variance of each label relative to the common one, shape (n,), or None.
         evaluated: Every setting so far, by search point.
     """
 
@@ -87,7 +86,6 @@ class Search:
     y: FloatArray
     settings: ModelSettings
     groups: Sequence[IntArray] = ()
-    noise: FloatArray | None = None
     evaluated: dict[SearchPoint, ScoredSetting] = field(default_factory=dict)
     _scales: dict[str, dict[str, float]] = field(init=False)
 
@@ -112,7 +110,7 @@ class Search:
         """One kernel matrix, one eigendecomposition, all regularizations; the best of them is kept."""
         if point not in self.evaluated:
             kernel = self.kernel(point)
-            decomposition = spectrum(kernel(self.labelled[point.representation]), self.basis, noise=self.noise)
+            decomposition = spectrum(kernel(self.labelled[point.representation]), self.basis)
             left_out = leave_out(decomposition, self.y, self.settings.regularizations, groups=self.groups)
             scores, signal = self._scores(left_out)
             if self.settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
@@ -158,7 +156,8 @@ class Search:
         blocks = self._scales.get(point.representation)
         if blocks is None or len(blocks) != len(point.log_lengths) or len(blocks) != len(point.log_weights):
             raise InvalidSettingError(
-                f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, found {point}."
+                f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, "
+                f"found {point}."
             )
         return point
 
@@ -211,35 +210,40 @@ class Search:
                     )
 
 
-def averaging_weights(settings: Sequence[ScoredSetting], *, n_kept: int) -> tuple[list[int], FloatArray]:
-    """Pseudo-BMA+: how often each setting would win if the labels were drawn again.
+def averaging_weights(
+    settings: Sequence[ScoredSetting], *, criterion: Criterion, n_kept: int
+) -> tuple[list[int], FloatArray]:
+    """How much each setting counts: its likelihood, or how often it would win if the labels were drawn again.
+
+    With the marginal likelihood weights are those of Bayes' rule under equal priors; with a leave-one-out criterion
+    they are those of pseudo-BMA+, because left-out scores of neighbouring settings differ by less than their own
+    scatter.
 
     Args:
         settings: Scored settings on the same labels.
+        criterion: What they were scored by.
         n_kept: Largest number of settings kept.
 
     Returns:
         Indices of the kept settings, heaviest first, and their weights, summing to one.
     """
-    scores = np.stack([setting.log_scores for setting in settings])
-    n = scores.shape[1]
-    rng = np.random.default_rng([n, len(settings)])
-    draws = rng.dirichlet(np.ones(n), size=_BOOTSTRAPS) * n
-    totals = draws @ scores.T
-    totals -= totals.max(axis=1, keepdims=True)
-    shares = np.exp(totals)
+    if criterion is Criterion.MARGINAL_LIKELIHOOD:
+        totals = np.array([[setting.score for setting in settings]])
+    else:
+        scores = np.stack([setting.log_scores for setting in settings])
+        n = scores.shape[1]
+        draws = np.random.default_rng([n, len(settings)]).dirichlet(np.ones(n), size=_BOOTSTRAPS) * n
+        totals = draws @ scores.T
+    shares = np.exp(totals - totals.max(axis=1, keepdims=True))
     weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
     kept = np.argsort(-weights, kind="stable")[:n_kept]
     return kept.tolist(), weights[kept] / weights[kept].sum()
 
 
 def typical_separation(values: FloatArray, *, metric: Metric) -> float:
-    """A block's unit of length: root mean square distance (mean distance if Manhattan, rms norm if dot); 1 if all coincide."""
+    """A block's unit of length: rms distance (mean distance if Manhattan, rms norm if dot); 1 if all coincide."""
     n = len(values)
-    if metric is Metric.DOT:
-        mean = float(np.mean(np.diag(values)))
-    else:
-        mean = float(values.sum() / max(n * (n - 1), 1))
+    mean = float(np.mean(np.diag(values)) if metric is Metric.DOT else values.sum() / max(n * (n - 1), 1))
     if mean <= 0.0:
         return 1.0
     return mean if metric is Metric.MANHATTAN else float(np.sqrt(mean))

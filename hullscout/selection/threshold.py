@@ -60,7 +60,8 @@ class ThresholdRule(Settings):
         thresholds: list[float] = []
         for transform in self.transforms:
             labels = transform(snapshot, energy_cap_ev_per_atom=surrogate.settings.energy_cap)
-            fit = surrogate.fit(snapshot.known, labels, warm_start=_warm_start(snapshot, transform.value, surrogate))
+            warm_start = snapshot.warm_start(transform.value, cold_every=surrogate.settings.cold_start_every)
+            fit = surrogate.fit(snapshot.known, labels, warm_start=warm_start)
             if fit.warm_start is not None:
                 warm_starts[transform.value] = fit.warm_start
             if self.held_out == "leave-one-out":
@@ -92,13 +93,6 @@ class ThresholdRule(Settings):
     def _median_error(self, snapshot: Snapshot, model: str, error: float) -> float:
         earlier = [record.model_errors[model] for record in snapshot.history if model in record.model_errors]
         return float(np.median([*earlier, error][-self.window :]))
-
-
-def _warm_start(snapshot: Snapshot, model: str, surrogate: Surrogate) -> SearchPoint | None:
-    """Where the last round's search ended; nothing in the rounds that search from nothing."""
-    if len(snapshot.history) % surrogate.settings.cold_start_every == 1:
-        return None
-    return snapshot.history[-1].warm_starts.get(model)
 
 
 def lowest_of_composition(

@@ -43,7 +43,7 @@ class Transform(StrEnum):
         match self:
             case Transform.CAP:
                 at_hull = snapshot.hull.energy_at(snapshot.x[snapshot.known])
-                return at_hull + cap_height(formation - at_hull, energy_cap_ev_per_atom)
+                return np.asarray(at_hull + cap_height(formation - at_hull, energy_cap_ev_per_atom))
             case Transform.NONE:
                 return formation
             case Transform.SHRINK_POSITIVE:
@@ -52,7 +52,7 @@ class Transform(StrEnum):
                 return np.where(formation < 0, STRETCH * formation, formation)
             case Transform.STANDARDIZE:
                 scale = float(formation.std())
-                return (formation - formation.mean()) / (scale if scale > 0 else 1.0)
+                return np.asarray((formation - formation.mean()) / (scale if scale > 0 else 1.0))
 
 
 def cap_height(height: Floats, cap: float) -> Floats:

@@ -65,13 +65,14 @@ def replay(path: Path, settings: tuple[str, ...], seed: int) -> tuple[float, flo
 
 
 def line(path: Path, rule: str, runs: list[tuple], tolerance: float) -> str:
-    saved, errors, stated, seconds = (np.array(column, dtype=float) for column in zip(*runs, strict=True))
+    saved, errors, _, seconds = (np.array(column, dtype=float) for column in zip(*runs, strict=True))
     n_right = int((errors <= tolerance).sum())
     low, high = binomtest(n_right, len(runs)).proportion_ci(method="wilson")
     low_saved, high_saved = np.percentile(saved, [5, 95])
     return (
         f"{path.stem:<14} {rule:<24} saved {100 * saved.mean():5.1f} % ({100 * low_saved:4.1f}-{100 * high_saved:4.1f})   "
-        f"right {100 * n_right / len(runs):5.1f} % ({100 * low:3.0f}-{100 * high:3.0f})   exact {(errors <= 1e-9).sum():3d}/{len(runs)}   "
+        f"right {100 * n_right / len(runs):5.1f} % ({100 * low:3.0f}-{100 * high:3.0f})   "
+        f"exact {(errors <= 1e-9).sum():3d}/{len(runs)}   "
         f"largest error {1000 * errors.max():6.2f} meV/atom   {seconds.mean():5.2f} s/run"
     )
 
@@ -79,7 +80,9 @@ def line(path: Path, rule: str, runs: list[tuple], tolerance: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--pools", default="campaigns", help="campaigns, all, or names of campaign files, comma separated")
+    parser.add_argument(
+        "--pools", default="campaigns", help="campaigns, all, or names of campaign files, comma separated"
+    )
     parser.add_argument("--rules", default="threshold", help="comma separated")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")

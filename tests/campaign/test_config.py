@@ -35,7 +35,9 @@ def test_defaults_fill_what_is_not_written(write):
 
 
 def test_the_command_line_replaces_settings_of_any_section(write):
-    config = load_config(write(GOOD), ["select.batch=8", "stop.hull_tolerance=0.002", "name=other", "select.held_out=half"], seed=3)
+    config = load_config(
+        write(GOOD), ["select.batch=8", "stop.hull_tolerance=0.002", "name=other", "select.held_out=half"], seed=3
+    )
     assert (config.select.batch, config.stop.hull_tolerance, config.name, config.seed) == (8, 0.002, "other", 3)
     assert config.select.held_out == "half"
 
@@ -46,7 +48,9 @@ def test_differences_name_the_settings_but_not_the_place_of_the_pool(write):
     assert now.differences(before) == ("select.batch: 4 before, 8 now",)
 
 
-@pytest.mark.parametrize(("name", "folder"), [("Ag-Pd", "Ag-Pd"), ("Ag-Pt (UNEP-v1)", "Ag-Pt-UNEP-v1"), ("../..", "campaign")])
+@pytest.mark.parametrize(
+    ("name", "folder"), [("Ag-Pd", "Ag-Pd"), ("Ag-Pt (UNEP-v1)", "Ag-Pt-UNEP-v1"), ("../..", "campaign")]
+)
 def test_the_default_folder_stays_in_runs(write, name, folder):
     assert load_config(write(GOOD), [f'name="{name}"']).folder_name == folder
 
@@ -57,13 +61,25 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
         (("name =", "nmae ="), "nmae: unknown key. Allowed here: name, elements, seed, .* Did you mean 'name'"),
         (('path = "pool.extxyz"', 'path = "p"\ncolour = 1'), "pool.colour: unknown key. Allowed here: path"),
         (('rule = "threshold"', 'rule = "threshold"\nfacter = 2'), "select.facter: unknown key.*Did you mean 'factor'"),
-        (('rule = "threshold"', 'rule = "treshold"'), "select.rule: expected one of 'threshold', 'random', found 'treshold'"),
+        (
+            ('rule = "threshold"', 'rule = "treshold"'),
+            "select.rule: expected one of 'threshold', 'random', found 'treshold'",
+        ),
         (('rule = "threshold"', "batch = 4"), "select.rule: expected one of .* found None"),
-        (('rule = "threshold"', 'rule = "threshold"\nbatch = "four"'), "select.batch: expected a valid integer, found 'four'"),
+        (
+            ('rule = "threshold"', 'rule = "threshold"\nbatch = "four"'),
+            "select.batch: expected a valid integer, found 'four'",
+        ),
         (('rule = "threshold"', 'rule = "threshold"\nbatch = 0'), "select.batch: expected greater than 0, found 0"),
-        (('rule = "threshold"', 'rule = "threshold"\nfactor = nan'), "select.factor: expected a finite number, found nan"),
-        (('rule = "threshold"', 'rule = "threshold"\nheld_out = "x"'), "select.held_out: expected 'leave-one-out' or 'half'"),
-        (("[pool]", 'seed = -1\n[pool]'), "seed: expected greater than or equal to 0, found -1"),
+        (
+            ('rule = "threshold"', 'rule = "threshold"\nfactor = nan'),
+            "select.factor: expected a finite number, found nan",
+        ),
+        (
+            ('rule = "threshold"', 'rule = "threshold"\nheld_out = "x"'),
+            "select.held_out: expected 'leave-one-out' or 'half'",
+        ),
+        (("[pool]", "seed = -1\n[pool]"), "seed: expected greater than or equal to 0, found -1"),
         (("[pool]", "seed = 1.5\n[pool]"), "seed: expected a valid integer, found 1.5"),
         (("[select]", "[stop]\nfailure_probability = 1.0\n[select]"), "stop.failure_probability: expected less than 1"),
         (("[select]", "[stop]\nmax_calculations = 0\n[select]"), "stop.max_calculations: expected greater than 0"),
@@ -89,7 +105,9 @@ def test_a_fault_is_named_with_key_finding_and_what_is_allowed(write, change, me
 def test_all_faults_are_told_at_once(write):
     with pytest.raises(InvalidCampaignError) as caught:
         load_config(write(GOOD.replace("name =", "nmae =").replace('"threshold"', '"threshold"\nbatch = 0')))
-    assert {"name: missing", "nmae: unknown", "select.batch: expected"} <= set(re.findall(r"^  (\S+ \w+)", str(caught.value), re.M))
+    assert {"name: missing", "nmae: unknown", "select.batch: expected"} <= set(
+        re.findall(r"^  (\S+ \w+)", str(caught.value), re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,7 @@ def test_a_wrong_override_is_refused(write, override, message):
 
 
 def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
-    with pytest.raises(InvalidCampaignError, match="no campaign file .*nowhere.toml"):
+    with pytest.raises(InvalidCampaignError, match=r"no campaign file .*nowhere.toml"):
         load_config(tmp_path / "nowhere.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidCampaignError, match="expected UTF-8"):

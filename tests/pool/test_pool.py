@@ -78,8 +78,10 @@ def test_a_report_counts_many_findings_and_shows_the_first() -> None:
     )
     assert report.lines()[1:] == (
         "Left out, since they have no energy: 6 frames (a, b, c, d, e, ...).",
-        "2 crystals occur more than once (within 0.001 A); each is looked up once, 3 frames are counted as their twins. "
-        "The first: p = q.",
+        (
+            "2 crystals occur more than once (within 0.001 A); each is looked up once, "
+            "3 frames are counted as their twins. The first: p = q."
+        ),
     )
 
 
@@ -178,6 +180,7 @@ def test_the_agpt_campaign_holds_twins_and_several_pure_structures() -> None:
         ("agpd-byu/AgPd-byu", ("Ag", "Pd"), 753),
         ("agau/AgAu", ("Ag", "Au"), 137),
         ("nbmo/NbMo-relax", ("Nb", "Mo"), 331),
+        ("nbmo/NbMo-unrelax", ("Nb", "Mo"), 331),
     ],
 )
 def test_published_enumerations_hold_no_crystal_twice(file: str, elements: tuple[str, str], n_frames: int) -> None:
@@ -188,12 +191,43 @@ def test_published_enumerations_hold_no_crystal_twice(file: str, elements: tuple
     assert (len(pool), pool.report.n_frames, pool.report.twin_groups) == (n_frames, n_frames, ())
 
 
-def test_ids_repeated_by_a_published_pool_are_refused() -> None:
-    path = SHARED / "pgm-unep" / "AgPt.extxyz.gz"
+@pytest.mark.parametrize(
+    ("pair", "n_labels"), [("AgPt", 5), ("AuPd", 7), ("CuPd", 5), ("MoPt", 5), ("NiPd", 6), ("TiPd", 8)]
+)
+def test_prototype_labels_shared_in_a_published_pool_get_numbers(pair: str, n_labels: int) -> None:
+    path = SHARED / "pgm-unep" / f"{pair}.extxyz.gz"
     if not path.exists():
         pytest.skip(f"{path} is not here: development data that is not part of the repository")
-    with pytest.raises(InvalidPoolError, match="id 'proto-AB_oP8_62_c_c-AgPt' is repeated: frames 387, 441, 520"):
-        build_pool(read_frames(path), ("Ag", "Pt"), without_energy=WithoutEnergy.LEAVE_OUT)
+    pool = build_pool(read_frames(path), (pair[:2], pair[2:]), without_energy=WithoutEnergy.LEAVE_OUT)
+    assert len(pool.report.shared_labels) == n_labels
+    assert f"{n_labels} ids are labels that several structures of a prototype share" in str(pool.report)
+
+
+def test_numbers_of_shared_labels_do_not_depend_on_the_order_of_the_file(write, make_frame, pure_ends) -> None:
+    small = make_frame("Ag 0 0 0; Pd 2 0 0", id="L1_0", lattice="4 0 0 0 4 0 0 0 4")
+    large = make_frame("Ag 0 0 0; Pd 2 0 0", id="L1_0", lattice="5 0 0 0 4 0 0 0 4")
+    pools = [
+        build_pool(read_frames(write(pure_ends + text)), ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT)
+        for text in (small + large, large + small)
+    ]
+    for pool in pools:
+        assert pool.ids == ("L1_0#1", "L1_0#2", "pure-ag", "pure-pd")
+        assert pool.candidates[0].cell[0, 0] == 4.0
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "Ag 0 0 0; Pd 2 0 0",
+        "Ag 0 0 0; Ag 2 0 0; Pd 0 2 0; Pd 0 0 2",
+        "Ag 0 0 0; Ag 2 0 0",
+        "Ag 0 0 0; Pd 2 0 0; Pd 0 2 0",
+    ],
+)
+def test_any_other_repeated_id_is_refused(write, make_frame, pure_ends, second) -> None:
+    first, again = (make_frame(a, id="x", lattice="4 0 0 0 4 0 0 0 4") for a in ("Ag 0 0 0; Pd 2 0 0", second))
+    with pytest.raises(InvalidPoolError, match="id 'x' is repeated: frames 3, 4; ids must be unique"):
+        build_pool(read_frames(write(pure_ends + first + again)), ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT)
 
 
 def test_molecules_are_no_pool() -> None:

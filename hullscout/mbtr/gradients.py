@@ -1,0 +1,109 @@
+"""Derivatives of the features of one structure with respect to its atoms' positions and to strain.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hullscout.errors import InvalidSettingError
+from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
+from hullscout.mbtr.channels import correlate
+from hullscout.mbtr.counting import count_batch, search_range, term_codes
+from hullscout.mbtr.gradient_kernels import angle_slopes, pair_slopes
+from hullscout.mbtr.normalization import normalization_slope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from hullscout.mbtr.recipe import Recipe
+    from hullscout.mbtr.structures import Batch
+    from hullscout.mbtr.term import Term
+
+_KERNELS: Final = {2: pair_slopes, 3: angle_slopes}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gradient:
+    """Features of one structure and their derivatives.
+
+    Attributes:
+        features: Shape (n_features,).
+        positions: d features / d r, per A, shape (n_atoms, 3, n_features). An atom moves with all its images.
+        strain: d features / d e_ab for r_a -> r_a + sum_b e_ab r_b of atoms and cell, shape (3, 3, n_features).
+            Symmetric in ab, because rotations change nothing.
+    """
+
+    features: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    strain: NDArray[np.float64]
+
+
+def gradient_of(batch: Batch, recipe: Recipe, sigma: Mapping[str, float] | None = None) -> Gradient:
+    """Return features and derivatives of the only structure of a batch.
+
+    Args:
+        batch: One structure.
+        recipe: Terms of k = 1, 2, 3.
+        sigma: Other widths by term label.
+
+    Returns:
+        The derivatives. Where a sharp cutoff or a straight angle makes a feature jump or kink, the slope beside it.
+
+    Raises:
+        InvalidSettingError: A term of k = 4, or a width that is not planned.
+        InvalidStructureError: As for counting.
+    """
+    for term in recipe.terms:
+        if term.k > 3:
+            raise InvalidSettingError(f"gradients exist for k = 1, 2, 3, found {term.label} with k = {term.k}")
+    counts = count_batch(batch, recipe, n_threads=1)
+    widths = counts.widths(sigma)
+    n_atoms = batch.species.shape[0]
+    n_dof = 3 * n_atoms + 9
+    volume_slopes = np.zeros(n_dof)
+    volume_slopes[-9::4] = 1.0  # d ln V / d e_ab = delta_ab
+    slopes = np.zeros((n_dof, recipe.n_features))
+    for term, term_counts in zip(recipe.terms, counts.terms, strict=True):
+        if term.k == 1:
+            continue  # no position in it
+        moments = _moment_slopes(batch, recipe, term)
+        raw = moments @ broadening_matrix(term, widths[term.label])
+        if recipe.correlation is not None:
+            raw = correlate(raw, recipe.correlation, term.k)
+        block = counts.block(term, term_counts, widths[term.label])
+        scaled = normalization_slope(
+            raw, block[0], term, recipe.normalization, counts.element_counts, counts.volumes, volume_slopes
+        )
+        slopes[:, recipe.slices[term.label]] = term.factor * scaled.reshape(n_dof, -1)
+    return Gradient(
+        features=counts.features(sigma)[0],
+        positions=slopes[: 3 * n_atoms].reshape(n_atoms, 3, -1),
+        strain=slopes[3 * n_atoms :].reshape(3, 3, -1),
+    )
+
+
+def _moment_slopes(batch: Batch, recipe: Recipe, term: Term) -> NDArray[np.float64]:
+    """Return the derivatives of the moments of one term, shape (n_dof, n_channels, n_panels * N_MOMENTS)."""
+    panels = panels_of(term)
+    n_atoms = batch.species.shape[0]
+    slopes = np.zeros((3 * n_atoms + 9, recipe.n_channels(term), len(panels.middle), N_MOMENTS))
+    radii, most = search_range(batch, term, n_threads=1)
+    _KERNELS[term.k](
+        batch.species,
+        batch.positions,
+        batch.cells[0],
+        batch.pbc[0],
+        radii[0],
+        most[0],
+        term_codes(term, len(recipe.elements)),
+        panels,
+        slopes,
+    )
+    return slopes.reshape(3 * n_atoms + 9, recipe.n_channels(term), -1)

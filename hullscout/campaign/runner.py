@@ -71,7 +71,7 @@ def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
 
     settings = origin.config.mbtr
     mbtr = MBTR.for_alloys(
-        pool.elements,
+        pool.elements, pair_cutoff=settings.pair_cutoff, triple_cutoff=settings.triple_cutoff
     )
     features = mbtr.transform(pool.candidates)
     return {name: features[:, columns] for name, columns in mbtr.slices.items()}

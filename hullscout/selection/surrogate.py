@@ -7,12 +7,12 @@ of labelled structures to the pool, one row each.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from hullscout.regression import PoolModel
+from hullscout.regression import Criterion, KernelShape, ModelSettings, PoolModel
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 class SurrogateSettings(Settings):
     """How energies are learned."""
 
+    kernel: Annotated[KernelShape, Field(strict=False)] = KernelShape.GAUSSIAN
+    """Shape of the kernel: `gaussian`, `laplacian`, `matern32`, `matern52` or `linear`."""
+    criterion: Annotated[Criterion, Field(strict=False)] = Criterion.LOG_SCORE
+    """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
     energy_cap: PositiveFloat = 0.15
     """Heights above the current hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     cold_start_every: PositiveInt = 8
@@ -62,7 +66,8 @@ class Surrogate:
     def __init__(self, blocks: Mapping[str, Floats], *, settings: SurrogateSettings | None = None) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
         self._blocks = dict(blocks)
-        self._model = PoolModel(self._blocks)
+        self._model_settings = ModelSettings(shape=self.settings.kernel, criterion=self.settings.criterion)
+        self._model = self._empty_model()
 
     def fit(self, known: Indices, labels: Floats, *, warm_start: SearchPoint | None = None) -> SurrogateFit:
         """Fit on labels (m,) of the candidates `known` (m,), in any order, and predict all candidates."""
@@ -81,7 +86,7 @@ class Surrogate:
         """Root mean square error on a random half of the labels, predicted from the other half."""
         order = rng.permutation(known.size)
         trained, held_out = order[: known.size - known.size // 2], order[known.size - known.size // 2 :]
-        half = PoolModel({name: features[known] for name, features in self._blocks.items()})
+        half = PoolModel({name: block[known] for name, block in self._blocks.items()}, settings=self._model_settings)
         half.add(trained)
         half.fit(labels[trained])
         mean, _ = half.predict(held_out)
@@ -90,6 +95,9 @@ class Surrogate:
     def predict_formation_energy(self, snapshot: Snapshot) -> Floats:
         """(n,) formation energies in eV/atom predicted for all candidates, learned without a cap."""
         return self.fit(snapshot.known, snapshot.formation_ev_per_atom).mean
+
+    def _empty_model(self) -> PoolModel:
+        return PoolModel(self._blocks, settings=self._model_settings)
 
     def _grown(self, known: Indices) -> PoolModel:
         """The model with exactly `known` labelled.
@@ -100,7 +108,7 @@ class Surrogate:
         labelled = set(self._model.labelled.tolist())
         wanted = known.tolist()
         if not labelled.issubset(wanted):
-            self._model = PoolModel(self._blocks)
+            self._model = self._empty_model()
             labelled = set()
         for index in wanted:
             if index not in labelled:

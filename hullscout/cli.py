@@ -30,7 +30,7 @@ Examples:
 
 
 def _reports_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2."""
+    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2; with 130 on Ctrl-C."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -39,6 +39,9 @@ def _reports_errors(command: Callable[P, None]) -> Callable[P, None]:
         except HullscoutError as error:
             click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. What was looked up is kept; run the same command again to go on.", err=True)
+            sys.exit(130)
 
     return wrapped
 
@@ -71,15 +74,9 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     pool, oracle = runner.open_pool(origin)
     for line in (*pool.report.lines(), *map(str, oracle.conflicts)):
         click.echo(line)
-    try:
-        with CampaignProgress(origin.config, n_candidates=len(pool.ids)) as progress:
-            result, standing = runner.run(origin, folder, pool=pool, oracle=oracle, on_progress=progress.update)
-            runner.save(folder, result, standing)
-    except KeyboardInterrupt:
-        click.echo(
-            f"\nInterrupted. What was looked up is kept in {folder}; run the same command again to go on.", err=True
-        )
-        sys.exit(130)
+    with CampaignProgress(origin.config, n_candidates=len(pool.ids)) as progress:
+        result, standing = runner.run(origin, folder, pool=pool, oracle=oracle, on_progress=progress.update)
+        runner.save(folder, result, standing)
     print_result(result, folder)
 
 

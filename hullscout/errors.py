@@ -36,5 +36,9 @@ class ProtocolError(HullscoutError):
     """The engine was told something that it did not ask for, or that contradicts what it knows."""
 
 
+class OutputError(HullscoutError):
+    """A figure or result cannot be written where it should go."""
+
+
 class StoreError(HullscoutError):
     """A campaign's folder or database cannot be used: of another campaign, corrupted, or held by another process."""

@@ -31,12 +31,12 @@ class CampaignProgress:
 
     def __init__(self, config: CampaignConfig, *, n_candidates: int) -> None:
         self._name = config.name
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._bar = Progress(
-            TextColumn("round {task.fields[round]}"),
+            TextColumn("round {task.fields[round]}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total} looked up"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.completed}/{task.total} looked up", markup=False),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -73,7 +73,7 @@ class CampaignProgress:
 
 def print_result(result: CampaignResult, folder: Path) -> None:
     """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
     table.add_column("formula")
     table.add_column(f"x ({result.elements[1]})", justify="right")
@@ -95,7 +95,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
         sentence = "The hull found is the true hull."
         if not reference.exact:
             error = reference.hull_error_ev_per_atom * MILLI
-            sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull."
+            verdict = "within" if reference.within_tolerance else "beyond"
+            sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull, {verdict} the tolerance."
         if reference.mae_uncomputed_ev_per_atom is not None:
             mae = reference.mae_uncomputed_ev_per_atom * MILLI
             sentence += f" Mean absolute error of the model on what was not looked up: {mae:.1f} meV/atom."
@@ -107,7 +108,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
 
 def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
     """Print where a campaign stands, and how to go on."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     n_candidates = len(state.pool.ids)
     console.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(state.rounds)} rounds, "

@@ -1,7 +1,9 @@
 """The command line as a person uses it: real processes, real files, real kills."""
 
+import itertools
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +19,11 @@ from hullscout import __version__
 from hullscout.cli import main
 
 ROOT = Path(__file__).parent.parent
+
+
+def frames_of(text):
+    lines = iter(text.splitlines(keepends=True))
+    return ["".join([count, *itertools.islice(lines, int(count) + 1)]) for count in lines]
 
 
 def hullscout(*arguments):
@@ -70,7 +77,12 @@ def test_a_run_writes_the_result_the_figure_and_the_store(campaign_file, tmp_pat
     assert [vertex["x"] for vertex in result["hull"]] == sorted(vertex["x"] for vertex in result["hull"])
     assert {result["hull"][0]["formula"], result["hull"][-1]["formula"]} == {"Ag", "Pd"}
     assert result["failure_probability"] is None
-    assert set(result["reference"]) == {"hull_error_ev_per_atom", "exact", "mae_uncomputed_ev_per_atom"}
+    assert set(result["reference"]) == {
+        "hull_error_ev_per_atom",
+        "within_tolerance",
+        "exact",
+        "mae_uncomputed_ev_per_atom",
+    }
     assert set(result["timings_s"]) == {"features", "total"}
     for vertex in result["hull"]:
         assert vertex["formula"] in text
@@ -212,6 +224,17 @@ def changed_pool(change):
     return prepare
 
 
+BAD_CELL = """2
+Lattice="4 0 0 0 4 0 0 0 {c}" Properties=species:S:1:pos:R:3 id=bad energy=0
+Ag 0 0 0
+Ag {x} 0 0
+"""
+
+
+def without_frame(text, candidate_id):
+    return "".join(frame for frame in frames_of(text) if f"id={candidate_id} " not in frame)
+
+
 FAULTS = {
     "unknown key": (lambda *_: ["--set", "select.colour=1"], "select.colour: unknown key. Allowed here: rule, batch"),
     "wrong type": (lambda *_: ["--set", "select.batch=many"], "select.batch: expected a valid integer, found 'many'"),
@@ -221,7 +244,9 @@ FAULTS = {
     "NaN coordinate": (changed_pool(lambda text: text.replace("0.00000000", "nan", 1)), "expected finite coordinates"),
     "foreign element": (changed_pool(lambda text: text.replace("Pd  ", "Pt  ", 1)), "Pt"),
     "truncated file": (changed_pool(lambda text: text[: len(text) - 60]), "truncated"),
-    "no pure element": (lambda *_: ["--set", 'elements=["Ag", "Au"]'], "Pd"),
+    "no pure element": (changed_pool(lambda text: without_frame(text, "Pd")), "Pd"),
+    "atoms too close": (changed_pool(lambda text: text + BAD_CELL.format(x="0.4", c="4")), "id 'bad'"),
+    "cell without volume": (changed_pool(lambda text: text + BAD_CELL.format(x="2", c="0")), "volume"),
     "limit below the pure elements": (lambda *_: ["--set", "stop.max_calculations=1"], "expected at least 2"),
     "folder of another campaign": (other_campaign, "seed: 1 before, 5 now"),
     "corrupted database": (corrupted_database, "is damaged or is no campaign"),
@@ -244,6 +269,58 @@ def test_bad_input_is_one_clear_error_and_nothing_is_overwritten(campaign_file, 
         assert path.read_bytes() == content
     if not before:
         assert not (out / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["100 $ cost_1 ^ $x", "$\\frac$ a", "x [/foo] y", "[red]x[/red]", "a/../b", "Ångström \U0001f600"]
+)
+def test_any_printable_name_is_shown_as_it_is(campaign_file, tmp_path, name):
+    out = tmp_path / "out"
+    code, text = hullscout(
+        "run", campaign_file, "--out", out, "--set", f"name='{name}'", "--set", "stop.max_calculations=5"
+    )
+    assert code == 0
+    assert f"Convex hull of {name}" in text
+    assert json.loads((out / "result.json").read_text())["campaign"] == name
+
+
+def three_frames(energies):
+    lattices = ("0 2 2 2 0 2 2 2 0", "0 2 2 2 0 2 2 2 0", "4 0 0 0 4 0 0 0 4")
+    atoms = ("Ag 0 0 0\n", "Pd 0 0 0\n", "Ag 0 0 0\nPd 2 2 2\n")
+    return "".join(
+        f'{len(atom.splitlines())}\nLattice="{lattice}" Properties=species:S:1:pos:R:3 id=c{i} energy={energy}\n{atom}'
+        for i, (energy, lattice, atom) in enumerate(zip(energies, lattices, atoms, strict=False))
+    )
+
+
+@pytest.mark.parametrize(
+    "energies",
+    [(0, 0), (0, 0, 0), (-3, -3, -6), (0, 0, 5), (-1e6, -1e6, -2e6 - 1)],
+    ids=["two", "zero", "equal", "up", "offset"],
+)
+def test_degenerate_pools_run_to_their_end(campaign_file, tmp_path, energies):
+    campaign_file.with_name("pool.extxyz").write_text(three_frames(energies))
+    code, text = hullscout("run", campaign_file, "--out", tmp_path / "out")
+    assert (code, "Looked up" in text) == (0, True)
+
+
+@pytest.mark.parametrize("per_atom", [0.0, -0.5])
+def test_a_pool_without_any_formation_energy_runs_to_its_end(campaign_file, tmp_path, per_atom):
+    pool = campaign_file.with_name("pool.extxyz")
+    frames = frames_of(pool.read_text())
+    pool.write_text("".join(re.sub(r"energy=\S+", f"energy={int(f.split()[0]) * per_atom}", f) for f in frames))
+    code, text = hullscout("run", campaign_file, "--out", tmp_path / "out")
+    assert (code, "true hull" in text) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("x.bmpp", "expected a file that ends in .png"), ("x", "no ending"), ("no/x.png", "cannot be written")],
+)
+def test_a_figure_that_cannot_be_written_is_a_clear_error(campaign_file, tmp_path, name, message):
+    hullscout("run", campaign_file, "--out", tmp_path / "out", "--set", "stop.max_calculations=5")
+    code, text = hullscout("plot", tmp_path / "out", "-o", tmp_path / name)
+    assert (code, message in text) == (2, True)
 
 
 def test_an_error_of_a_real_process_goes_to_stderr_without_a_traceback(campaign_file, tmp_path):

@@ -10,7 +10,15 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from hullscout.errors import InvalidCampaignError
 from hullscout.selection.random import RandomRule
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+RULES: tuple[type[ThresholdRule | RandomRule], ...] = (ThresholdRule, RandomRule)
 AnyRule = Annotated[ThresholdRule | RandomRule, Field(discriminator="rule")]
+DEFAULT_RULE = ThresholdRule()
 
 
 class PoolSection(Settings):
@@ -55,9 +65,9 @@ class StopSection(Settings):
 class MbtrSection(Settings):
     """The representation: pair distances and triple angles, broadened."""
 
-    pair_cutoff: PositiveFloat = 10.0
+    pair_cutoff: float = Field(default=10.0, ge=3.0, le=20.0)
     """Range of the two-body term, Angstrom."""
-    triple_cutoff: PositiveFloat = 8.0
+    triple_cutoff: float = Field(default=8.0, ge=3.0, le=12.0)
     """Range of the three-body term, Angstrom."""
 
 
@@ -72,7 +82,7 @@ class CampaignConfig(Settings):
     """Seed of every random choice."""
     pool: PoolSection
     oracle: OracleSection = OracleSection()
-    select: AnyRule = ThresholdRule()
+    select: AnyRule = DEFAULT_RULE
     stop: StopSection = StopSection()
     mbtr: MbtrSection = MbtrSection()
     regression: SurrogateSettings = SurrogateSettings()
@@ -89,10 +99,24 @@ class CampaignConfig(Settings):
             raise ValueError("the two elements must differ")
         return elements
 
+    @field_validator("name")
+    @classmethod
+    def _is_printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("expected printable characters on one line")
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_default_rule(cls, tree: Any) -> Any:  # noqa: ANN401  whatever the file holds
+        if isinstance(tree, dict) and isinstance(tree.get("select"), dict):
+            return {**tree, "select": {"rule": DEFAULT_RULE.rule, **tree["select"]}}
+        return tree
+
     @property
     def folder_name(self) -> str:
-        """The name as a folder: letters, digits, dots, dashes and underscores."""
-        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "campaign"
+        """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
+        return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
         """Full names of the settings that differ, with both values; where the pool file lies does not count."""
@@ -183,7 +207,8 @@ def _sentence(fault: ErrorDetails) -> str:
         case "missing":
             return f"{key}: missing, and it has no default."
         case "union_tag_invalid" | "union_tag_not_found":
-            return f"{key}.rule: expected one of 'threshold', 'random', found {fault['input'].get('rule')!r}."
+            names = ", ".join(repr(rule.model_fields["rule"].default) for rule in RULES)
+            return f"{key}.rule: expected one of {names}, found {fault['input'].get('rule')!r}."
         case "value_error":
             return f"{key}: {fault['ctx']['error']}; found {fault['input']!r}."
         case _:
@@ -193,7 +218,7 @@ def _sentence(fault: ErrorDetails) -> str:
 
 def _allowed_keys(section: list[str], tag: str | None) -> list[str]:
     if tag is not None:
-        rule = next(model for model in (ThresholdRule, RandomRule) if model.model_fields["rule"].default == tag)
+        rule = next(model for model in RULES if model.model_fields["rule"].default == tag)
         return list(rule.model_fields)
     model: type[Settings] = CampaignConfig
     for part in section:

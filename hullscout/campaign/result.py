@@ -34,12 +34,14 @@ class Reference:
 
     Attributes:
         hull_error_ev_per_atom: Largest height of the found hull above the true hull over all compositions.
+        within_tolerance: The error is at most the campaign's `stop.hull_tolerance`.
         exact: The found hull is the true one.
         mae_uncomputed_ev_per_atom: Mean absolute error of the model's formation energies of what was not calculated; None
             where everything was.
     """
 
     hull_error_ev_per_atom: float
+    within_tolerance: bool
     exact: bool
     mae_uncomputed_ev_per_atom: float | None
 
@@ -93,11 +95,14 @@ def hull_vertices(standing: Standing) -> tuple[HullVertex, ...]:
     return tuple(sorted(vertices, key=lambda vertex: vertex.x))
 
 
-def compare(standing: Standing, predicted_ev_per_atom: NDArray[np.float64]) -> Reference | None:
+def compare(
+    standing: Standing, predicted_ev_per_atom: NDArray[np.float64], *, hull_tolerance: float
+) -> Reference | None:
     """Hold what was found against the known truth; None where there is none.
 
     Args:
         standing: The campaign at its end.
+        hull_tolerance: Hull error in eV/atom up to which the hull counts as found.
         predicted_ev_per_atom: (n,) predicted formation energies of all candidates.
     """
     error = standing.hull_error_ev_per_atom
@@ -107,5 +112,8 @@ def compare(standing: Standing, predicted_ev_per_atom: NDArray[np.float64]) -> R
     errors = np.abs(predicted_ev_per_atom[unknown] - standing.reference_ev_per_atom[unknown])
     mae = float(errors.mean()) if unknown.size else None
     return Reference(
-        hull_error_ev_per_atom=error, exact=error <= VERTEX_TOLERANCE_EV_PER_ATOM, mae_uncomputed_ev_per_atom=mae
+        hull_error_ev_per_atom=error,
+        within_tolerance=error <= hull_tolerance,
+        exact=error <= VERTEX_TOLERANCE_EV_PER_ATOM,
+        mae_uncomputed_ev_per_atom=mae,
     )

@@ -16,7 +16,7 @@ from hullscout.campaign.result import CampaignResult, compare, hull_vertices
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
-from hullscout.errors import InvalidPoolError, StoreError
+from hullscout.errors import InvalidPoolError, OutputError, StoreError
 from hullscout.oracle import TableOracle
 from hullscout.pool import WithoutEnergy, build_pool, parse_frames
 from hullscout.selection.surrogate import Surrogate
@@ -50,7 +50,7 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
             f"It is pool.path in {campaign_file}, relative to that file."
         ) from error
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=pool_file.name, pool=pool
+        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_file), pool=pool
     )
 
 
@@ -70,9 +70,7 @@ def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
     from hullscout.mbtr import MBTR  # noqa: PLC0415  loads numba
 
     settings = origin.config.mbtr
-    mbtr = MBTR.for_alloys(
-        pool.elements, pair_cutoff=settings.pair_cutoff, triple_cutoff=settings.triple_cutoff
-    )
+    mbtr = MBTR.for_alloys(pool.elements, pair_cutoff=settings.pair_cutoff, triple_cutoff=settings.triple_cutoff)
     features = mbtr.transform(pool.candidates)
     return {name: features[:, columns] for name, columns in mbtr.slices.items()}
 
@@ -134,20 +132,29 @@ def run(
         stop_sentence=stop.sentence,
         failure_probability=None if engine.proposal is None else engine.proposal.failure_probability,
         hull=hull_vertices(standing),
-        reference=compare(standing, engine.predict()),
+        reference=compare(standing, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s={"features": features_s, "total": time.perf_counter() - began},
     )
     return result, standing
 
 
 def save(folder: Path, result: CampaignResult, standing: Standing) -> None:
-    """Write `result.json` and `hull.png` into a campaign's folder, each whole or not at all."""
+    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all.
+
+    Raises:
+        OutputError: One of them cannot be written.
+    """
     from hullscout.figures.phase_diagram import save_phase_diagram  # noqa: PLC0415  loads matplotlib
 
-    half_made = folder / f".{RESULT}.new"
-    half_made.write_text(result.to_json(), encoding="utf-8")
-    half_made.replace(folder / RESULT)
     save_phase_diagram(folder / FIGURE, standing)
+    half_made = folder / f".{RESULT}.new"
+    try:
+        half_made.write_text(result.to_json(), encoding="utf-8")
+        half_made.replace(folder / RESULT)
+    except OSError as error:
+        raise OutputError(
+            f"{folder / RESULT} cannot be written: {error.strerror}. The energies are kept; run again."
+        ) from error
 
 
 def read_state(folder: Path) -> tuple[CampaignConfig, State]:

@@ -42,7 +42,7 @@ class Origin:
     Attributes:
         campaign_text: The campaign file as written.
         config: The settings in force, with what was set on the command line.
-        pool_name: File name of the pool.
+        pool_name: Where the pool file was found.
         pool: Its bytes.
     """
 
@@ -73,13 +73,12 @@ class Store:
             StoreError: The folder holds another campaign or other results, the database is damaged, or another process has it.
         """
         database = folder / DATABASE
-        if not database.exists():
+        try:
             foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
-            if foreign:
+            if foreign and not database.exists():
                 raise StoreError(
                     f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
                 )
-        try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
@@ -141,7 +140,7 @@ class Store:
         """The rounds decided so far."""
         try:
             return tuple(_record(text) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _damaged(self.folder / DATABASE, error) from error
 
     def answers(self) -> dict[str, float]:
@@ -201,7 +200,7 @@ def _record(text: str) -> RoundRecord:
 
 def _create(database: Path, origin: Origin) -> None:
     # Made under another name and moved into place when whole, so that a campaign.db that exists is never half a one.
-    half_made = database.with_suffix(".new")
+    half_made = database.with_name(f".{DATABASE}.new")
     half_made.unlink(missing_ok=True)
     values = {
         "schema": str(SCHEMA).encode(),
@@ -211,10 +210,15 @@ def _create(database: Path, origin: Origin) -> None:
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
     }
-    with closing(sqlite3.connect(half_made)) as connection, connection:
-        connection.executescript(TABLES)
-        connection.executemany("INSERT INTO campaign VALUES (?, ?)", values.items())
-    os.replace(half_made, database)  # noqa: PTH105  atomic on every system
+    try:
+        with closing(sqlite3.connect(half_made)) as connection, connection:
+            connection.executescript(TABLES)
+            connection.executemany("INSERT INTO campaign VALUES (?, ?)", values.items())
+        os.replace(half_made, database)  # noqa: PTH105  atomic on every system
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{database} could not be made: {error}. Nothing was looked up; choose another --out."
+        ) from error
 
 
 def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:

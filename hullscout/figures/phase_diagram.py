@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.text import Text
 
+from hullscout.errors import OutputError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours: told apart by the colour-blind, and of different lightness in grey.
 CALCULATED, NOT_CALCULATED, FOUND = "#0072B2", "#E69F00", "#000000"
 MILLI = 1000.0
+FORMATS = (".png", ".svg", ".pdf")
 # The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom); what lies higher is counted.
 HEADROOM = 1.6
 LEAST_HEADROOM_MEV = 60.0
@@ -75,7 +78,7 @@ def draw_phase_diagram(ax: Axes, standing: Standing) -> Axes:
     ax.set_xlabel(f"$x$ in {pool.elements[0]}$_{{1-x}}${pool.elements[1]}$_x$ (atomic fraction)")
     ax.set_ylabel("formation energy (meV/atom)")
     saved = f"{standing.n_known} of {standing.n_candidates} calculated, {100 * standing.saved_fraction:.0f} % saved"
-    ax.set_title(f"{standing.name}: {saved}", fontsize="medium")
+    ax.set_title(f"{standing.name}: {saved}".replace("$", r"\$"), fontsize="medium")
     if n_above:
         ax.annotate(
             f"{n_above} candidates above this range", xy=(0.5, 1), xycoords="axes fraction", xytext=(0, -4),
@@ -90,7 +93,15 @@ def draw_phase_diagram(ax: Axes, standing: Standing) -> Axes:
 
 
 def save_phase_diagram(path: Path, standing: Standing) -> None:
-    """Write a campaign's phase diagram to a file (PNG, SVG or PDF by its suffix), whole or not at all."""
+    """Write a campaign's phase diagram to a file (PNG, SVG or PDF by its suffix), whole or not at all.
+
+    Raises:
+        OutputError: The suffix is another one, or the file cannot be written.
+    """
+    if path.suffix not in FORMATS:
+        raise OutputError(
+            f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {path.suffix or 'no ending'!r}."
+        )
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -98,8 +109,11 @@ def save_phase_diagram(path: Path, standing: Standing) -> None:
     FigureCanvasAgg(figure)
     draw_phase_diagram(figure.add_subplot(), standing)
     half_made = path.with_name(f".{path.name}.new")
-    figure.savefig(half_made, format=path.suffix[1:])
-    half_made.replace(path)
+    try:
+        figure.savefig(half_made, format=path.suffix[1:])
+        half_made.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
 
 
 def _label_vertices(ax: Axes, standing: Standing) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from hullscout.pool.frames import Frame
 
+LARGEST_EV_PER_ATOM = 1e7
+"""Total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy."""
+
 SHORTEST_DISTANCE = 0.5
 """Atoms closer than this many A (not at it) are a mistake, periodic images included."""
 
@@ -87,6 +90,8 @@ def _frame_faults(frame: Frame, elements: tuple[str, str], wanted: tuple[int, in
 
     if frame.energy_ev is not None and not np.isfinite(frame.energy_ev):
         yield f"energy is {frame.energy_ev}: expected a finite number in eV per cell"
+    elif frame.energy_ev is not None and abs(frame.energy_ev) > LARGEST_EV_PER_ATOM * len(frame.numbers):
+        yield f"energy is {frame.energy_ev:g} eV per cell: expected at most {LARGEST_EV_PER_ATOM:g} eV per atom"
     foreign = sorted(set(frame.numbers.tolist()) - set(wanted))
     if foreign:
         found = ", ".join(chemical_symbols[number] for number in foreign)

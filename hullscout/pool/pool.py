@@ -90,7 +90,7 @@ class PoolReport:
             )
         for symbol, count in zip(self.elements, self.n_pure, strict=True):
             if count > 1:
-                yield f"{count} candidates are pure {symbol}; the lowest in energy is the end of the axis."
+                yield f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -42,6 +42,11 @@ def test_the_command_line_replaces_settings_of_any_section(write):
     assert config.select.held_out == "half"
 
 
+def test_settings_of_a_rule_without_its_name_are_those_of_the_default(write):
+    for text in (GOOD.replace('rule = "threshold"', ""), GOOD.replace('[select]\nrule = "threshold"', "")):
+        assert load_config(write(text), ["select.batch=7"]).select.batch == 7
+
+
 def test_differences_name_the_settings_but_not_the_place_of_the_pool(write):
     before = load_config(write(GOOD))
     now = load_config(write(GOOD), ["select.batch=8", "pool.path=elsewhere.extxyz"])
@@ -65,7 +70,7 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
             ('rule = "threshold"', 'rule = "treshold"'),
             "select.rule: expected one of 'threshold', 'random', found 'treshold'",
         ),
-        (('rule = "threshold"', "batch = 4"), "select.rule: expected one of .* found None"),
+        (('rule = "threshold"', "batch = 0"), "select.batch: expected greater than 0, found 0"),
         (
             ('rule = "threshold"', 'rule = "threshold"\nbatch = "four"'),
             "select.batch: expected a valid integer, found 'four'",
@@ -84,7 +89,7 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
         (("[select]", "[stop]\nfailure_probability = 1.0\n[select]"), "stop.failure_probability: expected less than 1"),
         (("[select]", "[stop]\nmax_calculations = 0\n[select]"), "stop.max_calculations: expected greater than 0"),
         (("[select]", '[oracle]\nkind = "guess"\n[select]'), "oracle.kind: expected 'table', found 'guess'"),
-        (("[select]", "[mbtr]\npair_cutoff = -1.0\n[select]"), "mbtr.pair_cutoff: expected greater than 0"),
+        (("[select]", "[mbtr]\npair_cutoff = -1.0\n[select]"), "mbtr.pair_cutoff: expected greater than or equal to 3"),
         (('["Ag", "Pd"]', '["Ag", "Ag"]'), "elements: the two elements must differ"),
         (('["Ag", "Pd"]', '["Ag", "Xx"]'), "elements: 'Xx' is no chemical symbol"),
         (('["Ag", "Pd"]', '["Ag"]'), "elements.1: missing"),

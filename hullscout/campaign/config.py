@@ -108,7 +108,7 @@ class CampaignConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_the_default_rule(cls, tree: Any) -> Any:  # noqa: ANN401  whatever the file holds
+    def _fill_in_the_default_rule(cls, tree: Any) -> Any:
         if isinstance(tree, dict) and isinstance(tree.get("select"), dict):
             return {**tree, "select": {"rule": DEFAULT_RULE.rule, **tree["select"]}}
         return tree

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
-from hullscout.errors import InvalidSettingError, InvalidStructureError
+from hullscout.errors import InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.chain_kernels import count_chains
 from hullscout.mbtr.channels import channel_table, present_channels
@@ -41,7 +41,7 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
         batch: The structures.
         recipe: What to count.
         first: Number of the first structure, for messages.
-        n_threads: Threads; None: as many as the process may use.
+        n_threads: Threads, at least 1; None: as many as the process may use.
 
     Returns:
         The counts.
@@ -50,8 +50,6 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
         InvalidStructureError: Coinciding atoms, a sum that does not converge, or a grid that misses the structure.
     """
     threads = available_threads() if n_threads is None else n_threads
-    if threads < 1:
-        raise InvalidSettingError(f"n_threads must be at least 1, found {n_threads!r}")
     closest_distances(batch, first=first, n_threads=threads)
     terms = tuple(
         None

@@ -3,6 +3,9 @@
 The lattice is first reduced, so that a skewed cell costs no more than a compact one; then images are enumerated per
 pair of atoms in exactly the range that the radius can reach, which for the small cells of alloy pools beats cell lists.
 Plain arrays in and out; no thread state; the interpreter lock is released.
+
+Numba's cache on disk watches only the file of the compiled function: after a change here or in kernels.py, clear this
+folder's `__pycache__`, or the functions that call the changed ones stay as they were.
 """
 # mypy: disable-error-code="untyped-decorator"
 

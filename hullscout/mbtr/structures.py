@@ -120,7 +120,7 @@ def _read(
         pbc = np.broadcast_to(np.asarray(structure.pbc, dtype=np.bool_), (3,))
         z = np.asarray(structure.numbers, dtype=np.int64)
         return z, np.asarray(structure.positions, dtype=np.float64), cell.reshape(3, 3), pbc
-    if hasattr(structure, "cart_coords") and hasattr(structure, "species"):
+    if hasattr(structure, "cart_coords") and hasattr(structure, "sites"):
         try:
             z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
         except AttributeError as error:

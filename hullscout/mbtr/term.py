@@ -113,7 +113,10 @@ class Term:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed."""
+        """Refuse what cannot be computed; lists, as configuration files have them, become tuples."""
+        object.__setattr__(self, "sigmas", tuple(self.sigmas))
+        if self.grid is not None:
+            object.__setattr__(self, "grid", tuple(self.grid))
         self._check_functions()
         self._check_lengths()
         if self.geometry == "element_count":
@@ -159,11 +162,13 @@ class Term:
     def _check_axis(self) -> None:
         if self.grid is None:
             raise InvalidSettingError(f"{self.geometry} needs grid = (minimum, maximum, n)")
+        if len(self.grid) != 3:
+            raise InvalidSettingError(f"grid must be (minimum, maximum, n), found {self.grid!r}")
         minimum, maximum, n = self.grid
         if not (math.isfinite(minimum) and math.isfinite(maximum) and minimum < maximum):
             raise InvalidSettingError(f"grid must have finite minimum < maximum, found {self.grid!r}")
-        if n < 2:
-            raise InvalidSettingError(f"grid needs at least 2 points, found {n!r}")
+        if n < 2 or n != int(n):
+            raise InvalidSettingError(f"grid needs a whole number of at least 2 points, found {n!r}")
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise InvalidSettingError(f"sigma must be positive and finite, found {self.sigma!r}")
         for sigma in self.sigmas:

@@ -126,7 +126,7 @@ class MBTR:
         """Length of a feature vector."""
         return self._recipe.n_features
 
-    def count(self, structures: Sequence[Any]) -> Counts:
+    def count(self, structures: Iterable[Any]) -> Counts:
         """Count the geometry of structures, once; any width that the terms plan for then costs no geometry.
 
         Args:
@@ -140,7 +140,7 @@ class MBTR:
             InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
                 converge, or a grid that misses a structure.
         """
-        return self._count(structures, 0)
+        return self._count(list(structures), 0)
 
     def stream(self, structures: Iterable[Any], *, chunk_size: int | None = None) -> Iterator[Any]:
         """Yield features of consecutive chunks of structures, with bounded memory.
@@ -241,7 +241,7 @@ class MBTR:
                 f"unknown settings {sorted(unknown)}: expected some of {sorted(self.get_params())}"
             )
         settings["terms"] = tuple(terms.values())
-        self.__init__(**settings)  # type: ignore[misc]
+        self.__dict__.update(MBTR(**settings).__dict__)  # checked before anything changes
         return self
 
     def __repr__(self) -> str:

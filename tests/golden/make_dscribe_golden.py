@@ -38,7 +38,9 @@ def settings() -> list[dict[str, object]]:
     square = {"function": "inverse_square", "r_cut": 6.3}
     cases: list[dict[str, object]] = []
 
-    def add(name: str, geometry: str, grid: tuple[float, float, int, float], weighting: dict[str, object] | None, norm: str) -> None:
+    def add(
+        name: str, geometry: str, grid: tuple[float, float, int, float], weighting: dict[str, object] | None, norm: str
+    ) -> None:
         low, high, n, sigma = grid
         cases.append(
             {

@@ -1,0 +1,158 @@
+"""Bad settings and bad structures: each refused before any cost, with a message that says what to do."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from hullscout.errors import HullscoutError, InvalidSettingError, InvalidStructureError
+from hullscout.mbtr import MBTR, Term, periodic_table_correlation, pettifor_correlation
+
+PAIR = {"k": 2, "geometry": "distance", "grid": (0.0, 9.0, 9), "sigma": 0.5}
+ANGLE = {"k": 3, "geometry": "cosine", "grid": (-1.0, 1.0, 9), "sigma": 0.2, "cutoff": 4.0}
+TERM = Term(**PAIR, cutoff=5.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        (PAIR | {"k": 5}, "k must be 1, 2, 3 or 4, found 5"),
+        (PAIR | {"geometry": "cosine"}, "geometry for k = 2 must be one of distance"),
+        (PAIR | {"weighting": "gravity"}, "weighting for k = 2 must be one of unity"),
+        (
+            ANGLE | {"weighting": "inverse_square"},
+            "weighting for k = 3 must be one of unity, exponential, inverse_product",
+        ),
+        (PAIR | {"taper": "blunt"}, "taper for k = 2 must be one of"),
+        (PAIR | {"distribution": "cauchy"}, "distribution for k = 2 must be one of"),
+        (PAIR | {"placement": "edges"}, "placement for k = 2 must be one of"),
+        (PAIR | {"value": "sum"}, "value for k = 2 must be one of"),
+        (PAIR | {"weighting": "exponential"}, "scale goes with weighting 'exponential'"),
+        (PAIR | {"scale": 1.0}, "scale goes with weighting 'exponential'"),
+        (PAIR | {"weighting": "exponential", "scale": -1.0}, "scale must be positive and finite, found -1.0"),
+        (PAIR | {"cutoff": 0.0}, "cutoff must be positive and finite, found 0.0"),
+        (PAIR | {"sharpness": float("nan")}, "sharpness must be positive and finite, found nan"),
+        (PAIR | {"factor": 0.0}, "factor must be positive and finite, found 0.0"),
+        (PAIR | {"accuracy": 1.5}, "accuracy must lie between 0 and 1, found 1.5"),
+        (PAIR | {"sigma": 0.0}, "sigma must be positive and finite, found 0.0"),
+        (PAIR | {"sigma": -0.1}, "sigma must be positive and finite, found -0.1"),
+        (PAIR | {"sigmas": (0.1, -1.0)}, "sigmas must be positive and finite, found -1.0"),
+        (PAIR | {"grid": None}, "distance needs grid"),
+        (PAIR | {"grid": (2.0, 1.0, 5)}, "finite minimum < maximum"),
+        (PAIR | {"grid": (0.0, float("inf"), 5)}, "finite minimum < maximum"),
+        (PAIR | {"grid": (0.0, 1.0, 1)}, "at least 2 points, found 1"),
+        (PAIR | {"grid": (0.0, 1.0, 9.5)}, "a whole number of at least 2 points, found 9.5"),
+        (PAIR | {"grid": (0.0, 1.0)}, r"grid must be \(minimum, maximum, n\), found \(0.0, 1.0\)"),
+        ({"k": 1, "geometry": "element_count", "sigma": 0.1}, "element_count has no axis"),
+        (
+            {"k": 1, "geometry": "atomic_number", "grid": (0.0, 9.0, 9), "sigma": 1.0, "cutoff": 5.0},
+            "k = 1 has no distances",
+        ),
+    ],
+)
+def test_impossible_terms_are_refused(settings, match):
+    with pytest.raises(InvalidSettingError, match=match):
+        Term(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"elements": ()}, "at least one element"),
+        ({"elements": ("Ag", "Xx")}, r"chemical symbols, found \['Xx'\]"),
+        ({"elements": ("Ag", "Ag")}, "elements must be different"),
+        ({"terms": ()}, "at least one Term"),
+        ({"terms": (TERM, TERM)}, "different labels"),
+        (
+            {"terms": (Term(**ANGLE | {"grid": (3.0, 4.0, 9), "sigma": 0.01}),)},
+            "grid of k3 misses every value of cosine",
+        ),
+        ({"normalization": "l1"}, "normalization must be one of"),
+        ({"max_outside": 1.5}, r"max_outside must lie in \[0, 1\]"),
+        ({"output": "pandas"}, "output must be one of dense, sparse"),
+        ({"n_threads": 0}, "n_threads must be at least 1"),
+        ({"correlation": np.eye(3)}, r"correlation must have shape \(2, 2\), found \(3, 3\)"),
+        ({"correlation": np.array([[1.0, np.nan], [np.nan, 1.0]])}, "correlation must be finite"),
+        ({"correlation": np.array([[1.0, 0.5], [0.2, 1.0]])}, "correlation must be symmetric"),
+        ({"correlation": np.array([[1.0, 2.0], [2.0, 1.0]])}, "positive semidefinite, found an eigenvalue of -1"),
+        ({"normalization": "valle_oganov", "correlation": np.eye(2)}, "expected no correlation"),
+        (
+            {"normalization": "valle_oganov", "terms": (Term(k=1, geometry="element_count"),)},
+            "valle_oganov exists for k = 2 and 3",
+        ),
+    ],
+)
+def test_impossible_representations_are_refused(settings, match):
+    with pytest.raises(InvalidSettingError, match=match):
+        MBTR(**({"elements": ("Ag", "Pd"), "terms": (TERM,)} | settings))
+
+
+def infinite():
+    atoms = bulk("Ag")
+    atoms.positions[0, 1] = np.inf
+    return atoms
+
+
+def disordered():
+    from pymatgen.core import Lattice, Structure
+
+    return Structure(Lattice.cubic(3.0), [{"Ag": 0.5, "Pd": 0.5}], [[0, 0, 0]])
+
+
+class Misshapen:
+    numbers = np.array([47, 46])
+    positions = np.zeros((3, 3))
+    cell = np.eye(3)
+    pbc = np.zeros(3, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("structure", "match"),
+    [
+        (
+            bulk("Au"),
+            r"structure 1 holds elements outside the fixed set: expected atomic numbers \(47, 46\), found \[79\]",
+        ),
+        (Atoms("XAg", [[0, 0, 0], [0, 0, 2]]), r"outside the fixed set.*found \[0\]"),
+        (Atoms("Ag2", [[0, 0, 0], [0, 0, 1e-4]]), "structure 1 has coinciding atoms"),
+        (Atoms("AgPd", [[0, 0, 0], [0, 0, 3.0]], cell=[3, 3, 3], pbc=True), "structure 1 has coinciding atoms"),
+        (Atoms("Ag", cell=[[1, 0, 0], [0, 1, 0], [1, 1, 0]], pbc=True), "structure 1 has a singular cell"),
+        (Atoms("Ag", cell=np.zeros((3, 3)), pbc=(True, False, False)), "structure 1 has a singular cell"),
+        (infinite(), "structure 1 has positions that are not finite"),
+        (Atoms(), "structure 1 has no atoms"),
+        (disordered(), "structure 1 has disordered sites"),
+        ("Ag", "structure 1 is not understood: expected a pymatgen Structure.*found str"),
+        (Misshapen(), r"structure 1: expected positions of shape \(2, 3\), found \(3, 3\)"),
+        (Atoms("Ag2", [[0, 0, 0], [0, 0, 50.0]]), "structure 1: 100.0% of the weight of k2 lies outside its grid"),
+    ],
+)
+def test_bad_structures_are_refused_with_their_number(structure, match):
+    terms = (Term(**PAIR, cutoff=60.0),)
+    with pytest.raises(InvalidStructureError, match=match):
+        MBTR(("Ag", "Pd"), terms).transform([bulk("Ag"), structure])
+
+
+def test_numbers_in_messages_count_through_all_chunks():
+    mbtr = MBTR(("Ag", "Pd"), (TERM,))
+    with pytest.raises(InvalidStructureError, match="structure 7 holds elements"):
+        list(mbtr.stream([bulk("Ag")] * 7 + [bulk("Au")], chunk_size=3))
+
+
+def test_volume_normalization_of_a_molecule_is_refused():
+    mbtr = MBTR(("Ag", "Pd"), (TERM,), normalization="valle_oganov")
+    with pytest.raises(InvalidStructureError, match="structure 0 is not periodic in three directions"):
+        mbtr.transform([Atoms("Ag2", [[0, 0, 0], [0, 0, 2.5]])])
+
+
+def test_impossible_correlations_and_chunks_are_refused():
+    with pytest.raises(InvalidSettingError, match="hydrogen to lawrencium"):
+        pettifor_correlation(("Ag", "Og"))
+    with pytest.raises(InvalidSettingError, match="lengths must be positive"):
+        periodic_table_correlation(("Ag", "Pd"), group_length=0.0)
+    with pytest.raises(InvalidSettingError, match="chunk_size must be at least 1"):
+        list(MBTR(("Ag",), (TERM,)).stream([bulk("Ag")], chunk_size=0))
+
+
+def test_every_error_has_the_one_root():
+    assert issubclass(InvalidSettingError, HullscoutError)
+    assert issubclass(InvalidStructureError, HullscoutError)

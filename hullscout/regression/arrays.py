@@ -77,6 +77,10 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
 
 
 def _real(values: npt.ArrayLike, *, what: str) -> FloatArray:
+    if hasattr(values, "toarray"):
+        raise InvalidTrainingSetError(f"Sparse input is not supported: expected a dense array for {what}.")
+    if values is None:
+        raise InvalidTrainingSetError(f"This estimator requires y to be passed, but the target {what} is None.")
     array = np.asarray(values)
     if np.iscomplexobj(array):
         raise InvalidTrainingSetError(f"Complex data not supported: expected real numbers in {what}.")

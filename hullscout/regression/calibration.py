@@ -43,12 +43,12 @@ def student_quantile(probability: float, degrees_of_freedom: float) -> float:
 def calibrate(
     z: FloatArray, *, level: float = 0.95, n_tuned: int = 0, is_suspect: npt.NDArray[np.bool_] | None = None
 ) -> TailCalibration:
-    """Tail weight by maximum likelihood, then the scale that makes the interval of `level` cover what it says.
+    """Tail weight from the likelihood of the z-scores, then the scale that makes the interval of `level` hold.
 
-    The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: half a
-    standard error of that rank, since the quantile of few scores is uncertain; and sqrt(n / (n - n_tuned)), since
-    residuals of labels that also chose the hyperparameters are too small, as residual sums of squares are in linear
-    regression.
+    The inverse degrees of freedom are averaged over `TAILS` by likelihood, so that few labels never claim Gaussian
+    tails. The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: 0.3
+    standard errors of that rank, since the quantile of few scores is uncertain; and sqrt((n + k) / (n - k)) for k tuned
+    hyperparameters, the ratio of new to own residuals in a linear regression with k coefficients.
 
     Args:
         z: z-scores of left-out labels, shape (n,).
@@ -58,12 +58,15 @@ def calibrate(
     """
     n = len(z)
     believed = z if is_suspect is None else z[~is_suspect]
-    best = max(TAILS, key=lambda nu: _log_likelihood(believed, nu))
-    rank = min((n + 1) * level + 0.5 * np.sqrt(n * level * (1.0 - level)), n)
+    likelihoods = np.array([_log_likelihood(believed, nu) for nu in TAILS])
+    shares = np.exp(likelihoods - likelihoods.max())
+    thickness = float(shares @ (1.0 / np.array(TAILS)) / shares.sum())
+    nu = 1.0 / thickness if thickness > 1e-6 else np.inf
+    rank = min((n + 1) * level + 0.3 * np.sqrt(n * level * (1.0 - level)), n)
     quantile = float(np.interp(rank, np.arange(1, n + 1), np.sort(np.abs(z))))
-    correction = np.sqrt(n / max(n - n_tuned, 0.5 * n))
+    correction = np.sqrt((n + n_tuned) / max(n - n_tuned, 0.25 * n))
     return TailCalibration(
-        scale=float(correction * quantile / student_quantile(0.5 + level / 2.0, best)), degrees_of_freedom=best
+        scale=float(correction * quantile / student_quantile(0.5 + level / 2.0, nu)), degrees_of_freedom=nu
     )
 
 

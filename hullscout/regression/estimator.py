@@ -29,36 +29,27 @@ class Estimator:
     def _parameter_names(cls) -> list[str]:
         return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 (scikit-learn's signature)
-        """Parameters by name; parameters of a nested estimator as `name__parameter` if `deep`."""
-        params = {name: getattr(self, name) for name in self._parameter_names()}
-        if deep:
-            for name, value in list(params.items()):
-                if hasattr(value, "get_params") and not isinstance(value, type):
-                    params |= {f"{name}__{key}": inner for key, inner in value.get_params().items()}
-        return params
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 (scikit-learn's signature)
+        """Parameters by name; no estimator here holds another one, so `deep` changes nothing."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name, those of a nested estimator as `name__parameter`.
+        """Set parameters by name.
 
         Raises:
             InvalidSettingError: A name that is no parameter.
         """
         names = self._parameter_names()
-        for key, value in params.items():
-            name, _, inner = key.partition("__")
+        for name, value in params.items():
             if name not in names:
                 raise InvalidSettingError(
                     f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}."
                 )
-            if inner:
-                getattr(self, name).set_params(**{inner: value})
-            else:
-                setattr(self, name, value)
+            setattr(self, name, value)
         return self
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow to import)
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow)
 
         return Tags(
             estimator_type=None,
@@ -105,7 +96,7 @@ class Regressor(Estimator, ABC):
         return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (slow to import)
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (slow)
 
         return Tags(
             estimator_type="regressor",

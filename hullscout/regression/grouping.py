@@ -71,11 +71,11 @@ def group_labels(
         given = np.asarray(groups)[kept]
         together = together | (given[:, None] == given[None, :])
     sets = _in_order(np.asarray(connected_components(together, directed=False)[1], dtype=np.intp))
-    members = (np.flatnonzero(sets == number) for number in range(int(sets.max()) + 1))
+    shared = np.flatnonzero(np.bincount(sets) > 1)
     return Grouping(
         kept=kept.astype(np.intp),
         merged_to=merged_to.astype(np.intp),
-        groups=tuple(group for group in members if len(group) > 1),
+        groups=tuple(np.flatnonzero(sets == number) for number in shared),
     )
 
 

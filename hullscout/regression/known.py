@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hullscout.regression.arrays import FloatArray, IntArray
 from hullscout.regression.leave_one_out import leave_out, spectrum
@@ -49,17 +50,27 @@ class Known:
             groups=tuple(group for group in moved if len(group) > 1),
         )
 
-    def left_out(self, setting: Hyperparameters, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def left_out(self, setting: Hyperparameters, noise: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (with the common noise) of each label, from the labels outside its group."""
         decomposition = spectrum(setting.kernel(self.labelled[setting.representation]), self.basis, noise=noise)
         result = leave_out(decomposition, self.y, np.array([setting.regularization]), groups=self.groups)
-        variances = result.variances[:, 0] - setting.regularization * (noise - 1.0)
+        extra = 0.0 if noise is None else setting.regularization * (noise - 1.0)
+        variances = result.variances[:, 0] - extra
         return self.y - result.residuals[:, 0], variances * setting.signal_variance
 
-    def suspicion(self, setting: Hyperparameters, suspicion: float, *, noise: FloatArray | None = None) -> Suspicion:
-        """Labels that a setting cannot explain."""
-        mean, variance = self.left_out(setting, np.ones(len(self.y)) if noise is None else noise)
-        return distrust(self.y - mean, variance, setting.regularization * setting.signal_variance, suspicion=suspicion)
+    def suspicion(
+        self,
+        left_out: tuple[FloatArray, FloatArray],
+        setting: Hyperparameters,
+        suspicion: float,
+        *,
+        is_believed: npt.NDArray[np.bool_] | None = None,
+    ) -> Suspicion:
+        """Labels that a setting's leave-one-out mean and variance cannot explain, apart from those believed anyway."""
+        mean, variance = left_out
+        residuals = self.y - mean if is_believed is None else np.where(is_believed, 0.0, self.y - mean)
+        noise_variance = setting.regularization * setting.signal_variance
+        return distrust(residuals, variance, noise_variance, suspicion=suspicion)
 
     def process(self, setting: Hyperparameters, noise: FloatArray) -> GaussianProcess:
         """The process of a setting, conditioned on the labels."""

@@ -121,6 +121,11 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
             label=f"{curve.label} (n$^{{{curve.exponent:.2f}}}$)",
         )
     axes.set(xscale="log", yscale="log", xlabel="training structures", ylabel=f"RMSE ({unit})")
+    sizes = sorted({int(size) for curve in curves for size in curve.sizes})
+    axes.set_xticks(sizes, labels=[str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
+    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        which("{x:g}")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend(frameon=False)
     return axes

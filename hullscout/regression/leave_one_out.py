@@ -26,7 +26,7 @@ from hullscout.regression.arrays import FloatArray, IntArray
 NEGATIVE_EIGENVALUE: Final = 1e-8
 """Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance."""
 
-_PRECISION_FLOOR: Final = 1e-9
+_FREEDOM_FLOOR: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,13 @@ class Spectrum:
     Attributes:
         vectors: U, shape (n, n - p), label order.
         values: D, shape (n - p,), not negative.
+        freedom: 1 minus the leverage of each label on the mean, shape (n,); 0 if the label alone fixes a coefficient.
         log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
     """
 
     vectors: FloatArray
     values: FloatArray
+    freedom: FloatArray
     log_volume: float
 
 
@@ -91,26 +93,44 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     scaled_basis = basis * root[:, None]
     scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
     if p:
-        reflectors, triangle = np.linalg.qr(scaled_basis, mode="complete")
+        mean_basis, triangle = np.linalg.qr(scaled_basis)
         pivots = np.abs(np.diag(triangle))
         if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
             raise InvalidTrainingSetError(
                 f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
                 "Label more compositions or choose a constant mean."
             )
-        contrasts = reflectors[:, p:]
-        scaled = contrasts.T @ scaled @ contrasts
-    values, vectors = np.linalg.eigh(scaled)
+        scaled = _projected(scaled, mean_basis)
+    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled))
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
             f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
             f"singular beyond rounding (relative {NEGATIVE_EIGENVALUE})."
         )
     log_volume = -2.0 * float(np.log(root).sum())
+    freedom = np.ones(n)
     if p:
-        vectors = contrasts @ vectors
+        freedom = 1.0 - np.sum(mean_basis**2, axis=1)
         log_volume += 2.0 * float(np.log(pivots).sum())
-    return Spectrum(vectors=vectors * root[:, None], values=np.maximum(values, 0.0), log_volume=log_volume)
+    return Spectrum(
+        vectors=vectors * root[:, None],
+        values=np.maximum(values, 0.0),
+        freedom=freedom,
+        log_volume=log_volume,
+    )
+
+
+def _projected(kernel: FloatArray, mean_basis: FloatArray) -> FloatArray:
+    """M K M + c Q Q^T, M = I - Q Q^T: the kernel on the contrasts of the mean, the p other eigenvalues moved to the top.
+
+    A rank-p update, O(n^2 p); c is larger than any eigenvalue of K.
+    """
+    products = kernel @ mean_basis
+    lifted = mean_basis.T @ products + 2.0 * max(float(np.trace(kernel)), 1.0) * np.eye(mean_basis.shape[1])
+    update = mean_basis @ (0.5 * lifted) - products
+    left = np.hstack([mean_basis, update])
+    right = np.hstack([update, mean_basis])
+    return np.asarray(kernel + left @ right.T)
 
 
 def leave_out(
@@ -135,8 +155,8 @@ def leave_out(
     projected: FloatArray = vectors @ (inverse * (vectors.T @ y)[:, None])
     precision: FloatArray = (vectors**2) @ inverse
     counts = np.ones(len(y))
-    if np.any(precision * (1.0 + regularizations) <= _PRECISION_FLOOR):
-        label = int(np.argmin(precision[:, 0]))
+    label = int(np.argmin(decomposition.freedom))
+    if decomposition.freedom[label] <= _FREEDOM_FLOOR:
         raise InvalidTrainingSetError(
             f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label "
             "more compositions or choose a constant mean."

@@ -4,7 +4,7 @@ This is the layer that a campaign's rounds use: it takes separations that somebo
 never computes or copies features.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -38,6 +38,14 @@ class Component:
         name, kernel = self.hyperparameters.representation, self.hyperparameters.kernel
         columns = {block: values[kept] for block, values in cross[name].items()}
         return self.process.predict(kernel(columns), kernel(prior[name]), basis)
+
+    def extended(
+        self, cross: Representations, among: Representations, basis: FloatArray, y: FloatArray, kept: IntArray
+    ) -> "Component":
+        """The same setting, conditioned on more labels."""
+        name, kernel = self.hyperparameters.representation, self.hyperparameters.kernel
+        columns = {block: values[kept] for block, values in cross[name].items()}
+        return replace(self, process=self.process.extended(kernel(columns), kernel(among[name]), basis, y))
 
     @property
     def noise_variance(self) -> float:
@@ -107,6 +115,37 @@ class FittedMixture:
             degrees_of_freedom=self._tails.degrees_of_freedom,
         )
 
+    def extended(
+        self, cross: Representations, among: Representations, basis: FloatArray, y: FloatArray
+    ) -> "FittedMixture":
+        """The same settings, conditioned on more labels by growing each Cholesky factor: nothing is tuned again.
+
+        The leave-one-out predictions of the new labels are those made before they were known.
+
+        Args:
+            cross: For each representation and block, separations known labels x new labels, shape (n, m).
+            among: For each representation and block, separations among the new labels, shape (m, m).
+            basis: The mean's basis functions at the new labels, shape (m, p).
+            y: New labels, shape (m,).
+
+        Raises:
+            InvalidTrainingSetError: A new label that the known ones determine to rounding; fit again.
+        """
+        n, kept = len(self.loo_mean), self.grouping.kept
+        own = {name: {block: np.diag(values) for block, values in blocks.items()} for name, blocks in among.items()}
+        mean, std = self.predict(cross, own, basis)
+        return replace(
+            self,
+            components=tuple(component.extended(cross, among, basis, y, kept) for component in self.components),
+            loo_mean=np.concatenate([self.loo_mean, mean]),
+            loo_std=np.concatenate([self.loo_std, std]),
+            grouping=replace(
+                self.grouping,
+                kept=np.concatenate([kept, n + np.arange(len(y))]),
+                merged_to=np.concatenate([self.grouping.merged_to, len(kept) + np.arange(len(y))]),
+            ),
+        )
+
     @property
     def _weights(self) -> FloatArray:
         return np.array([component.weight for component in self.components])
@@ -170,24 +209,27 @@ def fit_mixture(
         )
     known = Known(labelled=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
-        averaged, evaluated, suspicion = _tuned(known, settings, warm_start)
+        weights, scored, evaluated, suspicion = _tuned(known, settings, warm_start)
+        averaged = [setting.hyperparameters for setting in scored]
     else:
-        averaged, evaluated = [(1.0, hyperparameters)], []
-        suspicion = known.suspicion(hyperparameters, settings.suspicion)
-    left_out = [known.left_out(setting, suspicion.noise) for _, setting in averaged]
-    weights = np.array([weight for weight, _ in averaged])
+        weights, scored, evaluated, averaged = np.ones(1), [], [], [hyperparameters]
+        suspicion = known.suspicion(known.left_out(hyperparameters), hyperparameters, settings.suspicion)
+    if scored and len(scored[0].residuals) == len(known.y):
+        left_out = [setting.left_out(known.y) for setting in scored]
+    else:
+        left_out = [known.left_out(setting, suspicion.noise) for setting in averaged]
     loo_mean, raw_std = mixed(
         weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
     )
     calibration = calibrate(
         (known.y - loo_mean) / raw_std,
-        n_tuned=len(evaluated[0].point.log_lengths) * 2 + 1 if evaluated else 0,
+        n_tuned=settings.n_tuned(len(evaluated[0].point.log_lengths)) if evaluated else 0,
         is_suspect=suspicion.noise > 1.0,
     )
     return FittedMixture(
         components=tuple(
-            Component(weight=weight, hyperparameters=setting, process=known.process(setting, suspicion.noise))
-            for weight, setting in averaged
+            Component(weight=float(weight), hyperparameters=setting, process=known.process(setting, suspicion.noise))
+            for weight, setting in zip(weights, averaged, strict=True)
         ),
         calibration=calibration,
         uncertainty=settings.uncertainty,
@@ -201,21 +243,28 @@ def fit_mixture(
 
 def _tuned(
     known: Known, settings: ModelSettings, warm_start: SearchPoint | None
-) -> tuple[list[tuple[float, Hyperparameters]], list[ScoredSetting], Suspicion]:
-    """Search on the trusted labels until the suspects stay the same; at first all labels are trusted."""
+) -> tuple[FloatArray, list[ScoredSetting], list[ScoredSetting], Suspicion]:
+    """Search on the trusted labels until the suspects stay the same; at first all labels are trusted.
+
+    A suspect that a model tuned without it explains is believed from then on, so the search ends.
+    """
     suspicion = known.trusting()
-    start = warm_start
+    is_believed = np.zeros(len(known.y), dtype=np.bool_)
     for _ in range(_MAX_ROUNDS):
         trusted = known.restricted(np.flatnonzero(suspicion.noise == 1.0))
         search = Search(
             labelled=trusted.labelled, basis=trusted.basis, y=trusted.y, settings=settings, groups=trusted.groups
         )
-        evaluated = search.run(warm_start=start)
+        evaluated = search.run(warm_start=warm_start)
         indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
-        averaged = [(float(w), evaluated[index].hyperparameters) for w, index in zip(weights, indices, strict=True)]
-        found = known.suspicion(averaged[0][1], settings.suspicion, noise=suspicion.noise)
+        averaged = [evaluated[index] for index in indices]
+        heaviest = averaged[0].hyperparameters
+        is_trusting = len(suspicion.suspects) == 0
+        left_out = averaged[0].left_out(known.y) if is_trusting else known.left_out(heaviest, suspicion.noise)
+        found = known.suspicion(left_out, heaviest, settings.suspicion, is_believed=is_believed)
+        is_believed[np.setdiff1d(suspicion.suspects, found.suspects)] = True
         is_settled = np.array_equal(found.suspects, suspicion.suspects)
-        suspicion, start = found, evaluated[0].point
+        suspicion = found
         if is_settled:
             break
-    return averaged, evaluated, suspicion
+    return weights, averaged, evaluated, suspicion

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_labels
+from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix
 from hullscout.regression.mixture import FittedMixture, fit_mixture
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.separations import PoolSeparations
@@ -78,6 +78,10 @@ class PoolModel:
             part.add(indices)
         self._fitted = None
 
+    def labelled_separations(self) -> dict[str, dict[str, FloatArray]]:
+        """For each representation and block, separations among the labelled candidates."""
+        return {name: part.among_labelled() for name, part in self._representations.items()}
+
     def fit(
         self, y: npt.ArrayLike, *, groups: IntArray | None = None, warm_start: SearchPoint | None = None
     ) -> FittedMixture:
@@ -94,13 +98,39 @@ class PoolModel:
         """
         labels = finite_labels(y, n_rows=len(self.labelled))
         self._fitted = fit_mixture(
-            {name: part.among_labelled() for name, part in self._representations.items()},
+            self.labelled_separations(),
             self._basis[self.labelled],
             labels,
             settings=self.settings,
             groups=groups,
             warm_start=warm_start,
         )
+        return self._fitted
+
+    def extend(self, indices: Sequence[int] | IntArray, y: npt.ArrayLike) -> FittedMixture:
+        """Label candidates and learn their labels without tuning again: O(n^2) per label, for use between fits.
+
+        A copy of a known structure counts as a second label until the next fit merges it.
+
+        Args:
+            indices: Candidates not labelled before, shape (m,).
+            y: Their labels, shape (m,), eV/atom.
+
+        Raises:
+            InvalidTrainingSetError: Not fitted, labels that are not finite or of another length, or a singular problem.
+        """
+        fitted, known = self.fitted, self.labelled
+        new = np.asarray(indices, dtype=np.intp)
+        labels = finite_matrix(np.reshape(np.asarray(y, dtype=np.float64), (-1, 1)), what="y")[:, 0]
+        if len(labels) != len(new):
+            raise InvalidTrainingSetError(f"Expected one label per candidate, found {len(labels)} for {len(new)}.")
+        self.add(new)
+        cross = {
+            name: {block: values[: len(known)] for block, values in part.to_pool(new).items()}
+            for name, part in self._representations.items()
+        }
+        among = {name: part.among(new) for name, part in self._representations.items()}
+        self._fitted = fitted.extended(cross, among, self._basis[new], labels)
         return self._fitted
 
     def predict(self, candidates: IntArray | None = None) -> tuple[FloatArray, FloatArray]:

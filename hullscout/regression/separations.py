@@ -81,7 +81,9 @@ class PoolSeparations:
         return np.array(self._labelled, dtype=np.intp)
 
     def add(self, indices: Sequence[int] | IntArray) -> None:
-        """Label candidates: one row per block and candidate is computed.
+        """Label candidates: one row per block and candidate.
+
+        Each row is computed alone, so that how labels came in batches leaves no trace in rounding.
 
         Raises:
             InvalidTrainingSetError: An index outside the pool, or labelled before.
@@ -101,9 +103,10 @@ class PoolSeparations:
                 grown = np.empty((max(_FIRST_ROWS, n_new, 3 * n_old // 2), self.n_candidates))
                 grown[:n_old] = self._rows[name][:n_old]
                 self._rows[name] = grown
-            self._rows[name][n_old:n_new] = separations(features[new], features, metric=self.metric)
-            if self.metric is not Metric.DOT:
-                self._rows[name][np.arange(n_old, n_new), new] = 0.0
+            for row, index in zip(range(n_old, n_new), new, strict=True):
+                self._rows[name][row] = separations(features[[index]], features, metric=self.metric)[0]
+                if self.metric is not Metric.DOT:
+                    self._rows[name][row, index] = 0.0
         self._labelled.extend(new)
 
     def to_pool(self, candidates: IntArray | slice | None = None) -> dict[str, FloatArray]:

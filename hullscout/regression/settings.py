@@ -136,6 +136,10 @@ class ModelSettings:
             if not low <= high:
                 raise InvalidSettingError(f"Expected bounds in rising order, found {(low, high)}.")
 
+    def n_tuned(self, n_blocks: int) -> int:
+        """Number of continuous hyperparameters: length scales, free weights, regularization and signal variance."""
+        return n_blocks + (n_blocks - 1 if self.combination is Combination.SUM else 0) + 2
+
     @property
     def regularizations(self) -> FloatArray:
         """The regularizations tried with every kernel, shape (n_regularizations,)."""

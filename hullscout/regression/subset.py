@@ -91,15 +91,12 @@ def cur_points(gram: FloatArray, n: int) -> IntArray:
     vector = np.ones(len(gram))
     while len(chosen) < n and float(np.trace(left)) > _EXHAUSTED * total:
         vector = _leading(left, vector)
-        weights = vector**2
-        weights[np.diag(left) <= _EXHAUSTED * total / len(gram)] = 0.0
-        weights[chosen] = 0.0
-        item = int(np.argmax(weights))
-        if weights[item] == 0.0:
-            break
+        is_left = np.diag(left) > _EXHAUSTED * total / len(gram)
+        item = int(np.argmax(np.where(is_left, vector**2, -1.0)))
         chosen.append(item)
         column = left[:, item] / np.sqrt(left[item, item])
         left -= np.outer(column, column)
+        left[item], left[:, item] = 0.0, 0.0
     rest = np.setdiff1d(np.arange(len(gram)), chosen)
     return np.concatenate([chosen, rest]).astype(np.intp)[:n]
 

@@ -9,7 +9,7 @@ left-out labels under the Bayesian bootstrap).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -62,6 +62,10 @@ class ScoredSetting:
     variances: FloatArray
     counts: FloatArray
 
+    def left_out(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of each label y (those tuned on) from the labels outside its group, shape (n,) each."""
+        return y - self.residuals, self.variances
+
     @property
     def log_scores(self) -> FloatArray:
         """Log predictive density of each left-out label times its weight, shape (n,)."""
@@ -88,6 +92,7 @@ class Search:
     groups: Sequence[IntArray] = ()
     evaluated: dict[SearchPoint, ScoredSetting] = field(default_factory=dict)
     _scales: dict[str, dict[str, float]] = field(init=False)
+    _block_matrices: dict[tuple[str, str, float], FloatArray] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         metric = self.settings.shape.metric
@@ -110,7 +115,7 @@ class Search:
         """One kernel matrix, one eigendecomposition, all regularizations; the best of them is kept."""
         if point not in self.evaluated:
             kernel = self.kernel(point)
-            decomposition = spectrum(kernel(self.labelled[point.representation]), self.basis)
+            decomposition = spectrum(self._matrix(point, kernel), self.basis)
             left_out = leave_out(decomposition, self.y, self.settings.regularizations, groups=self.groups)
             scores, signal = self._scores(left_out)
             if self.settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
@@ -145,6 +150,20 @@ class Search:
             shape=self.settings.shape,
             combination=self.settings.combination,
         )
+
+    def _matrix(self, point: SearchPoint, kernel: Kernel) -> FloatArray:
+        """The kernel among the labels; a sum is put together from blocks that were computed before."""
+        separations = self.labelled[point.representation]
+        if kernel.combination is Combination.JOINT:
+            return kernel(separations)
+        total = np.zeros((len(self.y), len(self.y)))
+        for term, log_length in zip(kernel.terms, point.log_lengths, strict=True):
+            key = (point.representation, term.block, log_length)
+            if key not in self._block_matrices:
+                alone = Kernel(terms=(replace(term, weight=1.0),), shape=kernel.shape)
+                self._block_matrices[key] = alone(separations)
+            total += term.weight * self._block_matrices[key]
+        return total
 
     def _scores(self, left_out: LeftOut) -> tuple[FloatArray, FloatArray]:
         signal = left_out.signal_variance

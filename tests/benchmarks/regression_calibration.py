@@ -1,0 +1,130 @@
+"""Can the model's uncertainty be believed? RMSE, coverage and calibration error on every shared pool.
+
+    python tests/benchmarks/regression_calibration.py --splits 20 --sizes 50,100,200,400 [--pools agpd,AgPt] [--kernel gaussian]
+
+Random splits, both pure elements always among the labels. Heights above the hull of the labels are capped (--cap, eV/atom), as
+in a campaign; RMSE is that of the capped energies, "low" that of structures less than 0.1 eV/atom above the hull. Coverage is
+the share of unseen structures inside the stated central interval. Lines end with `!` where the 95 % interval covers less than
+93 or more than 97 %. Ends with leave-one-out over all structures of the Ag-Pd pool.
+"""
+
+from __future__ import annotations
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache, partial
+
+import numpy as np
+from regression_pools import chosen_pools, open_pool
+
+from hullscout.regression import Combination, Criterion, KernelShape, ModelSettings, PoolModel, diagnose
+
+LOW = 0.1
+BROADENINGS = (0.5, 0.7, 1.4, 2.0)
+
+
+opened = cache(open_pool)
+
+
+def measure(split: int, *, name: str, n: int, cap: float, settings: ModelSettings) -> tuple[float, ...]:
+    """RMSE, RMSE of the low ones, coverages, coverage of the low ones, calibration error, suspects, seconds."""
+    pool = opened(name)
+    known, unseen = pool.split(n, split)
+    targets = pool.targets(known, cap)
+    model = PoolModel(pool.blocks, composition=pool.x, settings=settings)
+    model.add(known)
+    began = time.perf_counter()
+    fitted = model.fit(targets[known])
+    seconds = time.perf_counter() - began
+    mean, std = model.predict(unseen)
+    residuals, is_low = targets[unseen] - mean, pool.heights(known)[unseen] < LOW
+    nu = fitted.calibration.degrees_of_freedom
+    every, low = (diagnose(residuals[part], std[part], degrees_of_freedom=nu) for part in (slice(None), is_low))
+    return (
+        1e3 * every.rmse,
+        1e3 * low.rmse,
+        *every.coverage,
+        low.coverage[-1],
+        every.expected_calibration_error,
+        len(fitted.suspects),
+        seconds,
+    )
+
+
+def main() -> None:
+    """Print one line per pool and training size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pools", default="all")
+    parser.add_argument("--sizes", default="20,50,100,200,300,400")
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--cap", type=float, default=0.15)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--kernel", default=ModelSettings().shape.value)
+    parser.add_argument("--criterion", default=ModelSettings().criterion.value)
+    parser.add_argument("--combination", default=ModelSettings().combination.value)
+    parser.add_argument("--averaged", type=int, default=ModelSettings().n_averaged)
+    options = parser.parse_args()
+    settings = ModelSettings(
+        shape=KernelShape(options.kernel),
+        criterion=Criterion(options.criterion),
+        combination=Combination(options.combination),
+        n_averaged=options.averaged,
+    )
+    names = chosen_pools(options.pools)
+    print(f"{'pool':13s}{'n':>5s}{'RMSE':>9s}{'low':>8s}   50 %   80 %   95 %   low 95 %    ECE  suspects  fit (s)")
+    print(f"{'':18s}{'meV/atom':>17s}")
+    totals = []
+    with ProcessPoolExecutor(options.workers) as workers:
+        for name in names:
+            for n in (int(size) for size in options.sizes.split(",")):
+                if n > 0.8 * len(opened(name)):
+                    continue
+                run = partial(measure, name=name, n=n, cap=options.cap, settings=settings)
+                row = np.mean(list(workers.map(run, range(options.splits))), axis=0)
+                flag = " " if 0.93 <= row[4] <= 0.97 else "!"
+                totals.append((n, *row))
+                print(
+                    f"{name:13s}{n:5d}{row[0]:9.2f}{row[1]:8.2f}  {row[2]:.3f}  {row[3]:.3f}  {row[4]:.3f}{flag}     "
+                    f"{row[5]:.3f}  {row[6]:.3f}  {row[7]:8.2f} {row[8]:8.2f}",
+                    flush=True,
+                )
+    for n in sorted({int(row[0]) for row in totals}):
+        rows = np.array([row[1:] for row in totals if row[0] == n])
+        mean = rows.mean(axis=0)
+        print(
+            f"{'all pools':13s}{n:5d}{'':17s}  {mean[2]:.3f}  {mean[3]:.3f}  {mean[4]:.3f}      {mean[5]:.3f}  {mean[6]:.3f}"
+            f"   (95 %: {rows[:, 4].min():.3f} to {rows[:, 4].max():.3f})"
+        )
+    if "agpd" in names:
+        leave_one_out(settings)
+
+
+def leave_one_out(settings: ModelSettings) -> None:
+    """Print the leave-one-out RMSE over all of Ag-Pd: as in a campaign, and tuned for it, MBTR broadening included."""
+    pool = open_pool("agpd", broadenings=BROADENINGS)
+    for label, criterion, alternatives in (
+        (f"{settings.criterion}", settings.criterion, {}),
+        ("rmse, broadening tuned", Criterion.RMSE, pool.alternatives),
+    ):
+        model = PoolModel(pool.blocks, alternatives=alternatives, settings=replace(settings, criterion=criterion))
+        model.add(range(len(pool)))
+        began = time.perf_counter()
+        fitted = model.fit(pool.energies)
+        rmse = 1e3 * np.sqrt(np.mean((fitted.loo_mean - pool.energies) ** 2))
+        seconds, representation = time.perf_counter() - began, fitted.components[0].hyperparameters.representation
+        print(
+            f"agpd, leave-one-out over all {len(pool)} ({label}): {rmse:.3f} meV/atom "
+            f"({representation}, {len(fitted.suspects)} suspects, {seconds:.1f} s)",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

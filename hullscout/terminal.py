@@ -51,6 +51,8 @@ class CampaignProgress:
         figures = [f"{100 * (1 - state.n_known / n_candidates):.0f} % saved"]
         if record.model_error is not None:
             figures.append(f"model error {record.model_error * MILLI:.1f} meV/atom")
+        if record.failure_probability is not None:
+            figures.append(f"P(wrong hull) {100 * record.failure_probability:.0f} %")
         if state.has_both_ends:
             hull = Standing.of(state, name=self._name, reference_ev_per_atom=None).hull_formulas
             figures.append(f"hull {' '.join(hull)}")
@@ -90,6 +92,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     console.print(f"Stopped: {result.stop_sentence}")
     if result.failure_probability is None:
         console.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
+    else:
+        console.print(f"Stated probability of a hull beyond the tolerance: {100 * result.failure_probability:.1f} %.")
     reference = result.reference
     if reference is not None:
         sentence = "The hull found is the true hull."
@@ -118,6 +122,9 @@ def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
     errors = [record.model_error for record in state.rounds if record.model_error is not None]
     if errors:
         console.print(f"Held-out error of the model: {errors[-1] * MILLI:.1f} meV/atom.")
+    probabilities = [record.failure_probability for record in state.rounds if record.failure_probability is not None]
+    if probabilities:
+        console.print(f"Probability of a wrong hull in the last round: {100 * probabilities[-1]:.0f} %.")
     if state.has_both_ends:
         hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
         console.print(f"Hull so far: {' '.join(hull)}")

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     Field,
     NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from hullscout.errors import InvalidCampaignError
+from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.random import RandomRule
+from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import SurrogateSettings
 from hullscout.selection.threshold import ThresholdRule
 from hullscout.settings import Settings
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-RULES: tuple[type[ThresholdRule | RandomRule], ...] = (ThresholdRule, RandomRule)
-AnyRule = Annotated[ThresholdRule | RandomRule, Field(discriminator="rule")]
-DEFAULT_RULE = ThresholdRule()
+RULES: tuple[type[HullPosteriorRule | ThresholdRule | RandomRule], ...] = (HullPosteriorRule, ThresholdRule, RandomRule)
+AnyRule = Annotated[HullPosteriorRule | ThresholdRule | RandomRule, Field(discriminator="rule")]
+DEFAULT_RULE = HullPosteriorRule()
 
 
 class PoolSection(Settings):
@@ -49,17 +49,6 @@ class OracleSection(Settings):
 
     kind: Literal["table"] = "table"
     """`table`: the `energy` of the frames of the pool file, looked up one by one."""
-
-
-class StopSection(Settings):
-    """When to stop, and what counts as the right hull."""
-
-    hull_tolerance: PositiveFloat = 0.001
-    """A hull nowhere higher than this above the true one counts as found, eV/atom."""
-    failure_probability: float = Field(default=0.05, gt=0, lt=1)
-    """Accepted probability of a hull that is not found; used by rules that state one."""
-    max_calculations: PositiveInt | None = None
-    """Never look up more structures than this."""
 
 
 class MbtrSection(Settings):
@@ -83,7 +72,7 @@ class CampaignConfig(Settings):
     pool: PoolSection
     oracle: OracleSection = OracleSection()
     select: AnyRule = DEFAULT_RULE
-    stop: StopSection = StopSection()
+    stop: StopSettings = StopSettings()
     mbtr: MbtrSection = MbtrSection()
     regression: SurrogateSettings = SurrogateSettings()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hullscout.errors import InvalidCampaignError
 from hullscout.selection.interface import Proposal, RoundRecord, Stop, StopReason
 from hullscout.selection.start import end_members
+from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
     from hullscout.campaign.state import State
@@ -27,18 +28,18 @@ class Engine:
         rule: The selection rule.
         surrogate: The model of energies over the pool's features.
         seed: Seed of every random choice.
-        max_calculations: Never ask for more than this.
+        settings: When to stop, and what counts as the right hull.
 
     Attributes:
         stop: Why the campaign ended, or None while it goes on.
         proposal: The last decision of this engine, with the numbers behind it.
 
     Raises:
-        InvalidCampaignError: `max_calculations` does not even allow the pure elements.
+        InvalidCampaignError: `settings.max_calculations` does not even allow the pure elements.
     """
 
     def __init__(
-        self, state: State, *, rule: Rule, surrogate: Surrogate, seed: int = 0, max_calculations: int | None = None
+        self, state: State, *, rule: Rule, surrogate: Surrogate, seed: int = 0, settings: StopSettings | None = None
     ) -> None:
         self.state = state
         self.rule = rule
@@ -46,12 +47,13 @@ class Engine:
         self.stop: Stop | None = None
         self.proposal: Proposal | None = None
         self._seed = seed
-        self._max_calculations = max_calculations
+        self._settings = StopSettings() if settings is None else settings
+        most = self._settings.max_calculations
         n_ends = len(end_members(state.snapshot(seed=seed)))
-        if max_calculations is not None and max_calculations < n_ends:
+        if most is not None and most < n_ends:
             raise InvalidCampaignError(
                 f"stop.max_calculations: expected at least {n_ends}, the structures of the pure elements that every campaign "
-                f"starts from, found {max_calculations}."
+                f"starts from, found {most}."
             )
 
     def ask(self) -> tuple[str, ...]:
@@ -89,15 +91,20 @@ class Engine:
         return self.surrogate.predict_formation_energy(self.state.snapshot(seed=self._seed))
 
     def _decide(self) -> Proposal:
-        n_candidates = len(self.state.pool.ids)
-        if self.state.n_known == n_candidates:
-            return Proposal(stop=Stop(reason=StopReason.ALL_KNOWN, sentence="Every candidate's energy is known."))
-        left = n_candidates if self._max_calculations is None else self._max_calculations - self.state.n_known
-        if left == 0:
-            sentence = f"The limit of {self._max_calculations} calculations was reached before the rule was satisfied."
-            return Proposal(stop=Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence))
+        n_candidates, n_known = len(self.state.pool.ids), self.state.n_known
+        if n_known == n_candidates:
+            states_probability = any(record.failure_probability is not None for record in self.state.rounds)
+            return Proposal(
+                stop=Stop(reason=StopReason.ALL_KNOWN, sentence="Every candidate's energy is known."),
+                stated_failure_probability=0.0 if states_probability else None,
+            )
+        most = self._settings.max_calculations
+        left = n_candidates if most is None else most - n_known
         snapshot = self.state.snapshot(seed=self._seed)
         if not self.state.rounds:
             return Proposal(chosen=self.rule.start(snapshot)[:left], n_contenders=n_candidates)
-        proposal = self.rule.select(snapshot, self.surrogate)
+        proposal = self.rule.select(snapshot, self.surrogate, stop=self._settings)
+        if left == 0 and proposal.stop is None:
+            sentence = f"The limit of {most} calculations was reached before the rule was satisfied."
+            return replace(proposal, chosen=(), stop=Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence))
         return replace(proposal, chosen=proposal.chosen[:left])

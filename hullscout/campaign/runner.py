@@ -97,7 +97,7 @@ def run(
     """
     began, config = time.perf_counter(), origin.config
     with Store.create_or_resume(folder, origin) as store:
-        surrogate = Surrogate(open_features(origin, pool), settings=config.regression)
+        surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
         features_s = time.perf_counter() - began
         state = State(pool, rounds=store.rounds(), energies_ev=store.answers())
         engine = Engine(
@@ -105,7 +105,7 @@ def run(
             rule=config.select,
             surrogate=surrogate,
             seed=config.seed,
-            max_calculations=config.stop.max_calculations,
+            settings=config.stop,
         )
         n_saved = len(state.rounds)
         while ids := engine.ask():
@@ -130,7 +130,7 @@ def run(
         saved_fraction=standing.saved_fraction,
         stop_reason=stop.reason,
         stop_sentence=stop.sentence,
-        failure_probability=None if engine.proposal is None else engine.proposal.failure_probability,
+        failure_probability=None if engine.proposal is None else engine.proposal.stated_failure_probability,
         hull=hull_vertices(standing),
         reference=compare(standing, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s={"features": features_s, "total": time.perf_counter() - began},

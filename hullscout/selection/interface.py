@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.regression.tuning import SearchPoint
+    from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 
     Floats = NDArray[np.float64]
@@ -31,6 +32,7 @@ class StopReason(StrEnum):
     NOTHING_BELOW_THRESHOLD = "nothing-below-threshold"
     ALL_KNOWN = "all-known"
     MAX_CALCULATIONS = "max-calculations"
+    FAILURE_PROBABILITY = "failure-probability"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class RoundRecord:
         n_contenders: Unknown candidates that the rule still considered.
         model_errors: Held-out error of each of the rule's models, on the scale that it was trained on.
         threshold_ev_per_atom: The rule's threshold, where it has one.
-        failure_probability: Stated probability of a wrong hull, where the rule states one.
+        failure_probability: Probability of a wrong hull in this round, where the rule knows one.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
@@ -119,7 +121,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A rule's answer: indices to look up, best first, or a reason to stop; and the numbers behind it."""
+    """A rule's answer: indices to look up, best first, or a reason to stop; and the numbers behind it.
+
+    `failure_probability` is this round's; `stated_failure_probability` is what the rule stands by.
+    """
 
     chosen: tuple[int, ...] = ()
     stop: Stop | None = None
@@ -127,6 +132,7 @@ class Proposal:
     model_errors: dict[str, float] = field(default_factory=dict)
     threshold_ev_per_atom: float | None = None
     failure_probability: float | None = None
+    stated_failure_probability: float | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
 
@@ -140,5 +146,5 @@ class Rule(Protocol):
     def start(self, snapshot: Snapshot) -> tuple[int, ...]:
         """Indices to look up before any model is fitted; holds a structure of each pure element."""
 
-    def select(self, snapshot: Snapshot, surrogate: Surrogate) -> Proposal:
+    def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
         """What to look up next, or stop. Called only with both pure elements known and something unknown."""

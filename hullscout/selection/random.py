@@ -11,6 +11,7 @@ from hullscout.selection.start import end_members
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
+    from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 
 
@@ -25,7 +26,7 @@ class RandomRule(Settings):
         """The pure elements."""
         return end_members(snapshot)
 
-    def select(self, snapshot: Snapshot, surrogate: Surrogate) -> Proposal:  # noqa: ARG002  the interface of all rules
+    def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:  # noqa: ARG002  the interface of all rules
         """A random batch of what is unknown."""
         unknown = snapshot.unknown
         chosen = snapshot.rng().permutation(unknown)[: self.batch]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from hullscout.regression import Criterion, KernelShape, ModelSettings, PoolModel
+from hullscout.regression import Criterion, KernelShape, Mean, ModelSettings, PoolModel
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hullscout.regression import MixturePosterior
     from hullscout.regression.tuning import SearchPoint
     from hullscout.selection.interface import Snapshot
 
@@ -38,7 +39,9 @@ class SurrogateSettings(Settings):
     """Shape of the kernel: `gaussian`, `laplacian`, `matern32`, `matern52` or `linear`."""
     criterion: Annotated[Criterion, Field(strict=False)] = Criterion.LOG_SCORE
     """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
-    energy_cap: PositiveFloat = 0.15
+    mean: Annotated[Mean, Field(strict=False)] = Mean.QUADRATIC
+    """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""
+    energy_cap: PositiveFloat = 0.6
     """Heights above the current hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     cold_start_every: PositiveInt = 8
     """Hyperparameters are searched from nothing every so many rounds, and from the last round's best in between."""
@@ -50,13 +53,20 @@ class SurrogateFit:
 
     Attributes:
         mean: (n,) predicted labels of all candidates.
+        std: (n,) calibrated standard deviations of the same; 0 where nothing was learned.
         leave_one_out_rmse: Root mean square error of the labels, each predicted from the others.
         warm_start: Where the search of the next round may start.
     """
 
     mean: Floats
+    std: Floats
     leave_one_out_rmse: float
     warm_start: SearchPoint | None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether there was anything to learn: three labels or more that do not all agree."""
+        return self.warm_start is not None
 
 
 class Surrogate:
@@ -64,15 +74,16 @@ class Surrogate:
 
     Args:
         blocks: (n, d) features of all candidates by block name.
+        x: (n,) atomic fraction of the second element.
         settings: How energies are learned.
     """
 
-    def __init__(self, blocks: Mapping[str, Floats], *, settings: SurrogateSettings | None = None) -> None:
+    def __init__(self, blocks: Mapping[str, Floats], *, x: Floats, settings: SurrogateSettings | None = None) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
         self._blocks = dict(blocks)
-        self._n_candidates = len(next(iter(self._blocks.values())))
-        self._model_settings = ModelSettings(shape=self.settings.kernel, criterion=self.settings.criterion)
-        self._model = self._empty_model()
+        self._x = x
+        self._n_candidates = x.size
+        self._model = self._empty_model(self.settings.mean)
 
     def fit(self, known: Indices, labels: Floats, *, warm_start: SearchPoint | None = None) -> SurrogateFit:
         """Fit on labels (m,) of the candidates `known` (m,), in any order, and predict all candidates.
@@ -81,34 +92,47 @@ class Surrogate:
         """
         if known.size < 3 or np.ptp(labels) <= SPREAD_THAT_IS_ROUNDING:
             mean = np.full(self._n_candidates, labels.mean())
-            return SurrogateFit(mean=mean, leave_one_out_rmse=float(np.ptp(labels)), warm_start=None)
+            std = np.zeros(self._n_candidates)
+            return SurrogateFit(mean=mean, std=std, leave_one_out_rmse=float(np.ptp(labels)), warm_start=None)
         model = self._grown(known)
         position = {index: place for place, index in enumerate(known.tolist())}
         y = labels[[position[index] for index in model.labelled.tolist()]]
         fitted = model.fit(y, warm_start=warm_start)
-        mean, _ = model.predict()
+        mean, std = model.predict()
         return SurrogateFit(
             mean=mean,
+            std=std,
             leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
             warm_start=fitted.warm_start,
         )
+
+    def posterior(self, candidates: Indices) -> MixturePosterior:
+        """Joint posterior of the labels of `candidates` (q,) under the last fit that learned something."""
+        return self._model.posterior(candidates)
 
     def held_out_half_rmse(self, known: Indices, labels: Floats, *, rng: np.random.Generator) -> float:
         """Root mean square error on a random half of the labels, predicted from the other half."""
         order = rng.permutation(known.size)
         trained, held_out = order[: known.size - known.size // 2], order[known.size - known.size // 2 :]
-        half = PoolModel({name: block[known] for name, block in self._blocks.items()}, settings=self._model_settings)
-        half.add(trained)
-        half.fit(labels[trained])
-        mean, _ = half.predict(held_out)
+        half = Surrogate(
+            {name: block[known] for name, block in self._blocks.items()}, x=self._x[known], settings=self.settings
+        )
+        mean = half.fit(trained, labels[trained]).mean[held_out]
         return float(np.sqrt(np.mean((mean - labels[held_out]) ** 2)))
 
     def predict_formation_energy(self, snapshot: Snapshot) -> Floats:
         """(n,) formation energies in eV/atom predicted for all candidates, learned without a cap."""
         return self.fit(snapshot.known, snapshot.formation_ev_per_atom).mean
 
-    def _empty_model(self) -> PoolModel:
-        return PoolModel(self._blocks, settings=self._model_settings)
+    def _empty_model(self, mean: Mean) -> PoolModel:
+        settings = ModelSettings(shape=self.settings.kernel, criterion=self.settings.criterion, mean=mean)
+        return PoolModel(self._blocks, composition=self._x, settings=settings)
+
+    def _mean_for(self, known: Indices) -> Mean:
+        """The wanted mean, or the richest below it that is determined without any one composition."""
+        n_compositions = np.unique(self._x[known]).size
+        means = list(Mean)[: list(Mean).index(self.settings.mean) + 1]
+        return next(mean for mean in reversed(means) if mean.n_coefficients < max(n_compositions, 2))
 
     def _grown(self, known: Indices) -> PoolModel:
         """The model with exactly `known` labelled.
@@ -118,8 +142,9 @@ class Surrogate:
         """
         labelled = set(self._model.labelled.tolist())
         wanted = known.tolist()
-        if not labelled.issubset(wanted):
-            self._model = self._empty_model()
+        mean = self._mean_for(known)
+        if not labelled.issubset(wanted) or self._model.settings.mean is not mean:
+            self._model = self._empty_model(mean)
             labelled = set()
         for index in wanted:
             if index not in labelled:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.regression.tuning import SearchPoint
+    from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 
 
@@ -51,7 +52,7 @@ class ThresholdRule(Settings):
         """The pure elements and one random structure of each composition."""
         return (*end_members(snapshot), *one_per_composition(snapshot, snapshot.rng()))
 
-    def select(self, snapshot: Snapshot, surrogate: Surrogate) -> Proposal:
+    def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:  # noqa: ARG002  the interface of all rules
         """The unknown structures predicted lowest, in units of the threshold; stop when none is below it."""
         unknown = snapshot.unknown
         relative = np.full(unknown.size, np.inf)
@@ -74,16 +75,16 @@ class ThresholdRule(Settings):
             relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
-        stop = None
+        end = None
         if n_contenders == 0:
             sentence = f"No structure is predicted within {1000 * thresholds[0]:.1f} meV/atom of the lowest of its composition."
             if self.transforms != (Transform.CAP,):
                 sentence = "No structure is predicted below the threshold above the lowest of its composition."
-            stop = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
+            end = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
         best_first = np.argsort(relative, kind="stable")[: min(self.batch, n_contenders)]
         return Proposal(
             chosen=tuple(unknown[best_first].tolist()),
-            stop=stop,
+            stop=end,
             n_contenders=n_contenders,
             model_errors=errors,
             threshold_ev_per_atom=thresholds[0] if self.transforms[0] is not Transform.STANDARDIZE else None,

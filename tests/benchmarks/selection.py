@@ -52,16 +52,16 @@ def replay(path: Path, settings: tuple[str, ...], seed: int) -> tuple[float, flo
     engine = Engine(
         state,
         rule=config.select,
-        surrogate=Surrogate(features, settings=config.regression),
+        surrogate=Surrogate(features, x=pool.x, settings=config.regression),
         seed=seed,
-        max_calculations=config.stop.max_calculations,
+        settings=config.stop,
     )
     while ids := engine.ask():
         for candidate_id in ids:
             engine.tell(candidate_id, oracle.lookup(candidate_id))
     seconds = time.perf_counter() - began
     standing = Standing.of(state, name=config.name, reference_ev_per_atom=oracle.energies_ev_per_atom())
-    return standing.saved_fraction, standing.hull_error_ev_per_atom, engine.proposal.failure_probability, seconds
+    return standing.saved_fraction, standing.hull_error_ev_per_atom, engine.proposal.stated_failure_probability, seconds
 
 
 def line(path: Path, rule: str, runs: list[tuple], tolerance: float) -> str:

@@ -7,8 +7,10 @@ from hullscout.campaign import runner
 from hullscout.campaign.engine import Engine
 from hullscout.campaign.state import State
 from hullscout.errors import InvalidCampaignError, ProtocolError
+from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.interface import StopReason
 from hullscout.selection.random import RandomRule
+from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import Surrogate
 from hullscout.selection.threshold import ThresholdRule
 
@@ -24,7 +26,11 @@ def play(opened, *, rule=None, state=None, n_answers=None, seed=0, max_calculati
     pool, oracle, features = opened
     state = State(pool) if state is None else state
     engine = Engine(
-        state, rule=rule or ThresholdRule(), surrogate=Surrogate(features), seed=seed, max_calculations=max_calculations
+        state,
+        rule=rule or ThresholdRule(),
+        surrogate=Surrogate(features, x=pool.x),
+        seed=seed,
+        settings=StopSettings(max_calculations=max_calculations),
     )
     while ids := engine.ask():
         for candidate_id in ids:
@@ -61,12 +67,13 @@ def test_the_end_is_a_reason_and_a_sentence(opened):
     assert engine.proposal.n_contenders == 0
 
 
+@pytest.mark.parametrize("rule", [ThresholdRule(), HullPosteriorRule(samples=200)], ids=lambda rule: rule.rule)
 @pytest.mark.parametrize("n_answers", [0, 1, 5, 12, 13, 16, 20])
-def test_a_new_engine_goes_on_where_the_old_one_stood(opened, n_answers):
-    undisturbed = play(opened)
-    cut = play(opened, n_answers=n_answers).state
+def test_a_new_engine_goes_on_where_the_old_one_stood(opened, n_answers, rule):
+    undisturbed = play(opened, rule=rule)
+    cut = play(opened, rule=rule, n_answers=n_answers).state
     energies = {opened[0].ids[i]: opened[1].lookup(opened[0].ids[i]) for i in cut.known}
-    resumed = play(opened, state=State(opened[0], rounds=cut.rounds, energies_ev=energies))
+    resumed = play(opened, rule=rule, state=State(opened[0], rounds=cut.rounds, energies_ev=energies))
     assert resumed.state.rounds == undisturbed.state.rounds
     assert resumed.stop == undisturbed.stop
     np.testing.assert_array_equal(resumed.predict(), undisturbed.predict())
@@ -76,7 +83,7 @@ def test_the_order_of_answers_within_a_round_does_not_matter(opened):
     pool, oracle, features = opened
     rounds = []
     for direction in (1, -1):
-        engine = Engine(State(pool), rule=ThresholdRule(), surrogate=Surrogate(features), seed=0)
+        engine = Engine(State(pool), rule=ThresholdRule(), surrogate=Surrogate(features, x=pool.x), seed=0)
         while ids := engine.ask():
             for candidate_id in ids[::direction]:
                 engine.tell(candidate_id, oracle.lookup(candidate_id))
@@ -94,12 +101,14 @@ def test_the_random_rule_ends_when_all_is_known(opened):
     assert engine.state.n_known == len(opened[0])
 
 
-@pytest.mark.parametrize("rule", [ThresholdRule(), RandomRule()])
+@pytest.mark.parametrize("rule", [HullPosteriorRule(), ThresholdRule(), RandomRule()], ids=lambda rule: rule.rule)
 @pytest.mark.parametrize("most", [2, 3, 9, 15])
 def test_the_limit_of_calculations_holds(opened, rule, most):
     engine = play(opened, rule=rule, max_calculations=most)
     assert engine.state.n_known == most
     assert engine.stop.reason is StopReason.MAX_CALCULATIONS
+    if rule.rule == "hull-posterior":
+        assert 0.0 <= engine.proposal.stated_failure_probability <= 1.0
 
 
 def test_a_limit_below_the_pure_elements_is_refused(opened):

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
+from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import Surrogate, SurrogateSettings
 from hullscout.selection.threshold import ThresholdRule, lowest_of_composition
 from hullscout.selection.transforms import Transform, cap_height
 
 CAP = SurrogateSettings().energy_cap
+STOP = StopSettings()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def snapshot_of(problem, known, history=()):
 
 
 def surrogate_of(problem):
-    return Surrogate({"all": problem[1]})
+    return Surrogate({"all": problem[1]}, x=problem[0])
 
 
 def known_indices(n):
@@ -49,7 +51,7 @@ def known_indices(n):
 def test_contenders_are_those_below_the_threshold_above_the_lowest_of_their_composition(problem):
     snapshot, surrogate = snapshot_of(problem, known_indices(20)), surrogate_of(problem)
     rule = ThresholdRule(batch=1000)
-    proposal = rule.select(snapshot, surrogate)
+    proposal = rule.select(snapshot, surrogate, stop=STOP)
     labels = Transform.CAP(snapshot, energy_cap_ev_per_atom=CAP)
     fit = surrogate_of(problem).fit(snapshot.known, labels)
     threshold = 1.3 * fit.leave_one_out_rmse
@@ -65,18 +67,20 @@ def test_contenders_are_those_below_the_threshold_above_the_lowest_of_their_comp
 @pytest.mark.parametrize("held_out", ["leave-one-out", "half"])
 @pytest.mark.parametrize("transforms", [(Transform.CAP,), tuple(Transform)])
 def test_a_looser_threshold_selects_a_superset(problem, held_out, transforms):
-    chosen = [
-        set(ThresholdRule(factor=f, batch=1000, held_out=held_out, transforms=transforms).select(
-            snapshot_of(problem, known_indices(20)), surrogate_of(problem)).chosen)
-        for f in (0.5, 1.3, 4.0)
-    ]  # fmt: skip
-    assert chosen[0] < chosen[1] < chosen[2]
+    chosen = []
+    for factor in (0.5, 1.3, 4.0):
+        rule = ThresholdRule(factor=factor, batch=1000, held_out=held_out, transforms=transforms)
+        chosen.append(
+            set(rule.select(snapshot_of(problem, known_indices(20)), surrogate_of(problem), stop=STOP).chosen)
+        )
+    assert chosen[0] <= chosen[1] <= chosen[2]
+    assert chosen[0] < chosen[2]
 
 
 def test_several_transforms_take_the_union(problem):
     def chosen(*transforms):
-        return set(ThresholdRule(batch=1000, transforms=transforms).select(
-            snapshot_of(problem, known_indices(20)), surrogate_of(problem)).chosen)  # fmt: skip
+        rule = ThresholdRule(batch=1000, transforms=transforms)
+        return set(rule.select(snapshot_of(problem, known_indices(20)), surrogate_of(problem), stop=STOP).chosen)
 
     paper = (Transform.SHRINK_POSITIVE, Transform.STRETCH_NEGATIVE, Transform.STANDARDIZE)
     assert chosen(*paper) == set().union(*(chosen(transform) for transform in paper))
@@ -87,7 +91,9 @@ def test_the_threshold_is_the_median_error_of_the_last_rounds(problem):
         RoundRecord(round=i, chosen=(), n_contenders=1, model_errors={"cap": error})
         for i, error in enumerate([9.0, 9.0, 0.1, 0.2])
     )
-    proposal = ThresholdRule(window=3).select(snapshot_of(problem, known_indices(20), history), surrogate_of(problem))
+    proposal = ThresholdRule(window=3).select(
+        snapshot_of(problem, known_indices(20), history), surrogate_of(problem), stop=STOP
+    )
     own = proposal.model_errors["cap"]
     assert own < 0.1
     assert proposal.threshold_ev_per_atom == pytest.approx(1.3 * 0.1)
@@ -95,7 +101,7 @@ def test_the_threshold_is_the_median_error_of_the_last_rounds(problem):
 
 def test_it_stops_when_nothing_is_below_the_threshold(problem):
     all_but_the_highest = np.delete(np.arange(92), np.argmax(problem[2]))
-    proposal = ThresholdRule().select(snapshot_of(problem, all_but_the_highest), surrogate_of(problem))
+    proposal = ThresholdRule().select(snapshot_of(problem, all_but_the_highest), surrogate_of(problem), stop=STOP)
     assert proposal.chosen == ()
     assert proposal.stop.reason is StopReason.NOTHING_BELOW_THRESHOLD
 
@@ -103,7 +109,7 @@ def test_it_stops_when_nothing_is_below_the_threshold(problem):
 def test_a_composition_of_which_nothing_is_known_is_looked_up_first(problem):
     x = problem[0]
     known = [i for i in known_indices(60) if x[i] != 0.5]
-    proposal = ThresholdRule(batch=3).select(snapshot_of(problem, known), surrogate_of(problem))
+    proposal = ThresholdRule(batch=3).select(snapshot_of(problem, known), surrogate_of(problem), stop=STOP)
     assert set(x[list(proposal.chosen)]) == {0.5}
 
 

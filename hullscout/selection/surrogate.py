@@ -35,9 +35,9 @@ SPREAD_THAT_IS_ROUNDING = 1e-9
 class SurrogateSettings(Settings):
     """How energies are learned."""
 
-    kernel: Annotated[KernelShape, Field(strict=False)] = KernelShape.GAUSSIAN
+    kernel: Annotated[KernelShape, Field(strict=False)] = KernelShape.MATERN52
     """Shape of the kernel: `gaussian`, `laplacian`, `matern32`, `matern52` or `linear`."""
-    criterion: Annotated[Criterion, Field(strict=False)] = Criterion.LOG_SCORE
+    criterion: Annotated[Criterion, Field(strict=False)] = Criterion.MARGINAL_LIKELIHOOD
     """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
     mean: Annotated[Mean, Field(strict=False)] = Mean.QUADRATIC
     """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""

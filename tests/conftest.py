@@ -1,10 +1,10 @@
 """A small real campaign for every test: the cells of up to five atoms of the committed Ag-Pd pool."""
 
 import gzip
-import itertools
 from pathlib import Path
 
 import pytest
+from frames import frames_of
 
 ROOT = Path(__file__).parent.parent
 CAMPAIGN = """
@@ -19,12 +19,6 @@ path = "pool.extxyz"
 rule = "threshold"
 batch = 3
 """
-
-
-def frames_of(text):
-    """The frames of an extended XYZ text, each as its own text."""
-    lines = iter(text.splitlines(keepends=True))
-    return ["".join([count, *itertools.islice(lines, int(count) + 1)]) for count in lines]
 
 
 @pytest.fixture(scope="session")

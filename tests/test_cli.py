@@ -1,6 +1,5 @@
 """The command line as a person uses it: real processes, real files, real kills."""
 
-import itertools
 import json
 import os
 import re
@@ -14,16 +13,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from frames import frames_of
 
 from hullscout import __version__
 from hullscout.cli import main
 
 ROOT = Path(__file__).parent.parent
-
-
-def frames_of(text):
-    lines = iter(text.splitlines(keepends=True))
-    return ["".join([count, *itertools.islice(lines, int(count) + 1)]) for count in lines]
 
 
 def hullscout(*arguments):
@@ -138,13 +133,13 @@ def test_a_process_that_ends_after_any_commit_resumes_to_the_same_result(
 
     def save_and_die(self, candidate_id, energy_ev):
         if len(saved) == survived:
-            raise Killed
+            raise Killed(candidate_id)
         save_answer(self, candidate_id, energy_ev)
         saved.append(candidate_id)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "save_answer", save_and_die)
-        with pytest.raises(Killed):
+        with pytest.raises(Killed, match=r"."):
             hullscout("run", campaign_file, "--out", cut)
     assert n_answers(cut / "campaign.db") == survived
     assert hullscout("run", campaign_file, "--out", cut)[0] == 0

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -95,14 +95,14 @@ class Store:
             raise StoreError(
                 f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
             ) from error
-        try:
+        with ExitStack() as undo:
+            undo.callback(lock.release)
             if not database.exists():
                 _create(database, origin)
             store = cls(folder, connection=_connect(database, read_only=False), lock=lock)
+            undo.callback(store.close)
             _refuse_another(store.origin(), origin, folder)
-        except BaseException:
-            lock.release()
-            raise
+            undo.pop_all()
         return store
 
     @classmethod
@@ -222,22 +222,23 @@ def _create(database: Path, origin: Origin) -> None:
 
 
 def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:
-    # Looked at for reading first: opening for writing would already change a file that is no campaign.
+    uri = database.resolve().as_uri()
     try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
-        try:
+        # Looked at for reading first: opening for writing would already change a file that is no campaign.
+        with ExitStack() as undo:
+            connection = undo.enter_context(closing(sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=30)))
             _refuse_damaged(connection, database)
-            if not read_only:
-                connection.close()
-                connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=30)
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            connection.close()
-            raise
+            if read_only:
+                undo.pop_all()
+                return connection
+        with ExitStack() as undo:
+            connection = undo.enter_context(closing(sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=30)))
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            undo.pop_all()
+            return connection
     except sqlite3.Error as error:
         raise _damaged(database, error) from error
-    return connection
 
 
 def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:

@@ -58,6 +58,8 @@ class HullPosteriorRule(Settings):
     """Structures looked up in one round."""
     n_start: NonNegativeInt = 10
     """Random compounds looked up at the start, beside the pure elements."""
+    energy_cap: PositiveFloat = 0.6
+    """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     samples: PositiveInt = 2000
     """Posterior samples per round."""
     degrees_of_freedom: PositiveFloat = 6.0
@@ -72,7 +74,7 @@ class HullPosteriorRule(Settings):
 
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
         """The candidates that most probably settle the largest error of the hull, or stop."""
-        labels = Transform.CAP(snapshot, energy_cap_ev_per_atom=surrogate.settings.energy_cap)
+        labels = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
         warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
         fit = surrogate.fit(snapshot.known, labels, warm_start=warm_start)
         unknown = snapshot.unknown

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from hullscout.regression import Criterion, KernelShape, Mean, ModelSettings, PoolModel
 from hullscout.settings import Settings
@@ -41,8 +41,6 @@ class SurrogateSettings(Settings):
     """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
     mean: Annotated[Mean, Field(strict=False)] = Mean.QUADRATIC
     """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""
-    energy_cap: PositiveFloat = 0.6
-    """Heights above the current hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     cold_start_every: PositiveInt = 8
     """Hyperparameters are searched from nothing every so many rounds, and from the last round's best in between."""
 

@@ -43,6 +43,8 @@ class ThresholdRule(Settings):
     """How the error is measured: on each structure left out in turn, or on a random half of what is known."""
     window: PositiveInt = 20
     """Rounds over which the median error is taken."""
+    energy_cap: PositiveFloat = 0.15
+    """Heights above today's hull are capped smoothly at this by the transform `cap`, eV/atom."""
     transforms: tuple[Annotated[Transform, Field(strict=False)], ...] = Field(
         default=(Transform.CAP,), min_length=1, strict=False
     )
@@ -60,7 +62,7 @@ class ThresholdRule(Settings):
         warm_starts: dict[str, SearchPoint] = {}
         thresholds: list[float] = []
         for transform in self.transforms:
-            labels = transform(snapshot, energy_cap_ev_per_atom=surrogate.settings.energy_cap)
+            labels = transform(snapshot, energy_cap_ev_per_atom=self.energy_cap)
             warm_start = snapshot.warm_start(transform.value, cold_every=surrogate.settings.cold_start_every)
             fit = surrogate.fit(snapshot.known, labels, warm_start=warm_start)
             if fit.warm_start is not None:

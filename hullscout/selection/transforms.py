@@ -25,7 +25,7 @@ STRETCH = 2.0
 class Transform(StrEnum):
     """How known formation energies become training labels.
 
-    `cap` limits the height h above today's hull smoothly to c tanh(h / c), c = `regression.energy_cap`: unchanged low, level
+    `cap` limits the height h above today's hull smoothly to c tanh(h / c), c = `select.energy_cap`: unchanged low, level
     high. The others are those of Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 3.4: `shrink-positive`
     scales positive formation energies down, `stretch-negative` scales negative ones up, `standardize` subtracts the mean and
     divides by the standard deviation. `none` leaves energies as they are.

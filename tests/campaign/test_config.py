@@ -108,7 +108,7 @@ def test_a_fault_is_named_with_key_finding_and_what_is_allowed(write, change, me
 
 
 def test_all_faults_are_told_at_once(write):
-    with pytest.raises(InvalidCampaignError) as caught:
+    with pytest.raises(InvalidCampaignError, match="is not a valid campaign") as caught:
         load_config(write(GOOD.replace("name =", "nmae =").replace('"threshold"', '"threshold"\nbatch = 0')))
     assert {"name: missing", "nmae: unknown", "select.batch: expected"} <= set(
         re.findall(r"^  (\S+ \w+)", str(caught.value), re.MULTILINE)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
 from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import Surrogate, SurrogateSettings
+from hullscout.selection.surrogate import Surrogate
 from hullscout.selection.threshold import ThresholdRule, lowest_of_composition
 from hullscout.selection.transforms import Transform, cap_height
 
-CAP = SurrogateSettings().energy_cap
+CAP = ThresholdRule().energy_cap
 STOP = StopSettings()
 
 

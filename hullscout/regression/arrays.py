@@ -3,18 +3,28 @@
 Every function returns float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
 """
 
-from typing import Final
+from numbers import Integral
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hullscout.errors import InvalidTrainingSetError
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
 MIN_LABELS: Final = 3
 """Fewest labels that a tuned model accepts: leaving one out must leave two."""
+
+MAX_MAGNITUDE: Final = 1e100
+"""Largest number accepted; squares and products of larger ones overflow."""
+
+MIN_SPREAD: Final = 1e-100
+"""Smallest spread accepted in what is not constant; squares of smaller ones vanish."""
+
+CONSTANT: Final = 1e-14
+"""Spread below which labels are constant, relative to the largest of them: what rounding alone can do."""
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
@@ -28,7 +38,8 @@ def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
         Array of shape (n, d), n and d at least 1.
 
     Raises:
-        InvalidTrainingSetError: Not two-dimensional, empty, complex or not finite.
+        InvalidTrainingSetError: Not two-dimensional, empty, complex, not finite, or in a unit that overflows or
+            vanishes when squared.
     """
     array = _real(values, what=what)
     if array.ndim != 2:
@@ -42,6 +53,7 @@ def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
             f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
         )
     _refuse_not_finite(array, what=what)
+    _refuse_absurd_unit(array, float(np.max(np.ptp(array, axis=0))), what=what)
     return array
 
 
@@ -57,7 +69,8 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
         Array of shape (n_rows,).
 
     Raises:
-        InvalidTrainingSetError: Wrong length, too few, NaN, infinite, or constant.
+        InvalidTrainingSetError: Wrong length, too few, NaN, infinite, constant (to rounding), or in a unit that
+            overflows or vanishes when squared.
     """
     labels = _real(values, what="y")
     if labels.ndim != 1:
@@ -69,11 +82,79 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
         raise InvalidTrainingSetError(
             f"Expected at least {min_labels} labels, found n_samples={len(labels)}. Label more structures first."
         )
-    if np.ptp(labels) == 0.0:
+    _refuse_absurd_unit(labels, float(np.ptp(labels)), what="y")
+    if are_constant(labels):
         raise InvalidTrainingSetError(
-            f"Expected labels that differ, found {len(labels)} times {labels[0]}: nothing can be learned from them."
+            f"Expected labels that differ, found {len(labels)} times {labels[0]}: nothing can be learned from them. "
+            "Label other structures, or check that y is the energy."
         )
     return labels
+
+
+def are_constant(labels: FloatArray) -> bool:
+    """Whether labels differ by no more than rounding."""
+    return bool(np.ptp(labels) <= CONSTANT * np.max(np.abs(labels)))
+
+
+def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
+    """One-dimensional float64 array without NaN or infinity; may be empty or constant.
+
+    Raises:
+        InvalidTrainingSetError: Not one-dimensional, not numbers or not finite.
+    """
+    array = _real(values, what=what)
+    if array.ndim != 1:
+        raise InvalidTrainingSetError(f"Expected one number per structure in {what}, found shape {array.shape}.")
+    _refuse_not_finite(array, what=what)
+    return array
+
+
+def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
+    """Indices of candidates, shape (q,), which may be none.
+
+    Raises:
+        InvalidTrainingSetError: Not whole numbers, or outside 0 to n_candidates - 1.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InvalidTrainingSetError(
+            f"Expected a list of whole numbers that name candidates, found shape {array.shape} of {array.dtype}. Turn a "
+            "mask into indices with np.flatnonzero."
+        )
+    wrong = array[(array < 0) | (array >= n_candidates)] if array.size else array
+    if wrong.size:
+        raise InvalidTrainingSetError(f"Expected candidates 0 to {n_candidates - 1}, found {wrong.tolist()}.")
+    return array.astype(np.intp)
+
+
+def group_numbers(values: npt.ArrayLike | None) -> IntArray | None:
+    """Groups renamed 0, 1, ... whatever their names were; None stays None.
+
+    Raises:
+        InvalidTrainingSetError: Groups that are not all numbers or all text, or NaN.
+    """
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and np.isnan(array).any()):
+        raise InvalidTrainingSetError(f"Expected a number or a name for every group, found {array.dtype=} or NaN.")
+    return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.intp).reshape(array.shape)
+
+
+def is_kind(value: Any, *kinds: type) -> bool:
+    """Whether a setting is what its annotation says, which a caller without a type checker may not know."""
+    return isinstance(value, kinds)
+
+
+def refuse_no_count(least: int = 1, **counts: Any) -> None:
+    """Check settings that count something.
+
+    Raises:
+        InvalidSettingError: Not a whole number, or less than `least`.
+    """
+    wrong = {name: value for name, value in counts.items() if not isinstance(value, Integral) or int(value) < least}
+    if wrong:
+        raise InvalidSettingError(f"Expected counts of at least {least}, whole numbers, found {wrong}.")
 
 
 def _real(values: npt.ArrayLike, *, what: str) -> FloatArray:
@@ -81,18 +162,42 @@ def _real(values: npt.ArrayLike, *, what: str) -> FloatArray:
         raise InvalidTrainingSetError(f"Sparse input is not supported: expected a dense array for {what}.")
     if values is None:
         raise InvalidTrainingSetError(f"This estimator requires y to be passed, but the target {what} is None.")
-    array = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(values)):
+        raise InvalidTrainingSetError(
+            f"Expected no masked values in {what}, found {int(np.ma.getmaskarray(values).sum())}. Leave those structures "
+            "out: nothing is imputed."
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidTrainingSetError(
+            f"Expected rows of equal length in {what}, found {type(values).__name__}: {error} Check each row."
+        ) from error
+    if array.dtype.kind in "mM":
+        raise InvalidTrainingSetError(f"Expected numbers in {what}, found dates: {array.dtype=}. Pass numbers.")
     if np.iscomplexobj(array):
         raise InvalidTrainingSetError(f"Complex data not supported: expected real numbers in {what}.")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidTrainingSetError(f"Expected numbers in {what}, found {array.dtype=}: {error}.") from error
+        raise InvalidTrainingSetError(
+            f"Expected numbers in {what}, found {array.dtype=}: {error}. Pass numbers."
+        ) from error
 
 
 def _refuse_not_finite(array: FloatArray, *, what: str) -> None:
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         raise InvalidTrainingSetError(
-            f"Expected finite numbers in {what}, found {len(bad)} NaN or inf, the first at index {bad[0].tolist()}."
+            f"Expected finite numbers in {what}, found {len(bad)} NaN or inf, the first at index {bad[0].tolist()}. "
+            "Remove or compute them: nothing is imputed."
+        )
+
+
+def _refuse_absurd_unit(array: FloatArray, spread: float, *, what: str) -> None:
+    largest = float(np.max(np.abs(array)))
+    if largest > MAX_MAGNITUDE or 0.0 < spread < MIN_SPREAD:
+        raise InvalidTrainingSetError(
+            f"Expected numbers up to {MAX_MAGNITUDE:g} that differ by {MIN_SPREAD:g} or more in {what}, found {largest=:g} "
+            f"and {spread=:g}. Choose another unit."
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, ndtri, stdtrit
 
+from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray
 
 TAILS: Final = (3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)
@@ -54,10 +55,20 @@ def calibrate(
         z: z-scores of left-out labels, shape (n,).
         level: Probability of the central interval that must be right.
         n_tuned: Number of hyperparameters that were tuned on these labels.
-        is_suspect: Labels that count for the scale but not for the tail weight.
+        is_suspect: Labels that do not count for the tail weight, and for the scale as much as the worst other label:
+            one label wrong by 1000 eV must not widen all intervals.
+
+    Raises:
+        InvalidTrainingSetError: No scores, NaN or infinity, or nothing but zeros.
     """
     n = len(z)
     believed = z if is_suspect is None else z[~is_suspect]
+    if not np.all(np.isfinite(z)) or not np.any(believed):
+        raise InvalidTrainingSetError(
+            f"Expected finite z-scores that are not all zero, found {n} of which {np.count_nonzero(~np.isfinite(z))} are not "
+            "finite. Check that labels differ and standard deviations are positive."
+        )
+    z = np.clip(z, -np.max(np.abs(believed)), np.max(np.abs(believed)))
     likelihoods = np.array([_log_likelihood(believed, nu) for nu in TAILS])
     shares = np.exp(likelihoods - likelihoods.max())
     thickness = float(shares @ (1.0 / np.array(TAILS)) / shares.sum())

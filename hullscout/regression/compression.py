@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_matrix
+from hullscout.regression.arrays import FloatArray, IntArray, finite_matrix, refuse_no_count
 from hullscout.regression.estimator import Estimator
 from hullscout.regression.subset import cur_points, farthest_points
 
@@ -62,7 +62,8 @@ class FeatureCompressor(Estimator):
         method = _method(self.method)
         rows = finite_matrix(X, what="X")
         d = rows.shape[1]
-        if not 1 <= self.n_features <= d:
+        refuse_no_count(n_features=self.n_features)
+        if self.n_features > d:
             raise InvalidSettingError(f"Expected n_features from 1 to {d}, found {self.n_features}.")
         self.n_features_in_ = d
         self.mean_ = rows.mean(axis=0)
@@ -118,6 +119,8 @@ def compression_curve(
     kept = np.arange(1, d + 1) if counts is None else np.asarray(sorted(set(counts)), dtype=np.intp)
     if len(kept) == 0 or kept[0] < 1 or kept[-1] > d:
         raise InvalidSettingError(f"Expected counts from 1 to {d}, found {kept.tolist()}.")
+    for count in counts or ():
+        refuse_no_count(counts=count)
     centred = rows - rows.mean(axis=0)
     order, directions = _directions(centred, _method(method), int(kept[-1]))
     errors = _errors(centred, _method(method), order, directions)

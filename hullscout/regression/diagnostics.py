@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, IntArray, finite_vector
 from hullscout.regression.calibration import TailCalibration
 
 LEVELS: Final = (0.5, 0.8, 0.95)
@@ -45,8 +46,8 @@ class CalibrationReport:
 
 
 def diagnose(
-    residuals: FloatArray,
-    std: FloatArray,
+    residuals: npt.ArrayLike,
+    std: npt.ArrayLike,
     *,
     degrees_of_freedom: float = np.inf,
     levels: tuple[float, ...] = LEVELS,
@@ -60,15 +61,21 @@ def diagnose(
         levels: Central intervals to report.
 
     Raises:
-        InvalidTrainingSetError: No residuals, different lengths, or a standard deviation that is not positive.
+        InvalidTrainingSetError: No residuals, different lengths, not finite, or a standard deviation that is not positive.
+        InvalidSettingError: Levels that are no probabilities, or degrees of freedom that are not positive.
     """
-    if residuals.shape != std.shape or len(residuals) == 0:
+    errors, deviations = finite_vector(residuals, what="residuals"), finite_vector(std, what="std")
+    if errors.shape != deviations.shape or len(errors) == 0:
         raise InvalidTrainingSetError(
-            f"Expected as many residuals as deviations, found {residuals.shape} and {std.shape}."
+            f"Expected as many residuals as deviations, one or more, found {errors.shape} and {deviations.shape}."
         )
-    if not np.all(std > 0.0):
-        raise InvalidTrainingSetError(f"Expected positive standard deviations, found {float(np.min(std))}.")
-    z = residuals / std
+    if not np.all(deviations > 0.0):
+        raise InvalidTrainingSetError(f"Expected positive standard deviations, found {float(np.min(deviations))}.")
+    if not all(0.0 < level < 1.0 for level in levels) or not degrees_of_freedom > 0.0:
+        raise InvalidSettingError(
+            f"Expected levels between 0 and 1 and positive degrees of freedom, found {levels=}, {degrees_of_freedom=}."
+        )
+    z = errors / deviations
     tails = TailCalibration(degrees_of_freedom=degrees_of_freedom)
 
     def coverage(level: float) -> float:
@@ -77,11 +84,11 @@ def diagnose(
     counts, _ = np.histogram(np.clip(z, _EDGES[0], _EDGES[-1]), bins=_EDGES)
     return CalibrationReport(
         n=len(z),
-        rmse=float(np.sqrt(np.mean(residuals**2))),
+        rmse=float(np.sqrt(np.mean(errors**2))),
         levels=levels,
         coverage=tuple(coverage(level) for level in levels),
         expected_calibration_error=float(np.mean([abs(coverage(float(level)) - level) for level in _ECE_LEVELS])),
         z_edges=_EDGES.copy(),
         z_counts=counts.astype(np.intp),
-        log_score=float(np.mean(-0.5 * np.log(2.0 * np.pi * std**2) - 0.5 * z**2)),
+        log_score=float(np.mean(-0.5 * np.log(2.0 * np.pi * deviations**2) - 0.5 * z**2)),
     )

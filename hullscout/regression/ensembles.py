@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix
+from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix, group_numbers, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.estimator import Regressor
 from hullscout.regression.model import KernelModel
@@ -60,15 +60,16 @@ class ResamplingEnsemble(Regressor):
             InvalidSettingError: A parameter that is not allowed.
             InvalidTrainingSetError: Labels that cannot be learned from, or too few for the subsets.
         """
-        if self.n_models < 2 or not 0.0 < self.fraction < 1.0:
-            raise InvalidSettingError(
-                f"Expected n_models >= 2 and a fraction between 0 and 1, found {self.n_models=}, {self.fraction=}."
-            )
+        refuse_no_count(2, n_models=self.n_models)
+        refuse_no_count(0, seed=self.seed)
+        if not 0.0 < self.fraction < 1.0:
+            raise InvalidSettingError(f"Expected a fraction between 0 and 1, found {self.fraction=}.")
         rows = finite_matrix(X, what="X")
         labels = finite_labels(y, n_rows=len(rows))
         tuned = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1).fit(rows, labels, groups)
         grouping = tuned.fitted_.grouping
-        sets = grouping.merged_to if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        given = group_numbers(groups)
+        sets = grouping.merged_to if given is None else given
         is_in = self._subsets(sets)
         if int(is_in.sum(axis=1).min()) < 3:
             raise InvalidTrainingSetError(

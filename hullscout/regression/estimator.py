@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, finite_matrix
+from hullscout.regression.arrays import FloatArray, are_constant, finite_matrix, finite_vector
 
 
 class NotFittedError(InvalidTrainingSetError, AttributeError):
@@ -90,9 +90,17 @@ class Regressor(Estimator, ABC):
         """Predictions at the rows of X."""
 
     def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Coefficient of determination of the predictions, 1 at best."""
-        labels = np.asarray(y, dtype=np.float64)
-        residuals = labels - np.asarray(self.predict(X))
+        """Coefficient of determination of the predictions, 1 at best.
+
+        Raises:
+            InvalidTrainingSetError: Labels of another length than X, not finite, or constant.
+        """
+        labels, predicted = finite_vector(y, what="y"), np.asarray(self.predict(X))
+        if labels.shape != predicted.shape or are_constant(labels):
+            raise InvalidTrainingSetError(
+                f"Expected one label per row that are not all equal, found {len(labels)} labels for {len(predicted)} rows."
+            )
+        residuals = labels - predicted
         return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
 
     def __sklearn_tags__(self) -> Any:

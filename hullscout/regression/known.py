@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.regression.arrays import FloatArray, IntArray, are_constant
 from hullscout.regression.leave_one_out import leave_out, spectrum
 from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Hyperparameters
@@ -50,13 +50,46 @@ class Known:
             groups=tuple(group for group in moved if len(group) > 1),
         )
 
-    def left_out(self, setting: Hyperparameters, noise: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance (with the common noise) of each label, from the labels outside its group."""
-        decomposition = spectrum(setting.kernel(self.labelled[setting.representation]), self.basis, noise=noise)
-        result = leave_out(decomposition, self.y, np.array([setting.regularization]), groups=self.groups)
-        extra = 0.0 if noise is None else setting.regularization * (noise - 1.0)
-        variances = result.variances[:, 0] - extra
-        return self.y - result.residuals[:, 0], variances * setting.signal_variance
+    def can_spare(self, suspects: IntArray) -> bool:
+        """Whether the other labels still differ and still determine the mean when one more, or a group, is left out."""
+        believed = self.restricted(np.setdiff1d(np.arange(len(self.y)), suspects))
+        n, p = believed.basis.shape
+        if n <= p + 1 or are_constant(believed.y):
+            return False
+        if p == 0:
+            return True
+        leverages = np.sum(np.linalg.qr(believed.basis)[0] ** 2, axis=1)
+        parts = (believed.basis, *(np.delete(believed.basis, group, axis=0) for group in believed.groups))
+        return bool(leverages.max() < 1.0 - 1e-6) and all(np.linalg.matrix_rank(part) == p for part in parts)
+
+    def left_out(self, setting: Hyperparameters, suspects: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (with the common noise) of each label, from the trusted labels outside its group.
+
+        Suspects are left out altogether and predicted by a process of their own: to subtract their large noise from a
+        variance would leave rounding only.
+        """
+        trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
+        believed = self.restricted(trusted)
+        decomposition = spectrum(setting.kernel(believed.labelled[setting.representation]), believed.basis)
+        result = leave_out(decomposition, believed.y, np.array([setting.regularization]), groups=believed.groups)
+        mean, variance = np.empty(len(self.y)), np.empty(len(self.y))
+        mean[trusted] = believed.y - result.residuals[:, 0]
+        variance[trusted] = result.variances[:, 0] * setting.signal_variance
+        in_groups = [(group, np.intersect1d(group, suspects)) for group in self.groups]
+        alone = np.setdiff1d(suspects, np.concatenate([part for _, part in in_groups])) if in_groups else suspects
+        for group, asked in ((np.zeros(0, dtype=np.intp), alone), *in_groups):
+            if len(asked):
+                mean[asked], variance[asked] = self._predicted(setting, np.setdiff1d(trusted, group), asked)
+        return mean, variance
+
+    def _predicted(self, setting: Hyperparameters, rows: IntArray, asked: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (with the common noise) of some labels from others."""
+        separations = self.labelled[setting.representation]
+        cross = setting.kernel({block: values[np.ix_(rows, asked)] for block, values in separations.items()})
+        prior = setting.kernel({block: np.diag(values)[asked] for block, values in separations.items()})
+        process = self.restricted(rows).process(setting, np.ones(len(rows)))
+        mean, variance = process.predict(cross, prior, self.basis[asked])
+        return mean, variance + setting.regularization * setting.signal_variance
 
     def suspicion(
         self,
@@ -65,12 +98,13 @@ class Known:
         suspicion: float,
         *,
         is_believed: npt.NDArray[np.bool_] | None = None,
+        doubt: float = 1.0,
     ) -> Suspicion:
-        """Labels that a setting's leave-one-out mean and variance cannot explain, apart from those believed anyway."""
+        """Labels that a setting's leave-one-out mean and variance cannot explain (see `distrust`), apart from those believed."""
         mean, variance = left_out
         residuals = self.y - mean if is_believed is None else np.where(is_believed, 0.0, self.y - mean)
         noise_variance = setting.regularization * setting.signal_variance
-        return distrust(residuals, variance, noise_variance, suspicion=suspicion)
+        return distrust(residuals, variance, noise_variance, suspicion=suspicion, doubt=doubt)
 
     def process(self, setting: Hyperparameters, noise: FloatArray) -> GaussianProcess:
         """The process of a setting, conditioned on the labels."""

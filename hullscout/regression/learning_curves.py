@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import (
+    FloatArray,
+    IntArray,
+    finite_labels,
+    finite_matrix,
+    finite_vector,
+    refuse_no_count,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +57,9 @@ class LearningCurve:
 
     @property
     def exponent(self) -> float:
-        """Slope of ln(mean error) against ln(size): -0.5 means that four times the labels halve the error."""
+        """Slope of ln(mean error) against ln(size): -0.5 means that four times the labels halve the error; NaN if one is zero."""
+        if not np.all(self.mean > 0.0):
+            return float("nan")
         return float(np.polyfit(np.log(self.sizes), np.log(self.mean), 1)[0])
 
 
@@ -85,13 +94,23 @@ def learning_curve(
         raise InvalidSettingError(
             f"Expected two or more sizes from 1 to {len(rows) - 1} and a repeat, found {list(sizes)} and {n_repeats=}."
         )
+    for size in sizes:
+        refuse_no_count(size=size)
+    refuse_no_count(n_repeats=n_repeats)
+    refuse_no_count(0, seed=seed)
     errors = np.empty((len(rising), n_repeats))
     for repeat in range(n_repeats):
         order = np.random.default_rng([seed, repeat]).permutation(len(rows))
         for place, size in enumerate(rising):
             known, held_out = order[:size], order[size:]
-            residuals = labels[held_out] - predict(rows[known], labels[known], rows[held_out])
-            errors[place, repeat] = np.sqrt(np.mean(residuals**2))
+            predicted = finite_vector(
+                predict(rows[known], labels[known], rows[held_out]), what=f"the predictions of {label!r}"
+            )
+            if len(predicted) != len(held_out):
+                raise InvalidTrainingSetError(
+                    f"Expected {len(held_out)} predictions of {label!r}, found {len(predicted)}. Return means only."
+                )
+            errors[place, repeat] = np.sqrt(np.mean((labels[held_out] - predicted) ** 2))
     return LearningCurve(label=label, sizes=rising, errors=errors)
 
 

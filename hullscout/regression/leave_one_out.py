@@ -27,6 +27,7 @@ NEGATIVE_EIGENVALUE: Final = 1e-8
 """Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance."""
 
 _FREEDOM_FLOOR: Final = 1e-9
+_SINGULAR: Final = 1e-16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,11 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
             labels.
     """
     n, p = basis.shape
+    if n <= p:
+        raise InvalidTrainingSetError(
+            f"Expected more labels than coefficients of the mean, found {n} labels and {p} coefficients. Label more "
+            "structures or choose a constant mean."
+        )
     root = np.ones(n) if noise is None else 1.0 / np.sqrt(noise)
     scaled_basis = basis * root[:, None]
     scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
@@ -150,7 +156,13 @@ def leave_out(
     Raises:
         InvalidTrainingSetError: Without one of the groups, the mean is not determined.
     """
-    inverse = 1.0 / (decomposition.values[:, None] + regularizations[None, :])
+    shifted = decomposition.values[:, None] + regularizations[None, :]
+    if shifted.min() <= _SINGULAR * shifted.max():
+        raise InvalidTrainingSetError(
+            f"Expected a regular kernel matrix, found eigenvalues from {shifted.min():.3g} to {shifted.max():.3g} with "
+            f"regularization {regularizations.min():.3g}: it is singular to rounding. Raise the regularization."
+        )
+    inverse = 1.0 / shifted
     vectors = decomposition.vectors
     projected: FloatArray = vectors @ (inverse * (vectors.T @ y)[:, None])
     precision: FloatArray = (vectors**2) @ inverse

@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import MIN_LABELS, FloatArray, IntArray
+from hullscout.regression.arrays import MIN_LABELS, FloatArray, IntArray, are_constant
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.grouping import Grouping, group_labels
 from hullscout.regression.known import Known, Representations, chosen
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.process import GaussianProcess
 from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
-from hullscout.regression.suspects import Suspicion
+from hullscout.regression.suspects import DOUBT, Suspicion
 from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, averaging_weights
 
 _MAX_ROUNDS: Final = 4
@@ -205,7 +205,17 @@ def fit_mixture(
     kept = grouping.kept
     if len(kept) < MIN_LABELS:
         raise InvalidTrainingSetError(
-            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}."
+            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}. Label more structures first."
+        )
+    if any(len(group) == len(kept) for group in grouping.groups):
+        raise InvalidTrainingSetError(
+            f"Expected labels in at least 2 groups, found all {len(y)} in one: their features coincide, or are grouped so. "
+            "Use features that tell the structures apart, or other groups."
+        )
+    if are_constant(grouping.merge(y)):
+        raise InvalidTrainingSetError(
+            f"Expected different structures with labels that differ, found {len(kept)} times {y[0]}: nothing can be "
+            "learned from them. Label other structures."
         )
     known = Known(labelled=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
@@ -213,11 +223,13 @@ def fit_mixture(
         averaged = [setting.hyperparameters for setting in scored]
     else:
         weights, scored, evaluated, averaged = np.ones(1), [], [], [hyperparameters]
-        suspicion = known.suspicion(known.left_out(hyperparameters), hyperparameters, settings.suspicion)
+        suspicion = known.suspicion(
+            known.left_out(hyperparameters, known.trusting().suspects), hyperparameters, settings.suspicion
+        )
     if scored and len(scored[0].residuals) == len(known.y):
         left_out = [setting.left_out(known.y) for setting in scored]
     else:
-        left_out = [known.left_out(setting, suspicion.noise) for setting in averaged]
+        left_out = [known.left_out(setting, suspicion.suspects) for setting in averaged]
     loo_mean, raw_std = mixed(
         weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
     )
@@ -246,22 +258,32 @@ def _tuned(
 ) -> tuple[FloatArray, list[ScoredSetting], list[ScoredSetting], Suspicion]:
     """Search on the trusted labels until the suspects stay the same; at first all labels are trusted.
 
-    A suspect that a model tuned without it explains is believed from then on, so the search ends.
+    A suspect that a model tuned without it explains is believed from then on, so the search ends. Labels are believed,
+    too, that the others cannot spare: without which they would be constant or would not determine the mean.
     """
+    searches: dict[bytes, list[ScoredSetting]] = {}
     suspicion = known.trusting()
     is_believed = np.zeros(len(known.y), dtype=np.bool_)
-    for _ in range(_MAX_ROUNDS):
+    for number in range(_MAX_ROUNDS):
         trusted = known.restricted(np.flatnonzero(suspicion.noise == 1.0))
-        search = Search(
-            labelled=trusted.labelled, basis=trusted.basis, y=trusted.y, settings=settings, groups=trusted.groups
-        )
-        evaluated = search.run(warm_start=warm_start)
+        key = suspicion.suspects.tobytes()
+        if key not in searches:
+            search = Search(
+                labelled=trusted.labelled, basis=trusted.basis, y=trusted.y, settings=settings, groups=trusted.groups
+            )
+            searches[key] = search.run(warm_start=warm_start)
+        evaluated = searches[key]
         indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
         averaged = [evaluated[index] for index in indices]
         heaviest = averaged[0].hyperparameters
         is_trusting = len(suspicion.suspects) == 0
-        left_out = averaged[0].left_out(known.y) if is_trusting else known.left_out(heaviest, suspicion.noise)
-        found = known.suspicion(left_out, heaviest, settings.suspicion, is_believed=is_believed)
+        left_out = averaged[0].left_out(known.y) if is_trusting else known.left_out(heaviest, suspicion.suspects)
+        found = known.suspicion(
+            left_out, heaviest, settings.suspicion, is_believed=is_believed, doubt=1.0 if number else DOUBT
+        )
+        if len(found.suspects) and not known.can_spare(found.suspects):
+            is_believed[found.suspects] = True
+            found = known.trusting()
         is_believed[np.setdiff1d(suspicion.suspects, found.suspects)] = True
         is_settled = np.array_equal(found.suspects, suspicion.suspects)
         suspicion = found

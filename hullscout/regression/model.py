@@ -14,13 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix
+from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix, group_numbers, is_kind
 from hullscout.regression.covariance import Combination, KernelShape, Metric
 from hullscout.regression.estimator import Regressor
 from hullscout.regression.mixture import FittedMixture, fit_mixture
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.separations import self_separations, separations
 from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+
+
+def refuse_no_blocks(blocks: Mapping[str, slice] | None) -> None:
+    """Check that blocks are slices by name.
+
+    Raises:
+        InvalidSettingError: They are not.
+    """
+    if blocks is None:
+        return
+    if not is_kind(blocks, Mapping) or not blocks or not all(isinstance(part, slice) for part in blocks.values()):
+        raise InvalidSettingError(f"Expected one or more slices of columns by block name, found {blocks!r}.")
 
 
 class KernelModel(Regressor):
@@ -116,7 +128,7 @@ class KernelModel(Regressor):
             self._basis(rows),
             labels,
             settings=settings,
-            groups=None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1],
+            groups=group_numbers(groups),
             hyperparameters=self.hyperparameters,
         )
         self.hyperparameters_ = self.fitted_.components[0].hyperparameters
@@ -174,6 +186,9 @@ class KernelModel(Regressor):
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 
     def _checked_blocks(self) -> dict[str, dict[str, slice]]:
+        refuse_no_blocks(self.blocks)
+        for other in (self.alternatives or {}).values():
+            refuse_no_blocks(other)
         blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
         named = {SINGLE: blocks, **{name: dict(other) for name, other in (self.alternatives or {}).items()}}
         for name, representation in named.items():
@@ -187,13 +202,17 @@ class KernelModel(Regressor):
                         f"Expected columns for block {block!r}, found none in {columns} of {self.n_features_in_}."
                     )
         if self.hyperparameters is not None:
+            if not isinstance(self.hyperparameters, Hyperparameters):
+                raise InvalidSettingError(f"Expected Hyperparameters or None, found {self.hyperparameters=}.")
             asked = [term.block for term in self.hyperparameters.kernel.terms]
             if not set(asked) <= set(blocks) or self.hyperparameters.representation not in named:
                 raise InvalidSettingError(
                     f"Expected hyperparameters of {list(blocks)} in one of {list(named)}, found {asked} in "
                     f"{self.hyperparameters.representation!r}."
                 )
-        if self.composition is not None and not 0 <= self.composition < self.n_features_in_:
+        if self.composition is not None and not (
+            is_kind(self.composition, int, np.integer) and 0 <= self.composition < self.n_features_in_
+        ):
             raise InvalidSettingError(f"Expected a column 0 to {self.n_features_in_ - 1}, found {self.composition=}.")
         return named
 

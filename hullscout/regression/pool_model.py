@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix
+from hullscout.regression.arrays import (
+    FloatArray,
+    IntArray,
+    candidate_indices,
+    finite_labels,
+    finite_vector,
+    group_numbers,
+)
 from hullscout.regression.mixture import FittedMixture, fit_mixture
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.separations import PoolSeparations
@@ -39,6 +46,8 @@ class PoolModel:
         composition: npt.ArrayLike | None = None,
         settings: ModelSettings | None = None,
     ) -> None:
+        if not isinstance(blocks, Mapping):
+            raise InvalidSettingError(f"Expected feature arrays by block name, found {type(blocks).__name__}.")
         self.settings = ModelSettings() if settings is None else settings
         metric = self.settings.shape.metric
         named = {SINGLE: blocks, **(alternatives or {})}
@@ -50,7 +59,7 @@ class PoolModel:
         if len(names) > 1:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
-        compositions = None if composition is None else np.asarray(composition, dtype=np.float64)
+        compositions = None if composition is None else finite_vector(composition, what="composition")
         self._basis = self.settings.mean.basis(self.n_candidates, compositions)
         self._fitted: FittedMixture | None = None
 
@@ -83,7 +92,7 @@ class PoolModel:
         return {name: part.among_labelled() for name, part in self._representations.items()}
 
     def fit(
-        self, y: npt.ArrayLike, *, groups: IntArray | None = None, warm_start: SearchPoint | None = None
+        self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: SearchPoint | None = None
     ) -> FittedMixture:
         """Tune on all labels.
 
@@ -102,7 +111,7 @@ class PoolModel:
             self._basis[self.labelled],
             labels,
             settings=self.settings,
-            groups=groups,
+            groups=group_numbers(groups),
             warm_start=warm_start,
         )
         return self._fitted
@@ -120,8 +129,8 @@ class PoolModel:
             InvalidTrainingSetError: Not fitted, labels that are not finite or of another length, or a singular problem.
         """
         fitted, known = self.fitted, self.labelled
-        new = np.asarray(indices, dtype=np.intp)
-        labels = finite_matrix(np.reshape(np.asarray(y, dtype=np.float64), (-1, 1)), what="y")[:, 0]
+        new = candidate_indices(indices, n_candidates=self.n_candidates)
+        labels = finite_vector(y, what="y")
         if len(labels) != len(new):
             raise InvalidTrainingSetError(f"Expected one label per candidate, found {len(labels)} for {len(new)}.")
         self.add(new)
@@ -142,7 +151,8 @@ class PoolModel:
         Returns:
             Two arrays of shape (q,), unit of the labels.
         """
-        chosen = np.arange(self.n_candidates) if candidates is None else np.asarray(candidates, dtype=np.intp)
+        asked = np.arange(self.n_candidates) if candidates is None else candidates
+        chosen = candidate_indices(asked, n_candidates=self.n_candidates)
         means, stds = np.empty(len(chosen)), np.empty(len(chosen))
         for start in range(0, len(chosen), _SLICE):
             piece = slice(start, start + _SLICE)
@@ -154,7 +164,7 @@ class PoolModel:
 
     def posterior(self, candidates: IntArray) -> MixturePosterior:
         """Joint posterior of the labels of chosen candidates (the contenders), shape (q,)."""
-        chosen = np.asarray(candidates, dtype=np.intp)
+        chosen = candidate_indices(candidates, n_candidates=self.n_candidates)
         cross = {name: one.to_pool(chosen) for name, one in self._representations.items()}
         among = {name: one.among(chosen) for name, one in self._representations.items()}
         return self.fitted.posterior(cross, among, self._basis[chosen])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_matrix
+from hullscout.regression.arrays import FloatArray, IntArray, candidate_indices, finite_matrix
 from hullscout.regression.covariance import Metric
 
 _FIRST_ROWS = 32
@@ -88,10 +88,8 @@ class PoolSeparations:
         Raises:
             InvalidTrainingSetError: An index outside the pool, or labelled before.
         """
-        new = [int(index) for index in indices]
-        wrong = [index for index in new if not 0 <= index < self.n_candidates]
-        if wrong:
-            raise InvalidTrainingSetError(f"Expected candidates 0 to {self.n_candidates - 1}, found {wrong}.")
+        given = indices if isinstance(indices, np.ndarray) else list(indices)
+        new = candidate_indices(given, n_candidates=self.n_candidates).tolist()
         known = set(self._labelled)
         if len(set(new)) < len(new) or known.intersection(new):
             raise InvalidTrainingSetError(

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray
+from hullscout.regression.arrays import FloatArray, is_kind, refuse_no_count
 from hullscout.regression.covariance import Combination, Kernel, KernelShape
 
 SINGLE: Final = "features"
@@ -121,14 +121,23 @@ class ModelSettings:
     n_regularizations: int = 41
 
     def __post_init__(self) -> None:
-        if self.n_averaged < 1 or self.max_kernels < 1 or self.n_regularizations < 1:
+        for value, kind in (
+            (self.shape, KernelShape),
+            (self.combination, Combination),
+            (self.mean, Mean),
+            (self.criterion, Criterion),
+            (self.uncertainty, Uncertainty),
+        ):
+            if not isinstance(value, kind):
+                raise InvalidSettingError(
+                    f"Expected one of {[f'{kind.__name__}.{m.name}' for m in kind]}, found {value!r}."
+                )
+        refuse_no_count(
+            n_averaged=self.n_averaged, max_kernels=self.max_kernels, n_regularizations=self.n_regularizations
+        )
+        if not is_kind(self.suspicion, float, int) or not self.suspicion > 0.0:
             raise InvalidSettingError(
-                f"Expected counts of at least 1, found {self.n_averaged=}, {self.max_kernels=}, "
-                f"{self.n_regularizations=}."
-            )
-        if not self.suspicion > 0.0:
-            raise InvalidSettingError(
-                f"Expected a suspicion > 0 (infinity to trust every label), found {self.suspicion}."
+                f"Expected a suspicion > 0 (infinity to trust every label), found {self.suspicion!r}."
             )
         if not self.log_lengths:
             raise InvalidSettingError("Expected at least one coarse length scale, found none.")

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix
+from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.covariance import Kernel, Metric
 from hullscout.regression.estimator import Regressor
-from hullscout.regression.model import KernelModel
+from hullscout.regression.model import KernelModel, refuse_no_blocks
 from hullscout.regression.process import jittered_cholesky
 from hullscout.regression.separations import self_separations, separations
 from hullscout.regression.settings import Hyperparameters, ModelSettings
@@ -83,11 +83,15 @@ class SparseKernelModel(Regressor):
             InvalidSettingError: A parameter that is not allowed.
             InvalidTrainingSetError: Labels or features that cannot be learned from.
         """
-        if self.variance not in {"projected-process", "subset-of-regressors"} or self.n_active < 1 or self.n_tuning < 3:
+        if self.variance not in {"projected-process", "subset-of-regressors"}:
             raise InvalidSettingError(
-                "Expected variance 'projected-process' or 'subset-of-regressors', n_active >= 1 and n_tuning >= 3, "
-                f"found {self.variance=}, {self.n_active=}, {self.n_tuning=}."
+                f"Expected variance 'projected-process' or 'subset-of-regressors', found {self.variance=}."
             )
+        refuse_no_count(n_active=self.n_active)
+        refuse_no_count(3, n_tuning=self.n_tuning)
+        refuse_no_count(0, seed=self.seed)
+        refuse_no_blocks(self.blocks)
+        self._refuse_foreign_hyperparameters()
         rows = finite_matrix(X, what="X")
         labels = finite_labels(y, n_rows=len(rows))
         self.n_features_in_ = rows.shape[1]
@@ -119,6 +123,19 @@ class SparseKernelModel(Regressor):
         if self.variance == "projected-process":
             variance = variance + np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0)
         return mean, np.asarray(self.calibration_.scale * np.sqrt(setting.signal_variance * variance))
+
+    def _refuse_foreign_hyperparameters(self) -> None:
+        if self.hyperparameters is None:
+            return
+        names = ["all"] if self.blocks is None else list(self.blocks)
+        if (
+            not is_kind(self.hyperparameters, Hyperparameters)
+            or {term.block for term in self.hyperparameters.kernel.terms} - set(names)
+            or not self.hyperparameters.regularization > 0.0
+        ):
+            raise InvalidSettingError(
+                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {self.hyperparameters!r}."
+            )
 
     def _tuned(self, rows: FloatArray, labels: FloatArray, rng: np.random.Generator) -> Hyperparameters:
         if self.hyperparameters is not None:

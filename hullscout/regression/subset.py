@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse.linalg import eigsh
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.regression.arrays import FloatArray, IntArray, candidate_indices, finite_matrix, is_kind
 
 _DENSE = 32
 _EXHAUSTED = 1e-13
@@ -30,9 +30,13 @@ def farthest_points(gram: FloatArray, n: int, *, start: int | None = None) -> In
     Raises:
         InvalidSettingError: n is not between 1 and m.
     """
+    gram = _checked_gram(gram)
     diagonal = np.diag(gram)
     _check_count(n, len(gram))
-    first = int(np.argmax(diagonal - 2.0 * gram.mean(axis=1))) if start is None else start
+    if start is None:
+        first = int(np.argmax(diagonal - 2.0 * gram.mean(axis=1)))
+    else:
+        first = int(candidate_indices([start], n_candidates=len(gram))[0])
     chosen = [first]
     distances = diagonal + diagonal[first] - 2.0 * gram[first]
     for _ in range(n - 1):
@@ -56,6 +60,7 @@ def farthest_rows(rows: FloatArray, n: int) -> IntArray:
     Raises:
         InvalidSettingError: n is not between 1 and m.
     """
+    rows = finite_matrix(rows, what="rows")
     _check_count(n, len(rows))
     centred = rows - rows.mean(axis=0)
     squares = np.einsum("ij,ij->i", centred, centred)
@@ -84,6 +89,7 @@ def cur_points(gram: FloatArray, n: int) -> IntArray:
     Raises:
         InvalidSettingError: n is not between 1 and m.
     """
+    gram = _checked_gram(gram)
     _check_count(n, len(gram))
     left = gram.copy()
     total = float(np.trace(gram))
@@ -109,6 +115,13 @@ def _leading(matrix: FloatArray, start: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, 0])
 
 
+def _checked_gram(gram: FloatArray) -> FloatArray:
+    values = finite_matrix(gram, what="the Gram matrix")
+    if values.shape[0] != values.shape[1]:
+        raise InvalidSettingError(f"Expected a square Gram matrix, found {values.shape=}.")
+    return values
+
+
 def _check_count(n: int, available: int) -> None:
-    if not 1 <= n <= available:
+    if not (is_kind(n, int, np.integer) and 1 <= n <= available):
         raise InvalidSettingError(f"Expected to choose 1 to {available} items, found {n=}.")

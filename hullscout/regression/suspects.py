@@ -6,6 +6,10 @@ is a suspect if |r_i| > suspicion x sqrt(V_i), where V_i is rescaled by the medi
 each other. Its noise variance then becomes what explains it, r_i^2 - (V_i - noise), and the model is tuned on the
 others. A surprising label far from all others has a large V_i and is no suspect.
 
+One wrong label can hide itself: a model tuned with it takes it for noise. So the worst label is put on trial from
+`DOUBT` x suspicion on: the model is tuned without it, and it is a suspect if that model contradicts it beyond the full
+suspicion, believed for good if not.
+
 Source: contaminated normal and hard assignment as in Tukey (1960) and West, J. R. Stat. Soc. B 46, 431 (1984).
 """
 
@@ -18,6 +22,9 @@ from hullscout.regression.arrays import FloatArray, IntArray
 
 MAX_SUSPECT_SHARE: Final = 0.1
 """At most this share of the labels is distrusted: more is a model that does not fit, not labels that are wrong."""
+
+DOUBT: Final = 2.0 / 3.0
+"""From this share of the suspicion on, the worst label of a model tuned on all labels is put on trial."""
 
 _MEDIAN_SQUARE: Final = 0.4549364231195727
 """Median of the square of a standard normal variable."""
@@ -36,7 +43,9 @@ class Suspicion:
     noise: FloatArray
 
 
-def distrust(residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float) -> Suspicion:
+def distrust(
+    residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float, doubt: float = 1.0
+) -> Suspicion:
     """Find the labels that the others contradict.
 
     Args:
@@ -44,13 +53,16 @@ def distrust(residuals: FloatArray, variances: FloatArray, noise_variance: float
         variances: Predictive variance with the common noise, shape (n,).
         noise_variance: The common noise variance.
         suspicion: Number of robust standard deviations from which on a label is a suspect; infinity trusts all.
+        doubt: Share of the suspicion from which on the worst label is put on trial; 1 puts none.
     """
     n = len(residuals)
     squares = residuals**2 / variances
     shrink = min(1.0, float(np.median(squares)) / _MEDIAN_SQUARE)
     excess = squares / max(shrink, np.finfo(np.float64).tiny)
     worst = np.argsort(-excess, kind="stable")[: int(MAX_SUSPECT_SHARE * n)]
-    suspects = np.sort(worst[excess[worst] > suspicion**2])
+    thresholds = np.full(len(worst), suspicion**2)
+    thresholds[:1] *= doubt**2
+    suspects = np.sort(worst[excess[worst] > thresholds])
     noise = np.ones(n)
     cavity = (variances[suspects] - noise_variance) * shrink
     noise[suspects] = np.maximum((residuals[suspects] ** 2 - cavity) / noise_variance, 1.0)

@@ -7,12 +7,15 @@ continuous. Hulls are not known here: heights come in as arrays.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray
+from hullscout.regression.arrays import FloatArray, finite_vector, is_kind
+
+_LARGEST_LOG: Final = 690.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +32,37 @@ class HeightCap:
     cap: float
 
     def __post_init__(self) -> None:
-        if not self.cap > 0.0:
-            raise InvalidSettingError(f"Expected a cap > 0 eV/atom (infinity for none), found {self.cap}.")
+        if not is_kind(self.cap, float, int) or not self.cap > 0.0:
+            raise InvalidSettingError(f"Expected a cap > 0 eV/atom (infinity for none), found {self.cap!r}.")
 
     def tame(self, heights: npt.ArrayLike) -> FloatArray:
         """Compressed heights; negative ones (below the hull given) stay.
 
         Args:
             heights: Heights above the current hull, eV/atom, any shape.
+
+        Raises:
+            InvalidTrainingSetError: NaN, infinity or no numbers.
         """
-        values = np.asarray(heights, dtype=np.float64)
+        values = finite_vector(np.ravel(np.asarray(heights)), what="heights").reshape(np.shape(heights))
         if np.isinf(self.cap):
             return values.copy()
-        return np.where(values > self.cap, self.cap * (1.0 + np.log(np.maximum(values, self.cap) / self.cap)), values)
+        return np.where(
+            values > self.cap, self.cap * (1.0 + np.log(np.maximum(values, self.cap)) - np.log(self.cap)), values
+        )
 
     def restore(self, tamed: npt.ArrayLike) -> FloatArray:
-        """Heights from compressed heights: the inverse of `tame`."""
-        values = np.asarray(tamed, dtype=np.float64)
+        """Heights from compressed heights: the inverse of `tame`.
+
+        Raises:
+            InvalidTrainingSetError: NaN, infinity, or heights that no height below 1e300 is compressed to.
+        """
+        values = finite_vector(np.ravel(np.asarray(tamed)), what="tamed heights").reshape(np.shape(tamed))
+        if values.size and np.isfinite(self.cap) and np.log(self.cap) + np.max(values) / self.cap - 1.0 > _LARGEST_LOG:
+            raise InvalidTrainingSetError(
+                f"Expected heights tamed with {self.cap=}, found {float(np.max(values))}: it would stand for more than "
+                "1e300 eV/atom. Restore with the cap that tamed them."
+            )
         if np.isinf(self.cap):
             return values.copy()
         return np.where(values > self.cap, self.cap * np.exp(np.maximum(values, self.cap) / self.cap - 1.0), values)
@@ -58,9 +75,9 @@ class HeightCap:
             heights: Their heights above the current hull, eV/atom, shape (n,).
 
         Raises:
-            InvalidTrainingSetError: Different lengths.
+            InvalidTrainingSetError: Different lengths, or not finite.
         """
-        values, above = np.asarray(energies, dtype=np.float64), np.asarray(heights, dtype=np.float64)
+        values, above = finite_vector(energies, what="energies"), finite_vector(heights, what="heights")
         if values.shape != above.shape:
             raise InvalidTrainingSetError(f"Expected one height per energy, found {above.shape} and {values.shape}.")
         return np.asarray(values - above + self.tame(above))
@@ -68,8 +85,8 @@ class HeightCap:
 
 def tune_cap(
     leave_out: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
-    energies: FloatArray,
-    heights: FloatArray,
+    energies: npt.ArrayLike,
+    heights: npt.ArrayLike,
     *,
     caps: Sequence[float] = (0.05, 0.1, 0.2, 0.4, np.inf),
 ) -> HeightCap:
@@ -85,19 +102,22 @@ def tune_cap(
 
     Raises:
         InvalidSettingError: No caps.
-        InvalidTrainingSetError: Fewer than three labels below the smallest cap.
+        InvalidTrainingSetError: Different lengths, not finite, or fewer than three labels below the smallest cap.
     """
     if not caps:
         raise InvalidSettingError("Expected at least one cap, found none.")
-    is_low = heights <= min(caps)
+    values, above = finite_vector(energies, what="energies"), finite_vector(heights, what="heights")
+    if values.shape != above.shape:
+        raise InvalidTrainingSetError(f"Expected one height per energy, found {above.shape} and {values.shape}.")
+    is_low = above <= min(caps)
     if np.count_nonzero(is_low) < 3:
         raise InvalidTrainingSetError(
             f"Expected at least 3 labels within {min(caps)} eV/atom of the hull, found {np.count_nonzero(is_low)}."
         )
 
     def score(cap: HeightCap) -> float:
-        mean, std = leave_out(cap.apply(energies, heights))
-        z = (energies - mean)[is_low] / std[is_low]
+        mean, std = leave_out(cap.apply(values, above))
+        z = (values - mean)[is_low] / std[is_low]
         return float(-np.mean(np.log(std[is_low]) + 0.5 * z**2))
 
     return max((HeightCap(cap=cap) for cap in caps), key=score)

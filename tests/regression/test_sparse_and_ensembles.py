@@ -66,7 +66,7 @@ def test_projected_process_is_unsure_far_from_data_and_subset_of_regressors_is_n
     ("settings", "message"),
     [
         ({"variance": "guess"}, "Expected variance 'projected-process'"),
-        ({"n_active": 0}, "n_active >= 1"),
+        ({"n_active": 0}, "at least 1, whole numbers"),
         ({"selection": "luck", "n_tuning": 10}, "Expected selection 'fps'"),
     ],
 )
@@ -105,7 +105,7 @@ def test_copies_are_in_a_subset_together(alloy):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"n_models": 1}, InvalidSettingError, "n_models >= 2"),
+        ({"n_models": 1}, InvalidSettingError, "at least 2, whole numbers"),
         ({"fraction": 1.0}, InvalidSettingError, "fraction between 0 and 1"),
         ({"fraction": 0.02}, InvalidTrainingSetError, "subsets of at least 3 labels"),
         ({"n_models": 2, "fraction": 0.99}, InvalidTrainingSetError, "unseen by two submodels"),

@@ -14,11 +14,10 @@ from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import bin_centers, panels_of
 from hullscout.mbtr.channels import channel_labels, list_channels
 from hullscout.mbtr.elements import atomic_numbers
+from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from hullscout.mbtr.term import Term
 
 Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
 
@@ -63,6 +62,9 @@ class Recipe:
     def _check_terms(self) -> None:
         if not self.terms:
             raise InvalidSettingError("terms must hold at least one Term, found none")
+        for found in self.terms:
+            if not isinstance(found, Term):
+                raise InvalidSettingError(f"terms must be Term objects, found {found!r}")
         labels = [term.label for term in self.terms]
         if len(set(labels)) != len(labels):
             raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")

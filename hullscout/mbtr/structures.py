@@ -116,10 +116,20 @@ def _read(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Return atomic numbers, positions, cell and periodicity of any supported object."""
     if hasattr(structure, "numbers") and hasattr(structure, "positions"):
+        if not hasattr(structure, "cell") or not hasattr(structure, "pbc"):
+            raise InvalidStructureError(
+                f"structure {number} has no cell or no pbc: expected both, with pbc False if open"
+            )
         cell = np.asarray(structure.cell[:], dtype=np.float64)
+        if cell.shape != (3, 3):
+            raise InvalidStructureError(f"structure {number}: expected a cell of shape (3, 3), found {cell.shape}")
         pbc = np.broadcast_to(np.asarray(structure.pbc, dtype=np.bool_), (3,))
-        z = np.asarray(structure.numbers, dtype=np.int64)
-        return z, np.asarray(structure.positions, dtype=np.float64), cell.reshape(3, 3), pbc
+        z = np.asarray(structure.numbers)
+        if z.ndim != 1 or not np.issubdtype(z.dtype, np.integer):
+            raise InvalidStructureError(
+                f"structure {number}: expected whole atomic numbers, shape (n_atoms,), found {z.dtype} of shape {z.shape}"
+            )
+        return z.astype(np.int64), np.asarray(structure.positions, dtype=np.float64), cell, pbc
     if hasattr(structure, "cart_coords") and hasattr(structure, "sites"):
         try:
             z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
@@ -134,7 +144,7 @@ def _read(
         return z, positions, np.asarray(lattice.matrix, dtype=np.float64), np.asarray(lattice.pbc, dtype=np.bool_)
     raise InvalidStructureError(
         f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, "
-        f"positions, cell and pbc; found {type(structure).__name__}"
+        f"positions, cell and pbc, in a list even if it is only one; found {type(structure).__name__}"
     )
 
 

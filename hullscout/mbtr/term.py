@@ -8,8 +8,10 @@ Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 2 and 
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, SupportsFloat, get_args
 
 from hullscout.errors import InvalidSettingError
 
@@ -113,10 +115,8 @@ class Term:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed; lists, as configuration files have them, become tuples."""
-        object.__setattr__(self, "sigmas", tuple(self.sigmas))
-        if self.grid is not None:
-            object.__setattr__(self, "grid", tuple(self.grid))
+        """Refuse what cannot be computed; lists and numpy scalars become tuples and plain numbers."""
+        self._make_plain()
         self._check_functions()
         self._check_lengths()
         if self.geometry == "element_count":
@@ -124,6 +124,27 @@ class Term:
                 raise InvalidSettingError("element_count has no axis: expected no grid, sigma or sigmas")
         else:
             self._check_axis()
+
+    def _make_plain(self) -> None:
+        """Turn whatever stands for a number into one, so that equal terms are equal and kernels compile once."""
+        try:
+            object.__setattr__(self, "k", operator.index(self.k))
+        except TypeError as error:
+            raise InvalidSettingError(f"k must be 1, 2, 3 or 4, found {self.k!r}") from error
+        for field in ("sigma", "scale", "cutoff", "sharpness", "accuracy", "factor"):
+            found = getattr(self, field)
+            if found is not None or field not in {"scale", "cutoff"}:
+                object.__setattr__(self, field, _plain_number(field, found))
+        for field, expected in (("sigmas", "a sequence of widths"), ("grid", "(minimum, maximum, n)")):
+            found = getattr(self, field)
+            if found is None and field == "grid":
+                continue
+            if isinstance(found, str) or not isinstance(found, Iterable):
+                raise InvalidSettingError(f"{field} must be {expected}, found {found!r}")
+            values = tuple(_plain_number(field, x) for x in found)
+            if field == "grid" and len(values) == 3 and values[2].is_integer():
+                values = (*values[:2], int(values[2]))
+            object.__setattr__(self, field, values)
 
     def _check_functions(self) -> None:
         if self.k not in GEOMETRIES:
@@ -156,6 +177,8 @@ class Term:
                 raise InvalidSettingError(f"{field} must be positive and finite, found {found!r}")
         if not 0 < self.accuracy < 1:
             raise InvalidSettingError(f"accuracy must lie between 0 and 1, found {self.accuracy!r}")
+        if "__" in self.name:
+            raise InvalidSettingError(f"name must not hold '__', which set_params reads, found {self.name!r}")
         if self.k == 1 and self.cutoff is not None:
             raise InvalidSettingError(f"k = 1 has no distances: expected no cutoff, found {self.cutoff!r}")
 
@@ -191,3 +214,10 @@ class Term:
         if self.sigmas or self.distribution == "uniform":
             return tuple(sorted({*self.sigmas, self.sigma}))
         return (self.sigma / 2, self.sigma, self.sigma * 2)
+
+
+def _plain_number(field: str, found: object) -> float:
+    """Return a Python float, of whatever number it is."""
+    if isinstance(found, bool) or not isinstance(found, SupportsFloat):
+        raise InvalidSettingError(f"{field} must hold numbers, found {found!r}")
+    return float(found)

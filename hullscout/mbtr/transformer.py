@@ -157,11 +157,11 @@ class MBTR:
             InvalidStructureError: As for count.
         """
         size = self._chunk_size() if chunk_size is None else chunk_size
-        if size < 1:
-            raise InvalidSettingError(f"chunk_size must be at least 1, found {chunk_size!r}")
+        if size < 1 or size != int(size):
+            raise InvalidSettingError(f"chunk_size must be a whole number of at least 1, found {chunk_size!r}")
         source = iter(structures)
         first = 0
-        while chunk := list(itertools.islice(source, size)):
+        while chunk := list(itertools.islice(source, int(size))):
             yield self._present(self._count(chunk, first).features())
             first += len(chunk)
 
@@ -265,8 +265,12 @@ class MBTR:
     def _checked_recipe(self) -> Recipe:
         if self.output not in get_args(Output):
             raise InvalidSettingError(f"output must be one of {', '.join(get_args(Output))}, found {self.output!r}")
-        if self.n_threads is not None and self.n_threads < 1:
-            raise InvalidSettingError(f"n_threads must be at least 1 or None, found {self.n_threads!r}")
+        if isinstance(self.terms, Term):
+            raise InvalidSettingError("terms must be a sequence of Term, found a single one: write (term,)")
+        if self.n_threads is not None and (self.n_threads < 1 or self.n_threads != int(self.n_threads)):
+            raise InvalidSettingError(
+                f"n_threads must be a whole number of at least 1, or None, found {self.n_threads!r}"
+            )
         return Recipe(
             elements=tuple(self.elements),
             terms=tuple(self.terms),
@@ -277,7 +281,9 @@ class MBTR:
 
     def _count(self, structures: Sequence[Any], first: int) -> Counts:
         batch = read_structures(structures, self._recipe.numbers, first=first)
-        return count_batch(batch, self._recipe, first=first, n_threads=self.n_threads)
+        return count_batch(
+            batch, self._recipe, first=first, n_threads=None if self.n_threads is None else int(self.n_threads)
+        )
 
     def _chunk_size(self) -> int:
         per_structure = sum(

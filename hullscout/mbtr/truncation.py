@@ -50,7 +50,8 @@ def search_radii(
     if term.weighting != "exponential" or term.scale is None:
         raise InvalidStructureError(
             f"structure {first + int(np.argmax(periodic))} is periodic and the weighting of {term.label} "
-            f"({term.weighting}) does not converge: give the term a cutoff, or the exponential weighting"
+            f"({term.weighting}) does not converge, or along a chain only as slowly as 1/radius: "
+            "give the term a cutoff, or the exponential weighting"
         )
     distinct, inverse = np.unique(np.round(closest[periodic], 6), return_inverse=True)
     table = np.array([exponential_radius(term.k, term.scale, term.accuracy, float(a) - 1e-6) for a in distinct])

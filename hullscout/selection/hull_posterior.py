@@ -9,7 +9,7 @@ What keeps it honest. Standard deviations are scaled so that the 95 % intervals 
 Beyond that, a structure that the representation sees badly is wrong by itself, whatever its neighbours do: each candidate of a
 sample gets a Student-t factor of its own, with the 95 % interval unchanged. Six degrees of freedom describe the low side of
 z-scores of candidates not yet looked up on pools of several lattices and on fcc and bcc enumerations. And one low value is not
-enough: what is stated is the largest probability over the last 15 % of the calculations.
+enough: what is stated is the largest probability over the last fifth of the calculations.
 
 Source of posterior samples of a hull: Novick et al. (CAL), arXiv 2402.15582. The stop and the tails are ours.
 """
@@ -64,7 +64,7 @@ class HullPosteriorRule(Settings):
     """Posterior samples per round."""
     degrees_of_freedom: PositiveFloat = 6.0
     """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
-    steady: float = Field(default=0.15, ge=0, lt=1)
+    steady: float = Field(default=0.2, ge=0, lt=1)
     """The probability must have stayed low over this share of the calculations so far."""
 
     def start(self, snapshot: Snapshot) -> tuple[int, ...]:

@@ -44,6 +44,13 @@ TERM = Term(**PAIR, cutoff=5.0)
         (PAIR | {"grid": (0.0, 1.0, 9.5)}, "a whole number of at least 2 points, found 9.5"),
         (PAIR | {"grid": (0.0, 1.0)}, r"grid must be \(minimum, maximum, n\), found \(0.0, 1.0\)"),
         ({"k": 1, "geometry": "element_count", "sigma": 0.1}, "element_count has no axis"),
+        (PAIR | {"k": 2.0}, "k must be 1, 2, 3 or 4, found 2.0"),
+        (PAIR | {"sigma": "narrow"}, "sigma must hold numbers, found 'narrow'"),
+        (PAIR | {"sigma": None}, "sigma must hold numbers, found None"),
+        (PAIR | {"grid": ("a", 1.0, 5)}, "grid must hold numbers, found 'a'"),
+        (PAIR | {"grid": 5}, r"grid must be \(minimum, maximum, n\), found 5"),
+        (PAIR | {"sigmas": 0.1}, "sigmas must be a sequence of widths, found 0.1"),
+        (PAIR | {"name": "a__b"}, "name must not hold '__'"),
         (
             {"k": 1, "geometry": "atomic_number", "grid": (0.0, 9.0, 9), "sigma": 1.0, "cutoff": 5.0},
             "k = 1 has no distances",
@@ -70,7 +77,10 @@ def test_impossible_terms_are_refused(settings, match):
         ({"normalization": "l1"}, "normalization must be one of"),
         ({"max_outside": 1.5}, r"max_outside must lie in \[0, 1\]"),
         ({"output": "pandas"}, "output must be one of dense, sparse"),
-        ({"n_threads": 0}, "n_threads must be at least 1"),
+        ({"n_threads": 0}, "n_threads must be a whole number of at least 1"),
+        ({"n_threads": 1.5}, "n_threads must be a whole number of at least 1"),
+        ({"terms": TERM}, "terms must be a sequence of Term, found a single one"),
+        ({"terms": ({"k": 2},)}, "terms must be Term objects, found {'k': 2}"),
         ({"correlation": np.eye(3)}, r"correlation must have shape \(2, 2\), found \(3, 3\)"),
         ({"correlation": np.array([[1.0, np.nan], [np.nan, 1.0]])}, "correlation must be finite"),
         ({"correlation": np.array([[1.0, 0.5], [0.2, 1.0]])}, "correlation must be symmetric"),
@@ -106,6 +116,19 @@ class Misshapen:
     pbc = np.zeros(3, dtype=bool)
 
 
+class Lengths(Misshapen):
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    cell = np.array([3.0, 3.0, 3.0])
+
+
+class Fractional(Misshapen):
+    numbers = np.array([46.5, 46.0])
+
+
+class Celless:
+    numbers, positions = Misshapen.numbers, Lengths.positions
+
+
 @pytest.mark.parametrize(
     ("structure", "match"),
     [
@@ -122,6 +145,10 @@ class Misshapen:
         (Atoms(), "structure 1 has no atoms"),
         (disordered(), "structure 1 has disordered sites"),
         ("Ag", "structure 1 is not understood: expected a pymatgen Structure.*found str"),
+        (bulk("Ag")[0], "structure 1 is not understood.*in a list even if it is only one; found Atom"),
+        (Lengths(), r"structure 1: expected a cell of shape \(3, 3\), found \(3,\)"),
+        (Fractional(), "structure 1: expected whole atomic numbers.*found float64"),
+        (Celless(), "structure 1 has no cell or no pbc"),
         (Misshapen(), r"structure 1: expected positions of shape \(2, 3\), found \(3, 3\)"),
         (Atoms("Ag2", [[0, 0, 0], [0, 0, 50.0]]), "structure 1: 100.0% of the weight of k2 lies outside its grid"),
     ],
@@ -149,7 +176,7 @@ def test_impossible_correlations_and_chunks_are_refused():
         pettifor_correlation(("Ag", "Og"))
     with pytest.raises(InvalidSettingError, match="lengths must be positive"):
         periodic_table_correlation(("Ag", "Pd"), group_length=0.0)
-    with pytest.raises(InvalidSettingError, match="chunk_size must be at least 1"):
+    with pytest.raises(InvalidSettingError, match="chunk_size must be a whole number of at least 1"):
         list(MBTR(("Ag",), (TERM,)).stream([bulk("Ag")], chunk_size=0))
 
 

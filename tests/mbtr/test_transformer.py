@@ -79,6 +79,22 @@ def test_lists_from_a_configuration_file_serve_as_tuples(structures):
     np.testing.assert_allclose(MBTR(["Ag", "Pd"], [listed]).transform(structures), expected, atol=1e-12)
 
 
+def test_numpy_numbers_serve_as_plain_ones():
+    grid = np.array([0.1, 0.8, 20])
+    found = Term(k=np.int64(2), geometry="inverse_distance", grid=grid, sigma=np.float64(0.03), cutoff=np.float32(5.0))
+    assert found == PAIRS
+    assert hash(found) == hash(PAIRS)
+
+
+def test_an_isolated_atom_has_no_pairs_and_counts_itself(mbtr):
+    lone = bulk("Ag")
+    lone.pbc = False
+    gradient = mbtr.gradient(lone)
+    assert gradient.features[0] == 1.0
+    assert not gradient.features[1:].any()
+    assert not gradient.positions.any()
+
+
 def test_factor_scales_a_term(structures):
     doubled = Term(k=2, geometry="inverse_distance", grid=(0.1, 0.8, 20), sigma=0.03, cutoff=5.0, factor=2.0)
     np.testing.assert_allclose(

@@ -28,7 +28,16 @@ def hullscout(*arguments):
 
 def start(*arguments, cwd):
     command = [sys.executable, "-c", "from hullscout.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background ignores Ctrl-C, and its children inherit that.
+    heed_ctrl_c = None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509  no threads at this point
+    )
 
 
 def result_without_times(folder):

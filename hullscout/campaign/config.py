@@ -42,6 +42,17 @@ class PoolSection(Settings):
 
     path: str = Field(min_length=1)
     """Extended-XYZ file of the candidates, relative to the campaign file."""
+    cost: str | None = Field(default=None, min_length=1)
+    """Column that states what computing a candidate costs, above 0, in any unit."""
+    baseline: str | None = Field(default=None, min_length=1)
+    """Column that states a cheaper method's energy, eV per cell."""
+
+    @field_validator("cost", "baseline")
+    @classmethod
+    def _is_not_the_energy(cls, column: str | None) -> str | None:
+        if column == "energy":
+            raise ValueError("expected a column other than the energy that is looked up")
+        return column
 
 
 class OracleSection(Settings):

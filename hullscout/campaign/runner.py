@@ -18,7 +18,7 @@ from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
 from hullscout.errors import InvalidPoolError, OutputError, StoreError
 from hullscout.oracle import TableOracle
-from hullscout.pool import WithoutEnergy, build_pool, parse_frames
+from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
 from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def open_pool(origin: Origin) -> tuple[Pool, TableOracle]:
         InvalidPoolError: The pool holds something that no campaign can use.
     """
     frames = parse_frames(origin.pool, path=Path(origin.pool_name))
-    pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.LEAVE_OUT)
+    section = origin.config.pool
+    columns = Columns(cost=section.cost, baseline=section.baseline)
+    pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.LEAVE_OUT, columns=columns)
     return pool, TableOracle.from_frames(frames, pool)
 
 

@@ -5,6 +5,7 @@ Importing this package loads numpy only; ASE, numba and pymatgen load when first
 """
 
 from hullscout.pool.candidate import Candidate
+from hullscout.pool.columns import Columns
 from hullscout.pool.extxyz import parse_frames, read_frames
 from hullscout.pool.frames import Frame, Frames
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool, natural_key
@@ -13,6 +14,7 @@ from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 __all__ = [
     "TWIN_TOLERANCE",
     "Candidate",
+    "Columns",
     "Frame",
     "Frames",
     "Pool",

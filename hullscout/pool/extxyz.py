@@ -29,6 +29,7 @@ _PAIR = re.compile(
     r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|\{(?P<curly>[^}]*)\}|\[(?P<square>[^\]]*)\]|(?P<bare>\S*))"""
 )
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
+_NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
 _ASE_REFUSALS = (
     ArithmeticError,
     AssertionError,
@@ -227,6 +228,7 @@ def _read_block(block: _Block) -> Frame:
         cell=np.array(atoms.cell, dtype=np.float64),
         pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
         energy_ev=None if atoms.calc is None else _energy(atoms.calc.results),
+        columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hullscout.errors import InvalidPoolError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Frame:
         cell: (3, 3) row vectors in A; all zero where the file gives no lattice.
         pbc: periodic along each of the three vectors.
         energy_ev: total energy in eV per cell, None where the file gives none.
+        columns: everything else that the source states of this structure, by name: text as written, or numbers.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Frame:
     cell: NDArray[np.float64]
     pbc: tuple[bool, bool, bool]
     energy_ev: float | None = field(repr=False)
+    columns: Mapping[str, str | float] = field(repr=False, default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -105,6 +107,12 @@ def _fingerprint(frame: Frame) -> tuple[float, bytes]:
 
 
 _N_SHOWN = 10
+_N_IDS_SHOWN = 5
+
+
+def shown_ids(ids: Sequence[str]) -> str:
+    """The first few ids, and dots where there are more."""
+    return ", ".join(ids[:_N_IDS_SHOWN]) + (", ..." if len(ids) > _N_IDS_SHOWN else "")
 
 
 def one_error(path: Path, faults: Sequence[str], *, n_frames: int) -> InvalidPoolError:

@@ -15,7 +15,8 @@ import numpy as np
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
-from hullscout.pool.frames import one_error
+from hullscout.pool.columns import Columns, read_baseline, read_cost
+from hullscout.pool.frames import one_error, shown_ids
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from hullscout.pool.frames import Frames
 
-_N_IDS_SHOWN = 5
+
+NO_COLUMNS = Columns()
 
 
 class WithoutEnergy(Enum):
@@ -101,18 +103,23 @@ class Pool:
         elements: the two elements of the axis.
         candidates: one for each crystal.
         report: what was left out or grouped.
+        cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
+        baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom; None where there are none.
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
         x: (n,) atomic fraction of the second element.
         end_members: indices of the pure first and of the pure second element; at least one each.
 
     Raises:
-        InvalidPoolError: no candidate for an end of the axis, a foreign element, an id that occurs twice.
+        InvalidPoolError: no candidate for an end of the axis, a foreign element, an id that occurs twice, costs or baselines
+            that are not one finite number per candidate, a cost not above 0.
     """
 
     elements: tuple[str, str]
     candidates: tuple[Candidate, ...] = field(repr=False)
     report: PoolReport = field(repr=False)
+    cost: NDArray[np.float64] | None = field(default=None, repr=False)
+    baseline_ev_per_atom: NDArray[np.float64] | None = field(default=None, repr=False)
     ids: tuple[str, ...] = field(init=False, repr=False)
     n_atoms: NDArray[np.int64] = field(init=False, repr=False)
     x: NDArray[np.float64] = field(init=False, repr=False)
@@ -132,9 +139,13 @@ class Pool:
                 "Build pools by build_pool."
             )
         x = n_second / n_atoms
-        for array in (n_atoms, x):
+        arrays = {"n_atoms": n_atoms, "x": x}
+        for name, above in (("cost", 0.0), ("baseline_ev_per_atom", -np.inf)):
+            if getattr(self, name) is not None:
+                arrays[name] = _checked(getattr(self, name), name, n=len(ids), above=above)
+        for array in arrays.values():
             array.setflags(write=False)
-        for name, value in (("ids", ids), ("n_atoms", n_atoms), ("x", x), ("end_members", ends)):
+        for name, value in (("ids", ids), ("end_members", ends), *arrays.items()):
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -146,22 +157,25 @@ class Pool:
         return {group[0]: group[1:] for group in self.report.twin_groups}
 
 
-def build_pool(frames: Frames, elements: tuple[str, str], *, without_energy: WithoutEnergy) -> Pool:
+def build_pool(
+    frames: Frames, elements: tuple[str, str], *, without_energy: WithoutEnergy, columns: Columns = NO_COLUMNS
+) -> Pool:
     """Check frames, group what is the same crystal, and order it.
 
-    The candidate of a group is the one whose id comes first.
+    The candidate of a group is the one whose id comes first; cost and baseline are its own.
 
     Args:
         frames: what a file says.
         elements: first and second element of the axis.
         without_energy: what becomes of frames that state no energy.
+        columns: which columns state cost and baseline.
 
     Returns:
         A pool that knows no energies.
 
     Raises:
         InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
-            where energies are needed. All faults in one error.
+            where energies are needed, all in one error; then a column that does not hold what it should.
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]
@@ -178,6 +192,7 @@ def build_pool(frames: Frames, elements: tuple[str, str], *, without_energy: Wit
     candidates = [Candidate(id=f.id, numbers=f.numbers, positions=f.positions, cell=f.cell) for f in usable]
     groups = find_twins(candidates)
     chosen = tuple(candidates[group[0]] for group in groups)
+    used_frames = [usable[group[0]] for group in groups]
     pure = [sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)]
     used = {candidate.id for candidate in candidates}
     report = PoolReport(
@@ -189,7 +204,13 @@ def build_pool(frames: Frames, elements: tuple[str, str], *, without_energy: Wit
         n_pure=(pure[0], pure[1]),
         shared_labels=frames.shared_labels,
     )
-    return Pool(elements=elements, candidates=chosen, report=report)
+    return Pool(
+        elements=elements,
+        candidates=chosen,
+        report=report,
+        cost=read_cost(frames, used_frames, columns.cost),
+        baseline_ev_per_atom=read_baseline(frames, used_frames, columns.baseline),
+    )
 
 
 def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
@@ -206,6 +227,16 @@ def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], st
     return tuple(parts), candidate_id
 
 
+def _checked(values: NDArray[np.float64], name: str, *, n: int, above: float) -> NDArray[np.float64]:
+    """A copy of a pool's column: (n,) finite numbers above a floor."""
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (n,) or not (np.isfinite(array) & (array > above)).all():
+        raise InvalidPoolError(
+            f"Expected {name} as {n} finite numbers above {above:g}, found {array}. Build pools by build_pool."
+        )
+    return array
+
+
 def _n_frames(count: int) -> str:
     """`1 frame is` or `2 frames are`."""
     return "1 frame is" if count == 1 else f"{count} frames are"
@@ -213,5 +244,4 @@ def _n_frames(count: int) -> str:
 
 def _counted(ids: tuple[str, ...]) -> str:
     """The first few ids and how many there are."""
-    shown = ", ".join(ids[:_N_IDS_SHOWN])
-    return f"{len(ids)} frames ({shown}{', ...' if len(ids) > _N_IDS_SHOWN else ''})" if len(ids) > 1 else shown
+    return f"{len(ids)} frames ({shown_ids(ids)})" if len(ids) > 1 else ids[0]

@@ -139,7 +139,17 @@ def test_nothing_in_a_pool_leads_to_an_energy(write: Callable[[str], Path], make
     numbers = [value for value in seen if isinstance(value, float)]
     assert numbers
     assert not {-111.5, -222.5} & set(numbers)
-    assert {type(value) for value in seen} <= {Pool, PoolReport, Candidate, tuple, str, int, float, np.ndarray}
+    assert {type(value) for value in seen} <= {
+        Pool,
+        PoolReport,
+        Candidate,
+        tuple,
+        str,
+        int,
+        float,
+        np.ndarray,
+        type(None),
+    }
 
 
 def test_arrays_of_a_pool_cannot_be_changed(write: Callable[[str], Path], pure_ends: str) -> None:

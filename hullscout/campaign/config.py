@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     Field,
@@ -19,11 +19,12 @@ from pydantic import (
 )
 
 from hullscout.errors import InvalidCampaignError
+from hullscout.selection.costs import CostSettings
 from hullscout.selection.hull_posterior import HullPosteriorRule
-from hullscout.selection.random import RandomRule
 from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import SurrogateSettings
-from hullscout.selection.threshold import ThresholdRule
+from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
+from hullscout.selection.yardsticks import GreedyRule, RandomRule, VarianceRule
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-RULES: tuple[type[HullPosteriorRule | ThresholdRule | RandomRule], ...] = (HullPosteriorRule, ThresholdRule, RandomRule)
-AnyRule = Annotated[HullPosteriorRule | ThresholdRule | RandomRule, Field(discriminator="rule")]
+AnyRule = HullPosteriorRule | ThresholdRule | HullThresholdRule | GreedyRule | VarianceRule | RandomRule
+RULES: tuple[type[AnyRule], ...] = get_args(AnyRule)
 DEFAULT_RULE = HullPosteriorRule()
 
 
@@ -82,8 +83,9 @@ class CampaignConfig(Settings):
     """Seed of every random choice."""
     pool: PoolSection
     oracle: OracleSection = OracleSection()
-    select: AnyRule = DEFAULT_RULE
+    select: Annotated[AnyRule, Field(discriminator="rule")] = DEFAULT_RULE
     stop: StopSettings = StopSettings()
+    cost: CostSettings = CostSettings()
     mbtr: MbtrSection = MbtrSection()
     regression: SurrogateSettings = SurrogateSettings()
 

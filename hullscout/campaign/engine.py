@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hullscout.errors import InvalidCampaignError
 from hullscout.selection.interface import Proposal, RoundRecord, Stop, StopReason
 from hullscout.selection.start import end_members
@@ -16,7 +18,7 @@ from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
     from hullscout.campaign.state import State
-    from hullscout.selection.interface import Floats, Rule
+    from hullscout.selection.interface import Floats, Rule, Snapshot
     from hullscout.selection.surrogate import Surrogate
 
 
@@ -29,17 +31,25 @@ class Engine:
         surrogate: The model of energies over the pool's features.
         seed: Seed of every random choice.
         settings: When to stop, and what counts as the right hull.
+        cost: (n,) cost of the calculation of each candidate; 1 each if not given.
 
     Attributes:
         stop: Why the campaign ended, or None while it goes on.
         proposal: The last decision of this engine, with the numbers behind it.
 
     Raises:
-        InvalidCampaignError: `settings.max_calculations` does not even allow the pure elements.
+        InvalidCampaignError: `settings` do not even allow the pure elements.
     """
 
     def __init__(
-        self, state: State, *, rule: Rule, surrogate: Surrogate, seed: int = 0, settings: StopSettings | None = None
+        self,
+        state: State,
+        *,
+        rule: Rule,
+        surrogate: Surrogate,
+        seed: int = 0,
+        settings: StopSettings | None = None,
+        cost: Floats | None = None,
     ) -> None:
         self.state = state
         self.rule = rule
@@ -48,13 +58,22 @@ class Engine:
         self.proposal: Proposal | None = None
         self._seed = seed
         self._settings = StopSettings() if settings is None else settings
-        most = self._settings.max_calculations
-        n_ends = len(end_members(state.snapshot(seed=seed)))
-        if most is not None and most < n_ends:
-            raise InvalidCampaignError(
-                f"stop.max_calculations: expected at least {n_ends}, the structures of the pure elements that every campaign "
-                f"starts from, found {most}."
-            )
+        self._cost = np.ones(len(state.pool.ids)) if cost is None else cost
+        ends = np.asarray(end_members(self._snapshot()))
+        for key, most, least in (
+            ("max_calculations", self._settings.max_calculations, ends.size),
+            ("max_cost", self._settings.max_cost, float(self._cost[ends].sum())),
+        ):
+            if most is not None and most < least:
+                raise InvalidCampaignError(
+                    f"stop.{key}: expected at least {least:g}, what the structures of the pure elements that every campaign starts "
+                    f"from take, found {most:g}."
+                )
+
+    @property
+    def spent(self) -> float:
+        """Cost of what is known."""
+        return float(self._cost[self.state.known].sum())
 
     def ask(self) -> tuple[str, ...]:
         """Return the ids to look up, best first: those still pending, or a new round. Empty at the end; see `stop`.
@@ -88,7 +107,7 @@ class Engine:
 
     def predict(self) -> Floats:
         """(n,) formation energies in eV/atom that the model predicts for all candidates from what is known."""
-        return self.surrogate.predict_formation_energy(self.state.snapshot(seed=self._seed))
+        return self.surrogate.predict_formation_energy(self._snapshot())
 
     def _decide(self) -> Proposal:
         n_candidates, n_known = len(self.state.pool.ids), self.state.n_known
@@ -98,13 +117,45 @@ class Engine:
                 stop=Stop(reason=StopReason.ALL_KNOWN, sentence="Every candidate's energy is known."),
                 stated_failure_probability=0.0 if states_probability else None,
             )
-        most = self._settings.max_calculations
-        left = n_candidates if most is None else most - n_known
-        snapshot = self.state.snapshot(seed=self._seed)
+        snapshot = self._snapshot()
         if not self.state.rounds:
-            return Proposal(chosen=self.rule.start(snapshot)[:left], n_contenders=n_candidates)
+            return Proposal(chosen=self._affordable(self.rule.start(snapshot)), n_contenders=n_candidates)
         proposal = self.rule.select(snapshot, self.surrogate, stop=self._settings)
-        if left == 0 and proposal.stop is None:
-            sentence = f"The limit of {most} calculations was reached before the rule was satisfied."
-            return replace(proposal, chosen=(), stop=Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence))
-        return replace(proposal, chosen=proposal.chosen[:left])
+        chosen = self._affordable(proposal.chosen)
+        if proposal.stop is None and not chosen:
+            return replace(proposal, chosen=(), stop=self._end_of_budget())
+        return replace(proposal, chosen=chosen)
+
+    def _snapshot(self) -> Snapshot:
+        return self.state.snapshot(seed=self._seed, cost=self._cost)
+
+    def _affordable(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the wanted candidates that the limits still allow, best first."""
+        n_left, left = self._n_left, self._cost_left
+        chosen: list[int] = []
+        for index in wanted:
+            if len(chosen) < n_left and self._cost[index] <= left:
+                chosen.append(index)
+                left -= self._cost[index]
+        return tuple(chosen)
+
+    @property
+    def _n_left(self) -> float:
+        most = self._settings.max_calculations
+        return np.inf if most is None else most - self.state.n_known
+
+    @property
+    def _cost_left(self) -> float:
+        # Rounding of a sum of costs must not refuse the last calculation of a budget that is just enough.
+        most = self._settings.max_cost
+        return np.inf if most is None else most * (1.0 + 1e-12) - self.spent
+
+    def _end_of_budget(self) -> Stop:
+        if self._n_left <= 0:
+            sentence = f"The limit of {self._settings.max_calculations} calculations was reached before the rule was satisfied."
+            return Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence)
+        sentence = (
+            f"{self.spent:g} of the cost of {self._settings.max_cost:g} that may be spent are, and the rest covers nothing that "
+            "the rule asks for."
+        )
+        return Stop(reason=StopReason.MAX_COST, sentence=sentence)

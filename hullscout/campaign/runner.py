@@ -108,6 +108,7 @@ def run(
             surrogate=surrogate,
             seed=config.seed,
             settings=config.stop,
+            cost=config.cost.of(pool),
         )
         n_saved = len(state.rounds)
         while ids := engine.ask():

@@ -108,11 +108,13 @@ class State:
                 f"The energy of {candidate_id!r} was told as {before * n_atoms} eV before and as {energy_ev} eV now."
             )
 
-    def snapshot(self, *, seed: int) -> Snapshot:
-        """What a selection rule may see."""
+    def snapshot(self, *, seed: int, cost: NDArray[np.float64] | None = None) -> Snapshot:
+        """What a selection rule may see; each calculation costs 1 where no `cost` (n,) is given."""
         return Snapshot(
             x=self.pool.x,
             n_atoms=self.pool.n_atoms,
+            cost=np.ones(self.pool.x.size) if cost is None else cost,
+            baseline_ev_per_atom=self.pool.baseline_ev_per_atom,
             known=self.known,
             energies_ev_per_atom=self.energies_ev_per_atom,
             history=self.rounds,

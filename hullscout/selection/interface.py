@@ -31,7 +31,9 @@ class StopReason(StrEnum):
 
     NOTHING_BELOW_THRESHOLD = "nothing-below-threshold"
     ALL_KNOWN = "all-known"
+    ALL_CONTENDERS_KNOWN = "all-contenders-known"
     MAX_CALCULATIONS = "max-calculations"
+    MAX_COST = "max-cost"
     FAILURE_PROBABILITY = "failure-probability"
 
 
@@ -78,6 +80,8 @@ class Snapshot:
     Attributes:
         x: (n,) atomic fraction of the second element of each candidate; equal compositions are equal floats.
         n_atoms: (n,) atoms per cell.
+        cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
+        baseline_ev_per_atom: (n,) energies of a cheaper method, where the pool has them.
         known: (m,) indices of the candidates with an energy, in the order in which they were asked for.
         energies_ev_per_atom: (m,) their energies.
         history: The rounds so far.
@@ -86,6 +90,8 @@ class Snapshot:
 
     x: Floats
     n_atoms: NDArray[np.int64]
+    cost: Floats
+    baseline_ev_per_atom: Floats | None = None
     known: Indices
     energies_ev_per_atom: Floats
     history: tuple[RoundRecord, ...]
@@ -111,6 +117,14 @@ class Snapshot:
     def formation_ev_per_atom(self) -> Floats:
         """(m,) formation energies of what is known, relative to the lowest known structure of each pure element."""
         x, e = self.x[self.known], self.energies_ev_per_atom
+        return formation_energy(x, e, ends_ev_per_atom=(float(e[x == 0].min()), float(e[x == 1].min())))
+
+    @property
+    def baseline_formation_ev_per_atom(self) -> Floats | None:
+        """(n,) formation energies of the cheaper method, relative to its own lowest structures of the pure elements."""
+        if self.baseline_ev_per_atom is None:
+            return None
+        x, e = self.x, self.baseline_ev_per_atom
         return formation_energy(x, e, ends_ev_per_atom=(float(e[x == 0].min()), float(e[x == 1].min())))
 
     @property

@@ -30,3 +30,9 @@ def one_per_composition(snapshot: Snapshot, rng: np.random.Generator) -> tuple[i
     """Index of one random structure of each composition between the pure elements, by ascending composition."""
     inner: NDArray[np.float64] = np.unique(snapshot.x[(snapshot.x > 0) & (snapshot.x < 1)])
     return tuple(int(rng.choice(np.flatnonzero(snapshot.x == value))) for value in inner)
+
+
+def random_compounds(snapshot: Snapshot, n: int) -> tuple[int, ...]:
+    """Indices of n random candidates between the pure elements."""
+    compounds = np.flatnonzero((snapshot.x > 0) & (snapshot.x < 1))
+    return tuple(snapshot.rng().permutation(compounds)[:n].tolist())

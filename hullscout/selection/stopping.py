@@ -14,3 +14,5 @@ class StopSettings(Settings):
     """Accepted probability of a hull that is not found; used by rules that state one."""
     max_calculations: PositiveInt | None = None
     """Never look up more structures than this."""
+    max_cost: PositiveFloat | None = None
+    """Never spend more than this, in the unit of the costs (section `cost`)."""

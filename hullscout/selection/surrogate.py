@@ -6,7 +6,7 @@ of labelled structures to the pool, one row each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -82,23 +82,39 @@ class Surrogate:
         self._x = x
         self._n_candidates = x.size
         self._model = self._empty_model(self.settings.mean)
+        self._baseline = np.zeros(x.size)
 
-    def fit(self, known: Indices, labels: Floats, *, warm_start: SearchPoint | None = None) -> SurrogateFit:
-        """Fit on labels (m,) of the candidates `known` (m,), in any order, and predict all candidates.
+    def fit(
+        self,
+        known: Indices,
+        labels: Floats,
+        *,
+        baseline: Floats | None = None,
+        warm_start: SearchPoint | None = None,
+    ) -> SurrogateFit:
+        """Fit on labels and predict all candidates.
 
         Labels that all agree, or fewer than three, are predicted to go on as they are.
+
+        Args:
+            known: (m,) labelled candidates, in any order.
+            labels: (m,) their labels.
+            baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
+            warm_start: Where the search of the hyperparameters may start.
         """
-        if known.size < 3 or np.ptp(labels) <= SPREAD_THAT_IS_ROUNDING:
-            mean = np.full(self._n_candidates, labels.mean())
+        self._baseline = np.zeros(self._n_candidates) if baseline is None else baseline
+        differences = labels - self._baseline[known]
+        if known.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
+            mean = self._baseline + differences.mean()
             std = np.zeros(self._n_candidates)
-            return SurrogateFit(mean=mean, std=std, leave_one_out_rmse=float(np.ptp(labels)), warm_start=None)
+            return SurrogateFit(mean=mean, std=std, leave_one_out_rmse=float(np.ptp(differences)), warm_start=None)
         model = self._grown(known)
         position = {index: place for place, index in enumerate(known.tolist())}
-        y = labels[[position[index] for index in model.labelled.tolist()]]
+        y = differences[[position[index] for index in model.labelled.tolist()]]
         fitted = model.fit(y, warm_start=warm_start)
         mean, std = model.predict()
         return SurrogateFit(
-            mean=mean,
+            mean=self._baseline + mean,
             std=std,
             leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
             warm_start=fitted.warm_start,
@@ -106,21 +122,25 @@ class Surrogate:
 
     def posterior(self, candidates: Indices) -> MixturePosterior:
         """Joint posterior of the labels of `candidates` (q,) under the last fit that learned something."""
-        return self._model.posterior(candidates)
+        posterior = self._model.posterior(candidates)
+        return replace(posterior, means=posterior.means + self._baseline[candidates])
 
-    def held_out_half_rmse(self, known: Indices, labels: Floats, *, rng: np.random.Generator) -> float:
+    def held_out_half_rmse(
+        self, known: Indices, labels: Floats, *, baseline: Floats | None = None, rng: np.random.Generator
+    ) -> float:
         """Root mean square error on a random half of the labels, predicted from the other half."""
         order = rng.permutation(known.size)
         trained, held_out = order[: known.size - known.size // 2], order[known.size - known.size // 2 :]
         half = Surrogate(
             {name: block[known] for name, block in self._blocks.items()}, x=self._x[known], settings=self.settings
         )
-        mean = half.fit(trained, labels[trained]).mean[held_out]
+        mean = half.fit(trained, labels[trained], baseline=None if baseline is None else baseline[known]).mean[held_out]
         return float(np.sqrt(np.mean((mean - labels[held_out]) ** 2)))
 
     def predict_formation_energy(self, snapshot: Snapshot) -> Floats:
         """(n,) formation energies in eV/atom predicted for all candidates, learned without a cap."""
-        return self.fit(snapshot.known, snapshot.formation_ev_per_atom).mean
+        baseline = snapshot.baseline_formation_ev_per_atom
+        return self.fit(snapshot.known, snapshot.formation_ev_per_atom, baseline=baseline).mean
 
     def _empty_model(self, mean: Mean) -> PoolModel:
         settings = ModelSettings(shape=self.settings.kernel, criterion=self.settings.criterion, mean=mean)

@@ -1,5 +1,7 @@
 """The paper's rule: look up whatever is predicted to lie less than a threshold above the lowest of its composition.
 
+And the same rule measured from today's hull, which spares the compositions at which nothing can be stable.
+
 Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 3.4 and its published notebook. Deviations: by default
 one model on energies capped above the hull instead of three on the paper's transforms, and leave-one-out errors instead of those
 of a held-out half; both are settings.
@@ -7,11 +9,13 @@ of a held-out half; both are settings.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from hullscout.hull import lower_hull
 from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason
 from hullscout.selection.start import end_members, one_per_composition
 from hullscout.selection.transforms import Transform
@@ -25,16 +29,9 @@ if TYPE_CHECKING:
     from hullscout.selection.surrogate import Surrogate
 
 
-class ThresholdRule(Settings):
-    """Look up what is predicted low for its composition; stop when nothing is.
+class _Threshold(Settings, ABC):
+    """What the two rules share: all but the energy from which a height is measured."""
 
-    In each round a model is trained on what is known. Its threshold is `factor` times its held-out root mean square error, the
-    median over the last `window` rounds. Every unknown structure predicted less than the threshold above the lowest known energy
-    of its own composition is a contender; so is every structure of a composition of which nothing is known. With several
-    transforms, a contender of any of their models is one. The `batch` best by height over threshold are looked up.
-    """
-
-    rule: Literal["threshold"] = "threshold"
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     factor: PositiveFloat = 1.3
@@ -62,26 +59,30 @@ class ThresholdRule(Settings):
         warm_starts: dict[str, SearchPoint] = {}
         thresholds: list[float] = []
         for transform in self.transforms:
-            labels = transform(snapshot, energy_cap_ev_per_atom=self.energy_cap)
+            labels, baseline = transform(snapshot, energy_cap_ev_per_atom=self.energy_cap)
             warm_start = snapshot.warm_start(transform.value, cold_every=surrogate.settings.cold_start_every)
-            fit = surrogate.fit(snapshot.known, labels, warm_start=warm_start)
+            fit = surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
             if fit.warm_start is not None:
                 warm_starts[transform.value] = fit.warm_start
             if self.held_out == "leave-one-out":
                 errors[transform.value] = fit.leave_one_out_rmse
             else:
-                errors[transform.value] = surrogate.held_out_half_rmse(snapshot.known, labels, rng=snapshot.rng())
+                errors[transform.value] = surrogate.held_out_half_rmse(
+                    snapshot.known, labels, baseline=baseline, rng=snapshot.rng()
+                )
             threshold = self.factor * self._median_error(snapshot, transform.value, errors[transform.value])
             thresholds.append(threshold)
-            height = fit.mean[unknown] - lowest_of_composition(snapshot.x, snapshot.known, labels)[unknown]
+            height = (fit.mean - self._reference(snapshot, labels))[unknown]
             relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
         end = None
         if n_contenders == 0:
-            sentence = f"No structure is predicted within {1000 * thresholds[0]:.1f} meV/atom of the lowest of its composition."
+            sentence = (
+                f"No structure is predicted within {1000 * thresholds[0]:.1f} meV/atom of {self._reference_name}."
+            )
             if self.transforms != (Transform.CAP,):
-                sentence = "No structure is predicted below the threshold above the lowest of its composition."
+                sentence = f"No structure is predicted within the threshold of {self._reference_name}."
             end = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
         best_first = np.argsort(relative, kind="stable")[: min(self.batch, n_contenders)]
         return Proposal(
@@ -93,9 +94,53 @@ class ThresholdRule(Settings):
             warm_starts=warm_starts,
         )
 
+    @abstractmethod
+    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) label from which the height of each candidate is measured."""
+
+    @property
+    @abstractmethod
+    def _reference_name(self) -> str:
+        """What the height is measured from, in words."""
+
     def _median_error(self, snapshot: Snapshot, model: str, error: float) -> float:
         earlier = [record.model_errors[model] for record in snapshot.history if model in record.model_errors]
         return float(np.median([*earlier, error][-self.window :]))
+
+
+class ThresholdRule(_Threshold):
+    """Look up what is predicted low for its composition; stop when nothing is.
+
+    In each round a model is trained on what is known. Its threshold is `factor` times its held-out root mean square error, the
+    median over the last `window` rounds. Every unknown structure predicted less than the threshold above the lowest known energy
+    of its own composition is a contender; so is every structure of a composition of which nothing is known. With several
+    transforms, a contender of any of their models is one. The `batch` best by height over threshold are looked up.
+    """
+
+    rule: Literal["threshold"] = "threshold"
+
+    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        return lowest_of_composition(snapshot.x, snapshot.known, labels)
+
+    @property
+    def _reference_name(self) -> str:
+        return "the lowest of its composition"
+
+
+class HullThresholdRule(_Threshold):
+    """Look up what is predicted less than the threshold above today's hull; stop when nothing is.
+
+    The threshold, the start and the transforms are those of `ThresholdRule`.
+    """
+
+    rule: Literal["hull-threshold"] = "hull-threshold"
+
+    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        return lower_hull(snapshot.x[snapshot.known], labels).energy_at(snapshot.x)
+
+    @property
+    def _reference_name(self) -> str:
+        return "the hull"
 
 
 def lowest_of_composition(

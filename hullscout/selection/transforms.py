@@ -6,9 +6,12 @@ Each keeps the order of energies at one composition, which is all that a thresho
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hullscout.hull import lower_hull
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,13 +40,24 @@ class Transform(StrEnum):
     STRETCH_NEGATIVE = "stretch-negative"
     STANDARDIZE = "standardize"
 
-    def __call__(self, snapshot: Snapshot, *, energy_cap_ev_per_atom: float) -> Floats:
-        """Training labels (m,) of the known candidates: eV/atom, or standard deviations for `standardize`."""
-        formation = snapshot.formation_ev_per_atom
+    def __call__(self, snapshot: Snapshot, *, energy_cap_ev_per_atom: float) -> tuple[Floats, Floats | None]:
+        """Training labels (m,) of what is known, and a cheaper method's (n,) of all candidates on the same scale, if there are.
+
+        Labels are in eV/atom, or standard deviations for `standardize`. The cap measures each method from its own hull.
+        """
+        formation, baseline = snapshot.formation_ev_per_atom, snapshot.baseline_formation_ev_per_atom
+        scaled = partial(
+            self._scaled, cap=energy_cap_ev_per_atom, mean=float(formation.mean()), std=float(formation.std())
+        )
+        labels = scaled(formation, at_hull=snapshot.hull.energy_at(snapshot.x[snapshot.known]))
+        if baseline is None:
+            return labels, None
+        return labels, scaled(baseline, at_hull=lower_hull(snapshot.x, baseline).energy_at(snapshot.x))
+
+    def _scaled(self, formation: Floats, *, at_hull: Floats, cap: float, mean: float, std: float) -> Floats:
         match self:
             case Transform.CAP:
-                at_hull = snapshot.hull.energy_at(snapshot.x[snapshot.known])
-                return np.asarray(at_hull + cap_height(formation - at_hull, energy_cap_ev_per_atom))
+                return np.asarray(at_hull + cap_height(formation - at_hull, cap))
             case Transform.NONE:
                 return formation
             case Transform.SHRINK_POSITIVE:
@@ -51,8 +65,7 @@ class Transform(StrEnum):
             case Transform.STRETCH_NEGATIVE:
                 return np.where(formation < 0, STRETCH * formation, formation)
             case Transform.STANDARDIZE:
-                scale = float(formation.std())
-                return np.asarray((formation - formation.mean()) / (scale if scale > 0 else 1.0))
+                return np.asarray((formation - mean) / (std if std > 0 else 1.0))
 
 
 def cap_height(height: Floats, cap: float) -> Floats:

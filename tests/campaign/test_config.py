@@ -68,7 +68,7 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
         (('rule = "threshold"', 'rule = "threshold"\nfacter = 2'), "select.facter: unknown key.*Did you mean 'factor'"),
         (
             ('rule = "threshold"', 'rule = "treshold"'),
-            "select.rule: expected one of 'hull-posterior', 'threshold', 'random', found 'treshold'",
+            "select.rule: expected one of 'hull-posterior', 'threshold', 'hull-threshold', 'greedy', .* found 'treshold'",
         ),
         (('rule = "threshold"', "batch = 0"), "select.batch: expected greater than 0, found 0"),
         (

@@ -9,10 +9,10 @@ from hullscout.campaign.state import State
 from hullscout.errors import InvalidCampaignError, ProtocolError
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.interface import StopReason
-from hullscout.selection.random import RandomRule
 from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import Surrogate
-from hullscout.selection.threshold import ThresholdRule
+from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
+from hullscout.selection.yardsticks import GreedyRule, RandomRule, VarianceRule
 
 
 @pytest.fixture
@@ -101,7 +101,11 @@ def test_the_random_rule_ends_when_all_is_known(opened):
     assert engine.state.n_known == len(opened[0])
 
 
-@pytest.mark.parametrize("rule", [HullPosteriorRule(), ThresholdRule(), RandomRule()], ids=lambda rule: rule.rule)
+@pytest.mark.parametrize(
+    "rule",
+    [HullPosteriorRule(), ThresholdRule(), HullThresholdRule(), GreedyRule(), VarianceRule(), RandomRule()],
+    ids=lambda rule: rule.rule,
+)
 @pytest.mark.parametrize("most", [2, 3, 9, 15])
 def test_the_limit_of_calculations_holds(opened, rule, most):
     engine = play(opened, rule=rule, max_calculations=most)

@@ -11,8 +11,9 @@ from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
 from hullscout.hull import lower_hull
 from hullscout.regression import MixturePosterior
-from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_deepest, heavy_tailed_samples
+from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_deepest
 from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
+from hullscout.selection.outlook import heavy_tailed_samples
 from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import Surrogate
 
@@ -31,7 +32,15 @@ def snapshot_of(problem, known, history=()):
     x, _, energy = problem
     known = np.asarray(known)
     n_atoms = np.ones(x.size, dtype=int)
-    return Snapshot(x=x, n_atoms=n_atoms, known=known, energies_ev_per_atom=energy[known], history=history, seed=0)
+    return Snapshot(
+        x=x,
+        n_atoms=n_atoms,
+        cost=np.ones(x.size),
+        known=known,
+        energies_ev_per_atom=energy[known],
+        history=history,
+        seed=0,
+    )
 
 
 def propose(problem, known, *, rule=None, history=(), **stop):
@@ -166,6 +175,6 @@ def test_a_batch_is_diverse():
     depths = np.full((10, 3), -1.0)
     depths[:6, 0], depths[:6, 1], depths[6:, 2] = 0.02, 0.0199, 0.01
     x = np.array([0.5, 0.5, 0.25])
-    assert _most_often_deepest(depths, x, floor=0.0005, n=2) == [0, 2]
-    assert _most_often_deepest(depths, x, floor=0.0005, n=3) == [0, 2]
-    assert _most_often_deepest(np.full((10, 3), -1.0), x, floor=0.0005, n=3) == []
+    assert _most_often_deepest(depths, x, cost=np.ones(3), floor=0.0005, n=2) == [0, 2]
+    assert _most_often_deepest(depths, x, cost=np.ones(3), floor=0.0005, n=3) == [0, 2]
+    assert _most_often_deepest(np.full((10, 3), -1.0), x, cost=np.ones(3), floor=0.0005, n=3) == []

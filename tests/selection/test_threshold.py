@@ -33,6 +33,7 @@ def snapshot_of(problem, known, history=()):
     return Snapshot(
         x=x,
         n_atoms=np.ones(x.size, dtype=int),
+        cost=np.ones(x.size),
         known=known,
         energies_ev_per_atom=energy[known],
         history=history,
@@ -125,7 +126,8 @@ def test_the_cap_keeps_the_order_and_never_exceeds_itself(heights):
 @pytest.mark.parametrize("transform", list(Transform))
 def test_every_transform_keeps_the_order_at_one_composition(problem, transform):
     snapshot = snapshot_of(problem, np.arange(92))
-    labels = transform(snapshot, energy_cap_ev_per_atom=CAP)
+    labels, baseline = transform(snapshot, energy_cap_ev_per_atom=CAP)
+    assert baseline is None
     for value in np.unique(snapshot.x):
         at = np.flatnonzero(snapshot.x == value)
         np.testing.assert_array_equal(np.argsort(labels[at]), np.argsort(snapshot.formation_ev_per_atom[at]))

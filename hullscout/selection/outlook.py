@@ -1,0 +1,126 @@
+"""What the hull could still be: joint posterior samples of the contenders, held against today's hull.
+
+Source of hulls of posterior samples: Novick et al. (CAL), arXiv 2402.15582.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr
+
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull
+from hullscout.regression.calibration import student_quantile
+
+if TYPE_CHECKING:
+    from hullscout.regression import MixturePosterior
+    from hullscout.selection.interface import Floats, Indices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HullOutlook:
+    """Samples of what is not known, beside what is.
+
+    Attributes:
+        x: (n,) composition of every candidate.
+        hull: Today's hull; its `indices` count among the candidates.
+        n_contenders: Number of unknown candidates that today's hull is within reach of; the rest is believed to lie above.
+        sampled: (q,) the nearest of them, of which samples were drawn (where none is within reach, a few beyond).
+        energies_ev_per_atom: (s, q) their formation energies in each sample.
+        others_height_ev_per_atom: (r,) predicted height above today's hull of the contenders that were not sampled.
+        others_scale_ev_per_atom: (r,) scale of its Student-t distribution.
+        degrees_of_freedom: Of that.
+    """
+
+    x: Floats
+    hull: LowerHull
+    n_contenders: int
+    sampled: Indices
+    energies_ev_per_atom: Floats
+    others_height_ev_per_atom: Floats
+    others_scale_ev_per_atom: Floats
+    degrees_of_freedom: float
+
+    @property
+    def depths_ev_per_atom(self) -> Floats:
+        """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
+        return self.hull.energy_at(self.x[self.sampled]) - self.energies_ev_per_atom
+
+    def failure_probability(self, tolerance_ev_per_atom: float) -> float:
+        """Probability that the true hull lies more than the tolerance below today's at some composition.
+
+        The share of such samples; contenders that were not sampled count as independent of them and of each other.
+        """
+        share = float((self.depths_ev_per_atom.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
+        reach = -(self.others_height_ev_per_atom + tolerance_ev_per_atom) / self.others_scale_ev_per_atom
+        return 1.0 - (1.0 - share) * float(np.prod(1.0 - stdtr(self.degrees_of_freedom, reach)))
+
+    def expected_lowering_ev_per_atom(self) -> Floats:
+        """(n,) mean over the samples of how far each candidate alone would lower today's hull at its composition."""
+        lowering = np.zeros(self.x.size)
+        lowering[self.sampled] = np.maximum(self.depths_ev_per_atom, 0.0).mean(axis=0)
+        return lowering
+
+    def probability_on_hull(self) -> Floats:
+        """(n,) share of the samples in which each candidate, known or not, is a vertex of the hull of all of them."""
+        from hullscout.selection.sampled_hulls import vertex_shares  # noqa: PLC0415  loads numba
+
+        points, energies = self._points()
+        shares = np.zeros(self.x.size)
+        shares[points] = vertex_shares(self.x[points], energies, tolerance=VERTEX_TOLERANCE_EV_PER_ATOM)
+        return shares
+
+    def band_ev_per_atom(self, at: Floats, levels: tuple[float, ...] = (0.025, 0.5, 0.975)) -> Floats:
+        """(len(levels), len(at)) quantiles over the samples of the hull's formation energy.
+
+        Args:
+            at: Atomic fractions.
+            levels: Probabilities of the quantiles.
+        """
+        from hullscout.selection.sampled_hulls import hulls_at  # noqa: PLC0415  loads numba
+
+        points, energies = self._points()
+        return np.quantile(hulls_at(self.x[points], energies, at), levels, axis=0)
+
+    def _points(self) -> tuple[Indices, Floats]:
+        """(p,) vertices of today's hull and sampled candidates, and their energies (s, p)."""
+        n_samples = self.energies_ev_per_atom.shape[0]
+        vertices = np.broadcast_to(self.hull.energy_ev_per_atom, (n_samples, self.hull.x.size))
+        return np.concatenate([self.hull.indices, self.sampled]), np.hstack([vertices, self.energies_ev_per_atom])
+
+
+def heavy_tailed_samples(
+    posterior: MixturePosterior, n: int, rng: np.random.Generator, *, degrees_of_freedom: float
+) -> Floats:
+    """Joint samples (n, q) in which each candidate has a tail of its own.
+
+    A component by weight, a correlated Gaussian around its mean, and for each candidate an independent factor
+    sqrt(nu / chi^2_nu), so that margins are Student-t. The scale keeps the half width of the posterior's 95 % interval.
+
+    Args:
+        posterior: Of q candidates.
+        n: Number of samples.
+        rng: Source of randomness.
+        degrees_of_freedom: nu.
+    """
+    believed = posterior.scale * student_quantile(0.975, posterior.degrees_of_freedom)
+    scale = believed / student_quantile(0.975, degrees_of_freedom)
+    samples = []
+    for count, mean, covariance in zip(
+        rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
+    ):
+        gaussian = rng.standard_normal((count, mean.size)) @ _root(covariance).T
+        tails = np.sqrt(degrees_of_freedom / rng.chisquare(degrees_of_freedom, size=gaussian.shape))
+        samples.append(mean + scale * tails * gaussian)
+    return np.concatenate(samples)
+
+
+def _root(covariance: Floats) -> Floats:
+    """A matrix whose square is the covariance: by Cholesky, or by eigenvalues where candidates coincide."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -47,8 +47,8 @@ def calibrate(
     """Tail weight from the likelihood of the z-scores, then the scale that makes the interval of `level` hold.
 
     The inverse degrees of freedom are averaged over `TAILS` by likelihood, so that few labels never claim Gaussian
-    tails. The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: 0.3
-    standard errors of that rank, since the quantile of few scores is uncertain; and sqrt((n + k) / (n - k)) for k tuned
+    tails. The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: half
+    a standard error of that rank, since the quantile of few scores is uncertain; and sqrt((n + k) / (n - k)) for k tuned
     hyperparameters, the ratio of new to own residuals in a linear regression with k coefficients.
 
     Args:
@@ -73,7 +73,7 @@ def calibrate(
     shares = np.exp(likelihoods - likelihoods.max())
     thickness = float(shares @ (1.0 / np.array(TAILS)) / shares.sum())
     nu = 1.0 / thickness if thickness > 1e-6 else np.inf
-    rank = min((n + 1) * level + 0.3 * np.sqrt(n * level * (1.0 - level)), n)
+    rank = min((n + 1) * level + 0.5 * np.sqrt(n * level * (1.0 - level)), n)
     quantile = float(np.interp(rank, np.arange(1, n + 1), np.sort(np.abs(z))))
     correction = np.sqrt((n + n_tuned) / max(n - n_tuned, 0.25 * n))
     return TailCalibration(

@@ -90,53 +90,77 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
             labels.
     """
     n, p = basis.shape
-    if n <= p:
-        raise InvalidTrainingSetError(
-            f"Expected more labels than coefficients of the mean, found {n} labels and {p} coefficients. Label more "
-            "structures or choose a constant mean."
-        )
     root = np.ones(n) if noise is None else 1.0 / np.sqrt(noise)
-    scaled_basis = basis * root[:, None]
+    mean = contrasts(basis * root[:, None])
     scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
     if p:
-        mean_basis, triangle = np.linalg.qr(scaled_basis)
-        pivots = np.abs(np.diag(triangle))
-        if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
-            raise InvalidTrainingSetError(
-                f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
-                "Label more compositions or choose a constant mean."
-            )
-        scaled = _projected(scaled, mean_basis)
+        scaled, _ = projected(scaled, mean.vectors)
     values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled))
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
             f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
             f"singular beyond rounding (relative {NEGATIVE_EIGENVALUE})."
         )
-    log_volume = -2.0 * float(np.log(root).sum())
-    freedom = np.ones(n)
-    if p:
-        freedom = 1.0 - np.sum(mean_basis**2, axis=1)
-        log_volume += 2.0 * float(np.log(pivots).sum())
     return Spectrum(
         vectors=vectors * root[:, None],
         values=np.maximum(values, 0.0),
-        freedom=freedom,
-        log_volume=log_volume,
+        freedom=1.0 - np.sum(mean.vectors**2, axis=1),
+        log_volume=mean.log_volume - 2.0 * float(np.log(root).sum()),
     )
 
 
-def _projected(kernel: FloatArray, mean_basis: FloatArray) -> FloatArray:
-    """M K M + c Q Q^T, M = I - Q Q^T: the kernel on the contrasts of the mean, the p other eigenvalues moved to the top.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrasts:
+    """What the fitted mean takes away from the labels.
+
+    Attributes:
+        vectors: Orthonormal basis of the mean's basis functions at the labels, shape (n, p).
+        log_volume: log det(H^T H).
+    """
+
+    vectors: FloatArray
+    log_volume: float
+
+
+def contrasts(basis: FloatArray) -> Contrasts:
+    """Orthonormalize the mean's basis.
+
+    Args:
+        basis: H, shape (n, p), p = 0 for a zero mean.
+
+    Raises:
+        InvalidTrainingSetError: No more labels than coefficients, or the basis is rank deficient on these labels.
+    """
+    n, p = basis.shape
+    if n <= p:
+        raise InvalidTrainingSetError(
+            f"Expected more labels than coefficients of the mean, found {n} labels and {p} coefficients. Label more "
+            "structures or choose a constant mean."
+        )
+    if p == 0:
+        return Contrasts(vectors=basis, log_volume=0.0)
+    vectors, triangle = np.linalg.qr(basis)
+    pivots = np.abs(np.diag(triangle))
+    if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
+        raise InvalidTrainingSetError(
+            f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
+            "Label more compositions or choose a constant mean."
+        )
+    return Contrasts(vectors=vectors, log_volume=2.0 * float(np.log(pivots).sum()))
+
+
+def projected(kernel: FloatArray, mean_basis: FloatArray) -> tuple[FloatArray, float]:
+    """M K M + c Q Q^T, M = I - Q Q^T, and c: the kernel on the contrasts of the mean, the p other eigenvalues at c.
 
     A rank-p update, O(n^2 p); c is larger than any eigenvalue of K.
     """
     products = kernel @ mean_basis
-    lifted = mean_basis.T @ products + 2.0 * max(float(np.trace(kernel)), 1.0) * np.eye(mean_basis.shape[1])
+    lift = 2.0 * max(float(np.trace(kernel)), 1.0)
+    lifted = mean_basis.T @ products + lift * np.eye(mean_basis.shape[1])
     update = mean_basis @ (0.5 * lifted) - products
     left = np.hstack([mean_basis, update])
     right = np.hstack([update, mean_basis])
-    return np.asarray(kernel + left @ right.T)
+    return np.asarray(kernel + left @ right.T), lift
 
 
 def leave_out(

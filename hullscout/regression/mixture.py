@@ -18,7 +18,7 @@ from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.process import GaussianProcess
 from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
 from hullscout.regression.suspects import DOUBT, Suspicion
-from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, averaging_weights
+from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, TunedSetting, averaging_weights
 
 _MAX_ROUNDS: Final = 4
 
@@ -255,31 +255,37 @@ def fit_mixture(
 
 def _tuned(
     known: Known, settings: ModelSettings, warm_start: SearchPoint | None
-) -> tuple[FloatArray, list[ScoredSetting], list[ScoredSetting], Suspicion]:
+) -> tuple[FloatArray, list[TunedSetting], list[ScoredSetting], Suspicion]:
     """Search on the trusted labels until the suspects stay the same; at first all labels are trusted.
 
     A suspect that a model tuned without it explains is believed from then on, so the search ends. Labels are believed,
     too, that the others cannot spare: without which they would be constant or would not determine the mean.
     """
-    searches: dict[bytes, list[ScoredSetting]] = {}
+    searches: dict[bytes, Search] = {}
     suspicion = known.trusting()
     is_believed = np.zeros(len(known.y), dtype=np.bool_)
     for number in range(_MAX_ROUNDS):
         trusted = known.restricted(np.flatnonzero(suspicion.noise == 1.0))
         key = suspicion.suspects.tobytes()
         if key not in searches:
-            search = Search(
+            searches[key] = Search(
                 labelled=trusted.labelled, basis=trusted.basis, y=trusted.y, settings=settings, groups=trusted.groups
             )
-            searches[key] = search.run(warm_start=warm_start)
-        evaluated = searches[key]
+            searches[key].run(warm_start=warm_start)
+        evaluated = searches[key].ranked()
         indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
-        averaged = [evaluated[index] for index in indices]
-        heaviest = averaged[0].hyperparameters
-        is_trusting = len(suspicion.suspects) == 0
-        left_out = averaged[0].left_out(known.y) if is_trusting else known.left_out(heaviest, suspicion.suspects)
+        heaviest = searches[key].tuned(evaluated[indices[0]])
+        left_out = (
+            known.left_out(heaviest.hyperparameters, suspicion.suspects)
+            if len(suspicion.suspects)
+            else heaviest.left_out(known.y)
+        )
         found = known.suspicion(
-            left_out, heaviest, settings.suspicion, is_believed=is_believed, doubt=1.0 if number else DOUBT
+            left_out,
+            heaviest.hyperparameters,
+            settings.suspicion,
+            is_believed=is_believed,
+            doubt=1.0 if number else DOUBT,
         )
         if len(found.suspects) and not known.can_spare(found.suspects):
             is_believed[found.suspects] = True
@@ -289,4 +295,5 @@ def _tuned(
         suspicion = found
         if is_settled:
             break
+    averaged = [heaviest, *(searches[key].tuned(evaluated[index]) for index in indices[1:])]
     return weights, averaged, evaluated, suspicion

@@ -17,7 +17,8 @@ import numpy as np
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray
 from hullscout.regression.covariance import Combination, Kernel, KernelTerm, Metric
-from hullscout.regression.leave_one_out import LeftOut, leave_out, log_marginal_likelihood, spectrum
+from hullscout.regression.leave_one_out import leave_out, spectrum
+from hullscout.regression.marginal_likelihood import RestrictedLikelihood
 from hullscout.regression.settings import Criterion, Hyperparameters, ModelSettings
 
 Separations = Mapping[str, FloatArray]
@@ -44,32 +45,41 @@ class SearchPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSetting:
-    """A setting with its best regularization, and what leaving labels out says of it.
+    """A kernel with its best regularization.
 
     Attributes:
         point: Where in the search it lies: the warm start of the next round.
-        hyperparameters: The setting in the units of features and labels.
+        kernel: The kernel, in the units of the features.
+        regularization: The best regularization with it.
         score: Value of the criterion; larger is better.
-        residuals: Left-out label minus prediction, shape (n,).
-        variances: Predictive variance of each left-out label, noise included, shape (n,).
-        counts: Weight of each label, shape (n,).
+        log_scores: Log predictive density of each left-out label times its weight, shape (n,); shape (0,) under the
+            marginal likelihood, which leaves nothing out.
     """
 
     point: SearchPoint
-    hyperparameters: Hyperparameters
+    kernel: Kernel
+    regularization: float
     score: float
+    log_scores: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedSetting:
+    """A setting in the units of features and labels, and what leaving labels out says of it.
+
+    Attributes:
+        hyperparameters: The setting.
+        residuals: Left-out label minus prediction, shape (n,).
+        variances: Predictive variance of each left-out label, noise included, shape (n,).
+    """
+
+    hyperparameters: Hyperparameters
     residuals: FloatArray
     variances: FloatArray
-    counts: FloatArray
 
     def left_out(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of each label y (those tuned on) from the labels outside its group, shape (n,) each."""
         return y - self.residuals, self.variances
-
-    @property
-    def log_scores(self) -> FloatArray:
-        """Log predictive density of each left-out label times its weight, shape (n,)."""
-        return self.counts * -0.5 * (np.log(2.0 * np.pi * self.variances) + self.residuals**2 / self.variances)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,8 +103,12 @@ class Search:
     evaluated: dict[SearchPoint, ScoredSetting] = field(default_factory=dict)
     _scales: dict[str, dict[str, float]] = field(init=False)
     _block_matrices: dict[tuple[str, str, float], FloatArray] = field(init=False, default_factory=dict)
+    _likelihood: RestrictedLikelihood = field(init=False)
 
     def __post_init__(self) -> None:
+        self._likelihood = RestrictedLikelihood(
+            basis=self.basis, y=self.y, regularizations=self.settings.regularizations
+        )
         metric = self.settings.shape.metric
         self._scales = {
             name: {block: typical_separation(values, metric=metric) for block, values in blocks.items()}
@@ -112,29 +126,35 @@ class Search:
         return sorted(self.evaluated.values(), key=lambda setting: -setting.score)
 
     def evaluate(self, point: SearchPoint) -> ScoredSetting:
-        """One kernel matrix, one eigendecomposition, all regularizations; the best of them is kept."""
+        """One kernel matrix, one decomposition, all regularizations; the best of them is kept."""
         if point not in self.evaluated:
             kernel = self.kernel(point)
-            decomposition = spectrum(self._matrix(point, kernel), self.basis)
-            left_out = leave_out(decomposition, self.y, self.settings.regularizations, groups=self.groups)
-            scores, signal = self._scores(left_out)
-            if self.settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
-                scores = log_marginal_likelihood(decomposition, self.y, self.settings.regularizations)
+            scores, log_scores = self._scores(self._matrix(point, kernel))
             best = int(np.argmax(scores))
             self.evaluated[point] = ScoredSetting(
                 point=point,
-                hyperparameters=Hyperparameters(
-                    kernel=kernel,
-                    regularization=float(self.settings.regularizations[best]),
-                    signal_variance=float(signal[best]),
-                    representation=point.representation,
-                ),
+                kernel=kernel,
+                regularization=float(self._likelihood.regularizations[best]),
                 score=float(scores[best]),
-                residuals=left_out.residuals[:, best],
-                variances=left_out.variances[:, best] * signal[best],
-                counts=left_out.counts,
+                log_scores=log_scores[:, best],
             )
         return self.evaluated[point]
+
+    def tuned(self, scored: ScoredSetting) -> TunedSetting:
+        """The setting with its signal variance, the one that makes the mean squared left-out z-score one."""
+        decomposition = spectrum(self._matrix(scored.point, scored.kernel), self.basis)
+        left_out = leave_out(decomposition, self.y, np.array([scored.regularization]), groups=self.groups)
+        signal = float(left_out.signal_variance[0])
+        return TunedSetting(
+            hyperparameters=Hyperparameters(
+                kernel=scored.kernel,
+                regularization=scored.regularization,
+                signal_variance=signal,
+                representation=scored.point.representation,
+            ),
+            residuals=left_out.residuals[:, 0],
+            variances=left_out.variances[:, 0] * signal,
+        )
 
     def kernel(self, point: SearchPoint) -> Kernel:
         """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
@@ -165,11 +185,14 @@ class Search:
             total += term.weight * self._block_matrices[key]
         return total
 
-    def _scores(self, left_out: LeftOut) -> tuple[FloatArray, FloatArray]:
-        signal = left_out.signal_variance
-        if self.settings.criterion is Criterion.RMSE:
-            return -left_out.rmse, signal
-        return left_out.counts @ left_out.log_scores(signal), signal
+    def _scores(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Criterion (m,) and log scores of the left-out labels (n, m), or (0, m) if it needs none, per regularization."""
+        strengths = self._likelihood.regularizations
+        if self.settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
+            return self._likelihood.logarithms(matrix), np.empty((0, len(strengths)))
+        left_out = leave_out(spectrum(matrix, self.basis), self.y, strengths, groups=self.groups)
+        log_scores = left_out.counts[:, None] * left_out.log_scores(left_out.signal_variance)
+        return -left_out.rmse if self.settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores
 
     def _checked(self, point: SearchPoint) -> SearchPoint:
         blocks = self._scales.get(point.representation)

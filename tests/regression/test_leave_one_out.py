@@ -7,6 +7,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.leave_one_out import leave_out, log_marginal_likelihood, spectrum
+from hullscout.regression.marginal_likelihood import RestrictedLikelihood
 from hullscout.regression.process import condition
 from hullscout.regression.settings import Mean
 
@@ -71,6 +72,32 @@ def test_restricted_likelihood_does_not_see_the_mean(problem):
         log_marginal_likelihood(decomposition, y + 3.0 - 2.0 * x, STRENGTHS),
         rtol=1e-9,
     )
+
+
+@pytest.mark.parametrize("mean", Mean)
+@pytest.mark.parametrize("n", [4, 5, 25])
+def test_the_tridiagonal_likelihood_is_that_of_the_eigenvalues(problem, mean, n):
+    kernel, y, x = (part[..., :n] for part in problem)
+    kernel, basis = kernel[:n], mean.basis(n, x)
+    np.testing.assert_allclose(
+        RestrictedLikelihood(basis=basis, y=y, regularizations=STRENGTHS).logarithms(kernel),
+        log_marginal_likelihood(spectrum(kernel, basis), y, STRENGTHS),
+        rtol=1e-9,
+    )
+
+
+def test_a_kernel_that_is_singular_to_rounding_has_a_likelihood_all_the_same():
+    kernel, y = np.add.outer(np.arange(8.0), np.arange(8.0)) + 0.3, np.arange(8.0) ** 2
+    kernel = kernel @ kernel.T
+    strengths = np.array([1e-18, 1.0])
+    found = RestrictedLikelihood(basis=np.zeros((8, 0)), y=y, regularizations=strengths).logarithms(kernel)
+    np.testing.assert_array_equal(found, log_marginal_likelihood(spectrum(kernel, np.zeros((8, 0))), y, strengths))
+
+
+def test_no_covariance_has_no_likelihood():
+    likelihood = RestrictedLikelihood(basis=np.zeros((3, 0)), y=np.arange(3.0), regularizations=STRENGTHS)
+    with pytest.raises(InvalidTrainingSetError, match="singular beyond rounding"):
+        likelihood.logarithms(np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
 
 
 def test_a_matrix_that_is_no_covariance_is_refused():

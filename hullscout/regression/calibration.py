@@ -14,7 +14,7 @@ from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray
 
 TAILS: Final = (3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)
-"""Degrees of freedom considered for the distribution of z-scores."""
+"""Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def calibrate(
             "finite. Check that labels differ and standard deviations are positive."
         )
     z = np.clip(z, -np.max(np.abs(believed)), np.max(np.abs(believed)))
-    likelihoods = np.array([_log_likelihood(believed, nu) for nu in TAILS])
+    likelihoods = _log_likelihoods(believed)
     shares = np.exp(likelihoods - likelihoods.max())
     thickness = float(shares @ (1.0 / np.array(TAILS)) / shares.sum())
     nu = 1.0 / thickness if thickness > 1e-6 else np.inf
@@ -81,13 +81,14 @@ def calibrate(
     )
 
 
-def _log_likelihood(z: FloatArray, nu: float) -> float:
-    """Largest log likelihood of z-scores under a scaled Student-t: ten EM steps for the scale."""
-    n = len(z)
-    square = float(np.mean(z**2))
-    if np.isinf(nu):
-        return float(-0.5 * n * (np.log(2.0 * np.pi * square) + 1.0))
+def _log_likelihoods(z: FloatArray) -> FloatArray:
+    """Largest log likelihood of z-scores under a scaled Student-t for each of `TAILS`: ten EM steps for the scale."""
+    n, squares = len(z), z**2
+    gaussian = -0.5 * n * (np.log(2.0 * np.pi * np.mean(squares)) + 1.0)
+    nu = np.array(TAILS[:-1])[:, None]
+    scale = np.full_like(nu, np.mean(squares))
     for _ in range(10):
-        square = float(np.mean((nu + 1.0) / (nu + z**2 / square) * z**2))
-    constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * square)
-    return float(n * constant - 0.5 * (nu + 1.0) * np.log1p(z**2 / (nu * square)).sum())
+        scale = np.mean((nu + 1.0) / (nu + squares / scale) * squares, axis=1, keepdims=True)
+    constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * scale)
+    heavy = n * constant[:, 0] - 0.5 * (nu[:, 0] + 1.0) * np.log1p(squares / (nu * scale)).sum(axis=1)
+    return np.append(heavy, gaussian)

@@ -1,19 +1,16 @@
 """The labels of different structures, and what each learns from all others under one setting."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from hullscout.regression.arrays import FloatArray, IntArray, are_constant
+from hullscout.regression.block_kernels import Representations
 from hullscout.regression.leave_one_out import leave_out, spectrum
 from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Hyperparameters
 from hullscout.regression.suspects import Suspicion, distrust
-
-Representations = Mapping[str, Mapping[str, FloatArray]]
-"""For each representation, for each block, separations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.linalg import blas
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
@@ -37,13 +38,13 @@ class Spectrum:
     Attributes:
         vectors: U, shape (n, n - p), label order.
         values: D, shape (n - p,), not negative.
-        freedom: 1 minus the leverage of each label on the mean, shape (n,); 0 if the label alone fixes a coefficient.
+        mean_vectors: Orthonormal basis of diag(1/u)^1/2 H, shape (n, p).
         log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
     """
 
     vectors: FloatArray
     values: FloatArray
-    freedom: FloatArray
+    mean_vectors: FloatArray
     log_volume: float
 
 
@@ -95,7 +96,7 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
     if p:
         scaled, _ = projected(scaled, mean.vectors)
-    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled))
+    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled, UPLO="L"))
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
             f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
@@ -104,7 +105,7 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     return Spectrum(
         vectors=vectors * root[:, None],
         values=np.maximum(values, 0.0),
-        freedom=1.0 - np.sum(mean.vectors**2, axis=1),
+        mean_vectors=mean.vectors,
         log_volume=mean.log_volume - 2.0 * float(np.log(root).sum()),
     )
 
@@ -149,18 +150,42 @@ def contrasts(basis: FloatArray) -> Contrasts:
     return Contrasts(vectors=vectors, log_volume=2.0 * float(np.log(pivots).sum()))
 
 
-def projected(kernel: FloatArray, mean_basis: FloatArray) -> tuple[FloatArray, float]:
+def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray] = ()) -> None:
+    """Check that the mean is determined without any one label and without any one group.
+
+    Args:
+        mean_vectors: Orthonormal basis of the mean's basis functions at the labels, shape (n, p).
+        groups: Index arrays of labels that are left out together.
+
+    Raises:
+        InvalidTrainingSetError: It is not.
+    """
+    leverages = np.sum(mean_vectors**2, axis=1)
+    label = int(np.argmax(leverages))
+    if leverages[label] >= 1.0 - _FREEDOM_FLOOR:
+        raise InvalidTrainingSetError(
+            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label "
+            "more compositions or choose a constant mean."
+        )
+    for group in groups:
+        part = mean_vectors[group]
+        if part.size and np.linalg.norm(part, ord=2) ** 2 >= 1.0 - _FREEDOM_FLOOR:
+            raise InvalidTrainingSetError(
+                f"Expected a mean that is determined without group {group.tolist()}, found that it is not. Label more "
+                "compositions, choose a constant mean, or make smaller groups."
+            )
+
+
+def projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray, float]:
     """M K M + c Q Q^T, M = I - Q Q^T, and c: the kernel on the contrasts of the mean, the p other eigenvalues at c.
 
-    A rank-p update, O(n^2 p); c is larger than any eigenvalue of K.
+    A symmetric rank-2p update, O(n^2 p); c is larger than any eigenvalue of K. Only the lower triangle is meant.
     """
-    products = kernel @ mean_basis
+    products = kernel @ mean_vectors
     lift = 2.0 * max(float(np.trace(kernel)), 1.0)
-    lifted = mean_basis.T @ products + lift * np.eye(mean_basis.shape[1])
-    update = mean_basis @ (0.5 * lifted) - products
-    left = np.hstack([mean_basis, update])
-    right = np.hstack([update, mean_basis])
-    return np.asarray(kernel + left @ right.T), lift
+    lifted = mean_vectors.T @ products + lift * np.eye(mean_vectors.shape[1])
+    update = mean_vectors @ (0.5 * lifted) - products
+    return np.asarray(blas.dsyr2k(1.0, mean_vectors, update, beta=1.0, c=kernel.T, lower=1)), lift
 
 
 def leave_out(
@@ -178,8 +203,9 @@ def leave_out(
         Arrays of shape (n, m).
 
     Raises:
-        InvalidTrainingSetError: Without one of the groups, the mean is not determined.
+        InvalidTrainingSetError: Without one of the labels or groups the mean is not determined, or the matrix is singular.
     """
+    refuse_fixed_mean(decomposition.mean_vectors, groups)
     shifted = decomposition.values[:, None] + regularizations[None, :]
     if shifted.min() <= _SINGULAR * shifted.max():
         raise InvalidTrainingSetError(
@@ -191,22 +217,11 @@ def leave_out(
     projected: FloatArray = vectors @ (inverse * (vectors.T @ y)[:, None])
     precision: FloatArray = (vectors**2) @ inverse
     counts = np.ones(len(y))
-    label = int(np.argmin(decomposition.freedom))
-    if decomposition.freedom[label] <= _FREEDOM_FLOOR:
-        raise InvalidTrainingSetError(
-            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label "
-            "more compositions or choose a constant mean."
-        )
     residuals, variances = projected / precision, 1.0 / precision
     for group in groups:
         block = vectors[group]
         matrices = np.einsum("ik,kl,jk->lij", block, inverse, block, optimize=True)
-        try:
-            covariances = np.linalg.inv(matrices)
-        except np.linalg.LinAlgError as error:
-            raise InvalidTrainingSetError(
-                f"Expected a mean that is determined without group {group.tolist()}, found that it is not."
-            ) from error
+        covariances = np.linalg.inv(matrices)
         residuals[group] = np.einsum("lij,jl->il", covariances, projected[group])
         variances[group] = np.einsum("lii->il", covariances)
         counts[group] = 1.0 / len(group)

@@ -57,7 +57,7 @@ class RestrictedLikelihood:
         """
         (n, p), m = self.basis.shape, len(self.regularizations)
         vectors = self._mean.vectors
-        matrix, lift = projected(kernel, vectors) if p else (kernel, 0.0)
+        matrix, lift = projected(kernel, vectors) if p else (kernel.T, 0.0)
         labels = self.y - vectors @ (vectors.T @ self.y)
         reduced, diagonal, beside, reflectors, _ = lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
         rotated = np.empty(n)

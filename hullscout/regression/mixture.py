@@ -11,9 +11,10 @@ import numpy as np
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import MIN_LABELS, FloatArray, IntArray, are_constant
+from hullscout.regression.block_kernels import BlockKernels, Representations
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.grouping import Grouping, group_labels
-from hullscout.regression.known import Known, Representations, chosen
+from hullscout.regression.known import Known, chosen
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.process import GaussianProcess
 from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
@@ -31,26 +32,21 @@ class Component:
     hyperparameters: Hyperparameters
     process: GaussianProcess
 
-    def moments(
-        self, cross: Representations, prior: Representations, basis: FloatArray, kept: IntArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def moments(self, cross: BlockKernels, prior: BlockKernels, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (or covariance, if `prior` is among points) of the function, without noise."""
-        name, kernel = self.hyperparameters.representation, self.hyperparameters.kernel
-        columns = {block: values[kept] for block, values in cross[name].items()}
-        return self.process.predict(kernel(columns), kernel(prior[name]), basis)
+        return self.process.predict(self._matrix(cross), self._matrix(prior), basis)
 
-    def extended(
-        self, cross: Representations, among: Representations, basis: FloatArray, y: FloatArray, kept: IntArray
-    ) -> "Component":
+    def extended(self, cross: BlockKernels, among: BlockKernels, basis: FloatArray, y: FloatArray) -> "Component":
         """The same setting, conditioned on more labels."""
-        name, kernel = self.hyperparameters.representation, self.hyperparameters.kernel
-        columns = {block: values[kept] for block, values in cross[name].items()}
-        return replace(self, process=self.process.extended(kernel(columns), kernel(among[name]), basis, y))
+        return replace(self, process=self.process.extended(self._matrix(cross), self._matrix(among), basis, y))
 
     @property
     def noise_variance(self) -> float:
         """Variance of a label around the function."""
         return self.hyperparameters.regularization * self.hyperparameters.signal_variance
+
+    def _matrix(self, kernels: BlockKernels) -> FloatArray:
+        return kernels.matrix(self.hyperparameters.kernel, self.hyperparameters.representation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +130,10 @@ class FittedMixture:
         n, kept = len(self.loo_mean), self.grouping.kept
         own = {name: {block: np.diag(values) for block, values in blocks.items()} for name, blocks in among.items()}
         mean, std = self.predict(cross, own, basis)
+        columns, square = self._of_kept(cross), BlockKernels(separations=among)
         return replace(
             self,
-            components=tuple(component.extended(cross, among, basis, y, kept) for component in self.components),
+            components=tuple(component.extended(columns, square, basis, y) for component in self.components),
             loo_mean=np.concatenate([self.loo_mean, mean]),
             loo_std=np.concatenate([self.loo_std, std]),
             grouping=replace(
@@ -163,9 +160,20 @@ class FittedMixture:
     def _moments(
         self, cross: Representations, prior: Representations, basis: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        kept = self.grouping.kept
-        pairs = [component.moments(cross, prior, basis, kept) for component in self.components]
+        columns, own = self._of_kept(cross), BlockKernels(separations=prior)
+        pairs = [component.moments(columns, own, basis) for component in self.components]
         return np.stack([mean for mean, _ in pairs]), np.stack([variance for _, variance in pairs])
+
+    def _of_kept(self, cross: Representations) -> BlockKernels:
+        """Kernels labels x structures, of one label for every merged set."""
+        kept = self.grouping.kept
+        if len(kept) == len(self.grouping.merged_to):
+            return BlockKernels(separations=cross)
+        return BlockKernels(
+            separations={
+                name: {block: values[kept] for block, values in blocks.items()} for name, blocks in cross.items()
+            }
+        )
 
 
 def mixed(
@@ -226,10 +234,12 @@ def fit_mixture(
         suspicion = known.suspicion(
             known.left_out(hyperparameters, known.trusting().suspects), hyperparameters, settings.suspicion
         )
-    if scored and len(scored[0].residuals) == len(known.y):
+    if scored and len(suspicion.suspects) == 0 and len(scored[0].residuals) == len(known.y):
         left_out = [setting.left_out(known.y) for setting in scored]
+        processes = [setting.process for setting in scored]
     else:
         left_out = [known.left_out(setting, suspicion.suspects) for setting in averaged]
+        processes = [known.process(setting, suspicion.noise) for setting in averaged]
     loo_mean, raw_std = mixed(
         weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
     )
@@ -240,8 +250,8 @@ def fit_mixture(
     )
     return FittedMixture(
         components=tuple(
-            Component(weight=float(weight), hyperparameters=setting, process=known.process(setting, suspicion.noise))
-            for weight, setting in zip(weights, averaged, strict=True)
+            Component(weight=float(weight), hyperparameters=setting, process=process)
+            for weight, setting, process in zip(weights, averaged, processes, strict=True)
         ),
         calibration=calibration,
         uncertainty=settings.uncertainty,

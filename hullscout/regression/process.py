@@ -8,14 +8,16 @@ Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Rasmussen & 
 mean with fitted coefficients.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve, lapack, solve_triangular
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray
+from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.regression.leave_one_out import LeftOut, contrasts, refuse_fixed_mean
 
 MAX_JITTER: Final = 1e-8
 """Largest addition to the diagonal, relative to its mean, before a kernel matrix is called singular."""
@@ -107,6 +109,34 @@ class GaussianProcess:
             signal_variance=self.signal_variance,
             jitter=self.jitter,
         )
+
+    def left_out(self, groups: Sequence[IntArray] = ()) -> LeftOut:
+        """What is known of each label from all labels outside its group, in closed form (see `leave_one_out.py`).
+
+        With L the factor, P = L^-T (I - U U^T) L^-1, U an orthonormal basis of L^-1 H; P y is `dual`.
+
+        Args:
+            groups: Index arrays of the groups with two or more labels; everything else is left out alone.
+
+        Returns:
+            Arrays of shape (n, 1).
+
+        Raises:
+            InvalidTrainingSetError: Without one of the labels or groups the mean is not determined.
+        """
+        if self.basis.shape[1]:
+            refuse_fixed_mean(contrasts(self.basis).vectors, groups)
+        inverse = lapack.dtrtri(self.factor, lower=1)[0]
+        orthonormal = solve_triangular(self.basis_factor, self._solved_basis().T, lower=True, check_finite=False).T
+        means = inverse.T @ orthonormal
+        variances = 1.0 / (np.einsum("ij,ij->j", inverse, inverse) - np.einsum("ij,ij->i", means, means))
+        residuals, counts = self.dual * variances, np.ones(len(self.y))
+        for group in groups:
+            covariance = np.linalg.inv(inverse[:, group].T @ inverse[:, group] - means[group] @ means[group].T)
+            residuals[group] = covariance @ self.dual[group]
+            variances[group] = np.diag(covariance)
+            counts[group] = 1.0 / len(group)
+        return LeftOut(residuals=residuals[:, None], variances=variances[:, None], counts=counts)
 
     def _solved_basis(self) -> FloatArray:
         return solve_triangular(self.factor, self.basis, lower=True, check_finite=False)

@@ -8,7 +8,7 @@ Source of the averaging: Yao, Vehtari, Simpson & Gelman, Bayesian Anal. 13, 917 
 left-out labels under the Bayesian bootstrap).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,12 +16,12 @@ import numpy as np
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.regression.block_kernels import BlockKernels, Representations
 from hullscout.regression.covariance import Combination, Kernel, KernelTerm, Metric
 from hullscout.regression.leave_one_out import leave_out, spectrum
 from hullscout.regression.marginal_likelihood import RestrictedLikelihood
+from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Criterion, Hyperparameters, ModelSettings
-
-Separations = Mapping[str, FloatArray]
 
 _STEPS: Final = (1.0, 0.5, 0.25)
 _LOG_WEIGHT_FLOOR: Final = -12.0
@@ -69,11 +69,13 @@ class TunedSetting:
 
     Attributes:
         hyperparameters: The setting.
+        process: The process of that setting, conditioned on the labels.
         residuals: Left-out label minus prediction, shape (n,).
         variances: Predictive variance of each left-out label, noise included, shape (n,).
     """
 
     hyperparameters: Hyperparameters
+    process: GaussianProcess
     residuals: FloatArray
     variances: FloatArray
 
@@ -95,17 +97,18 @@ class Search:
         evaluated: Every setting so far, by search point.
     """
 
-    labelled: Mapping[str, Separations]
+    labelled: Representations
     basis: FloatArray
     y: FloatArray
     settings: ModelSettings
     groups: Sequence[IntArray] = ()
     evaluated: dict[SearchPoint, ScoredSetting] = field(default_factory=dict)
     _scales: dict[str, dict[str, float]] = field(init=False)
-    _block_matrices: dict[tuple[str, str, float], FloatArray] = field(init=False, default_factory=dict)
+    _kernels: BlockKernels = field(init=False)
     _likelihood: RestrictedLikelihood = field(init=False)
 
     def __post_init__(self) -> None:
+        self._kernels = BlockKernels(separations=self.labelled)
         self._likelihood = RestrictedLikelihood(
             basis=self.basis, y=self.y, regularizations=self.settings.regularizations
         )
@@ -129,7 +132,7 @@ class Search:
         """One kernel matrix, one decomposition, all regularizations; the best of them is kept."""
         if point not in self.evaluated:
             kernel = self.kernel(point)
-            scores, log_scores = self._scores(self._matrix(point, kernel))
+            scores, log_scores = self._scores(self._kernels.matrix(kernel, point.representation))
             best = int(np.argmax(scores))
             self.evaluated[point] = ScoredSetting(
                 point=point,
@@ -141,9 +144,14 @@ class Search:
         return self.evaluated[point]
 
     def tuned(self, scored: ScoredSetting) -> TunedSetting:
-        """The setting with its signal variance, the one that makes the mean squared left-out z-score one."""
-        decomposition = spectrum(self._matrix(scored.point, scored.kernel), self.basis)
-        left_out = leave_out(decomposition, self.y, np.array([scored.regularization]), groups=self.groups)
+        """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
+        process = condition(
+            self._kernels.matrix(scored.kernel, scored.point.representation),
+            self.basis,
+            self.y,
+            regularization=scored.regularization,
+        )
+        left_out = process.left_out(self.groups)
         signal = float(left_out.signal_variance[0])
         return TunedSetting(
             hyperparameters=Hyperparameters(
@@ -152,6 +160,7 @@ class Search:
                 signal_variance=signal,
                 representation=scored.point.representation,
             ),
+            process=replace(process, signal_variance=signal),
             residuals=left_out.residuals[:, 0],
             variances=left_out.variances[:, 0] * signal,
         )
@@ -170,20 +179,6 @@ class Search:
             shape=self.settings.shape,
             combination=self.settings.combination,
         )
-
-    def _matrix(self, point: SearchPoint, kernel: Kernel) -> FloatArray:
-        """The kernel among the labels; a sum is put together from blocks that were computed before."""
-        separations = self.labelled[point.representation]
-        if kernel.combination is Combination.JOINT:
-            return kernel(separations)
-        total = np.zeros((len(self.y), len(self.y)))
-        for term, log_length in zip(kernel.terms, point.log_lengths, strict=True):
-            key = (point.representation, term.block, log_length)
-            if key not in self._block_matrices:
-                alone = Kernel(terms=(replace(term, weight=1.0),), shape=kernel.shape)
-                self._block_matrices[key] = alone(separations)
-            total += term.weight * self._block_matrices[key]
-        return total
 
     def _scores(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Criterion (m,) and log scores of the left-out labels (n, m), or (0, m) if it needs none, per regularization."""

@@ -54,6 +54,18 @@ def test_closed_form_equals_leaving_a_group_out(problem):
     assert found.counts[group].sum() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("mean", Mean)
+def test_leaving_out_from_the_factor_is_that_from_the_eigenvalues(problem, mean):
+    kernel, y, x = problem
+    basis, groups = mean.basis(len(y), x), [np.array([2, 7, 11]), np.array([4, 5])]
+    for strength in STRENGTHS:
+        found = condition(kernel, basis, y, regularization=strength).left_out(groups)
+        expected = leave_out(spectrum(kernel, basis), y, np.array([strength]), groups=groups)
+        np.testing.assert_allclose(found.residuals, expected.residuals, atol=1e-9)
+        np.testing.assert_allclose(found.variances, expected.variances, rtol=1e-7)
+        np.testing.assert_array_equal(found.counts, expected.counts)
+
+
 def test_zero_mean_likelihood_is_scikit_learns(smooth):
     X, y = smooth
     squared = np.sum((X[:, None] - X[None]) ** 2, axis=-1)

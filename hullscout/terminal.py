@@ -89,6 +89,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     console.print(
         f"Looked up {result.n_calculations} of {result.n_candidates} candidates: {100 * result.saved_fraction:.1f} % saved."
     )
+    if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
+        console.print(f"Spent a cost of {result.cost_spent:.6g}: {100 * result.cost_saved_fraction:.1f} % saved.")
     console.print(f"Stopped: {result.stop_sentence}")
     if result.failure_probability is None:
         console.print(f"The rule '{result.rule}' states no probability of a wrong hull.")

@@ -57,6 +57,8 @@ class CampaignResult:
     n_candidates: int
     n_calculations: int
     saved_fraction: float
+    cost_spent: float
+    cost_saved_fraction: float
     stop_reason: str
     stop_sentence: str
     failure_probability: float | None

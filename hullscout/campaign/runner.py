@@ -98,6 +98,7 @@ def run(
         StoreError: The folder cannot be used.
     """
     began, config = time.perf_counter(), origin.config
+    cost = config.cost.of(pool)
     with Store.create_or_resume(folder, origin) as store:
         surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
         features_s = time.perf_counter() - began
@@ -108,7 +109,7 @@ def run(
             surrogate=surrogate,
             seed=config.seed,
             settings=config.stop,
-            cost=config.cost.of(pool),
+            cost=cost,
         )
         n_saved = len(state.rounds)
         while ids := engine.ask():
@@ -131,6 +132,8 @@ def run(
         n_candidates=standing.n_candidates,
         n_calculations=standing.n_known,
         saved_fraction=standing.saved_fraction,
+        cost_spent=engine.spent,
+        cost_saved_fraction=1.0 - engine.spent / float(cost.sum()),
         stop_reason=stop.reason,
         stop_sentence=stop.sentence,
         failure_probability=None if engine.proposal is None else engine.proposal.stated_failure_probability,

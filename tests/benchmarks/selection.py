@@ -1,11 +1,16 @@
-"""Replays: what each rule saves on each pool, and whether the hull was right.
+"""Replays: what each rule saves on each pool, whether the hull was right, and whether its stated risk is the observed one.
 
     python tests/benchmarks/selection.py --seeds 20                       # the committed campaigns
     python tests/benchmarks/selection.py --seeds 30 --pools all           # and the pools of ../shared/data, where they are
+    python tests/benchmarks/selection.py --rules threshold,hull-threshold,greedy,variance
+    python tests/benchmarks/selection.py --set select.degrees_of_freedom=1000    # an ingredient left out
+    python tests/benchmarks/selection.py --baseline emt                   # with ASE's EMT energies as a cheaper method
 
 Prints one line per pool and rule: saved fraction (mean, 5 to 95 %), share of runs with the hull within the tolerance (with its
-95 % Wilson interval), exact hulls, largest hull error, seconds per run. Every run starts from its own seed; runs are spread
-over processes, each with one BLAS thread.
+95 % Wilson interval), exact hulls, largest hull error, seconds per run. For rules that state a probability, then a table of
+stated `failure_probability` against the observed rate: which candidates are looked up does not depend on it, so one run to the
+smallest tells where each larger one would have stopped. Every run starts from its own seed; runs are spread over processes,
+each with one BLAS thread.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,20 +39,63 @@ from hullscout.selection.surrogate import Surrogate
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGNS = sorted((ROOT / "campaigns").glob("*/*.toml"))
-SHARED = sorted((ROOT.parent / "shared" / "data").glob("*/*.toml"))
+# These two are the committed campaigns under another name.
+COMMITTED = ("AgPd", "AgPt")
+SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in COMMITTED]
+STATED = (0.2, 0.1, 0.05, 0.01)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A round of a run: calculations so far, what the rule stated, and the true error of the hull, eV/atom."""
+
+    n_known: int
+    stated: float | None
+    error: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A replay to its end."""
+
+    n_candidates: int
+    moments: tuple[Moment, ...]
+    seconds: float
+
+    def end(self, probability: float | None) -> Moment:
+        """Where a run with this failure probability stops; the end of the run where the rule states none."""
+        if probability is None:
+            return self.moments[-1]
+        return next((m for m in self.moments if m.stated is not None and m.stated < probability), self.moments[-1])
+
+    def saved(self, probability: float | None) -> float:
+        return 1 - self.end(probability).n_known / self.n_candidates
 
 
 @cache
-def opened(path: Path):
+def opened(path: Path, baseline: str):
     origin = runner.read_origin(path)
     pool, oracle = runner.open_pool(origin)
+    if baseline == "emt":
+        pool = replace(pool, baseline_ev_per_atom=emt_energies(pool))
     return pool, oracle, runner.open_features(origin, pool)
 
 
-def replay(path: Path, settings: tuple[str, ...], seed: int) -> tuple[float, float, float | None, float]:
-    """Saved fraction, hull error in eV/atom, stated failure probability, seconds."""
+def emt_energies(pool) -> np.ndarray:
+    """Energies per atom of ASE's effective medium theory (Al, Ni, Cu, Pd, Ag, Pt, Au)."""
+    from ase.calculators.emt import EMT
+
+    energies = []
+    for candidate in pool.candidates:
+        atoms = candidate.to_ase()
+        atoms.calc = EMT()
+        energies.append(atoms.get_potential_energy() / len(atoms))
+    return np.array(energies)
+
+
+def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> Run:
     config = runner.read_origin(path, settings, seed=seed).config
-    pool, oracle, features = opened(path)
+    pool, oracle, features = opened(path, baseline)
     began = time.perf_counter()
     state = State(pool)
     engine = Engine(
@@ -55,26 +104,57 @@ def replay(path: Path, settings: tuple[str, ...], seed: int) -> tuple[float, flo
         surrogate=Surrogate(features, x=pool.x, settings=config.regression),
         seed=seed,
         settings=config.stop,
+        cost=config.cost.of(pool),
     )
+    answers: list[tuple[int, float | None]] = []
     while ids := engine.ask():
+        answers.append((state.n_known, engine.proposal.stated_failure_probability))
         for candidate_id in ids:
             engine.tell(candidate_id, oracle.lookup(candidate_id))
+    answers.append((state.n_known, engine.proposal.stated_failure_probability))
     seconds = time.perf_counter() - began
-    standing = Standing.of(state, name=config.name, reference_ev_per_atom=oracle.energies_ev_per_atom())
-    return standing.saved_fraction, standing.hull_error_ev_per_atom, engine.proposal.stated_failure_probability, seconds
+    energies = oracle.energies_ev_per_atom()
+    moments = tuple(
+        Moment(n_known=n, stated=stated, error=error_after(state, n, energies)) for n, stated in answers if n > 0
+    )
+    return Run(n_candidates=len(pool.ids), moments=moments, seconds=seconds)
 
 
-def line(path: Path, rule: str, runs: list[tuple], tolerance: float) -> str:
-    saved, errors, _, seconds = (np.array(column, dtype=float) for column in zip(*runs, strict=True))
+def error_after(state: State, n: int, energies: np.ndarray) -> float:
+    """Height of the hull of the first n calculations above the true one, eV/atom."""
+    ids = [state.pool.ids[index] for index in state.known[:n]]
+    energies_ev = dict(zip(ids, (state.energies_ev_per_atom * state.pool.n_atoms[state.known])[:n], strict=True))
+    known = set(ids)
+    rounds = [replace(record, chosen=tuple(i for i in record.chosen if i in known)) for record in state.rounds]
+    earlier = State(state.pool, rounds=rounds, energies_ev=energies_ev)
+    return Standing.of(earlier, name="", reference_ev_per_atom=energies).hull_error_ev_per_atom
+
+
+def line(name: str, rule: str, runs: list[Run], probability: float | None, tolerance: float) -> str:
+    saved = 100 * np.array([run.saved(probability) for run in runs])
+    errors = np.array([run.end(probability).error for run in runs])
     n_right = int((errors <= tolerance).sum())
     low, high = binomtest(n_right, len(runs)).proportion_ci(method="wilson")
     low_saved, high_saved = np.percentile(saved, [5, 95])
     return (
-        f"{path.stem:<14} {rule:<24} saved {100 * saved.mean():5.1f} % ({100 * low_saved:4.1f}-{100 * high_saved:4.1f})   "
+        f"{name:<14} {rule:<16} saved {saved.mean():5.1f} % ({low_saved:4.1f}-{high_saved:4.1f})   "
         f"right {100 * n_right / len(runs):5.1f} % ({100 * low:3.0f}-{100 * high:3.0f})   "
         f"exact {(errors <= 1e-9).sum():3d}/{len(runs)}   "
-        f"largest error {1000 * errors.max():6.2f} meV/atom   {seconds.mean():5.2f} s/run"
+        f"largest error {1000 * errors.max():6.2f} meV/atom   {np.mean([run.seconds for run in runs]):5.2f} s/run"
     )
+
+
+def print_calibration(runs: dict[str, list[Run]], tolerance: float, smallest: float) -> None:
+    stated = [p for p in STATED if p >= smallest]
+    print("\nstated failure probability against the observed rate, % (saved %)")
+    print(f"{'pool':<14}" + "".join(f"{100 * p:>16g}" for p in stated))
+    everything = [run for of_pool in runs.values() for run in of_pool]
+    for name, chosen in [*runs.items(), ("all pools", everything)]:
+        cells = []
+        for p in stated:
+            wrong = np.mean([run.end(p).error > tolerance for run in chosen])
+            cells.append(f"{100 * wrong:7.1f} ({100 * np.mean([run.saved(p) for run in chosen]):5.1f})")
+        print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 def main() -> None:
@@ -83,8 +163,11 @@ def main() -> None:
     parser.add_argument(
         "--pools", default="campaigns", help="campaigns, all, or names of campaign files, comma separated"
     )
-    parser.add_argument("--rules", default="threshold", help="comma separated")
+    parser.add_argument("--rules", default="hull-posterior", help="comma separated")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--stated", type=float, default=0.05, help="failure probability of the lines, from 0.01 on")
+    parser.add_argument("--calibrate", action="store_true", help="run on to a stated 1 %% and print the table")
+    parser.add_argument("--baseline", choices=("none", "emt"), default="none", help="a cheaper method to learn from")
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
@@ -93,12 +176,21 @@ def main() -> None:
         paths = [path for path in paths if path.stem in arguments.pools.split(",")]
     if not SHARED:
         print("../shared/data is missing: only the committed campaigns are run.", file=sys.stderr)
+    smallest = min(STATED) if arguments.calibrate else arguments.stated
     with ProcessPoolExecutor(arguments.workers) as executor:
-        for path in paths:
-            for rule in arguments.rules.split(","):
-                settings = (f"select.rule={rule}", *arguments.settings)
-                futures = [executor.submit(replay, path, settings, seed) for seed in range(arguments.seeds)]
-                print(line(path, rule, [future.result() for future in futures], arguments.tolerance), flush=True)
+        for rule in arguments.rules.split(","):
+            settings = (f"select.rule={rule}", f"stop.failure_probability={smallest}", *arguments.settings)
+            runs: dict[str, list[Run]] = {}
+            for path in paths:
+                futures = [
+                    executor.submit(replay, path, settings, seed, arguments.baseline) for seed in range(arguments.seeds)
+                ]
+                runs[path.stem] = [future.result() for future in futures]
+                is_stated = runs[path.stem][0].moments[-1].stated is not None
+                probability = arguments.stated if is_stated else None
+                print(line(path.stem, rule, runs[path.stem], probability, arguments.tolerance), flush=True)
+            if arguments.calibrate and is_stated:
+                print_calibration(runs, arguments.tolerance, smallest)
 
 
 if __name__ == "__main__":

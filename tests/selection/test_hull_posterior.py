@@ -80,18 +80,18 @@ def test_a_smaller_tolerance_is_more_easily_missed(problem):
 def test_everything_but_the_highest_known_leaves_no_doubt(problem):
     proposal = propose(problem, np.delete(np.arange(152), np.argmax(problem[2])))
     assert proposal.failure_probability == 0.0
-    assert proposal.stop.reason is StopReason.FAILURE_PROBABILITY
+    assert proposal.stop.reason is StopReason.ALL_CONTENDERS_KNOWN
     assert proposal.chosen == ()
 
 
 def test_one_low_probability_is_not_enough(problem):
     known = np.delete(np.arange(152), np.argmax(problem[2]))
-    recent_doubt = (record(130, None, 0), record(21, 0.4, 1))
+    recent_doubt = (record(148, None, 0), record(3, 0.4, 1))
     proposal = propose(problem, known, history=recent_doubt)
     assert (proposal.failure_probability, proposal.stated_failure_probability) == (0.0, 0.4)
     assert proposal.stop is None
     assert len(proposal.chosen) == 1
-    long_ago = (record(20, None, 0), record(60, 0.4, 1), record(71, 0.01, 2))
+    long_ago = (record(20, None, 0), record(60, 0.4, 1), record(68, 0.4, 2), record(3, 0.01, 3))
     assert propose(problem, known, history=long_ago).stop is not None
 
 

@@ -53,7 +53,7 @@ def test_contenders_are_those_below_the_threshold_above_the_lowest_of_their_comp
     snapshot, surrogate = snapshot_of(problem, known_indices(20)), surrogate_of(problem)
     rule = ThresholdRule(batch=1000)
     proposal = rule.select(snapshot, surrogate, stop=STOP)
-    labels = Transform.CAP(snapshot, energy_cap_ev_per_atom=CAP)
+    labels, _ = Transform.CAP(snapshot, energy_cap_ev_per_atom=CAP)
     fit = surrogate_of(problem).fit(snapshot.known, labels)
     threshold = 1.3 * fit.leave_one_out_rmse
     assert proposal.threshold_ev_per_atom == pytest.approx(threshold)

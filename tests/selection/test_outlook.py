@@ -1,0 +1,107 @@
+"""What the hull could still be, held against hulls built one by one."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from hullscout.hull import lower_hull
+from hullscout.selection.outlook import HullOutlook
+from hullscout.selection.sampled_hulls import chain_of, count_vertices, evaluate_hulls, hulls_at, vertex_shares
+
+
+def outlook_of(x, energies, *, sampled, hull=None, others=((), ()), n_contenders=None):
+    """An outlook in which the pure elements and the structure at x = 0.5 are known."""
+    hull = lower_hull([0.0, 0.5, 1.0], [0.0, -0.1, 0.0]) if hull is None else hull
+    return HullOutlook(
+        x=np.asarray(x),
+        hull=hull,
+        n_contenders=len(sampled) if n_contenders is None else n_contenders,
+        sampled=np.asarray(sampled, dtype=np.intp),
+        energies_ev_per_atom=np.asarray(energies, dtype=np.float64),
+        others_height_ev_per_atom=np.asarray(others[0], dtype=np.float64),
+        others_scale_ev_per_atom=np.asarray(others[1], dtype=np.float64),
+        degrees_of_freedom=4.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Twelve points at six compositions, some of them equal, in 40 samples."""
+    rng = np.random.default_rng(2)
+    x = np.concatenate([[0.0, 1.0], rng.choice([0.2, 0.25, 0.5, 0.75], size=10)])
+    energies = rng.normal(0.0, 0.1, size=(40, 12))
+    energies[:, :2] = 0.0
+    energies[:, 5] = energies[:, 4]
+    return x, energies
+
+
+def test_vertices_of_all_samples_are_those_of_each(samples):
+    x, energies = samples
+    expected = np.zeros(12)
+    for row in energies:
+        expected[lower_hull(x, row).indices] += 1 / 40
+    np.testing.assert_allclose(vertex_shares(x, energies, tolerance=1e-9), expected)
+
+
+def test_hulls_of_all_samples_are_those_of_each(samples):
+    x, energies = samples
+    at = np.linspace(0.0, 1.0, 23)
+    expected = [lower_hull(x, row).energy_at(at) for row in energies]
+    np.testing.assert_allclose(hulls_at(x, energies, at), expected, atol=1e-12)
+
+
+def test_compiled_kernels_equal_their_source(samples):
+    x, energies = samples
+    order = np.argsort(x, kind="stable")
+    x, energies = x[order], np.ascontiguousarray(energies[:, order])
+    chains = [np.zeros(12, dtype=np.int64) for _ in range(2)]
+    sizes = [
+        kernel(x, energies[0], 1e-9, chain) for kernel, chain in zip((chain_of, chain_of.py_func), chains, strict=True)
+    ]
+    assert sizes[0] == sizes[1]
+    np.testing.assert_array_equal(*chains)
+    np.testing.assert_array_equal(count_vertices(x, energies, 1e-9), count_vertices.py_func(x, energies, 1e-9))
+    at = np.linspace(0.0, 1.0, 5)
+    np.testing.assert_array_equal(evaluate_hulls(x, energies, at), evaluate_hulls.py_func(x, energies, at))
+
+
+def test_a_known_vertex_far_below_every_contender_is_on_the_hull_for_sure():
+    energies = np.random.default_rng(0).normal(0.1, 0.01, size=(500, 2))
+    outlook = outlook_of([0.0, 0.5, 1.0, 0.3, 0.7], energies, sampled=[3, 4])
+    np.testing.assert_array_equal(outlook.probability_on_hull(), [1.0, 1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(outlook.expected_lowering_ev_per_atom(), np.zeros(5))
+    assert outlook.failure_probability(0.001) == 0.0
+
+
+def test_probabilities_are_shares_of_the_samples():
+    energies = [
+        [-0.2],
+        [-0.2],
+        [-0.0601],
+        [0.3],
+    ]  # today's hull is -0.06 at x = 0.3; -0.2 also takes x = 0.5 off the hull
+    outlook = outlook_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3])
+    np.testing.assert_allclose(outlook.probability_on_hull(), [1.0, 0.5, 1.0, 0.75])
+    assert outlook.failure_probability(0.001) == 0.5
+    assert outlook.failure_probability(0.00001) == 0.75
+    assert outlook.expected_lowering_ev_per_atom()[3] == pytest.approx((0.14 + 0.14 + 0.0001) / 4)
+
+
+def test_contenders_that_were_not_sampled_count_by_their_own_tails():
+    heights, scales = [0.02, 0.05], [0.01, 0.02]
+    energies = np.full((10, 1), 0.3)
+    energies[:2] = -0.3
+    outlook = outlook_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3], others=(heights, scales), n_contenders=3)
+    each = student(4).cdf([-0.021 / 0.01, -0.051 / 0.02])
+    assert outlook.failure_probability(0.001) == pytest.approx(1 - 0.8 * (1 - each[0]) * (1 - each[1]))
+
+
+def test_the_band_holds_the_share_of_the_hulls_that_it_says():
+    rng = np.random.default_rng(1)
+    energies = rng.normal(-0.12, 0.02, size=(4000, 1))
+    outlook = outlook_of([0.0, 0.5, 1.0, 0.5], energies, sampled=[3])
+    low, middle, high = outlook.band_ev_per_atom(np.array([0.0, 0.5, 1.0]))
+    assert low[1] == pytest.approx(-0.12 - 1.96 * 0.02, abs=0.003)
+    assert middle[1] == pytest.approx(-0.12, abs=0.002)
+    assert high[1] == -0.1
+    assert low[0] == high[0] == low[2] == high[2] == 0.0

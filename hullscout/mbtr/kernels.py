@@ -145,7 +145,7 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
     """Count the angles of structures start to stop; arguments as in count_pairs."""
     offsets, species, positions, cells, pbc = structures
     n_elements, weighting, taper, scale, cutoff = term.n_elements, term.weighting, term.taper, term.scale, term.cutoff
-    needs_third = weighting in {EXPONENTIAL, INVERSE_PRODUCT} or taper == TAPER_SHARP
+    needs_third = weighting in {EXPONENTIAL, INVERSE_SQUARE, INVERSE_PRODUCT} or taper == TAPER_SHARP
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):

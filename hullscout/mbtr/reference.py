@@ -141,7 +141,7 @@ def _weight(term: Term, tapered: list[NDArray[np.float64]], path: list[NDArray[n
     if term.weighting == "exponential" and term.scale is not None:
         weight = math.exp(-term.scale * sum(counted))
     elif term.weighting == "inverse_square":
-        weight = 1 / counted[0] ** 2
+        weight = 1 / math.prod(counted) ** 2
     elif term.weighting == "inverse_product":
         weight = 1 / math.prod(counted)
     if term.cutoff is None:

@@ -41,8 +41,8 @@ GEOMETRIES: Final[dict[int, tuple[Geometry, ...]]] = {
 WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {
     1: ("unity",),
     2: ("unity", "exponential", "inverse_square", "inverse_product"),
-    3: ("unity", "exponential", "inverse_product"),
-    4: ("unity", "exponential", "inverse_product"),
+    3: ("unity", "exponential", "inverse_square", "inverse_product"),
+    4: ("unity", "exponential", "inverse_square", "inverse_product"),
 }
 
 
@@ -63,9 +63,9 @@ class Term:
             no dihedral and are left out.
         grid: (minimum, maximum, n) of the axis x, in units of g. None for `element_count`.
         sigma: Standard deviation of the distribution, in units of g, whichever the distribution.
-        weighting: w. `unity`; `exponential` exp(-scale * path); `inverse_square` 1/d^2 (k = 2); `inverse_product`
-            1/(product of the distances). Distances and path are those of the pair (k = 2), of the three sides of the
-            triangle (k = 3) or of the three bonds of the chain (k = 4).
+        weighting: w. `unity`; `exponential` exp(-scale * path); `inverse_product` 1/(product of the distances);
+            `inverse_square` 1/(product of the squared distances). Distances and path are those of the pair (k = 2), of
+            the three sides of the triangle (k = 3) or of the three bonds of the chain (k = 4).
         scale: 1/A, for `exponential` only.
         cutoff: Radius in A beyond which a tuple has no weight. Needed in periodic structures unless the weighting is
             `exponential`.

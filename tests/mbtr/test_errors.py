@@ -20,8 +20,8 @@ TERM = Term(**PAIR, cutoff=5.0)
         (PAIR | {"geometry": "cosine"}, "geometry for k = 2 must be one of distance"),
         (PAIR | {"weighting": "gravity"}, "weighting for k = 2 must be one of unity"),
         (
-            ANGLE | {"weighting": "inverse_square"},
-            "weighting for k = 3 must be one of unity, exponential, inverse_product",
+            {"k": 1, "geometry": "atomic_number", "grid": (0.0, 9.0, 9), "sigma": 1.0, "weighting": "inverse_square"},
+            "weighting for k = 1 must be one of unity, found 'inverse_square'",
         ),
         (PAIR | {"taper": "blunt"}, "taper for k = 2 must be one of"),
         (PAIR | {"distribution": "cauchy"}, "distribution for k = 2 must be one of"),

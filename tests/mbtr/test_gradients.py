@@ -22,7 +22,7 @@ def every_term():
             settings = {"weighting": weighting, "scale": scale, "taper": taper, "cutoff": 4.5, "name": name}
             terms.append(Term(k=2, geometry=geometry, grid=(low, high, 8), sigma=sigma, **settings))
     for geometry, (low, high, sigma) in ANGLES.items():
-        for weighting in ("unity", "exponential", "inverse_product"):
+        for weighting in ("unity", "exponential", "inverse_square", "inverse_product"):
             scale = 0.5 if weighting == "exponential" else None
             taper = "polynomial" if weighting == "unity" else "cosine"
             name = f"{geometry} {weighting}"

@@ -2,7 +2,8 @@
 
 d^2 = sum over channels of int (f - f')^2 dx over the whole axis. Normal distributions of width s make the integrand so
 smooth that the plain sum over points s/2 apart is off by a factor of exp(-(2 pi / (s/2))^2 s^2 / 4) = 7e-18 only: no
-discretization error, and nothing is cut off at the ends of the term's grid, on which the result does not depend.
+discretization error, and nothing is cut off at the ends of the term's grid, on which the result does not depend. Laplace
+and uniform distributions have kinks and jumps where the data lie, for which no such sum exists: they are refused.
 
 Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 5.
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
+from hullscout.mbtr.elements import SYMBOLS
 from hullscout.mbtr.kernel_arrays import StructureArrays
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ def _read(
             raise InvalidStructureError(
                 f"structure {number} has disordered sites: expected one element per site"
             ) from error
+        if np.any((z < 1) | (z > len(SYMBOLS))):  # pymatgen numbers its dummy species by a hash of their symbols
+            dummies = sorted({str(specie) for specie in structure.species if not 1 <= specie.Z <= len(SYMBOLS)})
+            raise InvalidStructureError(
+                f"structure {number} holds dummy species: expected chemical elements, found {dummies}"
+            )
         positions = np.asarray(structure.cart_coords, dtype=np.float64).reshape(-1, 3)
         lattice = getattr(structure, "lattice", None)
         if lattice is None:

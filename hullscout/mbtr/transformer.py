@@ -275,7 +275,7 @@ class MBTR:
             elements=tuple(self.elements),
             terms=tuple(self.terms),
             normalization=self.normalization,
-            correlation=None if self.correlation is None else np.asarray(self.correlation, dtype=np.float64),
+            correlation=None if self.correlation is None else _matrix(self.correlation),
             max_outside=self.max_outside,
         )
 
@@ -298,3 +298,14 @@ class MBTR:
             return X
         largest = np.max(np.abs(X), axis=1, keepdims=True, initial=0.0)
         return sparse.csr_array(np.where(np.abs(X) > _NEGLIGIBLE * largest, X, 0.0))
+
+
+def _matrix(found: object) -> NDArray[np.float64]:
+    """Return an element correlation matrix as an array of floats."""
+    try:
+        return np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidSettingError(
+            f"correlation must be a square matrix of numbers (periodic_table_correlation and pettifor_correlation "
+            f"make some), found {found!r}"
+        ) from error

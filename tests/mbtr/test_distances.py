@@ -37,8 +37,9 @@ def test_distances_that_have_no_exact_form_are_refused(structure_of):
         structure_distances(counts, "k3", [0.03])
     with pytest.raises(InvalidSettingError, match="must lie in"):
         structure_distances(counts, "k2", [0.3])
-    laplace = Term(k=2, geometry="inverse_distance", grid=(0, 1, 9), sigma=0.1, cutoff=6.0, distribution="laplace")
-    with pytest.raises(InvalidSettingError, match="normal distribution"):
-        structure_distances(MBTR(("Ag", "Pd"), (laplace,)).count(structures), "k2", [0.1])
+    for kind in ("laplace", "uniform"):
+        term = Term(k=2, geometry="inverse_distance", grid=(0, 1, 9), sigma=0.1, cutoff=6.0, distribution=kind)
+        with pytest.raises(InvalidSettingError, match=f"normal distribution, found inverse_distance with {kind}"):
+            structure_distances(MBTR(("Ag", "Pd"), (term,)).count(structures), "k2", [0.1])
     with pytest.raises(InvalidSettingError, match="do not know l2"):
         structure_distances(MBTR(("Ag", "Pd"), (FINE,), normalization="l2").count(structures), "k2", [0.03])

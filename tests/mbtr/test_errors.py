@@ -81,6 +81,7 @@ def test_impossible_terms_are_refused(settings, match):
         ({"n_threads": 1.5}, "n_threads must be a whole number of at least 1"),
         ({"terms": TERM}, "terms must be a sequence of Term, found a single one"),
         ({"terms": ({"k": 2},)}, "terms must be Term objects, found {'k': 2}"),
+        ({"correlation": "pettifor"}, "correlation must be a square matrix of numbers.*found 'pettifor'"),
         ({"correlation": np.eye(3)}, r"correlation must have shape \(2, 2\), found \(3, 3\)"),
         ({"correlation": np.array([[1.0, np.nan], [np.nan, 1.0]])}, "correlation must be finite"),
         ({"correlation": np.array([[1.0, 0.5], [0.2, 1.0]])}, "correlation must be symmetric"),
@@ -107,6 +108,12 @@ def disordered():
     from pymatgen.core import Lattice, Structure
 
     return Structure(Lattice.cubic(3.0), [{"Ag": 0.5, "Pd": 0.5}], [[0, 0, 0]])
+
+
+def dummy():
+    from pymatgen.core import DummySpecies, Lattice, Structure
+
+    return Structure(Lattice.cubic(3.0), [DummySpecies("Xvac")], [[0, 0, 0]])
 
 
 class Misshapen:
@@ -144,6 +151,7 @@ class Celless:
         (infinite(), "structure 1 has positions that are not finite"),
         (Atoms(), "structure 1 has no atoms"),
         (disordered(), "structure 1 has disordered sites"),
+        (dummy(), "structure 1 holds dummy species: expected chemical elements, found .'Xvac0"),
         ("Ag", "structure 1 is not understood: expected a pymatgen Structure.*found str"),
         (bulk("Ag")[0], "structure 1 is not understood.*in a list even if it is only one; found Atom"),
         (Lengths(), r"structure 1: expected a cell of shape \(3, 3\), found \(3,\)"),

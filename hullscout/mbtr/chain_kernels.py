@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from hullscout.mbtr.kernels import decay, deposit, taper_factor
-from hullscout.mbtr.neighbor_kernels import find_neighbors, reduce_lattice
+from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search
 
 DIHEDRAL = 0
 STRAIGHT = 1e-6
@@ -29,7 +29,7 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
     n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
-        lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
+        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
         first, n_atoms = offsets[s], offsets[s + 1] - offsets[s]
         vectors = np.empty((n_atoms, most[s], 3))
         atoms = np.empty((n_atoms, most[s]), dtype=np.int64)
@@ -45,9 +45,7 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
                 offsets[s + 1],
                 positions,
                 pbc[s],
-                lattice,
-                inverse,
-                heights,
+                search,
                 radii[s],
                 vectors[i],
                 atoms[i],

@@ -27,7 +27,7 @@ from hullscout.mbtr.kernels import (
     decay,
     taper_factor,
 )
-from hullscout.mbtr.neighbor_kernels import find_neighbors, reduce_lattice
+from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search
 
 STRAIGHT = 1e-7
 """Sine of an angle below which the angle has no slope (it has a kink at 0 and pi)."""
@@ -116,11 +116,11 @@ def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slope
         slopes: Output, added to, shape (3 n_atoms + 9, n_channels, n_panels, 16).
     """
     n_atoms = species.shape[0]
-    lattice, inverse, heights = reduce_lattice(cell, pbc)
+    search = prepare_search(0, n_atoms, positions, cell, pbc, radius)
     vectors = np.empty((most, 3))
     atoms = np.empty(most, dtype=np.int64)
     for i in range(n_atoms):
-        n, _ = find_neighbors(i, 0, n_atoms, positions, pbc, lattice, inverse, heights, radius, vectors, atoms)
+        n, _ = find_neighbors(i, 0, n_atoms, positions, pbc, search, radius, vectors, atoms)
         for a in range(n):
             vector = vectors[a]
             d = math.sqrt(np.sum(vector * vector))
@@ -157,12 +157,12 @@ def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slop
     n_atoms = species.shape[0]
     weighting, taper, scale, cutoff = term.weighting, term.taper, term.scale, term.cutoff
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
-    lattice, inverse, heights = reduce_lattice(cell, pbc)
+    search = prepare_search(0, n_atoms, positions, cell, pbc, radius)
     vectors = np.empty((most, 3))
     atoms = np.empty(most, dtype=np.int64)
     length, leg, bend = np.empty(most), np.empty(most), np.empty(most)
     for j in range(n_atoms):
-        n, _ = find_neighbors(j, 0, n_atoms, positions, pbc, lattice, inverse, heights, radius, vectors, atoms)
+        n, _ = find_neighbors(j, 0, n_atoms, positions, pbc, search, radius, vectors, atoms)
         for a in range(n):
             d = math.sqrt(np.sum(vectors[a] * vectors[a]))
             fall, factor = decay(d, weighting, scale), taper_factor(d, taper, cutoff, term.sharpness)

@@ -19,6 +19,30 @@ class StructureArrays(NamedTuple):
     pbc: NDArray[np.bool_]
 
 
+class SearchArrays(NamedTuple):
+    """What the search for neighbours knows of one structure; see neighbor_kernels.prepare_search.
+
+    Attributes:
+        lattice: Reduced lattice vectors as rows, open directions filled by unit normals, shape (3, 3).
+        inverse: Its inverse.
+        heights: Distances of its opposite faces, A, shape (3,).
+        n_bins: Bins along each direction, shape (3,).
+        reach: How many bins away a neighbour may lie, shape (3,).
+        bins: Bin of each atom as it stands, not wrapped into the cell, shape (n_atoms, 3); empty without a list.
+        starts: First member of each bin and the end, shape (n_bins + 1,); empty without a list.
+        members: Atoms by bin, counted from the structure's first, shape (n_atoms,).
+    """
+
+    lattice: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    heights: NDArray[np.float64]
+    n_bins: NDArray[np.int64]
+    reach: NDArray[np.int64]
+    bins: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    members: NDArray[np.int64]
+
+
 class PanelArrays(NamedTuple):
     """Panels of an axis in its order, and a table that finds them.
 

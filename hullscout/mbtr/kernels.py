@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numba import njit
 
-from hullscout.mbtr.neighbor_kernels import find_neighbors, reduce_lattice
+from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search
 
 # Codes are positions in the Literal types of term.py.
 EXPONENTIAL = 1
@@ -117,15 +117,13 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
     n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
-        lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
+        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
         vectors = np.empty((most[s], 3))
         atoms = np.empty(most[s], dtype=np.int64)
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
         for i in range(offsets[s], offsets[s + 1]):
-            n, _ = find_neighbors(
-                i, offsets[s], offsets[s + 1], positions, pbc[s], lattice, inverse, heights, radii[s], vectors, atoms
-            )
+            n, _ = find_neighbors(i, offsets[s], offsets[s + 1], positions, pbc[s], search, radii[s], vectors, atoms)
             for e in range(n_elements):
                 row_of[e] = rows[s, term.channels[species[i] * n_elements + e]]
             for a in range(n):
@@ -149,7 +147,7 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
-        lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
+        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
         vectors = np.empty((most[s], 3))
         atoms = np.empty(most[s], dtype=np.int64)
         x, y, z = np.empty(most[s]), np.empty(most[s]), np.empty(most[s])
@@ -157,9 +155,7 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
         for j in range(offsets[s], offsets[s + 1]):
-            n, _ = find_neighbors(
-                j, offsets[s], offsets[s + 1], positions, pbc[s], lattice, inverse, heights, radii[s], vectors, atoms
-            )
+            n, _ = find_neighbors(j, offsets[s], offsets[s + 1], positions, pbc[s], search, radii[s], vectors, atoms)
             for a in range(n):
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
                 x[a], y[a], z[a] = vectors[a, 0] / d, vectors[a, 1] / d, vectors[a, 2] / d

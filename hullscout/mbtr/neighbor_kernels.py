@@ -1,7 +1,10 @@
 """Compiled search for neighbours: every atom within a radius of an atom, in all periodic images.
 
-The lattice is first reduced, so that a skewed cell costs no more than a compact one; then images are enumerated per
-pair of atoms in exactly the range that the radius can reach, which for the small cells of alloy pools beats cell lists.
+The lattice is first reduced, so that a skewed cell costs no more than a compact one. In small cells, as in alloy pools,
+images are then enumerated per pair of atoms in exactly the range that the radius can reach. Where it looks at fewer
+atoms, in cells several radii wide, a cell list does: atoms are sorted into bins half a radius wide, and only the bins
+around an atom are searched, so that the cost grows linearly with the number of atoms.
+
 Plain arrays in and out; no thread state; the interpreter lock is released.
 
 Numba's cache on disk watches only the file of the compiled function: after a change here or in kernels.py, clear this
@@ -15,6 +18,11 @@ import math
 
 import numpy as np
 from numba import njit
+
+from hullscout.mbtr.kernel_arrays import SearchArrays
+
+FEW_ATOMS = 64
+"""Structures of fewer atoms are searched without a cell list."""
 
 
 @njit(cache=True, nogil=True)
@@ -67,7 +75,111 @@ def reduce_lattice(cell, pbc):  # type: ignore[no-untyped-def]  # noqa: C901 - s
 
 
 @njit(cache=True, nogil=True)
-def find_neighbors(center, first, last, positions, pbc, lattice, inverse, heights, radius, vectors, atoms):  # type: ignore[no-untyped-def]
+def prepare_search(first, last, positions, cell, pbc, radius):  # type: ignore[no-untyped-def]  # noqa: C901 - small loops over three directions
+    """Return SearchArrays of one structure: its reduced lattice and, where that pays, a list of its atoms by bins.
+
+    Args:
+        first: First atom of the structure.
+        last: One past its last atom.
+        positions: All positions, A, shape (n_atoms, 3).
+        cell: Lattice vectors as rows, shape (3, 3).
+        pbc: Periodic directions, shape (3,).
+        radius: Search radius, A; may be infinite where nothing is periodic.
+    """
+    lattice, inverse, heights = reduce_lattice(cell, pbc)
+    n_atoms = last - first
+    n_bins, reach = np.ones(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    bins, members = np.empty((0, 3), dtype=np.int64), np.empty(0, dtype=np.int64)
+    starts = np.empty(0, dtype=np.int64)
+    if n_atoms < FEW_ATOMS or not math.isfinite(radius):
+        return SearchArrays(lattice, inverse, heights, n_bins, reach, bins, starts, members)
+    fractions = positions[first:last] @ inverse
+    lowest, extent = np.zeros(3), heights.copy()
+    for a in range(3):
+        if not pbc[a]:  # the lattice vector is a unit normal, fractions are lengths
+            lowest[a] = np.min(fractions[:, a])
+            extent[a] = np.max(fractions[:, a]) - lowest[a] + 1e-9
+        n_bins[a] = max(1, int(min(2.0 * extent[a] / radius, float(n_atoms))))
+    while n_bins[0] * n_bins[1] * n_bins[2] > 4 * n_atoms:
+        widest = np.argmax(n_bins)
+        n_bins[widest] = (n_bins[widest] + 1) // 2
+    searched = 1.0
+    for a in range(3):
+        reach[a] = math.ceil((radius + 1e-9) * n_bins[a] / extent[a])
+        span = 2 * reach[a] + 1
+        searched *= (span if pbc[a] else min(span, n_bins[a])) / n_bins[a]
+    if searched > 0.5:
+        return SearchArrays(lattice, inverse, heights, n_bins, reach, bins, starts, members)
+    bins, members = np.empty((n_atoms, 3), dtype=np.int64), np.empty(n_atoms, dtype=np.int64)
+    starts = np.zeros(n_bins[0] * n_bins[1] * n_bins[2] + 1, dtype=np.int64)
+    number = np.empty(n_atoms, dtype=np.int64)
+    for i in range(n_atoms):
+        number[i] = 0
+        for a in range(3):
+            if pbc[a]:
+                bins[i, a] = math.floor(fractions[i, a] * n_bins[a])
+            else:
+                bins[i, a] = min(int((fractions[i, a] - lowest[a]) / extent[a] * n_bins[a]), n_bins[a] - 1)
+            number[i] = number[i] * n_bins[a] + bins[i, a] % n_bins[a]
+        starts[number[i] + 1] += 1
+    starts = np.cumsum(starts)
+    filled = starts[:-1].copy()
+    for i in range(n_atoms):
+        members[filled[number[i]]] = i
+        filled[number[i]] += 1
+    return SearchArrays(lattice, inverse, heights, n_bins, reach, bins, starts, members)
+
+
+@njit(cache=True, nogil=True)
+def _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, atoms):  # type: ignore[no-untyped-def]
+    """Do what find_neighbors does, by the cell list."""
+    lattice, n_bins, reach = search.lattice, search.n_bins, search.reach
+    home = search.bins[center - first]
+    capacity = atoms.shape[0]
+    square_radius = radius * radius
+    closest = math.inf
+    found = 0
+    low, high = -reach, reach.copy()
+    for a in range(3):
+        if not pbc[a]:
+            low[a] = max(low[a], -home[a])
+            high[a] = min(high[a], n_bins[a] - 1 - home[a])
+    for o0 in range(low[0], high[0] + 1):
+        row = (home[0] + o0) % n_bins[0] * n_bins[1]
+        for o1 in range(low[1], high[1] + 1):
+            column = (row + (home[1] + o1) % n_bins[1]) * n_bins[2]
+            for o2 in range(low[2], high[2] + 1):
+                number = column + (home[2] + o2) % n_bins[2]
+                for m in range(search.starts[number], search.starts[number + 1]):
+                    member = search.members[m]
+                    n0 = (home[0] + o0 - search.bins[member, 0]) // n_bins[
+                        0
+                    ]  # exact: the bins are the same but for images
+                    n1 = (home[1] + o1 - search.bins[member, 1]) // n_bins[1]
+                    n2 = (home[2] + o2 - search.bins[member, 2]) // n_bins[2]
+                    other = first + member
+                    if other == center and n0 == 0 and n1 == 0 and n2 == 0:
+                        continue
+                    x = positions[other, 0] - positions[center, 0]
+                    y = positions[other, 1] - positions[center, 1]
+                    z = positions[other, 2] - positions[center, 2]
+                    x += n0 * lattice[0, 0] + n1 * lattice[1, 0] + n2 * lattice[2, 0]
+                    y += n0 * lattice[0, 1] + n1 * lattice[1, 1] + n2 * lattice[2, 1]
+                    z += n0 * lattice[0, 2] + n1 * lattice[1, 2] + n2 * lattice[2, 2]
+                    square = x * x + y * y + z * z
+                    if square <= square_radius:
+                        if found < capacity:
+                            vectors[found, 0] = x
+                            vectors[found, 1] = y
+                            vectors[found, 2] = z
+                            atoms[found] = other
+                        found += 1
+                        closest = min(closest, square)
+    return found, closest
+
+
+@njit(cache=True, nogil=True)
+def find_neighbors(center, first, last, positions, pbc, search, radius, vectors, atoms):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
     """Write the neighbours of an atom and return (how many there are, the shortest squared distance).
 
     Args:
@@ -76,13 +188,14 @@ def find_neighbors(center, first, last, positions, pbc, lattice, inverse, height
         last: One past the last atom of its structure.
         positions: All positions, shape (n_atoms, 3).
         pbc: Periodic directions, shape (3,).
-        lattice: Reduced lattice.
-        inverse: Its inverse.
-        heights: Distances of its opposite faces.
+        search: SearchArrays of the structure, prepared for this radius.
         radius: Search radius, inclusive; may be infinite where nothing is periodic.
         vectors: Output, centre to neighbour, shape (capacity, 3). What does not fit is counted and not written.
         atoms: Output, index of the neighbour's atom, shape (capacity,).
     """
+    if search.starts.shape[0] > 0:
+        return _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, atoms)
+    lattice, inverse, heights = search.lattice, search.inverse, search.heights
     capacity = atoms.shape[0]
     square_radius = radius * radius
     closest = math.inf
@@ -141,22 +254,12 @@ def survey(start, stop, structures, radii, most, closest):  # type: ignore[no-un
     vectors = np.empty((0, 3))
     atoms = np.empty(0, dtype=np.int64)
     for s in range(start, stop):
-        lattice, inverse, heights = reduce_lattice(cells[s], pbc[s])
+        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
         most[s] = 0
         closest[s] = math.inf
         for center in range(offsets[s], offsets[s + 1]):
             n, square = find_neighbors(
-                center,
-                offsets[s],
-                offsets[s + 1],
-                positions,
-                pbc[s],
-                lattice,
-                inverse,
-                heights,
-                radii[s],
-                vectors,
-                atoms,
+                center, offsets[s], offsets[s + 1], positions, pbc[s], search, radii[s], vectors, atoms
             )
             most[s] = max(most[s], n)
             closest[s] = min(closest[s], math.sqrt(square))

@@ -12,7 +12,7 @@ from hullscout.mbtr.channels import channel_table
 from hullscout.mbtr.counting import search_range, term_codes
 from hullscout.mbtr.gradient_kernels import angle_slopes, decay_slope, find_panel, pair_slopes, taper_slope
 from hullscout.mbtr.kernels import count_angles, count_pairs, decay, deposit, taper_factor
-from hullscout.mbtr.neighbor_kernels import find_neighbors, reduce_lattice, survey
+from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search, reduce_lattice, survey
 from hullscout.mbtr.structures import read_structures
 
 TERMS = {
@@ -75,10 +75,10 @@ def test_compiled_survey_and_search_equal_plain_python(batch):
         function(0, 2, batch.arrays, np.array([4.0, 5.0]), most, closest)
         results.append((most.tolist(), closest.tolist()))
     assert results[0] == results[1]
-    for reduce, search in ((reduce_lattice, find_neighbors), (reduce_lattice.py_func, find_neighbors.py_func)):
-        lattice, inverse, heights = reduce(batch.cells[1], batch.pbc[1])
+    for prepare, find in ((prepare_search, find_neighbors), (prepare_search.py_func, find_neighbors.py_func)):
+        search = prepare(2, 5, batch.positions, batch.cells[1], batch.pbc[1], 5.0)
         vectors, atoms = np.zeros((300, 3)), np.zeros(300, dtype=np.int64)
-        n, square = search(2, 2, 5, batch.positions, batch.pbc[1], lattice, inverse, heights, 5.0, vectors, atoms)
+        n, square = find(2, 2, 5, batch.positions, batch.pbc[1], search, 5.0, vectors, atoms)
         results.append((n, square, np.sort(np.linalg.norm(vectors[:n], axis=1)).round(10).tolist()))
     assert results[2] == results[3]
 
@@ -134,11 +134,37 @@ def test_reduced_lattice_spans_the_same_points_and_is_short():
 def test_fcc_has_twelve_nearest_and_six_next_neighbours():
     half = 2.045
     cell = np.array([[0, half, half], [half, 0, half], [half, half, 0]])
-    lattice, inverse, heights = reduce_lattice(cell, np.ones(3, dtype=np.bool_))
+    position, periodic = np.zeros((1, 3)), np.ones(3, dtype=np.bool_)
     vectors, atoms = np.zeros((50, 3)), np.zeros(50, dtype=np.int64)
     for radius, expected in ((2.9, 12), (4.1, 18)):
-        n, square = find_neighbors(
-            0, 0, 1, np.zeros((1, 3)), np.ones(3, dtype=np.bool_), lattice, inverse, heights, radius, vectors, atoms
-        )
+        search = prepare_search(0, 1, position, cell, periodic, radius)
+        n, square = find_neighbors(0, 0, 1, position, periodic, search, radius, vectors, atoms)
         assert n == expected
         assert math.sqrt(square) == pytest.approx(half * math.sqrt(2))
+
+
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True), (False, True, False), (False, False, False)])
+def test_cell_list_finds_what_image_enumeration_finds(pbc):
+    rng = np.random.default_rng(3)
+    cell = 30.0 * np.eye(3) + 6.0 * rng.uniform(-1, 1, (3, 3))
+    n_atoms, radius, periodic = 300, 3.5, np.array(pbc)
+    positions = rng.uniform(0, 1, (n_atoms, 3)) @ cell
+    positions += np.outer(rng.integers(-1, 2, n_atoms), cell[0])  # also outside the cell
+    listed = prepare_search(0, n_atoms, positions, cell, periodic, radius)
+    assert len(listed.members) == n_atoms
+    plain = listed._replace(starts=np.empty(0, dtype=np.int64))
+    n_found = 0
+    for center in range(0, n_atoms, 7):
+        results = []
+        slowly = find_neighbors if center else find_neighbors.py_func
+        for find, search in ((find_neighbors, listed), (slowly, plain), (slowly, listed)):
+            vectors, atoms = np.zeros((300, 3)), np.zeros(300, dtype=np.int64)
+            n, square = find(center, 0, n_atoms, positions, periodic, search, radius, vectors, atoms)
+            order = np.lexsort((*vectors[:n].T.round(9), atoms[:n]))
+            results.append((atoms[:n][order], vectors[:n][order], square))
+        n_found += len(results[0][0])
+        for found in results[1:]:
+            np.testing.assert_array_equal(results[0][0], found[0])
+            np.testing.assert_allclose(results[0][1], found[1], atol=1e-12)
+            assert results[0][2] == pytest.approx(found[2], rel=1e-12)
+    assert n_found > 20

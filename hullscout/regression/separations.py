@@ -18,13 +18,16 @@ from hullscout.regression.covariance import Metric
 _FIRST_ROWS = 32
 
 
-def separations(rows: FloatArray, columns: FloatArray, *, metric: Metric) -> FloatArray:
+def separations(
+    rows: FloatArray, columns: FloatArray, *, metric: Metric, squares: FloatArray | None = None
+) -> FloatArray:
     """Separation of every row structure from every column structure.
 
     Args:
         rows: Features, shape (n, d).
         columns: Features, shape (m, d).
         metric: Squared Euclidean, Manhattan or dot.
+        squares: Product of every column structure with itself, shape (m,), where somebody keeps them.
 
     Returns:
         Array of shape (n, m).
@@ -36,7 +39,7 @@ def separations(rows: FloatArray, columns: FloatArray, *, metric: Metric) -> Flo
         return products
     products *= -2.0
     products += np.einsum("ij,ij->i", rows, rows)[:, None]
-    products += np.einsum("ij,ij->i", columns, columns)[None, :]
+    products += (np.einsum("ij,ij->i", columns, columns) if squares is None else squares)[None, :]
     np.maximum(products, 0.0, out=products)
     return products
 
@@ -67,6 +70,7 @@ class PoolSeparations:
         self.n_candidates = next(iter(lengths.values()))
         is_shift_free = metric is not Metric.DOT
         self._features = {name: values - values.mean(axis=0) * is_shift_free for name, values in features.items()}
+        self._squares = {name: np.einsum("ij,ij->i", values, values) for name, values in self._features.items()}
         self._rows = {name: np.empty((0, self.n_candidates)) for name in features}
         self._labelled: list[int] = []
 
@@ -102,7 +106,9 @@ class PoolSeparations:
                 grown[:n_old] = self._rows[name][:n_old]
                 self._rows[name] = grown
             for row, index in zip(range(n_old, n_new), new, strict=True):
-                self._rows[name][row] = separations(features[[index]], features, metric=self.metric)[0]
+                self._rows[name][row] = separations(
+                    features[[index]], features, metric=self.metric, squares=self._squares[name]
+                )[0]
                 if self.metric is not Metric.DOT:
                     self._rows[name][row, index] = 0.0
         self._labelled.extend(new)

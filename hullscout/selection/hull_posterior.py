@@ -67,7 +67,7 @@ class HullPosteriorRule(Settings):
     """Posterior samples per round."""
     degrees_of_freedom: PositiveFloat = 4.0
     """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
-    steady: float = Field(default=0.02, ge=0, lt=1)
+    steady: float = Field(default=0.03, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
 
     def start(self, snapshot: Snapshot) -> tuple[int, ...]:

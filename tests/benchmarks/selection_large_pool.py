@@ -1,0 +1,98 @@
+"""A pool of 100 000 candidates: seconds per round and peak memory of the rule `hull-posterior`.
+
+    python tests/benchmarks/selection_large_pool.py [--candidates 100000] [--rounds 40]
+
+Features are those of the committed Ag-Pd pool, interpolated between pairs of structures of one composition; energies are
+interpolated alike, with a bow, so that many candidates lie near the hull. Computing features is not part of
+it; what is measured is what a campaign's rounds cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hullscout.campaign import runner
+from hullscout.selection.hull_posterior import HullPosteriorRule
+from hullscout.selection.interface import RoundRecord, Snapshot
+from hullscout.selection.stopping import StopSettings
+from hullscout.selection.surrogate import Surrogate
+
+CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
+
+
+def large_pool(n: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Compositions (n,), features by block (n, d) and energies (n,) in eV/atom."""
+    origin = runner.read_origin(CAMPAIGN)
+    pool, oracle = runner.open_pool(origin)
+    blocks, energies = runner.open_features(origin, pool), oracle.energies_ev_per_atom()
+    rng = np.random.default_rng(0)
+    compounds = np.flatnonzero((pool.x > 0) & (pool.x < 1))
+    first = rng.choice(compounds, size=n)
+    second = np.array([rng.choice(np.flatnonzero(pool.x == pool.x[i])) for i in compounds])[
+        np.searchsorted(compounds, first)
+    ]
+    share = rng.uniform(size=n)
+    ends = np.flatnonzero((pool.x == 0) | (pool.x == 1))
+    first[: ends.size], second[: ends.size], share[: ends.size] = ends, ends, 0.0
+    mixed = {
+        name: (1 - share)[:, None] * block[first] + share[:, None] * block[second] for name, block in blocks.items()
+    }
+    bow = 0.01 * share * (1 - share)
+    return pool.x[first], mixed, (1 - share) * energies[first] + share * energies[second] + bow
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=40)
+    arguments = parser.parse_args()
+    x, blocks, energies = large_pool(arguments.candidates)
+    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, x=x)
+    del blocks
+    history: tuple[RoundRecord, ...] = ()
+    known = np.empty(0, dtype=np.intp)
+    seconds = []
+    for number in range(arguments.rounds):
+        snapshot = Snapshot(
+            x=x,
+            n_atoms=np.ones(x.size, dtype=np.int64),
+            cost=np.ones(x.size),
+            known=known,
+            energies_ev_per_atom=energies[known],
+            history=history,
+            seed=0,
+        )
+        began = time.perf_counter()
+        if number == 0:
+            chosen, warm_starts, probability = rule.start(snapshot), {}, None
+        else:
+            proposal = rule.select(snapshot, surrogate, stop=StopSettings())
+            chosen, warm_starts, probability = proposal.chosen, proposal.warm_starts, proposal.failure_probability
+        seconds.append(time.perf_counter() - began)
+        if not chosen:
+            break
+        history += (
+            RoundRecord(
+                round=number,
+                chosen=tuple(map(str, chosen)),
+                n_contenders=0,
+                failure_probability=probability,
+                warm_starts=warm_starts,
+            ),
+        )
+        known = np.concatenate([known, chosen]).astype(np.intp)
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{arguments.candidates} candidates, {len(seconds)} rounds to {known.size} labels: "
+        f"{np.median(seconds[1:]):.2f} s per round (slowest {max(seconds[1:]):.2f} s, the last {seconds[-1]:.2f} s), "
+        f"peak memory {peak_gib:.2f} GiB"
+    )
+
+
+if __name__ == "__main__":
+    main()

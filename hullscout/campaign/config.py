@@ -221,7 +221,7 @@ def _sentence(fault: ErrorDetails) -> str:
 def _allowed_keys(section: list[str], tag: str | None) -> list[str]:
     if tag is not None:
         rule = next(model for model in RULES if model.model_fields["rule"].default == tag)
-        return list(rule.model_fields)
+        return ["rule", *(name for name in rule.model_fields if name != "rule")]
     model: type[Settings] = CampaignConfig
     for part in section:
         model = type(CampaignConfig.model_fields[part].default) if part != "pool" else PoolSection

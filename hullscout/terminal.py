@@ -124,9 +124,9 @@ def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
     errors = [record.model_error for record in state.rounds if record.model_error is not None]
     if errors:
         console.print(f"Held-out error of the model: {errors[-1] * MILLI:.1f} meV/atom.")
-    probabilities = [record.failure_probability for record in state.rounds if record.failure_probability is not None]
-    if probabilities:
-        console.print(f"Probability of a wrong hull in the last round: {100 * probabilities[-1]:.0f} %.")
+    stated = [r.stated_failure_probability for r in state.rounds if r.stated_failure_probability is not None]
+    if stated:
+        console.print(f"Stated probability of a wrong hull in the last round: {100 * stated[-1]:.1f} %.")
     if state.has_both_ends:
         hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
         console.print(f"Hull so far: {' '.join(hull)}")

@@ -92,6 +92,7 @@ class Engine:
                         model_errors=proposal.model_errors,
                         threshold_ev_per_atom=proposal.threshold_ev_per_atom,
                         failure_probability=proposal.failure_probability,
+                        stated_failure_probability=proposal.stated_failure_probability,
                         warm_starts=proposal.warm_starts,
                     )
                 )

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# A candidate is a contender while today's hull is within this many standard deviations below its mean: of 150 000 predictions
-# in replays none was wrong by more.
+# A candidate is a contender while today's hull is within this many standard deviations below its mean.
 REACH = 8.0
 # So many contenders are sampled jointly, nearest first; the others within reach count as independent.
 MOST_SAMPLED = 300

@@ -56,6 +56,7 @@ class RoundRecord:
         model_errors: Held-out error of each of the rule's models, on the scale that it was trained on.
         threshold_ev_per_atom: The rule's threshold, where it has one.
         failure_probability: Probability of a wrong hull in this round, where the rule knows one.
+        stated_failure_probability: What the rule stood by in this round, where it states one.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
@@ -65,6 +66,7 @@ class RoundRecord:
     model_errors: dict[str, float] = field(default_factory=dict)
     threshold_ev_per_atom: float | None = None
     failure_probability: float | None = None
+    stated_failure_probability: float | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hullscout.regression.arrays import FloatArray
+from hullscout.regression.arrays import FloatArray, refuse_no_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +57,17 @@ class MixturePosterior:
 
         Returns:
             Array of shape (n, q).
+
+        Raises:
+            InvalidSettingError: n is no count.
         """
+        refuse_no_count(least=0, n=n)
         counts = rng.multinomial(n, self.weights)
         samples = np.empty((n, self.means.shape[1]))
         start = 0
         for count, mean, covariance in zip(counts, self.means, self.covariances, strict=True):
             normal = rng.standard_normal((count, len(mean)))
-            samples[start : start + count] = mean + self.scale * normal @ _root(covariance).T
+            samples[start : start + count] = mean + self.scale * normal @ covariance_root(covariance).T
             if np.isfinite(self.degrees_of_freedom):
                 tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
                 samples[start : start + count] += (tails - 1.0)[:, None] * (samples[start : start + count] - mean)
@@ -71,7 +75,7 @@ class MixturePosterior:
         return samples[rng.permutation(n)]
 
 
-def _root(covariance: FloatArray) -> FloatArray:
+def covariance_root(covariance: FloatArray) -> FloatArray:
     """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
     try:
         return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)

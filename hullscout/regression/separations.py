@@ -92,8 +92,7 @@ class PoolSeparations:
         Raises:
             InvalidTrainingSetError: An index outside the pool, or labelled before.
         """
-        given = indices if isinstance(indices, np.ndarray) else list(indices)
-        new = candidate_indices(given, n_candidates=self.n_candidates).tolist()
+        new = candidate_indices(indices, n_candidates=self.n_candidates).tolist()
         known = set(self._labelled)
         if len(set(new)) < len(new) or known.intersection(new):
             raise InvalidTrainingSetError(

@@ -189,14 +189,14 @@ class Search:
         log_scores = left_out.counts[:, None] * left_out.log_scores(left_out.signal_variance)
         return -left_out.rmse if self.settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores
 
-    def _checked(self, point: SearchPoint) -> SearchPoint:
-        blocks = self._scales.get(point.representation)
-        if blocks is None or len(blocks) != len(point.log_lengths) or len(blocks) != len(point.log_weights):
-            raise InvalidSettingError(
-                f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, "
-                f"found {point}."
-            )
-        return point
+    def _checked(self, point: object) -> SearchPoint:
+        if isinstance(point, SearchPoint):
+            n_blocks = len(self._scales.get(point.representation, ()))
+            if 0 < n_blocks == len(point.log_lengths) == len(point.log_weights):
+                return point
+        raise InvalidSettingError(
+            f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, found {point}."
+        )
 
     def _coarse(self) -> ScoredSetting:
         for name, blocks in self._scales.items():

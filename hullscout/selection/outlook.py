@@ -13,6 +13,7 @@ from scipy.special import stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull
 from hullscout.regression.calibration import student_quantile
+from hullscout.regression.posterior import covariance_root
 
 if TYPE_CHECKING:
     from hullscout.regression import MixturePosterior
@@ -111,16 +112,7 @@ def heavy_tailed_samples(
     for count, mean, covariance in zip(
         rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
     ):
-        gaussian = rng.standard_normal((count, mean.size)) @ _root(covariance).T
+        gaussian = rng.standard_normal((count, mean.size)) @ covariance_root(covariance).T
         tails = np.sqrt(degrees_of_freedom / rng.chisquare(degrees_of_freedom, size=gaussian.shape))
         samples.append(mean + scale * tails * gaussian)
     return np.concatenate(samples)
-
-
-def _root(covariance: Floats) -> Floats:
-    """A matrix whose square is the covariance: by Cholesky, or by eigenvalues where candidates coincide."""
-    try:
-        return np.asarray(np.linalg.cholesky(covariance))
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -266,3 +266,30 @@ def test_farthest_points_check_their_start():
         farthest_points(np.eye(3), 2, start=7)
     with pytest.raises(InvalidTrainingSetError, match="finite numbers in the Gram matrix"):
         farthest_points(np.full((3, 3), np.nan), 2)
+
+
+def test_candidates_that_are_no_list_are_refused():
+    model = PoolModel({"all": np.eye(4)})
+    with pytest.raises(
+        InvalidTrainingSetError, match="Expected a list of whole numbers that name candidates, found shape"
+    ):
+        model.add(25)
+    assert model.labelled.size == 0
+
+
+def test_a_number_of_samples_below_zero_is_refused():
+    model = PoolModel({"all": np.random.default_rng(0).normal(size=(8, 2))})
+    model.add([0, 1, 2, 3, 4])
+    model.fit([0.0, 1.0, 0.5, 0.3, 0.9])
+    posterior = model.posterior(np.array([6, 7]))
+    assert posterior.sample(0, np.random.default_rng(0)).shape == (0, 2)
+    for n in (-1, 2.5):
+        with pytest.raises(InvalidSettingError, match="whole numbers, found"):
+            posterior.sample(n, np.random.default_rng(0))
+
+
+def test_a_warm_start_of_another_kind_is_refused():
+    model = PoolModel({"all": np.random.default_rng(0).normal(size=(8, 2))})
+    model.add([0, 1, 2, 3, 4])
+    with pytest.raises(InvalidSettingError, match="Expected a warm start on one of the representations"):
+        model.fit([0.0, 1.0, 0.5, 0.3, 0.9], warm_start="yesterday's")

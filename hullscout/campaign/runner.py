@@ -98,7 +98,7 @@ def run(
         StoreError: The folder cannot be used.
     """
     began, config = time.perf_counter(), origin.config
-    cost = config.cost.of(pool)
+    cost = config.cost.of(pool.n_atoms, column=pool.cost)
     with Store.create_or_resume(folder, origin) as store:
         surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
         features_s = time.perf_counter() - began

@@ -11,7 +11,8 @@ from hullscout.errors import InvalidCampaignError
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from hullscout.pool import Pool
+    from numpy.typing import NDArray
+
     from hullscout.selection.interface import Floats
 
 
@@ -25,21 +26,25 @@ class CostSettings(Settings):
     reference_atoms: PositiveFloat = 1.0
     """Number of atoms of a cell that costs 1."""
 
-    def of(self, pool: Pool) -> Floats:
+    def of(self, n_atoms: NDArray[np.int64], *, column: Floats | None = None) -> Floats:
         """(n,) cost of each candidate.
+
+        Args:
+            n_atoms: (n,) atoms per cell.
+            column: (n,) the pool's own costs, where it has them.
 
         Raises:
             InvalidCampaignError: Costs of the pool are asked for and it has none.
         """
         match self.kind:
             case "equal":
-                return np.ones(len(pool.ids))
+                return np.ones(n_atoms.size)
             case "atoms":
-                return np.asarray((pool.n_atoms / self.reference_atoms) ** self.exponent)
+                return np.asarray((n_atoms / self.reference_atoms) ** self.exponent)
             case "column":
-                if pool.cost is None:
+                if column is None:
                     raise InvalidCampaignError(
                         'cost.kind: "column" takes the costs from the pool, and this pool has none. Name its column in pool.cost, '
                         'or set cost.kind to "atoms".'
                     )
-                return pool.cost
+                return column

@@ -104,7 +104,7 @@ def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> R
         surrogate=Surrogate(features, x=pool.x, settings=config.regression),
         seed=seed,
         settings=config.stop,
-        cost=config.cost.of(pool),
+        cost=config.cost.of(pool.n_atoms, column=pool.cost),
     )
     answers: list[tuple[int, float | None]] = []
     while ids := engine.ask():

@@ -32,7 +32,7 @@ def play(opened, *, pool=None, costs=None, **stop):
         rule=HullPosteriorRule(samples=500, n_start=5),
         surrogate=Surrogate(features, x=pool.x),
         settings=StopSettings(**stop),
-        cost=None if costs is None else costs.of(pool),
+        cost=None if costs is None else costs.of(pool.n_atoms),
     )
     while ids := engine.ask():
         for candidate_id in ids:
@@ -42,18 +42,20 @@ def play(opened, *, pool=None, costs=None, **stop):
 
 def test_cost_grows_with_the_cube_of_the_atoms_unless_told(opened):
     pool = opened[0]
-    np.testing.assert_array_equal(CostSettings().of(pool), np.ones(len(pool.ids)))
-    np.testing.assert_allclose(CostSettings(kind="atoms", reference_atoms=2.0).of(pool), (pool.n_atoms / 2) ** 3)
-    np.testing.assert_allclose(CostSettings(kind="atoms", exponent=1.5).of(pool), pool.n_atoms**1.5)
+    np.testing.assert_array_equal(CostSettings().of(pool.n_atoms), np.ones(len(pool.ids)))
+    np.testing.assert_allclose(
+        CostSettings(kind="atoms", reference_atoms=2.0).of(pool.n_atoms), (pool.n_atoms / 2) ** 3
+    )
+    np.testing.assert_allclose(CostSettings(kind="atoms", exponent=1.5).of(pool.n_atoms), pool.n_atoms**1.5)
     own = np.linspace(1.0, 2.0, len(pool.ids))
-    np.testing.assert_array_equal(CostSettings(kind="column").of(replace(pool, cost=own)), own)
+    np.testing.assert_array_equal(CostSettings(kind="column").of(pool.n_atoms, column=own), own)
 
 
 def test_costs_of_a_pool_that_has_none_are_refused(opened):
     with pytest.raises(
         InvalidCampaignError, match=r"cost\.kind: .* this pool has none\. Name its column in pool\.cost"
     ):
-        CostSettings(kind="column").of(opened[0])
+        CostSettings(kind="column").of(opened[0].n_atoms)
 
 
 def test_what_settles_as_much_for_less_comes_first():
@@ -67,7 +69,7 @@ def test_what_settles_as_much_for_less_comes_first():
 def test_a_campaign_that_minds_costs_spends_less(opened):
     costs = CostSettings(kind="atoms")
     blind, mindful = play(opened), play(opened, costs=costs)
-    spent_blindly = float(costs.of(opened[0])[blind.state.known].sum())
+    spent_blindly = float(costs.of(opened[0].n_atoms)[blind.state.known].sum())
     assert mindful.spent < spent_blindly
     assert mindful.stop.reason in {StopReason.FAILURE_PROBABILITY, StopReason.ALL_CONTENDERS_KNOWN}
 
@@ -81,7 +83,7 @@ def test_a_cost_budget_is_never_exceeded_and_says_so(opened):
 
 def test_a_budget_that_is_just_enough_for_everything_is_enough(opened):
     pool = opened[0]
-    cost = CostSettings(kind="atoms", exponent=0.3).of(pool)
+    cost = CostSettings(kind="atoms", exponent=0.3).of(pool.n_atoms)
     engine = play(opened, costs=CostSettings(kind="atoms", exponent=0.3), max_cost=float(cost.sum()))
     assert engine.stop.reason is not StopReason.MAX_COST
 

@@ -181,33 +181,31 @@ def test_a_batch_is_diverse():
     assert _most_often_deepest(np.full((10, 3), -1.0), x, cost=np.ones(3), floor=0.0005, n=3) == []
 
 
-def test_the_order_of_the_frames_in_the_pool_file_changes_nothing(campaign_file):
-    pool_file = campaign_file.parent / "pool.extxyz"
-    paths = []
-    for order in (1, -1):
-        pool_file.write_text("".join(frames_of(pool_file.read_text())[::order]))
-        origin = runner.read_origin(campaign_file)
-        pool, oracle = runner.open_pool(origin)
-        state = State(pool)
-        surrogate = Surrogate(runner.open_features(origin, pool), x=pool.x)
-        engine = Engine(state, rule=HullPosteriorRule(samples=500), surrogate=surrogate)
-        while ids := engine.ask():
-            for candidate_id in ids:
-                engine.tell(candidate_id, oracle.lookup(candidate_id))
-        paths.append(([record.chosen for record in state.rounds], engine.proposal.stated_failure_probability))
-    assert paths[0] == paths[1]
-
-
-def test_every_round_keeps_what_was_stated(campaign_file):
+def played(campaign_file):
+    """The engine of a campaign played to its end."""
     origin = runner.read_origin(campaign_file)
     pool, oracle = runner.open_pool(origin)
-    state = State(pool)
     surrogate = Surrogate(runner.open_features(origin, pool), x=pool.x)
-    engine = Engine(state, rule=HullPosteriorRule(samples=500), surrogate=surrogate)
+    engine = Engine(State(pool), rule=HullPosteriorRule(samples=500), surrogate=surrogate)
     while ids := engine.ask():
         for candidate_id in ids:
             engine.tell(candidate_id, oracle.lookup(candidate_id))
-    assert state.rounds[0].stated_failure_probability is None
-    for record in state.rounds[1:]:
+    return engine
+
+
+def test_the_order_of_the_frames_in_the_pool_file_changes_nothing(campaign_file):
+    pool_file = campaign_file.parent / "pool.extxyz"
+    first = played(campaign_file)
+    pool_file.write_text("".join(frames_of(pool_file.read_text())[::-1]))
+    second = played(campaign_file)
+    assert [record.chosen for record in first.state.rounds] == [record.chosen for record in second.state.rounds]
+    assert first.proposal.stated_failure_probability == second.proposal.stated_failure_probability
+
+
+def test_every_round_keeps_what_was_stated(campaign_file):
+    engine = played(campaign_file)
+    rounds = engine.state.rounds
+    assert rounds[0].stated_failure_probability is None
+    for record in rounds[1:]:
         assert record.stated_failure_probability >= record.failure_probability
         assert record.stated_failure_probability >= engine.proposal.stated_failure_probability

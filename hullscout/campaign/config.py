@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -115,6 +115,14 @@ class CampaignConfig(Settings):
             return {**tree, "select": {"rule": DEFAULT_RULE.rule, **tree["select"]}}
         return tree
 
+    @model_validator(mode="after")
+    def _uses_the_costs_of_the_pool(self) -> Self:
+        if self.pool.cost is not None and self.cost.kind != "column":
+            raise ValueError(
+                f'pool.cost names a column that is not used with cost.kind = "{self.cost.kind}"; set it to "column"'
+            )
+        return self
+
     @property
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
@@ -198,7 +206,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _sentence(fault: ErrorDetails) -> str:
     where = [str(part) for part in fault["loc"]]
-    tag = where.pop(1) if where[0] == "select" and len(where) > 1 else None
+    tag = where.pop(1) if where[:1] == ["select"] and len(where) > 1 else None
     key = ".".join(where)
     match fault["type"]:
         case "extra_forbidden":
@@ -211,6 +219,8 @@ def _sentence(fault: ErrorDetails) -> str:
         case "union_tag_invalid" | "union_tag_not_found":
             names = ", ".join(repr(rule.model_fields["rule"].default) for rule in RULES)
             return f"{key}.rule: expected one of {names}, found {fault['input'].get('rule')!r}."
+        case "value_error" if not key:
+            return f"{fault['ctx']['error']}."
         case "value_error":
             return f"{key}: {fault['ctx']['error']}; found {fault['input']!r}."
         case _:

@@ -152,9 +152,8 @@ def _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, a
                 number = column + (home[2] + o2) % n_bins[2]
                 for m in range(search.starts[number], search.starts[number + 1]):
                     member = search.members[m]
-                    n0 = (home[0] + o0 - search.bins[member, 0]) // n_bins[
-                        0
-                    ]  # exact: the bins are the same but for images
+                    # Exact: the bins are the same but for images.
+                    n0 = (home[0] + o0 - search.bins[member, 0]) // n_bins[0]
                     n1 = (home[1] + o1 - search.bins[member, 1]) // n_bins[1]
                     n2 = (home[2] + o2 - search.bins[member, 2]) // n_bins[2]
                     other = first + member

@@ -138,3 +138,13 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
         load_config(tmp_path / "binary.toml")
     with pytest.raises(InvalidCampaignError, match="cannot be read"):
         load_config(tmp_path)
+
+
+def test_costs_of_the_pool_that_nothing_uses_are_refused(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('name = "n"\nelements = ["Ag", "Pd"]\n[pool]\npath = "p.xyz"\ncost = "hours"\n')
+    with pytest.raises(
+        InvalidCampaignError, match=r'pool\.cost names a column that is not used with cost\.kind = "equal"'
+    ):
+        load_config(path)
+    assert load_config(path, ["cost.kind=column"]).pool.cost == "hours"

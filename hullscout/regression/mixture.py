@@ -243,11 +243,13 @@ def fit_mixture(
     loo_mean, raw_std = mixed(
         weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
     )
-    calibration = calibrate(
-        (known.y - loo_mean) / raw_std,
-        n_tuned=settings.n_tuned(len(evaluated[0].point.log_lengths)) if evaluated else 0,
-        is_suspect=suspicion.noise > 1.0,
-    )
+    calibration = TailCalibration()
+    if settings.calibrated:
+        calibration = calibrate(
+            (known.y - loo_mean) / raw_std,
+            n_tuned=settings.n_tuned(len(evaluated[0].point.log_lengths)) if evaluated else 0,
+            is_suspect=suspicion.noise > 1.0,
+        )
     return FittedMixture(
         components=tuple(
             Component(weight=float(weight), hyperparameters=setting, process=process)

@@ -98,6 +98,7 @@ class ModelSettings:
         mean: Mean under the process.
         criterion: What tuning makes best.
         uncertainty: What standard deviations and covariances are of.
+        calibrated: Scale deviations of labels by the z-scores of the labels left out; else as modelled.
         suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
         n_averaged: Largest number of settings in the mixture; 1 picks the best one.
         max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
@@ -112,6 +113,7 @@ class ModelSettings:
     mean: Mean = Mean.CONSTANT
     criterion: Criterion = Criterion.MARGINAL_LIKELIHOOD
     uncertainty: Uncertainty = Uncertainty.LABEL
+    calibrated: bool = True
     suspicion: float = 6.0
     n_averaged: int = 4
     max_kernels: int = 60

@@ -41,6 +41,10 @@ class SurrogateSettings(Settings):
     """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
     mean: Annotated[Mean, Field(strict=False)] = Mean.QUADRATIC
     """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""
+    n_averaged: PositiveInt = 4
+    """Largest number of good settings that predictions are averaged over; 1 picks the best."""
+    calibrated: bool = True
+    """Whether standard deviations are scaled so that they hold for the labels left out."""
     cold_start_every: PositiveInt = 8
     """Hyperparameters are searched from nothing every so many rounds, and from the last round's best in between."""
 
@@ -143,7 +147,13 @@ class Surrogate:
         return self.fit(snapshot.known, snapshot.formation_ev_per_atom, baseline=baseline).mean
 
     def _empty_model(self, mean: Mean) -> PoolModel:
-        settings = ModelSettings(shape=self.settings.kernel, criterion=self.settings.criterion, mean=mean)
+        settings = ModelSettings(
+            shape=self.settings.kernel,
+            criterion=self.settings.criterion,
+            mean=mean,
+            n_averaged=self.settings.n_averaged,
+            calibrated=self.settings.calibrated,
+        )
         return PoolModel(self._blocks, composition=self._x, settings=settings)
 
     def _mean_for(self, known: Indices) -> Mean:

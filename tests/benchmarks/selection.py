@@ -3,14 +3,15 @@
     python tests/benchmarks/selection.py --seeds 20                       # the committed campaigns
     python tests/benchmarks/selection.py --seeds 30 --pools all           # and the pools of ../shared/data, where they are
     python tests/benchmarks/selection.py --rules threshold,hull-threshold,greedy,variance
-    python tests/benchmarks/selection.py --set select.degrees_of_freedom=1000    # an ingredient left out
+    python tests/benchmarks/selection.py --pools all --seeds 10 --ablate  # what each ingredient of hull-posterior buys
+    python tests/benchmarks/selection.py --set select.batch=8             # any setting
     python tests/benchmarks/selection.py --baseline emt                   # with ASE's EMT energies as a cheaper method
 
 Prints one line per pool and rule: saved fraction (mean, 5 to 95 %), share of runs with the hull within the tolerance (with its
-95 % Wilson interval), exact hulls, largest hull error, seconds per run. For rules that state a probability, then a table of
-stated `failure_probability` against the observed rate: which candidates are looked up does not depend on it, so one run to the
-smallest tells where each larger one would have stopped. Every run starts from its own seed; runs are spread over processes,
-each with one BLAS thread.
+95 % Wilson interval), exact hulls, largest hull error, share of the pool after which the hull was right (which only a replay can
+know), seconds per run. For rules that state a probability, then a table of stated `failure_probability` against the observed
+rate: which candidates are looked up does not depend on it, so one run to the smallest tells where each larger one would have
+stopped. Every run starts from its own seed; runs are spread over processes, each with one BLAS thread.
 """
 
 from __future__ import annotations
@@ -43,6 +44,22 @@ CAMPAIGNS = sorted((ROOT / "campaigns").glob("*/*.toml"))
 COMMITTED = ("AgPd", "AgPt")
 SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in COMMITTED]
 STATED = (0.2, 0.1, 0.05, 0.01)
+# Of hull-posterior: what a variant leaves out, and the setting that does so.
+VARIANTS = {
+    "nothing": (),
+    "heavy tails": ("select.degrees_of_freedom=1000",),
+    "steady": ("select.steady=0",),
+    "calibration": ("regression.calibrated=false",),
+    "averaging": ("regression.n_averaged=1",),
+    "energy cap": ("select.energy_cap=1000",),
+    "all of them": (
+        "select.degrees_of_freedom=1000",
+        "select.steady=0",
+        "regression.calibrated=false",
+        "regression.n_averaged=1",
+        "select.energy_cap=1000",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,10 @@ class Run:
 
     def saved(self, probability: float | None) -> float:
         return 1 - self.end(probability).n_known / self.n_candidates
+
+    def right_after(self, tolerance: float) -> float:
+        """Share of the pool after which the hull was within the tolerance; NaN if it never was."""
+        return next((m.n_known / self.n_candidates for m in self.moments if m.error <= tolerance), np.nan)
 
 
 @cache
@@ -140,8 +161,40 @@ def line(name: str, rule: str, runs: list[Run], probability: float | None, toler
         f"{name:<14} {rule:<16} saved {saved.mean():5.1f} % ({low_saved:4.1f}-{high_saved:4.1f})   "
         f"right {100 * n_right / len(runs):5.1f} % ({100 * low:3.0f}-{100 * high:3.0f})   "
         f"exact {(errors <= 1e-9).sum():3d}/{len(runs)}   "
-        f"largest error {1000 * errors.max():6.2f} meV/atom   {np.mean([run.seconds for run in runs]):5.2f} s/run"
+        f"largest error {1000 * errors.max():6.2f} meV/atom   right after {right_after(runs, tolerance)}   "
+        f"{np.mean([run.seconds for run in runs]):5.2f} s/run"
     )
+
+
+def right_after(runs: list[Run], tolerance: float) -> str:
+    after = np.array([run.right_after(tolerance) for run in runs])
+    return f"{100 * after[~np.isnan(after)].mean():4.1f} %" if not np.isnan(after).all() else "   - %"
+
+
+def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: argparse.Namespace) -> None:
+    """One line per ingredient left out: saved % and number of right runs, over all pools and for each."""
+    seeds = range(arguments.seeds)
+    print(f"saved % / right runs of {arguments.seeds}, at a stated {100 * arguments.stated:g} %")
+    print(f"{'without':<14}{'all pools':>16}" + "".join(f"{path.stem:>16}" for path in paths), flush=True)
+    for name, left_out in VARIANTS.items():
+        settings = (f"stop.failure_probability={arguments.stated}", *left_out, *arguments.settings)
+        futures = [
+            [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds] for path in paths
+        ]
+        ends = [
+            [
+                (run.saved(arguments.stated), run.end(arguments.stated).error)
+                for run in (future.result() for future in row)
+            ]
+            for row in futures
+        ]
+        saved, errors = np.moveaxis(np.array(ends), 2, 0)
+        right = (errors <= arguments.tolerance).sum(axis=1)
+        cells = [
+            f"{100 * s:.1f} /{n:3d}"
+            for s, n in zip((saved.mean(), *saved.mean(axis=1)), (right.sum(), *right), strict=True)
+        ]
+        print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 def print_calibration(runs: dict[str, list[Run]], tolerance: float, smallest: float) -> None:
@@ -167,6 +220,9 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--stated", type=float, default=0.05, help="failure probability of the lines, from 0.01 on")
     parser.add_argument("--calibrate", action="store_true", help="run on to a stated 1 %% and print the table")
+    parser.add_argument(
+        "--ablate", action="store_true", help="leave out one ingredient of hull-posterior after the other"
+    )
     parser.add_argument("--baseline", choices=("none", "emt"), default="none", help="a cheaper method to learn from")
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -178,6 +234,9 @@ def main() -> None:
         print("../shared/data is missing: only the committed campaigns are run.", file=sys.stderr)
     smallest = min(STATED) if arguments.calibrate else arguments.stated
     with ProcessPoolExecutor(arguments.workers) as executor:
+        if arguments.ablate:
+            print_ablation(executor, paths, arguments)
+            return
         for rule in arguments.rules.split(","):
             settings = (f"select.rule={rule}", f"stop.failure_probability={smallest}", *arguments.settings)
             runs: dict[str, list[Run]] = {}

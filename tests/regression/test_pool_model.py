@@ -49,6 +49,19 @@ def test_pool_model_and_estimator_agree(alloy):
     )
 
 
+def test_deviations_as_modelled_lack_the_factor_of_the_labels_left_out(alloy):
+    X, y, _, blocks = alloy
+    scaled, bare = (
+        PoolModel(parts(X, blocks), settings=ModelSettings(calibrated=c, n_averaged=1)) for c in (True, False)
+    )
+    for pool in (scaled, bare):
+        pool.add(range(40))
+    factor = scaled.fit(y[:40]).calibration.scale
+    assert bare.fit(y[:40]).calibration.scale == 1.0 != factor
+    np.testing.assert_allclose(scaled.predict()[0], bare.predict()[0], rtol=1e-12)
+    np.testing.assert_allclose(scaled.predict()[1], factor * bare.predict()[1], rtol=1e-12)
+
+
 def test_a_pool_that_holds_every_structure_twice_gives_the_same_model(alloy):
     X, y, _, blocks = alloy
     labelled = np.arange(0, 50)

@@ -16,7 +16,7 @@ from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_de
 from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
 from hullscout.selection.outlook import heavy_tailed_samples
 from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import Surrogate
+from hullscout.selection.surrogate import Surrogate, SurrogateSettings
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,15 @@ def record(n, probability, number):
     return RoundRecord(
         round=number, chosen=tuple(str(i) for i in range(n)), n_contenders=1, failure_probability=probability
     )
+
+
+def test_settings_of_the_model_reach_it(problem):
+    def std(**settings):
+        surrogate = Surrogate({"all": problem[1]}, x=problem[0], settings=SurrogateSettings(**settings))
+        return surrogate.fit(np.array(FEW), problem[2][FEW]).std
+
+    assert not np.allclose(std(calibrated=False), std())
+    assert not np.allclose(std(n_averaged=1), std())
 
 
 FEW = [0, 1, *range(2, 152, 12)]

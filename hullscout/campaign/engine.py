@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError
 from hullscout.selection.interface import Proposal, RoundRecord, Stop, StopReason
 from hullscout.selection.start import end_members
@@ -108,7 +109,8 @@ class Engine:
 
     def predict(self) -> Floats:
         """(n,) formation energies in eV/atom that the model predicts for all candidates from what is known."""
-        return self.surrogate.predict_formation_energy(self._snapshot())
+        with fitting_threads(len(self.state.pool.ids)):
+            return self.surrogate.predict_formation_energy(self._snapshot())
 
     def _decide(self) -> Proposal:
         n_candidates, n_known = len(self.state.pool.ids), self.state.n_known
@@ -121,7 +123,8 @@ class Engine:
         snapshot = self._snapshot()
         if not self.state.rounds:
             return Proposal(chosen=self._affordable(self.rule.start(snapshot)), n_contenders=n_candidates)
-        proposal = self.rule.select(snapshot, self.surrogate, stop=self._settings)
+        with fitting_threads(n_candidates):
+            proposal = self.rule.select(snapshot, self.surrogate, stop=self._settings)
         chosen = self._affordable(proposal.chosen)
         if proposal.stop is None and not chosen:
             return replace(proposal, chosen=(), stop=self._end_of_budget())

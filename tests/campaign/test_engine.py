@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from hullscout.campaign import runner
 from hullscout.campaign.engine import Engine
 from hullscout.campaign.state import State
+from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError, ProtocolError
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.interface import StopReason
@@ -145,3 +147,23 @@ def test_a_candidate_cannot_be_asked_for_twice(opened):
     state = play(opened, n_answers=14).state
     with pytest.raises(ProtocolError, match="asks again for"):
         State(opened[0], rounds=(*state.rounds, state.rounds[0]))
+
+
+def test_a_round_of_a_small_pool_takes_one_blas_thread(opened):
+    seen = []
+
+    class Watched(GreedyRule):
+        def select(self, snapshot, surrogate, *, stop):
+            seen.extend(library["num_threads"] for library in blas_libraries())
+            return super().select(snapshot, surrogate, stop=stop)
+
+    before = [library["num_threads"] for library in blas_libraries()]
+    play(opened, rule=Watched(), max_calculations=20)
+    assert set(seen) == {1}
+    assert [library["num_threads"] for library in blas_libraries()] == before
+    with fitting_threads(100_000):
+        assert [library["num_threads"] for library in blas_libraries()] == before
+
+
+def blas_libraries():
+    return [library for library in threadpool_info() if library["user_api"] == "blas"]

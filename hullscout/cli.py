@@ -26,6 +26,13 @@ Examples:
   hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
   hullscout status runs/seed7
   hullscout plot runs/seed7
+  hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
+"""
+ENUMERATE_EPILOG = """\b
+Examples:
+  hullscout enumerate Ag Pt -o agpt.extxyz.gz
+  hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
+  hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
 """
 
 
@@ -109,3 +116,85 @@ def plot(folder: Path, output: Path | None) -> None:
     target = output if output is not None else folder / runner.FIGURE
     save_phase_diagram(target, runner.read_standing(folder))
     click.echo(f"Wrote {target}")
+
+
+def _lattices(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not set(names) <= {"fcc", "bcc", "hcp"} or len(set(names)) < len(names):
+        raise click.BadParameter(f"expected some of fcc, bcc, hcp, separated by commas, found {text!r}")
+    return names
+
+
+def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    volumes: dict[str, float] = {}
+    for text in texts:
+        symbol, _, number = text.partition("=")
+        try:
+            volumes[symbol.strip()] = float(number)
+        except ValueError as error:
+            raise click.BadParameter(f"expected ELEMENT=A3, for example Ag=17.05, found {text!r}") from error
+    return volumes
+
+
+@main.command("enumerate", epilog=ENUMERATE_EPILOG)
+@click.argument("first")
+@click.argument("second")
+@click.option(
+    "--lattice",
+    "lattices",
+    default="fcc,bcc,hcp",
+    show_default=True,
+    metavar="NAMES",
+    callback=_lattices,
+    help="Parent lattices, separated by commas.",
+)
+@click.option("--max-atoms", type=int, default=6, show_default=True, help="Atoms in the largest cell of a lattice.")
+@click.option("--prototypes", is_flag=True, help="Add the binary AFLOW prototypes, both ways round.")
+@click.option("--prototype-atoms", type=int, default=16, show_default=True, help="Atoms in the largest prototype.")
+@click.option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="ELEMENT=A3",
+    callback=_volumes,
+    help="Volume per atom of a pure element, instead of the tabulated one; may be repeated.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Pool file, .extxyz or .extxyz.gz."
+)
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+@_reports_errors
+def enumerate_(
+    first: str,
+    second: str,
+    lattices: tuple[str, ...],
+    max_atoms: int,
+    prototypes: bool,  # noqa: FBT001  click passes flags by name
+    prototype_atoms: int,
+    volumes: dict[str, float],
+    output: Path,
+    force: bool,  # noqa: FBT001
+) -> None:
+    """Make a pool of the elements FIRST and SECOND, without energies.
+
+    Every symmetry-distinct cell of the parent lattices up to a size, and on request the binary prototypes of the AFLOW library
+    that are not among them. The same command gives the same file.
+    """
+    from hullscout.pool.enumeration import ParentLattice  # noqa: PLC0415  loads the scientific packages
+    from hullscout.pool.making import Recipe, make_pool  # noqa: PLC0415
+    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
+    from hullscout.pool_terminal import Working, print_made  # noqa: PLC0415
+
+    recipe = Recipe(
+        elements=(first, second),
+        lattices=tuple(ParentLattice(name) for name in lattices),
+        max_atoms=max_atoms,
+        prototype_atoms=prototype_atoms if prototypes else None,
+        volumes=volumes,
+    )
+    existing = Existing.REPLACE if force else Existing.REFUSE
+    check_target(output, existing)
+    with Working() as working:
+        made = make_pool(recipe, on_progress=working.update)
+    save_frames(output, made.frames, existing=existing)
+    print_made(made, recipe, output)

@@ -42,3 +42,7 @@ class OutputError(HullscoutError):
 
 class StoreError(HullscoutError):
     """A campaign's folder or database cannot be used: of another campaign, corrupted, or held by another process."""
+
+
+class MissingPackageError(HullscoutError):
+    """A feature needs a package that is not installed; it comes with one of Hullscout's extras."""

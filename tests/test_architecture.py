@@ -23,7 +23,8 @@ ALLOWED = {
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
     "figures": {"errors", "hull", "pool", "campaign"},
     "terminal": {"errors", "campaign"},
-    "cli": {"errors", "campaign", "figures", "terminal"},
+    "pool_terminal": {"errors", "pool"},
+    "cli": {"errors", "campaign", "figures", "pool", "pool_terminal", "terminal"},
 }
 HEAVY = ("ase", "matplotlib", "numba", "numpy", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
 

@@ -23,19 +23,18 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.regression.calibration import student_quantile
-from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason
+from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason
 from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
 from hullscout.selection.start import end_members, random_compounds
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
+    from hullscout.selection.interface import Floats, Indices, RoundRecord
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate, SurrogateFit
-
-    Floats = NDArray[np.float64]
 
 # A candidate is a contender while today's hull is within this many standard deviations below its mean.
 REACH = 8.0
@@ -81,19 +80,26 @@ class HullPosteriorRule(Settings):
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
         """The candidates that most probably settle the largest error of the hull, or stop."""
         fit = self._fit(snapshot, surrogate)
-        unknown = snapshot.unknown
         if not fit.is_learned:
-            chosen = snapshot.rng().permutation(unknown)[: self.batch]
+            chosen = snapshot.rng().permutation(snapshot.askable)[: self.batch]
             return Proposal(
                 chosen=tuple(chosen.tolist()),
-                n_contenders=unknown.size,
+                n_contenders=snapshot.unknown.size,
                 failure_probability=1.0,
                 stated_failure_probability=1.0,
+                settleable_probability=1.0,
             )
         outlook = self._outlook(snapshot, surrogate, fit)
         now = outlook.failure_probability(stop.hull_tolerance)
-        stated = max([now, *self._recent(snapshot)])
+        settleable = (
+            outlook.failure_probability(stop.hull_tolerance, without=snapshot.failed) if snapshot.failed.size else now
+        )
+        recent = self._recent(snapshot)
+        stated = _highest(now, (record.failure_probability for record in recent))
         end = self._end(outlook, stated, stop=stop)
+        if end is None and snapshot.failed.size:
+            left = _highest(settleable, (record.settleable_probability for record in recent))
+            end = _end_with_failed(left, stated, n_failed=snapshot.failed.size, stop=stop)
         return Proposal(
             chosen=() if end else self._choose(snapshot, outlook, floor=0.5 * stop.hull_tolerance),
             stop=end,
@@ -101,6 +107,7 @@ class HullPosteriorRule(Settings):
             model_errors={MODEL: fit.leave_one_out_rmse},
             failure_probability=now,
             stated_failure_probability=stated,
+            settleable_probability=settleable,
             warm_starts={} if fit.warm_start is None else {MODEL: fit.warm_start},
         )
 
@@ -117,10 +124,10 @@ class HullPosteriorRule(Settings):
         in_stds = height / std
         nearest = np.argsort(in_stds, kind="stable")
         n_contenders = int((in_stds < REACH).sum())
-        sampled, others = (
-            nearest[: max(min(n_contenders, MOST_SAMPLED), self.batch)],
-            nearest[MOST_SAMPLED:n_contenders],
-        )
+        # Whatever is pending or failed, the sample holds a batch that may be asked for.
+        askable = np.flatnonzero(np.isin(unknown[nearest], snapshot.askable))[: self.batch]
+        n_sampled = max([min(n_contenders, MOST_SAMPLED), *(askable[-1:] + 1).tolist()])
+        sampled, others = nearest[:n_sampled], nearest[n_sampled:n_contenders]
         posterior = surrogate.posterior(unknown[sampled])
         interval = student_quantile(0.975, posterior.degrees_of_freedom) / student_quantile(
             0.975, self.degrees_of_freedom
@@ -133,6 +140,7 @@ class HullPosteriorRule(Settings):
             energies_ev_per_atom=heavy_tailed_samples(
                 posterior, self.samples, snapshot.rng(), degrees_of_freedom=self.degrees_of_freedom
             ),
+            others=unknown[others],
             others_height_ev_per_atom=height[others],
             others_scale_ev_per_atom=interval * std[others],
             degrees_of_freedom=self.degrees_of_freedom,
@@ -142,9 +150,15 @@ class HullPosteriorRule(Settings):
         """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
         sampled = outlook.sampled
         picks = _most_often_deepest(
-            outlook.depths_ev_per_atom, snapshot.x[sampled], cost=snapshot.cost[sampled], floor=floor, n=self.batch
+            np.where(np.isin(sampled, snapshot.failed), -np.inf, outlook.depths_ev_per_atom),
+            snapshot.x[sampled],
+            cost=snapshot.cost[sampled],
+            floor=floor,
+            n=self.batch,
+            taken=np.flatnonzero(np.isin(sampled, snapshot.pending)),
         )
-        return tuple(sampled[picks or slice(self.batch)].tolist())
+        chosen = sampled[picks] if picks else sampled[np.isin(sampled, snapshot.askable)][: self.batch]
+        return tuple(chosen.tolist())
 
     def _end(self, outlook: HullOutlook, stated: float, *, stop: StopSettings) -> Stop | None:
         if stated >= stop.failure_probability:
@@ -163,18 +177,39 @@ class HullPosteriorRule(Settings):
             ),
         )
 
-    def _recent(self, snapshot: Snapshot) -> list[float]:
-        """Probabilities of the rounds in the last `steady` calculations; 1 before there was a model."""
-        n_now, n_known, recent = snapshot.known.size, 0, []
+    def _recent(self, snapshot: Snapshot) -> list[RoundRecord]:
+        """The rounds in the last `steady` calculations."""
+        n_now, n_asked, recent = snapshot.n_asked, 0, []
         n_back = min(self.steady * snapshot.x.size, MOST_STEADY * n_now)
         for record in snapshot.history:
-            if n_known >= n_now - n_back:
-                recent.append(1.0 if record.failure_probability is None else record.failure_probability)
-            n_known += len(record.chosen)
+            if n_asked >= n_now - n_back:
+                recent.append(record)
+            n_asked += len(record.chosen)
         return recent
 
 
-def _most_often_deepest(depths: Floats, x: Floats, *, cost: Floats, floor: float, n: int) -> list[int]:
+def _highest(now: float, recent: Iterable[float | None]) -> float:
+    """The highest of these probabilities; 1 before there was a model."""
+    return max([now, *(1.0 if probability is None else probability for probability in recent)])
+
+
+def _end_with_failed(left: float, stated: float, *, n_failed: int, stop: StopSettings) -> Stop | None:
+    """The end where nothing but failed candidates keeps the hull uncertain."""
+    if left >= stop.failure_probability:
+        return None
+    return Stop(
+        reason=StopReason.ONLY_FAILED_LEFT,
+        sentence=(
+            f"What can still be calculated moves the hull by more than {1000 * stop.hull_tolerance:g} meV/atom with a probability "
+            f"of {100 * left:.1f} %, below the accepted {100 * stop.failure_probability:g} %. With the candidates that failed "
+            f"({n_failed}) the probability of a wrong hull is {100 * stated:.1f} %."
+        ),
+    )
+
+
+def _most_often_deepest(
+    depths: Floats, x: Floats, *, cost: Floats, floor: float, n: int, taken: Indices = NONE
+) -> list[int]:
     """Up to n columns of `depths`, each the deepest below the hull in most samples per cost, conditioned on those before it.
 
     Args:
@@ -183,12 +218,15 @@ def _most_often_deepest(depths: Floats, x: Floats, *, cost: Floats, floor: float
         cost: (q,) cost of looking each up, in any unit.
         floor: Depths up to this do not count, eV/atom.
         n: Size of the batch.
+        taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
     """
     # Only samples that go below the hull and candidates that do so in one of them can count.
     rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
     columns = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
     left = depths[np.ix_(rows, columns)]
     picks: list[int] = []
+    for place in np.flatnonzero(np.isin(columns, taken)).tolist():
+        _condition(left, x[columns], place)
     while len(picks) < min(n, columns.size):
         deepest = left.argmax(axis=1)
         counts = np.bincount(deepest[left[np.arange(rows.size), deepest] > floor], minlength=columns.size)
@@ -196,10 +234,15 @@ def _most_often_deepest(depths: Floats, x: Floats, *, cost: Floats, floor: float
         if counts[pick] == 0:
             break
         picks.append(int(columns[pick]))
-        # A point at depth d lowers the hull by at most d times the tent between it and the pure elements.
-        left -= np.maximum(left[:, pick], 0.0)[:, None] * _tent(x[columns], float(x[columns[pick]]))
-        left[:, pick] = -np.inf
+        _condition(left, x[columns], pick)
     return picks
+
+
+def _condition(left: Floats, x: Floats, pick: int) -> None:
+    """Lower the hull of each sample, in place, by candidate `pick` at its sampled energy: its depths (s, q) below it shrink."""
+    # A point at depth d lowers the hull by at most d times the tent between it and the pure elements.
+    left -= np.maximum(left[:, pick], 0.0)[:, None] * _tent(x, float(x[pick]))
+    left[:, pick] = -np.inf
 
 
 def _tent(x: Floats, peak: float) -> Floats:

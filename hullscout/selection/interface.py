@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
+NONE = np.empty(0, dtype=np.intp)
+NONE.setflags(write=False)
+
 
 class StopReason(StrEnum):
     """Why a campaign ended."""
@@ -35,6 +38,9 @@ class StopReason(StrEnum):
     MAX_CALCULATIONS = "max-calculations"
     MAX_COST = "max-cost"
     FAILURE_PROBABILITY = "failure-probability"
+    ONLY_FAILED_LEFT = "only-failed-left"
+    ALL_ASKED = "all-asked"
+    NO_HULL = "no-hull"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,7 @@ class RoundRecord:
         threshold_ev_per_atom: The rule's threshold, where it has one.
         failure_probability: Probability of a wrong hull in this round, where the rule knows one.
         stated_failure_probability: What the rule stood by in this round, where it states one.
+        settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
@@ -67,6 +74,7 @@ class RoundRecord:
     threshold_ev_per_atom: float | None = None
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
+    settleable_probability: float | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
     @property
@@ -88,6 +96,9 @@ class Snapshot:
         energies_ev_per_atom: (m,) their energies.
         history: The rounds so far.
         seed: The campaign's seed.
+        pending: (p,) indices of the candidates asked for and not answered yet, in the order of asking.
+        failed: (k,) indices of the candidates whose calculation failed for good, in the order of asking. Nothing is known of their
+            energies: they count in the probability of a wrong hull like any unknown one, and are not asked for again.
     """
 
     x: Floats
@@ -98,13 +109,28 @@ class Snapshot:
     energies_ev_per_atom: Floats
     history: tuple[RoundRecord, ...]
     seed: int
+    pending: Indices = field(default_factory=lambda: NONE)
+    failed: Indices = field(default_factory=lambda: NONE)
 
     @property
     def unknown(self) -> Indices:
-        """(n - m,) indices of the candidates without an energy, ascending."""
+        """(n - m,) indices of the candidates without an energy, pending and failed ones included, ascending."""
         is_unknown = np.ones(self.x.size, dtype=bool)
         is_unknown[self.known] = False
         return np.flatnonzero(is_unknown)
+
+    @property
+    def askable(self) -> Indices:
+        """(n - m - p - k,) indices of the candidates that may be asked for: unknown, not pending, not failed; ascending."""
+        is_askable = np.ones(self.x.size, dtype=bool)
+        for taken in (self.known, self.pending, self.failed):
+            is_askable[taken] = False
+        return np.flatnonzero(is_askable)
+
+    @property
+    def n_asked(self) -> int:
+        """Number of candidates asked for so far, whatever came of it."""
+        return sum(len(record.chosen) for record in self.history)
 
     def rng(self) -> np.random.Generator:
         """Random numbers of this round: the same whenever it is decided again."""
@@ -139,7 +165,8 @@ class Snapshot:
 class Proposal:
     """A rule's answer: indices to look up, best first, or a reason to stop; and the numbers behind it.
 
-    `failure_probability` is this round's; `stated_failure_probability` is what the rule stands by.
+    `failure_probability` is this round's; `stated_failure_probability` is what the rule stands by; `settleable_probability` is
+    this round's without the candidates that failed.
     """
 
     chosen: tuple[int, ...] = ()
@@ -149,6 +176,7 @@ class Proposal:
     threshold_ev_per_atom: float | None = None
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
+    settleable_probability: float | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
 
@@ -163,4 +191,7 @@ class Rule(Protocol):
         """Indices to look up before any model is fitted; holds a structure of each pure element."""
 
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
-        """What to look up next, or stop. Called only with both pure elements known and something unknown."""
+        """What to look up next among `snapshot.askable`, or stop.
+
+        Called only with both pure elements known and something unknown, which need not be askable.
+        """

@@ -14,6 +14,7 @@ from scipy.special import stdtr
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull
 from hullscout.regression.calibration import student_quantile
 from hullscout.regression.posterior import covariance_root
+from hullscout.selection.interface import NONE
 
 if TYPE_CHECKING:
     from hullscout.regression import MixturePosterior
@@ -30,7 +31,8 @@ class HullOutlook:
         n_contenders: Number of unknown candidates that today's hull is within reach of; the rest is believed to lie above.
         sampled: (q,) the nearest of them, of which samples were drawn (where none is within reach, a few beyond).
         energies_ev_per_atom: (s, q) their formation energies in each sample.
-        others_height_ev_per_atom: (r,) predicted height above today's hull of the contenders that were not sampled.
+        others: (r,) the contenders that were not sampled.
+        others_height_ev_per_atom: (r,) predicted height above today's hull of these.
         others_scale_ev_per_atom: (r,) scale of its Student-t distribution.
         degrees_of_freedom: Of that.
     """
@@ -40,6 +42,7 @@ class HullOutlook:
     n_contenders: int
     sampled: Indices
     energies_ev_per_atom: Floats
+    others: Indices
     others_height_ev_per_atom: Floats
     others_scale_ev_per_atom: Floats
     degrees_of_freedom: float
@@ -49,13 +52,19 @@ class HullOutlook:
         """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
         return self.hull.energy_at(self.x[self.sampled]) - self.energies_ev_per_atom
 
-    def failure_probability(self, tolerance_ev_per_atom: float) -> float:
+    def failure_probability(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
         """Probability that the true hull lies more than the tolerance below today's at some composition.
 
         The share of such samples; contenders that were not sampled count as independent of them and of each other.
+
+        Args:
+            tolerance_ev_per_atom: How far lower counts.
+            without: Candidates that are taken to lie above the hull.
         """
-        share = float((self.depths_ev_per_atom.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
+        depths = self.depths_ev_per_atom[:, ~np.isin(self.sampled, without)]
+        share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
         reach = -(self.others_height_ev_per_atom + tolerance_ev_per_atom) / self.others_scale_ev_per_atom
+        reach = reach[~np.isin(self.others, without)]
         return 1.0 - (1.0 - share) * float(np.prod(1.0 - stdtr(self.degrees_of_freedom, reach)))
 
     def expected_lowering_ev_per_atom(self) -> Floats:

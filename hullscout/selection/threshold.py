@@ -53,8 +53,8 @@ class _Threshold(Settings, ABC):
 
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:  # noqa: ARG002  the interface of all rules
         """The unknown structures predicted lowest, in units of the threshold; stop when none is below it."""
-        unknown = snapshot.unknown
-        relative = np.full(unknown.size, np.inf)
+        askable = snapshot.askable
+        relative = np.full(askable.size, np.inf)
         errors: dict[str, float] = {}
         warm_starts: dict[str, SearchPoint] = {}
         thresholds: list[float] = []
@@ -72,7 +72,7 @@ class _Threshold(Settings, ABC):
                 )
             threshold = self.factor * self._median_error(snapshot, transform.value, errors[transform.value])
             thresholds.append(threshold)
-            height = (fit.mean - self._reference(snapshot, labels))[unknown]
+            height = (fit.mean - self._reference(snapshot, labels))[askable]
             relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
@@ -86,7 +86,7 @@ class _Threshold(Settings, ABC):
             end = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
         best_first = np.argsort(relative, kind="stable")[: min(self.batch, n_contenders)]
         return Proposal(
-            chosen=tuple(unknown[best_first].tolist()),
+            chosen=tuple(askable[best_first].tolist()),
             stop=end,
             n_contenders=n_contenders,
             model_errors=errors,

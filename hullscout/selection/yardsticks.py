@@ -47,12 +47,12 @@ class _Contenders(Settings, ABC):
         labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
         warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
         fit = surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
-        unknown = snapshot.unknown
+        askable = snapshot.askable
         if not fit.is_learned:
-            chosen = snapshot.rng().permutation(unknown)[: self.batch]
-            return Proposal(chosen=tuple(chosen.tolist()), n_contenders=unknown.size)
-        height = (fit.mean - snapshot.hull.energy_at(snapshot.x))[unknown]
-        std = fit.std[unknown]
+            chosen = snapshot.rng().permutation(askable)[: self.batch]
+            return Proposal(chosen=tuple(chosen.tolist()), n_contenders=askable.size)
+        height = (fit.mean - snapshot.hull.energy_at(snapshot.x))[askable]
+        std = fit.std[askable]
         is_contender = height - self.confidence * std < -stop.hull_tolerance
         worst_first = self._badness(height, std)
         best = np.argsort(np.where(is_contender, worst_first, np.inf), kind="stable")[
@@ -66,7 +66,7 @@ class _Contenders(Settings, ABC):
             )
             end = Stop(reason=StopReason.ALL_CONTENDERS_KNOWN, sentence=sentence)
         return Proposal(
-            chosen=tuple(unknown[best].tolist()),
+            chosen=tuple(askable[best].tolist()),
             stop=end,
             n_contenders=int(is_contender.sum()),
             model_errors={MODEL: fit.leave_one_out_rmse},
@@ -108,7 +108,7 @@ class RandomRule(Settings):
         return end_members(snapshot)
 
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:  # noqa: ARG002  the interface of all rules
-        """A random batch of what is unknown."""
-        unknown = snapshot.unknown
-        chosen = snapshot.rng().permutation(unknown)[: self.batch]
-        return Proposal(chosen=tuple(chosen.tolist()), n_contenders=unknown.size)
+        """A random batch of what may be asked for."""
+        askable = snapshot.askable
+        chosen = snapshot.rng().permutation(askable)[: self.batch]
+        return Proposal(chosen=tuple(chosen.tolist()), n_contenders=askable.size)

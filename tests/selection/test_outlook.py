@@ -18,6 +18,7 @@ def outlook_of(x, energies, *, sampled, hull=None, others=((), ()), n_contenders
         n_contenders=len(sampled) if n_contenders is None else n_contenders,
         sampled=np.asarray(sampled, dtype=np.intp),
         energies_ev_per_atom=np.asarray(energies, dtype=np.float64),
+        others=np.arange(len(others[0])) + len(x),
         others_height_ev_per_atom=np.asarray(others[0], dtype=np.float64),
         others_scale_ev_per_atom=np.asarray(others[1], dtype=np.float64),
         degrees_of_freedom=4.0,

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 # A candidate is a contender while today's hull is within this many standard deviations below its mean.
 REACH = 8.0
-# So many contenders are sampled jointly, nearest first; the others within reach count as independent.
-MOST_SAMPLED = 300
+# Contenders within this many standard deviations are sampled jointly, nearest first, in this number at least and at most. The
+# others count as independent: so far out it is the tail of each that matters.
+JOINT_REACH = 3.0
+LEAST_SAMPLED, MOST_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MOST_STEADY = 0.2
 MODEL = Transform.CAP.value
@@ -126,7 +128,8 @@ class HullPosteriorRule(Settings):
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
         askable = np.flatnonzero(np.isin(unknown[nearest], snapshot.askable))[: self.batch]
-        n_sampled = max([min(n_contenders, MOST_SAMPLED), *(askable[-1:] + 1).tolist()])
+        n_joint = min(max(int((in_stds < JOINT_REACH).sum()), LEAST_SAMPLED), MOST_SAMPLED, n_contenders)
+        n_sampled = max([n_joint, *(askable[-1:] + 1).tolist()])
         sampled, others = nearest[:n_sampled], nearest[n_sampled:n_contenders]
         posterior = surrogate.posterior(unknown[sampled])
         interval = student_quantile(0.975, posterior.degrees_of_freedom) / student_quantile(

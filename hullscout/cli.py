@@ -1,6 +1,7 @@
 """The command line: it parses, calls and prints. No science in it.
 
-Exit codes: 0 done, 2 something given is not valid (one clear message, nothing overwritten), 130 interrupted.
+Exit codes: 0 done, 1 `check` found something wrong, 2 something given is not valid (one clear message, nothing overwritten),
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ Examples:
   hullscout status runs/seed7
   hullscout plot runs/seed7
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
+  hullscout check pool.extxyz.gz
 """
 ENUMERATE_EPILOG = """\b
 Examples:
   hullscout enumerate Ag Pt -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
+"""
+CHECK_EPILOG = """\b
+Examples:
+  hullscout check agpt.extxyz.gz
+  hullscout check agpt.extxyz.gz --elements Pt,Ag --all --write cleaned.extxyz.gz
 """
 
 
@@ -198,3 +205,56 @@ def enumerate_(
         made = make_pool(recipe, on_progress=working.update)
     save_frames(output, made.frames, existing=existing)
     print_made(made, recipe, output)
+
+
+def _elements(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    match tuple(part.strip() for part in text.split(",")):
+        case (first, second):
+            return first, second
+    raise click.BadParameter(f"expected two elements, for example Ag,Pd, found {text!r}")
+
+
+@main.command(epilog=CHECK_EPILOG)
+@click.argument("pool", type=click.Path(path_type=Path))
+@click.option(
+    "--elements", metavar="A,B", callback=_elements, help="The two elements.  [default: the two in most frames]"
+)
+@click.option("--all", "show_all", is_flag=True, help="Show every finding, not only the first of each kind.")
+@click.option("--write", type=click.Path(path_type=Path), help="Write a cleaned pool, .extxyz or .extxyz.gz.")
+@click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")
+@click.option("--force", is_flag=True, help="Replace the cleaned pool's file if there is one.")
+@_reports_errors
+def check(
+    pool: Path,
+    elements: tuple[str, str] | None,
+    show_all: bool,  # noqa: FBT001
+    write: Path | None,
+    without_suspects: bool,  # noqa: FBT001
+    force: bool,  # noqa: FBT001
+) -> None:
+    """Look POOL over: duplicates, missing or suspect energies, mixed settings, odd volumes and distances, missing elements.
+
+    POOL stays as it is. A cleaned pool leaves out frames with faults, all but one of each set of twins, and of mixed settings all
+    but the most frequent; suspect energies, volumes and distances only on request. Exit codes: 0 nothing wrong, 1 faults or
+    suspects found, 2 POOL cannot be read.
+    """
+    from hullscout.inspection import Suspects, clean, inspect_frames, most_frequent_elements  # noqa: PLC0415
+    from hullscout.pool import read_frames  # noqa: PLC0415
+    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
+    from hullscout.pool_terminal import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
+
+    existing = Existing.REPLACE if force else Existing.REFUSE
+    if write is not None:
+        check_target(write, existing, source=pool)
+    frames = read_frames(pool)
+    with Working() as working:
+        found = inspect_frames(frames, elements or most_frequent_elements(frames), on_progress=working.update)
+    suspects = Suspects.LEAVE_OUT if without_suspects else Suspects.KEEP
+    print_inspection(found, pool, suspects=suspects, n_shown=None if show_all else N_SHOWN)
+    if write is not None:
+        left = clean(frames.frames, found, suspects=suspects)
+        save_frames(write, left, existing=existing)
+        print_cleaned(len(left), found.n_frames, write)
+    sys.exit(0 if found.is_clean else 1)

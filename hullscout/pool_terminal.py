@@ -1,17 +1,27 @@
-"""What a person sees of a pool in the terminal: how many candidates were made."""
+"""What a person sees of a pool in the terminal: how many candidates were made, what is wrong with them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from hullscout.inspection import Severity, Suspects
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from hullscout.inspection import Inspection
     from hullscout.pool.making import MadePool, Recipe
+
+N_SHOWN = 8
+"""Findings of one kind that are shown where not all are asked for."""
+
+_STYLES = {Severity.FAULT: "bold red", Severity.SUSPECT: "yellow", Severity.NOTE: "dim"}
 
 
 class Working:
@@ -59,3 +69,68 @@ def print_made(made: MadePool, recipe: Recipe, path: Path) -> None:
             soft_wrap=True,
         )
     console.print(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.", soft_wrap=True)
+
+
+def print_inspection(inspection: Inspection, path: Path, *, suspects: Suspects, n_shown: int | None = N_SHOWN) -> None:
+    """Print what was found in a pool as a table, what counts as suspect, and the verdict in a sentence.
+
+    Args:
+        inspection: what was found.
+        path: the pool.
+        suspects: what becomes of suspects in a cleaned pool.
+        n_shown: findings of one kind that are shown; None for all.
+    """
+    console = Console(highlight=False, markup=False)
+    first, second = inspection.elements
+    console.print(
+        f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
+        f"{inspection.n_crystals} different crystals.",
+        soft_wrap=True,
+    )
+    if inspection.findings:
+        console.print(_findings_table(inspection, suspects, n_shown))
+    for criterion in inspection.criteria:
+        console.print(criterion)
+    n_faults, n_suspects, n_notes = (len(inspection.of(severity)) for severity in Severity)
+    if inspection.is_clean:
+        console.print(f"Nothing is wrong with this pool; {_counted(n_notes, 'note')}.")
+    else:
+        verdict = "No campaign takes it as it is." if n_faults else "A campaign takes it; look at the suspects first."
+        console.print(f"{_counted(n_faults, 'fault')}, {_counted(n_suspects, 'suspect')}. {verdict}")
+
+
+def print_cleaned(n_left: int, n_frames: int, path: Path) -> None:
+    """Print what was written as the cleaned pool."""
+    console = Console(highlight=False, markup=False)
+    console.print(f"Wrote {path}: {n_left} of {n_frames} frames, {n_frames - n_left} taken out.", soft_wrap=True)
+
+
+def _findings_table(inspection: Inspection, suspects: Suspects, n_shown: int | None) -> Table:
+    """One row per finding, the first of each kind only where there are many."""
+    table = Table()
+    table.add_column("")
+    table.add_column("about")
+    table.add_column("found", overflow="fold")
+    table.add_column("cleaned pool", justify="right")
+    kinds = Counter((finding.severity, finding.kind) for finding in inspection.findings)
+    shown: Counter[tuple[Severity, str]] = Counter()
+    for finding in inspection.findings:
+        kind = (finding.severity, finding.kind)
+        shown[kind] += 1
+        if n_shown is not None and shown[kind] > n_shown:
+            if shown[kind] == n_shown + 1:
+                table.add_row("", finding.kind, Text(f"and {kinds[kind] - n_shown} more; --all shows them"), "")
+            continue
+        n_out = len(finding.left_out(suspects))
+        table.add_row(
+            Text(finding.severity.value, style=_STYLES[finding.severity]),
+            finding.kind,
+            Text(finding.sentence),
+            f"{n_out} out" if n_out else "stays" if finding.frames else "",
+        )
+    return table
+
+
+def _counted(count: int, noun: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -23,8 +23,9 @@ ALLOWED = {
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
     "figures": {"errors", "hull", "pool", "campaign"},
     "terminal": {"errors", "campaign"},
-    "pool_terminal": {"errors", "pool"},
-    "cli": {"errors", "campaign", "figures", "pool", "pool_terminal", "terminal"},
+    "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},
+    "pool_terminal": {"errors", "pool", "inspection"},
+    "cli": {"errors", "campaign", "figures", "inspection", "pool", "pool_terminal", "terminal"},
 }
 HEAVY = ("ase", "matplotlib", "numba", "numpy", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
 

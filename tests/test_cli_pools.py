@@ -6,6 +6,7 @@ import gzip
 
 import pytest
 from click.testing import CliRunner
+from frames import frames_of
 
 from hullscout.cli import main
 from hullscout.pool import WithoutEnergy, build_pool, read_frames
@@ -76,3 +77,71 @@ def test_a_pool_that_is_there_is_kept_unless_told_otherwise(tmp_path):
 def test_the_help_shows_an_example():
     code, text = hullscout("enumerate", "--help")
     assert (code, "hullscout enumerate Ag Pt" in text) == (0, True)
+
+
+@pytest.fixture
+def pool(tmp_path, small_pool):
+    path = tmp_path / "pool.extxyz"
+    path.write_text(small_pool)
+    return path
+
+
+def test_check_finds_nothing_in_a_sound_pool(pool):
+    code, text = hullscout("check", pool)
+    assert code == 0
+    assert "57 frames of Ag-Pd, 57 with an energy, 57 different crystals." in text
+    assert "Nothing is wrong with this pool" in text
+
+
+def test_check_names_what_is_wrong_and_writes_a_cleaned_pool(pool, small_pool, tmp_path):
+    frames = frames_of(small_pool)
+    twin = frames[20].replace(" id=", " id=twin-", 1)
+    pool.write_text("".join([*frames, twin, frames[30].replace("Pd", "Pt").replace(" id=", " id=foreign-", 1)]))
+    before = pool.read_bytes()
+    target = tmp_path / "clean.extxyz.gz"
+    code, text = hullscout("check", pool, "--write", target)
+    assert code == 1
+    assert "foreign element Pt" in " ".join(text.split())
+    assert "1 fault, 0 suspects. No campaign takes it as it is." in text
+    assert f"Wrote {target}: 57 of 59 frames, 2 taken out." in text
+    assert pool.read_bytes() == before
+    assert {frame.id for frame in read_frames(target).frames} == {frame.id for frame in read_frames(pool).frames} - {
+        next(frame.id for frame in read_frames(pool).frames if frame.id.startswith("foreign-")),
+        next(frame.id for frame in read_frames(pool).frames if frame.id.startswith("twin-")),
+    }
+    assert hullscout("check", target)[0] == 0
+
+
+def test_check_shows_the_first_of_many_findings_or_all(pool, small_pool):
+    frames = frames_of(small_pool)
+    pool.write_text("".join([*frames, *(frame.replace(" id=", " id=z-", 1) for frame in frames[:20])]))
+    code, text = hullscout("check", pool)
+    assert (code, "and 12 more; --all shows them" in text) == (0, True)
+    _, everything = hullscout("check", pool, "--all")
+    assert "--all shows them" not in everything
+    assert everything.count("duplicate") == 20
+
+
+def test_the_pool_itself_is_never_written_over(pool):
+    before = pool.read_bytes()
+    code, text = hullscout("check", pool, "--write", pool, "--force")
+    assert (code, "is the pool that is read and stays as it is" in text) == (2, True)
+    assert pool.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--elements", "Ag"], "expected two elements, for example Ag,Pd, found 'Ag'"),
+        (["--elements", "Ag,Silver"], "Expected two different chemical elements"),
+        (["--write", "no/where.extxyz"], "there is no folder no"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_clear_error(pool, arguments, message):
+    code, text = hullscout("check", pool, *arguments)
+    assert (code, message in text) == (2, True)
+
+
+def test_a_pool_that_is_not_there_is_a_clear_error(tmp_path):
+    code, text = hullscout("check", tmp_path / "no.extxyz")
+    assert (code, "expected a pool file, found none that can be read" in text) == (2, True)

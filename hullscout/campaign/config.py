@@ -47,6 +47,8 @@ class PoolSection(Settings):
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)
     """Column that states a cheaper method's energy, eV per cell."""
+    allow_mixed_settings: bool = False
+    """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
 
     @field_validator("cost", "baseline")
     @classmethod

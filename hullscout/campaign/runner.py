@@ -18,7 +18,7 @@ from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
 from hullscout.errors import InvalidPoolError, OutputError, StoreError
 from hullscout.oracle import TableOracle
-from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
+from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
 from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -63,7 +63,14 @@ def open_pool(origin: Origin) -> tuple[Pool, TableOracle]:
     frames = parse_frames(origin.pool, path=Path(origin.pool_name))
     section = origin.config.pool
     columns = Columns(cost=section.cost, baseline=section.baseline)
-    pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.LEAVE_OUT, columns=columns)
+    mixed = MixedSettings.ALLOW if section.allow_mixed_settings else MixedSettings.REFUSE
+    pool = build_pool(
+        frames,
+        origin.config.elements,
+        without_energy=WithoutEnergy.LEAVE_OUT,
+        columns=columns,
+        mixed_settings=mixed,
+    )
     return pool, TableOracle.from_frames(frames, pool)
 
 

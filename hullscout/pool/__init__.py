@@ -9,6 +9,7 @@ from hullscout.pool.columns import Columns
 from hullscout.pool.extxyz import parse_frames, read_frames
 from hullscout.pool.frames import Frame, Frames
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool, natural_key
+from hullscout.pool.theory import MixedSettings, SettingConflict
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Columns",
     "Frame",
     "Frames",
+    "MixedSettings",
     "Pool",
     "PoolReport",
+    "SettingConflict",
     "WithoutEnergy",
     "build_pool",
     "find_twins",

@@ -52,17 +52,21 @@ def find_faults(frames: Sequence[Frame], elements: tuple[str, str]) -> list[str]
     Returns:
         One sentence per fault, with frame number and id, in the order of the frames; empty for a sound pool.
     """
-    wanted = atomic_numbers(elements)
+    faults = [
+        (frame.number, f"{frame.name}: {fault}") for frame in frames for fault in find_frame_faults(frame, elements)
+    ]
+    for repeated, numbers in find_repeated_ids(frames).items():
+        places = ", ".join(str(number) for number in numbers)
+        faults.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
+    return [fault for _, fault in sorted(faults, key=lambda pair: pair[0])]
+
+
+def find_repeated_ids(frames: Sequence[Frame]) -> dict[str, tuple[int, ...]]:
+    """Numbers of the frames by id, for ids that occur more than once."""
     seen: defaultdict[str, list[int]] = defaultdict(list)
-    faults: list[tuple[int, str]] = []
     for frame in frames:
         seen[frame.id].append(frame.number)
-        faults.extend((frame.number, f"{frame.name}: {fault}") for fault in _frame_faults(frame, elements, wanted))
-    for repeated, numbers in seen.items():
-        if len(numbers) > 1:
-            places = ", ".join(str(number) for number in numbers)
-            faults.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
-    return [fault for _, fault in sorted(faults, key=lambda pair: pair[0])]
+    return {repeated: tuple(numbers) for repeated, numbers in seen.items() if len(numbers) > 1}
 
 
 def find_missing_ends(frames: Sequence[Frame], elements: tuple[str, str]) -> list[str]:
@@ -84,10 +88,19 @@ def find_missing_ends(frames: Sequence[Frame], elements: tuple[str, str]) -> lis
     ]
 
 
-def _frame_faults(frame: Frame, elements: tuple[str, str], wanted: tuple[int, int]) -> Iterator[str]:
-    """What is wrong with one frame; distances are looked at only where the cell allows it."""
+def find_frame_faults(frame: Frame, elements: tuple[str, str]) -> Iterator[str]:
+    """What is wrong with one frame; distances are looked at only where the cell allows it.
+
+    Args:
+        frame: as it stands in the source.
+        elements: the campaign's elements.
+
+    Yields:
+        One sentence per fault, without the frame's name.
+    """
     from ase.data import chemical_symbols  # noqa: PLC0415  (late: ASE loads slowly)
 
+    wanted = atomic_numbers(elements)
     if frame.energy_ev is not None and not np.isfinite(frame.energy_ev):
         yield f"energy is {frame.energy_ev}: expected a finite number in eV per cell"
     elif frame.energy_ev is not None and abs(frame.energy_ev) > LARGEST_EV_PER_ATOM * len(frame.numbers):

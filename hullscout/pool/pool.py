@@ -17,6 +17,7 @@ from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
 from hullscout.pool.columns import Columns, read_baseline, read_cost
 from hullscout.pool.frames import one_error, shown_ids
+from hullscout.pool.theory import MixedSettings, SettingConflict, find_setting_conflicts, refuse_mixed_settings
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class PoolReport:
         twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
         n_pure: candidates that are the pure first and the pure second element.
         shared_labels: prototype labels that stood for several structures, which got numbers.
+        mixed_settings: settings that differ among the energies, where that was allowed.
     """
 
     elements: tuple[str, str]
@@ -60,6 +62,7 @@ class PoolReport:
     twin_groups: tuple[tuple[str, ...], ...]
     n_pure: tuple[int, int]
     shared_labels: tuple[str, ...] = ()
+    mixed_settings: tuple[SettingConflict, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
         """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
@@ -90,6 +93,8 @@ class PoolReport:
                 f"{len(self.shared_labels)} ids are labels that several structures of a prototype share; these were given "
                 f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
             )
+        for conflict in self.mixed_settings:
+            yield f"Energies of different settings, as allowed: {conflict}."
         for symbol, count in zip(self.elements, self.n_pure, strict=True):
             if count > 1:
                 yield f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
@@ -158,7 +163,12 @@ class Pool:
 
 
 def build_pool(
-    frames: Frames, elements: tuple[str, str], *, without_energy: WithoutEnergy, columns: Columns = NO_COLUMNS
+    frames: Frames,
+    elements: tuple[str, str],
+    *,
+    without_energy: WithoutEnergy,
+    columns: Columns = NO_COLUMNS,
+    mixed_settings: MixedSettings = MixedSettings.REFUSE,
 ) -> Pool:
     """Check frames, group what is the same crystal, and order it.
 
@@ -169,25 +179,30 @@ def build_pool(
         elements: first and second element of the axis.
         without_energy: what becomes of frames that state no energy.
         columns: which columns state cost and baseline.
+        mixed_settings: what becomes of energies computed with different settings.
 
     Returns:
         A pool that knows no energies.
 
     Raises:
         InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
-            where energies are needed, all in one error; then a column that does not hold what it should.
+            where energies are needed, all in one error; then energies of different settings; then a column that does not hold
+            what it should.
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]
     if not usable:
         raise InvalidPoolError(
-            f"{frames.path}: expected `energy=` (eV per cell) in the comment lines of a pool that is looked up, "
-            f"found it in none of {len(frames.frames)} frames; keys found: {', '.join(frames.keys) or 'none'}. "
+            f"{frames.path}: expected an energy (eV per cell) for the frames of a pool that is looked up, found one for none of "
+            f"{len(frames.frames)} frames; columns found: {', '.join(frames.keys) or 'none'}. "
             "Name the total energy `energy`, or choose an oracle that computes."
         )
     faults = find_faults(frames.frames, elements) + find_missing_ends(usable, elements)
     if faults:
         raise one_error(frames.path, faults, n_frames=len(frames.frames))
+    conflicts = find_setting_conflicts(usable)
+    if mixed_settings is MixedSettings.REFUSE:
+        refuse_mixed_settings(frames.path, conflicts)
     usable.sort(key=lambda frame: natural_key(frame.id))
     candidates = [Candidate(id=f.id, numbers=f.numbers, positions=f.positions, cell=f.cell) for f in usable]
     groups = find_twins(candidates)
@@ -203,6 +218,7 @@ def build_pool(
         twin_groups=tuple(tuple(candidates[i].id for i in group) for group in groups if len(group) > 1),
         n_pure=(pure[0], pure[1]),
         shared_labels=frames.shared_labels,
+        mixed_settings=conflicts,
     )
     return Pool(
         elements=elements,

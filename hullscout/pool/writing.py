@@ -32,8 +32,13 @@ class Existing(Enum):
     """The new one takes its place, once it is complete."""
 
 
-def check_target(path: Path, existing: Existing) -> None:
+def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
     """Whether a pool may be written there: to be asked before any cost.
+
+    Args:
+        path: where to.
+        existing: what becomes of a file of that name.
+        source: the pool that is read, which is never written over.
 
     Raises:
         OutputError: another suffix than one of SUFFIXES, no such folder, or a file that may not be replaced.
@@ -44,6 +49,8 @@ def check_target(path: Path, existing: Existing) -> None:
         )
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise OutputError(f"{path} is the pool that is read and stays as it is. Give another name.")
     if path.is_dir() or (path.exists() and existing is Existing.REFUSE):
         raise OutputError(
             f"{path} is there already and was not changed. Give another name, or --force to replace a file."

@@ -175,7 +175,7 @@ FAULTS = {
     ),
     "no energy anywhere": (
         re.sub(r" energy=\S+", " e0=1", ENDS),
-        "found it in none of 2 frames; keys found: Lattice, Properties, e0, id",
+        "found one for none of 2 frames; columns found: Lattice, Properties, e0, id",
     ),
     "bytes that are no text": (
         b"\xff\xfe\x00\x01",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -72,6 +72,23 @@ class CampaignResult:
         if self.reference is None:
             del tree["reference"]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the text of a `result.json`.
+
+        Raises:
+            json.JSONDecodeError: It is no JSON.
+            KeyError: A field is missing.
+            TypeError: It has another shape, or fields that this version does not know.
+        """
+        tree = json.loads(text)
+        del tree["schema"]
+        reference = tree.get("reference")
+        tree["reference"] = None if reference is None else Reference(**reference)
+        tree["hull"] = tuple(HullVertex(**vertex) for vertex in tree["hull"])
+        tree["elements"] = tuple(tree["elements"])
+        return cls(**tree)
 
 
 def hull_vertices(standing: Standing) -> tuple[HullVertex, ...]:

@@ -76,12 +76,22 @@ class HullPosteriorRule(Settings):
 
     def outlook(self, snapshot: Snapshot, surrogate: Surrogate) -> HullOutlook | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
-        fit = self._fit(snapshot, surrogate)
-        return self._outlook(snapshot, surrogate, fit) if fit.is_learned else None
+        fit = self.fit(snapshot, surrogate)
+        return self.outlook_of(fit, snapshot, surrogate) if fit.is_learned else None
+
+    def fit(self, snapshot: Snapshot, surrogate: Surrogate) -> SurrogateFit:
+        """The model of formation energies whose heights above today's hull are capped, from what is known."""
+        labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
+        warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
+        return surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
+
+    def stated(self, snapshot: Snapshot, failure_probability: float) -> float:
+        """The probability that the rule stands by: the largest of this round's and of those in the last `steady` calculations."""
+        return _highest(failure_probability, (record.failure_probability for record in self._recent(snapshot)))
 
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
         """The candidates that most probably settle the largest error of the hull, or stop."""
-        fit = self._fit(snapshot, surrogate)
+        fit = self.fit(snapshot, surrogate)
         if not fit.is_learned:
             chosen = snapshot.rng().permutation(snapshot.askable)[: self.batch]
             return Proposal(
@@ -91,16 +101,16 @@ class HullPosteriorRule(Settings):
                 stated_failure_probability=1.0,
                 settleable_probability=1.0,
             )
-        outlook = self._outlook(snapshot, surrogate, fit)
+        outlook = self.outlook_of(fit, snapshot, surrogate)
         now = outlook.failure_probability(stop.hull_tolerance)
         settleable = (
             outlook.failure_probability(stop.hull_tolerance, without=snapshot.failed) if snapshot.failed.size else now
         )
-        recent = self._recent(snapshot)
-        stated = _highest(now, (record.failure_probability for record in recent))
+        stated = self.stated(snapshot, now)
         end = self._end(outlook, stated, stop=stop)
         if end is None and snapshot.failed.size:
-            left = _highest(settleable, (record.settleable_probability for record in recent))
+            recent = (record.settleable_probability for record in self._recent(snapshot))
+            left = _highest(settleable, recent)
             end = _end_with_failed(left, stated, n_failed=snapshot.failed.size, stop=stop)
         return Proposal(
             chosen=() if end else self._choose(snapshot, outlook, floor=0.5 * stop.hull_tolerance),
@@ -113,13 +123,11 @@ class HullPosteriorRule(Settings):
             warm_starts={} if fit.warm_start is None else {MODEL: fit.warm_start},
         )
 
-    def _fit(self, snapshot: Snapshot, surrogate: Surrogate) -> SurrogateFit:
-        labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-        warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
-        return surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
+    def outlook_of(self, fit: SurrogateFit, snapshot: Snapshot, surrogate: Surrogate) -> HullOutlook:
+        """What the hull could still be under the surrogate's last fit, one that learned something.
 
-    def _outlook(self, snapshot: Snapshot, surrogate: Surrogate, fit: SurrogateFit) -> HullOutlook:
-        """The contenders, nearest first in standard deviations; a batch of the nearest where none is within reach."""
+        Sampled are the contenders, nearest first in standard deviations; a batch of the nearest where none is within reach.
+        """
         hull, unknown = snapshot.hull, snapshot.unknown
         height = (fit.mean - hull.energy_at(snapshot.x))[unknown]
         std = fit.std[unknown]

@@ -21,6 +21,7 @@ from hullscout.mbtr.neighbor_kernels import survey
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
 from hullscout.mbtr.term import GEOMETRIES, Taper, Weighting
 from hullscout.mbtr.truncation import search_radii
+from hullscout.mbtr.workload import expected_neighbors, refuse_density, refuse_excess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,23 +48,29 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
         The counts.
 
     Raises:
-        InvalidStructureError: Coinciding atoms, a sum that does not converge, or a grid that misses the structure.
+        InvalidStructureError: Coinciding atoms, a sum that does not converge or meets too many tuples, or a grid that
+            misses the structure.
     """
     threads = available_threads() if n_threads is None else n_threads
-    closest_distances(batch, first=first, n_threads=threads)
-    terms = tuple(
-        None
-        if term.grid is None
-        else _count_atoms(batch, recipe, term)
-        if term.k == 1
-        else _count_tuples(batch, recipe, term, first, threads)
+    closest = closest_distances(batch, first=first, n_threads=threads)
+    ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
+        term.label: search_range(batch, term, closest, first=first, n_threads=threads)
         for term in recipe.terms
-    )
+        if term.k > 1
+    }
     if recipe.normalization == "valle_oganov" and not np.all(batch.pbc):
         open_one = first + int(np.argmin(np.all(batch.pbc, axis=1)))
         raise InvalidStructureError(
             f"structure {open_one} is not periodic in three directions: valle_oganov needs a volume"
         )
+    terms = tuple(
+        None
+        if term.grid is None
+        else _count_atoms(batch, recipe, term)
+        if term.k == 1
+        else _count_tuples(batch, recipe, term, *ranges[term.label], threads)
+        for term in recipe.terms
+    )
     volumes = np.where(np.all(batch.pbc, axis=1), np.abs(np.linalg.det(batch.cells)), math.nan)
     counts = Counts(
         recipe=recipe, element_counts=batch.element_counts(len(recipe.elements)), volumes=volumes, terms=terms
@@ -121,13 +128,14 @@ def term_codes(term: Term, n_elements: int) -> TermCodes:
 
 
 def search_range(
-    batch: Batch, term: Term, *, first: int = 0, n_threads: int = 1
+    batch: Batch, term: Term, closest: NDArray[np.float64], *, first: int = 0, n_threads: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return how far a term reaches in each structure (A), and the largest number of neighbours within.
 
     Args:
         batch: The structures.
         term: A term of k = 2, 3 or 4.
+        closest: A lower bound on the shortest distance in each structure, A, shape (n,).
         first: Number of the first structure, for messages.
         n_threads: Threads.
 
@@ -135,15 +143,20 @@ def search_range(
         Two arrays of shape (n,).
 
     Raises:
-        InvalidStructureError: Coinciding atoms, or a sum that does not converge.
+        InvalidStructureError: A sum that does not converge, or that meets too many tuples.
     """
-    radii = search_radii(term, batch.pbc, closest_distances(batch, first=first, n_threads=n_threads), first=first)
-    return radii, _survey(batch, radii, n_threads)[0]
+    radii = search_radii(term, batch, closest, first=first)
+    refuse_excess(expected_neighbors(batch, radii), radii, term, first=first)
+    most = _survey(batch, radii, n_threads)[0]
+    refuse_excess(most.astype(np.float64), radii, term, first=first)
+    return radii, most
 
 
 def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> NDArray[np.float64]:
     """Return the shortest distance in each structure, or 3 A if it is longer; refuse coinciding atoms."""
-    _, closest = _survey(batch, np.full(batch.n_structures, _SURVEY_RADIUS), n_threads)
+    radii = np.full(batch.n_structures, _SURVEY_RADIUS)
+    refuse_density(expected_neighbors(batch, radii), _SURVEY_RADIUS, first=first)
+    _, closest = _survey(batch, radii, n_threads)
     if np.any(closest < MIN_DISTANCE):
         worst = int(np.argmin(closest))
         raise InvalidStructureError(
@@ -183,7 +196,9 @@ def _count_atoms(batch: Batch, recipe: Recipe, term: Term) -> TermCounts:
     return TermCounts(rows=rows, moments=moments, lost=lost)
 
 
-def _count_tuples(batch: Batch, recipe: Recipe, term: Term, first: int, threads: int) -> TermCounts:
+def _count_tuples(
+    batch: Batch, recipe: Recipe, term: Term, radii: NDArray[np.float64], most: NDArray[np.int64], threads: int
+) -> TermCounts:
     """Count k = 2, 3 or 4 by the compiled kernels."""
     n_elements = len(recipe.elements)
     held = present_channels(batch.present(n_elements), term.k)
@@ -191,7 +206,6 @@ def _count_tuples(batch: Batch, recipe: Recipe, term: Term, first: int, threads:
     panels = panels_of(term)
     moments = np.zeros((int(held.sum()), len(panels.middle), N_MOMENTS))
     lost = np.zeros(batch.n_structures)
-    radii, most = search_range(batch, term, first=first, n_threads=threads)
     codes = term_codes(term, n_elements)
     kernel = _KERNELS[term.k]
     arrays = batch.arrays

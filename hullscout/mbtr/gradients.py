@@ -13,7 +13,7 @@ import numpy as np
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import correlate
-from hullscout.mbtr.counting import count_batch, search_range, term_codes
+from hullscout.mbtr.counting import closest_distances, count_batch, search_range, term_codes
 from hullscout.mbtr.gradient_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.normalization import normalization_slope
 
@@ -94,7 +94,7 @@ def _moment_slopes(batch: Batch, recipe: Recipe, term: Term) -> NDArray[np.float
     panels = panels_of(term)
     n_atoms = batch.species.shape[0]
     slopes = np.zeros((3 * n_atoms + 9, recipe.n_channels(term), len(panels.middle), N_MOMENTS))
-    radii, most = search_range(batch, term, n_threads=1)
+    radii, most = search_range(batch, term, closest_distances(batch))
     _KERNELS[term.k](
         batch.species,
         batch.positions,

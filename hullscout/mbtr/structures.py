@@ -7,6 +7,7 @@ attributes: nothing is imported for it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,27 @@ class Batch:
     def n_atoms(self) -> NDArray[np.int64]:
         """Number of atoms of each structure, shape (n,)."""
         return np.diff(self.offsets)
+
+    def contents(self) -> NDArray[np.float64]:
+        """Return length, area or volume of the cells along their periodic directions, A^n, shape (n,); 1 if finite."""
+        vectors = np.where(self.pbc[:, :, None], self.cells, 0.0)
+        products = vectors @ vectors.transpose(0, 2, 1) + np.where(self.pbc, 0.0, 1.0)[:, :, None] * np.eye(3)
+        return np.asarray(np.sqrt(np.linalg.det(products)))
+
+    def half_widths(self) -> NDArray[np.float64]:
+        """Return how far the atoms of slabs and chains lie at most from a plane or line along the periodic directions.
+
+        Returns:
+            Distances in A, shape (n,); 0 for crystals and finite structures.
+        """
+        widths = np.zeros(self.n_structures)
+        for s in np.flatnonzero(np.any(self.pbc, axis=1) & ~np.all(self.pbc, axis=1)):
+            positions = self.positions[self.offsets[s] : self.offsets[s + 1]]
+            along = np.linalg.qr(self.cells[s][self.pbc[s]].T)[0]  # orthonormal columns
+            across = positions - positions.mean(axis=0)
+            across = across - across @ along @ along.T
+            widths[s] = math.sqrt(np.max(np.sum(across**2, axis=1)))
+        return widths
 
     def present(self, n_elements: int) -> NDArray[np.bool_]:
         """Say which elements each structure holds, shape (n, n_elements)."""

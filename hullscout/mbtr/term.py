@@ -67,15 +67,17 @@ class Term:
             `inverse_square` 1/(product of the squared distances). Distances and path are those of the pair (k = 2), of
             the three sides of the triangle (k = 3) or of the three bonds of the chain (k = 4).
         scale: 1/A, for `exponential` only.
-        cutoff: Radius in A beyond which a tuple has no weight. Needed in periodic structures unless the weighting is
-            `exponential`.
+        cutoff: Radius in A beyond which a tuple has no weight. Needed in periodic structures unless the sum converges by
+            itself: `exponential`; `inverse_square` in chains (one periodic direction) and, for k = 3, slabs (two);
+            `inverse_product` for k = 3 in chains.
         taper: How the weight falls to zero at the cutoff, as a factor per pair (k = 2), per leg at the vertex (k = 3)
             or per bond (k = 4): `cosine` (1 + cos(pi d/cutoff))/2; `polynomial` 1 + s t^(s+1) - (s+1) t^s with t =
             d/cutoff, s = sharpness; `sharp`: no factor, tuples whose closed path is longer than two cutoffs are left
             out (k = 2, 3), or with a bond longer than the cutoff (k = 4): not continuous.
         sharpness: s of the polynomial taper.
-        accuracy: For `exponential` without cutoff in periodic structures: upper bound on the weight per central atom
-            that is left out.
+        accuracy: In periodic structures without cutoff: upper bound on the weight per central atom that is left out, in
+            units of the weight. How far the sum reaches follows from it; power laws fall slowly and may need a loose
+            one.
         distribution: D: `normal`, `laplace` or `uniform`.
         sigmas: Widths that features may be asked for later without new geometry: everything between the smallest and
             the largest (normal, laplace), exactly these (uniform). Empty: half to twice `sigma` (uniform: `sigma`

@@ -3,35 +3,49 @@ r"""How far a periodic sum must reach so that no more than a stated weight is le
 **The bound.** If no two atoms are closer than a, the balls of radius a/2 around them do not overlap, so for a falling
 function f
 
-    sum over atoms with d > R of f(d)  <=  6/(pi a^3) * int_{r > R - a/2} f(r - a/2) 4 pi r^2 dr,
+    sum over atoms with d > R of f(d)  <=  6/(pi a^3) * int_{r > R - a/2} f(r - a/2) dV,
 
-whatever the cell. The bound needs only the closest distance of a structure, so the radius does not depend on the choice
-of the cell.
+whatever the cell. In a crystal dV = 4 pi r^2 dr; power laws need the smaller dV of slabs and chains, see power_tails.
+The bound needs only the closest distance of a structure and its width across the periodic directions, so the radius
+does not depend on the choice of the cell.
+
+**Which sums converge** without a cutoff, by weighting and number of periodic directions:
+
+    exponential      k = 2, 3, 4    1, 2, 3
+    inverse_square   k = 3          1, 2
+    inverse_square   k = 2, 4       1
+    inverse_product  k = 3          1
+
+and no other. With n periodic directions r^n atoms lie within r, so that pairs and bonds of weight d^-p need p > n.
+Triangles of size r are r^(2n) of weight r^(-3p) each, which needs 3p > 2n; long ones with one short side need 2p > n.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
+from hullscout.mbtr.power_tails import CONVERGENT_DIRECTIONS, dropped_power_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from hullscout.mbtr.structures import Batch
     from hullscout.mbtr.term import Term
 
 
-def search_radii(
-    term: Term, pbc: NDArray[np.bool_], closest: NDArray[np.float64], *, first: int = 0
-) -> NDArray[np.float64]:
+def search_radii(term: Term, batch: Batch, closest: NDArray[np.float64], *, first: int = 0) -> NDArray[np.float64]:
     """Return how far from its central atom a tuple of each structure may reach.
 
     Args:
         term: The term.
-        pbc: Periodic directions, shape (n, 3).
+        batch: The structures.
         closest: A lower bound on the shortest distance in each structure, A, shape (n,).
         first: Number of the first structure, for messages.
 
@@ -39,24 +53,57 @@ def search_radii(
         Radii in A, shape (n,); infinite for finite systems without cutoff.
 
     Raises:
-        InvalidStructureError: A structure is periodic and nothing in the term makes the sum converge.
+        InvalidStructureError: A structure is periodic and the sum over its images diverges.
     """
     if term.cutoff is not None:
-        return np.full(len(pbc), term.cutoff)
-    periodic = np.any(pbc, axis=1)
-    radii = np.full(len(pbc), math.inf)
-    if not np.any(periodic):
+        return np.full(batch.n_structures, term.cutoff)
+    directions = np.sum(batch.pbc, axis=1)
+    radii = np.full(batch.n_structures, math.inf)
+    if not np.any(directions):
         return radii
-    if term.weighting != "exponential" or term.scale is None:
-        raise InvalidStructureError(
-            f"structure {first + int(np.argmax(periodic))} is periodic and the weighting of {term.label} "
-            f"({term.weighting}) does not converge, or along a chain only as slowly as 1/radius: "
-            "give the term a cutoff, or the exponential weighting"
-        )
-    distinct, inverse = np.unique(np.round(closest[periodic], 6), return_inverse=True)
-    table = np.array([exponential_radius(term.k, term.scale, term.accuracy, float(a) - 1e-6) for a in distinct])
-    radii[periodic] = table[inverse]
+    _check_convergence(term, directions, first)
+    widths = batch.half_widths() if term.scale is None else np.zeros(batch.n_structures)
+    # To 1e-6 A on the safe side: equal crystals in other cells differ by rounding, and must not in their radii.
+    cases = np.stack((directions, np.round(closest, 6) - 1e-6, np.round(widths, 6) + 1e-6), axis=1)
+    distinct, inverse = np.unique(cases[directions > 0], axis=0, return_inverse=True)
+    table = np.array([_radius(term, int(n), float(a), float(b)) for n, a, b in distinct])
+    radii[directions > 0] = table[inverse.ravel()]
     return radii
+
+
+def _check_convergence(term: Term, directions: NDArray[np.int64], first: int) -> None:
+    """Refuse structures with more periodic directions than the sum of a term without cutoff can bear."""
+    most = 3 if term.weighting == "exponential" else CONVERGENT_DIRECTIONS.get((term.k, term.weighting), 0)
+    if np.all(directions <= most):
+        return
+    worst = int(np.argmax(directions > most))
+    found = f"{directions[worst]} periodic direction{'s' if directions[worst] > 1 else ''}"
+    raise InvalidStructureError(
+        f"structure {first + worst} has {found}, over which {term.label} (k = {term.k}, weighting {term.weighting}, no "
+        f"cutoff) diverges: expected at most {most}. Give the term a cutoff, or the exponential weighting"
+    )
+
+
+def _radius(term: Term, n_periodic: int, closest: float, half_width: float) -> float:
+    if term.scale is not None:
+        return exponential_radius(term.k, term.scale, term.accuracy, closest)
+    power = 2 if term.weighting == "inverse_square" else 1
+    bound = partial(dropped_power_bound, term.k, power, n_periodic, closest=closest, half_width=half_width)
+    return _smallest_radius(bound, term.accuracy)
+
+
+def _smallest_radius(bound: Callable[[float], float], accuracy: float) -> float:
+    """Return the smallest radius, to 1e-6 A or a part in 1e12, where a falling bound meets the accuracy."""
+    low, high = 0.0, 1.0
+    while bound(high) > accuracy:
+        low, high = high, 2 * high
+    while high - low > max(1e-6, 1e-12 * high):
+        middle = 0.5 * (low + high)
+        if bound(middle) > accuracy:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def exponential_radius(k: int, scale: float, accuracy: float, closest: float) -> float:
@@ -68,16 +115,7 @@ def exponential_radius(k: int, scale: float, accuracy: float, closest: float) ->
         accuracy: Bound on the dropped weight.
         closest: No two atoms are closer than this, A.
     """
-    low, high = 0.0, 1.0
-    while dropped_weight_bound(k, scale, high, closest) > accuracy:
-        low, high = high, 2 * high
-    while high - low > 1e-6:
-        middle = 0.5 * (low + high)
-        if dropped_weight_bound(k, scale, middle, closest) > accuracy:
-            low = middle
-        else:
-            high = middle
-    return high
+    return _smallest_radius(lambda radius: dropped_weight_bound(k, scale, radius, closest), accuracy)
 
 
 def dropped_weight_bound(k: int, scale: float, radius: float, closest: float) -> float:

@@ -9,7 +9,7 @@ from hullscout.mbtr import Term
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.chain_kernels import count_chains
 from hullscout.mbtr.channels import channel_table
-from hullscout.mbtr.counting import search_range, term_codes
+from hullscout.mbtr.counting import closest_distances, search_range, term_codes
 from hullscout.mbtr.gradient_kernels import angle_slopes, decay_slope, find_panel, pair_slopes, taper_slope
 from hullscout.mbtr.kernels import count_angles, count_pairs, decay, deposit, taper_factor
 from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search, reduce_lattice, survey
@@ -30,7 +30,7 @@ def batch(structure_of):
 @pytest.mark.parametrize(("k", "kernel"), [(2, count_pairs), (3, count_angles), (4, count_chains)])
 def test_compiled_counting_equals_plain_python(batch, k, kernel):
     term = TERMS[k]
-    radii, most = search_range(batch, term)
+    radii, most = search_range(batch, term, closest_distances(batch))
     n_channels = int(channel_table(2, k).max()) + 1
     rows = np.arange(2 * n_channels).reshape(2, n_channels)
     results = []
@@ -47,7 +47,7 @@ def test_compiled_counting_equals_plain_python(batch, k, kernel):
 @pytest.mark.parametrize(("k", "kernel"), [(2, pair_slopes), (3, angle_slopes)])
 def test_compiled_slopes_equal_plain_python(batch, k, kernel):
     term = TERMS[k]
-    radii, most = search_range(batch, term)
+    radii, most = search_range(batch, term, closest_distances(batch))
     n = int(batch.offsets[1])
     results = []
     for function in (kernel, kernel.py_func):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hullscout.mbtr import MBTR, Term, pettifor_correlation
 from hullscout.mbtr.channels import correlate
-from hullscout.mbtr.counting import search_range
+from hullscout.mbtr.counting import closest_distances, search_range
 from hullscout.mbtr.normalization import normalize
 from hullscout.mbtr.reference import reference_features
 from hullscout.mbtr.structures import read_structures
@@ -55,7 +55,7 @@ def terms(draw, k):
 def assert_equals_reference(structure, term, normalization="none", correlation=None):
     mbtr = MBTR(ELEMENTS, (term,), normalization=normalization, correlation=correlation, max_outside=1.0, n_threads=1)
     batch = read_structures([structure], (47, 46))
-    radii = np.zeros(1) if term.k == 1 else search_range(batch, term)[0]
+    radii = np.zeros(1) if term.k == 1 else search_range(batch, term, closest_distances(batch))[0]
     block = reference_features(batch, term, (47, 46), radii)
     if correlation is not None:
         block = correlate(block, correlation, term.k)

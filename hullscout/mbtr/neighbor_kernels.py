@@ -131,11 +131,20 @@ def prepare_search(first, last, positions, cell, pbc, radius):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
+def note_neighbor(x, y, z, atom, place, vectors, atoms):  # type: ignore[no-untyped-def]
+    """Write a neighbour at a place, if the output has that place; arguments as in find_neighbors."""
+    if place < atoms.shape[0]:
+        vectors[place, 0] = x
+        vectors[place, 1] = y
+        vectors[place, 2] = z
+        atoms[place] = atom
+
+
+@njit(cache=True, nogil=True)
 def _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, atoms):  # type: ignore[no-untyped-def]
     """Do what find_neighbors does, by the cell list."""
     lattice, n_bins, reach = search.lattice, search.n_bins, search.reach
     home = search.bins[center - first]
-    capacity = atoms.shape[0]
     square_radius = radius * radius
     closest = math.inf
     found = 0
@@ -167,18 +176,14 @@ def _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, a
                     z += n0 * lattice[0, 2] + n1 * lattice[1, 2] + n2 * lattice[2, 2]
                     square = x * x + y * y + z * z
                     if square <= square_radius:
-                        if found < capacity:
-                            vectors[found, 0] = x
-                            vectors[found, 1] = y
-                            vectors[found, 2] = z
-                            atoms[found] = other
+                        note_neighbor(x, y, z, other, found, vectors, atoms)
                         found += 1
                         closest = min(closest, square)
     return found, closest
 
 
 @njit(cache=True, nogil=True)
-def find_neighbors(center, first, last, positions, pbc, search, radius, vectors, atoms):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
+def find_neighbors(center, first, last, positions, pbc, search, radius, vectors, atoms):  # type: ignore[no-untyped-def]
     """Write the neighbours of an atom and return (how many there are, the shortest squared distance).
 
     Args:
@@ -195,7 +200,6 @@ def find_neighbors(center, first, last, positions, pbc, search, radius, vectors,
     if search.starts.shape[0] > 0:
         return _neighbors_by_bins(center, first, positions, pbc, search, radius, vectors, atoms)
     lattice, inverse, heights = search.lattice, search.inverse, search.heights
-    capacity = atoms.shape[0]
     square_radius = radius * radius
     closest = math.inf
     found = 0
@@ -227,11 +231,7 @@ def find_neighbors(center, first, last, positions, pbc, search, radius, vectors,
                     z = bz + n2 * lattice[2, 2]
                     square = x * x + y * y + z * z
                     if square <= square_radius:
-                        if found < capacity:
-                            vectors[found, 0] = x
-                            vectors[found, 1] = y
-                            vectors[found, 2] = z
-                            atoms[found] = other
+                        note_neighbor(x, y, z, other, found, vectors, atoms)
                         found += 1
                         closest = min(closest, square)
     return found, closest

@@ -24,6 +24,7 @@ from scipy.special import ndtr
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.kernel_arrays import PanelArrays
+from hullscout.mbtr.term import plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from hullscout.mbtr.term import Geometry, Term
 
 N_MOMENTS: Final = 16
+MAX_PANELS: Final = 100_000
+"""A structure needs 128 bytes for every panel and channel."""
 _NATURAL_RANGE: Final[dict[Geometry, tuple[float, float]]] = {
     "distance": (0.0, math.inf),
     "inverse_distance": (0.0, math.inf),
@@ -81,11 +84,23 @@ def panels_of(term: Term) -> PanelArrays:
             f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {natural}, "
             f"found {term.grid}"
         )
+    span = natural[1] - natural[0]
+    if output[0] < natural[0] - span or output[-1] > natural[1] + span:
+        unit = " radians" if span == math.pi else ""
+        raise InvalidSettingError(
+            f"grid of {term.label} goes far beyond {term.geometry}: expected about {natural[0]:g} to {natural[1]:g}{unit}, "
+            f"found {term.grid}"
+        )
     kinks = np.concatenate((_kinks(term), output[[0, -1]], [low, high]))
     kinks = np.unique(kinks[(kinks >= low) & (kinks <= high)])
     kinks = kinks[np.concatenate(([True], np.diff(kinks) > 1e-12 * (high - low)))]
     kinks[-1] = high
     widest = math.inf if term.distribution == "uniform" else 2 * sigmas[0]
+    if (high - low) / widest > MAX_PANELS:
+        raise InvalidSettingError(
+            f"sigmas of {term.label} are too small for its grid: expected at least {(high - low) / 2 / MAX_PANELS:.2g}, "
+            f"found {sigmas[0]:g} with {term.grid}"
+        )
     pieces = [
         np.linspace(a, b, max(1, math.ceil((b - a) / widest - 1e-9)) + 1)[:-1] for a, b in itertools.pairwise(kinks)
     ]
@@ -171,6 +186,7 @@ def _panel_polynomials(term: Term, values: Callable[[NDArray[np.float64]], NDArr
 
 def check_sigma(term: Term, sigma: float) -> None:
     """Refuse a width that the counts of a term were not prepared for."""
+    sigma = plain_number(f"sigma of {term.label}", sigma)
     planned = term.planned_sigmas
     if term.distribution == "uniform":
         if not any(math.isclose(sigma, s, rel_tol=1e-9) for s in planned):

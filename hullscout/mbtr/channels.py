@@ -40,6 +40,20 @@ def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
     return channels
 
 
+def n_channels(n_elements: int, k: int) -> int:
+    """Return how many channels there are: ordered tuples, those that differ from their reverse counted once.
+
+    Args:
+        n_elements: Size of the element set.
+        k: Order of the term.
+
+    Examples:
+        >>> [n_channels(2, k) for k in (1, 2, 3, 4)]
+        [2, 3, 6, 10]
+    """
+    return int(n_elements**k + n_elements ** ((k + 1) // 2)) // 2
+
+
 def channel_table(n_elements: int, k: int) -> NDArray[np.int64]:
     """Return the channel of every ordered element tuple as a flat table, index sum_j z_j n^(k - 1 - j).
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.elements import atomic_numbers
+from hullscout.mbtr.term import plain_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def pettifor_correlation(elements: tuple[str, ...], *, length: float = 2.0) -> N
     if missing:
         raise InvalidSettingError(f"the Pettifor scale holds hydrogen to lawrencium, found {missing}")
     places = np.array([[float(_PETTIFOR.index(symbol))] for symbol in elements])
-    return _gaussian(places, np.array([length]))
+    return _gaussian(places, (length,))
 
 
 def periodic_table_correlation(
@@ -79,7 +80,7 @@ def periodic_table_correlation(
         [[1.0, 0.607, 0.368], [0.607, 1.0, 0.607], [0.368, 0.607, 1.0]]
     """
     places = np.array([_table_place(z) for z in atomic_numbers(elements)])
-    return _gaussian(places, np.array([group_length, period_length]))
+    return _gaussian(places, (group_length, period_length))
 
 
 def _table_place(z: int) -> tuple[float, float]:
@@ -95,9 +96,10 @@ def _table_place(z: int) -> tuple[float, float]:
     return float(column + 18 - width), float(period)
 
 
-def _gaussian(places: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gaussian(places: NDArray[np.float64], lengths: tuple[float, ...]) -> NDArray[np.float64]:
+    lengths = tuple(plain_number("correlation lengths", length) for length in lengths)
     if not all(math.isfinite(length) and length > 0 for length in lengths):
-        raise InvalidSettingError(f"correlation lengths must be positive and finite, found {lengths.tolist()}")
-    scaled = places / lengths
+        raise InvalidSettingError(f"correlation lengths must be positive and finite, found {list(lengths)}")
+    scaled = places / np.array(lengths)
     square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=-1)
     return np.asarray(np.exp(-0.5 * square))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from hullscout.mbtr.channels import correlate
 from hullscout.mbtr.normalization import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from hullscout.mbtr.recipe import Recipe
@@ -75,7 +74,9 @@ class Counts:
         for term, counts in zip(self.recipe.terms, self.terms, strict=True):
             block = self.block(term, counts, widths[term.label])
             block = normalize(block, term, self.recipe.normalization, self.element_counts, self.volumes)
-            X[:, self.recipe.slices[term.label]] = term.factor * block.reshape(self.n_structures, -1)
+            X[:, self.recipe.slices[term.label]] = term.factor * block.reshape(
+                -1, self.recipe.n_channels(term) * term.n_x
+            )
         return X
 
     def outside(self) -> dict[str, NDArray[np.float64]]:
@@ -101,6 +102,8 @@ class Counts:
     def widths(self, sigma: Mapping[str, float] | None) -> dict[str, float]:
         """Return the width of every term by label, with some replaced; refuse unknown labels."""
         widths = {term.label: term.sigma for term in self.recipe.terms}
+        if sigma is not None and not isinstance(sigma, Mapping):
+            raise InvalidSettingError(f"sigma must map labels to widths, such as {widths}, found {sigma!r}")
         unknown = set(sigma or {}) - set(widths)
         if unknown:
             raise InvalidSettingError(f"sigma names unknown terms {sorted(unknown)}: expected some of {sorted(widths)}")
@@ -111,7 +114,8 @@ class Counts:
         if counts is None:
             block = self.element_counts[:, :, None].astype(np.float64)
         else:
-            broadened = counts.moments.reshape(len(counts.moments), -1) @ broadening_matrix(term, sigma)
+            matrix = broadening_matrix(term, sigma)
+            broadened = counts.moments.reshape(-1, len(matrix)) @ matrix
             padded = np.concatenate((broadened, np.zeros((1, term.n_x))))
             block = padded[counts.rows]
         if self.recipe.correlation is not None:

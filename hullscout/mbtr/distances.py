@@ -11,25 +11,24 @@ Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 5.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.axis import check_sigma, density_matrix, panels_of
+from hullscout.mbtr.axis import N_MOMENTS, check_sigma, density_matrix, panels_of
 from hullscout.mbtr.channels import correlate
 from hullscout.mbtr.normalization import channel_factors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from hullscout.mbtr.counts import Counts
 
 
-def structure_distances(counts: Counts, label: str, sigmas: Sequence[float]) -> NDArray[np.float64]:
+def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> NDArray[np.float64]:
     """Return d_k between all counted structures, for each width.
 
     Args:
@@ -59,11 +58,14 @@ def structure_distances(counts: Counts, label: str, sigmas: Sequence[float]) -> 
         raise InvalidSettingError(
             "distances from counts do not know l2: its length is that of the features on the grid"
         )
+    if not isinstance(sigmas, Iterable):
+        raise InvalidSettingError(f"sigmas must be a sequence of widths, found {sigmas!r}")
+    sigmas = tuple(sigmas)
     for sigma in sigmas:
         check_sigma(term, sigma)
     panels = panels_of(term)
     factors = channel_factors(term, counts.recipe.normalization, counts.element_counts, counts.volumes)
-    moments = term_counts.moments.reshape(len(term_counts.moments), -1)
+    moments = term_counts.moments.reshape(-1, len(panels.middle) * N_MOMENTS)
     result = np.empty((len(sigmas), counts.n_structures, counts.n_structures))
     for number, sigma in enumerate(sigmas):
         step = sigma / 2
@@ -73,5 +75,5 @@ def structure_distances(counts: Counts, label: str, sigmas: Sequence[float]) -> 
         if counts.recipe.correlation is not None:
             block = correlate(block, counts.recipe.correlation, term.k)
         block *= term.factor * math.sqrt(step) * factors[:, :, None]
-        result[number] = squareform(pdist(block.reshape(counts.n_structures, -1)))
+        result[number] = squareform(pdist(block.reshape(-1, block.shape[1] * len(points))))
     return result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from hullscout.errors import InvalidSettingError
 
@@ -27,9 +28,12 @@ def atomic_numbers(elements: tuple[str, ...]) -> tuple[int, ...]:
         >>> atomic_numbers(("Ag", "Pd"))
         (47, 46)
     """
+    found: Any = elements
+    if isinstance(found, str) or not isinstance(found, Sequence):
+        raise InvalidSettingError(f"elements must be a sequence of symbols such as ('Ag', 'Pd'), found {elements!r}")
     if not elements:
         raise InvalidSettingError("elements must name at least one element, found none")
-    unknown = [symbol for symbol in elements if symbol not in _NUMBER]
+    unknown = [symbol for symbol in found if not isinstance(symbol, str) or symbol not in _NUMBER]
     if unknown:
         raise InvalidSettingError(f"elements must be chemical symbols, found {unknown}")
     if len(set(elements)) != len(elements):

@@ -6,19 +6,21 @@ The recipe decides the length of a feature vector and what each feature is calle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import bin_centers, panels_of
-from hullscout.mbtr.channels import channel_labels, list_channels
+from hullscout.mbtr.channels import channel_labels, n_channels
 from hullscout.mbtr.elements import atomic_numbers
-from hullscout.mbtr.term import Term
+from hullscout.mbtr.term import Term, plain_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_FEATURES: Final = 50_000_000
+"""Of one term: 400 MB per structure."""
 Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
 
 
@@ -52,7 +54,7 @@ class Recipe:
             raise InvalidSettingError(
                 f"normalization must be one of {', '.join(get_args(Normalization))}, found {self.normalization!r}"
             )
-        if not 0 <= self.max_outside <= 1:
+        if not 0 <= plain_number("max_outside", self.max_outside) <= 1:
             raise InvalidSettingError(f"max_outside must lie in [0, 1], found {self.max_outside!r}")
         if self.correlation is not None:
             _check_correlation(self.correlation, len(self.elements))
@@ -69,6 +71,11 @@ class Recipe:
         if len(set(labels)) != len(labels):
             raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
         for term in self.terms:
+            if self.n_channels(term) * term.n_x > MAX_FEATURES:
+                raise InvalidSettingError(
+                    f"{term.label} would have {self.n_channels(term) * term.n_x:.2g} features: expected at most "
+                    f"{MAX_FEATURES:.0e}; take fewer elements, a coarser grid or a smaller k"
+                )
             if term.grid is not None:
                 panels_of(term)
             if self.normalization == "valle_oganov" and term.k not in {2, 3}:
@@ -81,7 +88,7 @@ class Recipe:
 
     def n_channels(self, term: Term) -> int:
         """Number of element channels of a term."""
-        return len(list_channels(len(self.elements), term.k))
+        return n_channels(len(self.elements), term.k)
 
     @property
     def slices(self) -> dict[str, slice]:

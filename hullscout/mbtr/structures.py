@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MIN_DISTANCE: Final = 0.01
 """Atoms closer than this (A) coincide."""
+MAX_LENGTH: Final = 1e7
+"""Of coordinates, A: they hold distances to 1e-9 A."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +194,11 @@ def _check(
         )
     if not np.all(np.isfinite(positions)):
         raise InvalidStructureError(f"structure {number} has positions that are not finite")
+    if np.any(np.abs(positions) > MAX_LENGTH) or np.any(np.abs(cell[pbc]) > MAX_LENGTH):
+        raise InvalidStructureError(
+            f"structure {number} has positions or cell vectors beyond {MAX_LENGTH:.0e} A, where distances lose their digits: "
+            "expected lengths in Angstrom, near the origin"
+        )
     if not np.any(pbc):
         return
     vectors = cell[pbc]

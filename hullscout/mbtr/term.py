@@ -44,6 +44,8 @@ WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {
     3: ("unity", "exponential", "inverse_square", "inverse_product"),
     4: ("unity", "exponential", "inverse_square", "inverse_product"),
 }
+MAX_POINTS: Final = 100_000
+"""Of a grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +138,14 @@ class Term:
         for field in ("sigma", "scale", "cutoff", "sharpness", "accuracy", "factor"):
             found = getattr(self, field)
             if found is not None or field not in {"scale", "cutoff"}:
-                object.__setattr__(self, field, _plain_number(field, found))
+                object.__setattr__(self, field, plain_number(field, found))
         for field, expected in (("sigmas", "a sequence of widths"), ("grid", "(minimum, maximum, n)")):
             found = getattr(self, field)
             if found is None and field == "grid":
                 continue
             if isinstance(found, str) or not isinstance(found, Iterable):
                 raise InvalidSettingError(f"{field} must be {expected}, found {found!r}")
-            values = tuple(_plain_number(field, x) for x in found)
+            values = tuple(plain_number(field, x) for x in found)
             if field == "grid" and len(values) == 3 and values[2].is_integer():
                 values = (*values[:2], int(values[2]))
             object.__setattr__(self, field, values)
@@ -179,6 +181,8 @@ class Term:
                 raise InvalidSettingError(f"{field} must be positive and finite, found {found!r}")
         if not 0 < self.accuracy < 1:
             raise InvalidSettingError(f"accuracy must lie between 0 and 1, found {self.accuracy!r}")
+        if not isinstance(self.name, str):
+            raise InvalidSettingError(f"name must be a string, found {self.name!r}")
         if "__" in self.name:
             raise InvalidSettingError(f"name must not hold '__', which set_params reads, found {self.name!r}")
         if self.k == 1 and self.cutoff is not None:
@@ -192,8 +196,8 @@ class Term:
         minimum, maximum, n = self.grid
         if not (math.isfinite(minimum) and math.isfinite(maximum) and minimum < maximum):
             raise InvalidSettingError(f"grid must have finite minimum < maximum, found {self.grid!r}")
-        if n < 2 or n != int(n):
-            raise InvalidSettingError(f"grid needs a whole number of at least 2 points, found {n!r}")
+        if not (2 <= n <= MAX_POINTS and n == int(n)):
+            raise InvalidSettingError(f"grid needs a whole number of 2 to {MAX_POINTS} points, found {n!r}")
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise InvalidSettingError(f"sigma must be positive and finite, found {self.sigma!r}")
         for sigma in self.sigmas:
@@ -218,8 +222,8 @@ class Term:
         return (self.sigma / 2, self.sigma, self.sigma * 2)
 
 
-def _plain_number(field: str, found: object) -> float:
-    """Return a Python float, of whatever number it is."""
+def plain_number(field: str, found: object) -> float:
+    """Return a Python float, of whatever number it is; refuse what is none."""
     if isinstance(found, bool) or not isinstance(found, SupportsFloat):
         raise InvalidSettingError(f"{field} must hold numbers, found {found!r}")
     return float(found)

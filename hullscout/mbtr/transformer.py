@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 from scipy import sparse
 
-from hullscout.errors import InvalidSettingError
+from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.counting import count_batch
+from hullscout.mbtr.elements import atomic_numbers
 from hullscout.mbtr.gradients import gradient_of
 from hullscout.mbtr.recipe import Recipe
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -140,7 +143,7 @@ class MBTR:
             InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
                 converge, or a grid that misses a structure.
         """
-        return self._count(list(structures), 0)
+        return self._count(list(_iterator(structures)), 0)
 
     def stream(self, structures: Iterable[Any], *, chunk_size: int | None = None) -> Iterator[Any]:
         """Yield features of consecutive chunks of structures, with bounded memory.
@@ -157,11 +160,10 @@ class MBTR:
             InvalidStructureError: As for count.
         """
         size = self._chunk_size() if chunk_size is None else chunk_size
-        if size < 1 or size != int(size):
-            raise InvalidSettingError(f"chunk_size must be a whole number of at least 1, found {chunk_size!r}")
-        source = iter(structures)
+        _check_whole("chunk_size", size)
+        source = _iterator(structures)
         first = 0
-        while chunk := list(itertools.islice(source, int(size))):
+        while chunk := list(itertools.islice(source, size)):
             yield self._present(self._count(chunk, first).features())
             first += len(chunk)
 
@@ -267,10 +269,11 @@ class MBTR:
             raise InvalidSettingError(f"output must be one of {', '.join(get_args(Output))}, found {self.output!r}")
         if isinstance(self.terms, Term):
             raise InvalidSettingError("terms must be a sequence of Term, found a single one: write (term,)")
-        if self.n_threads is not None and (self.n_threads < 1 or self.n_threads != int(self.n_threads)):
-            raise InvalidSettingError(
-                f"n_threads must be a whole number of at least 1, or None, found {self.n_threads!r}"
-            )
+        if not isinstance(self.terms, Sequence):
+            raise InvalidSettingError(f"terms must be a sequence of Term, found {self.terms!r}")
+        if self.n_threads is not None:
+            _check_whole("n_threads", self.n_threads)
+        atomic_numbers(self.elements)
         return Recipe(
             elements=tuple(self.elements),
             terms=tuple(self.terms),
@@ -300,10 +303,23 @@ class MBTR:
         return sparse.csr_array(np.where(np.abs(X) > _NEGLIGIBLE * largest, X, 0.0))
 
 
+def _iterator(structures: Iterable[Any]) -> Iterator[Any]:
+    if not isinstance(structures, Iterable):
+        raise InvalidStructureError(
+            f"structures must be a list or another iterable, even if it is only one, found {type(structures).__name__}"
+        )
+    return iter(structures)
+
+
+def _check_whole(name: str, found: object) -> None:
+    if isinstance(found, bool) or not isinstance(found, Integral) or found < 1:
+        raise InvalidSettingError(f"{name} must be a whole number of at least 1, found {found!r}")
+
+
 def _matrix(found: object) -> NDArray[np.float64]:
     """Return an element correlation matrix as an array of floats."""
     try:
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(found).astype(np.float64, casting="safe")
     except (TypeError, ValueError) as error:
         raise InvalidSettingError(
             f"correlation must be a square matrix of numbers (periodic_table_correlation and pettifor_correlation "

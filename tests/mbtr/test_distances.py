@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from scipy.spatial.distance import pdist, squareform
 
 from hullscout.errors import InvalidSettingError
@@ -28,6 +29,12 @@ def test_distances_follow_the_element_correlation(structure_of):
     counts = MBTR(("Ag", "Pd"), (FINE,), correlation=C).count(structures)
     expected = squareform(pdist(counts.features())) * np.sqrt(1.5 / 1500)
     np.testing.assert_allclose(structure_distances(counts, "k2", [0.03])[0], expected, atol=1e-10 * expected.max())
+
+
+def test_of_one_structure_or_none_there_are_no_distances():
+    mbtr = MBTR(("Ag",), (FINE,))
+    assert structure_distances(mbtr.count([bulk("Ag")]), "k2", [0.03]).tolist() == [[[0.0]]]
+    assert structure_distances(mbtr.count([]), "k2", [0.03, 0.04]).shape == (2, 0, 0)
 
 
 def test_distances_that_have_no_exact_form_are_refused(structure_of):

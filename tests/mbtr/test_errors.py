@@ -6,7 +6,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from hullscout.errors import HullscoutError, InvalidSettingError, InvalidStructureError
-from hullscout.mbtr import MBTR, Term, periodic_table_correlation, pettifor_correlation
+from hullscout.mbtr import MBTR, Term, periodic_table_correlation, pettifor_correlation, structure_distances
+from hullscout.mbtr.elements import SYMBOLS
 
 PAIR = {"k": 2, "geometry": "distance", "grid": (0.0, 9.0, 9), "sigma": 0.5}
 ANGLE = {"k": 3, "geometry": "cosine", "grid": (-1.0, 1.0, 9), "sigma": 0.2, "cutoff": 4.0}
@@ -40,8 +41,8 @@ TERM = Term(**PAIR, cutoff=5.0)
         (PAIR | {"grid": None}, "distance needs grid"),
         (PAIR | {"grid": (2.0, 1.0, 5)}, "finite minimum < maximum"),
         (PAIR | {"grid": (0.0, float("inf"), 5)}, "finite minimum < maximum"),
-        (PAIR | {"grid": (0.0, 1.0, 1)}, "at least 2 points, found 1"),
-        (PAIR | {"grid": (0.0, 1.0, 9.5)}, "a whole number of at least 2 points, found 9.5"),
+        (PAIR | {"grid": (0.0, 1.0, 1)}, "2 to 100000 points, found 1$"),
+        (PAIR | {"grid": (0.0, 1.0, 9.5)}, "a whole number of 2 to 100000 points, found 9.5"),
         (PAIR | {"grid": (0.0, 1.0)}, r"grid must be \(minimum, maximum, n\), found \(0.0, 1.0\)"),
         ({"k": 1, "geometry": "element_count", "sigma": 0.1}, "element_count has no axis"),
         (PAIR | {"k": 2.0}, "k must be 1, 2, 3 or 4, found 2.0"),
@@ -50,6 +51,8 @@ TERM = Term(**PAIR, cutoff=5.0)
         (PAIR | {"grid": ("a", 1.0, 5)}, "grid must hold numbers, found 'a'"),
         (PAIR | {"grid": 5}, r"grid must be \(minimum, maximum, n\), found 5"),
         (PAIR | {"sigmas": 0.1}, "sigmas must be a sequence of widths, found 0.1"),
+        (PAIR | {"grid": (0.0, 1.0, 10**9)}, "2 to 100000 points, found 1000000000"),
+        (PAIR | {"name": 5}, "name must be a string, found 5"),
         (PAIR | {"name": "a__b"}, "name must not hold '__'"),
         (
             {"k": 1, "geometry": "atomic_number", "grid": (0.0, 9.0, 9), "sigma": 1.0, "cutoff": 5.0},
@@ -74,6 +77,31 @@ def test_impossible_terms_are_refused(settings, match):
             {"terms": (Term(**ANGLE | {"grid": (3.0, 4.0, 9), "sigma": 0.01}),)},
             "grid of k3 misses every value of cosine",
         ),
+        (
+            {"terms": (Term(**ANGLE | {"geometry": "angle", "grid": (0.0, 180.0, 90), "sigma": 2.0}),)},
+            r"grid of k3 goes far beyond angle: expected about 0 to 3.14159 radians, found \(0.0, 180.0, 90\)",
+        ),
+        (
+            {"terms": (Term(**PAIR | {"sigma": 1e-9}),)},
+            "sigmas of k2 are too small for its grid: expected at least 4.5e-05",
+        ),
+        ({"terms": (Term(**PAIR | {"sigma": 1e-300}),)}, "sigmas of k2 are too small for its grid"),
+        (
+            {
+                "elements": SYMBOLS,
+                "terms": (Term(k=4, geometry="dihedral", grid=(0.0, 3.2, 9), sigma=0.3, cutoff=3.0),),
+            },
+            r"k4 would have 8.7e\+08 features: expected at most 5e\+07; take fewer elements",
+        ),
+        ({"elements": "AgPd"}, r"elements must be a sequence of symbols such as \('Ag', 'Pd'\), found 'AgPd'"),
+        ({"elements": {"Ag", "Pd"}}, "elements must be a sequence of symbols"),
+        ({"elements": (47, 46)}, r"chemical symbols, found \[47, 46\]"),
+        ({"terms": None}, "terms must be a sequence of Term, found None"),
+        ({"max_outside": "all"}, "max_outside must hold numbers, found 'all'"),
+        ({"n_threads": "two"}, "n_threads must be a whole number of at least 1, found 'two'"),
+        ({"n_threads": float("nan")}, "n_threads must be a whole number of at least 1, found nan"),
+        ({"correlation": np.array([[1, 1j], [-1j, 1]])}, "correlation must be a square matrix of numbers"),
+        ({"correlation": [[1.0], [1.0, 2.0]]}, "correlation must be a square matrix of numbers"),
         ({"normalization": "l1"}, "normalization must be one of"),
         ({"max_outside": 1.5}, r"max_outside must lie in \[0, 1\]"),
         ({"output": "pandas"}, "output must be one of dense, sparse"),
@@ -150,6 +178,13 @@ class Celless:
         (Atoms("Ag", cell=np.zeros((3, 3)), pbc=(True, False, False)), "structure 1 has a singular cell"),
         (infinite(), "structure 1 has positions that are not finite"),
         (Atoms(), "structure 1 has no atoms"),
+        (Atoms("Ag", [[2e7, 0, 0]]), r"structure 1 has positions or cell vectors beyond 1e\+07 A"),
+        (
+            Atoms("Ag", cell=np.diag([3.0, 3.0, 1e200]), pbc=True),
+            r"structure 1 has positions or cell vectors beyond 1e\+07 A",
+        ),
+        (Atoms("Ag", cell=np.diag([3.0, 3.0, np.nan]), pbc=True), "structure 1 has a singular cell"),
+        (None, "structure 1 is not understood.*found NoneType"),
         (disordered(), "structure 1 has disordered sites"),
         (dummy(), "structure 1 holds dummy species: expected chemical elements, found .'Xvac0"),
         ("Ag", "structure 1 is not understood: expected a pymatgen Structure.*found str"),
@@ -179,13 +214,40 @@ def test_volume_normalization_of_a_molecule_is_refused():
         mbtr.transform([Atoms("Ag2", [[0, 0, 0], [0, 0, 2.5]])])
 
 
-def test_impossible_correlations_and_chunks_are_refused():
+def test_impossible_correlations_are_refused():
     with pytest.raises(InvalidSettingError, match="hydrogen to lawrencium"):
         pettifor_correlation(("Ag", "Og"))
     with pytest.raises(InvalidSettingError, match="lengths must be positive"):
         periodic_table_correlation(("Ag", "Pd"), group_length=0.0)
-    with pytest.raises(InvalidSettingError, match="chunk_size must be a whole number of at least 1"):
-        list(MBTR(("Ag",), (TERM,)).stream([bulk("Ag")], chunk_size=0))
+    with pytest.raises(InvalidSettingError, match="correlation lengths must hold numbers, found 'long'"):
+        pettifor_correlation(("Ag", "Pd"), length="long")
+
+
+@pytest.mark.parametrize("chunk_size", [0, 1.5, "all", float("nan"), float("inf")])
+def test_impossible_chunks_are_refused(chunk_size):
+    with pytest.raises(InvalidSettingError, match="chunk_size must be a whole number of at least 1, found"):
+        list(MBTR(("Ag",), (TERM,)).stream([bulk("Ag")], chunk_size=chunk_size))
+
+
+@pytest.mark.parametrize("method", ["transform", "fit_transform", "count"])
+def test_what_is_no_collection_of_structures_is_refused(method):
+    with pytest.raises(InvalidStructureError, match=r"structures must be a list or another iterable.*found NoneType"):
+        getattr(MBTR(("Ag",), (TERM,)), method)(None)
+
+
+def test_impossible_widths_are_refused():
+    counts = MBTR(("Ag",), (TERM,)).count([bulk("Ag")])
+    for sigma, match in (
+        (0.5, "sigma must map labels to widths, such as {'k2': 0.5}, found 0.5"),
+        ({"k2": "wide"}, "sigma of k2 must hold numbers, found 'wide'"),
+        ({"k2": float("nan")}, r"sigma of k2 must lie in \[0.25, 1\], found nan"),
+        ({"k2": -1.0}, r"sigma of k2 must lie in \[0.25, 1\], found -1.0"),
+        ({"k3": 1.0}, r"sigma names unknown terms \['k3'\]"),
+    ):
+        with pytest.raises(InvalidSettingError, match=match):
+            counts.features(sigma)
+    with pytest.raises(InvalidSettingError, match=r"sigmas must be a sequence of widths, found 0.5"):
+        structure_distances(counts, "k2", 0.5)
 
 
 def test_every_error_has_the_one_root():

@@ -96,14 +96,16 @@ def test_known_counts_of_fcc():
 
 
 @pytest.mark.parametrize("taper", ["cosine", "polynomial"])
-@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("k", [2, 3, 4])
 def test_an_atom_that_crosses_the_cutoff_changes_features_continuously(k, taper):
     term = {
         2: Term(k=2, geometry="distance", grid=(0.0, 6.0, 30), sigma=0.2, cutoff=4.0, taper=taper),
         3: Term(k=3, geometry="cosine", grid=(-1.0, 1.0, 30), sigma=0.1, cutoff=4.0, taper=taper),
+        4: Term(k=4, geometry="dihedral_cosine", grid=(-1.0, 1.0, 30), sigma=0.1, cutoff=4.0, taper=taper),
     }[k]
     mbtr = MBTR(("Ag", "Pd"), (term,))
-    X = mbtr.transform([Atoms("Ag2Pd", [[0, 0, 0], [2, 1, 0], [4.0 + s, 0, 0]]) for s in (-1e-6, 0.0, 1e-6)])
+    X = mbtr.transform([Atoms("Ag3Pd", [[0, 0, 0], [2, 1, 0], [1, 2, 2], [4.0 + s, 0, 0]]) for s in (-1e-6, 0.0, 1e-6)])
+    assert np.max(X) > 0
     assert np.max(np.abs(np.diff(X, axis=0))) < 1e-5
 
 

@@ -114,7 +114,11 @@ def test_streaming_in_chunks_equals_one_call(mbtr, structures):
     assert [len(block) for block in blocks] == [3, 3, 1]
     expected = mbtr.count(structures).features()
     np.testing.assert_allclose(np.concatenate(blocks), expected, atol=1e-13 * expected.max())
-    assert mbtr.transform([]).shape == (0, mbtr.n_features)
+
+
+def test_no_structures_give_no_rows(mbtr):
+    assert mbtr.transform([]).shape == mbtr.count([]).features().shape == (0, mbtr.n_features)
+    assert MBTR(("Ag", "Pd"), (PAIRS,), output="sparse").transform([]).shape == (0, 60)
 
 
 def test_many_structures_are_transformed_in_chunks_without_being_asked(monkeypatch, mbtr, structures):

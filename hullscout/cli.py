@@ -27,6 +27,7 @@ Examples:
   hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
   hullscout status runs/seed7
   hullscout plot runs/seed7
+  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
 """
@@ -258,3 +259,50 @@ def check(
         save_frames(write, left, existing=existing)
         print_cleaned(len(left), found.n_frames, write)
     sys.exit(0 if found.is_clean else 1)
+
+
+@main.command(epilog=EPILOG)
+@click.argument("campaigns", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: plans/<name>]"
+)
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="SECTION.KEY=V1,V2,...",
+    help="Values of a setting to compare; may be repeated. A key that a rule does not know is left alone for it.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
+)
+@click.option("--risk", type=float, default=0.05, show_default=True, help="Wanted risk of a hull beyond the tolerance.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@_reports_errors
+def plan(
+    campaigns: tuple[Path, ...],
+    replicates: int,
+    out: Path | None,
+    grid: tuple[str, ...],
+    overrides: tuple[str, ...],
+    risk: float,
+    workers: int | None,
+) -> None:
+    """Replay CAMPAIGNS whose energies are known: what each setting saves, and at what risk.
+
+    The output folder holds plan.json, plan.png and plan.db, which keeps every finished replay: run the same command again after an
+    interruption, or with more replicates or another grid, and only what is missing is played. The recommendation is the cheapest
+    setting whose observed risk is below the wanted one with confidence.
+    """
+    from hullscout import plan_terminal as terminal  # noqa: PLC0415  loads the scientific packages
+    from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
+    from hullscout.planning import planner  # noqa: PLC0415
+
+    order = planner.PlanOrder(n_replicates=replicates, risk=risk, n_workers=workers)
+    chosen = planner.read_campaigns(campaigns, grid=grid, overrides=overrides)
+    folder = out if out is not None else Path("plans") / planner.folder_name(chosen)
+    with terminal.PlanProgress() as progress:
+        outcomes = planner.make_plan(chosen, folder, order=order, progress=progress)
+    save_trade_off(folder / planner.FIGURE, outcomes, risk=risk)
+    terminal.print_outcomes(outcomes)
+    terminal.print_recommendations(planner.recommendations(outcomes, risk=risk), folder=folder)

@@ -46,3 +46,7 @@ class StoreError(HullscoutError):
 
 class MissingPackageError(HullscoutError):
     """A feature needs a package that is not installed; it comes with one of Hullscout's extras."""
+
+
+class InvalidPlanError(HullscoutError):
+    """A plan cannot be made from what was given: no replicates, conflicting settings, no energies to replay."""

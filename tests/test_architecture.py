@@ -21,11 +21,23 @@ ALLOWED = {
     "oracle": {"errors", "pool"},
     "selection": {"errors", "settings", "hull", "regression"},
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
-    "figures": {"errors", "hull", "pool", "campaign"},
+    "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "selection", "campaign"},
+    "figures": {"errors", "hull", "pool", "campaign", "planning"},
     "terminal": {"errors", "campaign"},
     "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},
     "pool_terminal": {"errors", "pool", "inspection"},
-    "cli": {"errors", "campaign", "figures", "inspection", "pool", "pool_terminal", "terminal"},
+    "plan_terminal": {"errors", "planning"},
+    "cli": {
+        "errors",
+        "campaign",
+        "figures",
+        "inspection",
+        "planning",
+        "plan_terminal",
+        "pool",
+        "pool_terminal",
+        "terminal",
+    },
 }
 HEAVY = ("ase", "matplotlib", "numba", "numpy", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
 

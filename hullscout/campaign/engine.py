@@ -94,6 +94,7 @@ class Engine:
                         threshold_ev_per_atom=proposal.threshold_ev_per_atom,
                         failure_probability=proposal.failure_probability,
                         stated_failure_probability=proposal.stated_failure_probability,
+                        n_lookups_foreseen=proposal.n_lookups_foreseen,
                         warm_starts=proposal.warm_starts,
                     )
                 )

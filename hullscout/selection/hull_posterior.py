@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.regression.calibration import student_quantile
+from hullscout.selection.foresight import condition, lookups_foreseen
 from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason
 from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
 from hullscout.selection.start import end_members, random_compounds
@@ -120,6 +121,12 @@ class HullPosteriorRule(Settings):
             failure_probability=now,
             stated_failure_probability=stated,
             settleable_probability=settleable,
+            n_lookups_foreseen=lookups_foreseen(
+                _without(outlook, snapshot.failed),
+                snapshot.x[outlook.sampled],
+                tolerance_ev_per_atom=stop.hull_tolerance,
+                failure_probability=stop.failure_probability,
+            ),
             warm_starts={} if fit.warm_start is None else {MODEL: fit.warm_start},
         )
 
@@ -161,7 +168,7 @@ class HullPosteriorRule(Settings):
         """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
         sampled = outlook.sampled
         picks = _most_often_deepest(
-            np.where(np.isin(sampled, snapshot.failed), -np.inf, outlook.depths_ev_per_atom),
+            _without(outlook, snapshot.failed),
             snapshot.x[sampled],
             cost=snapshot.cost[sampled],
             floor=floor,
@@ -197,6 +204,11 @@ class HullPosteriorRule(Settings):
                 recent.append(record)
             n_asked += len(record.chosen)
         return recent
+
+
+def _without(outlook: HullOutlook, failed: Indices) -> Floats:
+    """(s, q) depths of the sampled candidates, those that failed far above the hull."""
+    return np.where(np.isin(outlook.sampled, failed), -np.inf, outlook.depths_ev_per_atom)
 
 
 def _highest(now: float, recent: Iterable[float | None]) -> float:
@@ -237,7 +249,7 @@ def _most_often_deepest(
     left = depths[np.ix_(rows, columns)]
     picks: list[int] = []
     for place in np.flatnonzero(np.isin(columns, taken)).tolist():
-        _condition(left, x[columns], place)
+        condition(left, x[columns], place)
     while len(picks) < min(n, columns.size):
         deepest = left.argmax(axis=1)
         counts = np.bincount(deepest[left[np.arange(rows.size), deepest] > floor], minlength=columns.size)
@@ -245,19 +257,5 @@ def _most_often_deepest(
         if counts[pick] == 0:
             break
         picks.append(int(columns[pick]))
-        _condition(left, x[columns], pick)
+        condition(left, x[columns], pick)
     return picks
-
-
-def _condition(left: Floats, x: Floats, pick: int) -> None:
-    """Lower the hull of each sample, in place, by candidate `pick` at its sampled energy: its depths (s, q) below it shrink."""
-    # A point at depth d lowers the hull by at most d times the tent between it and the pure elements.
-    left -= np.maximum(left[:, pick], 0.0)[:, None] * _tent(x, float(x[pick]))
-    left[:, pick] = -np.inf
-
-
-def _tent(x: Floats, peak: float) -> Floats:
-    """1 at `peak`, linear to 0 at both pure elements; at a pure element 1 only there."""
-    if peak in (0.0, 1.0):
-        return np.asarray(x == peak, dtype=np.float64)
-    return np.minimum(x / peak, (1.0 - x) / (1.0 - peak))

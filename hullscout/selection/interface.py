@@ -64,6 +64,7 @@ class RoundRecord:
         failure_probability: Probability of a wrong hull in this round, where the rule knows one.
         stated_failure_probability: What the rule stood by in this round, where it states one.
         settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
+        n_lookups_foreseen: Lookups to the stop if each told only of itself (see `foresight`), where the rule foresees one.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
@@ -75,6 +76,7 @@ class RoundRecord:
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
     settleable_probability: float | None = None
+    n_lookups_foreseen: int | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
     @property
@@ -177,6 +179,7 @@ class Proposal:
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
     settleable_probability: float | None = None
+    n_lookups_foreseen: int | None = None
     warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
 

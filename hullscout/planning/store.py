@@ -1,0 +1,191 @@
+"""The store of a plan: one SQLite file that keeps each finished replay, so that a plan that was cut off goes on.
+
+It keeps the settings and the fingerprint of the pool of every campaign of the plan, and refuses others. More replicates and other
+grids are welcome: what they share with what is there is not played again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock, Timeout
+
+from hullscout import __version__
+from hullscout.campaign.config import CampaignConfig, check_config
+from hullscout.errors import StoreError
+from hullscout.planning.path import Path as ReplayPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from hullscout.campaign.store import Origin
+
+DATABASE = "plan.db"
+SCHEMA = "1"
+TABLES = """
+CREATE TABLE IF NOT EXISTS plan (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS campaigns (name TEXT PRIMARY KEY, config TEXT NOT NULL, pool_sha256 TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS replays (
+    campaign TEXT NOT NULL, path_key TEXT NOT NULL, seed INTEGER NOT NULL, played_to REAL NOT NULL, path TEXT NOT NULL,
+    PRIMARY KEY (campaign, path_key, seed)
+) STRICT;
+"""
+NO_PROBABILITY = 0.0
+"""`played_to` of a path of a rule that states no probability: it serves every failure probability."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayKey:
+    """Which replay: its campaign, the fingerprint of its settings (`Setting.path_key`) and its seed."""
+
+    campaign: str
+    path_key: str
+    seed: int
+
+
+class PlanStore:
+    """A plan's database, open for writing, with the lock held."""
+
+    def __init__(self, database: Path, *, connection: sqlite3.Connection, lock: FileLock) -> None:
+        self.database = database
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def create_or_resume(cls, folder: Path, origins: Sequence[Origin]) -> Self:
+        """Open the plan in `folder`; make it where there is none.
+
+        Raises:
+            StoreError: It holds a plan of other campaigns or pools, the database is damaged, or another process has it.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / "plan.lock")
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(
+                f"Another process is making the plan in {folder}. Wait for it, or choose another --out."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
+            ) from error
+        database = folder / DATABASE
+        is_new = not database.exists()
+        try:
+            connection = sqlite3.connect(database, timeout=30)
+        except sqlite3.Error as error:
+            lock.release()
+            raise _damaged(database, error) from error
+        store = cls(database, connection=connection, lock=lock)
+        try:
+            if is_new:
+                store._make(origins)
+            store._refuse_another(origins)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def replays(self) -> dict[ReplayKey, tuple[float, ReplayPath]]:
+        """Every finished replay, and the failure probability to which it was played."""
+        rows = self._rows("SELECT campaign, path_key, seed, played_to, path FROM replays")
+        try:
+            return {
+                ReplayKey(campaign=campaign, path_key=path_key, seed=seed): (played_to, ReplayPath.from_json(text))
+                for campaign, path_key, seed, played_to, text in rows
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.database, error) from error
+
+    def save(self, key: ReplayKey, *, played_to: float, path: ReplayPath) -> None:
+        """Commit a finished replay; one that was played less far is replaced.
+
+        Args:
+            key: Which one.
+            played_to: Failure probability to which it was played, `NO_PROBABILITY` for rules that state none.
+            path: The replay.
+        """
+        try:
+            with self._connection:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)",
+                    (key.campaign, key.path_key, key.seed, played_to, path.to_json()),
+                )
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.database} could not be written: {error}. What was committed before is safe."
+            ) from error
+
+    def close(self) -> None:
+        """Close the database and let another process have it."""
+        self._connection.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _make(self, origins: Sequence[Origin]) -> None:
+        rows = [(o.config.name, o.config.model_dump_json(), o.pool_sha256) for o in origins]
+        try:
+            with self._connection:
+                self._connection.executescript(TABLES)
+                values = [("schema", SCHEMA), ("version", __version__)]
+                self._connection.executemany("INSERT INTO plan VALUES (?, ?)", values)
+                self._connection.executemany("INSERT INTO campaigns VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.database} could not be made: {error}. Choose another --out.") from error
+
+    def _refuse_another(self, origins: Sequence[Origin]) -> None:
+        made_by: dict[str, str] = dict(self._rows("SELECT key, value FROM plan"))
+        if (made_by.get("schema"), made_by.get("version")) != (SCHEMA, __version__):
+            raise StoreError(
+                f"{self.database} was made by version {made_by.get('version', 'unknown')}, this is {__version__}, which may replay "
+                "otherwise. Nothing was changed; choose another --out."
+            )
+        kept = {name: (config, sha) for name, config, sha in self._rows("SELECT * FROM campaigns")}
+        given = {origin.config.name: origin for origin in origins}
+        changed = [f"  {name}: not in that plan" for name in given if name not in kept]
+        changed += [f"  {name}: in that plan and not given now" for name in kept if name not in given]
+        for name in sorted(kept.keys() & given.keys()):
+            config, sha = kept[name]
+            before = self._config(config)
+            changed += [f"  {name}: {line}" for line in given[name].config.differences(before)]
+            if given[name].pool_sha256 != sha:
+                changed.append(
+                    f"  {name}: the pool file {given[name].pool_name} has other content than when the plan was made"
+                )
+        if changed:
+            raise StoreError(
+                f"{self.database.parent} holds the plan of other campaigns:\n"
+                + "\n".join(changed)
+                + "\nNothing was changed. Choose another --out, or give the campaign files as they were."
+            )
+
+    def _config(self, text: str) -> CampaignConfig:
+        try:
+            return check_config(json.loads(text), source=f"a campaign kept in {self.database}")
+        except ValueError as error:
+            raise _damaged(self.database, error) from error
+
+    def _rows(self, query: str) -> list[Any]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.database, error) from error
+
+
+def _damaged(database: Path, error: object) -> StoreError:
+    return StoreError(
+        f"{database} is damaged or is no plan ({error}). Nothing was changed. Choose another --out to start again."
+    )

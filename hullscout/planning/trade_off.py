@@ -1,0 +1,209 @@
+"""What a setting saves and what it risks, from replays; the entries of `plan.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hullscout.errors import InvalidPlanError, OutputError
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
+from hullscout.planning.intervals import Rate, Spread, fewest_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hullscout.planning.grid import Setting
+    from hullscout.planning.path import Path as ReplayPath
+    from hullscout.selection.interface import Floats
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One setting of one campaign: an entry of `plan.json`.
+
+    Attributes:
+        campaign: Name of the campaign.
+        rule: Its rule.
+        setting: Hull tolerance in eV/atom, accepted failure probability (None for rules that state none), and what was varied.
+        replicates: Number of replays.
+        seeds: First and last seed.
+        n_candidates: Size of the pool.
+        saved_fraction: Share of the candidates that was not calculated.
+        calculations: Number of calculations.
+        within_tolerance: Share of runs with the hull within the tolerance, with its 95 % interval after Clopper and Pearson.
+        exact_hull_rate: Share of runs with the true hull.
+        hull_error_ev_per_atom: Its mean and largest value.
+        failure: `stated`: mean over the runs of what the rule stated at the end, None where it states none; `rate`, `low`, `high`:
+            the observed share of runs beyond the tolerance, with its interval.
+        stop_reasons: Number of runs by reason of the end.
+        cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
+        cost_core_hours: The same in core-hours; None where no cost model says what a calculation takes.
+    """
+
+    campaign: str
+    rule: str
+    setting: dict[str, Any]
+    replicates: int
+    seeds: tuple[int, int]
+    n_candidates: int
+    saved_fraction: Spread
+    calculations: Spread
+    within_tolerance: Rate
+    exact_hull_rate: float
+    hull_error_ev_per_atom: dict[str, float]
+    failure: dict[str, float | None]
+    stop_reasons: dict[str, int]
+    cost: dict[str, float]
+    cost_core_hours: dict[str, float] | None
+
+    @property
+    def risk(self) -> Rate:
+        """The observed risk of a hull beyond the tolerance."""
+        return self.within_tolerance.complement
+
+    @property
+    def price(self) -> float:
+        """What settings are compared by: mean core-hours where they are known, else mean cost."""
+        return (self.cost if self.cost_core_hours is None else self.cost_core_hours)["mean"]
+
+    @property
+    def label(self) -> str:
+        """The varied settings on one line."""
+        return ", ".join(f"{key} = {value}" for key, value in self.setting.items() if value is not None)
+
+
+def outcome_of(
+    setting: Setting,
+    paths: Sequence[ReplayPath],
+    *,
+    n_candidates: int,
+    cost: Floats,
+    core_hours: Floats | None = None,
+) -> Outcome:
+    """Read the outcome of a setting off its replays.
+
+    Args:
+        setting: Which one.
+        paths: One or more, played at least as far as the setting asks.
+        n_candidates: Size of the pool.
+        cost: (n,) cost of each calculation in the unit of the campaign's costs.
+        core_hours: (n,) core-hours of each, where a cost model says so.
+    """
+    stop = setting.config.stop
+    ends = [path.end(setting.failure_probability) for path in paths]
+    errors = [end.hull_error_ev_per_atom for end in ends]
+    n_right = sum(error <= stop.hull_tolerance for error in errors)
+    right = Rate.of(n_right, len(ends))
+    stated = [end.stated for end in ends if end.stated is not None]
+    reasons = [str(end.reason) for end in ends]
+    varied = {
+        key.removeprefix("select.").removeprefix("stop."): value
+        for key, value in setting.varied.items()
+        if key != "select.rule"
+    }
+    return Outcome(
+        campaign=setting.config.name,
+        rule=setting.config.select.rule,
+        setting={
+            "hull_tolerance": stop.hull_tolerance,
+            "failure_probability": setting.failure_probability,
+            **varied,
+        },
+        replicates=len(ends),
+        seeds=(paths[0].seed, paths[-1].seed),
+        n_candidates=n_candidates,
+        saved_fraction=Spread.of(1.0 - end.n_calculations / n_candidates for end in ends),
+        calculations=Spread.of(end.n_calculations for end in ends),
+        within_tolerance=right,
+        exact_hull_rate=sum(error <= VERTEX_TOLERANCE_EV_PER_ATOM for error in errors) / len(errors),
+        hull_error_ev_per_atom={"mean": sum(errors) / len(errors), "max": max(errors)},
+        failure={"stated": sum(stated) / len(stated) if stated else None, **asdict(right.complement)},
+        stop_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        cost=_spent(paths, [end.n_calculations for end in ends], cost),
+        cost_core_hours=None if core_hours is None else _spent(paths, [end.n_calculations for end in ends], core_hours),
+    )
+
+
+def _spent(paths: Sequence[ReplayPath], n_calculations: Sequence[int], cost: Floats) -> dict[str, float]:
+    spent = [float(cost[list(path.order[:n])].sum()) for path, n in zip(paths, n_calculations, strict=True)]
+    spread = Spread.of(spent)
+    return {**asdict(spread), "all": float(cost.sum()), "saved_fraction": 1.0 - spread.mean / float(cost.sum())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The cheapest setting whose risk is below the wanted one with confidence, or the reason why none is.
+
+    Attributes:
+        campaign: Name of the campaign, None for all of a plan together.
+        outcome: The recommended setting's; None where there is none.
+        sentence: What to tell a person.
+    """
+
+    campaign: str | None
+    outcome: Outcome | None
+    sentence: str
+
+
+def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
+    """Recommend among the settings of one campaign.
+
+    Confidence: the upper end of the 95 % interval of the observed risk is at most the wanted risk. The interval speaks of the seeds
+    of this pool, not of another alloy.
+
+    Args:
+        outcomes: Of one campaign, one or more.
+        risk: Wanted risk, between 0 and 1.
+
+    Raises:
+        InvalidPlanError: The risk is no probability.
+    """
+    if not 0.0 < risk < 1.0:
+        raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")
+    name = outcomes[0].campaign
+    sure = [outcome for outcome in outcomes if outcome.risk.high <= risk]
+    if sure:
+        best = min(sure, key=lambda outcome: outcome.price)
+        sentence = (
+            f"{name}: take {best.rule} ({best.label}): {best.calculations.mean:.0f} of {best.n_candidates} calculations, "
+            f"{100 * best.saved_fraction.mean:.1f} % saved; risk {_percent(best.risk)}, below the wanted {100 * risk:g} %."
+        )
+        return Recommendation(campaign=name, outcome=best, sentence=sentence)
+    n_least = fewest_runs(risk)
+    if outcomes[0].replicates < n_least:
+        sentence = (
+            f"{name}: none is: with {outcomes[0].replicates} replicates even no failure leaves a risk of up to "
+            f"{100 * Rate.of(0, outcomes[0].replicates).high:.1f} %, and {100 * risk:g} % are wanted. "
+            f"Give --replicates {n_least} or more; the finished ones are kept."
+        )
+    else:
+        safest = min(outcomes, key=lambda outcome: (outcome.risk.high, outcome.price))
+        sentence = (
+            f"{name}: no setting is below the wanted risk of {100 * risk:g} % with confidence. "
+            f"The safest, {safest.rule} ({safest.label}), has {_percent(safest.risk)}."
+        )
+    return Recommendation(campaign=name, outcome=None, sentence=sentence)
+
+
+def _percent(rate: Rate) -> str:
+    return f"{100 * rate.rate:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
+
+
+def save_plan(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write `plan.json` into a folder, whole or not at all.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    half_made = folder / f".{PLAN}.new"
+    try:
+        half_made.write_text(json.dumps([asdict(o) for o in outcomes], indent=2, allow_nan=False) + "\n")
+        half_made.replace(folder / PLAN)
+    except OSError as error:
+        raise OutputError(
+            f"{folder / PLAN} cannot be written: {error.strerror}. The replays are kept; run again."
+        ) from error

@@ -1,0 +1,193 @@
+"""A plan is what separate runs would have shown, whatever the number of workers, and goes on where it was cut off."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from conftest import CAMPAIGN
+from planning.conftest import GRID, hullscout
+
+from hullscout.campaign import runner
+from hullscout.errors import InvalidPlanError, StoreError
+from hullscout.hull import hull_error, lower_hull
+from hullscout.planning import planner
+from hullscout.planning.path import Path as ReplayPath
+from hullscout.planning.replay import Ground, error_steps, play
+from hullscout.planning.store import PlanStore
+
+ENTRY = {
+    "campaign", "rule", "setting", "replicates", "saved_fraction", "within_tolerance", "exact_hull_rate",
+    "hull_error_ev_per_atom", "cost_core_hours",
+}  # fmt: skip
+
+
+class Silent:
+    def opening(self, name):
+        pass
+
+    def update(self, n_done, n_all):
+        pass
+
+
+@pytest.fixture(scope="session")
+def ground(planned):
+    origin = runner.read_origin(planned[0])
+    pool, oracle = runner.open_pool(origin)
+    return Ground(pool=pool, energies_ev=np.array(oracle.energies_ev), features=runner.open_features(origin, pool))
+
+
+def kept(folder):
+    with closing(sqlite3.connect(folder / "plan.db")) as connection:
+        return {
+            (path_key, seed): text
+            for path_key, seed, text in connection.execute("SELECT path_key, seed, path FROM replays")
+        }
+
+
+def test_the_plan_keeps_its_contract(planned):
+    _, out, text = planned
+    plan = json.loads((out / "plan.json").read_text())
+    assert [(entry["rule"], entry["setting"]["failure_probability"]) for entry in plan] == [
+        ("hull-posterior", 0.5),
+        ("hull-posterior", 0.1),
+        ("hull-threshold", None),
+        ("random", None),
+    ]
+    for entry in plan:
+        assert set(entry) >= ENTRY
+        assert (entry["campaign"], entry["replicates"], entry["seeds"]) == ("small", 4, [1, 4])
+        assert set(entry["saved_fraction"]) == {"mean", "p05", "p95"}
+        assert (
+            entry["within_tolerance"]["low"] <= entry["within_tolerance"]["rate"] <= entry["within_tolerance"]["high"]
+        )
+        assert entry["cost_core_hours"] is None
+        assert sum(entry["stop_reasons"].values()) == 4
+    random = plan[-1]
+    assert random["saved_fraction"] == {"mean": 0.0, "p05": 0.0, "p95": 0.0}
+    assert random["failure"] == {"stated": None, "rate": 0.0, "low": 0.0, "high": pytest.approx(0.6024, abs=1e-4)}
+    assert (out / "plan.png").read_bytes().startswith(b"\x89PNG")
+    assert "small: 4 replays of 57 candidates" in text
+    assert "even no failure leaves a risk of up to 60.2 %" in text
+
+
+def test_a_smaller_failure_probability_reads_off_the_same_ends_as_separate_runs(planned, ground):
+    file, out, _ = planned
+    paths = [ReplayPath.from_json(text) for text in kept(out).values()]
+    for seed in (1, 2):
+        for probability in (0.5, 0.1):
+            settings = ["select.rule=hull-posterior", f"stop.failure_probability={probability}"]
+            alone = play(ground, runner.read_origin(file, settings).config, seed=seed)
+            ends = [
+                path.end(probability) for path in paths if path.seed == seed and path.moments[-1].stated is not None
+            ]
+            assert ends == [alone.end()]
+            assert ends[0].stated < probability
+
+
+def test_a_replay_is_what_run_does(planned, tmp_path):
+    file, out, _ = planned
+    hullscout(
+        "run",
+        file,
+        "--set",
+        "select.rule=hull-posterior",
+        "--set",
+        "stop.failure_probability=0.1",
+        "--out",
+        tmp_path / "run",
+    )
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    (end,) = [
+        path.end(0.1)
+        for path in map(ReplayPath.from_json, kept(out).values())
+        if path.seed == 1 and path.moments[-1].stated is not None
+    ]
+    assert (end.n_calculations, end.reason, end.stated) == (
+        result["n_calculations"], result["stop_reason"], result["failure_probability"],
+    )  # fmt: skip
+    assert end.hull_error_ev_per_atom == pytest.approx(result["reference"]["hull_error_ev_per_atom"], abs=1e-12)
+
+
+def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(planned, tmp_path):
+    file, out, _ = planned
+    hullscout("plan", file, "--replicates", 2, "--workers", 1, "--out", tmp_path, *GRID)
+    first = kept(tmp_path)
+    assert len(first) == 6
+    with closing(sqlite3.connect(tmp_path / "plan.db")) as connection, connection:
+        connection.execute("UPDATE replays SET path = replace(path, '\"seed\":1', '\"seed\":1 ') WHERE seed = 1")
+    marked = kept(tmp_path)
+    hullscout("plan", file, "--replicates", 4, "--workers", 1, "--out", tmp_path, *GRID)
+    after = kept(tmp_path)
+    assert {key: after[key] for key in marked} == marked  # played once
+    assert (tmp_path / "plan.json").read_bytes() == (out / "plan.json").read_bytes()
+
+
+def test_the_hull_error_along_a_path_is_that_of_each_hull(ground):
+    order = tuple(np.random.default_rng(0).permutation(len(ground.pool)).tolist())
+    x, energy = ground.pool.x, ground.energies_ev_per_atom
+    steps = dict(error_steps(x, energy, order))
+    now, true = np.inf, lower_hull(x, energy)
+    for n in range(1, len(order) + 1):
+        known = list(order[:n])
+        now = steps.get(n, now)
+        if {0.0, 1.0} <= set(x[known]):
+            assert now == pytest.approx(hull_error(lower_hull(x[known], energy[known]), true), abs=1e-12)
+        else:
+            assert now == np.inf
+
+
+def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_path):
+    file, out, _ = planned
+    before = (out / "plan.db").read_bytes()
+    with pytest.raises(StoreError, match=r"small: select.batch: 3 before, 5 now"):
+        PlanStore.create_or_resume(out, [runner.read_origin(file, ["select.batch=5"])])
+    text = (file.parent / "pool.extxyz").read_text()
+    (tmp_path / "pool.extxyz").write_text(text.replace("energy=0.0", "energy=0.1", 1))
+    (tmp_path / "small.toml").write_text(CAMPAIGN)
+    with pytest.raises(StoreError, match="has other content than when the plan was made"):
+        PlanStore.create_or_resume(out, [runner.read_origin(tmp_path / "small.toml")])
+    (tmp_path / "other.toml").write_text(CAMPAIGN.replace('"small"', '"other"'))
+    with pytest.raises(StoreError, match="other: not in that plan\n  small: in that plan and not given now"):
+        PlanStore.create_or_resume(out, [runner.read_origin(tmp_path / "other.toml")])
+    assert (out / "plan.db").read_bytes() == before
+
+
+def test_a_second_planner_and_a_damaged_store_are_refused(planned, tmp_path):
+    origin = runner.read_origin(planned[0])
+    with PlanStore.create_or_resume(tmp_path / "a", [origin]), pytest.raises(StoreError, match="Another process"):
+        PlanStore.create_or_resume(tmp_path / "a", [origin])
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "plan.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="is damaged or is no plan"):
+        PlanStore.create_or_resume(tmp_path / "b", [origin])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--replicates", 0], "--replicates: expected at least 1, found 0"),
+        (["--risk", 0], "--risk: expected a probability above 0 and below 1, found 0.0"),
+        (["--grid", "select.batch=1,2", "--set", "select.batch=3"], "given by --set as well"),
+        (["--set", "stop.max_calculations=1"], "stop.max_calculations: expected at least"),
+    ],
+)
+def test_bad_orders_are_refused_before_any_replay(campaign_file, tmp_path, arguments, message):
+    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", *arguments)
+    assert code == 2
+    assert message in text
+    assert not (tmp_path / "out" / "plan.json").exists()
+
+
+def test_two_campaigns_of_one_name_are_refused(campaign_file):
+    with pytest.raises(InvalidPlanError, match="Two campaign files are called 'small'"):
+        planner.read_campaigns([campaign_file, campaign_file])
+
+
+def test_a_pool_without_energies_cannot_be_replayed(campaign_file, tmp_path):
+    pool = campaign_file.with_name("pool.extxyz")
+    pool.write_text(pool.read_text().replace("energy=", "other="))
+    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out")
+    assert code == 2
+    assert "a replay needs the energies of the candidates, and none of the 57 frames" in text

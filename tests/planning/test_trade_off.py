@@ -1,0 +1,98 @@
+"""Intervals are exact, and a setting is recommended only with confidence."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from scipy.stats import beta
+
+from hullscout.campaign.config import load_config
+from hullscout.errors import OutputError
+from hullscout.figures.trade_off import draw_trade_off, save_trade_off
+from hullscout.planning.grid import parse_axes, settings_of
+from hullscout.planning.intervals import Rate, Spread, fewest_runs
+from hullscout.planning.path import Moment, Path
+from hullscout.planning.trade_off import outcome_of, recommend
+from hullscout.selection.interface import StopReason
+
+
+def path(seed, *, stated=0.01, is_right=True, n=20):
+    """Ten calculations at a stated half, then all `n`; the hull is found after fifteen, or never."""
+    steps = ((2, 0.5), (15, 0.0)) if is_right else ((2, 0.5),)
+    moments = (
+        Moment(n_known=10, n_contenders=9, stated=0.5, n_foreseen=8),
+        Moment(n_known=n, n_contenders=5, stated=stated, n_foreseen=0),
+    )
+    reason = StopReason.FAILURE_PROBABILITY
+    return Path(seed=seed, order=tuple(range(n)), error_steps=steps, moments=moments, reason=reason)
+
+
+@pytest.fixture
+def settings(campaign_file):
+    axes = parse_axes(["select.rule=hull-posterior", "stop.failure_probability=0.6,0.05"])
+    return settings_of(load_config(campaign_file), axes, source="")
+
+
+def outcomes(settings, n_runs, n_wrong=0, **kind):
+    paths = [path(seed, is_right=seed >= n_wrong, **kind) for seed in range(n_runs)]
+    return [outcome_of(setting, paths, n_candidates=40, cost=np.arange(40) + 1.0) for setting in settings]
+
+
+@pytest.mark.parametrize(("hits", "runs"), [(0, 7), (3, 7), (7, 7), (48, 50)])
+def test_the_interval_is_that_of_clopper_and_pearson(hits, runs):
+    rate = Rate.of(hits, runs)
+    low = beta.ppf(0.025, hits, runs - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, runs - hits) if hits < runs else 1.0
+    np.testing.assert_allclose([rate.low, rate.high], [low, high], atol=1e-9)
+    np.testing.assert_allclose([rate.complement.low, rate.complement.high], [1 - high, 1 - low], atol=1e-9)
+
+
+@pytest.mark.parametrize("risk", [0.01, 0.05, 0.2])
+def test_fewest_runs_are_just_enough(risk):
+    n = fewest_runs(risk)
+    assert Rate.of(0, n).high <= risk < Rate.of(0, n - 1).high
+
+
+def test_an_outcome_counts_calculations_costs_and_failures(settings):
+    early, late = outcomes(settings, 4, n_wrong=1)
+    assert (early.calculations.mean, late.calculations) == (10, Spread(mean=20, p05=20, p95=20))
+    assert (early.saved_fraction.mean, late.saved_fraction.mean) == (0.75, 0.5)
+    assert (early.within_tolerance.rate, late.within_tolerance.rate) == (0.0, 0.75)
+    assert late.hull_error_ev_per_atom == {"mean": 0.125, "max": 0.5}
+    assert late.failure["stated"] == pytest.approx(0.01)
+    assert late.failure["rate"] == 0.25
+    assert late.cost == {"mean": 210, "p05": 210, "p95": 210, "all": 820, "saved_fraction": 1 - 210 / 820}
+    assert early.stop_reasons == late.stop_reasons == {"failure-probability": 4}
+
+
+def test_the_cheapest_setting_that_is_surely_safe_is_recommended(settings):
+    both_right = [outcomes(settings, 80)[1], *outcomes(settings, 80, n=18)[1:]]
+    best = recommend(both_right, risk=0.05)
+    assert best.outcome is both_right[1]
+    assert "18 of 40 calculations, 55.0 % saved" in best.sentence
+
+
+def test_a_setting_that_only_looks_safe_is_not_recommended(settings):
+    found = recommend(outcomes(settings, 80, n_wrong=2), risk=0.05)
+    assert found.outcome is None
+    assert "no setting is below the wanted risk of 5 % with confidence" in found.sentence
+    assert "2.5 % (0.3 to 8.7 %)" in found.sentence
+
+
+def test_too_few_replicates_are_said_to_be_too_few(settings):
+    found = recommend(outcomes(settings, 30), risk=0.05)
+    assert found.outcome is None
+    assert "Give --replicates 72 or more" in found.sentence
+
+
+def test_the_figure_shows_each_setting_with_its_interval(settings):
+    drawn = outcomes(settings, 80, n_wrong=3)
+    ax = draw_trade_off(Figure().add_subplot(), drawn, risk=0.05, rules=["hull-posterior"])
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[3.75, 50.0], [100.0, 75.0]])
+    (whiskers, _) = ax.containers[0].lines[2]
+    np.testing.assert_allclose(whiskers.get_segments()[0][:, 0], [100 * drawn[1].risk.low, 100 * drawn[1].risk.high])
+    assert ax.get_xlabel() == "hulls beyond the tolerance (% of replays)"
+
+
+def test_a_figure_that_cannot_be_written_is_an_error(settings, tmp_path):
+    with pytest.raises(OutputError, match=r"plan.png cannot be written"):
+        save_trade_off(tmp_path / "nowhere" / "plan.png", outcomes(settings, 4), risk=0.05)

@@ -116,10 +116,9 @@ class Engine:
     def _decide(self) -> Proposal:
         n_candidates, n_known = len(self.state.pool.ids), self.state.n_known
         if n_known == n_candidates:
-            states_probability = any(record.failure_probability is not None for record in self.state.rounds)
             return Proposal(
                 stop=Stop(reason=StopReason.ALL_KNOWN, sentence="Every candidate's energy is known."),
-                stated_failure_probability=0.0 if states_probability else None,
+                stated_failure_probability=0.0 if self.rule.states_probability else None,
             )
         snapshot = self._snapshot()
         if not self.state.rounds:

@@ -7,9 +7,11 @@ vertex of the lower one, and that vertex is known (gap 0) or a candidate (gap h(
 
 What keeps it honest. Standard deviations are scaled so that the 95 % intervals of left-out labels hold (regression service).
 Beyond that, a structure that the representation sees badly is wrong by itself, whatever its neighbours do: each candidate of a
-sample gets a Student-t factor of its own, with the 95 % interval unchanged. And one low value is not enough, since a probability
-that dips is often followed by a surprise: what is stated is the largest over the last calculations (`steady`). A final random
-audit of m of the n candidates left would find a single missed ground state with probability m / n only, and is not made.
+sample gets a Student-t factor of its own, with the 95 % interval unchanged. Tails end at `REACH` standard deviations: whatever
+is predicted further above the hull counts as above it, or the far tails of some hundred candidates would keep every campaign
+going. And one low value is not enough, since a probability that dips is often followed by a surprise: what is stated is the
+largest over the last calculations (`steady`). A final random audit of m of the n candidates left would find a single missed
+ground state with probability m / n only, and is not made.
 
 Source of posterior samples of a hull: Novick et al. (CAL), arXiv 2402.15582. The stop and the tails are ours.
 """
@@ -17,7 +19,7 @@ Source of posterior samples of a hull: Novick et al. (CAL), arXiv 2402.15582. Th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -58,15 +60,16 @@ class HullPosteriorRule(Settings):
     """
 
     rule: Literal["hull-posterior"] = "hull-posterior"
+    states_probability: ClassVar[bool] = True
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     n_start: NonNegativeInt = 10
     """Random compounds looked up at the start, beside the pure elements."""
     energy_cap: PositiveFloat = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
-    samples: PositiveInt = 2000
-    """Posterior samples per round."""
-    degrees_of_freedom: PositiveFloat = 4.0
+    samples: int = Field(default=2000, ge=100)
+    """Posterior samples per round; the probability is never stated below one over their number while a contender is left."""
+    degrees_of_freedom: float = Field(default=4.0, ge=1, allow_inf_nan=False)
     """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
     steady: float = Field(default=0.03, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
@@ -185,7 +188,7 @@ class HullPosteriorRule(Settings):
         if outlook.n_contenders == 0:
             return Stop(
                 reason=StopReason.ALL_CONTENDERS_KNOWN,
-                sentence=f"Every structure that could still lower the hull by more than {tolerance} is known.",
+                sentence=f"Every unknown structure is predicted more than {REACH:g} standard deviations above the hull.",
             )
         return Stop(
             reason=StopReason.FAILURE_PROBABILITY,

@@ -190,6 +190,10 @@ class Rule(Protocol):
     def rule(self) -> str:
         """Name in the campaign file."""
 
+    @property
+    def states_probability(self) -> bool:
+        """Whether it says how probable a wrong hull is."""
+
     def start(self, snapshot: Snapshot) -> tuple[int, ...]:
         """Indices to look up before any model is fitted; holds a structure of each pure element."""
 

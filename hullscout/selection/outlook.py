@@ -55,7 +55,8 @@ class HullOutlook:
     def failure_probability(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
         """Probability that the true hull lies more than the tolerance below today's at some composition.
 
-        The share of such samples; contenders that were not sampled count as independent of them and of each other.
+        The share of such samples; contenders that were not sampled count as independent of them and of each other. While there
+        are contenders it is at least one over the number of samples, which is as fine as samples can tell.
 
         Args:
             tolerance_ev_per_atom: How far lower counts.
@@ -65,6 +66,8 @@ class HullOutlook:
         share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
         reach = -(self.others_height_ev_per_atom + tolerance_ev_per_atom) / self.others_scale_ev_per_atom
         reach = reach[~np.isin(self.others, without)]
+        if self.n_contenders and depths.shape[1]:
+            share = max(share, 1.0 / depths.shape[0])
         return 1.0 - (1.0 - share) * float(np.prod(1.0 - stdtr(self.degrees_of_freedom, reach)))
 
     def expected_lowering_ev_per_atom(self) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from hullscout.regression import Criterion, KernelShape, Mean, ModelSettings, PoolModel
+from hullscout.regression import Criterion, KernelShape, Mean, MixturePosterior, ModelSettings, PoolModel
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.regression import MixturePosterior
     from hullscout.regression.tuning import SearchPoint
     from hullscout.selection.interface import Snapshot
 
@@ -56,19 +55,17 @@ class SurrogateFit:
     Attributes:
         mean: (n,) predicted labels of all candidates.
         std: (n,) calibrated standard deviations of the same; 0 where nothing was learned.
+        is_learned: Whether there was anything to learn: three labels or more that do not all agree, or that all agree with a
+            baseline that varies.
         leave_one_out_rmse: Root mean square error of the labels, each predicted from the others.
         warm_start: Where the search of the next round may start.
     """
 
     mean: Floats
     std: Floats
+    is_learned: bool
     leave_one_out_rmse: float
     warm_start: SearchPoint | None
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether there was anything to learn: three labels or more that do not all agree."""
-        return self.warm_start is not None
 
 
 class Surrogate:
@@ -87,6 +84,7 @@ class Surrogate:
         self._n_candidates = x.size
         self._model = self._empty_model(self.settings.mean)
         self._baseline = np.zeros(x.size)
+        self._exact_mean: Floats | None = None
 
     def fit(
         self,
@@ -98,7 +96,8 @@ class Surrogate:
     ) -> SurrogateFit:
         """Fit on labels and predict all candidates.
 
-        Labels that all agree, or fewer than three, are predicted to go on as they are.
+        Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
+        baseline, and if it varies over three of them or more, that is learned: to rounding.
 
         Args:
             known: (m,) labelled candidates, in any order.
@@ -110,8 +109,16 @@ class Surrogate:
         differences = labels - self._baseline[known]
         if known.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
             mean = self._baseline + differences.mean()
-            std = np.zeros(self._n_candidates)
-            return SurrogateFit(mean=mean, std=std, leave_one_out_rmse=float(np.ptp(differences)), warm_start=None)
+            is_exact = known.size >= 3 and bool(np.ptp(self._baseline[known]) > SPREAD_THAT_IS_ROUNDING)
+            self._exact_mean = mean if is_exact else None
+            return SurrogateFit(
+                mean=mean,
+                std=np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0),
+                is_learned=is_exact,
+                leave_one_out_rmse=float(np.ptp(differences)),
+                warm_start=None,
+            )
+        self._exact_mean = None
         model = self._grown(known)
         position = {index: place for place, index in enumerate(known.tolist())}
         y = differences[[position[index] for index in model.labelled.tolist()]]
@@ -120,12 +127,21 @@ class Surrogate:
         return SurrogateFit(
             mean=self._baseline + mean,
             std=std,
+            is_learned=True,
             leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
             warm_start=fitted.warm_start,
         )
 
     def posterior(self, candidates: Indices) -> MixturePosterior:
         """Joint posterior of the labels of `candidates` (q,) under the last fit that learned something."""
+        if self._exact_mean is not None:
+            return MixturePosterior(
+                weights=np.ones(1),
+                means=self._exact_mean[None, candidates],
+                covariances=SPREAD_THAT_IS_ROUNDING**2 * np.eye(candidates.size)[None],
+                scale=1.0,
+                degrees_of_freedom=np.inf,
+            )
         posterior = self._model.posterior(candidates)
         return replace(posterior, means=posterior.means + self._baseline[candidates])
 

@@ -10,7 +10,7 @@ of a held-out half; both are settings.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -118,6 +118,7 @@ class ThresholdRule(_Threshold):
     """
 
     rule: Literal["threshold"] = "threshold"
+    states_probability: ClassVar[bool] = False
 
     def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
         return lowest_of_composition(snapshot.x, snapshot.known, labels)
@@ -134,6 +135,7 @@ class HullThresholdRule(_Threshold):
     """
 
     rule: Literal["hull-threshold"] = "hull-threshold"
+    states_probability: ClassVar[bool] = False
 
     def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
         return lower_hull(snapshot.x[snapshot.known], labels).energy_at(snapshot.x)

@@ -7,7 +7,7 @@ deviations lies more than the tolerance below today's hull.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -82,6 +82,7 @@ class GreedyRule(_Contenders):
     """Look up the contenders predicted lowest above today's hull."""
 
     rule: Literal["greedy"] = "greedy"
+    states_probability: ClassVar[bool] = False
 
     def _badness(self, height: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG002  shared
         return height
@@ -91,6 +92,7 @@ class VarianceRule(_Contenders):
     """Look up the contenders with the most uncertain energies."""
 
     rule: Literal["variance"] = "variance"
+    states_probability: ClassVar[bool] = False
 
     def _badness(self, height: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG002  shared
         return -std
@@ -100,6 +102,7 @@ class RandomRule(Settings):
     """Look candidates up in random order until all are known or `stop.max_calculations` is reached. It fits no model."""
 
     rule: Literal["random"] = "random"
+    states_probability: ClassVar[bool] = False
     batch: PositiveInt = 4
     """Structures looked up in one round."""
 

@@ -149,6 +149,12 @@ def test_a_candidate_cannot_be_asked_for_twice(opened):
         State(opened[0], rounds=(*state.rounds, state.rounds[0]))
 
 
+def test_a_pool_known_from_the_start_has_a_hull_that_is_right_for_sure(opened):
+    n = len(opened[0].ids)
+    assert play(opened, rule=HullPosteriorRule(n_start=n)).proposal.stated_failure_probability == 0.0
+    assert play(opened, rule=RandomRule()).proposal.stated_failure_probability is None
+
+
 def test_a_round_of_a_small_pool_takes_one_blas_thread(opened):
     seen = []
 

@@ -9,6 +9,7 @@ from hullscout.campaign import runner
 from hullscout.campaign.engine import Engine
 from hullscout.campaign.state import State
 from hullscout.errors import InvalidCampaignError
+from hullscout.hull import lower_hull
 from hullscout.selection.costs import CostSettings
 from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_deepest
 from hullscout.selection.interface import StopReason
@@ -131,3 +132,14 @@ def test_a_baseline_that_is_right_is_on_the_scale_of_the_labels(opened, transfor
     snapshot = replace(State(pool).snapshot(seed=0), known=everything, energies_ev_per_atom=energies)
     labels, baseline = transform(replace(snapshot, baseline_ev_per_atom=energies), energy_cap_ev_per_atom=0.6)
     np.testing.assert_allclose(baseline, labels, atol=1e-12)
+
+
+def test_a_baseline_that_is_right_up_to_offsets_leaves_little_to_look_up(opened):
+    pool, oracle, _ = opened
+    offsets = 1.3 + 0.7 * pool.x
+    engine = play(opened, pool=replace(pool, baseline_ev_per_atom=oracle.energies_ev_per_atom() + offsets))
+    truth = lower_hull(pool.x, oracle.energies_ev_per_atom())
+    found = lower_hull(pool.x[engine.state.known], engine.state.energies_ev_per_atom)
+    assert float((found.energy_at(truth.x) - truth.energy_ev_per_atom).max()) < 1e-9
+    assert engine.state.n_known <= 7 + truth.x.size + 4
+    assert engine.proposal.stated_failure_probability < 0.05

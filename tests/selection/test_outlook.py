@@ -1,5 +1,7 @@
 """What the hull could still be, held against hulls built one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -71,7 +73,8 @@ def test_a_known_vertex_far_below_every_contender_is_on_the_hull_for_sure():
     outlook = outlook_of([0.0, 0.5, 1.0, 0.3, 0.7], energies, sampled=[3, 4])
     np.testing.assert_array_equal(outlook.probability_on_hull(), [1.0, 1.0, 1.0, 0.0, 0.0])
     np.testing.assert_array_equal(outlook.expected_lowering_ev_per_atom(), np.zeros(5))
-    assert outlook.failure_probability(0.001) == 0.0
+    assert outlook.failure_probability(0.001) == pytest.approx(1 / 500), "500 samples cannot tell less from none"
+    assert replace(outlook, n_contenders=0).failure_probability(0.001) == 0.0
 
 
 def test_probabilities_are_shares_of_the_samples():

@@ -74,7 +74,9 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
     """
     labels = _real(values, what="y")
     if labels.ndim != 1:
-        raise InvalidTrainingSetError(f"Expected labels y of shape ({n_rows},), found {labels.shape=}.")
+        raise InvalidTrainingSetError(
+            f"Expected labels y of shape ({n_rows},), found {labels.shape=}. Pass one number per structure."
+        )
     if len(labels) != n_rows:
         raise InvalidTrainingSetError(f"Expected one label per row, found {len(labels)} labels and {n_rows} rows.")
     _refuse_not_finite(labels, what="y")

@@ -65,7 +65,7 @@ class FeatureCompressor(Estimator):
         refuse_no_count(n_features=self.n_features)
         if self.n_features > d:
             raise InvalidSettingError(f"Expected n_features from 1 to {d}, found {self.n_features}.")
-        self.n_features_in_ = d
+        self._remember_columns(X, rows)
         self.mean_ = rows.mean(axis=0)
         centred = rows - self.mean_
         order, directions = _directions(centred, method, self.n_features)

@@ -27,10 +27,12 @@ class ResamplingEnsemble(Regressor):
         n_models: Number of submodels, at least 2.
         fraction: Share of the labels (of the groups, if there are some) in each subset, between 0 and 1.
         seed: Of the subsets.
+        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
 
     Attributes:
         models_: The submodels.
         calibration_: Factor on the spread and weight of the tails.
+        suspects_: Indices of the labels that the others contradict; they are in no subset.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class ResamplingEnsemble(Regressor):
         n_models: int = 16,
         fraction: float = 0.5,
         seed: int = 0,
+        suspicion: float = 6.0,
     ) -> None:
         self.kernel = kernel
         self.blocks = blocks
         self.n_models = n_models
         self.fraction = fraction
         self.seed = seed
+        self.suspicion = suspicion
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Tune once, then condition every submodel on its subset.
@@ -66,24 +70,28 @@ class ResamplingEnsemble(Regressor):
             raise InvalidSettingError(f"Expected a fraction between 0 and 1, found {self.fraction=}.")
         rows = finite_matrix(X, what="X")
         labels = finite_labels(y, n_rows=len(rows))
-        tuned = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1).fit(rows, labels, groups)
+        tuned = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
+        tuned.fit(rows, labels, groups)
         grouping = tuned.fitted_.grouping
         given = group_numbers(groups)
-        sets = grouping.merged_to if given is None else given
-        is_in = self._subsets(sets)
+        is_suspect = np.isin(np.arange(len(labels)), tuned.suspects_)
+        is_in = self._subsets(grouping.merged_to if given is None else given) & ~is_suspect
         if int(is_in.sum(axis=1).min()) < 3:
             raise InvalidTrainingSetError(
                 f"Expected subsets of at least 3 labels, found {int(is_in.sum(axis=1).min())}: raise "
                 f"{self.fraction=} or label more."
             )
-        self.n_features_in_ = rows.shape[1]
+        self._remember_columns(X, rows)
         self.models_ = [
-            KernelModel(self.kernel, blocks=self.blocks, hyperparameters=tuned.hyperparameters_).fit(
+            KernelModel(self.kernel, blocks=self.blocks, hyperparameters=tuned.hyperparameters_, suspicion=np.inf).fit(
                 rows[chosen], labels[chosen]
             )
             for chosen in is_in
         ]
-        self.calibration_: TailCalibration = calibrate(self._unseen_z(rows, labels, is_in))
+        self.suspects_ = tuned.suspects_
+        once = grouping.kept
+        z, is_tested = self._unseen_z(rows[once], labels[once], is_in[:, once])
+        self.calibration_: TailCalibration = calibrate(z, is_suspect=is_suspect[once][is_tested])
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
@@ -104,8 +112,10 @@ class ResamplingEnsemble(Regressor):
         chosen = [rng.permutation(n_sets)[:n_in] for _ in range(self.n_models)]
         return np.stack([np.isin(sets, part) for part in chosen])
 
-    def _unseen_z(self, rows: FloatArray, labels: FloatArray, is_in: npt.NDArray[np.bool_]) -> FloatArray:
-        """z-score of every label from the submodels that have not seen it, where there are two or more."""
+    def _unseen_z(
+        self, rows: FloatArray, labels: FloatArray, is_in: npt.NDArray[np.bool_]
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """z-score of each label that two or more submodels have not seen, from these; and which labels those are."""
         predictions = np.where(is_in, np.nan, self._predictions(rows))
         is_tested = np.sum(~is_in, axis=0) >= 2
         if not np.any(is_tested):
@@ -115,4 +125,4 @@ class ResamplingEnsemble(Regressor):
             )
         unseen = predictions[:, is_tested]
         spread = np.maximum(np.nanstd(unseen, axis=0, ddof=1), 1e-12 * np.std(labels))
-        return np.asarray((labels[is_tested] - np.nanmean(unseen, axis=0)) / spread)
+        return np.asarray((labels[is_tested] - np.nanmean(unseen, axis=0)) / spread), is_tested

@@ -24,6 +24,7 @@ class Estimator:
     """Base of the estimators: parameters are the arguments of `__init__`, kept under their names, checked in `fit`."""
 
     n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -65,11 +66,20 @@ class Estimator:
         )
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    def _remember_columns(self, X: npt.ArrayLike, rows: FloatArray) -> None:
+        """Keep how many columns a model learns from, and what a table calls them."""
+        self.n_features_in_ = rows.shape[1]
+        names = _column_names(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
     def _new_rows(self, X: npt.ArrayLike) -> FloatArray:
         """Rows to predict at, checked against what was fitted.
 
         Raises:
-            InvalidTrainingSetError: Not fitted, or another number of features than in fit.
+            InvalidTrainingSetError: Not fitted, another number of features than in fit, or a table with other columns.
         """
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
@@ -79,7 +89,20 @@ class Estimator:
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
                 "as input."
             )
+        names, learned = _column_names(X), getattr(self, "feature_names_in_", None)
+        if names is not None and learned is not None and not np.array_equal(names, learned):
+            raise InvalidTrainingSetError(
+                f"Expected the columns learned from, in their order, found {names.tolist()} instead of {learned.tolist()}."
+                " Select them by name."
+            )
         return rows
+
+
+def _column_names(X: npt.ArrayLike) -> npt.NDArray[np.object_] | None:
+    """Names of a table's columns if all are text, as in scikit-learn; None for arrays and lists."""
+    columns = getattr(X, "columns", None)
+    names = [] if columns is None else list(columns)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
 
 
 class Regressor(Estimator, ABC):

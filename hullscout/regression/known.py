@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from hullscout.regression.arrays import FloatArray, IntArray, are_constant
 from hullscout.regression.block_kernels import Representations
+from hullscout.regression.grouping import asked_apart, groups_among
 from hullscout.regression.leave_one_out import leave_out, spectrum
 from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Hyperparameters
@@ -37,14 +38,11 @@ class Known:
         """Only these labels."""
         if len(rows) == len(self.y):
             return self
-        place = np.full(len(self.y), -1)
-        place[rows] = np.arange(len(rows))
-        moved = (place[group][place[group] >= 0] for group in self.groups)
         return Known(
             labelled=chosen(self.labelled, rows),
             basis=self.basis[rows],
             y=self.y[rows],
-            groups=tuple(group for group in moved if len(group) > 1),
+            groups=groups_among(self.groups, rows, n=len(self.y)),
         )
 
     def can_spare(self, suspects: IntArray) -> bool:
@@ -72,11 +70,8 @@ class Known:
         mean, variance = np.empty(len(self.y)), np.empty(len(self.y))
         mean[trusted] = believed.y - result.residuals[:, 0]
         variance[trusted] = result.variances[:, 0] * setting.signal_variance
-        in_groups = [(group, np.intersect1d(group, suspects)) for group in self.groups]
-        alone = np.setdiff1d(suspects, np.concatenate([part for _, part in in_groups])) if in_groups else suspects
-        for group, asked in ((np.zeros(0, dtype=np.intp), alone), *in_groups):
-            if len(asked):
-                mean[asked], variance[asked] = self._predicted(setting, np.setdiff1d(trusted, group), asked)
+        for asked, group in asked_apart(self.groups, suspects):
+            mean[asked], variance[asked] = self._predicted(setting, np.setdiff1d(trusted, group), asked)
         return mean, variance
 
     def _predicted(self, setting: Hyperparameters, rows: IntArray, asked: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -9,8 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import MIN_LABELS, FloatArray, IntArray, are_constant
+from hullscout.regression.arrays import FloatArray, IntArray
 from hullscout.regression.block_kernels import BlockKernels, Representations
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.grouping import Grouping, group_labels
@@ -211,20 +210,6 @@ def fit_mixture(
     metric = settings.shape.metric if hyperparameters is None else hyperparameters.kernel.shape.metric
     grouping = group_labels(next(iter(labelled.values())), y, metric=metric, groups=groups)
     kept = grouping.kept
-    if len(kept) < MIN_LABELS:
-        raise InvalidTrainingSetError(
-            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}. Label more structures first."
-        )
-    if any(len(group) == len(kept) for group in grouping.groups):
-        raise InvalidTrainingSetError(
-            f"Expected labels in at least 2 groups, found all {len(y)} in one: their features coincide, or are grouped so. "
-            "Use features that tell the structures apart, or other groups."
-        )
-    if are_constant(grouping.merge(y)):
-        raise InvalidTrainingSetError(
-            f"Expected different structures with labels that differ, found {len(kept)} times {y[0]}: nothing can be "
-            "learned from them. Label other structures."
-        )
     known = Known(labelled=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
         weights, scored, evaluated, suspicion = _tuned(known, settings, warm_start)

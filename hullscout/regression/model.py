@@ -35,6 +35,17 @@ def refuse_no_blocks(blocks: Mapping[str, slice] | None) -> None:
         raise InvalidSettingError(f"Expected one or more slices of columns by block name, found {blocks!r}.")
 
 
+def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
+    """Check that every block has columns.
+
+    Raises:
+        InvalidSettingError: One has none.
+    """
+    for block, columns in blocks.items():
+        if len(range(*columns.indices(n_columns))) == 0:
+            raise InvalidSettingError(f"Expected columns for block {block!r}, found none in {columns} of {n_columns}.")
+
+
 class KernelModel(Regressor):
     """Gaussian process regression on feature blocks, tuned by closed-form leave-one-out.
 
@@ -115,7 +126,7 @@ class KernelModel(Regressor):
         settings = self._settings()
         rows = finite_matrix(X, what="X")
         labels = finite_labels(y, n_rows=len(rows))
-        self.n_features_in_ = rows.shape[1]
+        self._remember_columns(X, rows)
         self._columns = self._checked_blocks()
         self._mean = settings.mean
         self._metric = (
@@ -196,11 +207,7 @@ class KernelModel(Regressor):
                 raise InvalidSettingError(
                     f"Expected the blocks {list(blocks)} in {name!r}, found {list(representation)}."
                 )
-            for block, columns in representation.items():
-                if len(range(*columns.indices(self.n_features_in_))) == 0:
-                    raise InvalidSettingError(
-                        f"Expected columns for block {block!r}, found none in {columns} of {self.n_features_in_}."
-                    )
+            refuse_empty_blocks(representation, n_columns=self.n_features_in_)
         if self.hyperparameters is not None:
             if not isinstance(self.hyperparameters, Hyperparameters):
                 raise InvalidSettingError(f"Expected Hyperparameters or None, found {self.hyperparameters=}.")

@@ -14,6 +14,16 @@ SINGLE: Final = "features"
 """Name of the representation when there is only one."""
 
 
+def refuse_no_suspicion(suspicion: float) -> None:
+    """Check the number of standard deviations from which on a label is distrusted.
+
+    Raises:
+        InvalidSettingError: Not a number above 0.
+    """
+    if not is_kind(suspicion, float, int) or not suspicion > 0.0:
+        raise InvalidSettingError(f"Expected a suspicion > 0 (infinity to trust every label), found {suspicion!r}.")
+
+
 class Mean(StrEnum):
     """The fitted mean under the process: nothing, a constant, or a polynomial in composition."""
 
@@ -137,10 +147,7 @@ class ModelSettings:
         refuse_no_count(
             n_averaged=self.n_averaged, max_kernels=self.max_kernels, n_regularizations=self.n_regularizations
         )
-        if not is_kind(self.suspicion, float, int) or not self.suspicion > 0.0:
-            raise InvalidSettingError(
-                f"Expected a suspicion > 0 (infinity to trust every label), found {self.suspicion!r}."
-            )
+        refuse_no_suspicion(self.suspicion)
         if not self.log_lengths:
             raise InvalidSettingError("Expected at least one coarse length scale, found none.")
         for low, high in (self.log_length_bounds, self.log_regularization_bounds):

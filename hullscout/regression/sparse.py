@@ -11,24 +11,37 @@ active points fixed.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, finite_labels, finite_matrix, is_kind, refuse_no_count
+from hullscout.regression.active_regression import ActiveRegression, fit_active
+from hullscout.regression.arrays import (
+    FloatArray,
+    IntArray,
+    are_constant,
+    finite_labels,
+    finite_matrix,
+    group_numbers,
+    is_kind,
+    refuse_no_count,
+)
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.covariance import Kernel, Metric
 from hullscout.regression.estimator import Regressor
-from hullscout.regression.model import KernelModel, refuse_no_blocks
+from hullscout.regression.grouping import Grouping, asked_apart, group_rows, groups_among
+from hullscout.regression.model import KernelModel, refuse_empty_blocks, refuse_no_blocks
 from hullscout.regression.process import jittered_cholesky
 from hullscout.regression.separations import self_separations, separations
-from hullscout.regression.settings import Hyperparameters, ModelSettings
+from hullscout.regression.settings import Hyperparameters, ModelSettings, refuse_no_suspicion
 from hullscout.regression.subset import cur_points, farthest_rows
+from hullscout.regression.suspects import DOUBT, distrust
 
-_MAX_CUR = 4000
+_MAX_CUR: Final = 4000
+_MAX_ROUNDS: Final = 4
 
 
 class SparseKernelModel(Regressor):
@@ -42,12 +55,15 @@ class SparseKernelModel(Regressor):
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
         seed: Of the random draws.
+        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:
         active_: Rows of the active points, shape (m,).
         hyperparameters_: Kernel of the tuning subset; regularization and signal variance of all labels.
-        loo_mean_: Leave-one-out predictions, shape (n,).
+        loo_mean_: Prediction of each label from the labels outside its group, shape (n,).
+        loo_std_: Calibrated standard deviation of that prediction, shape (n,).
+        suspects_: Indices of the labels that the others contradict; they do not count in the fit.
         calibration_: Factor on standard deviations and weight of the tails.
     """
 
@@ -61,6 +77,7 @@ class SparseKernelModel(Regressor):
         variance: str = "projected-process",
         n_tuning: int = 300,
         seed: int = 0,
+        suspicion: float = 6.0,
         hyperparameters: Hyperparameters | None = None,
     ) -> None:
         self.kernel = kernel
@@ -70,14 +87,17 @@ class SparseKernelModel(Regressor):
         self.variance = variance
         self.n_tuning = n_tuning
         self.seed = seed
+        self.suspicion = suspicion
         self.hyperparameters = hyperparameters
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Tune on a subset, choose active points, then fit all labels.
 
         Args:
             X: Features, shape (n, d).
             y: Labels, shape (n,).
+            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway, and
+                merged where their labels agree.
 
         Raises:
             InvalidSettingError: A parameter that is not allowed.
@@ -90,39 +110,41 @@ class SparseKernelModel(Regressor):
         refuse_no_count(n_active=self.n_active)
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
+        refuse_no_suspicion(self.suspicion)
         refuse_no_blocks(self.blocks)
         self._refuse_foreign_hyperparameters()
-        rows = finite_matrix(X, what="X")
-        labels = finite_labels(y, n_rows=len(rows))
-        self.n_features_in_ = rows.shape[1]
-        rng = np.random.default_rng([self.seed, len(rows)])
-        tuned = self._tuned(rows, labels, rng)
-        self._kernel: Kernel = tuned.kernel
+        all_rows = finite_matrix(X, what="X")
+        all_labels = finite_labels(y, n_rows=len(all_rows))
         self._blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
+        refuse_empty_blocks(self._blocks, n_columns=all_rows.shape[1])
+        given = group_numbers(groups)
+        grouping = group_rows(
+            {name: all_rows[:, part] for name, part in self._blocks.items()}, all_labels, groups=given
+        )
+        rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
+        self._remember_columns(X, all_rows)
+        rng = np.random.default_rng([self.seed, len(rows)])
+        tuned = self._tuned(rows, labels, None if given is None else given[grouping.kept], rng)
+        self._kernel: Kernel = tuned.kernel
         is_dot = tuned.kernel.shape.metric is Metric.DOT
         self._centre = np.zeros(rows.shape[1]) if is_dot else rows.mean(axis=0)
-        self.active_: IntArray = self._select(rows, rng)
-        self._active_rows = rows[self.active_]
+        active = self._select(rows, rng)
+        self.active_: IntArray = grouping.kept[active]
+        self._active_rows = rows[active]
         self._factor, _ = jittered_cholesky(self._covariances(self._active_rows, self._active_rows))
         features = self._features(rows)
-        unspanned = np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0)
-        self._solve(features, unspanned, labels, tuned)
+        self._robust_fit(features, self._unspanned(rows, features), grouping, labels, tuned)
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Mean, with the calibrated standard deviation of labels (noise included), both of shape (q,)."""
         rows = self._new_rows(X)
         features = self._features(rows)
-        design = np.hstack([np.ones((len(rows), 1)), features])
-        mean = design @ self._coefficients
+        mean = self._regression.mean(features)
         if not return_std:
-            return np.asarray(mean)
-        solved = solve_triangular(self._precision_factor, design.T, lower=True, check_finite=False)
-        setting = self.hyperparameters_
-        variance = setting.regularization * (1.0 + np.sum(solved**2, axis=0))
-        if self.variance == "projected-process":
-            variance = variance + np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0)
-        return mean, np.asarray(self.calibration_.scale * np.sqrt(setting.signal_variance * variance))
+            return mean
+        variance = self._regression.variance(features, self._unspanned(rows, features))
+        return mean, np.asarray(self.calibration_.scale * np.sqrt(variance))
 
     def _refuse_foreign_hyperparameters(self) -> None:
         if self.hyperparameters is None:
@@ -137,12 +159,14 @@ class SparseKernelModel(Regressor):
                 f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {self.hyperparameters!r}."
             )
 
-    def _tuned(self, rows: FloatArray, labels: FloatArray, rng: np.random.Generator) -> Hyperparameters:
+    def _tuned(
+        self, rows: FloatArray, labels: FloatArray, groups: IntArray | None, rng: np.random.Generator
+    ) -> Hyperparameters:
         if self.hyperparameters is not None:
             return self.hyperparameters
         subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
-        model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1).fit(rows[subset], labels[subset])
-        return model.hyperparameters_
+        model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
+        return model.fit(rows[subset], labels[subset], None if groups is None else groups[subset]).hyperparameters_
 
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
         n = min(self.n_active, len(rows))
@@ -163,45 +187,71 @@ class SparseKernelModel(Regressor):
             f"{len(rows)}."
         )
 
-    def _solve(self, features: FloatArray, unspanned: FloatArray, labels: FloatArray, tuned: Hyperparameters) -> None:
-        n = len(labels)
-        centred, deviations = features - features.mean(axis=0), labels - labels.mean()
-        values, vectors = np.linalg.eigh(centred.T @ centred)
-        rotated = centred @ vectors
-        projected = rotated.T @ deviations
-        is_projected = self.variance == "projected-process"
-        extra = unspanned if is_projected else np.zeros(n)
-        fixed = self.hyperparameters is not None
-        best_score = -np.inf
-        for strength in (tuned.regularization,) if fixed else ModelSettings().regularizations:
-            inverse = 1.0 / (np.maximum(values, 0.0) + strength)
-            left = np.maximum(1.0 - 1.0 / n - (rotated**2) @ inverse, 1e-12)
-            residuals = (deviations - rotated @ (inverse * projected)) / left
-            variances = strength / left + extra
-            signal = tuned.signal_variance if fixed else float(np.mean(residuals**2 / variances))
-            score = -float(np.log(signal) + np.mean(np.log(variances)))
-            if score > best_score:
-                best_score, best = score, (float(strength), signal, residuals, np.sqrt(variances * signal))
-        regularization, signal, residuals, std = best
+    def _robust_fit(
+        self, features: FloatArray, unspanned: FloatArray, grouping: Grouping, y: FloatArray, tuned: Hyperparameters
+    ) -> None:
+        """Fit the merged labels y on those that are not suspects, until these stay the same; at first all are trusted."""
+        n = len(y)
+        suspects, is_believed = np.zeros(0, dtype=np.intp), np.zeros(n, dtype=np.bool_)
+        is_fixed = self.hyperparameters is not None
+        strengths = np.array([tuned.regularization]) if is_fixed else ModelSettings().regularizations
+
+        def fitted(rows: IntArray, strengths: FloatArray, signal_variance: float | None) -> ActiveRegression:
+            return fit_active(
+                features[rows],
+                unspanned[rows],
+                y[rows],
+                regularizations=strengths,
+                signal_variance=signal_variance,
+                groups=groups_among(grouping.groups, rows, n=n),
+            )
+
+        for number in range(_MAX_ROUNDS):
+            trusted = np.setdiff1d(np.arange(n), suspects)
+            model = fitted(trusted, strengths, tuned.signal_variance if is_fixed else None)
+            mean, variance = np.empty(n), np.empty(n)
+            mean[trusted] = y[trusted] - model.left_out.residuals[:, 0]
+            variance[trusted] = model.left_out.variances[:, 0] * model.signal_variance
+            for asked, group in asked_apart(grouping.groups, suspects):
+                rows = np.setdiff1d(trusted, group)
+                apart = fitted(rows, np.array([model.regularization]), model.signal_variance) if len(group) else model
+                mean[asked] = apart.mean(features[asked])
+                variance[asked] = apart.variance(features[asked], unspanned[asked])
+            found = distrust(
+                np.where(is_believed, 0.0, y - mean),
+                variance,
+                model.regularization * model.signal_variance,
+                suspicion=self.suspicion,
+                doubt=1.0 if number else DOUBT,
+            ).suspects
+            if are_constant(np.delete(y, found)):
+                is_believed[found], found = True, found[:0]
+            is_believed[np.setdiff1d(suspects, found)] = True
+            if np.array_equal(found, suspects) or number == _MAX_ROUNDS - 1:
+                break
+            suspects = found
+        self._regression = model
         self.hyperparameters_ = Hyperparameters(
             kernel=self._kernel,
-            regularization=regularization,
-            signal_variance=signal,
+            regularization=model.regularization,
+            signal_variance=model.signal_variance,
             representation=tuned.representation,
         )
-        self.loo_mean_ = labels - residuals
-        self.calibration_: TailCalibration = calibrate(residuals / std)
-        design = np.hstack([np.ones((n, 1)), features])
-        precision = design.T @ design
-        precision[np.arange(1, len(precision)), np.arange(1, len(precision))] += regularization
-        self._precision_factor, _ = jittered_cholesky(precision)
-        self._coefficients: FloatArray = cho_solve(
-            (self._precision_factor, True), design.T @ labels, check_finite=False
-        )
+        std, is_suspect = np.sqrt(variance), np.isin(np.arange(n), suspects)
+        self.calibration_: TailCalibration = calibrate((y - mean) / std, is_suspect=is_suspect)
+        self.loo_mean_ = mean[grouping.merged_to]
+        self.loo_std_ = (self.calibration_.scale * std)[grouping.merged_to]
+        self.suspects_: IntArray = np.flatnonzero(is_suspect[grouping.merged_to])
 
     def _features(self, rows: FloatArray) -> FloatArray:
         cross = self._covariances(self._active_rows, rows)
         return np.asarray(solve_triangular(self._factor, cross, lower=True, check_finite=False).T)
+
+    def _unspanned(self, rows: FloatArray, features: FloatArray) -> FloatArray:
+        """Prior variance that the active points do not carry, as far as the chosen variance counts it, shape (n,)."""
+        if self.variance == "subset-of-regressors":
+            return np.zeros(len(rows))
+        return np.asarray(np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0))
 
     def _covariances(self, left: FloatArray, right: FloatArray) -> FloatArray:
         metric = self._kernel.shape.metric

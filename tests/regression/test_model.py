@@ -1,6 +1,7 @@
 """The estimator tunes itself, keeps scikit-learn's conventions, and refuses what it cannot learn from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -183,6 +184,25 @@ def test_labels_and_features_that_cannot_be_learned_from_are_refused(X, y, messa
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(InvalidSettingError, match=message):
         KernelModel(**settings).fit(GOOD_X, GOOD_Y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [KernelModel(max_kernels=4), SparseKernelModel(n_active=5), ResamplingEnsemble(n_models=3), FeatureCompressor()],
+    ids=lambda model: type(model).__name__,
+)
+def test_columns_of_a_table_are_held_to_their_names(model):
+    table = pd.DataFrame(GOOD_X, columns=["a", "b", "c"])
+    use = (
+        model.fit(table, pd.Series(GOOD_Y)).transform
+        if hasattr(model, "transform")
+        else model.fit(table, GOOD_Y).predict
+    )
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(use(table), use(GOOD_X), rtol=1e-9)
+    with pytest.raises(InvalidTrainingSetError, match=r"found \['c', 'a', 'b'\] instead of \['a', 'b', 'c'\]"):
+        use(table[["c", "a", "b"]])
+    assert not hasattr(model.fit(GOOD_X, GOOD_Y), "feature_names_in_")
 
 
 def test_a_composition_mean_needs_compositions():

@@ -5,6 +5,7 @@ import pytest
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression import KernelModel, Mean, Metric, ModelSettings, PoolModel, PoolSeparations, pool_model
+from hullscout.regression.grouping import group_labels, group_rows
 from hullscout.regression.separations import separations
 
 
@@ -86,6 +87,27 @@ def test_coinciding_features_with_different_labels_are_left_out_together(alloy):
     model = KernelModel(blocks=blocks).fit(features, labels)
     assert sorted(group.tolist() for group in model.fitted_.grouping.groups) == [[i, 50 + i] for i in range(10)]
     np.testing.assert_allclose(model.loo_mean_[:10], model.loo_mean_[50:], atol=1e-9)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(70) // 3])
+def test_coinciding_rows_are_found_with_and_without_all_separations(alloy, groups):
+    X, y, _, blocks = alloy
+    order = np.random.default_rng(0).permutation(70)
+    rows = np.vstack([X[:50], X[:10], X[5:15] + 1e-9])[order]
+    labels = np.concatenate([y[:50], y[:10], y[5:15] + 0.01])[order]
+    features = parts(rows, blocks)
+    dense = group_labels(
+        {name: separations(part, part, metric=Metric.MANHATTAN) for name, part in features.items()},
+        labels,
+        metric=Metric.MANHATTAN,
+        groups=groups,
+    )
+    lean = group_rows(features, labels, groups=groups)
+    assert len(lean.kept) == 60
+    assert lean.kept.tolist() == dense.kept.tolist()
+    assert lean.merged_to.tolist() == dense.merged_to.tolist()
+    assert [group.tolist() for group in lean.groups] == [group.tolist() for group in dense.groups]
+    assert groups is not None or len(lean.groups) == 10
 
 
 def test_given_groups_are_left_out_together_and_are_harder_to_predict(alloy):

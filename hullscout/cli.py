@@ -222,6 +222,12 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option(
     "--elements", metavar="A,B", callback=_elements, help="The two elements.  [default: the two in most frames]"
 )
+@click.option(
+    "--format",
+    "pool_format",
+    type=click.Choice(["extxyz", "ase", "entries", "files", "vasprun"]),
+    help="Format of POOL.  [default: told by what is there]",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show every finding, not only the first of each kind.")
 @click.option("--write", type=click.Path(path_type=Path), help="Write a cleaned pool, .extxyz or .extxyz.gz.")
 @click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")
@@ -230,6 +236,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 def check(
     pool: Path,
     elements: tuple[str, str] | None,
+    pool_format: str | None,
     show_all: bool,  # noqa: FBT001
     write: Path | None,
     without_suspects: bool,  # noqa: FBT001
@@ -242,15 +249,16 @@ def check(
     suspects found, 2 POOL cannot be read.
     """
     from hullscout.inspection import Suspects, clean, inspect_frames, most_frequent_elements  # noqa: PLC0415
-    from hullscout.pool import read_frames  # noqa: PLC0415
+    from hullscout.pool import PoolFormat, read_pool  # noqa: PLC0415
     from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
     from hullscout.pool_terminal import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
 
     existing = Existing.REPLACE if force else Existing.REFUSE
     if write is not None:
         check_target(write, existing, source=pool)
-    frames = read_frames(pool)
     with Working() as working:
+        working.update(f"reading {pool}")
+        frames = read_pool(pool, None if pool_format is None else PoolFormat(pool_format))
         found = inspect_frames(frames, elements or most_frequent_elements(frames), on_progress=working.update)
     suspects = Suspects.LEAVE_OUT if without_suspects else Suspects.KEEP
     print_inspection(found, pool, suspects=suspects, n_shown=None if show_all else N_SHOWN)

@@ -93,7 +93,8 @@ def print_inspection(inspection: Inspection, path: Path, *, suspects: Suspects, 
         console.print(criterion)
     n_faults, n_suspects, n_notes = (len(inspection.of(severity)) for severity in Severity)
     if inspection.is_clean:
-        console.print(f"Nothing is wrong with this pool; {_counted(n_notes, 'note')}.")
+        notes = f"; {_counted(n_notes, 'note')}" if n_notes else ""
+        console.print(f"Nothing is wrong with this pool{notes}.")
     else:
         verdict = "No campaign takes it as it is." if n_faults else "A campaign takes it; look at the suspects first."
         console.print(f"{_counted(n_faults, 'fault')}, {_counted(n_suspects, 'suspect')}. {verdict}")

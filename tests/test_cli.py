@@ -242,7 +242,7 @@ def without_frame(text, candidate_id):
 FAULTS = {
     "unknown key": (lambda *_: ["--set", "select.colour=1"], "select.colour: unknown key. Allowed here: rule, batch"),
     "wrong type": (lambda *_: ["--set", "select.batch=many"], "select.batch: expected a valid integer, found 'many'"),
-    "missing pool": (no_pool, "The pool file"),
+    "missing pool": (no_pool, "pool.extxyz is not there"),
     "repeated id": (changed_pool(lambda text: text + text[: text.index("\n", text.index("Ag  ")) + 1]), "is repeated"),
     "infinite energy": (changed_pool(lambda text: text.replace("energy=0.0", "energy=inf", 1)), "energy"),
     "NaN coordinate": (changed_pool(lambda text: text.replace("0.00000000", "nan", 1)), "expected finite coordinates"),

@@ -7,6 +7,7 @@ import gzip
 import pytest
 from click.testing import CliRunner
 from frames import frames_of
+from pool_writers import content, write_files
 
 from hullscout.cli import main
 from hullscout.pool import WithoutEnergy, build_pool, read_frames
@@ -144,4 +145,29 @@ def test_what_cannot_be_checked_is_one_clear_error(pool, arguments, message):
 
 def test_a_pool_that_is_not_there_is_a_clear_error(tmp_path):
     code, text = hullscout("check", tmp_path / "no.extxyz")
-    assert (code, "expected a pool file, found none that can be read" in text) == (2, True)
+    assert (code, "expected a pool, found none that can be read" in text) == (2, True)
+
+
+def test_check_reads_pools_of_any_format(pool, tmp_path):
+    folder = write_files(tmp_path / "files", read_frames(pool).frames, fmt="poscar")
+    before = content(folder)
+    code, text = hullscout("check", folder, "--write", tmp_path / "clean.extxyz")
+    assert (code, "57 frames of Ag-Pd, 57 with an energy" in text) == (0, True)
+    assert content(folder) == before
+    assert len(read_frames(tmp_path / "clean.extxyz").frames) == 57
+    code, text = hullscout("check", folder, "--format", "vasprun")
+    assert (code, "expected a folder with vasprun.xml files in it, found none" in text) == (2, True)
+
+
+def test_a_campaign_runs_on_a_folder(pool, tmp_path):
+    write_files(tmp_path / "files", read_frames(pool).frames, fmt="cif")
+    campaign = tmp_path / "c.toml"
+    campaign.write_text('name = "c"\nelements = ["Ag", "Pd"]\npool = {path = "files"}\nselect = {rule = "threshold"}\n')
+    arguments = ["run", campaign, "--set", "stop.max_calculations=6", "--out", tmp_path / "out"]
+    code, text = hullscout(*arguments)
+    assert (code, "57 frames hold 57 candidates." in text) == (0, True)
+    assert hullscout(*arguments)[0] == 0
+    (tmp_path / "files" / "energies.csv").write_text("id,energy\nnothing,1\n")
+    code, text = hullscout(*arguments)
+    assert (code, "expected one structure file for id 'nothing', found none" in text) == (2, True)
+    assert hullscout("status", tmp_path / "out")[0] == 0

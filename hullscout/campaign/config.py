@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from hullscout.errors import InvalidCampaignError
+from hullscout.pool import PoolFormat
 from hullscout.selection.costs import CostSettings
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.stopping import StopSettings
@@ -42,7 +43,9 @@ class PoolSection(Settings):
     """Where the candidates are."""
 
     path: str = Field(min_length=1)
-    """Extended-XYZ file of the candidates, relative to the campaign file."""
+    """File or folder of the candidates, relative to the campaign file."""
+    format: Annotated[PoolFormat, Field(strict=False)] | None = None
+    """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)
@@ -131,12 +134,12 @@ class CampaignConfig(Settings):
         return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
-        """Full names of the settings that differ, with both values; where the pool file lies does not count."""
+        """Full names of the settings that differ, with both values; where the pool lies, and in what format, does not count."""
         mine, theirs = _flat(self.model_dump()), _flat(other.model_dump())
         return tuple(
             f"{key}: {theirs.get(key)!r} before, {mine.get(key)!r} now"
             for key in sorted(mine.keys() | theirs.keys())
-            if key != "pool.path" and mine.get(key) != theirs.get(key)
+            if key not in {"pool.path", "pool.format"} and mine.get(key) != theirs.get(key)
         )
 
 

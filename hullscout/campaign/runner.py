@@ -18,7 +18,7 @@ from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
 from hullscout.errors import InvalidPoolError, OutputError, StoreError
 from hullscout.oracle import TableOracle
-from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
+from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames, pool_bytes
 from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -34,23 +34,21 @@ FIGURE = "hull.png"
 
 
 def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
-    """Read a campaign file and the pool file that it names.
+    """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ.
 
     Raises:
         InvalidCampaignError: The campaign file is not valid.
-        InvalidPoolError: There is no such pool file.
+        InvalidPoolError: There is no such pool, or it cannot be read.
     """
     config = load_config(campaign_file, overrides, seed=seed)
-    pool_file = campaign_file.parent / config.pool.path
-    try:
-        pool = pool_file.read_bytes()
-    except OSError as error:
+    pool_path = campaign_file.parent / config.pool.path
+    if not pool_path.exists():
         raise InvalidPoolError(
-            f"The pool file {pool_file} cannot be read ({error.strerror}). "
-            f"It is pool.path in {campaign_file}, relative to that file."
-        ) from error
+            f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
+        )
+    pool = pool_bytes(pool_path, config.pool.format)
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_file), pool=pool
+        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_path), pool=pool
     )
 
 

@@ -192,7 +192,7 @@ def _volumes(sound: Sequence[Frame], x: NDArray[np.float64]) -> Iterator[Finding
             kind="volume",
             severity=Severity.SUSPECT,
             frames=(sound[place].number,),
-            sentence=f"{sound[place].id}: {odd.volume:.2f} A^3 per atom; the others let expect {odd.expected:.2f}",
+            sentence=f"{sound[place].id}: {odd.volume:.2f} A^3 per atom; the others suggest {odd.expected:.2f}",
             doubted=(sound[place].number,),
         )
 
@@ -224,7 +224,7 @@ def _energies(
     used = [index for index in best if sound[index].energy_ev is not None]
     if len(used) < FEWEST:
         return [], (
-            f"Energies were not compared: that takes {FEWEST} different crystals with one, and there are {len(used)}."
+            f"Energies were not compared: that takes {FEWEST} different crystals with an energy; found {len(used)}."
         )
     energies = np.array([_per_atom(sound[index]) for index in used])
     suspects = find_suspect_energies(
@@ -236,7 +236,7 @@ def _energies(
             severity=Severity.SUSPECT,
             frames=(sound[used[row]].number,),
             sentence=f"{sound[used[row]].id}: {abs(suspect.deviation_ev_per_atom) * MILLI:.1f} meV/atom "
-            f"{'above' if suspect.deviation_ev_per_atom > 0 else 'below'} what the others let expect "
+            f"{'above' if suspect.deviation_ev_per_atom > 0 else 'below'} what the others suggest "
             f"(+- {suspect.std_ev_per_atom * MILLI:.1f})",
             doubted=(sound[used[row]].number,),
         )

@@ -1,12 +1,13 @@
 """Candidates and where they come from: reading, checking, grouping of twins.
 
-`read_frames` says what a file holds, `build_pool` makes candidates of it. A pool holds no energies.
+`read_pool` says what a file or folder of any format holds, `build_pool` makes candidates of it. A pool holds no energies.
 Importing this package loads numpy only; ASE, numba and pymatgen load when first used.
 """
 
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.columns import Columns
 from hullscout.pool.extxyz import parse_frames, read_frames
+from hullscout.pool.formats import PoolFormat, pool_bytes, read_pool
 from hullscout.pool.frames import Frame, Frames
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool, natural_key
 from hullscout.pool.theory import MixedSettings, SettingConflict
@@ -20,6 +21,7 @@ __all__ = [
     "Frames",
     "MixedSettings",
     "Pool",
+    "PoolFormat",
     "PoolReport",
     "SettingConflict",
     "WithoutEnergy",
@@ -27,5 +29,7 @@ __all__ = [
     "find_twins",
     "natural_key",
     "parse_frames",
+    "pool_bytes",
     "read_frames",
+    "read_pool",
 ]

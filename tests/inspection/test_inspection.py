@@ -66,7 +66,7 @@ def test_a_wrong_energy_is_found_and_measured(texts, offset):
     wrong = changed(texts[100], energy=energy_of(texts[100]) + offset * n_atoms)
     inspection = inspect(*texts[:100], wrong, *texts[101:])
     (sentence,) = sentences(inspection, "energy")
-    pattern = rf"{name_of(wrong)}: ([\d.]+) meV/atom {'above' if offset > 0 else 'below'} what the others let expect"
+    pattern = rf"{name_of(wrong)}: ([\d.]+) meV/atom {'above' if offset > 0 else 'below'} what the others suggest"
     assert float(re.match(pattern, sentence)[1]) == pytest.approx(1000 * abs(offset), abs=5.0)
     assert len(inspection.of(Severity.SUSPECT)) == 1
     assert len(clean(read(*texts).frames, inspection)) == 220
@@ -95,7 +95,7 @@ def test_large_pools_are_judged_in_parts(texts, monkeypatch):
 def test_few_energies_are_not_compared_and_it_is_said(texts):
     inspection = inspect(*texts[:29])
     assert inspection.criteria[-1] == (
-        "Energies were not compared: that takes 30 different crystals with one, and there are 29."
+        "Energies were not compared: that takes 30 different crystals with an energy; found 29."
     )
 
 
@@ -158,7 +158,7 @@ def test_a_cell_of_another_size_is_an_odd_volume(texts):
     swollen = re.sub(r'Lattice="[^"]*"', 'Lattice="0 2.4 2.4 2.4 0 2.4 2.4 2.4 0"', texts[0])
     (finding,) = inspect(changed(swollen, id="swollen"), *texts[:20]).findings
     assert finding.kind == "volume"
-    assert finding.sentence == "swollen: 27.65 A^3 per atom; the others let expect 17.10"
+    assert finding.sentence == "swollen: 27.65 A^3 per atom; the others suggest 17.10"
     assert finding.doubted == (1,)
 
 

@@ -1,0 +1,169 @@
+"""A folder of POSCAR and CIF files, one per candidate, with their energies in a CSV table.
+
+The table's columns are `id`, `file` (relative to the table; without it the file whose name begins like the id), `energy`
+(eV per cell) and any others. Files that it does not name have no energy; without a table none has.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from hullscout.errors import InvalidPoolError
+from hullscout.pool.formats.csv_table import Table, find_tables, read_table
+from hullscout.pool.formats.gathering import UNREADABLE, Gathered
+from hullscout.pool.pool import natural_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymatgen.core.structure import Structure
+
+    from hullscout.pool.frames import Frames
+
+SUFFIXES = (".cif", ".vasp", ".poscar")
+_VASP_NAMES = ("POSCAR", "CONTCAR")
+
+
+class _UnreadableError(Exception):
+    """One structure file cannot be read; the others still can."""
+
+
+def find_structures(folder: Path) -> list[Path]:
+    """POSCAR and CIF files anywhere in a folder: `*.cif`, `*.vasp`, `*.poscar`, `POSCAR*`, `CONTCAR*`."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not path.name.startswith(".")
+        and (path.suffix.lower() in SUFFIXES or path.name.startswith(_VASP_NAMES))
+    ]
+    return sorted(found, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def read_structure_files(path: Path) -> Frames:
+    """All structures of a folder, with what its table states of them.
+
+    Args:
+        path: the folder, with at most one CSV file directly in it; or that CSV file.
+
+    Raises:
+        InvalidPoolError: no structures, several tables, a table that does not fit, or files that cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    tables = find_tables(folder) if path.is_dir() else [path]
+    if len(tables) > 1:
+        raise InvalidPoolError(
+            f"{path}: expected one CSV file with the energies, found {', '.join(table.name for table in tables)}. Name one of "
+            "them as pool.path, or move the others away."
+        )
+    by_id: defaultdict[str, list[Path]] = defaultdict(list)
+    for found in find_structures(folder):
+        by_id[structure_id(found, folder)].append(found)
+    if not by_id:
+        raise InvalidPoolError(
+            f"{folder}: expected structures as {', '.join(SUFFIXES)}, POSCAR or CONTCAR files, found none. Put them there."
+        )
+    gathered = Gathered(path)
+    listed: set[Path] = set()
+    if tables:
+        listed = _add_listed(gathered, read_table(tables[0]), folder, by_id)
+    for name, files in by_id.items():
+        files_left = [file for file in files if file not in listed]
+        if len(files_left) > 1:
+            shown = " and ".join(file.relative_to(folder).as_posix() for file in files_left)
+            gathered.faults.append(
+                f"{name}: expected one file, found {shown}: name the one meant in the table, or remove it"
+            )
+        elif files_left and len(files) == 1:
+            _add(gathered, files_left[0], name=name, energy_ev=None, columns={})
+    return gathered.finish()
+
+
+def structure_id(path: Path, folder: Path) -> str:
+    """The id of a file without a table: its path in the folder without its suffix; that of its folder for a plain POSCAR."""
+    relative = path.relative_to(folder)
+    if path.suffix.lower() in SUFFIXES:
+        return relative.with_suffix("").as_posix()
+    if path.name in _VASP_NAMES and relative.parent.as_posix() != ".":
+        return relative.parent.as_posix()
+    return relative.as_posix()
+
+
+def _add_listed(gathered: Gathered, table: Table, folder: Path, by_id: dict[str, list[Path]]) -> set[Path]:
+    """Add the structures that a table names; returns their files."""
+    listed: set[Path] = set()
+    for number, stated in table.rows:
+        where = f"{table.path.name}, line {number}"
+        columns = {key: value for key, value in stated.items() if key not in {"id", "file", "energy"}}
+        try:
+            file = _file_of(stated, folder, by_id)
+            energy = _energy(stated.get("energy"))
+        except _UnreadableError as error:
+            gathered.faults.append(f"{where}: {error}")
+            continue
+        listed.add(file)
+        name = stated.get("id") or structure_id(file, folder)
+        _add(gathered, file, name=name, energy_ev=energy, columns=columns)
+    return listed
+
+
+def _file_of(stated: dict[str, str], folder: Path, by_id: dict[str, list[Path]]) -> Path:
+    """The structure file of a row."""
+    if "file" in stated:
+        file = folder / stated["file"]
+        if not file.is_file():
+            raise _UnreadableError(f"expected the structure file {stated['file']!r} in {folder}, found none")
+        return file
+    if "id" not in stated:
+        raise _UnreadableError("expected an id or a file, found neither")
+    files = by_id.get(stated["id"], [])
+    if len(files) != 1:
+        found = " and ".join(file.name for file in files) or "none"
+        raise _UnreadableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
+    return files[0]
+
+
+def _energy(text: str | None) -> float | None:
+    """An energy in eV per cell; None for a blank field."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise _UnreadableError(f"expected energy as a number in eV per cell, found {text!r}") from error
+
+
+def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, columns: dict[str, str]) -> None:
+    """Read one file; what goes wrong becomes a fault."""
+    try:
+        structure = _read(file)
+    except _UnreadableError as error:
+        gathered.faults.append(f"{file.name} (id {name!r}): {error}")
+    else:
+        gathered.add(structure, name=name, energy_ev=energy_ev, columns=columns)
+
+
+def _read(file: Path) -> Structure:
+    """A POSCAR or CIF file by pymatgen."""
+    from pymatgen.io.cif import CifParser  # noqa: PLC0415  (late: slow to import)
+    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar  # noqa: PLC0415
+
+    is_cif = file.suffix.lower() == ".cif"
+    try:
+        text = file.read_text(encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of rounding; what matters is checked
+            warnings.simplefilter("error", BadPoscarWarning)  # no symbols, and others made up for them
+            if not is_cif:
+                return Poscar.from_str(text).structure
+            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
+    except BadPoscarWarning as error:
+        raise _UnreadableError(f"not readable as POSCAR: {error}") from error
+    except UNREADABLE as error:
+        kind = "CIF" if is_cif else "POSCAR"
+        raise _UnreadableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error
+    if len(structures) != 1:
+        raise _UnreadableError(f"expected one structure, found {len(structures)}: give each a file of its own")
+    return structures[0]

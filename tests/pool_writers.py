@@ -1,0 +1,197 @@
+"""Writes the same candidates in every format that is read, by the libraries that own the formats."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
+from ase.db import connect
+from monty.serialization import dumpfn
+from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
+from pymatgen.io.cif import CifWriter
+from pymatgen.io.vasp import Poscar
+
+VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<modeling>
+ <generator><i name="program" type="string">vasp </i><i name="version" type="string">6.3.0  </i></generator>
+ <incar>
+  <i name="ENCUT">{cutoff}</i>
+  <i type="logical" name="LDAU"> {has_u} </i>
+  <v name="LDAUU">{u}</v>
+  <v name="LDAUJ">{j}</v>
+ </incar>
+ <kpoints>
+  <generation param="Gamma">
+   <v type="int" name="divisions">{mesh}</v>
+   <v name="usershift">0 0 0</v>
+  </generation>
+  <varray name="kpointlist"><v>0.0 0.0 0.0</v></varray>
+  <varray name="weights"><v>1.0</v></varray>
+ </kpoints>
+ <parameters>
+  <separator name="electronic">
+   <i name="ENMAX">{cutoff}</i>
+   <i type="int" name="NELM">{nelm}</i>
+   <i type="int" name="NSW">{nsw}</i>
+   <i type="int" name="IBRION">{ibrion}</i>
+   <i type="string" name="GGA">{gga}</i>
+   <i type="logical" name="LHFCALC"> F  </i>
+   <i type="logical" name="LDAU"> {has_u} </i>
+   <i name="AEXX">0.0</i>
+   <i name="HFSCREEN">0.0</i>
+  </separator>
+ </parameters>
+ <atominfo>
+  <atoms>{n}</atoms>
+  <types>{n_types}</types>
+  <array name="atoms">
+   <dimension dim="1">ion</dimension><field type="string">element</field><field type="int">atomtype</field>
+   <set>{atoms}</set>
+  </array>
+  <array name="atomtypes">
+   <dimension dim="1">type</dimension>
+   <field type="int">atomspertype</field><field type="string">element</field><field>mass</field><field>valence</field>
+   <field type="string">pseudopotential</field>
+   <set>{types}</set>
+  </array>
+ </atominfo>
+ <structure name="initialpos">{structure}</structure>
+ <calculation>
+  <scstep><energy>{energy}</energy></scstep>
+  <structure>{structure}</structure>
+  <varray name="forces">{forces}</varray>
+  <varray name="stress"><v>0 0 0</v><v>0 0 0</v><v>0 0 0</v></varray>
+  <energy>{energy}</energy>
+ </calculation>
+ <structure name="finalpos">{structure}</structure>
+</modeling>
+"""
+
+
+def rows(array):
+    return "".join(f"<v>{' '.join(f'{value:.12f}' for value in row)}</v>" for row in array)
+
+
+def vasprun_text(
+    frame, *, cutoff=400.0, gga="PE", mesh="7 7 7", u=None, nelm=60, nsw=0, potentials="PAW_PBE {} 01Jan2000"
+):
+    """A vasprun.xml of one static calculation, with what VASP writes of structure, settings and energy."""
+    symbols = [chemical_symbols[number] for number in frame.numbers]
+    kinds = sorted(set(symbols))
+    structure = (
+        f'<crystal><varray name="basis">{rows(frame.cell)}</varray><i name="volume">{abs(np.linalg.det(frame.cell))}</i>'
+        f'<varray name="rec_basis">{rows(np.linalg.inv(frame.cell).T)}</varray></crystal>'
+        f'<varray name="positions">{rows(frame.positions @ np.linalg.inv(frame.cell))}</varray>'
+    )
+    energy = "".join(
+        f'<i name="{name}">{frame.energy_ev!r}</i>' for name in ("e_fr_energy", "e_wo_entrp", "e_0_energy")
+    )
+    return VASPRUN.format(
+        cutoff=cutoff,
+        gga=gga,
+        mesh=mesh,
+        nelm=nelm,
+        nsw=nsw,
+        ibrion=2 if nsw else -1,
+        has_u="F" if u is None else "T",
+        u=" ".join(str((u or {}).get(kind, 0.0)) for kind in kinds),
+        j=" ".join("0.0" for _ in kinds),
+        n=len(symbols),
+        n_types=len(kinds),
+        atoms="".join(f"<rc><c>{symbol}</c><c>{kinds.index(symbol) + 1}</c></rc>" for symbol in symbols),
+        types="".join(
+            f"<rc><c>{symbols.count(kind)}</c><c>{kind}</c><c>1.0</c><c>1.0</c><c>{potentials.format(kind)}</c></rc>"
+            for kind in kinds
+        ),
+        structure=structure,
+        energy=energy,
+        forces=rows(np.zeros((len(symbols), 3))),
+    )
+
+
+def to_atoms(frame, *, code="vasp", **parameters):
+    atoms = Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=True)
+    if frame.energy_ev is not None:
+        atoms.calc = SinglePointCalculator(atoms, energy=frame.energy_ev)
+        atoms.calc.name = code
+        atoms.calc.parameters = parameters
+    return atoms
+
+
+def to_structure(frame):
+    return Structure(Lattice(frame.cell), frame.numbers.tolist(), frame.positions, coords_are_cartesian=True)
+
+
+def write_ase(path, frames):
+    with connect(str(path), use_lock_file=False) as database:
+        for frame in frames:
+            database.write(to_atoms(frame), name=frame.id, **frame.columns)
+    return path
+
+
+def write_entries(path, frames):
+    entries = [
+        ComputedStructureEntry(to_structure(f), f.energy_ev or 0.0, entry_id=f.id, data=dict(f.columns)).as_dict()
+        for f in frames
+    ]
+    for entry, frame in zip(entries, frames, strict=True):
+        entry["energy"] = frame.energy_ev
+    dumpfn(entries, str(path))
+    return path
+
+
+def structure_as(frame, fmt):
+    """The text of a CIF or POSCAR file."""
+    if fmt == "cif":
+        return str(CifWriter(to_structure(frame), significant_figures=12))
+    return Poscar(to_structure(frame)).get_str(significant_figures=14)
+
+
+def write_files(folder, frames, *, fmt):
+    folder.mkdir()
+    suffix = {"cif": ".cif", "poscar": ".vasp"}[fmt]
+    columns = sorted({key for frame in frames for key in frame.columns})
+    lines = [",".join(["id", "file", "energy", *columns])]
+    for number, frame in enumerate(frames):
+        file = folder / f"structure{number}{suffix}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            structure_text = structure_as(frame, fmt)
+        file.write_text(structure_text)
+        energy = "" if frame.energy_ev is None else repr(frame.energy_ev)
+        lines.append(",".join([frame.id, file.name, energy, *(str(frame.columns.get(key, "")) for key in columns)]))
+    (folder / "energies.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_vaspruns(folder, frames):
+    for frame in frames:
+        calculation = folder / frame.id
+        calculation.mkdir(parents=True)
+        (calculation / "vasprun.xml").write_text(vasprun_text(frame, mesh="1 1 1"))
+    columns = sorted({key for frame in frames for key in frame.columns})
+    if columns:
+        lines = [",".join(["id", *columns])]
+        lines += [",".join([frame.id, *(str(frame.columns[key]) for key in columns)]) for frame in frames]
+        (folder / "columns.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+WRITERS = {
+    "ase.db": lambda folder, frames: write_ase(folder / "pool.db", frames),
+    "ase.json": lambda folder, frames: write_ase(folder / "pool.json", frames),
+    "entries.json": lambda folder, frames: write_entries(folder / "entries.json", frames),
+    "entries.json.gz": lambda folder, frames: write_entries(folder / "entries.json.gz", frames),
+    "cif": lambda folder, frames: write_files(folder / "cifs", frames, fmt="cif"),
+    "poscar": lambda folder, frames: write_files(folder / "poscars", frames, fmt="poscar"),
+    "vasprun": lambda folder, frames: write_vaspruns(folder / "runs", frames),
+}
+
+
+def content(path: Path):
+    """Every byte of a pool, to see that reading changes nothing."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path, *path.parent.glob(f"{path.name}*")]
+    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files if file.is_file()}

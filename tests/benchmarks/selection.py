@@ -28,15 +28,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest
 
 from hullscout.campaign import runner
-from hullscout.campaign.engine import Engine
-from hullscout.campaign.standing import Standing
-from hullscout.campaign.state import State
-from hullscout.selection.surrogate import Surrogate
+from hullscout.planning.replay import Ground, play
+
+if TYPE_CHECKING:
+    from hullscout.planning.path import Path as Replayed
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGNS = sorted((ROOT / "campaigns").glob("*/*.toml"))
@@ -63,43 +64,32 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A round of a run: calculations so far, what the rule stated, and the true error of the hull, eV/atom."""
-
-    n_known: int
-    stated: float | None
-    error: float
-
-
-@dataclass(frozen=True)
 class Run:
-    """A replay to its end."""
+    """A replay to its end, and the seconds that it took."""
 
+    path: Replayed
     n_candidates: int
-    moments: tuple[Moment, ...]
     seconds: float
 
-    def end(self, probability: float | None) -> Moment:
-        """Where a run with this failure probability stops; the end of the run where the rule states none."""
-        if probability is None:
-            return self.moments[-1]
-        return next((m for m in self.moments if m.stated is not None and m.stated < probability), self.moments[-1])
-
     def saved(self, probability: float | None) -> float:
-        return 1 - self.end(probability).n_known / self.n_candidates
+        return 1 - self.path.end(probability).n_calculations / self.n_candidates
+
+    def error(self, probability: float | None) -> float:
+        return self.path.end(probability).hull_error_ev_per_atom
 
     def right_after(self, tolerance: float) -> float:
         """Share of the pool after which the hull was within the tolerance; NaN if it never was."""
-        return next((m.n_known / self.n_candidates for m in self.moments if m.error <= tolerance), np.nan)
+        return next((n / self.n_candidates for n, error in self.path.error_steps if error <= tolerance), np.nan)
 
 
 @cache
-def opened(path: Path, baseline: str):
+def opened(path: Path, baseline: str) -> Ground:
     origin = runner.read_origin(path)
     pool, oracle = runner.open_pool(origin)
     if baseline == "emt":
         pool = replace(pool, baseline_ev_per_atom=emt_energies(pool))
-    return pool, oracle, runner.open_features(origin, pool)
+    energies_ev = oracle.energies_ev_per_atom() * pool.n_atoms
+    return Ground(pool=pool, energies_ev=energies_ev, features=runner.open_features(origin, pool))
 
 
 def emt_energies(pool) -> np.ndarray:
@@ -116,44 +106,15 @@ def emt_energies(pool) -> np.ndarray:
 
 def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> Run:
     config = runner.read_origin(path, settings, seed=seed).config
-    pool, oracle, features = opened(path, baseline)
+    ground = opened(path, baseline)
     began = time.perf_counter()
-    state = State(pool)
-    engine = Engine(
-        state,
-        rule=config.select,
-        surrogate=Surrogate(features, x=pool.x, settings=config.regression),
-        seed=seed,
-        settings=config.stop,
-        cost=config.cost.of(pool.n_atoms, column=pool.cost),
-    )
-    answers: list[tuple[int, float | None]] = []
-    while ids := engine.ask():
-        answers.append((state.n_known, engine.proposal.stated_failure_probability))
-        for candidate_id in ids:
-            engine.tell(candidate_id, oracle.lookup(candidate_id))
-    answers.append((state.n_known, engine.proposal.stated_failure_probability))
-    seconds = time.perf_counter() - began
-    energies = oracle.energies_ev_per_atom()
-    moments = tuple(
-        Moment(n_known=n, stated=stated, error=error_after(state, n, energies)) for n, stated in answers if n > 0
-    )
-    return Run(n_candidates=len(pool.ids), moments=moments, seconds=seconds)
-
-
-def error_after(state: State, n: int, energies: np.ndarray) -> float:
-    """Height of the hull of the first n calculations above the true one, eV/atom."""
-    ids = [state.pool.ids[index] for index in state.known[:n]]
-    energies_ev = dict(zip(ids, (state.energies_ev_per_atom * state.pool.n_atoms[state.known])[:n], strict=True))
-    known = set(ids)
-    rounds = [replace(record, chosen=tuple(i for i in record.chosen if i in known)) for record in state.rounds]
-    earlier = State(state.pool, rounds=rounds, energies_ev=energies_ev)
-    return Standing.of(earlier, name="", reference_ev_per_atom=energies).hull_error_ev_per_atom
+    played = play(ground, config, seed=seed)
+    return Run(path=played, n_candidates=len(ground.pool.ids), seconds=time.perf_counter() - began)
 
 
 def line(name: str, rule: str, runs: list[Run], probability: float | None, tolerance: float) -> str:
     saved = 100 * np.array([run.saved(probability) for run in runs])
-    errors = np.array([run.end(probability).error for run in runs])
+    errors = np.array([run.error(probability) for run in runs])
     n_right = int((errors <= tolerance).sum())
     low, high = binomtest(n_right, len(runs)).proportion_ci(method="wilson")
     low_saved, high_saved = np.percentile(saved, [5, 95])
@@ -182,10 +143,7 @@ def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: 
             [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds] for path in paths
         ]
         ends = [
-            [
-                (run.saved(arguments.stated), run.end(arguments.stated).error)
-                for run in (future.result() for future in row)
-            ]
+            [(run.saved(arguments.stated), run.error(arguments.stated)) for run in (future.result() for future in row)]
             for row in futures
         ]
         saved, errors = np.moveaxis(np.array(ends), 2, 0)
@@ -205,7 +163,7 @@ def print_calibration(runs: dict[str, list[Run]], tolerance: float, smallest: fl
     for name, chosen in [*runs.items(), ("all pools", everything)]:
         cells = []
         for p in stated:
-            wrong = np.mean([run.end(p).error > tolerance for run in chosen])
+            wrong = np.mean([run.error(p) > tolerance for run in chosen])
             cells.append(f"{100 * wrong:7.1f} ({100 * np.mean([run.saved(p) for run in chosen]):5.1f})")
         print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
@@ -245,7 +203,7 @@ def main() -> None:
                     executor.submit(replay, path, settings, seed, arguments.baseline) for seed in range(arguments.seeds)
                 ]
                 runs[path.stem] = [future.result() for future in futures]
-                is_stated = runs[path.stem][0].moments[-1].stated is not None
+                is_stated = runs[path.stem][0].path.moments[-1].stated is not None
                 probability = arguments.stated if is_stated else None
                 print(line(path.stem, rule, runs[path.stem], probability, arguments.tolerance), flush=True)
             if arguments.calibrate and is_stated:

@@ -71,6 +71,45 @@ def test_gradients_equal_finite_differences_for_every_setting(structure_of, pbc)
         assert_slopes(mbtr, gradient.strain[a, b], expected)
 
 
+@pytest.mark.parametrize("weighting", ["unity", "exponential", "inverse_square", "inverse_product"])
+def test_gradients_of_molecules_without_cutoff_equal_finite_differences(structure_of, weighting):
+    structure = structure_of(28, 5, (False, False, False))
+    settings = {"weighting": weighting, "scale": 0.4 if weighting == "exponential" else None}
+    terms = (
+        Term(k=2, geometry="distance", grid=(0.5, 9.0, 8), sigma=0.8, **settings),
+        Term(k=3, geometry="angle", grid=(-0.1, 3.2, 8), sigma=0.4, **settings),
+    )
+    mbtr = MBTR(("Ag", "Pd"), terms)
+    gradient = mbtr.gradient(structure)
+    expected = slope_of(lambda h: mbtr.transform([moved(structure, 2, 1, h)])[0])
+    assert_slopes(mbtr, gradient.positions[2, 1], expected)
+    expected = slope_of(lambda h: mbtr.transform([strained(structure, 0, 2, h)])[0])
+    assert_slopes(mbtr, gradient.strain[0, 2], expected)
+
+
+@pytest.mark.parametrize(
+    ("pbc", "settings"),
+    [
+        ((True, True, True), {"weighting": "exponential", "scale": 2.5, "accuracy": 1e-9}),
+        ((True, True, False), {"weighting": "exponential", "scale": 2.0, "accuracy": 1e-9}),
+        ((True, False, False), {"weighting": "inverse_square", "accuracy": 1e-6}),
+    ],
+)
+def test_gradients_of_periodic_sums_without_cutoff_equal_finite_differences(structure_of, pbc, settings):
+    """The radius moves with the closest distance, and with it what is left out: by less than the accuracy."""
+    structure = structure_of(29, 2, pbc, closest=2.2)
+    term = Term(k=3, geometry="cosine", grid=(-1.0, 1.0, 8), sigma=0.3, **settings)
+    mbtr = MBTR(("Ag", "Pd"), (term,))
+    gradient = mbtr.gradient(structure)
+    size = np.max(np.abs(gradient.strain))
+    for found, change in (
+        (gradient.positions[1, 0], lambda h: moved(structure, 1, 0, h)),
+        (gradient.strain[0, 0], lambda h: strained(structure, 0, 0, h)),
+    ):
+        expected = slope_of(lambda h, change=change: mbtr.transform([change(h)])[0], 1e-3)
+        assert np.max(np.abs(found - expected)) <= 1e-5 * size
+
+
 @pytest.mark.parametrize("normalization", ["none", "per_atom", "l2", "valle_oganov"])
 def test_gradients_follow_normalization_and_correlation(structure_of, normalization):
     structure = structure_of(26, 2)

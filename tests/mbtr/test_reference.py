@@ -11,6 +11,7 @@ from hullscout.mbtr import MBTR, Term, pettifor_correlation
 from hullscout.mbtr.channels import correlate
 from hullscout.mbtr.counting import closest_distances, search_range
 from hullscout.mbtr.normalization import normalize
+from hullscout.mbtr.power_tails import CONVERGENT_DIRECTIONS
 from hullscout.mbtr.reference import reference_features
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import GEOMETRIES, WEIGHTINGS
@@ -83,6 +84,17 @@ def test_unbounded_weightings_of_molecules_equal_the_reference(structure_of, k):
         scale = 0.5 if weighting == "exponential" else None
         term = Term(k=k, geometry=geometry, grid=(low, high, 7), sigma=sigma, weighting=weighting, scale=scale)
         assert_equals_reference(molecule, term)
+
+
+@pytest.mark.parametrize(("k", "weighting"), list(CONVERGENT_DIRECTIONS))
+def test_power_laws_of_chains_and_slabs_without_cutoff_equal_the_reference(structure_of, k, weighting):
+    geometry = GEOMETRIES[k][-1]
+    low, high, sigma = AXES[geometry]
+    for n_periodic in range(1, CONVERGENT_DIRECTIONS[k, weighting] + 1):
+        structure = structure_of(8, 1, (True, n_periodic == 2, False), edge=7.0)
+        accuracy = 0.01 if (k, weighting) in {(2, "inverse_square"), (3, "inverse_square")} else 0.9
+        term = Term(k=k, geometry=geometry, grid=(low, high, 7), sigma=sigma, weighting=weighting, accuracy=accuracy)
+        assert_equals_reference(structure, term)
 
 
 @pytest.mark.parametrize("normalization", ["none", "per_atom", "l2", "valle_oganov"])

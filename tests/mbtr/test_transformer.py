@@ -52,6 +52,26 @@ def test_pymatgen_molecules_are_finite_systems():
     np.testing.assert_allclose(found, mbtr.transform([water]))
 
 
+@pytest.mark.parametrize("pbc", [(True, True, False), (False, True, False), (False, False, False)])
+def test_open_directions_of_pymatgen_lattices_are_open(mbtr, structure_of, pbc):
+    from pymatgen.core import Lattice, Structure
+
+    atoms = structure_of(12, 3, pbc)
+    lattice = Lattice(atoms.cell[:], pbc=pbc)
+    structure = Structure(lattice, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True)
+    found, expected = mbtr.transform([structure, atoms])
+    np.testing.assert_allclose(found, expected, atol=1e-11 * expected.max())
+
+
+def test_charges_and_isotopes_do_not_change_an_element():
+    from pymatgen.core import Lattice, Structure
+
+    cell, positions = Lattice.cubic(3.0), [[0, 0, 0], [0.5, 0.5, 0.5]]
+    mbtr = MBTR(("H", "Pd"), (PAIRS,))
+    found = mbtr.transform([Structure(cell, ["Pd2+", "D"], positions), Structure(cell, ["Pd", "H"], positions)])
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 def test_slices_and_names_describe_every_feature(mbtr, structures):
     X = mbtr.transform(structures)
     assert X.shape == (7, mbtr.n_features) == (7, 2 + 3 * 20 + 6 * 10)
@@ -148,6 +168,20 @@ def test_clone_and_parameters_follow_scikit_learn(mbtr, structures):
     assert copy.get_params()["k2__sigma"] == 0.05
     assert mbtr.get_params()["k2__sigma"] == 0.03
     assert not np.allclose(copy.transform(structures), mbtr.transform(structures))
+
+
+def test_pickled_representations_counts_and_pipelines_work_as_before(mbtr, structures):
+    import pickle
+
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    expected = mbtr.transform(structures)
+    copy, counts = pickle.loads(pickle.dumps((mbtr, mbtr.count(structures))))  # noqa: S301 - our own
+    np.testing.assert_array_equal(copy.transform(structures), expected)
+    np.testing.assert_array_equal(counts.features(), expected)
+    pipeline = make_pipeline(copy, StandardScaler()).fit(structures)
+    assert pipeline.get_feature_names_out().tolist() == mbtr.get_feature_names_out().tolist()
 
 
 def test_impossible_parameters_change_nothing(mbtr):

@@ -108,103 +108,138 @@ def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, firs
         InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its
             periodic directions.
     """
-    column = np.full(max(numbers) + 1, -1, dtype=np.int64)
-    column[list(numbers)] = np.arange(len(numbers))
-    offsets = [0]
-    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
-    cells = np.zeros((len(structures), 3, 3))
-    pbc = np.zeros((len(structures), 3), dtype=np.bool_)
-    for s, structure in enumerate(structures):
-        z, positions, cells[s], pbc[s] = _read(structure, first + s)
-        _check(z, positions, cells[s], pbc[s], first + s)
-        known = (z >= 0) & (z < len(column))
-        species = np.where(known, column[np.where(known, z, 0)], -1)
-        if np.any(species < 0):
-            foreign = sorted({int(n) for n in z[species < 0]})
-            raise InvalidStructureError(
-                f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, "
-                f"found {foreign}"
-            )
-        parts.append((species, positions))
-        offsets.append(offsets[-1] + len(z))
-    return Batch(
-        offsets=np.array(offsets, dtype=np.int64),
-        species=np.concatenate([p[0] for p in parts]) if parts else np.empty(0, dtype=np.int64),
-        positions=np.ascontiguousarray(np.concatenate([p[1] for p in parts])) if parts else np.empty((0, 3)),
-        cells=cells,
+    if not structures:
+        none = np.empty(0, dtype=np.int64)
+        return Batch(
+            offsets=np.zeros(1, dtype=np.int64),
+            species=none,
+            positions=np.empty((0, 3)),
+            cells=np.empty((0, 3, 3)),
+            pbc=np.empty((0, 3), dtype=np.bool_),
+        )
+    parts = [_read(structure, first + s) for s, structure in enumerate(structures)]
+    z = np.concatenate([part[0] for part in parts])
+    pbc = np.array([part[3] for part in parts])
+    batch = Batch(
+        offsets=np.cumsum([0] + [len(part[0]) for part in parts]),
+        species=_species(z, numbers),
+        positions=np.concatenate([part[1] for part in parts]),
+        cells=np.where(pbc[:, :, None], np.array([part[2] for part in parts]), 0.0),
         pbc=pbc,
     )
+    if np.any(batch.species < 0):
+        s = int(np.argmax(_by_structure(batch, batch.species < 0)))
+        foreign = z[batch.offsets[s] : batch.offsets[s + 1]][batch.species[batch.offsets[s] : batch.offsets[s + 1]] < 0]
+        raise InvalidStructureError(
+            f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, "
+            f"found {sorted(set(foreign.tolist()))}"
+        )
+    _check_positions(batch, first)
+    _check_cells(batch, first)
+    return batch
 
 
-def _read(
-    structure: Any, number: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return atomic numbers, positions, cell and periodicity of any supported object."""
+def _species(z: NDArray[np.int64], numbers: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the position of each atomic number in the element set, -1 for those outside."""
+    column = np.full(max(numbers) + 2, -1, dtype=np.int64)  # the last stands for all that are larger or negative
+    column[list(numbers)] = np.arange(len(numbers))
+    return np.asarray(column[np.where((z >= 0) & (z < len(column)), z, len(column) - 1)])
+
+
+def _by_structure(batch: Batch, atoms: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which structures hold any of the atoms marked, shape (n,)."""
+    return np.logical_or.reduceat(atoms, batch.offsets[:-1])
+
+
+_Arrays = tuple["NDArray[np.int64]", "NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.bool_]"]
+"""Atomic numbers, positions, cell and periodicity."""
+
+
+def _read(structure: Any, number: int) -> _Arrays:
+    """Return the arrays of any supported object: an atom at least, and as many positions as atoms."""
     if hasattr(structure, "numbers") and hasattr(structure, "positions"):
-        if not hasattr(structure, "cell") or not hasattr(structure, "pbc"):
-            raise InvalidStructureError(
-                f"structure {number} has no cell or no pbc: expected both, with pbc False if open"
-            )
-        cell = np.asarray(structure.cell[:], dtype=np.float64)
-        if cell.shape != (3, 3):
-            raise InvalidStructureError(f"structure {number}: expected a cell of shape (3, 3), found {cell.shape}")
-        pbc = np.broadcast_to(np.asarray(structure.pbc, dtype=np.bool_), (3,))
-        z = np.asarray(structure.numbers)
-        if z.ndim != 1 or not np.issubdtype(z.dtype, np.integer):
-            raise InvalidStructureError(
-                f"structure {number}: expected whole atomic numbers, shape (n_atoms,), found {z.dtype} of shape {z.shape}"
-            )
-        return z.astype(np.int64), np.asarray(structure.positions, dtype=np.float64), cell, pbc
-    if hasattr(structure, "cart_coords") and hasattr(structure, "sites"):
-        try:
-            z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
-        except AttributeError as error:
-            raise InvalidStructureError(
-                f"structure {number} has disordered sites: expected one element per site"
-            ) from error
-        if np.any((z < 1) | (z > len(SYMBOLS))):  # pymatgen numbers its dummy species by a hash of their symbols
-            dummies = sorted({str(specie) for specie in structure.species if not 1 <= specie.Z <= len(SYMBOLS)})
-            raise InvalidStructureError(
-                f"structure {number} holds dummy species: expected chemical elements, found {dummies}"
-            )
-        positions = np.asarray(structure.cart_coords, dtype=np.float64).reshape(-1, 3)
-        lattice = getattr(structure, "lattice", None)
-        if lattice is None:
-            return z, positions, np.zeros((3, 3)), np.zeros(3, dtype=np.bool_)
-        return z, positions, np.asarray(lattice.matrix, dtype=np.float64), np.asarray(lattice.pbc, dtype=np.bool_)
-    raise InvalidStructureError(
-        f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, "
-        f"positions, cell and pbc, in a list even if it is only one; found {type(structure).__name__}"
-    )
-
-
-def _check(
-    z: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    pbc: NDArray[np.bool_],
-    number: int,
-) -> None:
-    """Refuse what has no meaning as a structure."""
+        z, positions, cell, pbc = _read_ase(structure, number)
+    elif hasattr(structure, "cart_coords") and hasattr(structure, "sites"):
+        z, positions, cell, pbc = _read_pymatgen(structure, number)
+    else:
+        raise InvalidStructureError(
+            f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, "
+            f"positions, cell and pbc, in a list even if it is only one; found {type(structure).__name__}"
+        )
     if len(z) == 0:
         raise InvalidStructureError(f"structure {number} has no atoms")
     if positions.shape != (len(z), 3):
         raise InvalidStructureError(
             f"structure {number}: expected positions of shape ({len(z)}, 3), found {positions.shape}"
         )
-    if not np.all(np.isfinite(positions)):
-        raise InvalidStructureError(f"structure {number} has positions that are not finite")
-    if np.any(np.abs(positions) > MAX_LENGTH) or np.any(np.abs(cell[pbc]) > MAX_LENGTH):
+    return z, positions, cell, pbc
+
+
+def _read_ase(structure: Any, number: int) -> _Arrays:
+    """Return the arrays of ASE Atoms, or of anything with the same four attributes."""
+    if not hasattr(structure, "cell") or not hasattr(structure, "pbc"):
+        raise InvalidStructureError(f"structure {number} has no cell or no pbc: expected both, with pbc False if open")
+    cell = np.asarray(structure.cell[:], dtype=np.float64)
+    if cell.shape != (3, 3):
+        raise InvalidStructureError(f"structure {number}: expected a cell of shape (3, 3), found {cell.shape}")
+    pbc = np.asarray(structure.pbc, dtype=np.bool_)
+    if pbc.shape not in {(), (3,)}:
         raise InvalidStructureError(
-            f"structure {number} has positions or cell vectors beyond {MAX_LENGTH:.0e} A, where distances lose their digits: "
-            "expected lengths in Angstrom, near the origin"
+            f"structure {number}: expected pbc to be one or three booleans, found {structure.pbc!r}"
         )
-    if not np.any(pbc):
-        return
-    vectors = cell[pbc]
-    lengths = np.sqrt(np.sum(vectors**2, axis=1))
-    if not np.all(np.isfinite(vectors)) or np.any(lengths == 0):
-        raise InvalidStructureError(f"structure {number} has a singular cell: periodic vectors {vectors.tolist()}")
-    unit = vectors / lengths[:, None]
-    if np.linalg.det(unit @ unit.T) < 1e-16:
-        raise InvalidStructureError(f"structure {number} has a singular cell: periodic vectors {vectors.tolist()}")
+    z = np.asarray(structure.numbers)
+    if z.ndim != 1 or z.dtype.kind not in "iu":
+        raise InvalidStructureError(
+            f"structure {number}: expected whole atomic numbers, shape (n_atoms,), found {z.dtype} of shape {z.shape}"
+        )
+    positions = np.asarray(structure.positions, dtype=np.float64)
+    return z.astype(np.int64), positions, cell, pbc if pbc.shape else np.full(3, pbc)
+
+
+def _read_pymatgen(structure: Any, number: int) -> _Arrays:
+    """Return the arrays of a pymatgen Structure or Molecule."""
+    try:
+        z = np.array([specie.Z for specie in structure.species], dtype=np.int64)
+    except AttributeError as error:
+        raise InvalidStructureError(
+            f"structure {number} has disordered sites: expected one element per site"
+        ) from error
+    if np.any((z < 1) | (z > len(SYMBOLS))):  # pymatgen numbers its dummy species by a hash of their symbols
+        dummies = sorted({str(specie) for specie in structure.species if not 1 <= specie.Z <= len(SYMBOLS)})
+        raise InvalidStructureError(
+            f"structure {number} holds dummy species: expected chemical elements, found {dummies}"
+        )
+    positions = np.asarray(structure.cart_coords, dtype=np.float64).reshape(-1, 3)
+    lattice = getattr(structure, "lattice", None)
+    if lattice is None:
+        return z, positions, np.zeros((3, 3)), np.zeros(3, dtype=np.bool_)
+    return z, positions, np.asarray(lattice.matrix, dtype=np.float64), np.asarray(lattice.pbc, dtype=np.bool_)
+
+
+def _check_positions(batch: Batch, first: int) -> None:
+    """Refuse coordinates that are not finite, or too large for distances to be exact."""
+    atoms_finite = np.all(np.isfinite(batch.positions), axis=1)
+    if not np.all(atoms_finite):
+        s = int(np.argmax(_by_structure(batch, ~atoms_finite)))
+        raise InvalidStructureError(f"structure {first + s} has positions that are not finite")
+    far = _by_structure(batch, np.max(np.abs(batch.positions), axis=1) > MAX_LENGTH)
+    far |= np.any(np.abs(batch.cells) > MAX_LENGTH, axis=(1, 2))
+    if np.any(far):
+        raise InvalidStructureError(
+            f"structure {first + int(np.argmax(far))} has positions or cell vectors beyond {MAX_LENGTH:.0e} A, where "
+            "distances lose their digits: expected lengths in Angstrom, near the origin"
+        )
+
+
+def _check_cells(batch: Batch, first: int) -> None:
+    """Refuse periodic vectors that are not finite or not independent."""
+    lengths = np.sqrt(np.sum(batch.cells**2, axis=2))
+    both = batch.pbc[:, :, None] & batch.pbc[:, None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = batch.cells / lengths[:, :, None]
+        products = np.where(both, unit @ unit.transpose(0, 2, 1), np.eye(3))  # open directions are independent of all
+        independent = np.linalg.det(products) >= 1e-16  # False where not finite
+    if not np.all(independent):
+        s = int(np.argmin(independent))
+        vectors = batch.cells[s][batch.pbc[s]].tolist()
+        raise InvalidStructureError(f"structure {first + s} has a singular cell: periodic vectors {vectors}")

@@ -3,9 +3,9 @@
     python tests/benchmarks/mbtr_vs_dscribe.py --dscribe-python PATH [--pool AgPd.extxyz.gz] [--cells 12]
 
 PATH is the Python of an environment with dscribe 2.1.2 and an ASE before 3.27 (DScribe fails on periodic cells with later ones).
-DScribe is timed on an evenly spaced sample of the pool, ours on the same sample, both in processor time on one thread, so that
-other work on the machine does not matter much; and ours on the whole pool, all threads, by the clock. With --compile,
-the first call of k = 2 and 3, with and without the compiled kernels on disk, is timed in fresh processes.
+DScribe is timed on an evenly spaced sample of the pool, ours on the same sample, both in processor time on one thread and the best
+of several runs, so that other work on the machine does not matter much; and ours on the whole pool, all threads, by the clock.
+With --compile, the first call of k = 2 and 3, with and without the compiled kernels on disk, is timed in fresh processes.
 """
 
 from __future__ import annotations
@@ -66,9 +66,13 @@ mbtr = MBTR(species=["Pd", "Ag"], geometry=task["geometry"], grid=task["grid"], 
 cells = [read(task["pool"], i) for i in task["cells"]]
 times, rows = [], []
 for cell in cells:
-    start = time.process_time()
-    rows.append(mbtr.create(cell))
-    times.append(time.process_time() - start)
+    twice = []
+    for _ in range(2):
+        start = time.process_time()
+        row = mbtr.create(cell)
+        twice.append(time.process_time() - start)
+    rows.append(row)
+    times.append(min(twice))
 np.save(task["out"], np.array(rows))
 print(json.dumps(times))
 """

@@ -160,6 +160,11 @@ class Fractional(Misshapen):
     numbers = np.array([46.5, 46.0])
 
 
+class Halfperiodic(Lengths):
+    cell = np.eye(3)
+    pbc = (True, False)
+
+
 class Celless:
     numbers, positions = Misshapen.numbers, Lengths.positions
 
@@ -190,6 +195,7 @@ class Celless:
         ("Ag", "structure 1 is not understood: expected a pymatgen Structure.*found str"),
         (bulk("Ag")[0], "structure 1 is not understood.*in a list even if it is only one; found Atom"),
         (Lengths(), r"structure 1: expected a cell of shape \(3, 3\), found \(3,\)"),
+        (Halfperiodic(), r"structure 1: expected pbc to be one or three booleans, found \(True, False\)"),
         (Fractional(), "structure 1: expected whole atomic numbers.*found float64"),
         (Celless(), "structure 1 has no cell or no pbc"),
         (Misshapen(), r"structure 1: expected positions of shape \(2, 3\), found \(3, 3\)"),

@@ -109,7 +109,7 @@ def main() -> int:
     top_right.set_title("fcc NaCl, angles, weight exp(\N{MINUS SIGN}perimeter/Å)")
     low_left.set_title("derivative by x of the ester carbon")
     low_right.set_title("derivative by x of Na, 0.1 Å off its site")
-    figure.savefig(arguments.out, dpi=150)
+    figure.savefig(arguments.out, dpi=110)
     print(f"wrote {arguments.out}")
     return 0
 

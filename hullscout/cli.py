@@ -27,6 +27,7 @@ Examples:
   hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
   hullscout status runs/seed7
   hullscout plot runs/seed7
+  hullscout report runs/seed7
   hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
@@ -123,6 +124,19 @@ def plot(folder: Path, output: Path | None) -> None:
 
     target = output if output is not None else folder / runner.FIGURE
     save_phase_diagram(target, runner.read_standing(folder))
+    click.echo(f"Wrote {target}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HTML file.  [default: FOLDER/report.html]")
+@_reports_errors
+def report(folder: Path, output: Path | None) -> None:
+    """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
+    from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
+
+    target = output if output is not None else folder / REPORT
+    write_report(target, read_report(folder))
     click.echo(f"Wrote {target}")
 
 

@@ -39,7 +39,7 @@ ALLOWED = {
         "terminal",
     },
 }
-HEAVY = ("ase", "matplotlib", "numba", "numpy", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
+HEAVY = ("ase", "jinja2", "matplotlib", "numba", "numpy", "plotly", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
 
 
 def room_of(path: Path) -> str:

@@ -57,7 +57,7 @@ def n_answers(database):
 def test_help_and_version_name_the_commands_and_show_examples():
     code, text = hullscout("--help")
     assert code == 0
-    for word in ("run", "status", "plot", "Examples:", "campaigns/agpd/agpd.toml"):
+    for word in ("run", "status", "plot", "report", "Examples:", "campaigns/agpd/agpd.toml"):
         assert word in text
     assert hullscout("--version") == (0, f"hullscout, version {__version__}\n")
 

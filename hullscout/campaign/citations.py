@@ -1,0 +1,87 @@
+"""What a campaign owes to others: the papers behind the methods that it used, chosen by its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hullscout.campaign.config import CampaignConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A paper, and what of it the campaign used."""
+
+    text: str
+    doi: str | None
+    used_for: str
+
+
+MBTR = Citation(
+    text="H. Huo, M. Rupp: Unified representation of molecules and crystals for machine learning. "
+    "Mach. Learn.: Sci. Technol. 3, 045017 (2022).",
+    doi="10.1088/2632-2153/aca005",
+    used_for="The many-body tensor representation (MBTR).",
+)
+MBTR_AND_THRESHOLD = Citation(
+    text=MBTR.text, doi=MBTR.doi, used_for="The many-body tensor representation (MBTR) and the selection rule."
+)
+HULL_OF_SAMPLES = Citation(
+    text="A. Novick, D. Cai, Q. Nguyen, R. Garnett, R. Adams, E. Toberer: Probabilistic prediction of material stability: "
+    "integrating convex hulls into active learning. Mater. Horiz. 11, 5381 (2024).",
+    doi="10.1039/D4MH00432A",
+    used_for="Convex hulls of posterior samples.",
+)
+GAUSSIAN_PROCESSES = Citation(
+    text="C. E. Rasmussen, C. K. I. Williams: Gaussian Processes for Machine Learning. MIT Press (2006).",
+    doi=None,
+    used_for="Kernel regression, its uncertainty and its tuning.",
+)
+LEAVE_ONE_OUT = Citation(
+    text="O. Dubrule: Cross validation of kriging in a unique neighborhood. Math. Geol. 15, 687 (1983).",
+    doi="10.1007/BF01033232",
+    used_for="Leave-one-out errors in closed form.",
+)
+TWINS = Citation(
+    text="D. Widdowson, M. Mosca, A. Pulido, A. Cooper, V. Kurlin: Average minimum distances of periodic point sets - "
+    "foundational invariants for mapping periodic crystals. MATCH Commun. Math. Comput. Chem. 87, 529 (2022).",
+    doi="10.46793/match.87-3.529W",
+    used_for="Finding crystals that occur more than once.",
+)
+PHASE_DIAGRAM = Citation(
+    text="S. P. Ong, L. Wang, B. Kang, G. Ceder: Li-Fe-P-O2 phase diagram from first principles calculations. "
+    "Chem. Mater. 20, 1798 (2008).",
+    doi="10.1021/cm702327g",
+    used_for="The phase diagram.",
+)
+PYMATGEN = Citation(
+    text="S. P. Ong, W. D. Richards, A. Jain, G. Hautier, M. Kocher, S. Cholia, D. Gunter, V. L. Chevrier, K. A. Persson, "
+    "G. Ceder: Python Materials Genomics (pymatgen). Comput. Mater. Sci. 68, 314 (2013).",
+    doi="10.1016/j.commatsci.2012.10.028",
+    used_for="The implementation of the phase diagram.",
+)
+ASE = Citation(
+    text="A. H. Larsen et al.: The atomic simulation environment - a Python library for working with atoms. "
+    "J. Phys.: Condens. Matter 29, 273002 (2017).",
+    doi="10.1088/1361-648X/aa680e",
+    used_for="Reading and drawing structures.",
+)
+SPGLIB = Citation(
+    text="A. Togo, K. Shinohara, I. Tanaka: Spglib: a software library for crystal symmetry search. "
+    "Sci. Technol. Adv. Mater.: Methods 4, 2384822 (2024).",
+    doi="10.1080/27660400.2024.2384822",
+    used_for="Space groups and conventional cells.",
+)
+
+
+def citations_of(config: CampaignConfig) -> tuple[Citation, ...]:
+    """The papers behind the methods of a campaign with these settings, the specific ones first."""
+    match config.select.rule:
+        case "hull-posterior":
+            specific: tuple[Citation, ...] = (MBTR, HULL_OF_SAMPLES, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
+        case "threshold" | "hull-threshold":
+            specific = (MBTR_AND_THRESHOLD, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
+        case _:
+            specific = (MBTR, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
+    return (*specific, TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)

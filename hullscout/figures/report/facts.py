@@ -1,0 +1,309 @@
+"""What the report says in numbers and sentences. Energies in meV/atom, as on the page.
+
+Formation energies refer to the lowest known structures of the pure elements, those known now, also in the earlier rounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from hullscout.campaign.history import History, Moment, Outlook
+    from hullscout.campaign.standing import Standing
+
+    Floats = NDArray[np.float64]
+
+MILLI = 1000.0
+# The energy axis shows the hull and this many times its depth above it, at least so much; what lies higher is counted.
+HEADROOM = 1.6
+LEAST_HEADROOM_MEV = 60.0
+BAND_AT = np.linspace(0.0, 1.0, 201)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A campaign, and what its rule believes now.
+
+    Attributes:
+        history: The campaign until now.
+        outlook: Of every candidate; None for rules without a posterior, and where too little or everything is known.
+    """
+
+    history: History
+    outlook: Outlook | None
+
+    @property
+    def standing(self) -> Standing:
+        """Where the campaign stands now."""
+        return self.history.now.standing
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether the energies of all candidates are known to the oracle."""
+        return self.standing.reference_ev_per_atom is not None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the campaign has come to its end."""
+        return self.history.result is not None
+
+    @property
+    def stated_failure_probability(self) -> float | None:
+        """Probability of a wrong hull that the rule stands by now; None where it states none."""
+        if self.history.result is not None:
+            return self.history.result.failure_probability
+        return None if self.outlook is None else self.outlook.stated_failure_probability
+
+    @property
+    def round_of(self) -> dict[int, int]:
+        """The round in which each known candidate was asked for, by its index."""
+        return {index: self.history.asked_in[index] for index in self.standing.known.tolist()}
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Candidates asked for and not answered."""
+        return tuple(sorted(self.history.asked_in.keys() - self.round_of.keys()))
+
+    @property
+    def energies_ev_per_atom(self) -> Floats:
+        """(n,) formation energies of what is known; nan of the others."""
+        energies = np.full(self.standing.n_candidates, np.nan)
+        energies[self.standing.known] = self.standing.formation_ev_per_atom
+        return energies
+
+
+def headline(reported: Reported) -> dict[str, Any]:
+    """What the page says in words: its head, its figures, its settings."""
+    history, standing = reported.history, reported.standing
+    config = history.config
+    return {
+        "name": config.name,
+        "elements": config.elements,
+        "rule": config.select.rule,
+        "seed": config.seed,
+        "n_candidates": standing.n_candidates,
+        "is_replay": reported.is_replay,
+        "has_posterior": reported.outlook is not None,
+        "states_probability": any(moment.failure_probability is not None for moment in history.moments),
+        "summary": summary(reported),
+        "remarks": list(_remarks(reported)),
+        "warning": _warning(reported),
+        "facts": list(_facts(reported)),
+        "n_above": int((drawn_energies(reported) > view_of_energies(reported)[1]).sum()),
+        "settings": list(_settings(reported)),
+        "campaign_text": history.origin.campaign_text,
+        "pool_lines": history.pool.report.lines(),
+        "pool_sha256": history.origin.pool_sha256,
+    }
+
+
+def summary(reported: Reported) -> str:
+    """The report in one sentence: what was found, with how many calculations, and how sure that is."""
+    standing = reported.standing
+    took = f"{standing.n_known} of {standing.n_candidates} calculations"
+    hull = f"hull of {standing.found_hull.x.size} structures"
+    found = f"A {hull} was found with {took}" if reported.is_finished else f"So far {took} give a {hull}"
+    wrong = f"wrong by more than {_tolerance(reported)} meV/atom"
+    stated = reported.stated_failure_probability
+    if stated is None:
+        return f"{found}; the rule {reported.history.config.select.rule} states no probability that it is {wrong}."
+    return f"{found}; probability that it is {wrong}: {percent(stated)}."
+
+
+def percent(share: float) -> str:
+    """A probability as it is shown.
+
+    >>> percent(0.0283), percent(0.05), percent(0.497), percent(0.0), percent(1e-4)
+    ('2.8 %', '5 %', '50 %', '0 %', '< 0.1 %')
+    """
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
+
+
+def milli(energy_ev: float, digits: int = 1) -> str:
+    """An energy in eV as it is shown, in meV.
+
+    >>> milli(0.0561), milli(-1e-12)
+    ('56.1', '0.0')
+    """
+    text = f"{energy_ev * MILLI:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def drawn_energies(reported: Reported) -> Floats:
+    """(n,) meV/atom that the phase diagram shows each candidate at: calculated, else true, else predicted; nan where it cannot."""
+    drawn = reported.energies_ev_per_atom
+    others = [
+        reported.standing.reference_ev_per_atom,
+        None if reported.outlook is None else reported.outlook.mean_ev_per_atom,
+    ]
+    for energies in others:
+        if energies is not None:
+            drawn = np.where(np.isnan(drawn), energies, drawn)
+    return drawn * MILLI
+
+
+def view_of_energies(reported: Reported) -> tuple[float, float]:
+    """The range of the energy axis: the hulls, and above them what still says something."""
+    hulls = [reported.standing.found_hull, reported.standing.true_hull]
+    lowest = min(float(hull.energy_ev_per_atom.min()) for hull in hulls if hull is not None) * MILLI
+    highest = float(np.nanmax(drawn_energies(reported)))
+    top = min(max(HEADROOM * -lowest, LEAST_HEADROOM_MEV), max(highest * 1.05, LEAST_HEADROOM_MEV / 4))
+    return lowest - 0.3 * (top - lowest), top
+
+
+def page_data(reported: Reported) -> dict[str, Any]:
+    """What the scripts of the page draw: the candidates in columns, and the campaign after each round."""
+    standing, config = reported.standing, reported.history.config
+    true = standing.true_hull
+    return {
+        "fileName": config.folder_name,
+        "elements": list(config.elements),
+        "isReplay": reported.is_replay,
+        "tolerance": float(_tolerance(reported)),
+        "accepted": config.stop.failure_probability,
+        "candidates": _candidates(reported),
+        "moments": list(_moments(reported)),
+        "trueHull": None if true is None else {"x": _listed(true.x, 6), "energy": _energies(true.energy_ev_per_atom)},
+        "band": _band(reported.outlook),
+        "view": {"x": [-0.03, 1.03], "energy": list(view_of_energies(reported))},
+    }
+
+
+def _candidates(reported: Reported) -> dict[str, Any]:
+    pool, outlook, round_of = reported.history.pool, reported.outlook, reported.round_of
+    energies, reference = reported.energies_ev_per_atom, reported.standing.reference_ev_per_atom
+    is_unknown = np.isnan(energies)
+    columns: dict[str, Any] = {
+        "id": list(pool.ids),
+        "formula": [candidate.formula for candidate in pool.candidates],
+        "x": _listed(pool.x, 6),
+        "atoms": pool.n_atoms.tolist(),
+        "round": [round_of.get(index) for index in range(energies.size)],
+        "energy": _energies(energies),
+        "pending": list(reported.pending),
+        "reference": None if reference is None else _energies(np.where(is_unknown, reference, np.nan)),
+    }
+    if outlook is not None:
+        columns["predicted"] = _energies(np.where(is_unknown, outlook.mean_ev_per_atom, np.nan))
+        columns["std"] = _energies(np.where(is_unknown, outlook.std_ev_per_atom, np.nan))
+        columns["onHull"] = _listed(outlook.probability_on_hull, 4)
+        columns["contenders"] = outlook.hull.sampled.tolist()
+    return columns
+
+
+def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
+    energies, outlook = reported.energies_ev_per_atom, reported.outlook
+    before: LowerHull | None = None
+    for moment in reported.history.moments:
+        hull = _seen_from_now(moment, energies)
+        # What the rule knew now was not yet written down in a round.
+        now = outlook if moment.decision is None and outlook is not None else moment
+        yield {
+            "round": moment.round - 1,
+            "known": moment.n_known,
+            "hull": hull.indices.tolist(),
+            "lowering": None if before is None else _energy(hull_error(before, hull)),
+            "error": _energy(moment.standing.hull_error_ev_per_atom),
+            "modelError": _energy(now.model_error_ev_per_atom),
+            "probability": now.failure_probability,
+            "stated": reported.stated_failure_probability
+            if moment.decision is None
+            else moment.stated_failure_probability,
+        }
+        before = hull
+
+
+def _seen_from_now(moment: Moment, energies_ev_per_atom: Floats) -> LowerHull:
+    found = moment.standing.found_hull
+    return LowerHull(x=found.x, energy_ev_per_atom=energies_ev_per_atom[found.indices], indices=found.indices)
+
+
+def _band(outlook: Outlook | None) -> dict[str, Any] | None:
+    if outlook is None:
+        return None
+    low, _, high = outlook.hull.band_ev_per_atom(BAND_AT)
+    return {"x": _listed(BAND_AT, 4), "low": _energies(low), "high": _energies(high)}
+
+
+def _remarks(reported: Reported) -> Iterator[str]:
+    if reported.history.result is not None:
+        yield f"Stopped: {reported.history.result.stop_sentence}"
+    error = reported.standing.hull_error_ev_per_atom
+    if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
+        yield "The hull found is the true hull, which this replay knows."
+    elif error is not None:
+        yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
+
+
+def _warning(reported: Reported) -> str | None:
+    if not reported.is_finished:
+        n_pending = len(reported.pending)
+        waiting = f" {n_pending} structures are asked for and not yet answered." if n_pending else ""
+        return f"This campaign has not come to its end; what is said of the hull holds for what is known now.{waiting}"
+    accepted, stated = reported.history.config.stop.failure_probability, reported.stated_failure_probability
+    if stated is not None and stated >= accepted:
+        return f"The campaign ended before the probability of a wrong hull was below the accepted {percent(accepted)}."
+    return None
+
+
+def _facts(reported: Reported) -> Iterator[dict[str, str]]:
+    standing, config = reported.standing, reported.history.config
+    yield _fact("calculations", f"{standing.n_known}", f"of {standing.n_candidates}")
+    so_far = "of the calculations" if reported.is_finished else "of the calculations, so far"
+    yield _fact("saved", f"{100 * standing.saved_fraction:.1f} %", so_far)
+    if config.cost.kind != "equal":
+        cost = reported.history.now.snapshot.cost
+        yield _fact("cost spent", f"{reported.history.now.cost_spent:.6g}", f"of {float(cost.sum()):.6g}")
+    stated = reported.stated_failure_probability
+    if stated is not None:
+        accepted = f"accepted: {percent(config.stop.failure_probability)}"
+        yield _fact(f"P(wrong by more than {_tolerance(reported)} meV/atom)", percent(stated), accepted)
+    yield _fact("structures on the hull", f"{standing.found_hull.x.size}", "pure elements included")
+    error = standing.hull_error_ev_per_atom
+    if error is not None:
+        yield _fact("hull error, known by the replay", milli(error, 2), "meV/atom")
+    model_errors = [
+        m.model_error_ev_per_atom for m in reported.history.moments if m.model_error_ev_per_atom is not None
+    ]
+    if model_errors:
+        yield _fact("held-out error of the model", milli(model_errors[-1]), "meV/atom")
+
+
+def _fact(name: str, value: str, unit: str) -> dict[str, str]:
+    return {"name": name, "value": value, "unit": unit}
+
+
+def _settings(reported: Reported) -> Iterator[tuple[str, Any]]:
+    for section, value in reported.history.config.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            yield from ((f"{section}.{key}", setting) for key, setting in value.items())
+        else:
+            yield section, value
+
+
+def _tolerance(reported: Reported) -> str:
+    return f"{reported.history.config.stop.hull_tolerance * MILLI:g}"
+
+
+def _energies(ev: Floats) -> list[float | None]:
+    return [_energy(value) for value in ev.tolist()]
+
+
+def _energy(ev: float | None) -> float | None:
+    """In meV, to 0.001; None where there is none."""
+    return None if ev is None or np.isnan(ev) else round(ev * MILLI, 3)
+
+
+def _listed(values: Floats, digits: int) -> list[float]:
+    return [round(value, digits) for value in values.tolist()]

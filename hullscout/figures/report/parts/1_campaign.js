@@ -1,0 +1,67 @@
+"use strict";
+// What the other scripts share: the campaign as it was written into the page, and how things are said.
+
+const campaign = JSON.parse(document.getElementById("campaign").textContent);
+const candidates = campaign.candidates;
+const N_CANDIDATES = candidates.id.length;
+const LAST = campaign.moments.length - 1;
+// Okabe and Ito's colours: told apart by the colour-blind, and of different lightness in grey.
+const COLOUR = { calculated: "#0072B2", recent: "#D55E00", other: "#E69F00", hull: "#000000", truth: "#D55E00", band: "rgba(0,0,0,0.13)" };
+const FONT = { family: 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", Arial, sans-serif', size: 13, color: "#1b1f24" };
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+// A finger that scrolls the page must not zoom a diagram.
+const DRAG = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
+
+const byId = (id) => document.getElementById(id);
+const isKnown = (value) => value !== null && value !== undefined;
+const signed = (text) => text.replace("-", "\u2212");
+const milli = (value, digits = 1) => (isKnown(value) ? signed(value.toFixed(digits)) : "");
+const percent = (share) => {
+  if (!isKnown(share)) return "";
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0).replace(/\.0$/, "")} %`;
+};
+
+// Plotly reads a little HTML in its texts; names from a file are no HTML.
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const shortened = (text) => (text.length > 44 ? `${text.slice(0, 30)}\u2026${text.slice(-12)}` : text);
+const formulaText = (formula) => plain(formula).replace(/\d+/g, "<sub>$&</sub>");
+
+function formulaNode(formula) {
+  const node = document.createElement("span");
+  for (const part of formula.split(/(\d+)/)) node.append(/^\d+$/.test(part) ? element("sub", {}, part) : part);
+  return node;
+}
+
+function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+// Height of the lower hull through some candidates at x, linear between them.
+function hullAt(hull, x) {
+  for (let k = 1; k < hull.length; k++) {
+    const [x0, x1] = [candidates.x[hull[k - 1]], candidates.x[hull[k]]];
+    if (x <= x1) {
+      const [e0, e1] = [candidates.energy[hull[k - 1]], candidates.energy[hull[k]]];
+      return e0 + ((e1 - e0) * (x - x0)) / (x1 - x0);
+    }
+  }
+  return candidates.energy[hull[hull.length - 1]];
+}
+
+const finalHull = campaign.moments[LAST].hull;
+const isVertex = new Set(finalHull);
+
+function statusOf(i, moment = LAST) {
+  const round = candidates.round[i];
+  if (isKnown(round) && round <= campaign.moments[moment].round) {
+    return campaign.moments[moment].hull.includes(i) ? `on the hull (round ${round})` : `calculated (round ${round})`;
+  }
+  return candidates.pending.includes(i) && moment === LAST ? "asked for, no answer yet" : "not calculated";
+}
+
+// The energy that a candidate is drawn at: calculated, else of the table, else predicted.
+const shownEnergy = (i) => candidates.energy[i] ?? candidates.reference?.[i] ?? candidates.predicted?.[i] ?? null;

@@ -1,0 +1,201 @@
+"use strict";
+// The phase diagram and the slider that replays the campaign on it.
+
+// Browsers draw some thousand points as vectors; more go to the graphics card, where there is one.
+const MANY_POINTS = 3000;
+const POINTS = N_CANDIDATES > MANY_POINTS && document.createElement("canvas").getContext("webgl") ? "scattergl" : "scatter";
+
+const diagram = byId("diagram");
+const slider = byId("moment");
+const saying = byId("moment-text");
+
+function hoverText(i, moment) {
+  const hull = campaign.moments[moment].hull;
+  const isCalculated = isKnown(candidates.round[i]) && candidates.round[i] <= campaign.moments[moment].round;
+  const lines = [
+    `<b>${plain(shortened(candidates.id[i]))}</b>`,
+    `${formulaText(candidates.formula[i])}, x = ${candidates.x[i].toFixed(4)}, ${candidates.atoms[i]} atoms`,
+  ];
+  const energy = candidates.energy[i] ?? candidates.reference?.[i];
+  if (isKnown(energy)) {
+    lines.push(`${isCalculated ? "formation energy" : "true energy"}: ${milli(energy)} meV/atom`);
+    const above = energy - hullAt(hull, candidates.x[i]);
+    lines.push(`above the hull: ${milli(Math.abs(above) < 5e-4 ? 0 : above)} meV/atom`);
+  }
+  if (moment === LAST) {
+    if (!isCalculated && isKnown(candidates.predicted?.[i])) {
+      lines.push(`predicted: ${milli(candidates.predicted[i])} \u00b1 ${milli(candidates.std[i])} meV/atom`);
+    }
+    if (candidates.onHull) lines.push(`P(on hull): ${percent(candidates.onHull[i])}`);
+  }
+  lines.push(statusOf(i, moment));
+  return lines.join("<br>");
+}
+
+// Plotly takes a trace without any point out of the legend, and forgets whether it was switched off.
+const NOTHING = [null];
+
+function points(indices, moment, options) {
+  const trace = { type: POINTS, mode: "markers", x: [], y: [], text: [], customdata: [], hovertemplate: "%{text}<extra></extra>" };
+  for (const i of indices) {
+    trace.x.push(candidates.x[i]);
+    trace.y.push(options.height ? options.height(i) : shownEnergy(i));
+    trace.text.push(hoverText(i, moment));
+    trace.customdata.push(i);
+  }
+  if (!indices.length) [trace.x, trace.y] = [NOTHING, NOTHING];
+  return { ...trace, ...options, height: undefined, name: `${options.name} (${indices.length})`, uid: options.name };
+}
+
+function tracesAt(moment) {
+  const { hull, round: now } = campaign.moments[moment];
+  const known = [], recent = [], waiting = [];
+  for (let i = 0; i < N_CANDIDATES; i++) {
+    const round = candidates.round[i] ?? Infinity;
+    if (round < now) known.push(i);
+    else if (round === now) recent.push(i);
+    else if (isKnown(shownEnergy(i))) waiting.push(i);
+  }
+  const traces = [];
+  if (campaign.band) {
+    const { x, low, high } = campaign.band;
+    const [around, edge] = moment === LAST ? [[...x, ...[...x].reverse()], [...low, ...[...high].reverse()]] : [NOTHING, NOTHING];
+    traces.push({
+      type: "scatter", mode: "lines", x: around, y: edge,
+      fill: "toself", fillcolor: COLOUR.band, line: { width: 0 }, hoverinfo: "skip", name: "hull, 95 % band", uid: "band",
+    });
+  }
+  const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
+  traces.push(points(waiting, moment, { name, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
+  if (candidates.contenders) {
+    const contenders = moment === LAST ? candidates.contenders : [];
+    traces.push({
+      ...points(contenders, moment, {
+        name: "contenders, predicted", type: "scatter", height: (i) => candidates.predicted[i],
+        marker: { symbol: "diamond-open", size: 7, color: "#555555" }, visible: campaign.isReplay ? "legendonly" : true,
+      }),
+      error_y: { type: "data", array: contenders.map((i) => candidates.std[i]), thickness: 0.8, width: 0, color: "#999999" },
+    });
+  }
+  traces.push(points(known, moment, { name: "calculated", marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
+  traces.push(points(recent, moment, {
+    name: "calculated in this round", marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
+  }));
+  traces.push({
+    ...points(hull, moment, { name: "hull found", type: "scatter", mode: "lines+markers" }),
+    line: { color: COLOUR.hull, width: 1.6 }, marker: { symbol: "circle-open", size: 12, color: COLOUR.hull, line: { width: 1.6 } },
+  });
+  // Dashes upon the line of the hull found: where they agree, both are seen.
+  if (campaign.trueHull) {
+    traces.push({
+      type: "scatter", mode: "lines", x: campaign.trueHull.x, y: campaign.trueHull.energy, hoverinfo: "skip",
+      line: { color: COLOUR.truth, width: 2, dash: "dash" }, name: "true hull", uid: "truth",
+    });
+  }
+  return traces;
+}
+
+// Offsets tried for the label of a ground state, in pixels: below it first, then further away and to the sides.
+const SIDES = [0, -22, 22, -44, 44];
+const PLACES = [18, 33, 48, 63, 78].flatMap((dy) => SIDES.map((dx) => [dx, dy]));
+const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+
+function labelsOf(hull) {
+  const area = diagram.querySelector(".nsewdrag")?.getBoundingClientRect();
+  if (!area) return [];
+  const [left, right] = campaign.view.x, [low, high] = campaign.view.energy;
+  const toX = (x) => ((x - left) / (right - left)) * area.width;
+  const toY = (energy) => ((high - energy) / (high - low)) * area.height;
+  const taken = hull.map((i) => around(toX(candidates.x[i]), toY(candidates.energy[i]), 12, 12));
+  const line = [];
+  for (let step = 0; step <= 200; step++) line.push(around(toX(step / 200), toY(hullAt(hull, step / 200)), 2, 2));
+  return hull.map((i) => {
+    const [x, y] = [toX(candidates.x[i]), toY(candidates.energy[i])];
+    const width = 4 + [...candidates.formula[i]].reduce((sum, sign) => sum + (/\d/.test(sign) ? 6 : 9), 0);
+    const isEnd = candidates.x[i] === 0 || candidates.x[i] === 1;
+    const places = PLACES.map(([dx, dy]) => [dx, isEnd ? -dy : dy]);
+    const boxes = places.map(([dx, dy]) => around(x + dx, y + dy, width, 17));
+    const isFree = (box) => box.bottom < area.height && ![...taken, ...line].some((other) => meets(box, other));
+    const first = boxes.findIndex(isFree);
+    const choice = first < 0 ? 0 : first;
+    taken.push(boxes[choice]);
+    return {
+      x: candidates.x[i], y: candidates.energy[i], ax: places[choice][0], ay: places[choice][1], text: formulaText(candidates.formula[i]),
+      showarrow: true, arrowhead: 0, arrowwidth: 0.7, arrowcolor: "#888888", standoff: 7, bgcolor: "rgba(255,255,255,0.8)", borderpad: 0,
+      font: { size: 13 },
+    };
+  });
+}
+
+function around(x, y, width, height) {
+  return { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 };
+}
+
+function layoutAt(moment) {
+  const [first, second] = campaign.elements;
+  const { view } = campaign;
+  return {
+    font: FONT, margin: { l: 62, r: 12, t: 12, b: 52 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true,
+    legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } },
+    hoverlabel: { bgcolor: "#ffffff", bordercolor: "#888888", font: { ...FONT, size: 12 }, align: "left" },
+    xaxis: {
+      title: { text: `x in ${first}<sub>1\u2212x</sub>${second}<sub>x</sub> (atomic fraction)` }, range: view.x, zeroline: false,
+      showline: true, linecolor: "#444444", ticks: "outside", gridcolor: "#f0f0f0",
+    },
+    yaxis: {
+      title: { text: "formation energy (meV/atom)" }, range: view.energy, zerolinecolor: "#bbbbbb", showline: true, linecolor: "#444444",
+      ticks: "outside", gridcolor: "#f0f0f0",
+    },
+    annotations: labelsOf(campaign.moments[moment].hull),
+  };
+}
+
+function sentenceAt(moment) {
+  const at = campaign.moments[moment];
+  const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${N_CANDIDATES} calculated, ${at.hull.length} structures on the hull`];
+  if (isKnown(at.error)) parts.push(`hull error ${milli(at.error, 2)} meV/atom`);
+  const probability = at.stated ?? at.probability;
+  if (isKnown(probability)) parts.push(`P(wrong by more than ${campaign.tolerance} meV/atom) ${percent(probability)}`);
+  if (isKnown(at.modelError)) parts.push(`model error ${milli(at.modelError)} meV/atom`);
+  return `${parts.join("; ")}.`;
+}
+
+let shownMoment = LAST;
+
+function showMoment(moment) {
+  shownMoment = moment;
+  slider.value = moment;
+  const sentence = sentenceAt(moment);
+  saying.textContent = sentence;
+  slider.setAttribute("aria-valuetext", sentence);
+  byId("back").disabled = moment === 0;
+  byId("on").disabled = moment === LAST;
+  markMoment(moment);
+  return Plotly.react(diagram, tracesAt(moment), layoutAt(moment), CONFIG);
+}
+
+let playing = null;
+
+function play(isOn) {
+  clearInterval(playing);
+  playing = null;
+  byId("play").textContent = isOn ? "Pause" : "Play";
+  if (!isOn) return;
+  if (shownMoment === LAST) showMoment(0);
+  playing = setInterval(() => (shownMoment < LAST ? showMoment(shownMoment + 1) : play(false)), Math.max(120, Math.min(500, 12000 / (LAST + 1))));
+}
+
+function startDiagram() {
+  slider.max = LAST;
+  slider.addEventListener("input", () => { play(false); showMoment(Number(slider.value)); });
+  byId("back").addEventListener("click", () => { play(false); showMoment(shownMoment - 1); });
+  byId("on").addEventListener("click", () => { play(false); showMoment(shownMoment + 1); });
+  byId("play").addEventListener("click", () => play(playing === null));
+  const relabel = () => Plotly.relayout(diagram, { annotations: labelsOf(campaign.moments[shownMoment].hull) });
+  // Labels are placed in pixels, which are known only once the axes are drawn: first those, then the points.
+  const axesOnly = tracesAt(LAST).map((trace) => ({ ...trace, x: NOTHING, y: NOTHING, text: [], customdata: [] }));
+  return Plotly.newPlot(diagram, axesOnly, layoutAt(LAST), CONFIG).then(() => showMoment(LAST)).then(() => {
+    diagram.on("plotly_click", ({ points: [point] }) => showStructure(point.customdata));
+    window.addEventListener("resize", () => setTimeout(relabel, 300));
+  });
+}

@@ -1,0 +1,106 @@
+"""The report of a campaign of 10 000 candidates: its size, and how long a headless Chromium takes to open it.
+
+    python tests/benchmarks/report.py [--candidates 10000] [--calculations 200] [--folder DIR] [--screenshots DIR]
+
+The pool: the structures of Ag-Pd again and again, each time with its cell strained a little at random, and energies that rise with
+the strain. The time runs from the start of the navigation until everything is drawn; the median of five openings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from ase.io import read, write
+from playwright.sync_api import sync_playwright
+
+from hullscout.campaign import runner
+from hullscout.figures.report import read_report, write_report
+
+POOL = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.extxyz.gz"
+CHROMIUM = "/usr/bin/chromium"
+CAMPAIGN = """
+name = "{n} candidates"
+elements = ["Ag", "Pd"]
+pool.path = "pool.extxyz"
+stop.max_calculations = {calculations}
+"""
+
+
+def strained_pool(path: Path, n: int) -> None:
+    """Write n candidates: the committed ones, then strained copies of them."""
+    rng = np.random.default_rng(0)
+    with gzip.open(POOL, "rt") as file:
+        originals = read(file, index=":", format="extxyz")
+    frames = []
+    for number in range(n):
+        frame = originals[number % len(originals)].copy()
+        strain = np.zeros((3, 3)) if number < len(originals) else rng.normal(scale=0.01, size=(3, 3))
+        energy = originals[number % len(originals)].get_potential_energy() + 20.0 * len(frame) * float(
+            (strain**2).sum()
+        )
+        frame.set_cell(frame.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        frame.info = {"id": f"{frame.info['id']}-{number // len(originals)}", "energy": energy}
+        frames.append(frame)
+    write(path, frames, format="extxyz")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=10_000)
+    parser.add_argument("--calculations", type=int, default=200)
+    parser.add_argument("--folder", type=Path, help="where the campaign is kept, to be used again")
+    parser.add_argument("--screenshots", type=Path, help="folder for pictures of the page, wide and narrow")
+    arguments = parser.parse_args()
+    folder = arguments.folder or Path(tempfile.mkdtemp())
+    if not (folder / "campaign.toml").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        strained_pool(folder / "pool.extxyz", arguments.candidates)
+        text = CAMPAIGN.format(n=arguments.candidates, calculations=arguments.calculations)
+        (folder / "campaign.toml").write_text(text)
+    if not (folder / "run" / "result.json").exists():
+        began = time.perf_counter()
+        origin = runner.read_origin(folder / "campaign.toml")
+        pool, oracle = runner.open_pool(origin)
+        result, standing = runner.run(origin, folder / "run", pool=pool, oracle=oracle)
+        runner.save(folder / "run", result, standing)
+        print(f"campaign: {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    reported = read_report(folder / "run")
+    read = time.perf_counter()
+    report = folder / "report.html"
+    write_report(report, reported)
+    print(
+        f"read: {read - began:.1f} s, written: {time.perf_counter() - read:.1f} s, {report.stat().st_size / 1e6:.2f} MB"
+    )
+    measure(report, arguments.screenshots)
+
+
+def measure(report: Path, screenshots: Path | None) -> None:
+    """Open the report in a new page several times and print how long it takes until it is drawn."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        for width in (1400, 400):
+            seconds = []
+            for _ in range(5):
+                page = browser.new_page(viewport={"width": width, "height": 900})
+                page.goto(report.as_uri(), wait_until="commit")
+                page.wait_for_selector("html[data-ready]", state="attached")
+                seconds.append(page.evaluate("Number(document.documentElement.dataset.ready) / 1000"))
+                if screenshots and len(seconds) == 1:
+                    page.screenshot(path=screenshots / f"report-{width}.png", full_page=True)
+                step = page.evaluate(
+                    "async () => { const t = performance.now(); await showMoment(5); return performance.now() - t; }"
+                )
+                page.close()
+            print(f"{width} px: drawn after {statistics.median(seconds):.2f} s; a step of the slider {step:.0f} ms")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

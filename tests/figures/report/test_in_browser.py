@@ -1,0 +1,212 @@
+"""The report as a person uses it, in a real headless Chromium: it draws, answers to the mouse, and fetches nothing."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from hullscout.figures.report import read_report, write_report
+
+DRAWN = "html[data-ready]"
+
+
+class Reader:
+    """A page of a report, with everything that its console said."""
+
+    def __init__(self, browser, report, *, width=1400, height=900):
+        self.page = browser.new_page(viewport={"width": width, "height": height})
+        self.errors, self.requests = [], []
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(report.as_uri())
+        self.page.wait_for_selector(DRAWN, state="attached")
+
+    def trace(self, name):
+        """x and y of the diagram's points whose legend begins with a name."""
+        found = self.page.evaluate(
+            "name => diagram.data.filter(t => t.name.startsWith(name)).map(t => [t.x, t.y].map(v => v.filter(n => n !== null)))",
+            name,
+        )
+        return found[0]
+
+    def vertex_at(self, k):
+        """Where the k-th vertex of the hull is on the screen, in pixels."""
+        return self.page.evaluate(
+            """k => {
+                const { left, top, width, height } = document.querySelector("#diagram .nsewdrag").getBoundingClientRect();
+                const hull = document.getElementById("diagram").data.find(t => t.name.startsWith("hull found"));
+                const { x: [x0, x1], energy: [low, high] } = campaign.view;
+                return [left + width * (hull.x[k] - x0) / (x1 - x0), top + height * (high - hull.y[k]) / (high - low)];
+            }""",
+            k,
+        )
+
+    def hover_label(self, k):
+        """What is said of the k-th vertex when the mouse is on it."""
+        self.page.locator("#diagram").scroll_into_view_if_needed()
+        x, y = self.vertex_at(k)
+        self.page.mouse.move(x - 30, y - 30)
+        self.page.mouse.move(x, y)
+        return self.page.locator("#diagram .hoverlayer .hovertext").first.text_content(timeout=5000)
+
+    def column(self, k):
+        return self.page.locator(f"#rows td:nth-child({k})").all_text_contents()
+
+    def download(self):
+        with self.page.expect_download() as waiting:
+            self.page.locator("#csv").click()
+        with open(waiting.value.path(), newline="", encoding="utf-8") as file:  # noqa: PTH123  newline for csv
+            return waiting.value.suggested_filename, list(csv.DictReader(io.StringIO(file.read())))
+
+
+@pytest.fixture(scope="module")
+def opened(browser, report):
+    reader = Reader(browser, report)
+    yield reader
+    reader.page.close()
+
+
+@pytest.fixture
+def reader(opened):
+    """The page, open since the first test and put back as it was then."""
+    opened.page.evaluate(
+        """async () => {
+            play(false);
+            viewer.close();
+            byId("find").value = "";
+            byId("which").value = "all";
+            listing.column = null;
+            filterRows();
+            await showMoment(LAST);
+        }"""
+    )
+    opened.page.mouse.move(0, 0)
+    return opened
+
+
+def test_it_opens_without_errors_and_fetches_nothing_but_itself(reader, report):
+    assert reader.errors == []
+    assert [url for url in reader.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert "probability that it is wrong by more than 1 meV/atom" in reader.page.locator("#summary").text_content()
+
+
+def test_the_mouse_on_a_ground_state_tells_what_is_known_of_it(reader, reported):
+    text = reader.hover_label(1)
+    assert reported.history.pool.ids[reported.standing.found_hull.indices[1]] in text
+    for words in ("formation energy", "meV/atom", "P(on hull)", "on the hull (round"):
+        assert words in text
+
+
+def test_the_slider_replays_the_campaign(reader, reported):
+    n_last = reported.standing.n_known
+    first = reported.history.moments[0]
+    before = reader.page.locator("#diagram .scatterlayer").inner_html()
+    assert len(reader.trace("calculated (")[0]) + len(reader.trace("calculated in this round")[0]) == n_last
+    reader.page.locator("#moment").fill("0")
+    reader.page.wait_for_function("document.getElementById('moment-text').textContent.startsWith('Round 0')")
+    assert len(reader.trace("calculated in this round")[0]) == first.n_known
+    hull = first.standing.found_hull
+    np.testing.assert_allclose(reader.trace("hull found")[0], hull.x, atol=1e-6)
+    energies = reported.energies_ev_per_atom[hull.indices]
+    np.testing.assert_allclose(reader.trace("hull found")[1], energies * 1000, atol=1e-3)
+    assert reader.page.locator("#diagram .scatterlayer").inner_html() != before
+    assert reader.errors == []
+
+
+def test_playing_runs_from_the_first_round_to_the_last(reader):
+    last = reader.page.locator("#moment").get_attribute("max")
+    reader.page.locator("#play").click()
+    reader.page.wait_for_function("document.getElementById('moment').value === '1'")
+    reader.page.wait_for_function(
+        f"document.getElementById('play').textContent === 'Play' && document.getElementById('moment').value === '{last}'"
+    )
+    assert reader.errors == []
+
+
+def test_an_entry_of_the_legend_switches_its_points_off_in_every_round_until_it_is_clicked_again(reader):
+    place = reader.page.evaluate("diagram.data.findIndex(t => t.name.startsWith('calculated ('))")
+    entry = reader.page.locator("#diagram .legendtoggle").nth(place)
+
+    def wait_until_shown(is_shown):
+        reader.page.wait_for_function(f"diagram._fullData[{place}].visible === {is_shown}")
+
+    entry.click()
+    wait_until_shown('"legendonly"')
+    reader.page.locator("#moment").fill("0")
+    wait_until_shown('"legendonly"')
+    reader.page.locator("#on").click()
+    wait_until_shown('"legendonly"')
+    entry.click()
+    wait_until_shown("true")
+
+
+def test_headings_sort_both_ways_and_keep_what_is_empty_last(reader):
+    energy = 3
+    head = reader.page.locator("#heads button").nth(energy - 1)
+    numbers = []
+    for _ in range(2):
+        head.click()
+        numbers.append([float(text.replace("\N{MINUS SIGN}", "-")) for text in reader.column(energy) if text])
+    assert numbers[0] == sorted(numbers[0])
+    assert numbers[1] == sorted(numbers[1], reverse=True)
+    assert numbers[0] != numbers[1]
+    assert reader.page.locator("#heads th").nth(energy - 1).get_attribute("aria-sort") == "descending"
+
+
+def test_the_csv_file_holds_what_was_found_in_the_order_shown(reader, reported):
+    standing = reported.standing
+    name, rows = reader.download()
+    assert name == "small-candidates.csv"
+    assert [row["id"] for row in rows] == list(standing.pool.ids)
+    told = {
+        row["id"]: float(row["formation_energy_mev_per_atom"]) for row in rows if row["formation_energy_mev_per_atom"]
+    }
+    ids = [standing.pool.ids[index] for index in standing.known]
+    assert set(told) == set(ids)
+    np.testing.assert_allclose([told[i] for i in ids], standing.formation_ev_per_atom * 1000, atol=1e-3)
+    reader.page.locator("#which").select_option("hull")
+    assert {row["id"] for row in reader.download()[1]} == {standing.pool.ids[i] for i in standing.found_hull.indices}
+    reader.page.locator("#which").select_option("all")
+    reader.page.locator("#find").fill("agpd3")
+    assert {row["formula"] for row in reader.download()[1]} == {"AgPd3"}
+
+
+def test_a_picture_opens_the_structure_in_three_dimensions(reader):
+    reader.page.locator("button[data-structure]").nth(1).click()
+    reader.page.wait_for_selector("#structure canvas")
+    assert "space group" in reader.page.locator("#viewer-text").text_content()
+    assert reader.page.evaluate("document.getElementById('structure').data.length") == 3
+    reader.page.keyboard.press("Escape")
+    reader.page.wait_for_function("!document.getElementById('viewer').open")
+    assert reader.errors == []
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_no_width_makes_the_page_scroll_sideways(browser, report, width):
+    reader = Reader(browser, report, width=width)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= width
+    box = reader.page.locator("#diagram .nsewdrag").bounding_box()
+    assert box["width"] > 0.7 * width * (1180 / 1400 if width > 1180 else 1)
+    reader.page.close()
+
+
+def test_names_that_are_scripts_are_shown_as_they_are_and_never_run(browser, hostile):
+    path = hostile / "report.html"
+    reported = read_report(hostile)
+    write_report(path, reported)
+    reader = Reader(browser, path)
+    name, ids = reported.history.config.name, reported.history.pool.ids
+    assert reader.page.title() == f"{name}: convex hull"
+    assert reader.page.locator("h1").text_content() == name
+    assert reader.column(1)[:3] == list(ids[:3])
+    assert {row["id"] for row in reader.download()[1]} == set(ids)
+    reader.page.locator("button[data-structure]").nth(1).click()
+    assert ids[reported.standing.found_hull.indices[1]] in reader.page.locator("#viewer-title").text_content()
+    reader.page.keyboard.press("Escape")
+    assert "<script>document.title=1" in reader.hover_label(1)
+    assert reader.page.locator("img[src=x]").count() == 0
+    assert reader.page.title() == f"{name}: convex hull"
+    assert reader.errors == []
+    reader.page.close()

@@ -1,0 +1,196 @@
+"""The page's text: what it says of finished, unfinished and certain campaigns, and that it needs nothing but itself."""
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hullscout.cli import main
+from hullscout.errors import OutputError, StoreError
+from hullscout.figures.report import Reported, read_report, write_report
+from hullscout.figures.report.facts import headline, summary
+
+
+class Page(HTMLParser):
+    """The scripts of a page, its policy, and every address that it names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts, self.addresses, self.policy, self.texts, self._within = [], [], "", [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self._within = "json" if attributes.get("type") == "application/json" else tag
+        self.addresses += [
+            value for key, value in attributes.items() if key in ("src", "href", "action", "data", "poster", "srcset")
+        ]
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+
+    def handle_endtag(self, _):
+        self._within = ""
+
+    def handle_data(self, data):
+        if self._within == "json":
+            self.data = json.loads(data)
+        elif self._within == "script":
+            self.scripts.append(data)
+        elif self._within != "style":
+            self.texts.append(data)
+
+
+def written(reported, folder):
+    write_report(folder / "report.html", reported)
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def cut(finished, tmp_path):
+    """The finished campaign as it was when the answers of its last round were awaited."""
+    folder = tmp_path / "cut"
+    shutil.copytree(finished, folder)
+    (folder / "result.json").unlink()
+    with closing(sqlite3.connect(folder / "campaign.db")) as connection, connection:
+        (record,) = connection.execute("SELECT record FROM rounds ORDER BY round DESC LIMIT 1").fetchone()
+        for candidate_id in json.loads(record)["chosen"]:
+            connection.execute("DELETE FROM answers WHERE id = ?", (candidate_id,))
+    return folder
+
+
+def live(reported):
+    """The same campaign as if no oracle knew the energies of what was not calculated."""
+    moments = tuple(
+        replace(moment, standing=replace(moment.standing, reference_ev_per_atom=None))
+        for moment in reported.history.moments
+    )
+    return Reported(history=replace(reported.history, moments=moments), outlook=reported.outlook)
+
+
+def test_a_finished_campaign_is_told_in_one_sentence(reported):
+    result = reported.history.result
+    probability = f"{100 * result.failure_probability:.1f}".removesuffix(".0")
+    assert summary(reported) == (
+        f"A hull of {len(result.hull)} structures was found with {result.n_calculations} of {result.n_candidates} calculations; "
+        f"probability that it is wrong by more than 1 meV/atom: {probability} %."
+    )
+    assert f"Stopped: {result.stop_sentence}" in headline(reported)["remarks"]
+    assert headline(reported)["warning"] is None
+
+
+def test_a_rule_without_probability_says_so(hostile, tmp_path):
+    reported = read_report(hostile)
+    assert "the rule threshold states no probability that it is wrong by more than 1 meV/atom." in summary(reported)
+    page = written(reported, tmp_path)
+    assert "onHull" not in page.data["candidates"]
+    assert "P(on hull)" not in "".join(page.texts)
+    assert page.data["band"] is None
+
+
+def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
+    reported = read_report(cut)
+    assert summary(reported).startswith(f"So far {reported.standing.n_known} of 57 calculations give a hull of")
+    page = written(reported, tmp_path)
+    n_pending = len(page.data["candidates"]["pending"])
+    assert n_pending > 0
+    assert f"{n_pending} structures are asked for and not yet answered." in "".join(page.texts)
+    assert all(page.data["candidates"]["energy"][i] is None for i in page.data["candidates"]["pending"])
+
+
+def test_a_campaign_that_ran_out_of_budget_warns(campaign_folder):
+    reported = read_report(campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20"))
+    assert "ended before the probability of a wrong hull was below the accepted 5 %" in headline(reported)["warning"]
+
+
+def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
+    page, history, standing = written(reported, tmp_path).data, reported.history, reported.standing
+    candidates = page["candidates"]
+    assert candidates["id"] == list(history.pool.ids)
+    energies = np.array(candidates["energy"], dtype=float)
+    np.testing.assert_allclose(energies[standing.known], standing.formation_ev_per_atom * 1000, atol=5.1e-4)
+    reference = np.array(candidates["reference"], dtype=float)
+    np.testing.assert_allclose(
+        reference[standing.unknown], standing.reference_ev_per_atom[standing.unknown] * 1000, atol=5.1e-4
+    )
+    assert (np.isnan(energies) != np.isnan(reference)).all()
+    np.testing.assert_allclose(candidates["onHull"], reported.outlook.probability_on_hull, atol=5.1e-5)
+    rounds = np.array(candidates["round"], dtype=float)
+    for said, moment in zip(page["moments"], history.moments, strict=True):
+        assert int((rounds <= said["round"]).sum()) == said["known"] == moment.n_known
+        assert said["hull"] == moment.standing.found_hull.indices.tolist()
+        assert said["error"] == pytest.approx(moment.standing.hull_error_ev_per_atom * 1000, abs=5.1e-4)
+    assert page["moments"][-1]["stated"] == history.result.failure_probability
+    # Where nothing else lowers the hull, the error falls by what the hull was lowered by at most.
+    for before, after in itertools.pairwise(page["moments"]):
+        assert before["error"] - after["error"] <= after["lowering"] + 1e-3
+
+
+def test_a_live_campaign_shows_no_energy_that_is_not_known(reported, tmp_path):
+    page = written(live(reported), tmp_path)
+    assert page.data["candidates"]["reference"] is None
+    assert page.data["trueHull"] is None
+    assert all(moment["error"] is None for moment in page.data["moments"])
+    assert "true hull" not in "".join(page.texts)
+    assert "replay" not in "".join(page.texts).replace("slider replays", "")
+
+
+def test_the_page_names_no_address_outside_itself(report):
+    page = Page(report.read_text(encoding="utf-8"))
+    assert len(page.addresses) > 5
+    assert [address for address in page.addresses if not address.startswith("data:")] == []
+    assert page.policy.startswith("default-src 'none'; ")
+    assert "http" not in page.policy
+
+
+def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(report):
+    page = Page(report.read_text(encoding="utf-8"))
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in page.scripts
+    }
+    allowed = re.search("script-src ([^;]*)", page.policy)[1].split()
+    assert set(allowed) == hashes | {"'unsafe-eval'"}
+    assert len(page.scripts) == 6
+
+
+def test_names_from_files_are_no_html(hostile, tmp_path):
+    page = written(read_report(hostile), tmp_path)
+    assert len(page.scripts) == 6
+    assert "x" not in page.addresses
+    assert page.data["candidates"]["id"][0].startswith("<script>")
+    assert "{{ 7 * 6 }}" in "".join(page.texts)
+
+
+def test_the_same_campaign_gives_the_same_bytes(finished, report, tmp_path):
+    write_report(tmp_path / "again.html", read_report(finished))
+    assert (tmp_path / "again.html").read_bytes() == report.read_bytes()
+
+
+def test_the_command_writes_the_page_whole_beside_the_campaign(finished):
+    (finished / "report.html").unlink(missing_ok=True)
+    done = CliRunner().invoke(main, ["report", str(finished)], catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, f"Wrote {finished / 'report.html'}\n")
+    assert (finished / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in finished.glob("*report*")] == ["report.html"]
+
+
+def test_a_folder_without_a_campaign_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="There is no campaign in"):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("page.pdf", r"expected a file that ends in \.html"), ("no/page.html", "cannot be written")]
+)
+def test_a_page_that_cannot_be_written_is_a_clear_error(reported, tmp_path, name, message):
+    with pytest.raises(OutputError, match=message):
+        write_report(tmp_path / name, reported)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hullscout.cli import main
 from hullscout.errors import OutputError, StoreError
 from hullscout.figures.report import Reported, read_report, write_report
-from hullscout.figures.report.facts import headline, summary
+from hullscout.figures.report.facts import headline, percent, summary
 
 
 class Page(HTMLParser):
@@ -79,10 +79,10 @@ def live(reported):
 
 def test_a_finished_campaign_is_told_in_one_sentence(reported):
     result = reported.history.result
-    probability = f"{100 * result.failure_probability:.1f}".removesuffix(".0")
+    probability = percent(result.failure_probability)
     assert summary(reported) == (
         f"A hull of {len(result.hull)} structures was found with {result.n_calculations} of {result.n_candidates} calculations; "
-        f"probability that it is wrong by more than 1 meV/atom: {probability} %."
+        f"probability that it is wrong by more than 1 meV/atom: {probability}."
     )
     assert f"Stopped: {result.stop_sentence}" in headline(reported)["remarks"]
     assert headline(reported)["warning"] is None

@@ -7,7 +7,7 @@ structures nor hulls nor campaigns: it takes feature arrays and heights, and giv
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.compression import CompressionCurve, FeatureCompressor, compression_curve
 from hullscout.regression.covariance import Combination, Kernel, KernelShape, KernelTerm, Metric
-from hullscout.regression.diagnostics import CalibrationReport, diagnose
+from hullscout.regression.diagnostics import CalibrationReport, diagnose, normal_scores, plot_calibration
 from hullscout.regression.ensembles import ResamplingEnsemble
 from hullscout.regression.estimator import NotFittedError
 from hullscout.regression.learning_curves import LearningCurve, learning_curve, plot_learning_curves
@@ -53,6 +53,8 @@ __all__ = [
     "farthest_points",
     "farthest_rows",
     "learning_curve",
+    "normal_scores",
+    "plot_calibration",
     "plot_learning_curves",
     "tune_cap",
 ]

@@ -3,6 +3,7 @@
 Every function returns float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
 """
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, Final
 
@@ -146,6 +147,11 @@ def group_numbers(values: npt.ArrayLike | None) -> IntArray | None:
 def is_kind(value: Any, *kinds: type) -> bool:
     """Whether a setting is what its annotation says, which a caller without a type checker may not know."""
     return isinstance(value, kinds)
+
+
+def are_finite(values: Iterable[Any]) -> bool:
+    """Whether all settings are finite numbers."""
+    return all(is_kind(value, float, int, np.floating, np.integer) and bool(np.isfinite(value)) for value in values)
 
 
 def refuse_no_count(least: int = 1, **counts: Any) -> None:

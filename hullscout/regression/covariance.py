@@ -14,7 +14,7 @@ from functools import reduce
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray
+from hullscout.regression.arrays import FloatArray, are_finite
 
 
 class Metric(StrEnum):
@@ -90,12 +90,12 @@ class KernelTerm:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.length_scale) and self.length_scale > 0.0):
+        if not (are_finite([self.length_scale]) and self.length_scale > 0.0):
             raise InvalidSettingError(
-                f"Expected a positive length scale for block {self.block!r}, found {self.length_scale}."
+                f"Expected a positive length scale for block {self.block!r}, found {self.length_scale!r}."
             )
-        if not (np.isfinite(self.weight) and self.weight >= 0.0):
-            raise InvalidSettingError(f"Expected a weight >= 0 for block {self.block!r}, found {self.weight}.")
+        if not (are_finite([self.weight]) and self.weight >= 0.0):
+            raise InvalidSettingError(f"Expected a weight >= 0 for block {self.block!r}, found {self.weight!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,25 @@
-"""Does the stated uncertainty hold? z-score histogram, coverage of central intervals, expected calibration error.
+"""Does the stated uncertainty hold? z-score histogram, coverage of central intervals, expected calibration error, figure.
 
 Source: Kuleshov, Fenner & Ermon, ICML 2018, eq. 9, with absolute instead of squared deviations, over central intervals.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
+from scipy.special import ndtri, stdtr
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray, finite_vector
 from hullscout.regression.calibration import TailCalibration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
 
 LEVELS: Final = (0.5, 0.8, 0.95)
 """Central intervals reported by default."""
@@ -92,3 +100,61 @@ def diagnose(
         z_counts=counts.astype(np.intp),
         log_score=float(np.mean(-0.5 * np.log(2.0 * np.pi * deviations**2) - 0.5 * z**2)),
     )
+
+
+def normal_scores(z: npt.ArrayLike, *, degrees_of_freedom: float) -> FloatArray:
+    """z-scores of a Student-t as those of a normal distribution at the same quantile, to pool what models of different tails say.
+
+    Args:
+        z: Residual over the calibrated standard deviation, shape (n,).
+        degrees_of_freedom: Of the model's tails; infinity changes nothing.
+
+    Raises:
+        InvalidTrainingSetError: Not finite.
+        InvalidSettingError: Degrees of freedom that are not positive.
+    """
+    values = finite_vector(z, what="z")
+    if not degrees_of_freedom > 0.0:
+        raise InvalidSettingError(f"Expected positive degrees of freedom, found {degrees_of_freedom=}.")
+    if np.isinf(degrees_of_freedom):
+        return values
+    return np.asarray(-np.sign(values) * ndtri(stdtr(degrees_of_freedom, -np.abs(values))))
+
+
+def plot_calibration(
+    reports: Mapping[str, CalibrationReport], axes: tuple[Axes, Axes] | None = None
+) -> tuple[Axes, Axes]:
+    """Observed against stated coverage, and the z-score histogram beside the normal density.
+
+    Args:
+        reports: One line each, by label; of `diagnose` with the `levels` to draw, and of z-scores that would be normal
+            (see `normal_scores`).
+        axes: Where to draw the two; a new figure if not given.
+
+    Returns:
+        The axes drawn on.
+
+    Raises:
+        InvalidSettingError: No reports.
+    """
+    if not reports:
+        raise InvalidSettingError("Expected one or more reports to draw, found none.")
+    if axes is None:
+        from matplotlib.figure import Figure  # noqa: PLC0415 (late: slow to import)
+
+        left, right = Figure(figsize=(9.0, 4.0), layout="constrained").subplots(1, 2)
+    else:
+        left, right = axes
+    left.plot([0.0, 1.0], [0.0, 1.0], color="0.6", linewidth=1.0)
+    for label, report in reports.items():
+        left.plot(report.levels, report.coverage, marker="o", markersize=3, label=label)
+        density = report.z_counts / (report.n * np.diff(report.z_edges))
+        right.stairs(density, report.z_edges, label=label)
+    grid = np.linspace(-5.0, 5.0, 201)
+    right.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2.0 * np.pi), color="0.6", linewidth=1.0, label="normal")
+    left.set(xlabel="stated coverage", ylabel="observed coverage", xlim=(0.0, 1.0), ylim=(0.0, 1.0), aspect="equal")
+    right.set(xlabel="z-score (beyond the ends: in the end bins)", ylabel="density")
+    for one in (left, right):
+        one.grid(visible=True, alpha=0.3)
+        one.legend(frameon=False)
+    return left, right

@@ -16,6 +16,7 @@ from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.estimator import Regressor
 from hullscout.regression.model import KernelModel
+from hullscout.regression.settings import ModelSettings
 
 
 class ResamplingEnsemble(Regressor):
@@ -91,7 +92,11 @@ class ResamplingEnsemble(Regressor):
         self.suspects_ = tuned.suspects_
         once = grouping.kept
         z, is_tested = self._unseen_z(rows[once], labels[once], is_in[:, once])
-        self.calibration_: TailCalibration = calibrate(z, is_suspect=is_suspect[once][is_tested])
+        self.calibration_: TailCalibration = calibrate(
+            z,
+            n_tuned=ModelSettings().n_tuned(1 if self.blocks is None else len(self.blocks)),
+            is_suspect=is_suspect[once][is_tested],
+        )
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:

@@ -124,11 +124,18 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
 
     Returns:
         The axes drawn on.
+
+    Raises:
+        InvalidSettingError: No curves.
     """
+    if not curves:
+        raise InvalidSettingError("Expected one or more learning curves to draw, found none.")
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415 (late: slow to import)
+
     if axes is None:
         from matplotlib.figure import Figure  # noqa: PLC0415 (late: slow to import)
 
-        axes = Figure(figsize=(5.0, 4.0), layout="constrained").add_subplot()
+        axes = Figure(figsize=(6.5, 4.0), layout="constrained").add_subplot()
     for curve in curves:
         axes.errorbar(
             curve.sizes,
@@ -143,8 +150,9 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
     sizes = sorted({int(size) for curve in curves for size in curve.sizes})
     axes.set_xticks(sizes, labels=[str(size) for size in sizes])
     axes.set_xticks([], minor=True)
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         which("{x:g}")
     axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return axes

@@ -4,7 +4,7 @@ This is the layer that a campaign's rounds use: it takes separations that somebo
 never computes or copies features.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -29,7 +29,7 @@ class Component:
 
     weight: float
     hyperparameters: Hyperparameters
-    process: GaussianProcess
+    process: GaussianProcess = field(repr=False)
 
     def moments(self, cross: BlockKernels, prior: BlockKernels, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (or covariance, if `prior` is among points) of the function, without noise."""
@@ -66,11 +66,11 @@ class FittedMixture:
     components: tuple[Component, ...]
     calibration: TailCalibration
     uncertainty: Uncertainty
-    loo_mean: FloatArray
-    loo_std: FloatArray
-    grouping: Grouping
+    loo_mean: FloatArray = field(repr=False)
+    loo_std: FloatArray = field(repr=False)
+    grouping: Grouping = field(repr=False)
     suspects: IntArray
-    evaluated: tuple[ScoredSetting, ...]
+    evaluated: tuple[ScoredSetting, ...] = field(repr=False)
 
     @property
     def warm_start(self) -> SearchPoint | None:

@@ -17,6 +17,7 @@ from hullscout.regression.arrays import (
     finite_labels,
     finite_vector,
     group_numbers,
+    is_kind,
 )
 from hullscout.regression.mixture import FittedMixture, fit_mixture
 from hullscout.regression.posterior import MixturePosterior
@@ -48,7 +49,11 @@ class PoolModel:
     ) -> None:
         if not isinstance(blocks, Mapping):
             raise InvalidSettingError(f"Expected feature arrays by block name, found {type(blocks).__name__}.")
+        if alternatives is not None and not is_kind(alternatives, Mapping):
+            raise InvalidSettingError(f"Expected representations by name, found {type(alternatives).__name__}.")
         self.settings = ModelSettings() if settings is None else settings
+        if not is_kind(self.settings, ModelSettings):
+            raise InvalidSettingError(f"Expected ModelSettings or None, found {settings!r}.")
         metric = self.settings.shape.metric
         named = {SINGLE: blocks, **(alternatives or {})}
         self._representations = {name: PoolSeparations(parts, metric=metric) for name, parts in named.items()}
@@ -60,6 +65,10 @@ class PoolModel:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
         compositions = None if composition is None else finite_vector(composition, what="composition")
+        if compositions is not None and len(compositions) != self.n_candidates:
+            raise InvalidTrainingSetError(
+                f"Expected a composition for each of {self.n_candidates} structures, found {len(compositions)}."
+            )
         self._basis = self.settings.mean.basis(self.n_candidates, compositions)
         self._fitted: FittedMixture | None = None
 

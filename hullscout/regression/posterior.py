@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hullscout.regression.arrays import FloatArray, refuse_no_count
+from hullscout.errors import InvalidSettingError
+from hullscout.regression.arrays import FloatArray, is_kind, refuse_no_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,11 @@ class MixturePosterior:
             Array of shape (n, q).
 
         Raises:
-            InvalidSettingError: n is no count.
+            InvalidSettingError: n is no count, or rng no generator.
         """
         refuse_no_count(least=0, n=n)
+        if not is_kind(rng, np.random.Generator):
+            raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
         counts = rng.multinomial(n, self.weights)
         samples = np.empty((n, self.means.shape[1]))
         start = 0

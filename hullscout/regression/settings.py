@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, is_kind, refuse_no_count
+from hullscout.regression.arrays import FloatArray, are_finite, is_kind, refuse_no_count
 from hullscout.regression.covariance import Combination, Kernel, KernelShape
 
 SINGLE: Final = "features"
@@ -22,6 +22,10 @@ def refuse_no_suspicion(suspicion: float) -> None:
     """
     if not is_kind(suspicion, float, int) or not suspicion > 0.0:
         raise InvalidSettingError(f"Expected a suspicion > 0 (infinity to trust every label), found {suspicion!r}.")
+
+
+def _is_range(bounds: Any) -> bool:
+    return isinstance(bounds, tuple) and len(bounds) == 2 and are_finite(bounds) and bounds[0] <= bounds[1]
 
 
 class Mean(StrEnum):
@@ -92,10 +96,10 @@ class Hyperparameters:
     representation: str = SINGLE
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.regularization) and self.regularization >= 0.0):
-            raise InvalidSettingError(f"Expected a regularization >= 0, found {self.regularization}.")
-        if not (np.isfinite(self.signal_variance) and self.signal_variance > 0.0):
-            raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance}.")
+        if not (are_finite((self.regularization,)) and self.regularization >= 0.0):
+            raise InvalidSettingError(f"Expected a regularization >= 0, found {self.regularization!r}.")
+        if not (are_finite((self.signal_variance,)) and self.signal_variance > 0.0):
+            raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +152,13 @@ class ModelSettings:
             n_averaged=self.n_averaged, max_kernels=self.max_kernels, n_regularizations=self.n_regularizations
         )
         refuse_no_suspicion(self.suspicion)
-        if not self.log_lengths:
-            raise InvalidSettingError("Expected at least one coarse length scale, found none.")
-        for low, high in (self.log_length_bounds, self.log_regularization_bounds):
-            if not low <= high:
-                raise InvalidSettingError(f"Expected bounds in rising order, found {(low, high)}.")
+        if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):
+            raise InvalidSettingError(
+                f"Expected at least one coarse length scale, a tuple of numbers, found {self.log_lengths!r}."
+            )
+        for bounds in (self.log_length_bounds, self.log_regularization_bounds):
+            if not _is_range(bounds):
+                raise InvalidSettingError(f"Expected bounds in rising order, two numbers, found {bounds!r}.")
 
     def n_tuned(self, n_blocks: int) -> int:
         """Number of continuous hyperparameters: length scales, free weights, regularization and signal variance."""

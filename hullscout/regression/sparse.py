@@ -238,7 +238,11 @@ class SparseKernelModel(Regressor):
             representation=tuned.representation,
         )
         std, is_suspect = np.sqrt(variance), np.isin(np.arange(n), suspects)
-        self.calibration_: TailCalibration = calibrate((y - mean) / std, is_suspect=is_suspect)
+        self.calibration_: TailCalibration = calibrate(
+            (y - mean) / std,
+            n_tuned=0 if is_fixed else ModelSettings().n_tuned(len(self._blocks)),
+            is_suspect=is_suspect,
+        )
         self.loo_mean_ = mean[grouping.merged_to]
         self.loo_std_ = (self.calibration_.scale * std)[grouping.merged_to]
         self.suspects_: IntArray = np.flatnonzero(is_suspect[grouping.merged_to])

@@ -53,11 +53,8 @@ def models(blocks: dict[str, slice]) -> dict[str, Callable[[], KernelModel | Spa
 
 def curves_of(pool: BenchmarkPool, n_repeats: int, out: Path | None) -> None:
     """Print, and draw if asked, the learning curves of one pool."""
-    columns, start = {}, 0
-    for name, block in pool.blocks.items():
-        columns[name] = slice(start, start + block.shape[1])
-        start += block.shape[1]
-    X, y = np.hstack(list(pool.blocks.values())), 1e3 * pool.targets(np.arange(len(pool)), 0.15)
+    columns, X = pool.columns()
+    y = 1e3 * pool.targets(np.arange(len(pool)), 0.15)
     sizes = [size for size in SIZES if size <= 0.8 * len(pool)]
     print(f"\n{pool.name}: RMSE (meV/atom) at n = {sizes}")
     curves = []
@@ -75,7 +72,7 @@ def curves_of(pool: BenchmarkPool, n_repeats: int, out: Path | None) -> None:
         curves.append(curve)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        figure = Figure(figsize=(7.0, 5.0), layout="constrained")
+        figure = Figure(figsize=(8.5, 5.0), layout="constrained")
         axes = plot_learning_curves(curves, figure.add_subplot(), unit="meV/atom")
         axes.set_title(pool.name)
         figure.savefig(out / f"{pool.name}.png", dpi=150)

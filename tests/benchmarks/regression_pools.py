@@ -48,6 +48,12 @@ class BenchmarkPool:
     def __len__(self) -> int:
         return len(self.x)
 
+    def columns(self) -> tuple[dict[str, slice], np.ndarray]:
+        """Columns of each block, and all blocks side by side, shape (n, d)."""
+        ends = np.cumsum([0, *(block.shape[1] for block in self.blocks.values())])
+        slices = {name: slice(int(a), int(b)) for name, a, b in zip(self.blocks, ends[:-1], ends[1:], strict=True)}
+        return slices, np.hstack(list(self.blocks.values()))
+
     def split(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Training indices (both ends and random others) and the rest."""
         order = np.random.default_rng([seed, n]).permutation(len(self))

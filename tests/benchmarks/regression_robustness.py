@@ -3,9 +3,10 @@
     python tests/benchmarks/regression_robustness.py --splits 20 --size 100 [--pools agpd,AgPt] [--offset 0.2]
 
 For each pool: the largest difference between the predictions of the pool once and the pool with every structure twice; how
-often a wrong label is named, and how far it moves the predictions at unlabelled structures, in units of their stated standard
-deviation (structures nearer than 1 % of the typical distance are the wrong one's copies and not counted); how many right
-labels are named.
+often a wrong label is named, how often it stands out (the other labels contradict it by more than the suspicion times the
+standard deviation of its prediction; less cannot be told from a surprise) and how many of those are named; how far it moves the
+predictions at unlabelled structures, in units of their stated standard deviation (structures nearer than 1 % of the typical
+distance are the wrong one's copies and not counted); how many right labels are named.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import argparse
 import numpy as np
 from regression_pools import BenchmarkPool, chosen_pools, open_pool
 
-from hullscout.regression import FittedMixture, PoolModel
+from hullscout.regression import FittedMixture, ModelSettings, PoolModel
 
 CAP = 0.15
 SAME = 0.01
+SUSPICION = ModelSettings().suspicion
 
 
 def fitted_on(pool: BenchmarkPool, known: np.ndarray, labels: np.ndarray) -> tuple[PoolModel, FittedMixture]:
@@ -55,11 +57,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--offset", type=float, default=0.2, help="eV/atom")
     options = parser.parse_args()
-    print("pool         twice: change   wrong label   moves others by (of their std)    > 1 std   right labels")
-    print("             (meV/atom)      named         median    99 %     largest                     named")
+    print("pool       twice: change       wrong label: named     moves others by (of their std)  > 1 std  right labels")
+    print("             (meV/atom)    all  stands out  of these     median    99 %   largest                    named")
     for name in chosen_pools(options.pools):
         pool = open_pool(name)
-        changes, named, moves, innocent = [], [], [], []
+        changes, named, stands_out, moves, innocent = [], [], [], [], []
         for split in range(options.splits):
             known, _ = pool.split(options.size, split)
             labels = pool.targets(known, CAP)[known]
@@ -77,11 +79,13 @@ def main() -> None:
             others = np.flatnonzero(is_other)
             moves.append(np.abs(moved - mean)[others] / std[others])
             named.append(victim in found.suspects)
+            stands_out.append(abs(wrong[victim] - clean.loo_mean[victim]) > SUSPICION * clean.loo_std[victim])
             innocent.append(len(clean.suspects))
-        every = np.concatenate(moves)
+        every, of_these = np.concatenate(moves), np.array(named)[stands_out]
         print(
-            f"{name:13s}{max(changes):9.1e}{np.mean(named):14.2f}{np.median(every):15.3f}{np.quantile(every, 0.99):9.2f}"
-            f"{every.max():9.2f}{np.mean(every > 1.0):14.4f}{np.mean(innocent):12.2f}",
+            f"{name:13s}{max(changes):9.1e}{np.mean(named):8.2f}{np.mean(stands_out):10.2f}{np.mean(of_these):11.2f}"
+            f"{np.median(every):12.3f}{np.quantile(every, 0.99):9.2f}{every.max():9.2f}{np.mean(every > 1.0):12.4f}"
+            f"{np.mean(innocent):11.2f}",
             flush=True,
         )
 

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression import KernelModel, TailCalibration, calibrate, diagnose
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression import (
+    KernelModel,
+    TailCalibration,
+    calibrate,
+    diagnose,
+    normal_scores,
+    plot_calibration,
+)
 
 
 @pytest.mark.parametrize(("nu", "factor"), [(4.0, 1.0), (np.inf, 2.5), (np.inf, 0.3)])
@@ -76,3 +83,31 @@ def test_diagnosis_of_honest_and_of_overconfident_deviations():
 def test_diagnosis_refuses_what_it_cannot_compare(residuals, std, message):
     with pytest.raises(InvalidTrainingSetError, match=message):
         diagnose(residuals, std)
+
+
+def test_normal_scores_of_student_t_are_normal():
+    z = np.random.default_rng(5).standard_t(4, 20_000)
+    scores = normal_scores(z, degrees_of_freedom=4.0)
+    assert np.std(scores) == pytest.approx(1.0, abs=0.02)
+    assert np.mean(np.abs(scores) > 3.0) == pytest.approx(0.0027, abs=0.001)
+    np.testing.assert_array_equal(np.argsort(scores), np.argsort(z))
+    np.testing.assert_array_equal(normal_scores(z, degrees_of_freedom=np.inf), z)
+    with pytest.raises(InvalidSettingError, match="positive degrees of freedom"):
+        normal_scores(z, degrees_of_freedom=0.0)
+
+
+def test_a_calibration_figure_shows_what_the_reports_say():
+    residuals = np.random.default_rng(6).normal(size=400)
+    levels = tuple(np.linspace(0.1, 0.9, 9))
+    reports = {
+        "honest": diagnose(residuals, np.ones(400), levels=levels),
+        "bold": diagnose(residuals, np.full(400, 0.2), levels=levels),
+    }
+    left, right = plot_calibration(reports)
+    np.testing.assert_array_equal(left.lines[1].get_xydata(), np.transpose([levels, reports["honest"].coverage]))
+    heights, edges, _ = right.patches[1].get_data()
+    assert np.sum(heights * np.diff(edges)) == pytest.approx(1.0)
+    assert heights[0] > 0.05
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["honest", "bold", "normal"]
+    with pytest.raises(InvalidSettingError, match="one or more reports to draw"):
+        plot_calibration({})

@@ -20,6 +20,7 @@ from hullscout.regression import (
     diagnose,
     farthest_points,
     learning_curve,
+    plot_learning_curves,
     tune_cap,
 )
 
@@ -266,6 +267,42 @@ def test_farthest_points_check_their_start():
         farthest_points(np.eye(3), 2, start=7)
     with pytest.raises(InvalidTrainingSetError, match="finite numbers in the Gram matrix"):
         farthest_points(np.full((3, 3), np.nan), 2)
+
+
+def test_a_pool_checks_what_kind_of_thing_it_is_given():
+    with pytest.raises(InvalidSettingError, match="ModelSettings or None, found .*linear"):
+        PoolModel({"all": X}, settings={"mean": "linear"})
+    with pytest.raises(InvalidSettingError, match="representations by name, found list"):
+        PoolModel({"all": X}, alternatives=[X])
+    with pytest.raises(InvalidTrainingSetError, match="composition for each of 40 structures, found 3"):
+        PoolModel({"all": X}, composition=np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ModelSettings(log_lengths=(float("nan"),)), "a tuple of numbers"),
+        (lambda: ModelSettings(log_lengths="ab"), "a tuple of numbers, found 'ab'"),
+        (lambda: ModelSettings(log_regularization_bounds=(1.0,)), "two numbers"),
+        (lambda: KernelTerm(block="all", length_scale="long"), "positive length scale for block 'all', found 'long'"),
+        (lambda: KernelTerm(block="all", length_scale=1.0, weight=None), "weight >= 0 for block 'all', found None"),
+        (lambda: plot_learning_curves([]), "learning curves to draw"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(make, message):
+    with pytest.raises(InvalidSettingError, match=message):
+        make()
+
+
+def test_a_fit_shows_itself_in_a_few_lines(pool):
+    shown = repr(pool.fitted)
+    assert "suspects=array([]" in shown
+    assert "factor" not in shown
+
+
+def test_samples_need_a_generator(pool):
+    with pytest.raises(InvalidSettingError, match=r"np\.random\.default_rng\(0\), found 0"):
+        pool.posterior([30, 31]).sample(3, 0)
 
 
 def test_candidates_that_are_no_list_are_refused():

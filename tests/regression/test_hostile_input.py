@@ -270,7 +270,7 @@ def test_farthest_points_check_their_start():
 
 
 def test_a_pool_checks_what_kind_of_thing_it_is_given():
-    with pytest.raises(InvalidSettingError, match="ModelSettings or None, found .*linear"):
+    with pytest.raises(InvalidSettingError, match=r"ModelSettings or None, found .*linear"):
         PoolModel({"all": X}, settings={"mean": "linear"})
     with pytest.raises(InvalidSettingError, match="representations by name, found list"):
         PoolModel({"all": X}, alternatives=[X])

@@ -56,7 +56,7 @@ def _reports_errors(command: Callable[P, None]) -> Callable[P, None]:
             click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted. What was looked up is kept; run the same command again to go on.", err=True)
+            click.echo("\nInterrupted. Every answer so far is kept; run the same command again to go on.", err=True)
             sys.exit(130)
 
     return wrapped
@@ -75,8 +75,9 @@ def main() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
+@click.option("--retry-failed", is_flag=True, help="Calculate again what failed before.")
 @_reports_errors
-def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...]) -> None:
+def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...], *, retry_failed: bool) -> None:
     """Run the campaign file CAMPAIGN to its end, or resume it.
 
     The output folder holds campaign.db (everything asked and answered), result.json and hull.png. Run the same command
@@ -88,10 +89,18 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     origin = runner.read_origin(campaign, overrides, seed=seed)
     folder = out if out is not None else Path("runs") / origin.config.folder_name
     pool, oracle = runner.open_pool(origin)
-    for line in (*pool.report.lines(), *map(str, oracle.conflicts)):
+    for line in (*pool.report.lines(), *map(str, () if oracle is None else oracle.conflicts)):
         click.echo(line)
     with CampaignProgress(origin.config, n_candidates=len(pool.ids)) as progress:
-        result, standing = runner.run(origin, folder, pool=pool, oracle=oracle, on_progress=progress.update)
+        result, standing = runner.run(
+            origin,
+            folder,
+            pool=pool,
+            oracle=oracle,
+            retry_failed=retry_failed,
+            on_progress=progress.update,
+            on_note=progress.note,
+        )
         runner.save(folder, result, standing)
     print_result(result, folder)
 
@@ -105,7 +114,7 @@ def status(folder: Path) -> None:
     from hullscout.terminal import print_status  # noqa: PLC0415
 
     config, state = runner.read_state(folder)
-    print_status(config, state, folder=folder)
+    print_status(config, state, runner.read_attempts(folder), folder=folder)
 
 
 @main.command()

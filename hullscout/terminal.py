@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.result import CampaignResult
     from hullscout.campaign.state import State
+    from hullscout.campaign.store import Attempt
 
 MILLI = 1000.0
 
 
 class CampaignProgress:
     """A live line: round, lookups, saved so far, model error, hull. Where output is no terminal, a line for each new hull.
+
+    What went wrong with a calculation is a line of its own in both.
 
     Args:
         config: The campaign.
@@ -43,12 +46,17 @@ class CampaignProgress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("computing features", total=n_candidates, round=0)
+        self._is_computed = config.oracle.kind != "table"
         self._hull: tuple[str, ...] = ()
 
     def update(self, state: State) -> None:
         """Show a state, after each answer."""
         n_candidates, record = len(state.pool.ids), state.rounds[-1]
         figures = [f"{100 * (1 - state.n_known / n_candidates):.0f} % saved"]
+        if self._is_computed and state.pending:
+            figures.append(f"{len(state.pending)} awaited")
+        if state.failures:
+            figures.append(f"{len(state.failures)} failed")
         if record.model_error is not None:
             figures.append(f"model error {record.model_error * MILLI:.1f} meV/atom")
         if record.failure_probability is not None:
@@ -62,6 +70,10 @@ class CampaignProgress:
                 )
             self._hull = hull
         self._bar.update(self._task, completed=state.n_known, round=record.round, description="  ".join(figures))
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence above the line."""
+        self._console.print(sentence, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -91,6 +103,12 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     )
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         console.print(f"Spent a cost of {result.cost_spent:.6g}: {100 * result.cost_saved_fraction:.1f} % saved.")
+    for failed in result.failed:
+        console.print(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
+    if result.failed:
+        console.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
+    if "calculations" in result.timings_s:
+        console.print(f"The calculations took {_duration(result.timings_s['calculations'])} of worker time.")
     console.print(f"Stopped: {result.stop_sentence}")
     if result.failure_probability is None:
         console.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
@@ -112,7 +130,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     )
 
 
-def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
+def print_status(config: CampaignConfig, state: State, attempts: tuple[Attempt, ...], *, folder: Path) -> None:
     """Print where a campaign stands, and how to go on."""
     console = Console(highlight=False, markup=False)
     n_candidates = len(state.pool.ids)
@@ -130,7 +148,27 @@ def print_status(config: CampaignConfig, state: State, *, folder: Path) -> None:
     if state.has_both_ends:
         hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
         console.print(f"Hull so far: {' '.join(hull)}")
+    for candidate_id, failed in state.failures.items():
+        console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
+    latest = {attempt.id: attempt for attempt in attempts}
+    for candidate_id in state.pending:
+        attempt = latest.get(candidate_id)
+        if attempt is not None:
+            sentence = f"Started: {candidate_id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
+            before = next((a for a in reversed(attempts) if a.id == candidate_id and a.reason is not None), None)
+            sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
+            console.print(sentence, soft_wrap=True)
+    if attempts:
+        total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
+        console.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
     is_finished = (folder / "result.json").exists()
     console.print(
         "Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on."
     )
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in a unit that reads well."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

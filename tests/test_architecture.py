@@ -18,7 +18,7 @@ ALLOWED = {
     "mbtr": {"errors"},
     "regression": {"errors"},
     "pool": {"errors"},
-    "oracle": {"errors", "pool"},
+    "oracle": {"errors", "settings", "pool"},
     "selection": {"errors", "settings", "hull", "regression"},
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
     "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "selection", "campaign"},

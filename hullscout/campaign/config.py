@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
     Field,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from hullscout.errors import InvalidCampaignError
+from hullscout.oracle.settings import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import PoolFormat
 from hullscout.selection.costs import CostSettings
 from hullscout.selection.hull_posterior import HullPosteriorRule
@@ -35,8 +36,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 AnyRule = HullPosteriorRule | ThresholdRule | HullThresholdRule | GreedyRule | VarianceRule | RandomRule
-RULES: tuple[type[AnyRule], ...] = get_args(AnyRule)
 DEFAULT_RULE = HullPosteriorRule()
+TAGGED: dict[str, tuple[str, tuple[type[Settings], ...]]] = {
+    "select": ("rule", get_args(AnyRule)),
+    "oracle": ("kind", get_args(AnyOracle)),
+    "executor": ("kind", get_args(AnyExecutor)),
+}
+"""Sections of which there are several kinds: the key that names the kind, and the kinds."""
+RULES: tuple[type[Settings], ...] = get_args(AnyRule)
 
 
 class PoolSection(Settings):
@@ -61,13 +68,6 @@ class PoolSection(Settings):
         return column
 
 
-class OracleSection(Settings):
-    """Where energies come from."""
-
-    kind: Literal["table"] = "table"
-    """`table`: the `energy` of the frames of the pool file, looked up one by one."""
-
-
 class MbtrSection(Settings):
     """The representation: pair distances and triple angles, broadened."""
 
@@ -87,7 +87,8 @@ class CampaignConfig(Settings):
     seed: NonNegativeInt = 0
     """Seed of every random choice."""
     pool: PoolSection
-    oracle: OracleSection = OracleSection()
+    oracle: Annotated[AnyOracle, Field(discriminator="kind")] = TableSettings()
+    executor: Annotated[AnyExecutor, Field(discriminator="kind")] = ProcessesSettings()
     select: Annotated[AnyRule, Field(discriminator="rule")] = DEFAULT_RULE
     stop: StopSettings = StopSettings()
     cost: CostSettings = CostSettings()
@@ -115,10 +116,16 @@ class CampaignConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_the_default_rule(cls, tree: Any) -> Any:
-        if isinstance(tree, dict) and isinstance(tree.get("select"), dict):
-            return {**tree, "select": {"rule": DEFAULT_RULE.rule, **tree["select"]}}
-        return tree
+    def _fill_in_the_default_kinds(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        defaults = {"select": DEFAULT_RULE.rule, "oracle": "table", "executor": "processes"}
+        return {
+            section: {TAGGED[section][0]: defaults[section], **content}
+            if section in TAGGED and isinstance(content, dict)
+            else content
+            for section, content in tree.items()
+        }
 
     @model_validator(mode="after")
     def _uses_the_costs_of_the_pool(self) -> Self:
@@ -134,12 +141,15 @@ class CampaignConfig(Settings):
         return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
-        """Full names of the settings that differ, with both values; where the pool lies, and in what format, does not count."""
+        """Full names of the settings that differ, with both values.
+
+        Where the pool lies, in what format, and where calculations run do not count: they may change when a campaign is resumed.
+        """
         mine, theirs = _flat(self.model_dump()), _flat(other.model_dump())
         return tuple(
             f"{key}: {theirs.get(key)!r} before, {mine.get(key)!r} now"
             for key in sorted(mine.keys() | theirs.keys())
-            if key not in {"pool.path", "pool.format"} and mine.get(key) != theirs.get(key)
+            if key not in {"pool.path", "pool.format"} and not key.startswith("executor.") and mine.get(key) != theirs.get(key)
         )
 
 
@@ -211,7 +221,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _sentence(fault: ErrorDetails) -> str:
     where = [str(part) for part in fault["loc"]]
-    tag = where.pop(1) if where[:1] == ["select"] and len(where) > 1 else None
+    tag = where.pop(1) if where and where[0] in TAGGED and len(where) > 1 else None
     key = ".".join(where)
     match fault["type"]:
         case "extra_forbidden":
@@ -222,8 +232,9 @@ def _sentence(fault: ErrorDetails) -> str:
         case "missing":
             return f"{key}: missing, and it has no default."
         case "union_tag_invalid" | "union_tag_not_found":
-            names = ", ".join(repr(rule.model_fields["rule"].default) for rule in RULES)
-            return f"{key}.rule: expected one of {names}, found {fault['input'].get('rule')!r}."
+            name, kinds = TAGGED[key]
+            names = ", ".join(repr(kind.model_fields[name].default) for kind in kinds)
+            return f"{key}.{name}: expected one of {names}, found {fault['input'].get(name)!r}."
         case "value_error" if not key:
             return f"{fault['ctx']['error']}."
         case "value_error":
@@ -235,8 +246,9 @@ def _sentence(fault: ErrorDetails) -> str:
 
 def _allowed_keys(section: list[str], tag: str | None) -> list[str]:
     if tag is not None:
-        rule = next(model for model in RULES if model.model_fields["rule"].default == tag)
-        return ["rule", *(name for name in rule.model_fields if name != "rule")]
+        name, kinds = TAGGED[section[0]]
+        kind = next(model for model in kinds if model.model_fields[name].default == tag)
+        return [name, *(field for field in kind.model_fields if field != name)]
     model: type[Settings] = CampaignConfig
     for part in section:
         model = type(CampaignConfig.model_fields[part].default) if part != "pool" else PoolSection

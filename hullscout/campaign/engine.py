@@ -19,6 +19,7 @@ from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
     from hullscout.campaign.state import State
+    from hullscout.oracle.outcome import Failed
     from hullscout.selection.interface import Floats, Rule, Snapshot
     from hullscout.selection.surrogate import Surrogate
 
@@ -73,8 +74,8 @@ class Engine:
 
     @property
     def spent(self) -> float:
-        """Cost of what is known."""
-        return float(self._cost[self.state.known].sum())
+        """Cost of what was asked for, whatever came of it."""
+        return float(self._cost[self.state.asked].sum())
 
     def ask(self) -> tuple[str, ...]:
         """Return the ids to look up, best first: those still pending, or a new round. Empty at the end; see `stop`.
@@ -82,23 +83,26 @@ class Engine:
         Asking again without telling gives the same ids.
         """
         if not self.state.pending and self.stop is None:
-            proposal = self._decide()
-            self.proposal, self.stop = proposal, proposal.stop
-            if proposal.chosen:
-                self.state.add_round(
-                    RoundRecord(
-                        round=len(self.state.rounds),
-                        chosen=tuple(self.state.pool.ids[index] for index in proposal.chosen),
-                        n_contenders=proposal.n_contenders,
-                        model_errors=proposal.model_errors,
-                        threshold_ev_per_atom=proposal.threshold_ev_per_atom,
-                        failure_probability=proposal.failure_probability,
-                        stated_failure_probability=proposal.stated_failure_probability,
-                        n_lookups_foreseen=proposal.n_lookups_foreseen,
-                        warm_starts=proposal.warm_starts,
-                    )
-                )
+            self._take(self._decide())
         return self.state.pending
+
+    def ask_ahead(self, n: int) -> tuple[str, ...]:
+        """Ask for up to n more while others are pending, and return these ids alone; the start comes whole.
+
+        Empty where nothing can be decided before more answers are there: the pure elements are not known yet, or the rule would
+        stop by what is known (an answer that is still pending may speak against it). With nothing pending: empty at the end only.
+        """
+        if self.stop is not None or n < 1:
+            return ()
+        is_waiting = bool(self.state.pending)
+        if is_waiting and not self.state.has_both_ends:
+            return ()
+        proposal = self._decide()
+        if is_waiting and proposal.stop is not None:
+            return ()
+        if self.state.rounds:
+            proposal = replace(proposal, chosen=proposal.chosen[:n])
+        return self._take(proposal)
 
     def tell(self, candidate_id: str, energy_ev: float) -> None:
         """Take the energy of a candidate that was asked for, in eV per cell; the same answer twice changes nothing.
@@ -108,10 +112,39 @@ class Engine:
         """
         self.state.add_answer(candidate_id, energy_ev)
 
+    def tell_failure(self, candidate_id: str, failed: Failed) -> None:
+        """Take it that the energy of a candidate that was asked for cannot be had.
+
+        Raises:
+            ProtocolError: The candidate was not asked for, or its energy is known.
+        """
+        self.state.add_failure(candidate_id, failed)
+
     def predict(self) -> Floats:
         """(n,) formation energies in eV/atom that the model predicts for all candidates from what is known."""
         with fitting_threads(len(self.state.pool.ids)):
             return self.surrogate.predict_formation_energy(self._snapshot())
+
+    def _take(self, proposal: Proposal) -> tuple[str, ...]:
+        """Make a proposal this engine's decision; the ids that it asks for."""
+        self.proposal, self.stop = proposal, proposal.stop
+        chosen = tuple(self.state.pool.ids[index] for index in proposal.chosen)
+        if chosen:
+            self.state.add_round(
+                RoundRecord(
+                    round=len(self.state.rounds),
+                    chosen=chosen,
+                    n_contenders=proposal.n_contenders,
+                    model_errors=proposal.model_errors,
+                    threshold_ev_per_atom=proposal.threshold_ev_per_atom,
+                    failure_probability=proposal.failure_probability,
+                    stated_failure_probability=proposal.stated_failure_probability,
+                    settleable_probability=proposal.settleable_probability,
+                    n_lookups_foreseen=proposal.n_lookups_foreseen,
+                    warm_starts=proposal.warm_starts,
+                )
+            )
+        return chosen
 
     def _decide(self) -> Proposal:
         n_candidates, n_known = len(self.state.pool.ids), self.state.n_known
@@ -123,12 +156,33 @@ class Engine:
         snapshot = self._snapshot()
         if not self.state.rounds:
             return Proposal(chosen=self._affordable(self.rule.start(snapshot)), n_contenders=n_candidates)
+        if not self.state.has_both_ends:
+            return self._decide_without_a_hull(snapshot)
         with fitting_threads(n_candidates):
             proposal = self.rule.select(snapshot, self.surrogate, stop=self._settings)
         chosen = self._affordable(proposal.chosen)
         if proposal.stop is None and not chosen:
-            return replace(proposal, chosen=(), stop=self._end_of_budget())
+            stop = self._end_of_budget() if proposal.chosen else self._end_of_pool()
+            return replace(proposal, chosen=(), stop=stop)
         return replace(proposal, chosen=chosen)
+
+    def _decide_without_a_hull(self, snapshot: Snapshot) -> Proposal:
+        """Other structures of a pure element of which all that were asked for failed, or the end where there are none."""
+        pool, known_x = self.state.pool, snapshot.x[snapshot.known]
+        missing = [end for end in (0.0, 1.0) if not (known_x == end).any()]
+        others = tuple(index for index in snapshot.askable.tolist() if snapshot.x[index] in missing)
+        chosen = self._affordable(others)
+        if set(missing) == {float(snapshot.x[index]) for index in chosen}:
+            return Proposal(chosen=chosen, n_contenders=len(pool.ids))
+        left = {float(snapshot.x[index]) for index in others}
+        out_of_budget = all(end in left for end in missing)
+        elements = " and ".join(
+            f"pure {pool.elements[round(end)]}" for end in missing if out_of_budget or end not in left
+        )
+        sentence = f"There is no hull: the calculation of every structure of {elements} failed"
+        if out_of_budget:
+            sentence += " that the budget allows"
+        return Proposal(stop=Stop(reason=StopReason.NO_HULL, sentence=f"{sentence}."))
 
     def _snapshot(self) -> Snapshot:
         return self.state.snapshot(seed=self._seed, cost=self._cost)
@@ -146,13 +200,18 @@ class Engine:
     @property
     def _n_left(self) -> float:
         most = self._settings.max_calculations
-        return np.inf if most is None else most - self.state.n_known
+        return np.inf if most is None else most - self.state.asked.size
 
     @property
     def _cost_left(self) -> float:
         # Rounding of a sum of costs must not refuse the last calculation of a budget that is just enough.
         most = self._settings.max_cost
         return np.inf if most is None else most * (1.0 + 1e-12) - self.spent
+
+    def _end_of_pool(self) -> Stop:
+        n_failed = len(self.state.failures)
+        sentence = f"Every candidate was asked for; {n_failed} of {len(self.state.pool.ids)} failed."
+        return Stop(reason=StopReason.ALL_ASKED, sentence=sentence)
 
     def _end_of_budget(self) -> Stop:
         if self._n_left <= 0:

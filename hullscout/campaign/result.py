@@ -29,6 +29,16 @@ class HullVertex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCandidate:
+    """A candidate whose energy could not be had; in the probability of a wrong hull it counts as unknown."""
+
+    id: str
+    formula: str
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """The found hull against the true one, where every energy is known.
 
@@ -63,6 +73,7 @@ class CampaignResult:
     stop_sentence: str
     failure_probability: float | None
     hull: tuple[HullVertex, ...]
+    failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
 

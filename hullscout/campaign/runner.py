@@ -1,32 +1,35 @@
-"""The runner: the only loop. It carries ids from the engine to the oracle and energies back, by way of the store.
-
-Order of each step: what the engine asks for is committed before it is looked up, each energy is committed before the engine
-sees it. So the process can die anywhere, and running again ends in the same result.
-"""
+"""The runner: it opens what a campaign is made of (pool, features, store, engine, workers), lets it run and writes its result."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.config import CampaignConfig, load_config
+from hullscout.campaign.drive import Drive
 from hullscout.campaign.engine import Engine
-from hullscout.campaign.result import CampaignResult, compare, hull_vertices
+from hullscout.campaign.result import CampaignResult, FailedCandidate, compare, hull_vertices
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
-from hullscout.errors import InvalidPoolError, OutputError, StoreError
+from hullscout.errors import InvalidCampaignError, InvalidPoolError, OracleError, OutputError, StoreError
 from hullscout.oracle import TableOracle
+from hullscout.oracle.settings import CalculatorSettings, TableSettings
+from hullscout.oracle.workers import TableCrew, open_crew
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames, pool_bytes
 from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from hullscout.campaign.store import Attempt
+    from hullscout.oracle.workers import Crew
     from hullscout.pool import Pool
 
 RESULT = "result.json"
@@ -52,8 +55,10 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
     )
 
 
-def open_pool(origin: Origin) -> tuple[Pool, TableOracle]:
-    """Parse and check a campaign's pool, once, into candidates without energies and the oracle that knows them.
+def open_pool(origin: Origin) -> tuple[Pool, TableOracle | None]:
+    """Parse and check a campaign's pool, once, into candidates without energies and, for a table, the oracle that knows them.
+
+    Where energies are computed, those of the pool file are not read.
 
     Raises:
         InvalidPoolError: The pool holds something that no campaign can use.
@@ -62,14 +67,15 @@ def open_pool(origin: Origin) -> tuple[Pool, TableOracle]:
     section = origin.config.pool
     columns = Columns(cost=section.cost, baseline=section.baseline)
     mixed = MixedSettings.ALLOW if section.allow_mixed_settings else MixedSettings.REFUSE
+    is_table = isinstance(origin.config.oracle, TableSettings)
     pool = build_pool(
         frames,
         origin.config.elements,
-        without_energy=WithoutEnergy.LEAVE_OUT,
+        without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
         columns=columns,
-        mixed_settings=mixed,
+        mixed_settings=mixed if is_table else MixedSettings.ALLOW,
     )
-    return pool, TableOracle.from_frames(frames, pool)
+    return pool, TableOracle.from_frames(frames, pool) if is_table else None
 
 
 def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
@@ -87,8 +93,10 @@ def run(
     folder: Path,
     *,
     pool: Pool,
-    oracle: TableOracle,
+    oracle: TableOracle | None = None,
+    retry_failed: bool = False,
     on_progress: Callable[[State], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> tuple[CampaignResult, Standing]:
     """Run a campaign to its end in `folder`, or resume the one that is there.
 
@@ -96,18 +104,23 @@ def run(
         origin: What the campaign is.
         folder: Where `campaign.db` is kept; made where there is none.
         pool: The candidates, from `open_pool`.
-        oracle: Where energies come from.
+        oracle: The table that energies come from, where they do not have to be computed.
+        retry_failed: Calculate again what failed before.
         on_progress: Called after every answer.
+        on_note: Called with a sentence for each calculation that a person should know of.
 
     Raises:
         StoreError: The folder cannot be used.
+        OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
     began, config = time.perf_counter(), origin.config
     cost = config.cost.of(pool.n_atoms, column=pool.cost)
     with Store.create_or_resume(folder, origin) as store:
         surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
         features_s = time.perf_counter() - began
-        state = State(pool, rounds=store.rounds(), energies_ev=store.answers())
+        if retry_failed:
+            store.forgive_failures()
+        state = _state(store, pool)
         engine = Engine(
             state,
             rule=config.select,
@@ -116,19 +129,23 @@ def run(
             settings=config.stop,
             cost=cost,
         )
-        n_saved = len(state.rounds)
-        while ids := engine.ask():
-            for record in state.rounds[n_saved:]:
-                store.save_round(record)
-            n_saved = len(state.rounds)
-            for candidate_id in ids:
-                energy = oracle.lookup(candidate_id)
-                store.save_answer(candidate_id, energy)
-                engine.tell(candidate_id, energy)
-                on_progress(state)
+        drive = Drive(engine, store, n_ahead=0 if oracle is not None else config.executor.n_ahead)
+        if drive.ask():  # a campaign that has ended needs no workers
+            with _open_crew(config, oracle, folder=folder) as crew:
+                drive.run(crew, on_progress=on_progress, on_note=on_note)
+        calculation_s = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
         stop = engine.stop
         assert stop is not None  # noqa: S101  the loop ends only there
-    standing = Standing.of(state, name=config.name, reference_ev_per_atom=oracle.energies_ev_per_atom())
+    if not state.has_both_ends:
+        failures = "\n".join(
+            f"  {i} ({failed.reason}): {failed.sentence}" for i, failed in [*state.failures.items()][:8]
+        )
+        raise OracleError(
+            f"{stop.sentence} The pure elements define formation energies.\n{failures}\n"
+            "Correct what made them fail and run again with --retry-failed, or with other settings and another --out."
+        )
+    reference = None if oracle is None else oracle.energies_ev_per_atom()
+    standing = Standing.of(state, name=config.name, reference_ev_per_atom=reference)
     result = CampaignResult(
         campaign=config.name,
         elements=config.elements,
@@ -136,17 +153,46 @@ def run(
         seed=config.seed,
         n_candidates=standing.n_candidates,
         n_calculations=standing.n_known,
-        saved_fraction=standing.saved_fraction,
+        saved_fraction=1.0 - state.asked.size / standing.n_candidates,
         cost_spent=engine.spent,
         cost_saved_fraction=1.0 - engine.spent / float(cost.sum()),
         stop_reason=stop.reason,
         stop_sentence=stop.sentence,
         failure_probability=None if engine.proposal is None else engine.proposal.stated_failure_probability,
         hull=hull_vertices(standing),
-        reference=compare(standing, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
-        timings_s={"features": features_s, "total": time.perf_counter() - began},
+        failed=tuple(
+            FailedCandidate(
+                id=candidate_id,
+                formula=pool.candidates[state.index_of(candidate_id)].formula,
+                reason=failed.reason,
+                sentence=failed.sentence,
+            )
+            for candidate_id, failed in state.failures.items()
+        ),
+        reference=None
+        if oracle is None
+        else compare(standing, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
+        timings_s={
+            "features": features_s,
+            **({} if oracle is not None else {"calculations": calculation_s}),
+            "total": time.perf_counter() - began,
+        },
     )
     return result, standing
+
+
+def _state(store: Store, pool: Pool) -> State:
+    return State(pool, rounds=store.rounds(), energies_ev=store.answers(), failures=store.failures())
+
+
+def _open_crew(config: CampaignConfig, oracle: TableOracle | None, *, folder: Path) -> AbstractContextManager[Crew]:
+    if oracle is not None:
+        return nullcontext(TableCrew(table=oracle))
+    if not isinstance(config.oracle, CalculatorSettings):
+        raise InvalidCampaignError(
+            f"oracle.kind: '{config.oracle.kind}' computes nothing here. Hand the structures out by `hullscout ask {folder}`."
+        )
+    return open_crew(config.oracle, config.executor, folder=folder)
 
 
 def save(folder: Path, result: CampaignResult, standing: Standing) -> None:
@@ -177,7 +223,17 @@ def read_state(folder: Path) -> tuple[CampaignConfig, State]:
     with Store.read(folder) as store:
         origin = store.origin()
         pool, _ = open_pool(origin)
-        return origin.config, State(pool, rounds=store.rounds(), energies_ev=store.answers())
+        return origin.config, _state(store, pool)
+
+
+def read_attempts(folder: Path) -> tuple[Attempt, ...]:
+    """The calculations that were started in the campaign in `folder`, with what each took; none for a table.
+
+    Raises:
+        StoreError: There is none, or it is damaged.
+    """
+    with Store.read(folder) as store:
+        return store.attempts()
 
 
 def read_standing(folder: Path) -> Standing:
@@ -189,9 +245,10 @@ def read_standing(folder: Path) -> Standing:
     with Store.read(folder) as store:
         origin = store.origin()
         pool, oracle = open_pool(origin)
-        state = State(pool, rounds=store.rounds(), energies_ev=store.answers())
+        state = _state(store, pool)
     if not state.has_both_ends:
         raise StoreError(
             f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
         )
-    return Standing.of(state, name=origin.config.name, reference_ev_per_atom=oracle.energies_ev_per_atom())
+    reference = None if oracle is None else oracle.energies_ev_per_atom()
+    return Standing.of(state, name=origin.config.name, reference_ev_per_atom=reference)

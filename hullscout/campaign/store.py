@@ -1,6 +1,7 @@
 """The store: one SQLite file that holds a whole campaign, and is the only place where it is kept.
 
-It keeps the campaign file as written, the settings in force, the pool file, every round that was decided and every answer.
+It keeps the campaign file as written, the settings in force, the pool file, every round that was decided, every calculation that
+was started, every answer and every failure.
 Each write is one transaction, on disk before the function returns; what was paid for is never lost. The store knows nothing of
 what the numbers mean. A lock file beside it admits one writer at a time; readers are always welcome.
 """
@@ -13,12 +14,14 @@ import os
 import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
 from hullscout.campaign.config import CampaignConfig, check_config
 from hullscout.errors import StoreError
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.regression.tuning import SearchPoint
 from hullscout.selection.interface import RoundRecord
 
@@ -26,12 +29,19 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from hullscout.pool import Candidate
+
 DATABASE = "campaign.db"
-SCHEMA = 1
+SCHEMA = 2
 TABLES = """
 CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
-CREATE TABLE answers (id TEXT PRIMARY KEY, energy_ev REAL NOT NULL) STRICT;
+CREATE TABLE answers (id TEXT PRIMARY KEY, energy_ev REAL NOT NULL, relaxed TEXT, note TEXT) STRICT;
+CREATE TABLE failures (id TEXT PRIMARY KEY, reason TEXT NOT NULL, sentence TEXT NOT NULL) STRICT;
+CREATE TABLE attempts (
+    id TEXT NOT NULL, attempt INTEGER NOT NULL, began TEXT NOT NULL, ended TEXT, wall_s REAL, reason TEXT, sentence TEXT,
+    is_forgiven INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, attempt)
+) STRICT;
 """
 
 
@@ -55,6 +65,31 @@ class Origin:
     def pool_sha256(self) -> str:
         """Fingerprint of the pool file."""
         return hashlib.sha256(self.pool).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One calculation of a candidate that was started.
+
+    Attributes:
+        id: The candidate.
+        attempt: 1 for the first, and so on.
+        began: When it was handed to a worker, UTC.
+        ended: When its outcome was kept, UTC; None while it runs, and for ever where the campaign was ended meanwhile.
+        wall_s: Seconds that the calculation took, without waiting for a worker; None where nobody measured.
+        reason: Why it failed; None where it gave an energy or has not ended.
+        sentence: The same for people.
+        is_forgiven: It does not count against the candidate any more.
+    """
+
+    id: str
+    attempt: int
+    began: datetime
+    ended: datetime | None
+    wall_s: float | None
+    reason: str | None
+    sentence: str | None
+    is_forgiven: bool
 
 
 class Store:
@@ -149,11 +184,77 @@ class Store:
 
     def save_round(self, record: RoundRecord) -> None:
         """Commit what was decided, before anything of it is looked up."""
-        self._write("INSERT INTO rounds VALUES (?, ?)", (record.round, json.dumps(asdict(record))))
+        self._write(("INSERT INTO rounds VALUES (?, ?)", (record.round, json.dumps(asdict(record)))))
+
+    def failures(self) -> dict[str, Failed]:
+        """Each candidate whose energy could not be had."""
+        rows = self._rows("SELECT id, reason, sentence FROM failures")
+        try:
+            return {i: Failed(reason=FailureReason(reason), sentence=sentence) for i, reason, sentence in rows}
+        except ValueError as error:
+            raise _damaged(self.folder / DATABASE, error) from error
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every calculation that was started, in this order; none where energies are looked up in a table."""
+        query = "SELECT id, attempt, began, ended, wall_s, reason, sentence, is_forgiven FROM attempts ORDER BY rowid"
+        rows = self._rows(query)
+        try:
+            return tuple(
+                Attempt(
+                    id=row[0],
+                    attempt=row[1],
+                    began=datetime.fromisoformat(row[2]),
+                    ended=None if row[3] is None else datetime.fromisoformat(row[3]),
+                    wall_s=row[4],
+                    reason=row[5],
+                    sentence=row[6],
+                    is_forgiven=bool(row[7]),
+                )
+                for row in rows
+            )
+        except ValueError as error:
+            raise _damaged(self.folder / DATABASE, error) from error
 
     def save_answer(self, candidate_id: str, energy_ev: float) -> None:
         """Commit an answer, before anything uses it."""
-        self._write("INSERT INTO answers VALUES (?, ?)", (candidate_id, energy_ev))
+        self._write(("INSERT INTO answers (id, energy_ev) VALUES (?, ?)", (candidate_id, energy_ev)))
+
+    def save_start(self, candidate_id: str, attempt: int) -> None:
+        """Commit that a calculation is about to be started."""
+        self._write(("INSERT INTO attempts (id, attempt, began) VALUES (?, ?, ?)", (candidate_id, attempt, _now())))
+
+    def save_calculated(self, candidate_id: str, attempt: int, answer: Calculated) -> None:
+        """Commit the answer of a calculation, before anything uses it; a failure that was kept before is withdrawn."""
+        relaxed = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))
+        self._write(
+            ("INSERT INTO answers VALUES (?, ?, ?, ?)", (candidate_id, answer.energy_ev, relaxed, answer.note or None)),
+            ("DELETE FROM failures WHERE id = ?", (candidate_id,)),
+            (
+                "UPDATE attempts SET ended = ?, wall_s = ? WHERE id = ? AND attempt = ?",
+                (_now(), answer.wall_s, candidate_id, attempt),
+            ),
+        )
+
+    def save_failed(self, candidate_id: str, attempt: int, failed: Failed, *, is_final: bool) -> None:
+        """Commit that a calculation failed, and whether that is all that can be had of the candidate."""
+        ended = (
+            "UPDATE attempts SET ended = ?, wall_s = ?, reason = ?, sentence = ? WHERE id = ? AND attempt = ?",
+            (_now(), failed.wall_s, failed.reason, failed.sentence, candidate_id, attempt),
+        )
+        final = ("INSERT OR IGNORE INTO failures VALUES (?, ?, ?)", (candidate_id, failed.reason, failed.sentence))
+        self._write(ended, *([final] if is_final else []))
+
+    def forgive_failures(self) -> None:
+        """Let every candidate that failed be calculated again, with all its tries."""
+        self._write(("DELETE FROM failures", ()), ("UPDATE attempts SET is_forgiven = 1 WHERE reason IS NOT NULL", ()))
+
+    def relaxed(self) -> dict[str, Candidate]:
+        """The relaxed structures that answers came with."""
+        rows = self._rows("SELECT id, relaxed FROM answers WHERE relaxed IS NOT NULL")
+        try:
+            return {candidate_id: candidate_from_tree(json.loads(text)) for candidate_id, text in rows}
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.folder / DATABASE, error) from error
 
     def close(self) -> None:
         """Close the database and let another process have it."""
@@ -175,14 +276,21 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise _damaged(self.folder / DATABASE, error) from error
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Execute statements as one transaction."""
         try:
             with self._connection:
-                self._connection.execute(statement, values)
+                for statement, values in statements:
+                    self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise StoreError(
-                f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe."
+                f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe; see that there is "
+                "room on the disk, and run the same command again."
             ) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _record(text: str) -> RoundRecord:

@@ -1,0 +1,139 @@
+"""The sections `[oracle]` and `[executor]` of a campaign file: where energies come from, and where they are computed.
+
+What is in `[oracle]` decides the energies and belongs to the campaign; what is in `[executor]` may change when it is resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from hullscout.settings import Settings
+
+
+def _travels_as_json(arguments: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected finite numbers, strings, booleans, lists and tables of them ({error})") from error
+    return arguments
+
+
+Arguments = Annotated[dict[str, Any], AfterValidator(_travels_as_json)]
+
+
+class TableSettings(Settings):
+    """The `energy` of the frames of the pool file, looked up one by one."""
+
+    kind: Literal["table"] = "table"
+
+
+class CalculatorSettings(Settings):
+    """Energies computed by an ASE calculator."""
+
+    kind: Literal["calculator"] = "calculator"
+    calculator: str = Field(min_length=1, pattern=r"^\w+([.]\w+)*$")
+    """`emt`, `gpaw`, another name that ASE knows, or the dotted path of a class or function, as `package.module.Calculator`."""
+    arguments: Arguments = Field(default_factory=dict)
+    """What the calculator is called with."""
+    relax: Literal["none", "positions", "volume", "cell"] = "none"
+    """What is relaxed: nothing, atoms in a fixed cell, the volume alone, or atoms and cell."""
+    fmax: PositiveFloat = 0.02
+    """Largest force (and stress times volume over atoms) of a relaxed structure, eV/Angstrom."""
+    max_steps: PositiveInt = 200
+    """Steps in which a relaxation must converge."""
+    on_change: Literal["fail", "keep"] = "fail"
+    """A structure that relaxed into another one: counts as failed, or its energy is kept and noted."""
+    max_strain: PositiveFloat = 0.1
+    """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
+    max_displacement: PositiveFloat = 0.25
+    """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+
+
+class HandoffSettings(Settings):
+    """Energies calculated elsewhere: structures are handed out as files, results read back."""
+
+    kind: Literal["handoff"] = "handoff"
+    max_strain: PositiveFloat = 0.1
+    """A returned structure is another one when its cell changed shape by more than this."""
+    max_displacement: PositiveFloat = 0.25
+    """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+
+
+class _Tries(Settings):
+    """What all executors share."""
+
+    @property
+    def n_ahead(self) -> int:
+        """Calculations that may be under way when the next is chosen; 0 where whole rounds are awaited."""
+        return 0
+
+    retries: NonNegativeInt = 1
+    """Further tries after an error, a time-out or a lost worker."""
+    keep_files: str | None = Field(default=None, min_length=1)
+    """Folder for the files of every calculation, relative to the output folder; not kept by default."""
+
+
+class _Workers(_Tries):
+    """What executors with worker processes share."""
+
+    workers: PositiveInt = 1
+    """Calculations at a time."""
+    time_limit_s: PositiveFloat | None = None
+    """A calculation that runs longer is ended; no limit by default."""
+    flow: Literal["continuous", "rounds"] = "continuous"
+    """`continuous`: a free worker gets the next structure at once. `rounds`: a whole batch is awaited before the next is chosen, so
+    that the result does not depend on which answer comes first."""
+
+    @property
+    def n_ahead(self) -> int:
+        """Calculations that may be under way when the next is chosen; 0 where whole rounds are awaited."""
+        return self.workers if self.flow == "continuous" else 0
+
+
+class InProcessSettings(_Tries):
+    """One calculation after the other in the process of the campaign: nothing to start, but a crash ends the campaign."""
+
+    kind: Literal["in-process"] = "in-process"
+
+
+class ProcessesSettings(_Workers):
+    """Worker processes on this machine."""
+
+    kind: Literal["processes"] = "processes"
+
+
+class DaskSettings(_Workers):
+    """Dask workers: a local cluster, one that is running, or one that Dask starts (Slurm and others by dask-jobqueue)."""
+
+    kind: Literal["dask"] = "dask"
+    address: str | None = Field(default=None, min_length=1)
+    """Address of a running scheduler, as `tcp://host:8786`."""
+    cluster: str | None = Field(default=None, pattern=r"^\w+([.]\w+)+$")
+    """Dotted path of a cluster class, as `dask_jobqueue.SLURMCluster`, scaled to `workers`."""
+    options: Arguments = Field(default_factory=dict)
+    """What the cluster class is called with."""
+
+    @model_validator(mode="after")
+    def _names_one_cluster(self) -> DaskSettings:
+        if self.address is not None and self.cluster is not None:
+            raise ValueError("expected an address or a cluster, found both")
+        if self.options and self.cluster is None:
+            raise ValueError("options are for a cluster; name one by its dotted path")
+        return self
+
+
+class CustomSettings(_Workers):
+    """Any other class with the interface of `concurrent.futures.Executor`."""
+
+    kind: Literal["custom"] = "custom"
+    path: str = Field(pattern=r"^\w+([.]\w+)+$")
+    """Dotted path of the class, as `executorlib.SlurmClusterExecutor`."""
+    options: Arguments = Field(default_factory=dict)
+    """What it is called with."""
+
+
+AnyOracle = TableSettings | CalculatorSettings | HandoffSettings
+AnyExecutor = InProcessSettings | ProcessesSettings | DaskSettings | CustomSettings

@@ -1,0 +1,75 @@
+"""Calculators that go wrong, each in its own way; worker processes import them by name."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ase.calculators.emt import EMT
+
+
+class Raises(EMT):
+    def calculate(self, *_, **__):
+        raise RuntimeError("no licence")
+
+
+class Unconverged(EMT):
+    def calculate(self, *_, **__):
+        raise KohnShamConvergenceError("did not converge")
+
+
+class KohnShamConvergenceError(Exception):
+    pass
+
+
+class SaysUnconverged(EMT):
+    converged = False
+
+
+class Hangs(EMT):
+    def calculate(self, *_, **__):
+        time.sleep(600)
+
+
+class Dies(EMT):
+    def calculate(self, *_, **__):
+        print("out of memory", flush=True)  # noqa: T201
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class NotANumber(EMT):
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        self.results["energy"] = float("nan")
+
+
+class WithoutGold:
+    """EMT, but the fault for what holds gold and something else, or (`pure`) for gold itself; `mend` names a file that heals it."""
+
+    def __new__(cls, *, fault, pure=False, mend=None):
+        calculator = EMT()
+        sound, faulty = calculator.calculate, globals()[fault]
+
+        def calculate(atoms=None, *args, **kwargs):
+            is_hit = set(atoms.symbols) == {"Au"} if pure else {"Au", "Cu"} == set(atoms.symbols)
+            if is_hit and not (mend and Path(mend).exists()):
+                return faulty.calculate(calculator, atoms, *args, **kwargs)
+            return sound(atoms, *args, **kwargs)
+
+        calculator.calculate = calculate
+        return calculator
+
+
+class Logged(EMT):
+    """EMT that writes each calculation into a file, begun and done, and takes a while."""
+
+    def __init__(self, log, seconds=0.0):
+        super().__init__()
+        self.log, self.seconds = Path(log), seconds
+
+    def calculate(self, *args, **kwargs):
+        name = f"{self.atoms or args[0]!s}" if not args else args[0].get_chemical_formula()
+        time.sleep(self.seconds)
+        super().calculate(*args, **kwargs)
+        with self.log.open("a") as file:
+            file.write(f"{name} {self.results['energy']!r}\n")

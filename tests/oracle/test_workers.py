@@ -1,0 +1,94 @@
+"""Whatever a calculation does, the crew answers with an energy or a failure that says why, and goes on."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from hullscout.errors import OracleError
+from hullscout.oracle.settings import CalculatorSettings, InProcessSettings, ProcessesSettings
+from hullscout.oracle.workers import open_crew, outcome_of
+from hullscout.pool import Candidate
+
+
+def candidate(a=3.7):
+    atoms = bulk("Cu", a=a)
+    return Candidate(id="Cu", numbers=atoms.numbers, positions=atoms.positions, cell=np.array(atoms.cell))
+
+
+def outcomes(tmp_path, n=1, *, executor=None, start=None, **settings):
+    settings = CalculatorSettings(**{"calculator": "emt", **settings})
+    with open_crew(settings, executor or ProcessesSettings(time_limit_s=60.0), folder=tmp_path) as crew:
+        futures = [crew.submit(start or candidate(), attempt=attempt + 1) for attempt in range(n)]
+        return [outcome_of(future) for future in futures]
+
+
+@pytest.mark.parametrize("executor", [InProcessSettings(), ProcessesSettings(workers=2)], ids=lambda e: e.kind)
+def test_an_energy_is_that_of_the_calculator_wherever_it_runs(tmp_path, executor):
+    atoms = candidate().to_ase()
+    atoms.calc = EMT()
+    found = {outcome.energy_ev for outcome in outcomes(tmp_path, 3, executor=executor)}
+    assert found == {atoms.get_potential_energy()}
+
+
+def test_a_relaxed_structure_comes_with_its_energy(tmp_path):
+    (outcome,) = outcomes(tmp_path, executor=InProcessSettings(), relax="cell", fmax=0.001)
+    assert outcome.relaxed.cell[0, 1] == pytest.approx(3.59 / 2, abs=0.01)
+    assert outcome.energy_ev < outcomes(tmp_path, executor=InProcessSettings())[0].energy_ev
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "sentence"),
+    [
+        ("Raises", "raised", "RuntimeError: no licence"),
+        ("Unconverged", "not-converged", "KohnShamConvergenceError: did not converge"),
+        ("NotANumber", "not-finite", "The energy is nan eV"),
+        ("Dies", "worker-died", "ended by SIGKILL; it said last: out of memory"),
+    ],
+)
+def test_a_fault_is_a_failure_with_its_reason_and_the_next_try_runs(tmp_path, name, reason, sentence):
+    for outcome in outcomes(tmp_path, 2, calculator=f"faulty_calculators.{name}"):
+        assert outcome.reason == reason
+        assert sentence in outcome.sentence
+
+
+def test_a_calculation_that_hangs_is_ended_at_its_limit(tmp_path):
+    (outcome,) = outcomes(tmp_path, calculator="faulty_calculators.Hangs", executor=ProcessesSettings(time_limit_s=0.5))
+    assert outcome.reason == "timed-out"
+    assert "longer than the limit of 0.5 s" in outcome.sentence
+
+
+def test_a_relaxation_out_of_steps_is_not_converged(tmp_path):
+    (outcome,) = outcomes(tmp_path, executor=InProcessSettings(), relax="cell", max_steps=1, fmax=1e-6)
+    assert outcome.reason == "not-converged"
+    assert "did not reach 1e-06 eV/Angstrom in 1 steps" in outcome.sentence
+
+
+@pytest.mark.parametrize("policy", ["fail", "keep"])
+def test_a_structure_that_relaxes_into_another_one_is_failed_or_noted(tmp_path, policy):
+    cubic = bulk("Cu", "fcc", a=3.6, cubic=True)
+    cubic.set_cell(cubic.cell.array * np.array([0.86, 0.86, 1.3]), scale_atoms=True)
+    start = Candidate(id="bct", numbers=cubic.numbers, positions=cubic.positions, cell=np.array(cubic.cell))
+    (outcome,) = outcomes(tmp_path, executor=InProcessSettings(), start=start, relax="cell", on_change=policy)
+    if policy == "fail":
+        assert outcome.reason == "changed"
+        assert "It relaxed into another structure: its cell changed shape: strain 0." in outcome.sentence
+    else:
+        assert "It relaxed into another structure" in outcome.note
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"calculator": "nothing"}, "oracle.calculator: expected a name that ASE knows .* found 'nothing'"),
+        ({"calculator": "ase.calculators.emt.Nothing"}, "oracle.calculator: expected .* found"),
+        (
+            {"calculator": "ase.build.bulk", "arguments": {"wrong": 1}},
+            "oracle.arguments: 'ase.build.bulk' cannot be made",
+        ),
+        ({"calculator": "fractions.Fraction"}, "expected an ASE calculator"),
+    ],
+)
+def test_a_calculator_that_cannot_be_made_is_refused_before_any_cost(tmp_path, settings, message):
+    with pytest.raises(OracleError, match=message):
+        outcomes(tmp_path, executor=InProcessSettings(), **settings)

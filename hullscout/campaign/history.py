@@ -194,16 +194,17 @@ def read_history(folder: Path) -> History:
     from hullscout.campaign.runner import RESULT, open_pool  # noqa: PLC0415  the runner knows the figures
 
     with Store.read(folder) as store:
-        origin, answers = store.origin(), store.answers()
+        origin, answers, failures = store.origin(), store.answers(), store.failures()
         rounds = store.rounds()  # after the answers, so that a running campaign has asked for all that it answered
     pool, oracle = open_pool(origin)
-    reference = oracle.energies_ev_per_atom()
+    reference = None if oracle is None else oracle.energies_ev_per_atom()
     cost = origin.config.cost.of(pool.n_atoms, column=pool.cost)
     moments = []
     for n_rounds in range(1, len(rounds) + 1):
         asked = [candidate_id for record in rounds[:n_rounds] for candidate_id in record.chosen]
         energies = {candidate_id: answers[candidate_id] for candidate_id in asked if candidate_id in answers}
-        state = State(pool, rounds=rounds[:n_rounds], energies_ev=energies)
+        failed = {i: failures[i] for i in asked if i in failures and i not in energies}
+        state = State(pool, rounds=rounds[:n_rounds], energies_ev=energies, failures=failed)
         if state.has_both_ends:
             moment = Moment(
                 round=n_rounds,

@@ -98,6 +98,7 @@ class CampaignResult:
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
         tree["hull"] = tuple(HullVertex(**vertex) for vertex in tree["hull"])
+        tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["elements"] = tuple(tree["elements"])
         return cls(**tree)
 

@@ -32,6 +32,10 @@ class OracleError(HullscoutError):
     """An energy was asked for that the oracle cannot give."""
 
 
+class ResultError(HullscoutError):
+    """A result of a calculation that ran elsewhere cannot be read, or is of another structure."""
+
+
 class ProtocolError(HullscoutError):
     """The engine was told something that it did not ask for, or that contradicts what it knows."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hullscout.campaign.config import CampaignConfig
+    from hullscout.campaign.handoff import Told
     from hullscout.campaign.result import CampaignResult
     from hullscout.campaign.state import State
     from hullscout.campaign.store import Attempt
@@ -165,6 +166,39 @@ def print_status(config: CampaignConfig, state: State, attempts: tuple[Attempt, 
     console.print(
         "Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on."
     )
+
+
+def print_handoff(folder: Path, config: CampaignConfig, *, n_awaited: int | None) -> None:
+    """Say how a hand-off campaign goes on."""
+    console = Console(highlight=False, markup=False)
+    if n_awaited is None:
+        console.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
+    console.print(
+        f"Next: hullscout ask {folder} -n 8 --to outbox/, then hullscout tell {folder} results/", soft_wrap=True
+    )
+
+
+def print_asked(folders: tuple[Path, ...], *, folder: Path, n_awaited: int, n_wanted: int) -> None:
+    """Say what was handed out."""
+    console = Console(highlight=False, markup=False)
+    for structure in folders:
+        console.print(f"  {structure}", soft_wrap=True)
+    console.print(f"Handed out {len(folders)} structures; {n_awaited} results are awaited.")
+    if len(folders) < n_wanted:
+        console.print("More can be asked for when some of these are told.")
+    console.print(f"Next: hullscout tell {folder} RESULTS", soft_wrap=True)
+
+
+def print_told(told: Told, *, folder: Path) -> None:
+    """Say what came back, and what could not be taken."""
+    console = Console(highlight=False, markup=False)
+    new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
+    console.print(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    for candidate_id, failed in told.failures.items():
+        console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
+    for fault in told.faults:
+        Console(stderr=True, highlight=False, markup=False).print(f"Error: {fault}", soft_wrap=True)
+    console.print(f"Next: hullscout ask {folder} -n 8 --to outbox/", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

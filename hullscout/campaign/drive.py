@@ -75,7 +75,7 @@ class Drive:
             busy = {candidate_id for candidate_id, _ in running.values()}
             for candidate_id in pending:
                 if len(running) < crew.size and candidate_id not in busy:
-                    attempt = self._start(crew, candidate_id)
+                    attempt = self.start(candidate_id) if crew.is_recorded else 1
                     candidate = state.pool.candidates[state.index_of(candidate_id)]
                     running[crew.submit(candidate, attempt=attempt)] = (candidate_id, attempt)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -91,13 +91,11 @@ class Drive:
             if lost is not None:
                 raise lost
 
-    def _start(self, crew: Crew, candidate_id: str) -> int:
-        """Commit that a candidate is being calculated; which attempt it is."""
+    def start(self, candidate_id: str) -> int:
+        """Commit that the calculation of a candidate is started; which attempt it is."""
         self._n_attempts[candidate_id] += 1
-        attempt = self._n_attempts[candidate_id]
-        if crew.is_recorded:
-            self._store.save_start(candidate_id, attempt)
-        return attempt
+        self._store.save_start(candidate_id, self._n_attempts[candidate_id])
+        return self._n_attempts[candidate_id]
 
     def _settle(
         self, crew: Crew, candidate_id: str, attempt: int, outcome: Outcome, on_note: Callable[[str], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.store import Attempt
     from hullscout.oracle.workers import Crew
-    from hullscout.pool import Pool
+    from hullscout.pool import Frame, Pool
 
 RESULT = "result.json"
 FIGURE = "hull.png"
@@ -114,28 +115,51 @@ def run(
         OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
     began, config = time.perf_counter(), origin.config
-    cost = config.cost.of(pool.n_atoms, column=pool.cost)
     with Store.create_or_resume(folder, origin) as store:
-        surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
-        features_s = time.perf_counter() - began
         if retry_failed:
             store.forgive_failures()
-        state = _state(store, pool)
-        engine = Engine(
-            state,
-            rule=config.select,
-            surrogate=surrogate,
-            seed=config.seed,
-            settings=config.stop,
-            cost=cost,
-        )
+        engine = open_engine(origin, open_state(store, pool))
+        features_s = time.perf_counter() - began
         drive = Drive(engine, store, n_ahead=0 if oracle is not None else config.executor.n_ahead)
         if drive.ask():  # a campaign that has ended needs no workers
             with _open_crew(config, oracle, folder=folder) as crew:
                 drive.run(crew, on_progress=on_progress, on_note=on_note)
-        calculation_s = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
-        stop = engine.stop
-        assert stop is not None  # noqa: S101  the loop ends only there
+        timings_s = {"features": features_s}
+        if oracle is None:
+            timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
+    timings_s["total"] = time.perf_counter() - began
+    return conclude(origin, engine, oracle=oracle, timings_s=timings_s)
+
+
+def open_state(store: Store, pool: Pool) -> State:
+    """What was asked and answered in a campaign so far."""
+    return State(pool, rounds=store.rounds(), energies_ev=store.answers(), failures=store.failures())
+
+
+def open_engine(origin: Origin, state: State) -> Engine:
+    """The engine of a campaign, where the state stands; computes the features of its pool."""
+    config, pool = origin.config, state.pool
+    cost = config.cost.of(pool.n_atoms, column=pool.cost)
+    surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
+    return Engine(state, rule=config.select, surrogate=surrogate, seed=config.seed, settings=config.stop, cost=cost)
+
+
+def conclude(
+    origin: Origin, engine: Engine, *, timings_s: dict[str, float], oracle: TableOracle | None = None
+) -> tuple[CampaignResult, Standing]:
+    """The result of a campaign that has come to its end.
+
+    Args:
+        origin: What the campaign is.
+        engine: At its end: `stop` says why.
+        timings_s: Seconds spent, by what on.
+        oracle: The table that knows every energy, where there is one.
+
+    Raises:
+        OracleError: There is no hull, since all structures of a pure element failed.
+    """
+    config, state, stop = origin.config, engine.state, engine.stop
+    assert stop is not None  # noqa: S101  a campaign ends only there
     if not state.has_both_ends:
         failures = "\n".join(
             f"  {i} ({failed.reason}): {failed.sentence}" for i, failed in [*state.failures.items()][:8]
@@ -155,7 +179,8 @@ def run(
         n_calculations=standing.n_known,
         saved_fraction=1.0 - state.asked.size / standing.n_candidates,
         cost_spent=engine.spent,
-        cost_saved_fraction=1.0 - engine.spent / float(cost.sum()),
+        cost_saved_fraction=1.0
+        - engine.spent / float(config.cost.of(state.pool.n_atoms, column=state.pool.cost).sum()),
         stop_reason=stop.reason,
         stop_sentence=stop.sentence,
         failure_probability=None if engine.proposal is None else engine.proposal.stated_failure_probability,
@@ -163,7 +188,7 @@ def run(
         failed=tuple(
             FailedCandidate(
                 id=candidate_id,
-                formula=pool.candidates[state.index_of(candidate_id)].formula,
+                formula=state.pool.candidates[state.index_of(candidate_id)].formula,
                 reason=failed.reason,
                 sentence=failed.sentence,
             )
@@ -172,17 +197,9 @@ def run(
         reference=None
         if oracle is None
         else compare(standing, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
-        timings_s={
-            "features": features_s,
-            **({} if oracle is not None else {"calculations": calculation_s}),
-            "total": time.perf_counter() - began,
-        },
+        timings_s=timings_s,
     )
     return result, standing
-
-
-def _state(store: Store, pool: Pool) -> State:
-    return State(pool, rounds=store.rounds(), energies_ev=store.answers(), failures=store.failures())
 
 
 def _open_crew(config: CampaignConfig, oracle: TableOracle | None, *, folder: Path) -> AbstractContextManager[Crew]:
@@ -223,7 +240,7 @@ def read_state(folder: Path) -> tuple[CampaignConfig, State]:
     with Store.read(folder) as store:
         origin = store.origin()
         pool, _ = open_pool(origin)
-        return origin.config, _state(store, pool)
+        return origin.config, open_state(store, pool)
 
 
 def read_attempts(folder: Path) -> tuple[Attempt, ...]:
@@ -245,10 +262,22 @@ def read_standing(folder: Path) -> Standing:
     with Store.read(folder) as store:
         origin = store.origin()
         pool, oracle = open_pool(origin)
-        state = _state(store, pool)
+        state = open_state(store, pool)
     if not state.has_both_ends:
         raise StoreError(
             f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
         )
     reference = None if oracle is None else oracle.energies_ev_per_atom()
     return Standing.of(state, name=origin.config.name, reference_ev_per_atom=reference)
+
+
+def read_frames_with_energies(folder: Path) -> tuple[Frame, ...]:
+    """The frames of the campaign's pool, each with the energy that the campaign found and no other, in eV per cell.
+
+    Raises:
+        StoreError: There is none, or it is damaged.
+    """
+    with Store.read(folder) as store:
+        origin, answers = store.origin(), store.answers()
+    frames = parse_frames(origin.pool, path=Path(origin.pool_name))
+    return tuple(replace(frame, energy_ev=answers.get(frame.id)) for frame in frames.frames)

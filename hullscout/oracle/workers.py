@@ -6,7 +6,6 @@ calculation that went wrong is an outcome, not an exception.
 
 from __future__ import annotations
 
-import re
 import sys
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
@@ -18,6 +17,7 @@ from hullscout.errors import OracleError
 from hullscout.oracle.calculator import Task, calculate, resolve
 from hullscout.oracle.child import OUTPUT, probe
 from hullscout.oracle.guard import Limits, calculate_guarded, close_guards, probe_guarded, working_folder
+from hullscout.oracle.outbox import folder_name
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
 from hullscout.oracle.settings import (
     AnyExecutor,
@@ -137,15 +137,6 @@ def open_crew(
         if isinstance(verdict, Failed):
             raise OracleError(verdict.sentence)
         yield crew
-
-
-def folder_name(candidate_id: str) -> str:
-    """An id as a folder name: letters, digits, dots, dashes and underscores, at most 100.
-
-    >>> folder_name("fcc/Al3Li #2")
-    'fcc-Al3Li-2'
-    """
-    return re.sub(r"[^\w.-]+", "-", candidate_id, flags=re.ASCII)[:100].strip("-.") or "structure"
 
 
 class LocalProcesses(ThreadPoolExecutor):

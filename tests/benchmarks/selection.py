@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hullscout.planning.path import Path as Replayed
 
 ROOT = Path(__file__).parents[2]
-CAMPAIGNS = sorted((ROOT / "campaigns").glob("*/*.toml"))
+CAMPAIGNS = [path for path in sorted((ROOT / "campaigns").glob("*/*.toml")) if 'kind = "table"' in path.read_text()]
 # These two are the committed campaigns under another name.
 COMMITTED = ("AgPd", "AgPt")
 SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in COMMITTED]

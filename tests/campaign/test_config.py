@@ -88,7 +88,10 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
         (("[pool]", "seed = 1.5\n[pool]"), "seed: expected a valid integer, found 1.5"),
         (("[select]", "[stop]\nfailure_probability = 1.0\n[select]"), "stop.failure_probability: expected less than 1"),
         (("[select]", "[stop]\nmax_calculations = 0\n[select]"), "stop.max_calculations: expected greater than 0"),
-        (("[select]", '[oracle]\nkind = "guess"\n[select]'), "oracle.kind: expected 'table', found 'guess'"),
+        (
+            ("[select]", '[oracle]\nkind = "guess"\n[select]'),
+            "oracle.kind: expected one of 'table', 'calculator', 'handoff', found 'guess'",
+        ),
         (("[select]", "[mbtr]\npair_cutoff = -1.0\n[select]"), "mbtr.pair_cutoff: expected greater than or equal to 3"),
         (('["Ag", "Pd"]', '["Ag", "Ag"]'), "elements: the two elements must differ"),
         (('["Ag", "Pd"]', '["Ag", "Xx"]'), "elements: 'Xx' is no chemical symbol"),

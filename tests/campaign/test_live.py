@@ -179,7 +179,7 @@ def test_a_failed_pure_element_is_a_clear_end_and_can_be_tried_again(live_file, 
     code, text = hullscout("run", live_file, "--out", out, "--retry-failed", *with_settings(settings))
     assert code == 0, text
     assert result_of(out)["n_calculations"] == 10
-    assert rows(out, "SELECT attempt, is_forgiven FROM attempts WHERE id = 'fcc-1-2'") == [(1, 1), (2, 1), (3, 0)]
+    assert rows(out, "SELECT attempt, is_forgiven FROM attempts WHERE id = 'fcc-B1-0001'") == [(1, 1), (2, 1), (3, 0)]
 
 
 def start(live_file, out, *settings):
@@ -237,7 +237,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_committed_is_kept(live_file, 
         "import resource, signal; from hullscout.cli import main; from hullscout.campaign.store import Store\n"
         "save = Store.save_calculated\n"
         "def full(self, *a):\n"
-        "    if a[0] == 'fcc-2-1':\n"
+        "    if a[0] == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
         "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
         "    save(self, *a)\n"

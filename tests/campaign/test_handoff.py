@@ -1,0 +1,326 @@
+"""Structures are handed out once, results come back late, in any order, twice or as failures, and no other structure slips in."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import ase.test
+import pytest
+from ase.calculators.emt import EMT
+from ase.io import read, write
+from click.testing import CliRunner
+
+from hullscout.cli import main
+
+VASP = Path(ase.test.__file__).parent / "testdata" / "vasp"
+
+
+def hullscout(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def handoff(live_file, tmp_path):
+    """A hand-off campaign of ten Cu-Au cells: its folder and its outbox."""
+    text = live_file.read_text().replace('kind = "calculator"\ncalculator = "emt"', 'kind = "handoff"')
+    live_file.write_text(text.replace('[executor]\nkind = "in-process"\n', ""))
+    code, shown = hullscout("run", live_file, "--out", tmp_path / "out")
+    assert code == 0
+    assert "hullscout ask" in shown
+    return tmp_path / "out", tmp_path / "outbox"
+
+
+def folders(outbox):
+    return sorted(folder for folder in outbox.iterdir() if folder.is_dir())
+
+
+def id_of(folder):
+    return json.loads((folder / "manifest.json").read_text())["id"]
+
+
+def compute(folder):
+    """The energy of what was handed out, as a person would: from the POSCAR."""
+    atoms = read(folder / "POSCAR")
+    atoms.calc = EMT()
+    atoms.get_potential_energy()
+    write(folder / "result.traj", atoms)
+    return atoms.get_potential_energy()
+
+
+def test_a_campaign_goes_round_by_files_to_its_end(handoff, live_file, tmp_path):
+    out, outbox = handoff
+    handed = []
+    for _ in range(20):
+        code, text = hullscout("ask", out, "-n", 4, "--to", outbox)
+        assert code == 0
+        if "Convex hull" in text:
+            break
+        new = [folder for folder in folders(outbox) if id_of(folder) not in handed]
+        handed += [id_of(folder) for folder in new]
+        for folder in new[::-1]:
+            compute(folder)
+        assert hullscout("tell", out, outbox)[0] == 0
+    assert sorted(handed) == sorted(set(handed))
+    assert len(handed) == 10
+    live_file.write_text(live_file.read_text().replace('"handoff"', '"calculator"\ncalculator = "emt"'))
+    assert hullscout("run", live_file, "--out", tmp_path / "live", "--set", "executor.kind=in-process")[0] == 0
+    hulls = [json.loads((folder / "result.json").read_text())["hull"] for folder in (out, tmp_path / "live")]
+    assert [v["id"] for v in hulls[0]] == [v["id"] for v in hulls[1]]
+    energies = [[v["formation_energy_ev_per_atom"] for v in hull] for hull in hulls]
+    assert energies[0] == pytest.approx(energies[1], abs=1e-8)
+
+
+def test_each_structure_is_written_in_three_formats_that_agree(handoff):
+    out, outbox = handoff
+    assert hullscout("ask", out, "-n", 5, "--to", outbox)[0] == 0
+    for folder in folders(outbox):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert manifest["campaign"] == "live"
+        volumes = [read(folder / name).get_volume() for name in ("POSCAR", "structure.cif", "structure.extxyz")]
+        assert volumes == pytest.approx([volumes[0]] * 3, rel=1e-6)
+        assert len(read(folder / "POSCAR")) == manifest["n_atoms"]
+
+
+def test_nothing_is_handed_out_twice_unless_wanted(handoff):
+    out, outbox = handoff
+    first = hullscout("ask", out, "-n", 2, "--to", outbox)[1]
+    ids = {id_of(folder) for folder in folders(outbox)}
+    assert "2 results are awaited" in first
+    shutil.rmtree(outbox)
+    code, text = hullscout("ask", out, "-n", 8, "--to", outbox)
+    assert code == 0
+    assert "Handed out 0 structures; 2 results are awaited" in text
+    assert "when some of these are told" in text
+    assert hullscout("ask", out, "--to", outbox, "--again")[0] == 0
+    assert {id_of(folder) for folder in folders(outbox)} == ids
+
+
+def csv_of(tmp_path, *lines):
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_told_twice_is_fine_and_contradicted_is_an_error_that_names_both(handoff, tmp_path):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    table = csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.25", "fcc-B1-0001,")
+    assert "1 new energy, 0 new failures, 0 known already; 1 results are awaited" in hullscout("tell", out, table)[1]
+    assert "0 new energies, 0 new failures, 1 known already" in hullscout("tell", out, table)[1]
+    code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.26"))
+    assert code == 2
+    assert re.search(
+        r"results.csv, line 2: the energy of 'fcc-A1-0001' was told as -0\.25 eV before and as -0\.26 eV now", text
+    )
+    code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev,failed", "fcc-A1-0001,,crashed"))
+    assert (code, "told to have failed, but its energy was told as -0.25 eV before" in text) == (2, True)
+
+
+def test_a_failure_is_kept_shown_and_withdrawn_when_an_energy_comes_after_all(handoff):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    folder = folders(outbox)[0]
+    (folder / "FAILED").write_text("out of memory\non node 7")
+    code, text = hullscout("tell", out, outbox)
+    assert code == 0
+    assert f"Failed: {id_of(folder)} (reported): out of memory on node 7" in text
+    assert f"Failed: {id_of(folder)} (reported)" in hullscout("status", out)[1]
+    (folder / "FAILED").unlink()
+    compute(folder)
+    assert "1 new energy" in hullscout("tell", out, outbox)[1]
+    assert "Failed" not in hullscout("status", out)[1]
+
+
+def test_the_good_results_are_kept_where_others_are_faulty(handoff):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    good, bad = folders(outbox)
+    compute(good)
+    (bad / "OUTCAR").write_text("running on 64 cores\n")
+    code, text = hullscout("tell", out, outbox)
+    assert code == 2
+    assert "1 new energy, 0 new failures" in text
+    assert re.search(
+        rf"Error: .*{bad.name}: OUTCAR holds no energy that can be read .*Is the calculation complete\?", text
+    )
+
+
+FAULTY_TABLES = {
+    "columns": (["name,energy", "a,1"], "expected the columns id and either energy_ev or energy_ev_per_atom"),
+    "id": (["id,energy_ev", "nobody,1"], "line 2: 'nobody' is no candidate of this campaign"),
+    "number": (["id,energy_ev", "fcc-A1-0001,many"], "line 2: could not convert string to float: 'many'"),
+    "infinite": (["id,energy_ev", "fcc-A1-0001,inf"], "expected a finite energy of 'fcc-A1-0001' in eV, found inf"),
+    "both": (
+        ["id,energy_ev,failed", "fcc-A1-0001,1,no"],
+        "expected an energy or a failure of 'fcc-A1-0001', found both",
+    ),
+    "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected 2 columns, found more"),
+    "never asked": (["id,energy_ev", "fcc-A2B1-0001,1"], "'fcc-A2B1-0001' was never asked for"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY_TABLES)
+def test_a_faulty_table_is_refused_by_its_line(handoff, tmp_path, fault):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    lines, message = FAULTY_TABLES[fault]
+    code, text = hullscout("tell", out, csv_of(tmp_path, *lines))
+    assert (code, message in text) == (2, True), text
+    assert "0 new energies" in text
+
+
+def test_another_structure_is_refused_or_failed(handoff):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    copper, gold = folders(outbox)
+    compute(gold)
+    (gold / "result.traj").rename(copper / "result.traj")
+    code, text = hullscout("tell", out, copper)
+    assert code == 2
+    assert "result.traj is of another structure. Expected the atoms Cu1 of 'fcc-A1-0001', found Au1" in text
+    atoms = read(copper / "POSCAR")
+    atoms.set_cell(atoms.cell.array @ [[1.2, 0, 0], [0, 1, 0], [0, 0, 0.9]], scale_atoms=True)
+    atoms.calc = EMT()
+    atoms.get_potential_energy()
+    write(copper / "result.traj", atoms)
+    code, text = hullscout("tell", out, copper)
+    assert code == 0
+    assert "Failed: fcc-A1-0001 (changed): It came back as another structure: its cell changed shape" in text
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: (folder / "manifest.json").write_text("{"), "is no manifest"),
+        (
+            lambda folder: (folder / "manifest.json").write_text('{"id": "x"}'),
+            "names 'x', which is no candidate of this campaign",
+        ),
+        (
+            lambda folder: shutil.copy(folder / "result.traj", folder / "b.traj"),
+            "expected one result, found b.traj, result.traj",
+        ),
+        (shutil.rmtree, "There is no "),
+        (lambda folder: (folder / "result.traj").unlink(), "holds no results"),
+    ],
+    ids=["manifest", "foreign", "two", "gone", "none"],
+)
+def test_a_faulty_folder_is_refused_with_what_to_do(handoff, prepare, message):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    folder = folders(outbox)[0]
+    compute(folder)
+    prepare(folder)
+    code, text = hullscout("tell", out, folder)
+    assert (code, message in text) == (2, True), text
+
+
+def test_a_result_without_manifest_or_name_is_refused(handoff, tmp_path):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    compute(folders(outbox)[0])
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (folders(outbox)[0] / "result.traj").rename(moved / "result.traj")
+    code, text = hullscout("tell", out, moved)
+    assert (code, "expected manifest.json in the folder or above it" in text) == (2, True)
+
+
+def test_an_outbox_with_something_else_in_it_is_left_alone(handoff):
+    out, outbox = handoff
+    (outbox / "fcc-A1-0001").mkdir(parents=True)
+    (outbox / "fcc-A1-0001" / "POSCAR").write_text("precious")
+    code, text = hullscout("ask", out, "--to", outbox)
+    assert (code, "holds something else than 'fcc-A1-0001'. Nothing was changed" in text) == (2, True)
+    assert (outbox / "fcc-A1-0001" / "POSCAR").read_text() == "precious"
+
+
+def test_other_campaigns_do_not_ask_and_are_not_told(campaign_file, tmp_path):
+    hullscout("run", campaign_file, "--out", tmp_path / "out", "--set", "stop.max_calculations=5")
+    for command in (["ask", tmp_path / "out", "--to", tmp_path / "box"], ["tell", tmp_path / "out", tmp_path]):
+        code, text = hullscout(*command)
+        assert (code, "has oracle.kind = 'table': it computes its energies by `hullscout run`" in text) == (2, True)
+
+
+def salt(tmp_path):
+    """A campaign whose candidates are those of ASE's VASP examples: NaCl, and a supercell of Na and Cl for the ends."""
+    frames = [
+        (
+            '2\nLattice="0 2.72739551 2.72739551 2.72739551 0 2.72739551 2.72739551 2.72739551 0" '
+            "Properties=species:S:1:pos:R:3 id=rocksalt\nCl 2.72739551 2.72739551 2.72739551\nNa 0 0 0\n"
+        ),
+        *(
+            f'1\nLattice="{a} 0 0 0 {a} 0 0 0 {a}" Properties=species:S:1:pos:R:3 id={s}\n{s} 0 0 0\n'
+            for s, a in (("Na", 3.4), ("Cl", 3.0))
+        ),
+    ]
+    (tmp_path / "salt.extxyz").write_text("".join(frames))
+    campaign = tmp_path / "salt.toml"
+    campaign.write_text(
+        'name = "salt"\nelements = ["Na", "Cl"]\n[pool]\npath = "salt.extxyz"\n'
+        '[oracle]\nkind = "handoff"\n[select]\nrule = "random"\n'
+    )
+    out, outbox = tmp_path / "salt", tmp_path / "box"
+    hullscout("run", campaign, "--out", out)
+    hullscout("ask", out, "-n", 8, "--to", outbox)
+    hullscout("tell", out, csv_of(tmp_path, "id,energy_ev_per_atom", "Na,-1.3", "Cl,-1.8"))
+    hullscout("ask", out, "-n", 8, "--to", outbox)
+    return out, outbox / "rocksalt"
+
+
+def test_a_real_vasprun_is_read_and_matched(tmp_path):
+    out, folder = salt(tmp_path)
+    shutil.copy(VASP / "vasprun_dfpt.xml", folder / "vasprun.xml")
+    (folder / "vasprun.out").write_text("not looked at, since vasprun.xml is there")
+    code, text = hullscout("tell", out, tmp_path / "box")
+    assert code == 0, text
+    code, text = hullscout("ask", out, "--to", tmp_path / "box")
+    assert code == 0, text
+    (vertex,) = [v for v in json.loads((out / "result.json").read_text())["hull"] if v["id"] == "rocksalt"]
+    assert vertex["formation_energy_ev_per_atom"] == pytest.approx(-6.74587304 / 2 + (1.3 + 1.8) / 2, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (
+            lambda text: text.replace('name="NELM">   100', 'name="NELM">    11'),
+            "The electrons did not converge within NELM = 11",
+        ),
+        (lambda text: text[: len(text) // 2], "vasprun.xml is cut off"),
+        (lambda text: text.replace("<atominfo>", "").replace("2.72739551", "3.9", 3), "vasprun.xml"),
+    ],
+    ids=["unconverged", "truncated", "garbled"],
+)
+def test_a_faulty_vasprun_is_no_energy(tmp_path, change, verdict):
+    out, folder = salt(tmp_path)
+    (folder / "vasprun.xml").write_text(change((VASP / "vasprun_dfpt.xml").read_text()))
+    text = hullscout("tell", out, folder)[1]
+    assert "0 new energies" in text
+    assert verdict in text
+
+
+def test_a_real_outcar_of_another_structure_is_refused(tmp_path):
+    out, folder = salt(tmp_path)
+    shutil.copy(VASP / "OUTCAR_example_1", folder / "OUTCAR")
+    code, text = hullscout("tell", out, folder)
+    assert code == 2
+    assert "OUTCAR is of another structure. Expected the atoms Na1 Cl1 of 'rocksalt', found Ni18" in text
+
+
+def test_a_real_outcar_is_read(tmp_path):
+    from hullscout.oracle.inbox import _read_result
+    from hullscout.oracle.settings import HandoffSettings
+    from hullscout.pool import Candidate
+
+    atoms = read(VASP / "OUTCAR_example_1", format="vasp-out")
+    candidate = Candidate(id="Ni18", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
+    outcar = tmp_path / "OUTCAR"
+    shutil.copy(VASP / "OUTCAR_example_1", outcar)
+    assert _read_result(outcar, candidate, HandoffSettings()).energy_ev == -68.23102426
+    outcar.write_text(
+        outcar.read_text().replace("loop because EDIFF is reached", "loop EDIFF was not reached (unconverged)")
+    )
+    assert _read_result(outcar, candidate, HandoffSettings()).reason == "not-converged"

@@ -39,7 +39,7 @@ class Dies(EMT):
 
 class NotANumber(EMT):
     def calculate(self, *args, **kwargs):
-        super().calculate(*args, **kwargs)
+        EMT.calculate(self, *args, **kwargs)
         self.results["energy"] = float("nan")
 
 
@@ -61,15 +61,15 @@ class WithoutGold:
 
 
 class Logged(EMT):
-    """EMT that writes each calculation into a file, begun and done, and takes a while."""
+    """EMT that takes a while and writes down when it was started and the energy that it is about to give."""
 
     def __init__(self, log, seconds=0.0):
         super().__init__()
         self.log, self.seconds = Path(log), seconds
 
     def calculate(self, *args, **kwargs):
-        name = f"{self.atoms or args[0]!s}" if not args else args[0].get_chemical_formula()
-        time.sleep(self.seconds)
+        began = time.time()
         super().calculate(*args, **kwargs)
         with self.log.open("a") as file:
-            file.write(f"{name} {self.results['energy']!r}\n")
+            file.write(f"{began} {self.results['energy']!r}\n")
+        time.sleep(self.seconds)

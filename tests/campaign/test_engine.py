@@ -9,6 +9,7 @@ from hullscout.campaign.engine import Engine
 from hullscout.campaign.state import State
 from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError, ProtocolError
+from hullscout.oracle.outcome import Failed, FailureReason
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.interface import StopReason
 from hullscout.selection.stopping import StopSettings
@@ -173,3 +174,52 @@ def test_a_round_of_a_small_pool_takes_one_blas_thread(opened):
 
 def blas_libraries():
     return [library for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [HullPosteriorRule(samples=200), ThresholdRule(), HullThresholdRule(), GreedyRule(), VarianceRule(), RandomRule()],
+    ids=lambda rule: rule.rule,
+)
+def test_asking_ahead_goes_on_while_answers_are_pending_and_asks_for_nobody_twice(opened, rule):
+    pool, oracle, features = opened
+    engine = Engine(State(pool), rule=rule, surrogate=Surrogate(features, x=pool.x), settings=StopSettings())
+    under_way = list(engine.ask_ahead(3))
+    assert under_way == list(engine.state.rounds[0].chosen)  # the start comes whole
+    assert engine.ask_ahead(5) == ()  # no hull yet
+    n_told = 0
+    while under_way:
+        candidate_id = under_way.pop(0 if n_told < 4 else -1)
+        engine.tell(candidate_id, oracle.lookup(candidate_id))
+        n_told += 1
+        while len(under_way) < 3 and (more := engine.ask_ahead(3 - len(under_way))):
+            assert len(more) <= 3 - len(under_way)
+            under_way.extend(more)
+        assert tuple(sorted(under_way)) == tuple(sorted(engine.state.pending))
+    assert engine.stop is not None
+    asked = [candidate_id for record in engine.state.rounds for candidate_id in record.chosen]
+    assert len(asked) == len(set(asked)) == n_told
+
+
+def test_a_failure_is_no_answer_and_is_withdrawn_by_one(opened):
+    pool, oracle, _ = opened
+    engine = play(opened, n_answers=0)
+    first = engine.ask()[0]
+    engine.tell_failure(first, Failed(reason=FailureReason.REPORTED, sentence="Lost."))
+    assert first not in engine.ask()
+    assert (engine.state.n_known, list(engine.state.failures)) == (0, [first])
+    engine.tell(first, oracle.lookup(first))
+    assert (engine.state.n_known, engine.state.failures) == (1, {})
+    with pytest.raises(ProtocolError, match="told to have failed, but its energy is known"):
+        engine.tell_failure(first, Failed(reason=FailureReason.REPORTED, sentence="Lost."))
+    assert pool.ids[int(engine.state.known[0])] == first
+
+
+def test_where_the_rest_failed_the_end_says_so(opened):
+    pool = opened[0]
+    engine = play(opened, rule=RandomRule(), n_answers=20)
+    while ids := engine.ask():
+        for candidate_id in ids:
+            engine.tell_failure(candidate_id, Failed(reason=FailureReason.RAISED, sentence="No licence."))
+    assert engine.stop.reason is StopReason.ALL_ASKED
+    assert engine.stop.sentence == f"Every candidate was asked for; {len(pool) - 20} of {len(pool)} failed."

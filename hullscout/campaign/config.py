@@ -149,7 +149,9 @@ class CampaignConfig(Settings):
         return tuple(
             f"{key}: {theirs.get(key)!r} before, {mine.get(key)!r} now"
             for key in sorted(mine.keys() | theirs.keys())
-            if key not in {"pool.path", "pool.format"} and not key.startswith("executor.") and mine.get(key) != theirs.get(key)
+            if key not in {"pool.path", "pool.format"}
+            and not key.startswith("executor.")
+            and mine.get(key) != theirs.get(key)
         )
 
 

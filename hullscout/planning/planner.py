@@ -134,6 +134,7 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
             f"{campaign.name}: a replay needs the energies of the candidates, and none of the {len(frames)} frames of "
             f"{origin.pool_name} states one. Give campaigns whose energies are known."
         ) from error
+    assert oracle is not None  # noqa: S101  it is a table
     grounds: dict[str, Ground] = {}
     for setting in campaign.settings:
         if setting.features_key not in grounds:

@@ -45,7 +45,7 @@ def read_ase_database(path: Path) -> Frames:
         _refuse_foreign_tables(path)
     gathered = Gathered(path)
     try:
-        database = connect(str(path), type="db" if is_sqlite else "json", use_lock_file=False)  # type: ignore[no-untyped-call]
+        database = connect(str(path), type="db" if is_sqlite else "json", use_lock_file=False)
         rows = sorted(database.select(), key=lambda row: row.id)
     except (*UNREADABLE, sqlite3.Error) as error:
         raise _no_database(path, f"{type(error).__name__}: {error}") from error

@@ -70,7 +70,6 @@ def find_suspect_energies(
     on_progress(f"representing {len(candidates)} crystals")
     mbtr = MBTR.for_alloys(elements)
     features = mbtr.transform(candidates)
-    blocks = {name: features[:, columns] for name, columns in mbtr.slices.items()}
     ends = np.column_stack([1.0 - x, x])
     labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
@@ -78,8 +77,9 @@ def find_suspect_energies(
     suspects: dict[int, SuspectEnergy] = {}
     for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(len(labels)), n_parts), start=1):
         on_progress(f"comparing energies, part {number} of {n_parts}")
-        model = PoolModel(blocks, composition=x, settings=settings)
-        model.add(part)
+        blocks = {name: features[part, columns] for name, columns in mbtr.slices.items()}
+        model = PoolModel(blocks, composition=x[part], settings=settings)
+        model.add(np.arange(len(part)))
         fitted = model.fit(labels[part])
         for row in fitted.suspects.tolist():
             deviation = float(labels[part[row]] - fitted.loo_mean[row])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -363,7 +364,7 @@ SILVER = POSCAR.format(symbols="Ag\n")
         ({"ag.vasp": SILVER, "ag.cif": CIF + "Ag Ag 0 0 0 1\n"}, "ag: expected one file, found ag.cif and ag.vasp"),
         ({"ag.vasp": SILVER, "ag.cif": CIF + "Ag Ag 0 0 0 1\n", "e.csv": ENERGIES}, "found ag.cif and ag.vasp: name it in `file`"),
         ({"ag.vasp": "nonsense\n"}, "ag.vasp (id 'ag'): not readable as POSCAR"),
-        ({"ag.vasp": POSCAR.format(symbols="")}, "ag.vasp (id 'ag'): not readable as POSCAR: "),
+        ({"ag.vasp": POSCAR.format(symbols="")}, "ag.vasp (id 'ag'): expected element symbols above the numbers of atoms"),
         ({"ag.cif": "data_x\n"}, "ag.cif (id 'ag'): not readable as CIF"),
         ({"ag.cif": CIF + "Ag Ag 0 0 0 0.5\nPd Pd 0 0 0 0.5\n"}, "(id 'ag'): expected whole atoms, found partly"),
         ({"ag.cif": CIF + "Ag Ag 0 0 0 1\n" + CIF.replace("data_x", "data_y") + "Pd Pd 0 0 0 1\n"}, "one structure, found 2"),
@@ -438,6 +439,10 @@ def test_a_table_that_does_not_fit_calculations_is_refused(table, message, frame
     ("name", "text", "message"),
     [
         ("a.json", "[", "expected JSON, found none that can be read"),
+        ("a.json", "[" * 100_000, "expected JSON, found none that can be read"),
+        ("vasprun.xml", "<?xml version='1.0'?>", "found XML. For vasprun.xml files, name the folder"),
+        ("a.json.gz", gzip.compress(b'{"1": {}, "ids": [1], "nextid": 2}'), "found it gzipped. Unpack it."),
+        ("a.db.gz", gzip.compress(b"SQLite format 3"), "found it gzipped. Unpack it."),
         ("a.json", "[]", "expected a list of pymatgen's ComputedStructureEntry with at least one, found list"),
         ("a.json", "{}", "found a dictionary of "),
         ("a.json", '{"a": 1}', "found a dictionary of a"),

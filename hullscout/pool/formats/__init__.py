@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frames
 
 _HEAD = 4096
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class PoolFormat(Enum):
@@ -105,14 +106,7 @@ def detect_format(path: Path) -> PoolFormat:
         return PoolFormat.ASE
     if path.suffix.lower() == ".csv":
         return PoolFormat.FILES
-    match _first_character(head):
-        case b"[":
-            return PoolFormat.ENTRIES
-        case b"{":
-            tree = read_json(path)
-            return PoolFormat.ASE if {"ids", "nextid"} <= tree.keys() else PoolFormat.ENTRIES
-        case _:
-            return PoolFormat.EXTXYZ
+    return _format_of_text(path, head)
 
 
 def _chosen(path: Path, pool_format: PoolFormat | None) -> PoolFormat:
@@ -150,9 +144,25 @@ def _format_of_folder(folder: Path) -> PoolFormat:
     )
 
 
+def _format_of_text(path: Path, head: bytes) -> PoolFormat:
+    """JSON of either kind, or else extended XYZ; plain or gzipped."""
+    is_gzipped = head.startswith(_GZIP_MAGIC)
+    first = _first_character(head)
+    is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
+    if is_gzipped and (is_ase or first == SQLITE_MAGIC[:1]):
+        raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
+    if first == b"<":
+        raise InvalidPoolError(
+            f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."
+        )
+    if is_ase:
+        return PoolFormat.ASE
+    return PoolFormat.ENTRIES if first in {b"[", b"{"} else PoolFormat.EXTXYZ
+
+
 def _first_character(head: bytes) -> bytes:
     """The first character of a content that is no space, decompressed if it begins like gzip."""
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_GZIP_MAGIC):
         try:
             with gzip.open(io.BytesIO(head)) as stream:
                 head = stream.read1(_HEAD)

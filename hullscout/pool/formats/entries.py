@@ -37,7 +37,7 @@ def read_json(path: Path) -> Any:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidPoolError(
             f"{path}: expected JSON, found none that can be read: {error}. Write it again."
         ) from error

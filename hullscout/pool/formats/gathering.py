@@ -89,6 +89,7 @@ class Gathered:
         Raises:
             InvalidPoolError: something could not be read; some frames have ids, some have not.
         """
+        n_frames = len(self.frames) + len(self.faults)
         nameless = [frame for frame in self.frames if not frame.id]
         if nameless and len(nameless) == len(self.frames):
             self.frames = [replace(frame, id=f"frame-{frame.number:06d}") for frame in self.frames]
@@ -98,7 +99,7 @@ class Gathered:
                 f"{len(nameless)} of {len(self.frames)} frames have no id (frame {shown}): name all frames or none"
             )
         if self.faults:
-            raise one_error(self.path, self.faults, n_frames=len(self.frames) + len(self.faults))
+            raise one_error(self.path, self.faults, n_frames=n_frames)
         keys = tuple(sorted({key for frame in self.frames for key in frame.columns}))
         return Frames(path=self.path, frames=tuple(self.frames), keys=keys)
 

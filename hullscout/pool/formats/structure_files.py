@@ -160,7 +160,9 @@ def _read(file: Path) -> Structure:
                 return Poscar.from_str(text).structure
             structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
     except BadPoscarWarning as error:
-        raise _UnreadableError(f"not readable as POSCAR: {error}") from error
+        raise _UnreadableError(
+            f"expected element symbols above the numbers of atoms, as VASP 5 has them: {error}"
+        ) from error
     except UNREADABLE as error:
         kind = "CIF" if is_cif else "POSCAR"
         raise _UnreadableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error

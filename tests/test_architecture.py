@@ -27,7 +27,6 @@ ALLOWED = {
     "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},
     "pool_terminal": {"errors", "pool", "inspection"},
     "plan_terminal": {"errors", "planning"},
-    "__main__": {"cli"},
     "cli": {
         "errors",
         "campaign",

@@ -171,7 +171,7 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @_reports_errors
-def export(folder: Path, output: Path, *, force: bool) -> None:
+def table(folder: Path, output: Path, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
     Structures are those that were asked for, not relaxed ones; ids stay. Candidates without an energy are written without one.

@@ -89,6 +89,7 @@ def measure(report: Path, screenshots: Path | None) -> None:
             seconds = []
             for _ in range(5):
                 page = browser.new_page(viewport={"width": width, "height": 900})
+                page.set_default_timeout(300_000)
                 page.goto(report.as_uri(), wait_until="commit")
                 page.wait_for_selector("html[data-ready]", state="attached")
                 seconds.append(page.evaluate("Number(document.documentElement.dataset.ready) / 1000"))

@@ -9,6 +9,8 @@ import pytest
 from hullscout.figures.report import read_report, write_report
 
 DRAWN = "html[data-ready]"
+# A busy machine opens a page in much more than the second that it takes.
+PATIENCE_MS = 120_000
 
 
 class Reader:
@@ -16,6 +18,7 @@ class Reader:
 
     def __init__(self, browser, report, *, width=1400, height=900):
         self.page = browser.new_page(viewport={"width": width, "height": height})
+        self.page.set_default_timeout(PATIENCE_MS)
         self.errors, self.requests = [], []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -49,7 +52,7 @@ class Reader:
         x, y = self.vertex_at(k)
         self.page.mouse.move(x - 30, y - 30)
         self.page.mouse.move(x, y)
-        return self.page.locator("#diagram .hoverlayer .hovertext").first.text_content(timeout=5000)
+        return self.page.locator("#diagram .hoverlayer .hovertext").first.text_content()
 
     def column(self, k):
         return self.page.locator(f"#rows td:nth-child({k})").all_text_contents()

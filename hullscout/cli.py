@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
+FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", "mbtr")
 
 EPILOG = """\b
 Examples:
@@ -199,20 +200,38 @@ def status(folder: Path) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True, help="What to draw.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Figure file, .png, .svg or .pdf.  [default: FOLDER/hull.png]",
+    help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]",
 )
+@click.option(
+    "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
+)
+@click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
+@click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
 @_reports_errors
-def plot(folder: Path, output: Path | None) -> None:
-    """Draw the phase diagram of the campaign in FOLDER, finished or not."""
-    from hullscout.campaign import runner  # noqa: PLC0415
-    from hullscout.figures.phase_diagram import save_phase_diagram  # noqa: PLC0415
+def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: bool, candidate: str | None) -> None:  # noqa: FBT001  click passes by name
+    r"""Draw the campaign in FOLDER, finished or not.
 
-    target = output if output is not None else folder / runner.FIGURE
-    save_phase_diagram(target, runner.read_standing(folder))
+    \b
+    hull         phase diagram, with what the model still believes possible
+    distance     distance of every candidate to the hull
+    progress     errors and the probability of a wrong hull, by calculations
+    parity       predicted against true energies
+    calibration  whether the stated uncertainty holds
+    learning     model error by number of random structures
+    mbtr         the representation of a structure
+    """
+    from hullscout.figures.kinds import Kind, save_campaign_figure  # noqa: PLC0415
+    from hullscout.figures.style import Width  # noqa: PLC0415
+
+    target = output if output is not None else folder / f"{kind}.png"
+    save_campaign_figure(
+        folder, target, kind=Kind(kind), width=Width(width), has_lattices=lattices, candidate_id=candidate
+    )
     click.echo(f"Wrote {target}")
 
 

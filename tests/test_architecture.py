@@ -22,7 +22,7 @@ ALLOWED = {
     "selection": {"errors", "settings", "hull", "regression"},
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
     "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "selection", "campaign"},
-    "figures": {"errors", "hull", "pool", "campaign", "planning"},
+    "figures": {"errors", "hull", "mbtr", "regression", "pool", "selection", "campaign", "planning"},
     "terminal": {"errors", "campaign"},
     "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},
     "pool_terminal": {"errors", "pool", "inspection"},

@@ -18,6 +18,7 @@ from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import StoreError
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.surrogate import Surrogate
+from hullscout.selection.transforms import cap_height
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,10 @@ class Outlook:
         mean_ev_per_atom: (n,) predicted formation energies; heights above the hull of that moment are capped smoothly at
             `select.energy_cap`, which changes nothing near the hull. Predicted also where the energy is known.
         std_ev_per_atom: (n,) their calibrated standard deviations.
+        degrees_of_freedom: Of the Student-t whose scales the standard deviations are.
+        left_out_mean_ev_per_atom: (m,) prediction of each known energy from the others, in the order of `standing.known`.
+        left_out_std_ev_per_atom: (m,) calibrated standard deviations of the same.
+        energy_cap_ev_per_atom: Heights above the hull are capped at this; see `capped`.
         probability_on_hull: (n,) probability that each candidate, known or not, is a vertex of the true hull.
         expected_lowering_ev_per_atom: (n,) by how much each candidate alone is expected to lower the hull at its composition.
         hull: Samples of the hull: `band_ev_per_atom` gives its quantiles.
@@ -125,6 +130,10 @@ class Outlook:
 
     mean_ev_per_atom: Floats = field(repr=False)
     std_ev_per_atom: Floats = field(repr=False)
+    degrees_of_freedom: float
+    left_out_mean_ev_per_atom: Floats = field(repr=False)
+    left_out_std_ev_per_atom: Floats = field(repr=False)
+    energy_cap_ev_per_atom: float
     probability_on_hull: Floats = field(repr=False)
     expected_lowering_ev_per_atom: Floats = field(repr=False)
     hull: HullOutlook = field(repr=False)
@@ -132,6 +141,11 @@ class Outlook:
     stated_failure_probability: float
     model_error_ev_per_atom: float
     is_of_the_rule: bool
+
+    def capped(self, formation_ev_per_atom: Floats) -> Floats:
+        """(n,) formation energies of all candidates on the scale of the predictions."""
+        at_hull = self.hull.hull.energy_at(self.hull.x)
+        return at_hull + cap_height(formation_ev_per_atom - at_hull, self.energy_cap_ev_per_atom)
 
 
 class Forecaster:
@@ -168,6 +182,10 @@ class Forecaster:
         return Outlook(
             mean_ev_per_atom=fit.mean,
             std_ev_per_atom=fit.std,
+            degrees_of_freedom=fit.degrees_of_freedom,
+            left_out_mean_ev_per_atom=fit.left_out_mean,
+            left_out_std_ev_per_atom=fit.left_out_std,
+            energy_cap_ev_per_atom=self._rule.energy_cap,
             probability_on_hull=hull.probability_on_hull(),
             expected_lowering_ev_per_atom=hull.expected_lowering_ev_per_atom(),
             hull=hull,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.campaign.store import Attempt
+    from hullscout.mbtr import MBTR
     from hullscout.oracle.workers import Crew
     from hullscout.pool import Frame, Pool
 
@@ -79,12 +80,19 @@ def open_pool(origin: Origin) -> tuple[Pool, TableOracle | None]:
     return pool, TableOracle.from_frames(frames, pool) if is_table else None
 
 
-def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
-    """Compute the features (n, d) of every candidate by block name: the expensive step before a campaign."""
+def open_mbtr(origin: Origin) -> MBTR:
+    """The representation that a campaign's settings describe."""
     from hullscout.mbtr import MBTR  # noqa: PLC0415  loads numba
 
     settings = origin.config.mbtr
-    mbtr = MBTR.for_alloys(pool.elements, pair_cutoff=settings.pair_cutoff, triple_cutoff=settings.triple_cutoff)
+    return MBTR.for_alloys(
+        origin.config.elements, pair_cutoff=settings.pair_cutoff, triple_cutoff=settings.triple_cutoff
+    )
+
+
+def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
+    """Compute the features (n, d) of every candidate by block name: the expensive step before a campaign."""
+    mbtr = open_mbtr(origin)
     features = mbtr.transform(pool.candidates)
     return {name: features[:, columns] for name, columns in mbtr.slices.items()}
 

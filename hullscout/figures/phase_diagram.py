@@ -1,160 +1,222 @@
-"""The phase diagram: candidates, what was calculated, the found hull and the true one.
+"""The phase diagram: candidates, what was calculated, the found hull, the true one, and what the model still believes.
 
 In the manner of figure 4 of Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022): every candidate at its true energy where
-that is known, calculated structures as filled circles, the others as triangles.
+that is known, calculated structures filled and round, the others as triangles. Where the posterior is given, the 95 % band of the
+hull, and of each candidate that may be on it the predicted energy, its 95 % interval and the probability.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.text import Text
 
-from hullscout.errors import OutputError
+from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.style import (
+    BAND,
+    BELIEVED,
+    CALCULATED,
+    FOUND,
+    MILLI,
+    NOT_CALCULATED,
+    PERCENT,
+    TRUE,
+    Width,
+    composition_label,
+    mathtext_formula,
+    plain,
+    save_figure,
+)
+from hullscout.figures.symmetry import Lattice, mathtext_space_group, parent_lattice, space_group
+from hullscout.regression.calibration import student_quantile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
-    from matplotlib.backend_bases import RendererBase
-    from matplotlib.text import Annotation
-    from matplotlib.transforms import Bbox
+    from numpy.typing import NDArray
 
+    from hullscout.campaign.history import Outlook
     from hullscout.campaign.standing import Standing
 
-# Okabe and Ito's colours: told apart by the colour-blind, and of different lightness in grey.
-CALCULATED, NOT_CALCULATED, FOUND = "#0072B2", "#E69F00", "#000000"
-MILLI = 1000.0
-FORMATS = (".png", ".svg", ".pdf")
-# The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom); what lies higher is counted.
+    Floats = NDArray[np.float64]
+
+# The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom, and the lowest quarter of the
+# candidates); what lies higher is counted.
 HEADROOM = 1.6
 LEAST_HEADROOM_MEV = 60.0
-# Places tried for a label, in points from its vertex to the middle of the text: below first, then further away and to the
-# sides; at the pure elements above.
-SIDES = (0, -18, 18, -36, 36, -54, 54)
-PLACES = [(dx, -dy) for dy in (14, 25, 36, 47, 58, 69) for dx in SIDES]
-PLACES_AT_ENDS = [(dx, dy) for dy in (14, 25, 36, 47) for dx in SIDES]
+LEAST_SHOWN = 0.25
+# Below the hull the axis leaves this share of its range for labels.
+FOOTROOM = 0.36
+# Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
+LEAST_PROBABILITY = 0.005
+MOST_INTERVALS = 40
+# Ends of the scale of these probabilities, in %: the first that holds all.
+PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+MARKERS = {Lattice.FCC: "o", Lattice.BCC: "s", Lattice.HCP: "v", Lattice.OTHER: "^"}
 
 
-def draw_phase_diagram(ax: Axes, standing: Standing) -> Axes:
-    """Draw a campaign's phase diagram into `ax` and return it."""
-    pool, known = standing.pool, standing.known
-    found, true = standing.found_hull, standing.true_hull
-    if standing.reference_ev_per_atom is not None:
-        unknown = standing.unknown
-        ax.plot(
-            pool.x[unknown], standing.reference_ev_per_atom[unknown] * MILLI, "^", color=NOT_CALCULATED, ms=4, mew=0, alpha=0.75,
-            label=f"not calculated ({unknown.size})", zorder=2,
-        )  # fmt: skip
-    ax.plot(
-        pool.x[known], standing.formation_ev_per_atom * MILLI, "o", color=CALCULATED, ms=4, mew=0, alpha=0.85,
-        label=f"calculated ({known.size})", zorder=3,
-    )  # fmt: skip
-    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.3, label="hull found", zorder=4)
-    if true is not None:
-        # White dashes upon the solid line: where the hulls agree both are seen.
-        ax.plot(
-            true.x,
-            true.energy_ev_per_atom * MILLI,
-            "--",
-            color="#D55E00",
-            lw=1.3,
-            dashes=(4, 4),
-            label="true hull",
-            zorder=5,
-        )
-    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=7, mew=1.2, zorder=6)
+def draw_phase_diagram(
+    ax: Axes, standing: Standing, *, outlook: Outlook | None = None, has_lattices: bool = False, has_labels: bool = True
+) -> Axes:
+    """Draw a campaign's phase diagram into `ax` and return it.
 
-    lowest = float(min(found.energy_ev_per_atom.min(), 0.0 if true is None else true.energy_ev_per_atom.min()) * MILLI)
-    top = max(HEADROOM * -lowest, LEAST_HEADROOM_MEV)
-    drawn = standing.formation_ev_per_atom if standing.reference_ev_per_atom is None else standing.reference_ev_per_atom
-    top = min(top, max(float(drawn.max()) * MILLI * 1.05, LEAST_HEADROOM_MEV / 4))
-    n_above = int((drawn * MILLI > top).sum())
-    ax.set_xlim(-0.03, 1.03)
-    ax.set_ylim(lowest - 0.3 * (top - lowest), top)
-    ax.axhline(0, color="0.75", lw=0.6, zorder=1)
-    ax.set_xlabel(f"$x$ in {pool.elements[0]}$_{{1-x}}${pool.elements[1]}$_x$ (atomic fraction)")
-    ax.set_ylabel("formation energy (meV/atom)")
-    saved = f"{standing.n_known} of {standing.n_candidates} calculated, {100 * standing.saved_fraction:.0f} % saved"
-    ax.set_title(f"{standing.name}: {saved}".replace("$", r"\$"), fontsize="medium")
-    if n_above:
-        ax.annotate(
-            f"{n_above} candidates above this range", xy=(0.5, 1), xycoords="axes fraction", xytext=(0, -4),
-            textcoords="offset points", ha="center", va="top", fontsize="x-small", color="0.35",
-            bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.8}, zorder=8,
-        )  # fmt: skip
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize="small", handletextpad=0.4
+    Args:
+        ax: Where to draw.
+        standing: The campaign at one moment.
+        outlook: What was believed at that moment.
+        has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
+        has_labels: Whether the vertices of the hull are named: formula and space group.
+    """
+    pool, found, true = standing.pool, standing.found_hull, standing.true_hull
+    energies, is_shown = _energies(standing, outlook)
+    is_known = np.isin(np.arange(standing.n_candidates), standing.known)
+    if outlook is not None:
+        at = np.linspace(0.0, 1.0, 401)
+        low, _, high = outlook.hull.band_ev_per_atom(at) * MILLI
+        ax.fill_between(at, low, high, color=BAND, lw=0, label="95 % band of the hull", zorder=1.5)
+    what = "not calculated" if standing.reference_ev_per_atom is not None else "predicted"
+    _draw_candidates(
+        ax, standing, energies, ~is_known & is_shown, color=NOT_CALCULATED, what=what, has_lattices=has_lattices
     )
-    _label_vertices(ax, standing)
+    _draw_candidates(ax, standing, energies, is_known, color=CALCULATED, what="calculated", has_lattices=has_lattices)
+    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.2, label="hull found", zorder=4)
+    if true is not None:
+        # Dashes upon the solid line: where the hulls agree both are seen.
+        ax.plot(
+            true.x, true.energy_ev_per_atom * MILLI, "--", color=TRUE, lw=1.2, dashes=(3, 3), label="true hull", zorder=5
+        )  # fmt: skip
+    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=6, mew=1.0, zorder=6)
+    lowest, top = _energy_range(standing, energies[is_shown])
+    if outlook is not None:
+        lowest = min(lowest, _draw_beliefs(ax, standing, outlook))
+    ax.set_xlim(-0.04, 1.04)
+    ax.set_ylim(lowest - FOOTROOM * (top - lowest), top)
+    ax.axhline(0, color="0.75", lw=0.5, zorder=1)
+    ax.set_xlabel(composition_label(pool.elements))
+    ax.set_ylabel("formation energy (meV/atom)")
+    saved = f"{standing.n_known} of {standing.n_candidates} calculated, {PERCENT * standing.saved_fraction:.0f} % saved"
+    n_above = int((energies[is_shown] * MILLI > top).sum())
+    noun = "candidate lies" if n_above == 1 else "candidates lie"
+    ax.set_title(f"{plain(standing.name)}: {saved}" + (f"\n{n_above} {noun} above this range" if n_above else ""))
+    n_columns = 2 if ax.get_window_extent().width < 4.5 * ax.figure.dpi else 4
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=n_columns)
+    if has_labels:
+        _label_vertices(ax, standing, points=np.column_stack([pool.x, energies * MILLI])[is_shown])
     return ax
 
 
-def save_phase_diagram(path: Path, standing: Standing) -> None:
+def save_phase_diagram(
+    path: Path,
+    standing: Standing,
+    *,
+    outlook: Outlook | None = None,
+    has_lattices: bool = False,
+    width: Width = Width.PAGE,
+) -> None:
     """Write a campaign's phase diagram to a file (PNG, SVG or PDF by its suffix), whole or not at all.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    if path.suffix not in FORMATS:
-        raise OutputError(
-            f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {path.suffix or 'no ending'!r}."
-        )
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    figure = Figure(figsize=(6.4, 4.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    draw_phase_diagram(figure.add_subplot(), standing)
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        figure.savefig(half_made, format=path.suffix[1:])
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+    save_figure(
+        path,
+        lambda figure: draw_phase_diagram(figure.add_subplot(), standing, outlook=outlook, has_lattices=has_lattices),
+        width=width,
+    )
 
 
-def _label_vertices(ax: Axes, standing: Standing) -> None:
-    """Write each vertex's formula below it, at the first place where no other label, vertex or hull line stands."""
-    found = standing.found_hull
-    figure = ax.get_figure(root=True)
-    if figure is None:
+def intervals_of(standing: Standing, outlook: Outlook) -> tuple[NDArray[np.intp], Floats]:
+    """The unknown candidates that may be on the hull, most probable first, and half their 95 % intervals, eV/atom."""
+    unknown = standing.unknown
+    probability = outlook.probability_on_hull[unknown]
+    chosen = unknown[np.argsort(-probability, kind="stable")[: int((probability >= LEAST_PROBABILITY).sum())]]
+    chosen = chosen[:MOST_INTERVALS]
+    return chosen, student_quantile(0.975, outlook.degrees_of_freedom) * outlook.std_ev_per_atom[chosen]
+
+
+def _energies(standing: Standing, outlook: Outlook | None) -> tuple[Floats, NDArray[np.bool_]]:
+    """(n,) formation energies to draw, known, true or predicted, and for which candidates there are any."""
+    if standing.reference_ev_per_atom is not None:
+        return standing.reference_ev_per_atom, np.ones(standing.n_candidates, dtype=bool)
+    energies = np.zeros(standing.n_candidates) if outlook is None else outlook.mean_ev_per_atom.copy()
+    energies[standing.known] = standing.formation_ev_per_atom
+    is_shown = np.full(standing.n_candidates, outlook is not None)
+    is_shown[standing.known] = True
+    return energies, is_shown
+
+
+def _energy_range(standing: Standing, energies: Floats) -> tuple[float, float]:
+    """Lowest and highest energy on the axis in meV/atom, without the room for labels."""
+    true = standing.true_hull
+    lowest = (
+        min(float(hull.energy_ev_per_atom.min()) for hull in (standing.found_hull, true) if hull is not None) * MILLI
+    )
+    top = max(HEADROOM * -lowest, LEAST_HEADROOM_MEV, 1.05 * float(np.quantile(energies, LEAST_SHOWN)) * MILLI)
+    return lowest, min(top, max(float(energies.max()) * MILLI * 1.05, LEAST_HEADROOM_MEV / 4))
+
+
+def _draw_candidates(
+    ax: Axes,
+    standing: Standing,
+    energies: Floats,
+    chosen: NDArray[np.bool_],
+    *,
+    color: str,
+    what: str,
+    has_lattices: bool,
+) -> None:
+    """Markers of some candidates: filled where calculated; triangles, or the markers of their lattices, where not."""
+    is_filled = what == "calculated"
+    if not chosen.any():
         return
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every canvas of Agg has it
-    at = ax.transData.transform(np.column_stack([found.x, found.energy_ev_per_atom * MILLI]))
-    line = np.column_stack([np.linspace(0, 1, 400), found.energy_at(np.linspace(0, 1, 400)) * MILLI])
-    obstacles = np.vstack([at, ax.transData.transform(line)])
-    taken: list[Bbox] = []
-    for x, energy, formula in zip(found.x, found.energy_ev_per_atom * MILLI, standing.hull_formulas, strict=True):
-        label = ax.annotate(
-            mathtext_formula(formula), xy=(x, energy), xytext=PLACES[0], textcoords="offset points", ha="center", va="center",
-            fontsize="small", zorder=7, annotation_clip=False,
-            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
-            arrowprops={"arrowstyle": "-", "color": "0.5", "lw": 0.6, "shrinkA": 0, "shrinkB": 4},
-        )  # fmt: skip
-        taken.append(_place(label, renderer, PLACES_AT_ENDS if x in (0, 1) else PLACES, taken, obstacles))
+    groups = {("o" if is_filled else "^", f"{what} ({chosen.sum()})"): np.flatnonzero(chosen)}
+    if has_lattices:
+        lattices = np.array([parent_lattice(candidate).value for candidate in standing.pool.candidates])
+        groups = {
+            (marker, f"{lattice.value}, {what}"): np.flatnonzero(chosen & (lattices == lattice.value))
+            for lattice, marker in MARKERS.items()
+        }
+    for (marker, label), indices in groups.items():
+        if indices.size:
+            ax.plot(
+                standing.pool.x[indices], energies[indices] * MILLI, marker, ls="", color=color,
+                ms=3.2, mew=0.6 if has_lattices and not is_filled else 0, mfc="none" if has_lattices and not is_filled else color,
+                alpha=0.85 if is_filled or has_lattices else 0.75, label=label, zorder=3 if is_filled else 2,
+            )  # fmt: skip
 
 
-def _place(
-    label: Annotation, renderer: RendererBase, places: list[tuple[int, int]], taken: list[Bbox], obstacles: np.ndarray
-) -> Bbox:
-    """Move a label to the first free place, to the last where none is, and return its box in pixels."""
-    for place in places:
-        label.set_position(place)
-        label.update_positions(renderer)
-        box = Text.get_window_extent(label, renderer).padded(2)
-        if not any(box.overlaps(other) for other in taken) and not box.count_contains(obstacles):
-            break
-    return box
+def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> float:
+    """Predicted energies and intervals of what may be on the hull, shaded by the probability; the lowest of them in meV/atom."""
+    chosen, half_width = intervals_of(standing, outlook)
+    if not chosen.size:
+        return 0.0
+    probability = PERCENT * outlook.probability_on_hull[chosen]
+    highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
+    x, mean = standing.pool.x[chosen], outlook.mean_ev_per_atom[chosen] * MILLI
+    ax.errorbar(
+        x, mean, half_width * MILLI, fmt="none", ecolor=BELIEVED, elinewidth=0.7, capsize=1.5, capthick=0.7, zorder=6.5
+    )
+    shown = ax.scatter(
+        x, mean, c=probability, cmap="Greys", vmin=0, vmax=highest, marker="D", s=14, edgecolors=FOUND, linewidths=0.7,
+        label="prediction, 95 % interval", zorder=7,
+    )  # fmt: skip
+    bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])
+    bar.set_label("P(on the hull) (%)")
+    bar.outline.set_linewidth(0.5)
+    return float((mean - half_width * MILLI).min())
 
 
-def mathtext_formula(formula: str) -> str:
-    """A formula with its numbers as subscripts.
-
-    >>> mathtext_formula("Ag5Pd3")
-    'Ag$_{5}$Pd$_{3}$'
-    """
-    return re.sub(r"(\d+)", r"$_{\1}$", formula)
+def _label_vertices(ax: Axes, standing: Standing, *, points: Floats) -> None:
+    """Write each vertex's formula and space group below it, at the pure elements above."""
+    found = standing.found_hull
+    at = np.linspace(0, 1, 400)
+    line = np.column_stack([at, found.energy_at(at) * MILLI])
+    labels = []
+    for x, energy, index in zip(found.x, found.energy_ev_per_atom * MILLI, found.indices.tolist(), strict=True):
+        candidate = standing.pool.candidates[index]
+        symbol = space_group(candidate)
+        text = mathtext_formula(candidate.formula)
+        text += "" if symbol is None else "\n" + mathtext_space_group(symbol)
+        labels.append(Label(text=text, x=float(x), y=float(energy), is_above=x in (0, 1)))
+    place_labels(ax, labels, avoid=np.vstack([line, points]))

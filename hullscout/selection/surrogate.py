@@ -59,6 +59,9 @@ class SurrogateFit:
             baseline that varies.
         leave_one_out_rmse: Root mean square error of the labels, each predicted from the others.
         warm_start: Where the search of the next round may start.
+        left_out_mean: (m,) prediction of each label from the others, in the order of the labels.
+        left_out_std: (m,) calibrated standard deviations of the same; 0 where nothing was learned.
+        degrees_of_freedom: Of the Student-t whose scales the standard deviations are.
     """
 
     mean: Floats
@@ -66,6 +69,9 @@ class SurrogateFit:
     is_learned: bool
     leave_one_out_rmse: float
     warm_start: SearchPoint | None
+    left_out_mean: Floats
+    left_out_std: Floats
+    degrees_of_freedom: float
 
 
 class Surrogate:
@@ -111,25 +117,35 @@ class Surrogate:
             mean = self._baseline + differences.mean()
             is_exact = known.size >= 3 and bool(np.ptp(self._baseline[known]) > SPREAD_THAT_IS_ROUNDING)
             self._exact_mean = mean if is_exact else None
+            std = np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0)
             return SurrogateFit(
                 mean=mean,
-                std=np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0),
+                std=std,
                 is_learned=is_exact,
                 leave_one_out_rmse=float(np.ptp(differences)),
                 warm_start=None,
+                left_out_mean=mean[known],
+                left_out_std=std[known],
+                degrees_of_freedom=np.inf,
             )
         self._exact_mean = None
         model = self._grown(known)
         position = {index: place for place, index in enumerate(known.tolist())}
-        y = differences[[position[index] for index in model.labelled.tolist()]]
+        order = np.asarray([position[index] for index in model.labelled.tolist()], dtype=np.intp)
+        y = differences[order]
         fitted = model.fit(y, warm_start=warm_start)
         mean, std = model.predict()
+        left_out_mean, left_out_std = np.empty(known.size), np.empty(known.size)
+        left_out_mean[order], left_out_std[order] = fitted.loo_mean, fitted.loo_std
         return SurrogateFit(
             mean=self._baseline + mean,
             std=std,
             is_learned=True,
             leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
             warm_start=fitted.warm_start,
+            left_out_mean=self._baseline[known] + left_out_mean,
+            left_out_std=left_out_std,
+            degrees_of_freedom=fitted.calibration.degrees_of_freedom,
         )
 
     def posterior(self, candidates: Indices) -> MixturePosterior:

@@ -1,0 +1,85 @@
+"""How far above the hull each candidate lies: what was calculated, what is known of the rest, what is believed of it.
+
+The axis is linear within one meV/atom of the hull and logarithmic beyond, so that ground states and structures of several
+eV/atom stand in one picture, and predictions below today's hull too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.figures.phase_diagram import intervals_of
+from hullscout.figures.style import (
+    BELIEVED,
+    CALCULATED,
+    FOUND,
+    MILLI,
+    NOT_CALCULATED,
+    PERCENT,
+    composition_label,
+    plain,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hullscout.campaign.history import Outlook
+    from hullscout.campaign.standing import Standing
+
+LINEAR_MEV = 1.0
+
+
+def draw_hull_distance(
+    ax: Axes, standing: Standing, *, outlook: Outlook | None = None, tolerance_ev_per_atom: float | None = None
+) -> Axes:
+    """Draw the distance of every candidate to the hull found against its composition.
+
+    Args:
+        ax: Where to draw.
+        standing: The campaign at one moment.
+        outlook: What was believed at that moment.
+        tolerance_ev_per_atom: The campaign's `stop.hull_tolerance`, drawn as a line on either side of the hull.
+    """
+    pool, hull, unknown = standing.pool, standing.found_hull, standing.unknown
+    x_known = pool.x[standing.known]
+    lowest, highest = 0.0, 0.0
+    if standing.reference_ev_per_atom is not None:
+        distance = hull.distance(pool.x[unknown], standing.reference_ev_per_atom[unknown]) * MILLI
+        ax.plot(pool.x[unknown], distance, "^", ls="", color=NOT_CALCULATED, ms=3.2, mew=0, alpha=0.75, zorder=2,
+                label=f"not calculated ({unknown.size})")  # fmt: skip
+        lowest, highest = distance.min(initial=lowest), distance.max(initial=highest)
+    distance = hull.distance(x_known, standing.formation_ev_per_atom) * MILLI
+    ax.plot(x_known, distance, "o", ls="", color=CALCULATED, ms=3.2, mew=0, alpha=0.85, zorder=3,
+            label=f"calculated ({standing.n_known})")  # fmt: skip
+    highest = max(highest, float(distance.max()))
+    if outlook is not None:
+        chosen, half_width = intervals_of(standing, outlook)
+        mean = hull.distance(pool.x[chosen], outlook.mean_ev_per_atom[chosen]) * MILLI
+        if chosen.size:
+            ax.errorbar(
+                pool.x[chosen], mean, half_width * MILLI, fmt="D", ms=3.4, mfc="white", mec=FOUND, mew=0.7, ecolor=BELIEVED,
+                elinewidth=0.7, capsize=1.5, capthick=0.7, label="prediction, 95 % interval", zorder=4,
+            )  # fmt: skip
+            lowest = min(lowest, float((mean - half_width * MILLI).min()))
+            highest = max(highest, float((mean + half_width * MILLI).max()))
+    ax.axhline(0, color=FOUND, lw=1.2, zorder=1.5, label="hull found")
+    if tolerance_ev_per_atom is not None:
+        for sign in (1, -1):
+            label = f"tolerance, {tolerance_ev_per_atom * MILLI:g} meV/atom" if sign > 0 else None
+            ax.axhline(sign * tolerance_ev_per_atom * MILLI, color="0.45", lw=0.7, ls=":", zorder=1.5, label=label)
+    ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.7)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    ax.set_ylim(1.6 * lowest - 0.6, 2.0 * max(highest, 10.0))
+    ax.set_xlim(-0.04, 1.04)
+    ax.set_xlabel(composition_label(pool.elements))
+    ax.set_ylabel("distance to the hull (meV/atom)")
+    saved = f"{standing.n_known} of {standing.n_candidates} calculated, {PERCENT * standing.saved_fraction:.0f} % saved"
+    ax.set_title(f"{plain(standing.name)}: {saved}")
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=_columns(ax))
+    return ax
+
+
+def _columns(ax: Axes) -> int:
+    return 2 if np.ceil(ax.get_window_extent().width / ax.figure.dpi) < 5 else 3

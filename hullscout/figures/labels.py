@@ -1,0 +1,151 @@
+"""Labels that cover neither each other nor what they name: close to their points where there is room, else in rows below them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.text import Text
+from scipy.optimize import isotonic_regression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+# Places tried for a label, nearest first: the gap to its point in points, then in units of its own height and width.
+GAP = 5.0
+ROWS = (1.0, 1.3, 1.7, 2.1)
+COLUMNS = (0.0, -0.5, 0.5, -1.0, 1.0)
+# Between labels in a row, points.
+SPACE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A text and the point that it names, in the units of the axes.
+
+    Attributes:
+        text: What is written.
+        x: Of the point.
+        y: Of the point.
+        is_above: Whether it stands above its point, or below.
+    """
+
+    text: str
+    x: float
+    y: float
+    is_above: bool
+
+
+def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: ArrayLike) -> list[Annotation]:
+    """Write labels, each at the nearest place where no other label, line to a label, and none of the points of `avoid`, stands.
+
+    If there is no such place for one of those below, all of those below stand in rows under the lowest point, in the order of
+    their points, so that lines to them do not cross. Limits, legend and size of the axes must be final.
+
+    Args:
+        ax: Where to write.
+        labels: By ascending x.
+        avoid: (k, 2) points, in the units of the axes.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is None or not labels:
+        return []
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every canvas of Agg has it
+    frame = ax.get_window_extent(renderer)
+    placer = _Placer(renderer=renderer, frame=frame, per_point=figure.dpi / 72.0)
+    annotations = [_annotate(ax, label) for label in labels]
+    at = ax.transData.transform([(label.x, label.y) for label in labels])
+    above = [place for place, label in enumerate(labels) if label.is_above]
+    below = [place for place, label in enumerate(labels) if not label.is_above]
+    obstacles = np.vstack([ax.transData.transform(np.asarray(avoid, dtype=np.float64)), at])
+    taken: list[Bbox] = []
+    free = {
+        place: placer.beside(annotations[place], at[place], taken, obstacles, is_above=labels[place].is_above)
+        for place in (*above, *below)
+    }
+    if not all(free[place] for place in below):
+        placer.in_rows([annotations[place] for place in below], at[below])
+    return annotations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Placer:
+    """Moves labels; boxes and points are in pixels."""
+
+    renderer: RendererBase
+    frame: Bbox
+    per_point: float
+
+    def box(self, label: Annotation) -> Bbox:
+        label.update_positions(self.renderer)
+        return Text.get_window_extent(label, self.renderer).padded(2)
+
+    def beside(self, label: Annotation, at: Floats, taken: list[Bbox], obstacles: Floats, *, is_above: bool) -> bool:
+        """Move a label to the first free place; to the one where it covers fewest labels where none is. Whether it is free."""
+        own = self.box(label)
+        width, height = own.width / self.per_point, own.height / self.per_point
+        tried = []
+        for row in ROWS:
+            for column in COLUMNS:
+                dy = GAP + (row - 0.5) * height
+                label.set_position((column * width, dy if is_above else -dy))
+                box = self.box(label)
+                leader = _leader(at, box)
+                is_outside = box.x0 < self.frame.x0 or box.x1 > self.frame.x1
+                is_outside |= box.y0 < self.frame.y0 or box.y1 > self.frame.y1
+                n_labels = sum(bool(box.overlaps(other)) or other.count_contains(leader) > 0 for other in taken)
+                covered = (n_labels, int(is_outside), int(box.count_contains(obstacles)))
+                tried.append((covered, label.get_position()))
+                if not any(covered):
+                    taken.append(box)
+                    return True
+        label.set_position(min(tried, key=lambda attempt: attempt[0])[1])
+        taken.append(self.box(label))
+        return False
+
+    def in_rows(self, labels: list[Annotation], at: Floats) -> None:
+        """Move labels into one row under the lowest point, or two where they are too many; sideways as little as possible."""
+        boxes = [self.box(label) for label in labels]
+        widths = np.array([box.width for box in boxes])
+        height = max(box.height for box in boxes)
+        space = SPACE * self.per_point
+        n_rows = 1 if float(widths.sum()) + space * len(labels) <= self.frame.width else 2
+        # Between neighbours: half of both widths in one row; in two, a line that passes beside the wider one.
+        neighbours = np.column_stack([widths[:-1], widths[1:]])
+        steps = (neighbours.mean(axis=1) if n_rows == 1 else neighbours.max(axis=1) / 2) + space
+        offsets = np.concatenate([[0.0], np.cumsum(steps)])
+        fitted = isotonic_regression(at[:, 0] - offsets).x
+        left = self.frame.x0 + widths[0] / 2 + space
+        right = self.frame.x1 - widths[-1] / 2 - space - offsets[-1]
+        x = np.clip(fitted, left, max(left, right)) + offsets
+        top = float(at[:, 1].min()) - 2 * GAP * self.per_point
+        for place, label in enumerate(labels):
+            y = top - height * (place % n_rows + 0.5)
+            label.set_position(tuple((np.array([x[place], y]) - at[place]) / self.per_point))
+
+
+def _annotate(ax: Axes, label: Label) -> Annotation:
+    annotation = ax.annotate(
+        label.text, xy=(label.x, label.y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+        fontsize="small", linespacing=1.25, zorder=9, annotation_clip=False,
+        bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
+        arrowprops={"arrowstyle": "-", "color": "0.45", "lw": 0.5, "shrinkA": 0, "shrinkB": 3},
+    )  # fmt: skip
+    annotation.set_in_layout(False)  # or else far labels would shrink the axes
+    return annotation
+
+
+def _leader(at: Floats, box: Bbox) -> Floats:
+    """(20, 2) points of the line from the middle of a label to what it names, without the end there."""
+    middle = np.array([0.5 * (box.x0 + box.x1), 0.5 * (box.y0 + box.y1)])
+    return np.asarray(middle + np.linspace(0.0, 0.9, 20)[:, None] * (at - middle))

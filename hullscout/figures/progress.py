@@ -1,0 +1,89 @@
+"""How a campaign went: hull error, model error and the stated probability of a wrong hull against the calculations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.figures.style import BLUE, FOUND, MILLI, ORANGE, PERCENT, VERMILLION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hullscout.campaign.history import History
+
+# The axis of errors is linear below this, so that an error of zero has a place on it.
+LINEAR_MEV = 0.1
+# Probabilities below this are drawn at it, in %: fewer samples than one in a thousand say nothing.
+LEAST_PERCENT = 0.1
+
+
+def draw_errors(ax: Axes, history: History) -> Axes:
+    """Draw the hull's error, where the truth is known, and the model's against the calculations.
+
+    The hull error is the largest height of the hull found above the true one; the model error is the held-out error on which the
+    rule decided. The axis is linear below 0.1 meV/atom.
+    """
+    moments = history.moments
+    n_known = [moment.n_known for moment in moments]
+    errors = [moment.standing.hull_error_ev_per_atom for moment in moments]
+    highest = 1.0
+    if all(error is not None for error in errors):
+        values = np.array(errors, dtype=np.float64) * MILLI
+        ax.step(n_known, values, "-", where="post", color=FOUND, lw=1.2, label="hull error", zorder=3)
+        highest = max(highest, float(values.max()))
+    model = [(m.n_known, m.model_error_ev_per_atom * MILLI) for m in moments if m.model_error_ev_per_atom is not None]
+    if model:
+        ax.plot(*zip(*model, strict=True), "o-", color=BLUE, ms=2.2, lw=0.6, label="model error", zorder=2)
+        highest = max(highest, *(error for _, error in model))
+    tolerance = history.config.stop.hull_tolerance * MILLI
+    ax.axhline(tolerance, color="0.45", lw=0.8, ls=":", label="tolerance", zorder=1)
+    ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.5)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(-0.3 * LINEAR_MEV, 2.0 * max(highest, tolerance))
+    _finish(ax, history)
+    ax.set_ylabel("error (meV/atom)")
+    return ax
+
+
+def draw_failure_probability(ax: Axes, history: History) -> Axes:
+    """Draw the probability of a wrong hull that the rule knew, and the one that it stood by, against the calculations.
+
+    Rules that state none get axes that say so. Below 0.1 % values are drawn at 0.1 %.
+    """
+    decided = [moment for moment in history.moments if moment.failure_probability is not None]
+    if not decided:
+        ax.text(
+            0.5, 0.5, f"the rule '{history.config.select.rule}'\nstates no probability", transform=ax.transAxes, ha="center",
+            va="center", color="0.3",
+        )  # fmt: skip
+        return ax
+    n_known = [moment.n_known for moment in decided]
+    now = [_percent(moment.failure_probability) for moment in decided]
+    stated = [_percent(moment.stated_failure_probability) for moment in decided]
+    last = None if history.result is None else history.result.failure_probability
+    n_stated = n_known if last is None else [*n_known, history.now.n_known]
+    stated = stated if last is None else [*stated, _percent(last)]
+    ax.plot(n_known, now, "o", ls="", color=ORANGE, ms=2.4, mew=0, label="of the round", zorder=2)
+    ax.plot(n_stated, stated, "-", color=VERMILLION, lw=1.2, label="stated", zorder=3)
+    ax.plot(n_stated[-1:], stated[-1:], "s", color=VERMILLION, ms=3.2, zorder=3)
+    accepted = history.config.stop.failure_probability
+    ax.axhline(PERCENT * accepted, color="0.45", lw=0.8, ls="--", label=f"accepted, {PERCENT * accepted:g} %", zorder=1)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(0.7 * LEAST_PERCENT, 160.0)
+    _finish(ax, history)
+    ax.set_ylabel("P(wrong hull) (%)")
+    return ax
+
+
+def _percent(probability: float | None) -> float:
+    return LEAST_PERCENT if probability is None else max(PERCENT * probability, LEAST_PERCENT)
+
+
+def _finish(ax: Axes, history: History) -> None:
+    n_now = history.now.n_known
+    ax.set_xlim(0, 1.04 * max(n_now, 1))
+    ax.set_xlabel(f"calculations (of {len(history.pool)} candidates)")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.16), ncols=3, borderaxespad=0, columnspacing=1.0)

@@ -1,0 +1,120 @@
+"""One look for all figures: legible in a column of a two-column paper, told apart by the colour-blind and in grey.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color). What matters is told apart by shape, fill or dashes as well.
+Drawing functions take and return `Axes` and set no sizes of their own but relative to the font; this file makes figures for them.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from hullscout.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
+CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
+BELIEVED, BAND = "#595959", "#BFBFBF"
+MILLI = 1000.0
+PERCENT = 100.0
+FORMATS = (".png", ".svg", ".pdf")
+RC: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7.0,
+    "legend.handletextpad": 0.4,
+    "legend.borderaxespad": 0.3,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "hullscout",
+}
+
+
+class Width(StrEnum):
+    """How wide a figure is: one column of a two-column paper, or the page."""
+
+    COLUMN = "column"
+    PAGE = "page"
+
+    @property
+    def inches(self) -> float:
+        """3.4 in or 7.0 in."""
+        return 3.4 if self is Width.COLUMN else 7.0
+
+    @property
+    def dots_per_inch(self) -> int:
+        """Of a PNG."""
+        return 300 if self is Width.COLUMN else 160
+
+
+def save_figure(
+    path: Path, draw: Callable[[Figure], object], *, width: Width = Width.PAGE, aspect: float = 0.65
+) -> None:
+    """Make a figure in the style, let `draw` fill it, and write it to a file by its suffix, whole or not at all.
+
+    Args:
+        path: PNG, SVG or PDF.
+        draw: Draws into the empty figure.
+        width: Of the figure.
+        aspect: Its height over its width.
+
+    Raises:
+        OutputError: The suffix is another one, or the file cannot be written.
+    """
+    refuse_other_formats(path)
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    half_made = path.with_name(f".{path.name}.new")
+    with rc_context(RC):
+        figure = Figure(figsize=(width.inches, aspect * width.inches), dpi=width.dots_per_inch, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        # No date: the same campaign gives the same file.
+        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[path.suffix]
+        try:
+            figure.savefig(half_made, format=path.suffix[1:], metadata=metadata)
+            half_made.replace(path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Refuse a file that no figure can be written to, before any cost.
+
+    Raises:
+        OutputError: Its suffix is none of `FORMATS`.
+    """
+    if path.suffix not in FORMATS:
+        raise OutputError(
+            f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {path.suffix or 'no ending'!r}."
+        )
+
+
+def mathtext_formula(formula: str) -> str:
+    """A formula with its numbers as subscripts.
+
+    >>> mathtext_formula("Ag5Pd3")
+    'Ag$_{5}$Pd$_{3}$'
+    """
+    return re.sub(r"(\d+)", r"$_{\1}$", formula)
+
+
+def composition_label(elements: tuple[str, str]) -> str:
+    """Label of the axis of composition."""
+    return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
+
+
+def plain(text: str) -> str:
+    """Text without mathematics: a name may hold dollars."""
+    return text.replace("$", r"\$")

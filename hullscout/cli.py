@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
+EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
 FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", "mbtr")
 
 EPILOG = """\b
@@ -246,6 +247,34 @@ def report(folder: Path, output: Path | None) -> None:
     target = output if output is not None else folder / REPORT
     write_report(target, read_report(folder))
     click.echo(f"Wrote {target}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File or folder.  [default: in FOLDER, named for the format]",
+)
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@_reports_errors
+def export(folder: Path, export_format: str, output: Path | None, force: bool) -> None:  # noqa: FBT001  click passes by name
+    r"""Write what the campaign in FOLDER found for other programs, finished or not.
+
+    \b
+    entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
+    ase          ASE database: all candidates
+    csv          table: all candidates, with predictions and P(on the hull)
+    cif, poscar  folder of the structures of the hull
+    """
+    from hullscout.campaign import exports  # noqa: PLC0415
+
+    chosen = exports.ExportFormat(export_format)
+    target = output if output is not None else folder / chosen.default_name
+    n_written = exports.export(folder, target, chosen, replace=force)
+    click.echo(f"Wrote {n_written} structures to {target}")
 
 
 def _lattices(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def phase_diagram(
         energies_ev: Total energy in eV of each entry.
         ids: `entry_id` of each entry.
     """
-    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram  # noqa: PLC0415
+    from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415
     from pymatgen.core import Composition  # noqa: PLC0415
 
     entries = []
@@ -133,4 +133,11 @@ def phase_diagram(
         entry = PDEntry(Composition({elements[0]: n_a, elements[1]: n_b}), energy)
         entry.entry_id = entry_id
         entries.append(entry)
+    return phase_diagram_of(entries)
+
+
+def phase_diagram_of(entries: Sequence[Any]) -> Any:
+    """Return pymatgen's `PhaseDiagram` of pymatgen's entries, those of both pure elements among them."""
+    from pymatgen.analysis.phase_diagram import PhaseDiagram  # noqa: PLC0415
+
     return PhaseDiagram(entries)

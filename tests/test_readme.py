@@ -15,7 +15,20 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+def test_python_of_a_campaign_runs(tmp_path, monkeypatch):
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    (block,) = [block for block in blocks("python") if "Campaign" in block]
+    (tmp_path / "campaigns").symlink_to(ROOT / "campaigns")
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    exec(block, namespace)  # noqa: S102
+    assert namespace["campaign"].history.now.n_known == 60
+    assert namespace["ax"].get_ylabel() == "formation energy (meV/atom)"
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if "Campaign" not in block])
 def test_python_runs(block):
     namespace = {}
     exec(block, namespace)  # noqa: S102

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
@@ -87,6 +88,15 @@ def save_figure(
             half_made.replace(path)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+
+
+def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
+    """Axes in a new pyplot figure, which a notebook shows."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415  chooses the notebook's backend
+
+    figure, ax = plt.subplots(figsize=(width.inches, aspect * width.inches), layout="constrained")
+    figure.set_dpi(110)
+    return ax
 
 
 def refuse_other_formats(path: Path) -> None:

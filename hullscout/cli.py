@@ -277,6 +277,23 @@ def export(folder: Path, export_format: str, output: Path | None, force: bool) -
     click.echo(f"Wrote {n_written} structures to {target}")
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@_reports_errors
+def cite(folder: Path | None) -> None:
+    """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
+    click.echo(f"The Hullscout developers: Hullscout, version {__version__}.")
+    if folder is None:
+        click.echo("Give a campaign's folder for the papers behind the methods that it used.")
+        return
+    from hullscout.campaign import runner  # noqa: PLC0415
+    from hullscout.campaign.citations import citations_of  # noqa: PLC0415
+
+    config, _ = runner.read_state(folder)
+    for citation in citations_of(config):
+        click.echo(f"{citation.text}{f' doi:{citation.doi}' if citation.doi else ''} {citation.used_for}")
+
+
 def _lattices(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
     if not set(names) <= {"fcc", "bcc", "hcp"} or len(set(names)) < len(names):

@@ -20,3 +20,32 @@ def test_each_rule_cites_its_methods_once(rule):
         assert re.search(r"\((19|20)\d\d\)\.$", citation.text)
         assert citation.doi is None or re.fullmatch(r"10\.\d{4,}/\S+", citation.doi)
         assert citation.used_for.endswith(".")
+
+
+def test_the_citation_file_is_of_this_version():
+    from pathlib import Path
+
+    from ruamel.yaml import YAML
+
+    import hullscout
+
+    tree = YAML(typ="safe").load((Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (tree["title"], tree["version"]) == ("Hullscout", hullscout.__version__)
+    assert {"cff-version", "message", "authors"} <= tree.keys()
+
+
+def test_the_command_line_lists_the_papers_of_a_campaign(campaign_file, tmp_path):
+    from click.testing import CliRunner
+
+    from hullscout.campaign import runner
+    from hullscout.campaign.store import Store
+    from hullscout.cli import main
+
+    origin = runner.read_origin(campaign_file)
+    with Store.create_or_resume(tmp_path / "run", origin):
+        pass
+    lines = CliRunner().invoke(main, ["cite", str(tmp_path / "run")]).output.splitlines()
+    assert lines[0].startswith("The Hullscout developers: Hullscout, version ")
+    assert len(lines) == 1 + len(citations_of(origin.config))
+    assert "doi:10.1088/2632-2153/aca005" in lines[1]
+    assert len(CliRunner().invoke(main, ["cite"]).output.splitlines()) == 2

@@ -193,10 +193,11 @@ def table(folder: Path, output: Path, *, force: bool) -> None:
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
     from hullscout.campaign import runner  # noqa: PLC0415
+    from hullscout.campaign.history import read_result  # noqa: PLC0415
     from hullscout.terminal import print_status  # noqa: PLC0415
 
     config, state = runner.read_state(folder)
-    print_status(config, state, runner.read_attempts(folder), folder=folder)
+    print_status(config, state, runner.read_attempts(folder), result=read_result(folder / runner.RESULT))
 
 
 @main.command()

@@ -131,8 +131,10 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     )
 
 
-def print_status(config: CampaignConfig, state: State, attempts: tuple[Attempt, ...], *, folder: Path) -> None:
-    """Print where a campaign stands, and how to go on."""
+def print_status(
+    config: CampaignConfig, state: State, attempts: tuple[Attempt, ...], *, result: CampaignResult | None
+) -> None:
+    """Print where a campaign stands, and how it ended or goes on."""
     console = Console(highlight=False, markup=False)
     n_candidates = len(state.pool.ids)
     console.print(
@@ -144,7 +146,9 @@ def print_status(config: CampaignConfig, state: State, attempts: tuple[Attempt, 
     if errors:
         console.print(f"Held-out error of the model: {errors[-1] * MILLI:.1f} meV/atom.")
     stated = [r.stated_failure_probability for r in state.rounds if r.stated_failure_probability is not None]
-    if stated:
+    if result is not None and result.failure_probability is not None:
+        console.print(f"Stated probability of a wrong hull at the end: {100 * result.failure_probability:.1f} %.")
+    elif result is None and stated:
         console.print(f"Stated probability of a wrong hull in the last round: {100 * stated[-1]:.1f} %.")
     if state.has_both_ends:
         hull = Standing.of(state, name=config.name, reference_ev_per_atom=None).hull_formulas
@@ -162,10 +166,10 @@ def print_status(config: CampaignConfig, state: State, attempts: tuple[Attempt, 
     if attempts:
         total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
         console.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
-    is_finished = (folder / "result.json").exists()
-    console.print(
-        "Finished; see result.json." if is_finished else "Not finished; the same `hullscout run` command goes on."
-    )
+    if result is None:
+        console.print("Not finished; the same `hullscout run` command goes on.")
+    else:
+        console.print(f"Finished; see result.json. {result.stop_sentence}", soft_wrap=True)
 
 
 def print_handoff(folder: Path, config: CampaignConfig, *, n_awaited: int | None) -> None:

@@ -108,10 +108,12 @@ def test_the_default_folder_is_named_after_the_campaign(campaign_file, tmp_path,
 
 def test_status_and_plot_read_a_finished_or_a_cut_campaign(campaign_file, tmp_path):
     out = tmp_path / "out"
-    assert hullscout("run", campaign_file, "--out", out)[0] == 0
+    assert hullscout("run", campaign_file, "--out", out, "--set", "select.rule=hull-posterior")[0] == 0
     code, text = hullscout("status", out)
     assert code == 0
-    assert "Finished" in text
+    result = json.loads((out / "result.json").read_text())
+    assert f"Finished; see result.json. {result['stop_sentence']}" in " ".join(text.split())
+    assert f"hull at the end: {100 * result['failure_probability']:.1f} %." in text
     assert "Hull so far: Ag " in text
     figure = tmp_path / "again.svg"
     assert hullscout("plot", out, "-o", figure)[0] == 0
@@ -272,7 +274,7 @@ def test_bad_input_is_one_clear_error_and_nothing_is_overwritten(campaign_file, 
     for path, content in before.items():
         assert path.read_bytes() == content
     if not before:
-        assert not (out / "result.json").exists()
+        assert not out.exists(), "a folder that nothing was looked up for is not made"
 
 
 @pytest.mark.parametrize(

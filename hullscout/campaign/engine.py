@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from hullscout.selection.surrogate import Surrogate
 
 
+def refuse_impossible_limits(settings: StopSettings, snapshot: Snapshot) -> None:
+    """Refuse limits that do not even allow the pure elements.
+
+    Raises:
+        InvalidCampaignError: They do not.
+    """
+    ends = np.asarray(end_members(snapshot))
+    for key, most, least in (
+        ("max_calculations", settings.max_calculations, ends.size),
+        ("max_cost", settings.max_cost, float(snapshot.cost[ends].sum())),
+    ):
+        if most is not None and most < least:
+            raise InvalidCampaignError(
+                f"stop.{key}: expected at least {least:g}, what the structures of the pure elements that every campaign starts "
+                f"from take, found {most:g}."
+            )
+
+
 class Engine:
     """What to look up next, and when to stop.
 
@@ -61,16 +79,7 @@ class Engine:
         self._seed = seed
         self._settings = StopSettings() if settings is None else settings
         self._cost = np.ones(len(state.pool.ids)) if cost is None else cost
-        ends = np.asarray(end_members(self._snapshot()))
-        for key, most, least in (
-            ("max_calculations", self._settings.max_calculations, ends.size),
-            ("max_cost", self._settings.max_cost, float(self._cost[ends].sum())),
-        ):
-            if most is not None and most < least:
-                raise InvalidCampaignError(
-                    f"stop.{key}: expected at least {least:g}, what the structures of the pure elements that every campaign starts "
-                    f"from take, found {most:g}."
-                )
+        refuse_impossible_limits(self._settings, self._snapshot())
 
     @property
     def spent(self) -> float:

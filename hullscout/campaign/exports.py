@@ -209,13 +209,13 @@ def _write_database(path: Path, candidates: Sequence[Candidate], rows: Sequence[
             f"ASE's databases take no number for a name, and {len(numbers)} ids are numbers, the first {numbers[0]!r}. "
             "Choose another format."
         )
-    database = connect(str(path), type="db", use_lock_file=False)  # type: ignore[no-untyped-call]
+    database = connect(str(path), type="db", use_lock_file=False)
     with database:
         for candidate, row in zip(candidates, rows, strict=True):
             atoms = candidate.to_ase()
             atoms.info = {}
             if row.energy_ev is not None:
-                atoms.calc = SinglePointCalculator(atoms, energy=row.energy_ev)  # type: ignore[no-untyped-call]
+                atoms.calc = SinglePointCalculator(atoms, energy=row.energy_ev)
             database.write(atoms, name=row.id, **_filled(row, without=("id", "energy_ev", "formula", "n_atoms")))
     return len(rows)
 

@@ -73,6 +73,7 @@ def create(origin: Origin, folder: Path, *, retry_failed: bool = False) -> State
         StoreError: The folder cannot be used.
     """
     pool, _ = runner.open_pool(origin)
+    runner.refuse_what_cannot_start(origin, pool)
     with Store.create_or_resume(folder, origin) as store:
         if retry_failed:
             store.forgive_failures()

@@ -241,11 +241,16 @@ def read_history(folder: Path) -> History:
         pool=pool,
         moments=tuple(moments),
         asked_in={index[candidate_id]: record.round for record in rounds for candidate_id in record.chosen},
-        result=_read_result(folder / RESULT),
+        result=read_result(folder / RESULT),
     )
 
 
-def _read_result(path: Path) -> CampaignResult | None:
+def read_result(path: Path) -> CampaignResult | None:
+    """What a finished campaign's `result.json` says; None where there is none.
+
+    Raises:
+        StoreError: It is damaged.
+    """
     try:
         return CampaignResult.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign.config import CampaignConfig, load_config
 from hullscout.campaign.drive import Drive
-from hullscout.campaign.engine import Engine
+from hullscout.campaign.engine import Engine, refuse_impossible_limits
 from hullscout.campaign.result import CampaignResult, FailedCandidate, compare, hull_vertices
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
@@ -123,6 +123,7 @@ def run(
         OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
     began, config = time.perf_counter(), origin.config
+    refuse_what_cannot_start(origin, pool)
     with Store.create_or_resume(folder, origin) as store:
         if retry_failed:
             store.forgive_failures()
@@ -137,6 +138,17 @@ def run(
             timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
     timings_s["total"] = time.perf_counter() - began
     return conclude(origin, engine, oracle=oracle, timings_s=timings_s)
+
+
+def refuse_what_cannot_start(origin: Origin, pool: Pool) -> None:
+    """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.
+
+    Raises:
+        InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
+    """
+    config = origin.config
+    cost = config.cost.of(pool.n_atoms, column=pool.cost)
+    refuse_impossible_limits(config.stop, State(pool).snapshot(seed=config.seed, cost=cost))
 
 
 def open_state(store: Store, pool: Pool) -> State:

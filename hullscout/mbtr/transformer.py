@@ -141,7 +141,7 @@ class MBTR:
 
         Raises:
             InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
-                converge, or a grid that misses a structure.
+                converge or would meet absurdly many tuples, or a grid that misses a structure.
         """
         return self._count(list(_iterator(structures)), 0)
 

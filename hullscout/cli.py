@@ -103,7 +103,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
         from hullscout.campaign import handoff  # noqa: PLC0415
 
         handoff.create(origin, folder, retry_failed=retry_failed)
-        print_handoff(folder, origin.config, n_awaited=None)
+        print_handoff(folder, origin.config)
         return
     pool, oracle = runner.open_pool(origin)
     for line in (*pool.report.lines(), *map(str, () if oracle is None else oracle.conflicts)):
@@ -197,7 +197,8 @@ def status(folder: Path) -> None:
     from hullscout.terminal import print_status  # noqa: PLC0415
 
     config, state = runner.read_state(folder)
-    print_status(config, state, runner.read_attempts(folder), result=read_result(folder / runner.RESULT))
+    result = read_result(folder / runner.RESULT)
+    print_status(config, state, runner.read_attempts(folder), folder=folder, result=result)
 
 
 @main.command()

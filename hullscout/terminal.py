@@ -132,7 +132,12 @@ def print_result(result: CampaignResult, folder: Path) -> None:
 
 
 def print_status(
-    config: CampaignConfig, state: State, attempts: tuple[Attempt, ...], *, result: CampaignResult | None
+    config: CampaignConfig,
+    state: State,
+    attempts: tuple[Attempt, ...],
+    *,
+    folder: Path,
+    result: CampaignResult | None,
 ) -> None:
     """Print where a campaign stands, and how it ended or goes on."""
     console = Console(highlight=False, markup=False)
@@ -155,28 +160,30 @@ def print_status(
         console.print(f"Hull so far: {' '.join(hull)}")
     for candidate_id, failed in state.failures.items():
         console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
-    latest = {attempt.id: attempt for attempt in attempts}
+    latest, is_handoff = {attempt.id: attempt for attempt in attempts}, config.oracle.kind == "handoff"
     for candidate_id in state.pending:
         attempt = latest.get(candidate_id)
         if attempt is not None:
-            sentence = f"Started: {candidate_id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
+            what = "Handed out" if is_handoff else "Started"
+            sentence = f"{what}: {candidate_id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
             before = next((a for a in reversed(attempts) if a.id == candidate_id and a.reason is not None), None)
             sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
             console.print(sentence, soft_wrap=True)
     if attempts:
         total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
         console.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
-    if result is None:
-        console.print("Not finished; the same `hullscout run` command goes on.")
-    else:
+    if result is not None:
         console.print(f"Finished; see result.json. {result.stop_sentence}", soft_wrap=True)
+    elif is_handoff:
+        console.print(f"Not finished; `hullscout ask {folder}` and `hullscout tell {folder}` go on.", soft_wrap=True)
+    else:
+        console.print("Not finished; the same `hullscout run` command goes on.")
 
 
-def print_handoff(folder: Path, config: CampaignConfig, *, n_awaited: int | None) -> None:
+def print_handoff(folder: Path, config: CampaignConfig) -> None:
     """Say how a hand-off campaign goes on."""
     console = Console(highlight=False, markup=False)
-    if n_awaited is None:
-        console.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
+    console.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
     console.print(
         f"Next: hullscout ask {folder} -n 8 --to outbox/, then hullscout tell {folder} results/", soft_wrap=True
     )

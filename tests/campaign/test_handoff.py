@@ -126,7 +126,10 @@ def test_a_failure_is_kept_shown_and_withdrawn_when_an_energy_comes_after_all(ha
     code, text = hullscout("tell", out, outbox)
     assert code == 0
     assert f"Failed: {id_of(folder)} (reported): out of memory on node 7" in text
-    assert f"Failed: {id_of(folder)} (reported)" in hullscout("status", out)[1]
+    status = hullscout("status", out)[1]
+    assert f"Failed: {id_of(folder)} (reported)" in status
+    assert f"Handed out: {id_of(folders(outbox)[1])}, try 1" in status
+    assert f"Not finished; `hullscout ask {out}` and" in status
     (folder / "FAILED").unlink()
     compute(folder)
     assert "1 new energy" in hullscout("tell", out, outbox)[1]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hullscout.campaign.exports import candidate_rows, computed_entries
 from hullscout.campaign.history import Forecaster, read_history
 from hullscout.campaign.result import HullVertex, hull_vertices
-from hullscout.errors import InvalidSettingError
+from hullscout.errors import InvalidCampaignError, InvalidSettingError
 from hullscout.hull import phase_diagram_of
 
 if TYPE_CHECKING:
@@ -54,10 +54,18 @@ class Campaign:
             out: Output folder; made where there is none.
             settings: Settings to replace, as `section.key=value`.
             seed: Instead of the file's.
+
+        Raises:
+            InvalidCampaignError: The campaign file is not valid, or hands structures out.
         """
         from hullscout.campaign import runner  # noqa: PLC0415  the runner knows the figures
 
         origin = runner.read_origin(Path(campaign_file), settings, seed=seed)
+        if origin.config.oracle.kind == "handoff":
+            raise InvalidCampaignError(
+                'oracle.kind: expected "table" or "calculator", found "handoff", whose energies come by hand. Use the commands '
+                "`hullscout run`, `ask` and `tell`, and open the folder by Campaign(folder)."
+            )
         pool, oracle = runner.open_pool(origin)
         result, standing = runner.run(origin, Path(out), pool=pool, oracle=oracle)
         runner.save(Path(out), result, standing)

@@ -54,7 +54,7 @@ class CandidateRow:
         formula: Reduced formula.
         x: Atomic fraction of the second element.
         n_atoms: Atoms in its cell.
-        status: `calculated`, `asked` (not answered yet) or `unknown`.
+        status: `calculated`, `failed`, `asked` (not answered yet) or `unknown`.
         round: In which it was asked for, from 0.
         on_hull: 1 for a vertex of the hull found, else 0.
         energy_ev: Total energy of its cell.
@@ -91,11 +91,11 @@ def candidate_rows(history: History, outlook: Outlook | None) -> tuple[Candidate
     pool, hull = standing.pool, standing.found_hull
     place = {index: row for row, index in enumerate(standing.known.tolist())}
     distance = hull.distance(pool.x[standing.known], standing.formation_ev_per_atom)
-    vertices = set(hull.indices.tolist())
+    vertices, failed = set(hull.indices.tolist()), set(snapshot.failed.tolist())
     rows = []
     for index, candidate in enumerate(pool.candidates):
         row = place.get(index)
-        is_asked = index in history.asked_in
+        status = "calculated" if row is not None else "failed" if index in failed else "asked"
         energy = None if row is None else float(snapshot.energies_ev_per_atom[row]) * candidate.n_atoms
         rows.append(
             CandidateRow(
@@ -103,7 +103,7 @@ def candidate_rows(history: History, outlook: Outlook | None) -> tuple[Candidate
                 formula=candidate.formula,
                 x=float(pool.x[index]),
                 n_atoms=candidate.n_atoms,
-                status="calculated" if row is not None else "asked" if is_asked else "unknown",
+                status=status if index in history.asked_in else "unknown",
                 round=history.asked_in.get(index),
                 on_hull=int(index in vertices),
                 energy_ev=energy,

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from hullscout.campaign.campaign import Campaign
-from hullscout.errors import InvalidSettingError
+from hullscout.errors import InvalidCampaignError, InvalidSettingError
 
 mpl.use("Agg")
 
@@ -57,3 +57,9 @@ def test_with_nothing_left_to_predict_parity_is_refused(run):
     assert campaign.candidates().probability_on_hull.isna().all()
     with pytest.raises(InvalidSettingError, match="found 57 of 57 known"):
         campaign.plot_parity()
+
+
+def test_a_campaign_that_hands_structures_out_is_not_run_in_python(campaign_file, tmp_path):
+    with pytest.raises(InvalidCampaignError, match='expected "table" or "calculator", found "handoff"'):
+        Campaign.run(campaign_file, tmp_path / "run", settings=["oracle={kind = 'handoff'}"])
+    assert not (tmp_path / "run").exists()

@@ -160,24 +160,28 @@ def print_status(
         console.print(f"Hull so far: {' '.join(hull)}")
     for candidate_id, failed in state.failures.items():
         console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
-    latest, is_handoff = {attempt.id: attempt for attempt in attempts}, config.oracle.kind == "handoff"
-    for candidate_id in state.pending:
-        attempt = latest.get(candidate_id)
-        if attempt is not None:
-            what = "Handed out" if is_handoff else "Started"
-            sentence = f"{what}: {candidate_id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
-            before = next((a for a in reversed(attempts) if a.id == candidate_id and a.reason is not None), None)
-            sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
-            console.print(sentence, soft_wrap=True)
-    if attempts:
-        total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
-        console.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
+    is_handoff = config.oracle.kind == "handoff"
+    _print_attempts(console, state, attempts, started="Handed out" if is_handoff else "Started")
     if result is not None:
         console.print(f"Finished; see result.json. {result.stop_sentence}", soft_wrap=True)
     elif is_handoff:
         console.print(f"Not finished; `hullscout ask {folder}` and `hullscout tell {folder}` go on.", soft_wrap=True)
     else:
         console.print("Not finished; the same `hullscout run` command goes on.")
+
+
+def _print_attempts(console: Console, state: State, attempts: tuple[Attempt, ...], *, started: str) -> None:
+    latest = {attempt.id: attempt for attempt in attempts}
+    for candidate_id in state.pending:
+        attempt = latest.get(candidate_id)
+        if attempt is not None:
+            sentence = f"{started}: {candidate_id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
+            before = next((a for a in reversed(attempts) if a.id == candidate_id and a.reason is not None), None)
+            sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
+            console.print(sentence, soft_wrap=True)
+    if attempts:
+        total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
+        console.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
 
 
 def print_handoff(folder: Path, config: CampaignConfig) -> None:

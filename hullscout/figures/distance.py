@@ -77,7 +77,9 @@ def draw_hull_distance(
     ax.set_ylabel("distance to the hull (meV/atom)")
     saved = f"{standing.n_known} of {standing.n_candidates} calculated, {PERCENT * standing.saved_fraction:.0f} % saved"
     ax.set_title(f"{plain(standing.name)}: {saved}")
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=_columns(ax))
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=_columns(ax)
+    )
     return ax
 
 

@@ -93,7 +93,9 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.set_xlabel("formation energy (meV/atom)")
     ax.set_ylabel("predicted (meV/atom)")
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=1
+    )
     return ax
 
 
@@ -123,5 +125,7 @@ def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     ax.set_xlabel("stated probability of the interval (%)")
     ax.set_ylabel("energies inside (%)")
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=1
+    )
     return ax

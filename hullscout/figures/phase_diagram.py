@@ -99,8 +99,10 @@ def draw_phase_diagram(
     n_above = int((energies[is_shown] * MILLI > top).sum())
     noun = "candidate lies" if n_above == 1 else "candidates lie"
     ax.set_title(f"{plain(standing.name)}: {saved}" + (f"\n{n_above} {noun} above this range" if n_above else ""))
-    n_columns = 2 if ax.get_window_extent().width < 4.5 * ax.figure.dpi else 4
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=n_columns)
+    n_columns = 2 if ax.get_window_extent().width < 4.5 * ax.figure.dpi else 3
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=n_columns
+    )
     if has_labels:
         _label_vertices(ax, standing, points=np.column_stack([pool.x, energies * MILLI])[is_shown])
     return ax

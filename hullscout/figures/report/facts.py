@@ -71,7 +71,12 @@ class Reported:
     @property
     def pending(self) -> tuple[int, ...]:
         """Candidates asked for and not answered."""
-        return tuple(sorted(self.history.asked_in.keys() - self.round_of.keys()))
+        return tuple(sorted(self.history.now.snapshot.pending.tolist()))
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Candidates whose calculation failed for good; they count as unknown."""
+        return tuple(sorted(self.history.now.snapshot.failed.tolist()))
 
     @property
     def energies_ev_per_atom(self) -> Floats:
@@ -192,6 +197,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "round": [round_of.get(index) for index in range(energies.size)],
         "energy": _energies(energies),
         "pending": list(reported.pending),
+        "failed": list(reported.failed),
         "reference": None if reference is None else _energies(np.where(is_unknown, reference, np.nan)),
     }
     if outlook is not None:
@@ -244,6 +250,9 @@ def _remarks(reported: Reported) -> Iterator[str]:
         yield "The hull found is the true hull, which this replay knows."
     elif error is not None:
         yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
+    if reported.failed:
+        ids = ", ".join(reported.history.pool.ids[index] for index in reported.failed)
+        yield f"Failed calculations, which count as unknown and not as high in energy: {ids}."
 
 
 def _warning(reported: Reported) -> str | None:

@@ -98,10 +98,8 @@ def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
         status, shown = f"calculated (round {at_round})", milli(energy)
     elif outlook is not None:
         energy = float(outlook.mean_ev_per_atom[index])
-        status, shown = (
-            "not calculated",
-            f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(float(outlook.std_ev_per_atom[index]))}",
-        )
+        status = "failed" if index in reported.failed else "not calculated"
+        shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(float(outlook.std_ev_per_atom[index]))}"
     return {
         "index": index,
         "image": picture(cell, pool.elements),

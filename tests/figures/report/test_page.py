@@ -144,6 +144,18 @@ def test_a_live_campaign_shows_no_energy_that_is_not_known(reported, tmp_path):
     assert "replay" not in "".join(page.texts).replace("slider replays", "")
 
 
+def test_a_failed_calculation_is_named_and_counts_as_unknown(reported, tmp_path):
+    history = reported.history
+    index = int(reported.outlook.probability_on_hull[reported.standing.unknown].argmax())
+    index = int(reported.standing.unknown[index])
+    now = replace(history.now, snapshot=replace(history.now.snapshot, failed=np.array([index])))
+    failed = Reported(history=replace(history, moments=(*history.moments[:-1], now)), outlook=reported.outlook)
+    page = written(failed, tmp_path)
+    assert page.data["candidates"]["failed"] == [index]
+    assert page.data["candidates"]["energy"][index] is None
+    assert f"and not as high in energy: {history.pool.ids[index]}." in "".join(page.texts)
+
+
 def test_the_page_names_no_address_outside_itself(report):
     page = Page(report.read_text(encoding="utf-8"))
     assert len(page.addresses) > 5

@@ -60,6 +60,7 @@ function statusOf(i, moment = LAST) {
   if (isKnown(round) && round <= campaign.moments[moment].round) {
     return campaign.moments[moment].hull.includes(i) ? `on the hull (round ${round})` : `calculated (round ${round})`;
   }
+  if (candidates.failed.includes(i) && moment === LAST) return "failed";
   return candidates.pending.includes(i) && moment === LAST ? "asked for, no answer yet" : "not calculated";
 }
 

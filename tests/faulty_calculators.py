@@ -71,5 +71,5 @@ class Logged(EMT):
         began = time.time()
         super().calculate(*args, **kwargs)
         with self.log.open("a") as file:
-            file.write(f"{began} {self.results['energy']!r}\n")
+            file.write(f"{began} {float(self.results['energy'])!r}\n")
         time.sleep(self.seconds)

@@ -455,6 +455,30 @@ def check(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
 @click.option("--risk", type=float, default=0.05, show_default=True, help="Wanted risk of a hull beyond the tolerance.")
+@click.option(
+    "--core-hours",
+    metavar="MODEL",
+    help="What a calculation takes: 'column' (the pool's cost column), ATOMS:HOURS[:EXPONENT] (8:12:3: a cell of 8 atoms takes 12 "
+    "core-hours, and time grows with the third power), or a .csv file of measured times (atoms, core_hours, kpoints), to which "
+    "such a law is fitted.",
+)
+@click.option(
+    "--kpoint-spacing", type=float, metavar="1/A", help="Time also grows with the number of k-points of this spacing."
+)
+@click.option(
+    "--budget",
+    metavar="N",
+    help="Calculations, or core-hours with an h behind (5000h): the chance that they give the right hull, and how several "
+    "campaigns share them.",
+)
+@click.option(
+    "--like",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="CAMPAIGN",
+    help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.",
+)
+@click.option("--price", metavar="'NUMBER UNIT'", help="Of a core-hour, for example '0.02 EUR'.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @_reports_errors
 def plan(
@@ -464,6 +488,11 @@ def plan(
     grid: tuple[str, ...],
     overrides: tuple[str, ...],
     risk: float,
+    core_hours: str | None,
+    kpoint_spacing: float | None,
+    price: str | None,
+    budget: str | None,
+    like: tuple[Path, ...],
     workers: int | None,
 ) -> None:
     """Replay CAMPAIGNS whose energies are known: what each setting saves, and at what risk.
@@ -475,12 +504,31 @@ def plan(
     from hullscout import plan_terminal as terminal  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
     from hullscout.planning import planner  # noqa: PLC0415
+    from hullscout.planning.budget import Budget  # noqa: PLC0415
+    from hullscout.planning.core_hours import Price  # noqa: PLC0415
 
-    order = planner.PlanOrder(n_replicates=replicates, risk=risk, n_workers=workers)
-    chosen = planner.read_campaigns(campaigns, grid=grid, overrides=overrides)
+    order = planner.PlanOrder(
+        n_replicates=replicates,
+        risk=risk,
+        n_workers=workers,
+        cost_model=planner.cost_model(core_hours, kpoint_spacing=kpoint_spacing),
+        price=None if price is None else Price.parse(price),
+    )
+    given = None if budget is None else Budget.parse(budget)
+    chosen = planner.read_campaigns(like or campaigns, grid=grid, overrides=overrides)
     folder = out if out is not None else Path("plans") / planner.folder_name(chosen)
+    new = planner.read_new(campaigns, similar=chosen) if like else ()
     with terminal.PlanProgress() as progress:
-        outcomes = planner.make_plan(chosen, folder, order=order, progress=progress)
-    save_trade_off(folder / planner.FIGURE, outcomes, risk=risk)
-    terminal.print_outcomes(outcomes)
-    terminal.print_recommendations(planner.recommendations(outcomes, risk=risk), folder=folder)
+        made = planner.make_plan(chosen, folder, order=order, progress=progress)
+    terminal.print_outcomes(made.outcomes)
+    if given is not None:
+        spendings = planner.fixed_budget(made, given, order=order)
+        shares = planner.split_budget(made, spendings, given)
+        planner.save_budget(folder, given, made, spendings, shares)
+        terminal.print_budget(given, made.outcomes, spendings, shares, risk=risk)
+    if new:
+        predictions = planner.predict_new(made, new, order=order)
+        planner.save_predictions(folder, predictions)
+        terminal.print_predictions(predictions, n_similar=len(chosen))
+    save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
+    terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk), folder=folder)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from hullscout.planning.budget import Budget, Share, Spending
     from hullscout.planning.intervals import Rate
+    from hullscout.planning.new_alloy import Prediction
     from hullscout.planning.trade_off import Outcome, Recommendation
 
 MILLI, PERCENT = 1000.0, 100.0
@@ -104,6 +106,39 @@ def _table(name: str, outcomes: Sequence[Outcome]) -> Table:
         cells += [_percent(o.risk), f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}"]
         table.add_row(*cells)
     return table
+
+
+def print_budget(
+    budget: Budget, outcomes: Sequence[Outcome], spendings: Sequence[Spending], shares: Sequence[Share], *, risk: float
+) -> None:
+    """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
+    console = Console(highlight=False, markup=False)
+    console.print(f"{budget} for one campaign alone give the right hull:")
+    for outcome, spending in zip(outcomes, spendings, strict=True):
+        least = spending.least_budget(1.0 - risk)
+        takes = "more replicates or a larger budget" if least is None else f"{least:.4g} {budget.unit}"
+        console.print(
+            f"  {outcome.campaign}, {outcome.rule} ({outcome.label}): {_percent(spending.chance(budget.amount))} % of the replays; "
+            f"{PERCENT * (1.0 - risk):g} % with confidence take {takes}.",
+            soft_wrap=True,
+        )
+    if len(shares) > 1:
+        right = sum(share.chance.rate for share in shares)
+        console.print(f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected:")
+        for share in shares:
+            console.print(f"  {share.name}: {share.budget:.4g} ({_percent(share.chance)} %)", soft_wrap=True)
+
+
+def print_predictions(predictions: Sequence[Prediction], *, n_similar: int) -> None:
+    """Print what new alloys are expected to take."""
+    console = Console(highlight=False, markup=False)
+    for prediction in predictions:
+        low, middle, high = prediction.quantiles((0.05, 0.5, 0.95)).tolist()
+        hours = prediction.core_hours_per_calculation
+        text = f"{prediction.name}: {middle:.0f} of {prediction.n_candidates} calculations (90 % interval {low:.0f} to {high:.0f})"
+        if hours is not None:
+            text += f", {middle * hours:.3g} core-hours ({low * hours:.3g} to {high * hours:.3g})"
+        console.print(f"{text}, from replays of {n_similar} other alloys.", soft_wrap=True)
 
 
 def print_recommendations(recommendations: Sequence[Recommendation], *, folder: Path) -> None:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign.standing import Standing
+from hullscout.planning.forecast import forecast
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ class CampaignProgress:
     """
 
     def __init__(self, config: CampaignConfig, *, n_candidates: int) -> None:
-        self._name = config.name
+        self._config = config
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._bar = Progress(
             TextColumn("round {task.fields[round]}", markup=False),
@@ -62,8 +63,11 @@ class CampaignProgress:
             figures.append(f"model error {record.model_error * MILLI:.1f} meV/atom")
         if record.failure_probability is not None:
             figures.append(f"P(wrong hull) {100 * record.failure_probability:.0f} %")
+        foreseen = forecast(self._config, state)
+        if foreseen is not None:
+            figures.append(str(foreseen))
         if state.has_both_ends:
-            hull = Standing.of(state, name=self._name, reference_ev_per_atom=None).hull_formulas
+            hull = Standing.of(state, name=self._config.name, reference_ev_per_atom=None).hull_formulas
             figures.append(f"hull {' '.join(hull)}")
             if hull != self._hull and not self._console.is_terminal:
                 self._console.print(
@@ -162,6 +166,7 @@ def print_status(
         console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(console, state, attempts, started="Handed out" if is_handoff else "Started")
+    _print_forecast(console, config, state, result=result)
     if result is not None:
         console.print(f"Finished; see result.json. {result.stop_sentence}", soft_wrap=True)
     elif is_handoff:
@@ -221,3 +226,13 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _print_forecast(
+    console: Console, config: CampaignConfig, state: State, *, result: CampaignResult | None
+) -> None:
+    foreseen = None if result is not None else forecast(config, state)
+    if foreseen is not None:
+        console.print(
+            f"Expected until the stop: {foreseen.expected} more calculations (90 % interval {foreseen.low} to {foreseen.high})."
+        )

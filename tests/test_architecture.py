@@ -23,7 +23,7 @@ ALLOWED = {
     "campaign": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "figures"},
     "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "selection", "campaign"},
     "figures": {"errors", "hull", "mbtr", "regression", "pool", "selection", "campaign", "planning"},
-    "terminal": {"errors", "campaign"},
+    "terminal": {"errors", "campaign", "planning"},
     "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},
     "pool_terminal": {"errors", "pool", "inspection"},
     "plan_terminal": {"errors", "planning"},

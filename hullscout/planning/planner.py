@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from hullscout.campaign import runner
-from hullscout.errors import InvalidPlanError, InvalidPoolError
-from hullscout.planning.grid import Setting, parse_axes, settings_of, states_probability
+from hullscout.errors import InvalidPlanError
+from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
+from hullscout.planning.core_hours import read_cost_model
+from hullscout.planning.grid import parse_axes, settings_of
 from hullscout.planning.intervals import fewest_runs
-from hullscout.planning.replay import Ground, engine_on
-from hullscout.planning.store import NO_PROBABILITY, PlanStore, ReplayKey
-from hullscout.planning.trade_off import Outcome, Recommendation, outcome_of, recommend, save_plan
-from hullscout.planning.workers import Job, local_workers, play_all
-from hullscout.pool import parse_frames
+from hullscout.planning.new_alloy import LEAST_ALLOYS, Prediction, from_similar, too_few_alloys
+from hullscout.planning.playing import PlannedCampaign, Played, open_grounds, play_missing, read_played
+from hullscout.planning.store import PlanStore
+from hullscout.planning.trade_off import Outcome, Recommendation, outcome_of, recommend, save_json
+from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from hullscout.campaign.store import Origin
-    from hullscout.planning.path import Path as ReplayPath
+    from hullscout.planning.core_hours import CostModel, Price
+    from hullscout.pool import Pool
 
 
-FIGURE = "plan.png"
+PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
 
 
 class Progress(Protocol):
@@ -47,6 +49,8 @@ class PlanOrder:
         n_replicates: Replays of each setting, at least 1.
         risk: Wanted risk of a hull beyond the tolerance, between 0 and 1.
         n_workers: Processes; None for one per core.
+        cost_model: What a calculation takes in core-hours; None where that is not known.
+        price: Of a core-hour; needs the former.
 
     Raises:
         InvalidPlanError: One of them is impossible.
@@ -55,6 +59,8 @@ class PlanOrder:
     n_replicates: int
     risk: float = 0.05
     n_workers: int | None = None
+    cost_model: CostModel | None = None
+    price: Price | None = None
 
     def __post_init__(self) -> None:
         if self.n_replicates < 1:
@@ -63,24 +69,29 @@ class PlanOrder:
             )
         if not 0.0 < self.risk < 1.0:
             raise InvalidPlanError(f"--risk: expected a probability above 0 and below 1, found {self.risk}.")
+        if self.price is not None and self.cost_model is None:
+            raise InvalidPlanError("--price is that of a core-hour: say by --core-hours what a calculation takes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCampaign:
-    """A campaign of a plan.
+class NewCampaign:
+    """A campaign of which no energy is known."""
+
+    name: str
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan that was made.
 
     Attributes:
-        origin: Its file and pool.
-        settings: What is compared on it.
+        played: The replays of each campaign and setting.
+        outcomes: What they show, in the same order.
     """
 
-    origin: Origin
-    settings: tuple[Setting, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the campaign."""
-        return self.origin.config.name
+    played: tuple[Played, ...]
+    outcomes: tuple[Outcome, ...]
 
 
 def read_campaigns(
@@ -107,43 +118,17 @@ def read_campaigns(
     return tuple(campaigns)
 
 
-def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
-    """Open the pool of a campaign and compute its features, once for each representation among its settings.
-
-    Returns:
-        By `Setting.features_key`.
+def cost_model(text: str | None, *, kpoint_spacing: float | None) -> CostModel | None:
+    """The cost model that a text names (see `core_hours.read_cost_model`); None where there is none.
 
     Raises:
-        InvalidPlanError: The energies of the pool are not known, so that nothing can be replayed.
-        InvalidPoolError: The pool holds something that no campaign can use.
-        InvalidCampaignError: A setting does not fit the pool.
+        InvalidPlanError: It names none, or a k-point spacing is given without a model.
     """
-    origin = campaign.origin
-    if origin.config.oracle.kind != "table":
+    if text is None and kpoint_spacing is not None:
         raise InvalidPlanError(
-            f"{campaign.name}: a replay needs the energies of all candidates, and this campaign computes them "
-            f"(oracle.kind = {origin.config.oracle.kind!r}). Give campaigns with a table of energies."
+            "--kpoint-spacing belongs to --core-hours: say what a calculation takes, or leave it out."
         )
-    try:
-        pool, oracle = runner.open_pool(origin)
-    except InvalidPoolError as error:
-        frames = parse_frames(origin.pool, path=Path(origin.pool_name)).frames
-        if any(frame.energy_ev is not None for frame in frames):
-            raise
-        raise InvalidPlanError(
-            f"{campaign.name}: a replay needs the energies of the candidates, and none of the {len(frames)} frames of "
-            f"{origin.pool_name} states one. Give campaigns whose energies are known."
-        ) from error
-    assert oracle is not None  # noqa: S101  it is a table
-    grounds: dict[str, Ground] = {}
-    for setting in campaign.settings:
-        if setting.features_key not in grounds:
-            features = runner.open_features(replace(origin, config=setting.config), pool)
-            grounds[setting.features_key] = Ground(
-                pool=pool, energies_ev=np.asarray(oracle.energies_ev), features=features
-            )
-        engine_on(grounds[setting.features_key], setting.config, seed=0)
-    return grounds
+    return None if text is None else read_cost_model(text, kpoint_spacing=kpoint_spacing)
 
 
 def folder_name(campaigns: Sequence[PlannedCampaign]) -> str:
@@ -151,9 +136,7 @@ def folder_name(campaigns: Sequence[PlannedCampaign]) -> str:
     return campaigns[0].origin.config.folder_name if len(campaigns) == 1 else f"{len(campaigns)}-campaigns"
 
 
-def make_plan(
-    campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress
-) -> tuple[Outcome, ...]:
+def make_plan(campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress) -> Plan:
     """Play what `folder` does not hold yet, and write `plan.json` there.
 
     Args:
@@ -163,7 +146,7 @@ def make_plan(
         progress: Told what happens.
 
     Returns:
-        An outcome for each campaign and setting, in the order given.
+        Replays and outcome of each campaign and setting, in the order given.
 
     Raises:
         InvalidPlanError: A campaign's energies are not known.
@@ -176,12 +159,15 @@ def make_plan(
         for campaign in campaigns:
             progress.opening(campaign.name)
             grounds.append(open_grounds(campaign))
+            if order.cost_model is not None:
+                order.cost_model.of(next(iter(grounds[-1].values())).pool)  # refused before any replay
         play_missing(
             campaigns, grounds, store, n_replicates=order.n_replicates, n_workers=n_workers, on_progress=progress.update
         )
-        outcomes = read_outcomes(campaigns, grounds, store, n_replicates=order.n_replicates)
-    save_plan(folder, outcomes)
-    return outcomes
+        played = read_played(campaigns, grounds, store, n_replicates=order.n_replicates)
+    outcomes = tuple(_outcome(one, order) for one in played)
+    save_json(folder / PLAN, [asdict(outcome) for outcome in outcomes])
+    return Plan(played=played, outcomes=outcomes)
 
 
 def recommendations(outcomes: Sequence[Outcome], *, risk: float) -> tuple[Recommendation, ...]:
@@ -190,106 +176,132 @@ def recommendations(outcomes: Sequence[Outcome], *, risk: float) -> tuple[Recomm
     return tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
 
 
-def play_missing(
-    campaigns: Sequence[PlannedCampaign],
-    grounds: Sequence[dict[str, Ground]],
-    store: PlanStore,
-    *,
-    n_replicates: int,
-    n_workers: int,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+def save_budget(
+    folder: Path, budget: Budget, plan: Plan, spendings: Sequence[Spending], shares: Sequence[Share]
 ) -> None:
-    """Play every replay of the plan that the store does not hold, and keep each as soon as it is finished.
+    """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split.
 
-    Args:
-        campaigns: The campaigns.
-        grounds: Their grounds, from `open_grounds`.
-        store: Where replays are kept.
-        n_replicates: Seeds of each setting, counted from the campaign's own.
-        n_workers: Processes.
-        on_progress: Called with the number of finished replays and of all, at the beginning and after each.
+    Raises:
+        OutputError: It cannot be written.
     """
-    kept = store.replays()
-    wanted = {job.key: (job, played_to) for job, played_to in _jobs(campaigns, n_replicates)}
-    missing = [job for key, (job, played_to) in wanted.items() if key not in kept or kept[key][0] > played_to]
-    n_done = len(wanted) - len(missing)
-    on_progress(n_done, len(wanted))
-    if not missing:
-        return
-    needed = {job.ground for job in missing}
-    on_offer = {
-        _ground_name(campaign, key): ground
-        for campaign, by_key in zip(campaigns, grounds, strict=True)
-        for key, ground in by_key.items()
-        if _ground_name(campaign, key) in needed
+    entries = [
+        {
+            "campaign": o.campaign,
+            "rule": o.rule,
+            "setting": o.setting,
+            "within_tolerance": asdict(s.chance(budget.amount)),
+        }
+        for o, s in zip(plan.outcomes, spendings, strict=True)
+    ]
+    tree = {
+        "budget": budget.amount,
+        "unit": budget.unit,
+        "alone": entries,
+        "split": [asdict(share) for share in shares],
     }
-    n_busy = min(n_workers, len(missing))
-    with local_workers(n_busy, on_offer) as executor:
-        for job, path in play_all(missing, executor, n_ahead=2 * n_busy):
-            store.save(job.key, played_to=wanted[job.key][1], path=path)
-            n_done += 1
-            on_progress(n_done, len(wanted))
+    save_json(folder / BUDGET, tree)
 
 
-def read_outcomes(
-    campaigns: Sequence[PlannedCampaign],
-    grounds: Sequence[dict[str, Ground]],
-    store: PlanStore,
-    *,
-    n_replicates: int,
-) -> tuple[Outcome, ...]:
-    """The outcome of every setting, from the replays that the store holds."""
-    kept = store.replays()
-    outcomes = []
-    for campaign, by_key in zip(campaigns, grounds, strict=True):
-        for setting in campaign.settings:
-            pool = by_key[setting.features_key].pool
-            paths = [kept[key][1] for key in _keys(campaign, setting, n_replicates)]
-            outcomes.append(
-                outcome_of(
-                    setting,
-                    paths,
-                    n_candidates=len(pool),
-                    cost=setting.config.cost.of(pool.n_atoms, column=pool.cost),
-                )
-            )
-    return tuple(outcomes)
+def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
+    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    save_json(folder / PREDICTION, [prediction.to_tree() for prediction in predictions])
 
 
-def paths_of(
-    campaign: PlannedCampaign, setting: Setting, store: PlanStore, *, n_replicates: int
-) -> tuple[ReplayPath, ...]:
-    """The replays of one setting."""
-    kept = store.replays()
-    return tuple(kept[key][1] for key in _keys(campaign, setting, n_replicates))
+def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
+    """The replays of each campaign and setting along what they spend, in the unit of a budget.
 
-
-def _jobs(campaigns: Sequence[PlannedCampaign], n_replicates: int) -> Iterable[tuple[Job, float]]:
-    """One job for each path and seed, to the smallest failure probability that is asked of it; seeds outermost."""
-    strictest: dict[tuple[str, str], tuple[PlannedCampaign, Setting]] = {}
-    for campaign in campaigns:
-        for setting in campaign.settings:
-            _, before = strictest.get((campaign.name, setting.path_key), (None, setting))
-            if setting.config.stop.failure_probability <= before.config.stop.failure_probability:
-                strictest[campaign.name, setting.path_key] = (campaign, setting)
-    for n in range(n_replicates):
-        for campaign, setting in strictest.values():
-            played_to = (
-                setting.config.stop.failure_probability if states_probability(setting.config) else NO_PROBABILITY
-            )
-            key = _keys(campaign, setting, n_replicates)[n]
-            yield (
-                Job(key=key, ground=_ground_name(campaign, setting.features_key), config=setting.config),
-                played_to,
-            )
-
-
-def _keys(campaign: PlannedCampaign, setting: Setting, n_replicates: int) -> tuple[ReplayKey, ...]:
-    first = campaign.origin.config.seed
+    Raises:
+        InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
+    """
+    if budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
+        raise InvalidPlanError(
+            "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
+        )
     return tuple(
-        ReplayKey(campaign=campaign.name, path_key=setting.path_key, seed=first + n) for n in range(n_replicates)
+        Spending.of(
+            one.setting.config.name,
+            one.paths,
+            cost=np.ones(len(one.pool))
+            if budget.unit is BudgetUnit.CALCULATIONS or order.cost_model is None
+            else order.cost_model.of(one.pool),
+            hull_tolerance=one.setting.config.stop.hull_tolerance,
+            failure_probability=one.setting.failure_probability,
+        )
+        for one in plan.played
     )
 
 
-def _ground_name(campaign: PlannedCampaign, features_key: str) -> str:
-    return f"{campaign.name}\n{features_key}"
+def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> tuple[Share, ...]:
+    """Split a budget over the campaigns of a plan, each under its first setting; alone a campaign gets all of it."""
+    first = {
+        outcome.campaign: spending for outcome, spending in reversed(list(zip(plan.outcomes, spendings, strict=True)))
+    }
+    names = dict.fromkeys(outcome.campaign for outcome in plan.outcomes)
+    return split([first[name] for name in names], budget.amount)
+
+
+def read_new(files: Iterable[Path], *, similar: Sequence[PlannedCampaign]) -> tuple[NewCampaign, ...]:
+    """Open campaigns of which no energy is known, before anything is replayed for them.
+
+    Raises:
+        InvalidCampaignError: A campaign file is not valid.
+        InvalidPoolError: A pool cannot be used.
+        InvalidPlanError: Fewer than three similar alloys.
+    """
+    if len(similar) < LEAST_ALLOYS:
+        raise too_few_alloys(len(similar))
+    campaigns = []
+    for file in files:
+        origin = runner.read_origin(file)
+        section, frames = origin.config.pool, parse_frames(origin.pool, path=Path(origin.pool_name))
+        columns = Columns(cost=section.cost, baseline=section.baseline)
+        pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.KEEP, columns=columns)
+        campaigns.append(NewCampaign(name=origin.config.name, pool=pool))
+    return tuple(campaigns)
+
+
+def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrder) -> tuple[Prediction, ...]:
+    """Predict campaigns on pools without energies from the replays of similar alloys, those of each one's first setting.
+
+    Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
+    """
+    similar = {one.setting.config.name: one for one in reversed(plan.played)}
+    ends = {
+        name: [path.end(one.setting.failure_probability).n_calculations for path in one.paths]
+        for name, one in similar.items()
+    }
+    shares = [np.array(ends[name]) / len(one.pool) for name, one in similar.items()]
+    predictions = []
+    for campaign in campaigns:
+        hours = None
+        if order.cost_model is not None:
+            size = np.mean([_relative_size(one, ends[name], order.cost_model) for name, one in similar.items()])
+            hours = float(order.cost_model.of(campaign.pool).mean() * size)
+        predictions.append(
+            from_similar(shares, len(campaign.pool), name=campaign.name, core_hours_per_calculation=hours)
+        )
+    return tuple(predictions)
+
+
+def _relative_size(one: Played, ends: Sequence[int], model: CostModel) -> float:
+    """Core-hours of the mean calculation over those of the mean candidate."""
+    hours = model.of(one.pool)
+    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, ends, strict=True)]
+    return float(np.mean(looked_up) / hours.mean())
+
+
+def _outcome(one: Played, order: PlanOrder) -> Outcome:
+    model, pool = order.cost_model, one.pool
+    return outcome_of(
+        one.setting,
+        one.paths,
+        n_candidates=len(pool),
+        cost=one.setting.config.cost.of(pool.n_atoms, column=pool.cost),
+        core_hours=None if model is None else model.of(pool),
+        core_hours_error=0.0 if model is None else model.relative_error(pool),
+        price=order.price,
+    )

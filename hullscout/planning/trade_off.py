@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hullscout.planning.core_hours import Price
     from hullscout.planning.grid import Setting
     from hullscout.planning.path import Path as ReplayPath
     from hullscout.selection.interface import Floats
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,10 @@ class Outcome:
             the observed share of runs beyond the tolerance, with its interval.
         stop_reasons: Number of runs by reason of the end.
         cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
-        cost_core_hours: The same in core-hours; None where no cost model says what a calculation takes.
+        cost_core_hours: The same in core-hours, with the relative standard error of the cost model; None where no model says what a
+            calculation takes.
+        cost_priced: Mean, percentiles and the whole pool's cost in money or units of an allocation, and the `unit`; None where a
+            core-hour has no price.
     """
 
     campaign: str
@@ -59,6 +61,7 @@ class Outcome:
     stop_reasons: dict[str, int]
     cost: dict[str, float]
     cost_core_hours: dict[str, float] | None
+    cost_priced: dict[str, float | str] | None
 
     @property
     def risk(self) -> Rate:
@@ -66,7 +69,7 @@ class Outcome:
         return self.within_tolerance.complement
 
     @property
-    def price(self) -> float:
+    def expense(self) -> float:
         """What settings are compared by: mean core-hours where they are known, else mean cost."""
         return (self.cost if self.cost_core_hours is None else self.cost_core_hours)["mean"]
 
@@ -83,6 +86,8 @@ def outcome_of(
     n_candidates: int,
     cost: Floats,
     core_hours: Floats | None = None,
+    core_hours_error: float = 0.0,
+    price: Price | None = None,
 ) -> Outcome:
     """Read the outcome of a setting off its replays.
 
@@ -92,6 +97,8 @@ def outcome_of(
         n_candidates: Size of the pool.
         cost: (n,) cost of each calculation in the unit of the campaign's costs.
         core_hours: (n,) core-hours of each, where a cost model says so.
+        core_hours_error: Relative standard error of their sum.
+        price: Of a core-hour, where it has one.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
@@ -100,6 +107,13 @@ def outcome_of(
     right = Rate.of(n_right, len(ends))
     stated = [end.stated for end in ends if end.stated is not None]
     reasons = [str(end.reason) for end in ends]
+    hours = None
+    if core_hours is not None:
+        hours = {**_spent(paths, [end.n_calculations for end in ends], core_hours), "relative_error": core_hours_error}
+    priced: dict[str, float | str] | None = None
+    if hours is not None and price is not None:
+        amounts = {key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")}
+        priced = {"unit": price.unit, **amounts}
     varied = {
         key.removeprefix("select.").removeprefix("stop."): value
         for key, value in setting.varied.items()
@@ -124,7 +138,8 @@ def outcome_of(
         failure={"stated": sum(stated) / len(stated) if stated else None, **asdict(right.complement)},
         stop_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
         cost=_spent(paths, [end.n_calculations for end in ends], cost),
-        cost_core_hours=None if core_hours is None else _spent(paths, [end.n_calculations for end in ends], core_hours),
+        cost_core_hours=hours,
+        cost_priced=priced,
     )
 
 
@@ -167,10 +182,11 @@ def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
     name = outcomes[0].campaign
     sure = [outcome for outcome in outcomes if outcome.risk.high <= risk]
     if sure:
-        best = min(sure, key=lambda outcome: outcome.price)
+        best = min(sure, key=lambda outcome: outcome.expense)
         sentence = (
             f"{name}: take {best.rule} ({best.label}): {best.calculations.mean:.0f} of {best.n_candidates} calculations, "
-            f"{100 * best.saved_fraction.mean:.1f} % saved; risk {_percent(best.risk)}, below the wanted {100 * risk:g} %."
+            f"{100 * best.saved_fraction.mean:.1f} % saved{_in_core_hours(best)}; risk {_percent(best.risk)}, below the wanted "
+            f"{100 * risk:g} %."
         )
         return Recommendation(campaign=name, outcome=best, sentence=sentence)
     n_least = fewest_runs(risk)
@@ -181,7 +197,7 @@ def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
             f"Give --replicates {n_least} or more; the finished ones are kept."
         )
     else:
-        safest = min(outcomes, key=lambda outcome: (outcome.risk.high, outcome.price))
+        safest = min(outcomes, key=lambda outcome: (outcome.risk.high, outcome.expense))
         sentence = (
             f"{name}: no setting is below the wanted risk of {100 * risk:g} % with confidence. "
             f"The safest, {safest.rule} ({safest.label}), has {_percent(safest.risk)}."
@@ -189,21 +205,29 @@ def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
     return Recommendation(campaign=name, outcome=None, sentence=sentence)
 
 
+def _in_core_hours(outcome: Outcome) -> str:
+    hours, priced = outcome.cost_core_hours, outcome.cost_priced
+    if hours is None:
+        return ""
+    text = f"; {hours['mean']:.3g} of {hours['all']:.3g} core-hours, {100 * hours['saved_fraction']:.1f} % saved"
+    if hours["relative_error"]:
+        text += f" (the law is uncertain by {100 * hours['relative_error']:.0f} %)"
+    return text if priced is None else f"{text}, {priced['mean']:.3g} of {priced['all']:.3g} {priced['unit']}"
+
+
 def _percent(rate: Rate) -> str:
     return f"{100 * rate.rate:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
 
 
-def save_plan(folder: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write `plan.json` into a folder, whole or not at all.
+def save_json(path: Path, tree: object) -> None:
+    """Write a tree as JSON, whole or not at all.
 
     Raises:
         OutputError: It cannot be written.
     """
-    half_made = folder / f".{PLAN}.new"
+    half_made = path.with_name(f".{path.name}.new")
     try:
-        half_made.write_text(json.dumps([asdict(o) for o in outcomes], indent=2, allow_nan=False) + "\n")
-        half_made.replace(folder / PLAN)
+        half_made.write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        half_made.replace(path)
     except OSError as error:
-        raise OutputError(
-            f"{folder / PLAN} cannot be written: {error.strerror}. The replays are kept; run again."
-        ) from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. The replays are kept; run again.") from error

@@ -23,14 +23,6 @@ ENTRY = {
 }  # fmt: skip
 
 
-class Silent:
-    def opening(self, name):
-        pass
-
-    def update(self, n_done, n_all):
-        pass
-
-
 @pytest.fixture(scope="session")
 def ground(planned):
     origin = runner.read_origin(planned[0])

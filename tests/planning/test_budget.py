@@ -1,0 +1,155 @@
+"""A budget's chance is counted on the replays, and a split is better than any other."""
+
+import itertools
+import json
+import shutil
+
+import numpy as np
+import pytest
+from planning.conftest import GRID, hullscout
+
+from hullscout.errors import InvalidPlanError
+from hullscout.planning.budget import Budget, BudgetUnit, Spending, split
+from hullscout.planning.intervals import Rate
+from hullscout.planning.path import Moment, Path
+from hullscout.selection.interface import StopReason
+
+
+def path(n_right, *, n_end=20, n_early=10):
+    """Right from `n_right` calculations on; the run may end early, at a larger failure probability."""
+    moments = (
+        Moment(n_known=n_early, n_contenders=5, stated=0.3, n_foreseen=4),
+        Moment(n_known=n_end, n_contenders=2, stated=0.02, n_foreseen=0),
+    )
+    steps = ((2, 0.2), (n_right, 0.0)) if n_right is not None else ((2, 0.2),)
+    return Path(
+        seed=0, order=tuple(range(n_end)), error_steps=steps, moments=moments, reason=StopReason.FAILURE_PROBABILITY
+    )
+
+
+def spending(n_right, *, name="alloy", cost=None, failure_probability=0.05, **kind):
+    return Spending.of(
+        name,
+        [path(n, **kind) for n in n_right],
+        cost=np.ones(20) if cost is None else cost,
+        hull_tolerance=0.001,
+        failure_probability=failure_probability,
+    )
+
+
+def test_the_chance_is_the_share_of_replays_that_are_right_by_then():
+    one = spending([5, 8, 8, 15, None])
+    assert [one.chance(b).rate for b in (4, 5, 8, 14.9, 15, 1000)] == [0, 0.2, 0.6, 0.6, 0.8, 0.8]
+    assert one.chance(8) == Rate.of(3, 5)
+
+
+def test_what_a_run_would_find_after_its_own_end_does_not_count():
+    early = spending([5, 15], failure_probability=0.5)
+    assert early.chance(1000).rate == 0.5
+    assert early.used(1000) == 10
+
+
+def test_costs_are_summed_in_the_order_of_looking_up():
+    cost = np.arange(20) + 1.0
+    one = spending([3], cost=cost)
+    assert one.right_from.tolist() == [6.0]  # 1 + 2 + 3
+    assert [one.used(b) for b in (5.9, 6.0, 9.0)] == [3.0, 6.0, 6.0]
+
+
+def test_the_least_budget_shows_the_wanted_chance_with_confidence():
+    one = spending([6] * 119 + [12])
+    least = one.least_budget(0.95)
+    assert least == 6
+    assert one.chance(least).low >= 0.95 > one.chance(5).low
+    assert one.least_budget(0.999) is None
+    assert spending([6] * 5).least_budget(0.95) is None
+
+
+@pytest.mark.parametrize("budget", [5, 11, 17, 23, 29, 41])
+def test_no_other_split_has_more_right_hulls(budget):
+    rng = np.random.default_rng(budget)
+    spendings = [spending(rng.integers(3, 20, 12), name=str(i)) for i in range(3)]
+    shares = split(spendings, budget)
+    assert sum(share.budget for share in shares) == pytest.approx(budget)
+    found = sum(share.chance.rate for share in shares)
+    best = max(
+        sum(s.chance(part).rate for s, part in zip(spendings, parts, strict=True))
+        for parts in itertools.product(range(budget + 1), repeat=3)
+        if sum(parts) <= budget
+    )
+    # The rule is exact but for the one step of each curve that no longer fits.
+    steepest = max(np.diff(s.steps()[1]).max() for s in spendings)
+    assert best - 2.5 * steepest <= found <= best + 1e-9
+
+
+def test_a_hopeless_alloy_goes_without():
+    shares = split([spending([4, 5, 6], name="easy"), spending([None] * 3, name="hopeless")], 6)
+    assert [(share.name, share.budget, share.chance.rate) for share in shares] == [
+        ("easy", 6, 1.0),
+        ("hopeless", 0, 0.0),
+    ]
+
+
+def test_what_is_left_goes_where_runs_would_still_spend():
+    easy, hard = split([spending([4], name="easy"), spending([None], name="hard")], 30)
+    assert (easy.budget, hard.budget) == pytest.approx((4 + 26 * 16 / 36, 26 * 20 / 36))
+
+
+@pytest.mark.parametrize("text", ["much", "0", "-3", "nan", "h", "3 kg"])
+def test_budgets_that_are_none_are_refused(text):
+    with pytest.raises(InvalidPlanError, match="--budget"):
+        Budget.parse(text)
+
+
+def test_a_budget_is_calculations_or_core_hours():
+    assert Budget.parse("300") == Budget(amount=300, unit=BudgetUnit.CALCULATIONS)
+    assert Budget.parse("5e3 h") == Budget(amount=5000, unit=BudgetUnit.CORE_HOURS)
+
+
+def test_a_plan_says_what_a_budget_gives(planned, tmp_path):
+    file, out, _ = planned
+    out = shutil.copytree(out, tmp_path / "out")
+    code, text = hullscout("plan", file, "--replicates", 4, "--out", out, *GRID, "--budget", 57)
+    assert code == 0, text
+    tree = json.loads((out / "budget.json").read_text())
+    assert (tree["budget"], tree["unit"], len(tree["alone"])) == (57, "calculations", 4)
+    assert tree["alone"][-1]["within_tolerance"]["rate"] == 1.0  # random order, everything looked up
+    assert [(share["name"], share["budget"]) for share in tree["split"]] == [("small", 57)]
+    assert "57 calculations for one campaign alone give the right hull" in text
+    code, text = hullscout("plan", file, "--replicates", 4, "--out", out, *GRID, "--budget", "57h")
+    assert (code, "say by --core-hours" in text) == (2, True)
+
+
+def test_a_new_alloy_needs_three_similar_ones(planned, tmp_path):
+    file, _, _ = planned
+    code, text = hullscout("plan", file, "--like", file, "--out", tmp_path / "out")
+    assert (code, "at least 3 similar alloys, found 1" in text) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
+    file, _, _ = planned
+    text = file.read_text()
+    (tmp_path / "pool.extxyz").write_bytes((file.parent / "pool.extxyz").read_bytes())
+    (tmp_path / "bare.extxyz").write_text((file.parent / "pool.extxyz").read_text().replace("energy=", "other="))
+    likes = []
+    for number in range(3):
+        like = tmp_path / f"{number}.toml"
+        like.write_text(text.replace('"small"', f'"like {number}"').replace("seed = 1", f"seed = {number}"))
+        likes += ["--like", like]
+    new = tmp_path / "new.toml"
+    new.write_text(text.replace('"small"', '"new"').replace("pool.extxyz", "bare.extxyz"))
+    out = tmp_path / "out"
+    code, printed = hullscout(
+        "plan", new, *likes, "--replicates", 2, "--workers", 1, "--out", out, "--core-hours", "4:2",
+        "--set", "select.rule=hull-threshold",
+    )  # fmt: skip
+    assert code == 0, printed
+    (entry,) = json.loads((out / "prediction.json").read_text())
+    quantiles = list(entry["calculations"].values())
+    assert (entry["campaign"], entry["n_candidates"]) == ("new", 57)
+    assert quantiles == sorted(quantiles)
+    assert 1 <= quantiles[0] < quantiles[-1] <= 57
+    assert entry["core_hours"]["0.5"] > 0
+    assert "new: " in printed
+    assert "from replays of 3 other alloys" in printed

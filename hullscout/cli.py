@@ -478,10 +478,20 @@ def check(
     metavar="CAMPAIGN",
     help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.",
 )
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["replays", "prior", "baseline"]),
+    default="replays",
+    show_default=True,
+    help="What new alloys are predicted from: replays of --like; replays on their own pools with energies drawn from a prior "
+    "learned from --like; or with those of a cheaper method ([pool] baseline).",
+)
 @click.option("--price", metavar="'NUMBER UNIT'", help="Of a core-hour, for example '0.02 EUR'.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @_reports_errors
 def plan(
+    *,
     campaigns: tuple[Path, ...],
     replicates: int,
     out: Path | None,
@@ -493,6 +503,7 @@ def plan(
     price: str | None,
     budget: str | None,
     like: tuple[Path, ...],
+    source: str,
     workers: int | None,
 ) -> None:
     """Replay CAMPAIGNS whose energies are known: what each setting saves, and at what risk.
@@ -506,6 +517,8 @@ def plan(
     from hullscout.planning import planner  # noqa: PLC0415
     from hullscout.planning.budget import Budget  # noqa: PLC0415
     from hullscout.planning.core_hours import Price  # noqa: PLC0415
+    from hullscout.planning.new_alloy import Source  # noqa: PLC0415
+    from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
 
     order = planner.PlanOrder(
         n_replicates=replicates,
@@ -515,9 +528,20 @@ def plan(
         price=None if price is None else Price.parse(price),
     )
     given = None if budget is None else Budget.parse(budget)
-    chosen = planner.read_campaigns(like or campaigns, grid=grid, overrides=overrides)
-    folder = out if out is not None else Path("plans") / planner.folder_name(chosen)
-    new = planner.read_new(campaigns, similar=chosen) if like else ()
+    planner.check_budget(given, order)
+    is_new = bool(like) or source == Source.BASELINE
+    chosen = planner.read_campaigns(like if is_new else campaigns, grid=grid, overrides=overrides)
+    new = planner.read_new(campaigns, overrides) if is_new else ()
+    folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
+    if is_new or source != Source.REPLAYS:
+        unused = [name for name, value in (("--grid", grid), ("--budget", budget)) if value]
+        planner.check_source(Source(source), new=new, similar=chosen if like else (), unused=unused)
+    if source != Source.REPLAYS:
+        with terminal.PlanProgress() as progress:
+            predictions = simulate_new(new, chosen, folder, source=Source(source), order=order, progress=progress)
+        planner.save_predictions(folder, predictions)
+        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
+        return
     with terminal.PlanProgress() as progress:
         made = planner.make_plan(chosen, folder, order=order, progress=progress)
     terminal.print_outcomes(made.outcomes)
@@ -529,6 +553,6 @@ def plan(
     if new:
         predictions = planner.predict_new(made, new, order=order)
         planner.save_predictions(folder, predictions)
-        terminal.print_predictions(predictions, n_similar=len(chosen))
+        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
     save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
     terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk), folder=folder)

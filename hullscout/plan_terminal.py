@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hullscout.planning.new_alloy import Source
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from hullscout.planning.budget import Budget, Share, Spending
     from hullscout.planning.intervals import Rate
     from hullscout.planning.new_alloy import Prediction
+    from hullscout.planning.planner import PlanOrder
     from hullscout.planning.trade_off import Outcome, Recommendation
 
 MILLI, PERCENT = 1000.0, 100.0
@@ -129,16 +132,23 @@ def print_budget(
             console.print(f"  {share.name}: {share.budget:.4g} ({_percent(share.chance)} %)", soft_wrap=True)
 
 
-def print_predictions(predictions: Sequence[Prediction], *, n_similar: int) -> None:
+def print_predictions(predictions: Sequence[Prediction], *, source: str, n_similar: int, order: PlanOrder) -> None:
     """Print what new alloys are expected to take."""
     console = Console(highlight=False, markup=False)
+    origin = {
+        Source.REPLAYS: f"from replays of {n_similar} other alloys",
+        Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other alloys are",
+        Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies, if the true ones are like them",
+    }[Source(source)]
     for prediction in predictions:
         low, middle, high = prediction.quantiles((0.05, 0.5, 0.95)).tolist()
         hours = prediction.core_hours_per_calculation
         text = f"{prediction.name}: {middle:.0f} of {prediction.n_candidates} calculations (90 % interval {low:.0f} to {high:.0f})"
         if hours is not None:
             text += f", {middle * hours:.3g} core-hours ({low * hours:.3g} to {high * hours:.3g})"
-        console.print(f"{text}, from replays of {n_similar} other alloys.", soft_wrap=True)
+            if order.price is not None:
+                text += f", {middle * hours * order.price.per_core_hour:.3g} {order.price.unit}"
+        console.print(f"{text}, {origin}.", soft_wrap=True)
 
 
 def print_recommendations(recommendations: Sequence[Recommendation], *, folder: Path) -> None:

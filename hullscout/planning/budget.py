@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.planning.path import Path as ReplayPath
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.interface import Floats, Indices
 
 
 class BudgetUnit(StrEnum):
@@ -65,6 +65,8 @@ class Budget:
         return f"{self.amount:g} {self.unit}"
 
 
+# So many steps a budget is split into at most.
+FINEST = 2000
 # So small a part of a budget must not be lost to the rounding of a sum of costs.
 ROUNDING = 1e-9
 
@@ -160,30 +162,39 @@ class Share:
 def split(spendings: Sequence[Spending], budget: float) -> tuple[Share, ...]:
     """Split a budget over alloys so that the expected number of right hulls is largest.
 
-    The rule: look at each alloy's best next step, the one with the steepest rise of its chance per cost (the next corner of the
-    concave majorant of its curve), and pay for the steepest of all, until the budget is gone; what is left is shared by need. Exact
-    up to the steps that no longer fit; alloys that cost much and gain little go without first.
+    The rule: of all ways to give each alloy one of the budgets at which its observed chance rises, the one with the largest sum of
+    chances that the budget covers; found by dynamic programming, one alloy after the other. Of equal ones, a cheaper one. What is
+    left goes where runs would still spend it. Costs are rounded up to whole calculations, or to a 2000th of a larger or other
+    budget.
 
     Args:
         spendings: One for each alloy.
         budget: In the unit of their costs, above 0.
     """
-    steps: list[tuple[float, int, float]] = []
-    for number, spending in enumerate(spendings):
-        at, chance = _majorant(*spending.steps())
-        slopes = np.diff(chance) / np.diff(at)
-        steps.extend((-slope, number, size) for slope, size in zip(slopes.tolist(), np.diff(at).tolist(), strict=True))
-    given, left, is_cut = np.zeros(len(spendings)), budget, np.zeros(len(spendings), dtype=bool)
-    for _, number, size in sorted(steps):
-        if is_cut[number]:
-            continue
-        if size <= left * (1.0 + ROUNDING):
-            given[number] += size
-            left = max(left - size, 0.0)
-        else:
-            is_cut[number] = True
-    if left > 0.0:
-        given += left * _needs(spendings, given)
+    n_steps = int(budget) if float(budget).is_integer() and budget <= FINEST else FINEST
+    best = np.zeros(n_steps + 1)
+    choices: list[tuple[Floats, Indices, Indices]] = []
+    for spending in spendings:
+        at, chance = spending.steps()
+        sizes = np.ceil(at * n_steps / budget - ROUNDING).astype(np.intp)
+        fits = sizes <= n_steps
+        at, chance, sizes = at[fits], chance[fits], sizes[fits]
+        # Row k: what is reached with each budget if this alloy gets its k-th step.
+        reached = np.full((at.size, n_steps + 1), -np.inf)
+        for k, size in enumerate(sizes.tolist()):
+            reached[k, size:] = best[: n_steps + 1 - size] + chance[k]
+        chosen = np.argmax(reached >= reached.max(axis=0) - ROUNDING, axis=0)
+        best = reached[chosen, np.arange(n_steps + 1)]
+        choices.append((at, sizes, chosen))
+    given, left = np.zeros(len(spendings)), n_steps
+    for number in range(len(spendings) - 1, -1, -1):
+        at, sizes, chosen = choices[number]
+        k = int(chosen[left])
+        given[number] = at[k]
+        left -= int(sizes[k])
+    rest = budget - float(given.sum())
+    if rest > 0.0:
+        given += rest * _needs(spendings, given)
     return tuple(
         Share(name=s.name, budget=float(part), chance=s.chance(float(part)))
         for s, part in zip(spendings, given, strict=True)
@@ -196,16 +207,3 @@ def _needs(spendings: Sequence[Spending], given: Floats) -> Floats:
         [max(np.mean([along[-1] for along in s.spent]) - part, 0.0) for s, part in zip(spendings, given, strict=True)]
     )
     return still / still.sum() if still.sum() > 0 else np.full(len(still), 1.0 / len(still))
-
-
-def _majorant(at: Floats, chance: Floats) -> tuple[Floats, Floats]:
-    """The corners of the smallest concave curve above a rising one."""
-    corners: list[int] = []
-    for i in range(at.size):
-        while len(corners) > 1:
-            a, b = corners[-2], corners[-1]
-            if (chance[b] - chance[a]) * (at[i] - at[a]) > (chance[i] - chance[a]) * (at[b] - at[a]):
-                break
-            corners.pop()
-        corners.append(i)
-    return at[corners], chance[corners]

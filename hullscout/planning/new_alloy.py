@@ -11,6 +11,7 @@ Source of the predictive t distribution: Gelman et al., Bayesian Data Analysis, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.selection.interface import Floats
+
+
+class Source(StrEnum):
+    """What a new alloy is predicted from: replays of similar alloys, or replays on its own pool with energies that stand in."""
+
+    REPLAYS = "replays"
+    PRIOR = "prior"
+    BASELINE = "baseline"
+
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_ALLOYS = 3

@@ -15,8 +15,8 @@ from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
 from hullscout.planning.core_hours import read_cost_model
 from hullscout.planning.grid import parse_axes, settings_of
 from hullscout.planning.intervals import fewest_runs
-from hullscout.planning.new_alloy import LEAST_ALLOYS, Prediction, from_similar, too_few_alloys
-from hullscout.planning.playing import PlannedCampaign, Played, open_grounds, play_missing, read_played
+from hullscout.planning.new_alloy import LEAST_ALLOYS, Prediction, Source, from_similar, too_few_alloys
+from hullscout.planning.playing import NewCampaign, PlannedCampaign, Played, open_grounds, play_missing, read_played
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import Outcome, Recommendation, outcome_of, recommend, save_json
 from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hullscout.planning.core_hours import CostModel, Price
-    from hullscout.pool import Pool
 
 
 PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
@@ -39,6 +38,19 @@ class Progress(Protocol):
 
     def update(self, n_done: int, n_all: int) -> None:
         """So many replays of all are finished."""
+
+
+class Silent:
+    """Nobody watches."""
+
+    def opening(self, name: str) -> None:
+        """Say nothing."""
+
+    def update(self, n_done: int, n_all: int) -> None:
+        """Say nothing."""
+
+
+SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,11 @@ class PlanOrder:
     cost_model: CostModel | None = None
     price: Price | None = None
 
+    @property
+    def workers(self) -> int:
+        """Number of processes."""
+        return self.n_workers or os.cpu_count() or 1
+
     def __post_init__(self) -> None:
         if self.n_replicates < 1:
             raise InvalidPlanError(
@@ -71,14 +88,6 @@ class PlanOrder:
             raise InvalidPlanError(f"--risk: expected a probability above 0 and below 1, found {self.risk}.")
         if self.price is not None and self.cost_model is None:
             raise InvalidPlanError("--price is that of a core-hour: say by --core-hours what a calculation takes.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCampaign:
-    """A campaign of which no energy is known."""
-
-    name: str
-    pool: Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,19 +140,21 @@ def cost_model(text: str | None, *, kpoint_spacing: float | None) -> CostModel |
     return None if text is None else read_cost_model(text, kpoint_spacing=kpoint_spacing)
 
 
-def folder_name(campaigns: Sequence[PlannedCampaign]) -> str:
+def folder_name(campaigns: Sequence[PlannedCampaign | NewCampaign]) -> str:
     """Name of the default output folder."""
     return campaigns[0].origin.config.folder_name if len(campaigns) == 1 else f"{len(campaigns)}-campaigns"
 
 
-def make_plan(campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress) -> Plan:
+def make_plan(
+    campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress = SILENT
+) -> Plan:
     """Play what `folder` does not hold yet, and write `plan.json` there.
 
     Args:
         campaigns: From `read_campaigns`.
         folder: Where `plan.db` is kept; made where there is none.
         order: How many replays, at which risk.
-        progress: Told what happens.
+        progress: Told what happens; nobody if not given.
 
     Returns:
         Replays and outcome of each campaign and setting, in the order given.
@@ -153,7 +164,6 @@ def make_plan(campaigns: Sequence[PlannedCampaign], folder: Path, *, order: Plan
         StoreError: The folder holds another plan.
         OutputError: `plan.json` cannot be written.
     """
-    n_workers = order.n_workers or os.cpu_count() or 1
     with PlanStore.create_or_resume(folder, [campaign.origin for campaign in campaigns]) as store:
         grounds = []
         for campaign in campaigns:
@@ -162,7 +172,12 @@ def make_plan(campaigns: Sequence[PlannedCampaign], folder: Path, *, order: Plan
             if order.cost_model is not None:
                 order.cost_model.of(next(iter(grounds[-1].values())).pool)  # refused before any replay
         play_missing(
-            campaigns, grounds, store, n_replicates=order.n_replicates, n_workers=n_workers, on_progress=progress.update
+            campaigns,
+            grounds,
+            store,
+            n_replicates=order.n_replicates,
+            n_workers=order.workers,
+            on_progress=progress.update,
         )
         played = read_played(campaigns, grounds, store, n_replicates=order.n_replicates)
     outcomes = tuple(_outcome(one, order) for one in played)
@@ -202,6 +217,37 @@ def save_budget(
     save_json(folder / BUDGET, tree)
 
 
+def check_source(
+    source: Source, *, new: Sequence[NewCampaign], similar: Sequence[PlannedCampaign], unused: Sequence[str]
+) -> None:
+    """Refuse too few similar alloys, and options that the source of a prediction does not use, before anything is played.
+
+    Args:
+        source: What new alloys are predicted from.
+        new: The new alloys.
+        similar: What was given by --like.
+        unused: Names of the options given that only replays use.
+
+    Raises:
+        InvalidPlanError: Fewer alloys than the source needs, or options in conflict.
+    """
+    both = {campaign.name for campaign in similar} & {campaign.name for campaign in new}
+    if both:
+        raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")
+    if source is Source.REPLAYS and len(similar) < LEAST_ALLOYS:
+        raise too_few_alloys(len(similar))
+    if source is Source.PRIOR and not similar:
+        raise InvalidPlanError(
+            "--from prior: give at least one --like, a campaign whose energies show what energies are like."
+        )
+    if source is Source.BASELINE and similar:
+        raise InvalidPlanError("--from baseline: the energies are the pool's own; leave --like out.")
+    if source is not Source.REPLAYS and unused:
+        raise InvalidPlanError(
+            f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."
+        )
+
+
 def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
     """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy.
 
@@ -211,16 +257,25 @@ def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
     save_json(folder / PREDICTION, [prediction.to_tree() for prediction in predictions])
 
 
+def check_budget(budget: Budget | None, order: PlanOrder) -> None:
+    """Refuse a budget in core-hours where nothing says what a calculation takes, before anything is played.
+
+    Raises:
+        InvalidPlanError: That is so.
+    """
+    if budget is not None and budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
+        raise InvalidPlanError(
+            "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
+        )
+
+
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
     """The replays of each campaign and setting along what they spend, in the unit of a budget.
 
     Raises:
         InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
     """
-    if budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
-        raise InvalidPlanError(
-            "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
-        )
+    check_budget(budget, order)
     return tuple(
         Spending.of(
             one.setting.config.name,
@@ -244,23 +299,20 @@ def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> t
     return split([first[name] for name in names], budget.amount)
 
 
-def read_new(files: Iterable[Path], *, similar: Sequence[PlannedCampaign]) -> tuple[NewCampaign, ...]:
+def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[NewCampaign, ...]:
     """Open campaigns of which no energy is known, before anything is replayed for them.
 
     Raises:
         InvalidCampaignError: A campaign file is not valid.
         InvalidPoolError: A pool cannot be used.
-        InvalidPlanError: Fewer than three similar alloys.
     """
-    if len(similar) < LEAST_ALLOYS:
-        raise too_few_alloys(len(similar))
-    campaigns = []
+    fixed, campaigns = list(overrides), []
     for file in files:
-        origin = runner.read_origin(file)
+        origin = runner.read_origin(file, fixed)
         section, frames = origin.config.pool, parse_frames(origin.pool, path=Path(origin.pool_name))
         columns = Columns(cost=section.cost, baseline=section.baseline)
         pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.KEEP, columns=columns)
-        campaigns.append(NewCampaign(name=origin.config.name, pool=pool))
+        campaigns.append(NewCampaign(origin=origin, pool=pool))
     return tuple(campaigns)
 
 

@@ -17,7 +17,7 @@ from hullscout.planning.workers import Job, local_workers, play_all
 from hullscout.pool import parse_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hullscout.campaign.store import Origin
     from hullscout.planning.path import Path as ReplayPath
@@ -35,6 +35,19 @@ class PlannedCampaign:
 
     origin: Origin
     settings: tuple[Setting, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the campaign."""
+        return self.origin.config.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCampaign:
+    """A campaign of which no energy is known."""
+
+    origin: Origin
+    pool: Pool
 
     @property
     def name(self) -> str:
@@ -72,7 +85,8 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
     if origin.config.oracle.kind != "table":
         raise InvalidPlanError(
             f"{campaign.name}: a replay needs the energies of all candidates, and this campaign computes them "
-            f"(oracle.kind = {origin.config.oracle.kind!r}). Give campaigns with a table of energies."
+            f"(oracle.kind = {origin.config.oracle.kind!r}). Give campaigns with a table of energies, or predict this one from "
+            "them by --like."
         )
     try:
         pool, oracle = runner.open_pool(origin)
@@ -82,7 +96,7 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
             raise
         raise InvalidPlanError(
             f"{campaign.name}: a replay needs the energies of the candidates, and none of the {len(frames)} frames of "
-            f"{origin.pool_name} states one. Give campaigns whose energies are known."
+            f"{origin.pool_name} states one. Give campaigns whose energies are known, or predict this one from them by --like."
         ) from error
     assert oracle is not None  # noqa: S101  it is a table
     grounds: dict[str, Ground] = {}
@@ -115,22 +129,41 @@ def play_missing(
         n_workers: Processes.
         on_progress: Called with the number of finished replays and of all, at the beginning and after each.
     """
+    on_offer = {
+        _ground_name(campaign, key): ground
+        for campaign, by_key in zip(campaigns, grounds, strict=True)
+        for key, ground in by_key.items()
+    }
+    play_jobs(_jobs(campaigns, n_replicates), on_offer, store, n_workers=n_workers, on_progress=on_progress)
+
+
+def play_jobs(
+    jobs: Iterable[tuple[Job, float]],
+    grounds: Mapping[str, Ground],
+    store: PlanStore,
+    *,
+    n_workers: int,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Play those jobs that the store does not hold, and keep each as soon as it is finished.
+
+    Args:
+        jobs: Each with the failure probability to which it is played.
+        grounds: What they are played on, by name.
+        store: Where replays are kept.
+        n_workers: Processes.
+        on_progress: Called with the number of finished replays and of all, at the beginning and after each.
+    """
     kept = store.replays()
-    wanted = {job.key: (job, played_to) for job, played_to in _jobs(campaigns, n_replicates)}
+    wanted = {job.key: (job, played_to) for job, played_to in jobs}
     missing = [job for key, (job, played_to) in wanted.items() if key not in kept or kept[key][0] > played_to]
     n_done = len(wanted) - len(missing)
     on_progress(n_done, len(wanted))
     if not missing:
         return
     needed = {job.ground for job in missing}
-    on_offer = {
-        _ground_name(campaign, key): ground
-        for campaign, by_key in zip(campaigns, grounds, strict=True)
-        for key, ground in by_key.items()
-        if _ground_name(campaign, key) in needed
-    }
     n_busy = min(n_workers, len(missing))
-    with local_workers(n_busy, on_offer) as executor:
+    with local_workers(n_busy, {name: ground for name, ground in grounds.items() if name in needed}) as executor:
         for job, path in play_all(missing, executor, n_ahead=2 * n_busy):
             store.save(job.key, played_to=wanted[job.key][1], path=path)
             n_done += 1

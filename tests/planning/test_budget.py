@@ -72,14 +72,24 @@ def test_no_other_split_has_more_right_hulls(budget):
     shares = split(spendings, budget)
     assert sum(share.budget for share in shares) == pytest.approx(budget)
     found = sum(share.chance.rate for share in shares)
+    chances = [[s.chance(part).rate for part in range(budget + 1)] for s in spendings]
     best = max(
-        sum(s.chance(part).rate for s, part in zip(spendings, parts, strict=True))
+        sum(of_alloy[part] for of_alloy, part in zip(chances, parts, strict=True))
         for parts in itertools.product(range(budget + 1), repeat=3)
         if sum(parts) <= budget
     )
-    # The rule is exact but for the one step of each curve that no longer fits.
-    steepest = max(np.diff(s.steps()[1]).max() for s in spendings)
-    assert best - 2.5 * steepest <= found <= best + 1e-9
+    assert found == pytest.approx(best)
+
+
+def test_a_budget_of_any_unit_is_split_within_a_thousandth_of_it():
+    rng = np.random.default_rng(3)
+    cost = rng.uniform(0.5, 30.0, 20)
+    spendings = [spending(rng.integers(3, 20, 12), name=str(i), cost=cost) for i in range(3)]
+    shares = split(spendings, 333.3)
+    assert sum(share.budget for share in shares) == pytest.approx(333.3)
+    options = [[(b, s.chance(b).rate) for b in s.steps()[0]] for s in spendings]
+    best = max(sum(c for _, c in parts) for parts in itertools.product(*options) if sum(b for b, _ in parts) <= 332.9)
+    assert sum(share.chance.rate for share in shares) >= best - 1e-9
 
 
 def test_a_hopeless_alloy_goes_without():
@@ -122,7 +132,10 @@ def test_a_plan_says_what_a_budget_gives(planned, tmp_path):
 
 def test_a_new_alloy_needs_three_similar_ones(planned, tmp_path):
     file, _, _ = planned
-    code, text = hullscout("plan", file, "--like", file, "--out", tmp_path / "out")
+    (tmp_path / "pool.extxyz").write_bytes((file.parent / "pool.extxyz").read_bytes())
+    other = tmp_path / "other.toml"
+    other.write_text(file.read_text().replace('"small"', '"other"'))
+    code, text = hullscout("plan", file, "--like", other, "--out", tmp_path / "out")
     assert (code, "at least 3 similar alloys, found 1" in text) == (2, True)
     assert not (tmp_path / "out").exists()
 

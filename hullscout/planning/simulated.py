@@ -1,0 +1,107 @@
+"""A new alloy predicted from replays on its own pool, with energies that stand in for those that are not known."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.campaign import runner
+from hullscout.planning.grid import Setting, states_probability
+from hullscout.planning.new_alloy import Prediction, Source
+from hullscout.planning.playing import NewCampaign, PlannedCampaign, open_grounds, play_jobs
+from hullscout.planning.replay import Ground, engine_on
+from hullscout.planning.stand_in import EnergyScales, baseline_energies, draw_energies, learn_scales
+from hullscout.planning.store import PlanStore, ReplayKey
+from hullscout.planning.workers import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from hullscout.planning.planner import PlanOrder, Progress
+
+
+def simulate_new(
+    new: Sequence[NewCampaign],
+    similar: Sequence[PlannedCampaign],
+    folder: Path,
+    *,
+    source: Source,
+    order: PlanOrder,
+    progress: Progress,
+) -> tuple[Prediction, ...]:
+    """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
+
+    Args:
+        new: The campaigns, each with its own settings.
+        similar: Alloys whose energies say what energies are like; not needed for a baseline.
+        folder: Where `plan.db` is kept; made where there is none.
+        source: `PRIOR` or `BASELINE`.
+        order: How many replays; each is of another draw from the prior.
+        progress: Told what happens.
+
+    Raises:
+        InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
+        StoreError: The folder holds another plan.
+    """
+    origins = [campaign.origin for campaign in similar] + [campaign.origin for campaign in new]
+    with PlanStore.create_or_resume(folder, origins) as store:
+        scales = []
+        for known in similar if source is Source.PRIOR else ():
+            progress.opening(known.name)
+            scales.append(learn_scales(next(iter(open_grounds(known).values())), known.origin.config.regression))
+        grounds: dict[str, Ground] = {}
+        jobs: dict[str, list[Job]] = {}
+        for campaign in new:
+            progress.opening(campaign.name)
+            jobs[campaign.name] = list(_stand_ins(campaign, scales, source=source, order=order, grounds=grounds))
+        stop = {campaign.name: campaign.origin.config.stop.failure_probability for campaign in new}
+        every = [(job, stop[job.key.campaign]) for of_campaign in jobs.values() for job in of_campaign]
+        play_jobs(every, grounds, store, n_workers=order.workers, on_progress=progress.update)
+        kept = store.replays()
+    predictions = []
+    for campaign in new:
+        hours = None if order.cost_model is None else order.cost_model.of(campaign.pool)
+        paths = [kept[job.key][1] for job in jobs[campaign.name]]
+        probability = None if not states_probability(campaign.origin.config) else stop[campaign.name]
+        taken = [path.order[: path.end(probability).n_calculations] for path in paths]
+        predictions.append(
+            Prediction(
+                name=campaign.name,
+                n_candidates=len(campaign.pool),
+                calculations=np.array([float(len(order)) for order in taken]),
+                core_hours_per_calculation=None
+                if hours is None
+                else float(np.mean([hours[list(one)].mean() for one in taken])),
+            )
+        )
+    return tuple(predictions)
+
+
+def _stand_ins(
+    campaign: NewCampaign,
+    scales: Sequence[EnergyScales],
+    *,
+    source: Source,
+    order: PlanOrder,
+    grounds: dict[str, Ground],
+) -> Iterator[Job]:
+    """A job for each replicate; what they are played on is put into `grounds`."""
+    config = campaign.origin.config
+    pool = replace(campaign.pool, baseline_ev_per_atom=None) if source is Source.BASELINE else campaign.pool
+    baseline = baseline_energies(campaign.pool) if source is Source.BASELINE else None
+    features = runner.open_features(campaign.origin, pool)
+    for seed in range(config.seed, config.seed + order.n_replicates):
+        energies = draw_energies(pool, features, scales, seed=seed) if baseline is None else baseline
+        fingerprint = hashlib.sha256(np.ascontiguousarray(energies).tobytes()).hexdigest()
+        ground = Ground(pool=pool, energies_ev=energies, features=features)
+        name = f"{campaign.name}\n{fingerprint}"
+        if name not in grounds:
+            engine_on(ground, config, seed=seed)
+            grounds[name] = ground
+        setting = Setting(config=config, varied={})
+        key = ReplayKey(campaign=campaign.name, path_key=f"{setting.path_key} {fingerprint}", seed=seed)
+        yield Job(key=key, ground=name, config=config)

@@ -72,7 +72,7 @@ class Setting:
 
 def states_probability(config: CampaignConfig) -> bool:
     """Whether the rule states a failure probability and stops by it."""
-    return isinstance(config.select, HullPosteriorRule)
+    return config.select.states_probability
 
 
 def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis, ...]:

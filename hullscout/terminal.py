@@ -228,9 +228,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _print_forecast(
-    console: Console, config: CampaignConfig, state: State, *, result: CampaignResult | None
-) -> None:
+def _print_forecast(console: Console, config: CampaignConfig, state: State, *, result: CampaignResult | None) -> None:
     foreseen = None if result is not None else forecast(config, state)
     if foreseen is not None:
         console.print(

@@ -15,6 +15,7 @@ from hullscout.campaign.result import CampaignResult, FailedCandidate, compare, 
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
+from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError, InvalidPoolError, OracleError, OutputError, StoreError
 from hullscout.oracle import TableOracle
 from hullscout.oracle.settings import CalculatorSettings, TableSettings
@@ -93,7 +94,8 @@ def open_mbtr(origin: Origin) -> MBTR:
 def open_features(origin: Origin, pool: Pool) -> dict[str, NDArray[np.float64]]:
     """Compute the features (n, d) of every candidate by block name: the expensive step before a campaign."""
     mbtr = open_mbtr(origin)
-    features = mbtr.transform(pool.candidates)
+    with fitting_threads(len(pool.ids)):
+        features = mbtr.transform(pool.candidates)
     return {name: features[:, columns] for name, columns in mbtr.slices.items()}
 
 

@@ -1,4 +1,8 @@
-"""Threads of the linear algebra: a round of a usual pool is faster with one, by far where the cores have other work."""
+"""Threads of the linear algebra: a usual pool is faster with one, by far where the cores have other work.
+
+And the last bit of a sum of products depends on how it was shared out: a campaign resumed with another number of threads would not
+end in the same bytes.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from conftest import ROOT
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from hullscout.campaign import runner
 from hullscout.campaign.engine import Engine
@@ -170,6 +171,17 @@ def test_a_round_of_a_small_pool_takes_one_blas_thread(opened):
     assert [library["num_threads"] for library in blas_libraries()] == before
     with fitting_threads(100_000):
         assert [library["num_threads"] for library in blas_libraries()] == before
+
+
+def test_features_do_not_depend_on_the_number_of_threads():
+    origin = runner.read_origin(ROOT / "campaigns" / "agpd" / "agpd.toml")
+    pool, _ = runner.open_pool(origin)
+    features = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            features.append(runner.open_features(origin, pool))
+    for name in features[0]:
+        np.testing.assert_array_equal(features[0][name], features[1][name])
 
 
 def blas_libraries():

@@ -1,4 +1,7 @@
-"""A live campaign over Dask whose workers and main process are killed twenty times ends as if nothing had happened."""
+"""A live campaign over Dask whose workers and main process are killed twenty times ends as if nothing had happened.
+
+`HULLSCOUT_KILLS` sets another number of kills.
+"""
 
 import json
 import os
@@ -14,7 +17,7 @@ import psutil
 import pytest
 from conftest import ROOT
 
-N_KILLS = 20
+N_KILLS = int(os.environ.get("HULLSCOUT_KILLS", "20"))
 CAMPAIGN = """
 name = "chaos"
 elements = ["Cu", "Au"]
@@ -91,7 +94,7 @@ def kill_one(process, rng):
 
 @pytest.mark.chaos
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_campaign_over_dask_survives_twenty_kills(tmp_path):
+def test_a_campaign_over_dask_survives_kills(tmp_path):
     rng = random.Random(0)  # noqa: S311  not for secrets
     for name, executor, seconds in (("calm", "in-process", 0.0), ("stormy", "dask", 0.5)):
         text = CAMPAIGN.format(root=ROOT, folder=tmp_path, name=name, executor=executor, seconds=seconds)
@@ -114,7 +117,8 @@ def test_a_campaign_over_dask_survives_twenty_kills(tmp_path):
             process = start(tmp_path, "stormy", *dask)
     assert process.wait() == 0, (tmp_path / "stormy.out").read_text()
     assert len(killed) == N_KILLS, "the campaign ended before all kills; give it more to do"
-    assert {"main", "worker"} == set(killed)
+    if N_KILLS >= 10:
+        assert {"main", "worker"} == set(killed)
 
     answers = dict(rows(out, "SELECT id, energy_ev FROM answers"))
     assert answers == dict(rows(tmp_path / "calm", "SELECT id, energy_ev FROM answers"))

@@ -95,7 +95,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
     from hullscout.campaign import runner  # noqa: PLC0415  loads the scientific packages
-    from hullscout.terminal import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
+    from hullscout.terminal.campaigns import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
 
     origin = runner.read_origin(campaign, overrides, seed=seed)
     folder = out if out is not None else Path("runs") / origin.config.folder_name
@@ -137,7 +137,7 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.terminal import print_asked, print_result  # noqa: PLC0415
+    from hullscout.terminal.campaigns import print_asked, print_result  # noqa: PLC0415
 
     handed = handoff.ask(folder, n=n, outbox=outbox, again=again)
     if handed.result is not None:
@@ -158,7 +158,7 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     a calculation failed, and why. Results may come late, in any order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.terminal import print_told  # noqa: PLC0415
+    from hullscout.terminal.campaigns import print_told  # noqa: PLC0415
 
     told = handoff.tell(folder, results)
     print_told(told, folder=folder)
@@ -194,7 +194,7 @@ def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
     from hullscout.campaign import runner  # noqa: PLC0415
     from hullscout.campaign.history import read_result  # noqa: PLC0415
-    from hullscout.terminal import print_status  # noqa: PLC0415
+    from hullscout.terminal.campaigns import print_status  # noqa: PLC0415
 
     config, state = runner.read_state(folder)
     result = read_result(folder / runner.RESULT)
@@ -361,7 +361,7 @@ def enumerate_(
     from hullscout.pool.enumeration import ParentLattice  # noqa: PLC0415  loads the scientific packages
     from hullscout.pool.making import Recipe, make_pool  # noqa: PLC0415
     from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
-    from hullscout.pool_terminal import Working, print_made  # noqa: PLC0415
+    from hullscout.terminal.pools import Working, print_made  # noqa: PLC0415
 
     recipe = Recipe(
         elements=(first, second),
@@ -421,7 +421,7 @@ def check(
     from hullscout.inspection import Suspects, clean, inspect_frames, most_frequent_elements  # noqa: PLC0415
     from hullscout.pool import PoolFormat, read_pool  # noqa: PLC0415
     from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
-    from hullscout.pool_terminal import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
+    from hullscout.terminal.pools import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
 
     existing = Existing.REPLACE if force else Existing.REFUSE
     if write is not None:
@@ -512,13 +512,13 @@ def plan(
     interruption, or with more replicates or another grid, and only what is missing is played. The recommendation is the cheapest
     setting whose observed risk is below the wanted one with confidence.
     """
-    from hullscout import plan_terminal as terminal  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
     from hullscout.planning import planner  # noqa: PLC0415
     from hullscout.planning.budget import Budget  # noqa: PLC0415
     from hullscout.planning.core_hours import Price  # noqa: PLC0415
     from hullscout.planning.new_alloy import Source  # noqa: PLC0415
     from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
+    from hullscout.terminal import plans as terminal  # noqa: PLC0415  loads the scientific packages
 
     order = planner.PlanOrder(
         n_replicates=replicates,

@@ -139,6 +139,8 @@ def group_numbers(values: npt.ArrayLike | None) -> IntArray | None:
     if values is None:
         return None
     array = np.asarray(values)
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):  # text, from a table
+        array = array.astype(str)
     if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and np.isnan(array).any()):
         raise InvalidTrainingSetError(f"Expected a number or a name for every group, found {array.dtype=} or NaN.")
     return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.intp).reshape(array.shape)

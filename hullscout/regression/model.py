@@ -36,18 +36,23 @@ def refuse_no_blocks(blocks: Mapping[str, slice] | None) -> None:
 
 
 def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
-    """Check that every block has columns.
+    """Check that every block has columns, and none beyond the last.
 
     Raises:
-        InvalidSettingError: One has none.
+        InvalidSettingError: One has none, or more than there are.
     """
     for block, columns in blocks.items():
+        if max(columns.start or 0, columns.stop or 0) > n_columns:
+            raise InvalidSettingError(
+                f"Expected blocks within the {n_columns} columns of the features, found {columns} for block {block!r}. "
+                "Use the slices of the representation that made these features."
+            )
         if len(range(*columns.indices(n_columns))) == 0:
             raise InvalidSettingError(f"Expected columns for block {block!r}, found none in {columns} of {n_columns}.")
 
 
 class KernelModel(Regressor):
-    """Gaussian process regression on feature blocks, tuned by closed-form leave-one-out.
+    """Gaussian process regression on feature blocks, tuned in closed form: by marginal likelihood or leave-one-out.
 
     Args:
         kernel: "gaussian", "laplacian", "matern32", "matern52" or "linear".

@@ -208,6 +208,15 @@ def test_bad_structures_are_refused_with_their_number(structure, match):
         MBTR(("Ag", "Pd"), terms).transform([bulk("Ag"), structure])
 
 
+def test_a_grid_that_misses_most_of_a_crystal_is_refused_unless_that_is_meant():
+    term = Term(k=2, geometry="distance", grid=(1.0, 3.0, 10), sigma=0.1, cutoff=12.0)
+    with pytest.raises(
+        InvalidStructureError, match=r"structure 0: .*% of the weight of k2 lies outside .* widen the grid"
+    ):
+        MBTR(("Ag",), (term,)).transform([bulk("Ag")])
+    assert MBTR(("Ag",), (term,), max_outside=1.0).transform([bulk("Ag")]).any()
+
+
 def test_numbers_in_messages_count_through_all_chunks():
     mbtr = MBTR(("Ag", "Pd"), (TERM,))
     with pytest.raises(InvalidStructureError, match="structure 7 holds elements"):

@@ -130,6 +130,12 @@ def test_a_wrong_label_that_the_mean_cannot_spare_is_believed():
     assert model.suspects_.tolist() == []
 
 
+def test_groups_may_be_the_texts_of_a_table():
+    names = np.array(["a", "b", "c", "d"] * 10)
+    fitted = [KernelModel(max_kernels=12).fit(X, Y, groups=groups) for groups in (names, names.astype(object))]
+    np.testing.assert_array_equal(*(model.predict(X) for model in fitted))
+
+
 @pytest.mark.parametrize("shape", [KernelShape.GAUSSIAN, KernelShape.LINEAR])
 def test_a_kernel_singular_beyond_rounding_is_refused(shape):
     kernel = Kernel(terms=(KernelTerm(block="all", length_scale=1e6),), shape=shape)
@@ -144,6 +150,8 @@ def test_a_kernel_singular_beyond_rounding_is_refused(shape):
         (KernelModel(suspicion="6"), "suspicion > 0"),
         (KernelModel(blocks={"a": [0, 1]}), "slices of columns by block name"),
         (KernelModel(blocks={}), "slices of columns by block name"),
+        (KernelModel(blocks={"a": slice(0, 2), "b": slice(2, 9)}), "within the 4 columns .* for block 'b'"),
+        (SparseKernelModel(blocks={"a": slice(7, 9)}), "within the 4 columns"),
         (KernelModel(composition=1.5), "a column 0 to 3"),
         (KernelModel(hyperparameters=3), "Expected Hyperparameters or None"),
         (SparseKernelModel(n_active=5.5), "whole numbers"),

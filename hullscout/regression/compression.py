@@ -8,7 +8,7 @@ from the selected ones.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray, finite_matrix, refuse_no_count
 from hullscout.regression.estimator import Estimator
 from hullscout.regression.subset import cur_points, farthest_points
+
+_NOTHING_NEW: Final = 1e-12
+"""Share of the norm of all columns below which the rest of one is rounding."""
 
 
 class Compression(StrEnum):
@@ -152,8 +155,27 @@ def _errors(centred: FloatArray, method: Compression, order: IntArray, direction
     if method is Compression.PCA:
         explained = np.sum((centred @ directions) ** 2, axis=0)
     else:
-        basis, triangle = np.linalg.qr(centred[:, order])
-        is_new = np.abs(np.diag(triangle)) > 1e-12 * np.sqrt(total)
-        explained = np.zeros(len(order))
-        explained[: len(is_new)] = np.sum((basis.T @ centred) ** 2, axis=1) * is_new
+        explained = _explained(centred, order, total=total)
     return np.sqrt(np.maximum(1.0 - np.cumsum(explained) / total, 0.0))
+
+
+def _explained(centred: FloatArray, order: IntArray, *, total: float) -> FloatArray:
+    """Squares that each selected column adds to the reconstruction, by Gram-Schmidt, each column twice.
+
+    A column that adds nothing takes no direction: a QR factorization would give it an arbitrary one, which later columns lack.
+    """
+    basis = np.zeros((min(len(centred), len(order)), len(centred)))
+    explained = np.zeros(len(order))
+    rank = 0
+    for step, column in enumerate(order):
+        if rank == len(basis):
+            break
+        rest = centred[:, column]
+        for _ in range(2):
+            rest = rest - (basis[:rank] @ rest) @ basis[:rank]
+        length = float(np.linalg.norm(rest))
+        if length > _NOTHING_NEW * np.sqrt(total):
+            basis[rank] = rest / length
+            explained[step] = np.sum((basis[rank] @ centred) ** 2)
+            rank += 1
+    return explained

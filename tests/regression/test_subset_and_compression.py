@@ -63,6 +63,12 @@ def test_no_selection_beats_principal_components(cloud):
         assert np.all(compression_curve(cloud, method=method).errors >= best - 1e-7)
 
 
+@pytest.mark.parametrize("method", ["fps", "cur", "pca"])
+def test_constant_and_repeated_features_take_no_direction_from_the_others(cloud, method):
+    redundant = np.hstack([np.zeros((len(cloud), 5)), cloud[:, :2], cloud, 1.0 + np.zeros((len(cloud), 5)), cloud])
+    assert compression_curve(redundant, method=method).errors[-1] < 1e-7
+
+
 def test_constant_features_have_nothing_to_lose():
     assert compression_curve(np.ones((5, 4)), method="cur").errors.tolist() == [0.0] * 4
 

@@ -1,5 +1,7 @@
-"""Every notebook runs from top to bottom as it is."""
+"""Every notebook runs from top to bottom as it is, and shows what its text speaks of."""
 
+import base64
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,10 +9,35 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+# By notebook: how many figures it draws, and what it prints (regular expressions).
+SHOWS = {
+    "plan_a_budget": (2, ["--replicates 72 or more", "right in"]),
+    "replay_ag_pd": (
+        6,
+        [
+            r"last seen wrong by more than 1 meV/atom after \d+ calculations",
+            "stopped after 1[0-9]{2} of 625",
+            "wrong by more than 1 meV/atom is .* below the accepted 5 %",
+        ],
+    ),
+    "representation": (
+        4,
+        [
+            r"turned +largest relative change [0-9]e-1[3-6]",
+            r"pairs +perfect crystal, atom moved +slope 2\.00",
+            r"angles +perfect crystal, atom moved +slope 2\.00",
+            r"pairs +distorted crystal, atom moved +slope 1\.0",
+            r"angles +distorted crystal, atom moved +slope 1\.0",
+            r"distorted +21 of 24",
+            r"perfect +0 of 24",
+            r"PCA: [12][0-9] of 516",
+        ],
+    ),
+}
 
 
-def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["plan_a_budget"]
+def test_each_notebook_is_checked():
+    assert [path.stem for path in NOTEBOOKS] == sorted(SHOWS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -20,7 +47,27 @@ def test_a_notebook_runs(path):
     client.execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
-    printed = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
-    assert "--replicates 72 or more" in printed
-    assert "right in" in printed
-    assert sum("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs) == 2
+    outputs = [output for cell in cells for output in cell.outputs]
+    printed = "".join(output.get("text", "") for output in outputs)
+    n_figures, texts = SHOWS[path.stem]
+    for text in texts:
+        assert re.search(text, printed), text
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == n_figures
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_outputs_are_whole_small_and_name_no_folder_of_this_machine(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert path.stat().st_size < 300_000
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        assert cell.execution_count
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+            shown = {kind: value for kind, value in output.get("data", {}).items() if kind != "image/png"}
+            for text in (output.get("text", ""), *map(str, shown.values())):
+                assert not re.search(r"(^|[\s'\"(])/(tmp|home|root|Users)/", text), text
+            if "image/png" in output.get("data", {}):
+                assert base64.b64decode(output["data"]["image/png"]).startswith(b"\x89PNG")

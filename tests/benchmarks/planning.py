@@ -1,6 +1,6 @@
 """How good plans are: forecasts during a campaign, and predictions for an alloy that took no part.
 
-    hullscout plan campaigns/ag*/*.toml ../shared/data/[an]*/[ANC]*.toml ... --replicates 10 --out DIR   # pools with different names
+    hullscout plan campaigns/ag*/*.toml ../shared/data/[an]*/[ANC]*.toml ... --replicates 10 --out DIR   # pools, all different
     python tests/benchmarks/planning.py DIR
 
 Reads the replays of the plan in DIR (its own settings, hull-posterior). Prints

@@ -98,7 +98,7 @@ def test_an_unfinished_campaign_has_a_history_and_no_result(campaign_file, tmp_p
         if state.n_known == 20:
             raise StoppedError
 
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError, match=r"^$"):
         runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle, on_progress=stop_early)
     history = read_history(tmp_path / "run")
     assert history.result is None

@@ -1,0 +1,128 @@
+"""The command that plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hullscout.cli.shared import EPILOG, reports_errors
+
+
+@click.command(epilog=EPILOG)
+@click.argument("campaigns", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: plans/<name>]"
+)
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="SECTION.KEY=V1,V2,...",
+    help="Values of a setting to compare; may be repeated. A key that a rule does not know is left alone for it.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
+)
+@click.option("--risk", type=float, default=0.05, show_default=True, help="Wanted risk of a hull beyond the tolerance.")
+@click.option(
+    "--core-hours",
+    metavar="MODEL",
+    help="What a calculation takes: 'column' (the pool's cost column), ATOMS:HOURS[:EXPONENT] (8:12:3: a cell of 8 atoms takes 12 "
+    "core-hours, and time grows with the third power), or a .csv file of measured times (atoms, core_hours, kpoints), to which "
+    "such a law is fitted.",
+)
+@click.option(
+    "--kpoint-spacing", type=float, metavar="1/A", help="Time also grows with the number of k-points of this spacing."
+)
+@click.option(
+    "--budget",
+    metavar="N",
+    help="Calculations, or core-hours with an h behind (5000h): the chance that they give the right hull, and how several "
+    "campaigns share them.",
+)
+@click.option(
+    "--like",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="CAMPAIGN",
+    help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["replays", "prior", "baseline"]),
+    default="replays",
+    show_default=True,
+    help="What new alloys are predicted from: replays of --like; replays on their own pools with energies drawn from a prior "
+    "learned from --like; or with those of a cheaper method ([pool] baseline).",
+)
+@click.option("--price", metavar="'NUMBER UNIT'", help="Of a core-hour, for example '0.02 EUR'.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@reports_errors
+def plan(
+    *,
+    campaigns: tuple[Path, ...],
+    replicates: int,
+    out: Path | None,
+    grid: tuple[str, ...],
+    overrides: tuple[str, ...],
+    risk: float,
+    core_hours: str | None,
+    kpoint_spacing: float | None,
+    price: str | None,
+    budget: str | None,
+    like: tuple[Path, ...],
+    source: str,
+    workers: int | None,
+) -> None:
+    """Replay CAMPAIGNS whose energies are known: what each setting saves, and at what risk.
+
+    The output folder holds plan.json, plan.png and plan.db, which keeps every finished replay: run the same command again after an
+    interruption, or with more replicates or another grid, and only what is missing is played. The recommendation is the cheapest
+    setting whose observed risk is below the wanted one with confidence.
+    """
+    from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
+    from hullscout.planning import planner  # noqa: PLC0415
+    from hullscout.planning.budget import Budget  # noqa: PLC0415
+    from hullscout.planning.core_hours import Price  # noqa: PLC0415
+    from hullscout.planning.new_alloy import Source  # noqa: PLC0415
+    from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
+    from hullscout.terminal import plans as terminal  # noqa: PLC0415  loads the scientific packages
+
+    order = planner.PlanOrder(
+        n_replicates=replicates,
+        risk=risk,
+        n_workers=workers,
+        cost_model=planner.cost_model(core_hours, kpoint_spacing=kpoint_spacing),
+        price=None if price is None else Price.parse(price),
+    )
+    given = None if budget is None else Budget.parse(budget)
+    planner.check_budget(given, order)
+    is_new = bool(like) or source == Source.BASELINE
+    chosen = planner.read_campaigns(like if is_new else campaigns, grid=grid, overrides=overrides)
+    new = planner.read_new(campaigns, overrides) if is_new else ()
+    folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
+    if is_new or source != Source.REPLAYS:
+        unused = [name for name, value in (("--grid", grid), ("--budget", budget)) if value]
+        planner.check_source(Source(source), new=new, similar=chosen if like else (), unused=unused)
+    if source != Source.REPLAYS:
+        with terminal.PlanProgress() as progress:
+            predictions = simulate_new(new, chosen, folder, source=Source(source), order=order, progress=progress)
+        planner.save_predictions(folder, predictions)
+        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
+        return
+    with terminal.PlanProgress() as progress:
+        made = planner.make_plan(chosen, folder, order=order, progress=progress)
+    terminal.print_outcomes(made.outcomes)
+    if given is not None:
+        spendings = planner.fixed_budget(made, given, order=order)
+        shares = planner.split_budget(made, spendings, given)
+        planner.save_budget(folder, given, made, spendings, shares)
+        terminal.print_budget(given, made.outcomes, spendings, shares, risk=risk)
+    if new:
+        predictions = planner.predict_new(made, new, order=order)
+        planner.save_predictions(folder, predictions)
+        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
+    save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
+    terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk), folder=folder)

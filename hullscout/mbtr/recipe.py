@@ -44,7 +44,7 @@ class Recipe:
     terms: tuple[Term, ...]
     normalization: Normalization = "per_atom"
     correlation: NDArray[np.float64] | None = None
-    max_outside: float = 0.5
+    max_outside: float = 0.8
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed."""

@@ -74,7 +74,7 @@ class MBTR:
         *,
         normalization: Normalization = "per_atom",
         correlation: NDArray[np.float64] | None = None,
-        max_outside: float = 0.5,
+        max_outside: float = 0.8,
         output: Output = "dense",
         n_threads: int | None = None,
     ) -> None:

@@ -145,7 +145,7 @@ def test_projected_process_is_unsure_far_from_data_and_subset_of_regressors_is_n
         ({"n_active": 0}, "at least 1, whole numbers"),
         ({"selection": "luck", "n_tuning": 10}, "Expected selection 'fps'"),
         ({"suspicion": -1.0}, "suspicion > 0"),
-        ({"blocks": {"a": slice(9, 12)}}, "columns for block 'a'"),
+        ({"blocks": {"a": slice(9, 12)}}, "for block 'a'"),
     ],
 )
 def test_impossible_sparse_settings_are_refused(smooth, settings, message):

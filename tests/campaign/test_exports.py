@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from hullscout.campaign import runner
 from hullscout.campaign.exports import ExportFormat, candidate_rows, computed_entries, export
 from hullscout.campaign.history import read_history
-from hullscout.cli import EXPORTS, main
+from hullscout.cli import main
+from hullscout.cli.results import EXPORTS
 from hullscout.errors import OutputError
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import WithoutEnergy, build_pool

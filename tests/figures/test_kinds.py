@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from hullscout.campaign import runner
 from hullscout.campaign.history import Forecaster, read_history
-from hullscout.cli import FIGURES, main
+from hullscout.cli import main
+from hullscout.cli.results import FIGURES
 from hullscout.errors import OutputError
 from hullscout.figures.distance import draw_hull_distance
 from hullscout.figures.kinds import Kind, draw_progress, save_campaign_figure

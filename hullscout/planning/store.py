@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -83,13 +84,12 @@ class PlanStore:
             lock.release()
             raise _damaged(database, error) from error
         store = cls(database, connection=connection, lock=lock)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(store.close)
             if is_new:
                 store._make(origins)
             store._refuse_another(origins)
-        except BaseException:
-            store.close()
-            raise
+            on_error.pop_all()
         return store
 
     def replays(self) -> dict[ReplayKey, tuple[float, ReplayPath]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.frames import Frame, Frames, number_shared_labels, one_error
+from hullscout.pool.frames import UNREADABLE, Frame, Frames, number_shared_labels, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +30,6 @@ _PAIR = re.compile(
 )
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
-_ASE_REFUSALS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class _FrameError(Exception):
@@ -218,7 +208,7 @@ def _read_block(block: _Block) -> Frame:
             )
     try:
         (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
-    except _ASE_REFUSALS as error:
+    except UNREADABLE as error:
         raise _FrameError(f"not readable as extended XYZ: {type(error).__name__}: {error}") from error
     return Frame(
         number=block.number,

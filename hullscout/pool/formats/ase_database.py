@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.formats.gathering import UNREADABLE, Gathered, coarsest_k_spacing
+from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing
+from hullscout.pool.frames import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

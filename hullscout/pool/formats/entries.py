@@ -13,7 +13,8 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.formats.gathering import UNREADABLE, Gathered, potentials
+from hullscout.pool.formats.gathering import Gathered, potentials
+from hullscout.pool.frames import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

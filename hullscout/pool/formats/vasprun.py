@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.formats.csv_table import find_tables, read_table
-from hullscout.pool.formats.gathering import UNREADABLE, Gathered, coarsest_k_spacing, potentials
+from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
+from hullscout.pool.frames import UNREADABLE
 from hullscout.pool.pool import natural_key
 
 if TYPE_CHECKING:

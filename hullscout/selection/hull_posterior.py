@@ -211,7 +211,8 @@ class HullPosteriorRule(Settings):
 
 def _without(outlook: HullOutlook, failed: Indices) -> Floats:
     """(s, q) depths of the sampled candidates, those that failed far above the hull."""
-    return np.where(np.isin(outlook.sampled, failed), -np.inf, outlook.depths_ev_per_atom)
+    depths = outlook.depths_ev_per_atom
+    return np.where(np.isin(outlook.sampled, failed), -np.inf, depths) if failed.size else depths
 
 
 def _highest(now: float, recent: Iterable[float | None]) -> float:

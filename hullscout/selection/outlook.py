@@ -5,7 +5,7 @@ Source of hulls of posterior samples: Novick et al. (CAL), arXiv 2402.15582.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,7 @@ class HullOutlook:
         others_height_ev_per_atom: (r,) predicted height above today's hull of these.
         others_scale_ev_per_atom: (r,) scale of its Student-t distribution.
         degrees_of_freedom: Of that.
+        depths_ev_per_atom: (s, q) depth of each sampled candidate below today's hull in each sample; negative above it.
     """
 
     x: Floats
@@ -46,11 +47,11 @@ class HullOutlook:
     others_height_ev_per_atom: Floats
     others_scale_ev_per_atom: Floats
     degrees_of_freedom: float
+    depths_ev_per_atom: Floats = field(init=False, repr=False)
 
-    @property
-    def depths_ev_per_atom(self) -> Floats:
-        """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
-        return self.hull.energy_at(self.x[self.sampled]) - self.energies_ev_per_atom
+    def __post_init__(self) -> None:
+        depths = self.hull.energy_at(self.x[self.sampled]) - self.energies_ev_per_atom
+        object.__setattr__(self, "depths_ev_per_atom", depths)
 
     def failure_probability(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
         """Probability that the true hull lies more than the tolerance below today's at some composition.
@@ -62,7 +63,9 @@ class HullOutlook:
             tolerance_ev_per_atom: How far lower counts.
             without: Candidates that are taken to lie above the hull.
         """
-        depths = self.depths_ev_per_atom[:, ~np.isin(self.sampled, without)]
+        depths = self.depths_ev_per_atom
+        if without.size:
+            depths = depths[:, ~np.isin(self.sampled, without)]
         share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
         reach = -(self.others_height_ev_per_atom + tolerance_ev_per_atom) / self.others_scale_ev_per_atom
         reach = reach[~np.isin(self.others, without)]
@@ -120,11 +123,17 @@ def heavy_tailed_samples(
     """
     believed = posterior.scale * student_quantile(0.975, posterior.degrees_of_freedom)
     scale = believed / student_quantile(0.975, degrees_of_freedom)
-    samples = []
+    samples = np.empty((n, posterior.means.shape[1]))
+    start = 0
     for count, mean, covariance in zip(
         rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
     ):
-        gaussian = rng.standard_normal((count, mean.size)) @ covariance_root(covariance).T
-        tails = np.sqrt(degrees_of_freedom / rng.chisquare(degrees_of_freedom, size=gaussian.shape))
-        samples.append(mean + scale * tails * gaussian)
-    return np.concatenate(samples)
+        part = samples[start : start + count]
+        np.matmul(rng.standard_normal(part.shape), covariance_root(covariance).T, out=part)
+        # In place, since arrays of this size cost more to allocate than to fill.
+        tails = rng.chisquare(degrees_of_freedom, size=part.shape)
+        np.sqrt(np.divide(degrees_of_freedom, tails, out=tails), out=tails)
+        part *= np.multiply(scale, tails, out=tails)
+        part += mean
+        start += count
+    return samples

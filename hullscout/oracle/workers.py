@@ -1,6 +1,6 @@
 """Where calculations run: a table at hand, this process, worker processes here, Dask, or any other executor.
 
-A crew of workers takes candidates and gives `concurrent.futures.Future`s of outcomes. It knows of no campaign, and a
+A crew of workers takes candidates and gives a `concurrent.futures.Future` of each outcome. It knows of no campaign, and a
 calculation that went wrong is an outcome, not an exception.
 """
 

@@ -59,7 +59,7 @@ def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
         candidates: in the order that decides who is first.
 
     Returns:
-        Every index once: groups in the order of their first members, members in ascending order.
+        Every index once, groups in the order of their first members, members in ascending order.
     """
     by_composition: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):

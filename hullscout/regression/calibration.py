@@ -47,7 +47,7 @@ def calibrate(
     """Tail weight from the likelihood of the z-scores, then the scale that makes the interval of `level` hold.
 
     The inverse degrees of freedom are averaged over `TAILS` by likelihood, so that few labels never claim Gaussian
-    tails. The scale is the conformal one, from the (n + 1) level-th smallest |z|, with two steps to the safe side: half
+    tails. The scale is the conformal one, from the (n + 1) level-th smallest abs(z), with two steps to the safe side: half
     a standard error of that rank, since the quantile of few scores is uncertain; and sqrt((n + k) / (n - k)) for k tuned
     hyperparameters, the ratio of new to own residuals in a linear regression with k coefficients.
 

@@ -96,7 +96,7 @@ class CompressionCurve:
     Attributes:
         method: How features were chosen.
         fractions: Kept share of the features, rising, shape (k,).
-        errors: Relative reconstruction error |X - X'| / |X| of centred features (Frobenius), shape (k,).
+        errors: Relative reconstruction error norm(X - X') / norm(X) of centred features (Frobenius), shape (k,).
     """
 
     method: Compression

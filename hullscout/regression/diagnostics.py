@@ -37,7 +37,7 @@ class CalibrationReport:
         rmse: Root mean square residual, unit of the labels.
         levels: Stated probabilities of central intervals.
         coverage: Share of labels inside the interval of each level.
-        expected_calibration_error: Mean |coverage - level| over levels 0.05, 0.10, ..., 0.95.
+        expected_calibration_error: Mean of abs(coverage - level) over levels 0.05, 0.10, ..., 0.95.
         z_edges: Bin edges of the z-score histogram, shape (k + 1,); z-scores beyond the ends are in the end bins.
         z_counts: Number of z-scores in each bin, shape (k,); residual over calibrated standard deviation.
         log_score: Mean log predictive density of a normal distribution of that standard deviation.

@@ -1,7 +1,7 @@
 """What a selection rule sees and what it answers.
 
 A rule is a function from a `Snapshot` (everything that was asked and answered so far) to a `Proposal` (what to look up next, or
-stop). It keeps no state of its own: whatever a later round needs of an earlier one stands in the `RoundRecord`s, which the
+stop). It keeps no state of its own: whatever a later round needs of an earlier one stands in its `RoundRecord`, which the
 store keeps, so that a campaign can be resumed at any moment. Rules know candidates by index, and nothing of files.
 """
 

@@ -1,0 +1,70 @@
+"""How the user guide is built: `sphinx-build -W --keep-going -n .docs BUILD`. It needs no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hullscout import __version__
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+project = "Hullscout"
+author = "The Hullscout developers"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_click",
+]
+
+# Links point at files and headings, so that they also work where the Markdown itself is read.
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# Docstrings are in Google form, with single backticks for code.
+default_role = "literal"
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Source", "notes_style")]
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"Hullscout {version}"
+html_show_sourcelink = False
+html_show_copyright = False
+
+# What annotations name and this guide does not describe: types of other packages, written as the modules import them...
+_OTHER_PACKAGES = (
+    r"(np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
+    r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence)",
+    r"(NonNegativeInt|PositiveFloat|PositiveInt)",
+)
+# ... and our own: short names of array types, and what stays inside a room.
+_OWN_NAMES = (
+    r"(Arguments|Floats|Indices)",
+    r"hullscout\.\w+(\.\w+)*\._\w+",
+    r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
+    r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",
+    r"(Normalization|Output|Predictor|Recipe|TermCounts)",
+)
+nitpick_ignore_regex = [(r"py:.*", name) for name in (*_OTHER_PACKAGES, *_OWN_NAMES)]
+
+
+def _keep_whole(_app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Tell napoleon that the text before a colon in the docstring of an attribute is no type."""
+    if what in {"attribute", "data", "property"} and lines:
+        lines[0] = f":{lines[0]}"
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx; the docstrings are seen before napoleon sees them."""
+    app.connect("autodoc-process-docstring", _keep_whole, priority=400)

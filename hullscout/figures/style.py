@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OutputError
@@ -72,22 +73,29 @@ def save_figure(
         OutputError: The suffix is another one, or the file cannot be written.
     """
     refuse_other_formats(path)
+    half_made = path.with_name(f".{path.name}.new")
+    content = figure_bytes(draw, suffix=path.suffix, width=width, aspect=aspect)
+    try:
+        half_made.write_bytes(content)
+        half_made.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+
+
+def figure_bytes(draw: Callable[[Figure], object], *, suffix: str, width: Width, aspect: float) -> bytes:
+    """What `save_figure` writes into a file that ends in `suffix`. The same drawing gives the same bytes."""
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    half_made = path.with_name(f".{path.name}.new")
+    stream = BytesIO()
     with rc_context(RC):
         figure = Figure(figsize=(width.inches, aspect * width.inches), dpi=width.dots_per_inch, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
-        # No date: the same campaign gives the same file.
-        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[path.suffix]
-        try:
-            figure.savefig(half_made, format=path.suffix[1:], metadata=metadata)
-            half_made.replace(path)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]  # no date
+        figure.savefig(stream, format=suffix[1:], metadata=metadata)
+    return stream.getvalue()
 
 
 def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:

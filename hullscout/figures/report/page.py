@@ -17,15 +17,19 @@ from hullscout import __version__
 from hullscout.campaign.citations import citations_of
 from hullscout.campaign.history import Forecaster, read_history
 from hullscout.errors import OutputError
+from hullscout.figures.phase_diagram import draw_phase_diagram
 from hullscout.figures.report.facts import Reported, headline, page_data
 from hullscout.figures.report.pictures import COLOURS
 from hullscout.figures.report.shown import shown_structures, table_rows, view_data
+from hullscout.figures.style import Width, figure_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REPORT = "report.html"
 SUFFIXES = (".html", ".htm")
+# Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
+STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
 def read_report(folder: Path) -> Reported:
@@ -65,7 +69,9 @@ def render_report(reported: Reported) -> str:
 
     room = files("hullscout.figures.report") / "parts"
     own = sorted((file for file in room.iterdir() if file.name.endswith(".js")), key=lambda file: file.name)
-    scripts = [get_plotlyjs(), *(file.read_text(encoding="utf-8") for file in own)]
+    *first, last = (file.read_text(encoding="utf-8") for file in own)
+    # plotly.js takes a second to load: the tables work before it does.
+    scripts = [*first, get_plotlyjs(), last]
     environment = Environment(
         loader=PackageLoader("hullscout.figures.report", "parts"),
         autoescape=True,
@@ -80,6 +86,7 @@ def render_report(reported: Reported) -> str:
         page={**page_data(reported), "structures": view_data(reported, shown)},
         policy=_policy(scripts),
         scripts=scripts,
+        still={width.value: _still(reported, width) for width in Width},
         style=(room / "page.css").read_text(encoding="utf-8"),
         version=__version__,
         versions=_versions(),
@@ -90,6 +97,17 @@ def render_report(reported: Reported) -> str:
         ],
         split_formula=lambda formula: re.split(r"(\d+)", formula),
     )
+
+
+def _still(reported: Reported, width: Width) -> str:
+    """The phase diagram as a picture, in the form of a `data:` address: seen until the one to point at is drawn, or instead."""
+    picture = figure_bytes(
+        lambda figure: draw_phase_diagram(figure.add_subplot(), reported.standing, outlook=reported.outlook),
+        suffix=".png",
+        width=width,
+        aspect=STILL_ASPECT[width],
+    )
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
 def _policy(scripts: list[str]) -> str:

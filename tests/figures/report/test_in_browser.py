@@ -1,14 +1,16 @@
 """The report as a person uses it, in a real headless Chromium: it draws, answers to the mouse, and fetches nothing."""
 
+import base64
 import csv
 import io
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from hullscout.figures.report import read_report, write_report
 
-DRAWN = "html[data-ready]"
+DRAWN = "html[data-whole]"
 # A busy machine opens a page in much more than the second that it takes.
 PATIENCE_MS = 120_000
 
@@ -93,6 +95,23 @@ def test_it_opens_without_errors_and_fetches_nothing_but_itself(reader, report):
     assert reader.errors == []
     assert [url for url in reader.requests if not url.startswith("data:")] == [report.as_uri()]
     assert "probability that it is wrong by more than 1 meV/atom" in reader.page.locator("#summary").text_content()
+
+
+@pytest.mark.parametrize(("width", "shape"), [(1400, 1 / 0.55), (400, 1 / 1.25)])
+def test_until_the_diagram_is_drawn_a_picture_of_it_is_seen(browser, report, reader, width, shape):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(report.as_uri())
+    picture = page.locator("#diagram img")
+    assert picture.is_visible()
+    box, room = picture.bounding_box(), page.locator("#diagram").bounding_box()
+    assert box == room
+    assert picture.get_attribute("alt").startswith("Phase diagram: A hull of ")
+    source = page.locator("#diagram source").get_attribute("srcset") if width == 400 else picture.get_attribute("src")
+    height, wide = imread(io.BytesIO(base64.b64decode(source.partition(",")[2]))).shape[:2]
+    assert wide / height == pytest.approx(shape, rel=0.01)
+    context.close()
+    assert reader.page.locator("#diagram img").count() == 0
 
 
 def test_the_mouse_on_a_ground_state_tells_what_is_known_of_it(reader, reported):

@@ -3,7 +3,10 @@
 
 // Browsers draw some thousand points as vectors; more go to the graphics card, where there is one.
 const MANY_POINTS = 3000;
-const POINTS = N_CANDIDATES > MANY_POINTS && document.createElement("canvas").getContext("webgl") ? "scattergl" : "scatter";
+const HAS_WEBGL = N_CANDIDATES > MANY_POINTS && document.createElement("canvas").getContext("webgl") !== null;
+const kindOfTrace = (n) => (HAS_WEBGL && n > MANY_POINTS ? "scattergl" : "scatter");
+const MANY = kindOfTrace(N_CANDIDATES);
+const KNOWN = kindOfTrace(campaign.moments[LAST].known);
 
 const diagram = byId("diagram");
 const slider = byId("moment");
@@ -36,7 +39,7 @@ function hoverText(i, moment) {
 const NOTHING = [null];
 
 function points(indices, moment, options) {
-  const trace = { type: POINTS, mode: "markers", x: [], y: [], text: [], customdata: [], hovertemplate: "%{text}<extra></extra>" };
+  const trace = { mode: "markers", x: [], y: [], text: [], customdata: [], hovertemplate: "%{text}<extra></extra>" };
   for (const i of indices) {
     trace.x.push(candidates.x[i]);
     trace.y.push(options.height ? options.height(i) : shownEnergy(i));
@@ -66,7 +69,7 @@ function tracesAt(moment) {
     });
   }
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
-  traces.push(points(waiting, moment, { name, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
+  traces.push(points(waiting, moment, { name, type: MANY, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
   if (candidates.contenders) {
     const contenders = moment === LAST ? candidates.contenders : [];
     traces.push({
@@ -77,9 +80,9 @@ function tracesAt(moment) {
       error_y: { type: "data", array: contenders.map((i) => candidates.std[i]), thickness: 0.8, width: 0, color: "#999999" },
     });
   }
-  traces.push(points(known, moment, { name: "calculated", marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
+  traces.push(points(known, moment, { name: "calculated", type: KNOWN, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
   traces.push(points(recent, moment, {
-    name: "calculated in this round", marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
+    name: "calculated in this round", type: "scatter", marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
   }));
   traces.push({
     ...points(hull, moment, { name: "hull found", type: "scatter", mode: "lines+markers" }),
@@ -191,10 +194,10 @@ function startDiagram() {
   byId("back").addEventListener("click", () => { play(false); showMoment(shownMoment - 1); });
   byId("on").addEventListener("click", () => { play(false); showMoment(shownMoment + 1); });
   byId("play").addEventListener("click", () => play(playing === null));
-  const relabel = () => Plotly.relayout(diagram, { annotations: labelsOf(campaign.moments[shownMoment].hull) });
   // Labels are placed in pixels, which are known only once the axes are drawn: first those, then the points.
   const axesOnly = tracesAt(LAST).map((trace) => ({ ...trace, x: NOTHING, y: NOTHING, text: [], customdata: [] }));
   return Plotly.newPlot(diagram, axesOnly, layoutAt(LAST), CONFIG).then(() => showMoment(LAST)).then(() => {
+    const relabel = () => Plotly.relayout(diagram, { annotations: labelsOf(campaign.moments[shownMoment].hull) });
     diagram.on("plotly_click", ({ points: [point] }) => showStructure(point.customdata));
     window.addEventListener("resize", () => setTimeout(relabel, 300));
   });

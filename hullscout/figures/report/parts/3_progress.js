@@ -50,7 +50,7 @@ function startProgress() {
   return Plotly.newPlot(progress, traces, layout, CONFIG).then(() => {
     progress.isDrawn = true;
     progress.on("plotly_click", ({ points: [point] }) => showMoment(point.pointIndex));
-    return markMoment(LAST);
+    return markMoment(shownMoment);
   });
 }
 

@@ -56,6 +56,3 @@ function startStructures() {
 
 startTables();
 startStructures();
-startProgress()
-  .then(startDiagram)
-  .then(() => { document.documentElement.dataset.ready = String(Math.round(performance.now())); });  // ms since the page was asked for

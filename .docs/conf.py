@@ -44,8 +44,8 @@ html_show_copyright = False
 
 # What annotations name and this guide does not describe: types of other packages, written as the modules import them...
 _OTHER_PACKAGES = (
-    r"(np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
-    r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence)",
+    r"(ase|np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
+    r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence|Structure)",
     r"(NonNegativeInt|PositiveFloat|PositiveInt)",
 )
 # ... and our own: short names of array types, and what stays inside a room.

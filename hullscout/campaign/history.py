@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.campaign.config import CampaignConfig
+    from hullscout.campaign.runner import Opened
     from hullscout.pool import Pool
     from hullscout.selection.interface import RoundRecord, Snapshot
     from hullscout.selection.outlook import HullOutlook
@@ -203,19 +204,24 @@ class Forecaster:
             return self._surrogate.fit(snapshot.known, snapshot.formation_ev_per_atom, baseline=baseline)
 
 
-def read_history(folder: Path) -> History:
+def read_history(folder: Path, *, opened: Opened | None = None) -> History:
     """Read the campaign in `folder`.
+
+    Args:
+        folder: Of the campaign.
+        opened: What it is made of, if that is at hand.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    from hullscout.campaign.runner import RESULT, open_pool  # noqa: PLC0415  the runner knows the figures
+    from hullscout.campaign.runner import RESULT, Opened  # noqa: PLC0415  the runner knows the figures
 
     with Store.read(folder) as store:
-        origin, answers, failures = store.origin(), store.answers(), store.failures()
+        opened = Opened(store.origin()) if opened is None else opened
+        answers, failures = store.answers(), store.failures()
         rounds = store.rounds()  # after the answers, so that a running campaign has asked for all that it answered
-    pool, oracle = open_pool(origin)
-    reference = None if oracle is None else oracle.energies_ev_per_atom()
+    origin, pool = opened.origin, opened.pool
+    reference = None if opened.oracle is None else opened.oracle.energies_ev_per_atom()
     cost = origin.config.cost.of(pool.n_atoms, column=pool.cost)
     moments = []
     for n_rounds in range(1, len(rounds) + 1):

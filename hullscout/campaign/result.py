@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
+from hullscout.notebook import html_sentences, html_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.standing import Standing
 
 SCHEMA = 1
+MILLI = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,21 @@ class HullVertex:
     formula: str
     x: float
     formation_energy_ev_per_atom: float
+
+
+class Hull(tuple[HullVertex, ...]):
+    """The ground states, by ascending x; a tuple that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            ("formula", "x", "formation energy (meV/atom)", "id"),
+            (
+                (vertex.formula, f"{vertex.x:.4f}", f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}", vertex.id)
+                for vertex in self
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +89,7 @@ class CampaignResult:
     stop_reason: str
     stop_sentence: str
     failure_probability: float | None
-    hull: tuple[HullVertex, ...]
+    hull: Hull
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
@@ -83,6 +100,24 @@ class CampaignResult:
         if self.reference is None:
             del tree["reference"]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was found, how sure that is and what failed, in sentences."""
+        said = [
+            f"{self.campaign}: {self.n_calculations} of {self.n_candidates} candidates calculated. {self.stop_sentence}"
+        ]
+        if self.failure_probability is not None:
+            percent = 100 * self.failure_probability
+            said.append(f"Stated probability of a hull beyond the tolerance: {percent:.1f} %.")
+        if self.reference is not None:
+            error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
+            said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
+        said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
+        return tuple(said)
+
+    def _repr_html_(self) -> str:
+        return html_sentences(*self.sentences) + self.hull._repr_html_()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -97,13 +132,13 @@ class CampaignResult:
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
-        tree["hull"] = tuple(HullVertex(**vertex) for vertex in tree["hull"])
+        tree["hull"] = Hull(HullVertex(**vertex) for vertex in tree["hull"])
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["elements"] = tuple(tree["elements"])
         return cls(**tree)
 
 
-def hull_vertices(standing: Standing) -> tuple[HullVertex, ...]:
+def hull_vertices(standing: Standing) -> Hull:
     """The stable entries of pymatgen's phase diagram of what is known, by ascending x."""
     pool, known = standing.pool, standing.known
     n_second = np.rint(pool.x * pool.n_atoms).astype(int)
@@ -123,7 +158,7 @@ def hull_vertices(standing: Standing) -> tuple[HullVertex, ...]:
         )
         for entry in diagram.stable_entries
     ]
-    return tuple(sorted(vertices, key=lambda vertex: vertex.x))
+    return Hull(sorted(vertices, key=lambda vertex: vertex.x))
 
 
 def compare(

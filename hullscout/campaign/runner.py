@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from hullscout.campaign.config import CampaignConfig, load_config
 from hullscout.campaign.drive import Drive
@@ -24,7 +25,7 @@ from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, pa
 from hullscout.selection.surrogate import Surrogate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -81,6 +82,46 @@ def open_pool(origin: Origin) -> tuple[Pool, TableOracle | None]:
     return pool, TableOracle.from_frames(frames, pool) if is_table else None
 
 
+class Opened:
+    """What a campaign is made of, each opened at its first use and then kept: its pool, the table of its energies, its features.
+
+    Args:
+        origin: What the campaign is.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What the campaign in `folder` is made of.
+
+        Raises:
+            StoreError: There is none, or it is damaged.
+        """
+        with Store.read(folder) as store:
+            return cls(store.origin())
+
+    @property
+    def pool(self) -> Pool:
+        """The candidates."""
+        return self._pool_and_oracle[0]
+
+    @property
+    def oracle(self) -> TableOracle | None:
+        """The table that knows the energies; None where they are computed."""
+        return self._pool_and_oracle[1]
+
+    @cached_property
+    def features(self) -> dict[str, NDArray[np.float64]]:
+        """(n, d) features of every candidate by block name."""
+        return open_features(self.origin, self.pool)
+
+    @cached_property
+    def _pool_and_oracle(self) -> tuple[Pool, TableOracle | None]:
+        return open_pool(self.origin)
+
+
 def open_mbtr(origin: Origin) -> MBTR:
     """The representation that a campaign's settings describe."""
     from hullscout.mbtr import MBTR  # noqa: PLC0415  loads numba
@@ -105,6 +146,7 @@ def run(
     *,
     pool: Pool,
     oracle: TableOracle | None = None,
+    features: Mapping[str, NDArray[np.float64]] | None = None,
     retry_failed: bool = False,
     on_progress: Callable[[State], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
@@ -116,6 +158,7 @@ def run(
         folder: Where `campaign.db` is kept; made where there is none.
         pool: The candidates, from `open_pool`.
         oracle: The table that energies come from, where they do not have to be computed.
+        features: Of the candidates, by block name, if they are at hand.
         retry_failed: Calculate again what failed before.
         on_progress: Called after every answer.
         on_note: Called with a sentence for each calculation that a person should know of.
@@ -129,7 +172,7 @@ def run(
     with Store.create_or_resume(folder, origin) as store:
         if retry_failed:
             store.forgive_failures()
-        engine = open_engine(origin, open_state(store, pool))
+        engine = open_engine(origin, open_state(store, pool), features=features)
         features_s = time.perf_counter() - began
         drive = Drive(engine, store, n_ahead=0 if oracle is not None else config.executor.n_ahead)
         if drive.ask():  # a campaign that has ended needs no workers
@@ -140,6 +183,19 @@ def run(
             timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
     timings_s["total"] = time.perf_counter() - began
     return conclude(origin, engine, oracle=oracle, timings_s=timings_s)
+
+
+def create(origin: Origin, folder: Path, *, pool: Pool, retry_failed: bool = False) -> None:
+    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
+
+    Raises:
+        StoreError: The folder cannot be used.
+        InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
+    """
+    refuse_what_cannot_start(origin, pool)
+    with Store.create_or_resume(folder, origin) as store:
+        if retry_failed:
+            store.forgive_failures()
 
 
 def refuse_what_cannot_start(origin: Origin, pool: Pool) -> None:
@@ -158,11 +214,12 @@ def open_state(store: Store, pool: Pool) -> State:
     return State(pool, rounds=store.rounds(), energies_ev=store.answers(), failures=store.failures())
 
 
-def open_engine(origin: Origin, state: State) -> Engine:
-    """The engine of a campaign, where the state stands; computes the features of its pool."""
+def open_engine(origin: Origin, state: State, *, features: Mapping[str, NDArray[np.float64]] | None = None) -> Engine:
+    """The engine of a campaign, where the state stands; computes the features of its pool where they are not given."""
     config, pool = origin.config, state.pool
     cost = config.cost.of(pool.n_atoms, column=pool.cost)
-    surrogate = Surrogate(open_features(origin, pool), x=pool.x, settings=config.regression)
+    blocks = open_features(origin, pool) if features is None else dict(features)
+    surrogate = Surrogate(blocks, x=pool.x, settings=config.regression)
     return Engine(state, rule=config.select, surrogate=surrogate, seed=config.seed, settings=config.stop, cost=cost)
 
 

@@ -39,9 +39,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     origin = runner.read_origin(campaign, overrides, seed=seed)
     folder = out if out is not None else Path("runs") / origin.config.folder_name
     if origin.config.oracle.kind == "handoff":
-        from hullscout.campaign import handoff  # noqa: PLC0415
-
-        handoff.create(origin, folder, retry_failed=retry_failed)
+        runner.create(origin, folder, pool=runner.open_pool(origin)[0], retry_failed=retry_failed)
         print_handoff(folder, origin.config)
         return
     pool, oracle = runner.open_pool(origin)

@@ -11,8 +11,10 @@ from hullscout.errors import OutputError
 from hullscout.figures.style import MILLI, Width, mathtext_formula, plain, refuse_other_formats, save_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -83,15 +85,23 @@ def save_campaign_figure(
         save_figure(path, lambda figure: draw_progress(figure, history), width=width, aspect=kind.aspect(width))
         return
     if kind is Kind.MBTR:
-        candidate = _candidate(history, candidate_id)
+        candidate = shown_candidate(history, candidate_id)
         save_figure(
-            path, lambda figure: draw_representation(figure, history, candidate), width=width, aspect=kind.aspect(width)
+            path,
+            lambda figure: draw_representation(
+                figure.subplots(2, 1) if width is Width.COLUMN else figure.subplots(1, 2), history, candidate
+            ),
+            width=width,
+            aspect=kind.aspect(width),
         )
         return
     features = open_features(history.origin, history.pool)
     if kind is Kind.LEARNING:
         save_figure(
-            path, lambda figure: draw_learning(figure, history, features), width=width, aspect=kind.aspect(width)
+            path,
+            lambda figure: draw_learning(figure.add_subplot(), history, features),
+            width=width,
+            aspect=kind.aspect(width),
         )
         return
     outlook = Forecaster(history, features=features).at(history.now)
@@ -118,22 +128,21 @@ def draw_progress(figure: Figure, history: History) -> None:
     figure.suptitle(f"{plain(history.config.name)}, rule {history.config.select.rule}", fontsize="medium")
 
 
-def draw_representation(figure: Figure, history: History, candidate: Candidate) -> None:
-    """The pairs and the angles of one candidate, as the campaign represents it."""
+def draw_representation(axes: Sequence[Axes], history: History, candidate: Candidate) -> Sequence[Axes]:
+    """Draw the pairs and the angles of one candidate, as the campaign represents it, into two axes of one figure."""
     from hullscout.campaign.runner import open_mbtr  # noqa: PLC0415
     from hullscout.figures.representation import draw_channels  # noqa: PLC0415
 
     mbtr = open_mbtr(history.origin)
     features = mbtr.transform([candidate])[0]
-    is_narrow = figure.get_figwidth() < 5
-    axes = figure.subplots(2, 1) if is_narrow else figure.subplots(1, 2)
     for ax, term, columns in zip(axes, mbtr.terms, mbtr.slices.values(), strict=True):
         draw_channels(ax, mbtr, term, features[columns], y_label=f"$f_{term.k}$ per atom (arb. units)")
-    figure.suptitle(f"{mathtext_formula(candidate.formula)}, {plain(candidate.id)}", fontsize="medium")
+    axes[0].figure.suptitle(f"{mathtext_formula(candidate.formula)}, {plain(candidate.id)}", fontsize="medium")
+    return axes
 
 
-def draw_learning(figure: Figure, history: History, features: Features) -> None:
-    """Error of the campaign's kind of model against the number of random structures that it learns from.
+def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
+    """Draw the error of the campaign's kind of model against the number of random structures that it learns from.
 
     All candidates of a replay, what was calculated otherwise; heights above their hull are capped as in the campaign.
 
@@ -173,8 +182,9 @@ def draw_learning(figure: Figure, history: History, features: Features) -> None:
         seed=history.config.seed,
         label=f"{shape} kernel, random structures",
     )
-    ax = plot_learning_curves([curve], figure.add_subplot(), unit="meV/atom")
+    plot_learning_curves([curve], ax, unit="meV/atom")
     ax.set_title(f"{plain(history.config.name)}: {rows.size} energies, heights capped at {cap * MILLI:g} meV/atom")
+    return ax
 
 
 def _draw_outlook(figure: Figure, history: History, outlook: Outlook | None, *, kind: Kind, has_lattices: bool) -> None:
@@ -199,7 +209,12 @@ def _draw_outlook(figure: Figure, history: History, outlook: Outlook | None, *, 
             draw_calibration(ax, standing, outlook)
 
 
-def _candidate(history: History, candidate_id: str | None) -> Candidate:
+def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
+    """The candidate with an id; the lowest on the hull found where none is given.
+
+    Raises:
+        OutputError: There is no such candidate.
+    """
     hull = history.now.standing.found_hull
     if candidate_id is None:
         return history.pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -100,11 +100,24 @@ def figure_bytes(draw: Callable[[Figure], object], *, suffix: str, width: Width,
 
 def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
     """Axes in a new pyplot figure, which a notebook shows."""
+    (ax,) = _new_row(1, width, aspect)
+    return ax
+
+
+def new_pair(width: Width = Width.PAGE, aspect: float = 0.45) -> tuple[Axes, Axes]:
+    """Two axes beside each other in a new pyplot figure, which a notebook shows."""
+    left, right = _new_row(2, width, aspect)
+    return left, right
+
+
+def _new_row(n: int, width: Width, aspect: float) -> Sequence[Axes]:
     import matplotlib.pyplot as plt  # noqa: PLC0415  chooses the notebook's backend
 
-    figure, ax = plt.subplots(figsize=(width.inches, aspect * width.inches), layout="constrained")
+    figure, axes = plt.subplots(
+        1, n, figsize=(width.inches, aspect * width.inches), layout="constrained", squeeze=False
+    )
     figure.set_dpi(110)
-    return ax
+    return list(axes.flat)
 
 
 def refuse_other_formats(path: Path) -> None:

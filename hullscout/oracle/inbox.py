@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import ase
 
+    from hullscout.oracle.sameness import Change
     from hullscout.oracle.settings import HandoffSettings
 
 FAILED = "FAILED"
@@ -169,23 +170,45 @@ def _read_result(file: Path, candidate: Candidate, settings: HandoffSettings) ->
     found = Candidate(
         id=candidate.id, numbers=atoms.numbers, positions=atoms.positions, cell=np.asarray(atoms.cell, dtype=np.float64)
     )
-    try:
-        change = change_between(candidate, found)
-    except InvalidStructureError as error:
-        raise ResultError(f"{file.name} is of another structure. {error} Nothing of it was taken.") from error
+    change = _change(candidate, found, source=file.name)
     if not math.isfinite(energy):
         return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy:g} eV.")
     unconverged = _what_did_not_converge(file)
     if unconverged:
         return Failed(reason=FailureReason.NOT_CONVERGED, sentence=f"{unconverged} (energy then: {energy:.6f} eV).")
+    return _judged(change, found, energy, settings)
+
+
+def judge(
+    candidate: Candidate, found: Candidate, energy_ev: float, settings: HandoffSettings, *, wall_s: float | None = None
+) -> Outcome:
+    """What an energy is worth that came with a structure: nothing, where that is no longer the one that was asked for.
+
+    Raises:
+        ResultError: It does not even hold the same atoms.
+    """
+    return _judged(_change(candidate, found, source="What was told"), found, energy_ev, settings, wall_s=wall_s)
+
+
+def _change(candidate: Candidate, found: Candidate, *, source: str) -> Change:
+    try:
+        return change_between(candidate, found)
+    except InvalidStructureError as error:
+        raise ResultError(f"{source} is of another structure. {error} Nothing of it was taken.") from error
+
+
+def _judged(
+    change: Change, found: Candidate, energy: float, settings: HandoffSettings, *, wall_s: float | None = None
+) -> Outcome:
     what = change.sentence(max_strain=settings.max_strain, max_displacement=settings.max_displacement)
     if what:
         return Failed(
             reason=FailureReason.CHANGED,
             sentence=f"It came back as another structure: {what} (energy there: {energy:.6f} eV).",
+            wall_s=wall_s,
         )
     is_relaxed = change.strain > 1e-6 or change.displacement > 1e-6 or abs(change.volume_ratio - 1) > 1e-6
-    return Calculated(energy_ev=energy, relaxed=found if is_relaxed else None)
+    return Calculated(energy_ev=energy, relaxed=found if is_relaxed else None, wall_s=wall_s)
 
 
 def _read_atoms(file: Path) -> ase.Atoms:

@@ -5,7 +5,7 @@ A candidate knows its atoms and its cell, and refuses to know an energy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,8 +54,8 @@ class Candidate:
 
     id: str
     numbers: NDArray[np.int64]
-    positions: NDArray[np.float64]
-    cell: NDArray[np.float64]
+    positions: NDArray[np.float64] = field(repr=False)
+    cell: NDArray[np.float64] = field(repr=False)
 
     def __post_init__(self) -> None:
         for name, dtype in (("numbers", np.int64), ("positions", np.float64), ("cell", np.float64)):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
+from hullscout.notebook import html_sentences, html_table
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
 from hullscout.pool.columns import Columns, read_baseline, read_cost
@@ -23,6 +25,7 @@ from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from hullscout.pool.frames import Frames
@@ -153,8 +156,56 @@ class Pool:
         for name, value in (("ids", ids), ("end_members", ends), *arrays.items()):
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
+        """The candidates of a file or folder of any format that is read, whether or not it states energies.
+
+        Args:
+            path: A file or a folder; what it is, is told by what is there.
+            elements: First and second element of the axis.
+            columns: Which columns state cost and baseline.
+
+        Raises:
+            InvalidPoolError: There is none, or it holds something that no campaign can use.
+        """
+        from hullscout.pool.formats import read_pool  # noqa: PLC0415  the formats know frames, and these the pool
+
+        return build_pool(
+            read_pool(Path(path)),
+            elements,
+            without_energy=WithoutEnergy.KEEP,
+            columns=columns,
+            mixed_settings=MixedSettings.ALLOW,
+        )
+
     def __len__(self) -> int:
         return len(self.candidates)
+
+    def table(self) -> pd.DataFrame:
+        """The candidates by id: formula, x, atoms in the cell, and cost and baseline where the pool has them."""
+        import pandas as pd  # noqa: PLC0415  slow to import
+
+        columns: dict[str, object] = {
+            "id": self.ids,
+            "formula": [candidate.formula for candidate in self.candidates],
+            "x": self.x,
+            "n_atoms": self.n_atoms,
+        }
+        for name in ("cost", "baseline_ev_per_atom"):
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name)
+        return pd.DataFrame(columns).set_index("id")
+
+    def _repr_html_(self) -> str:
+        sizes, counts = np.unique(self.n_atoms, return_counts=True)
+        rows = [
+            (f"{size}", f"{count}", f"{np.unique(self.x[self.n_atoms == size]).size}")
+            for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
+        ]
+        title = f"Pool of {' and '.join(self.elements)}"
+        return html_sentences(title, *self.report.lines()) + html_table(
+            ("atoms in the cell", "candidates", "compositions"), rows
+        )
 
     @property
     def twins(self) -> dict[str, tuple[str, ...]]:

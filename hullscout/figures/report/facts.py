@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.campaign.history import Forecaster
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
 
 if TYPE_CHECKING:
@@ -40,6 +41,18 @@ class Reported:
 
     history: History
     outlook: Outlook | None
+
+    @classmethod
+    def of(cls, history: History, *, features: dict[str, Floats] | None = None) -> Reported:
+        """A campaign, with what its rule believes now, where it has a posterior.
+
+        Args:
+            history: The campaign.
+            features: (n, d) features of all candidates by block name, if they are at hand.
+        """
+        has_posterior = history.config.select.rule == "hull-posterior"
+        outlook = Forecaster(history, features=features).at(history.now) if has_posterior else None
+        return cls(history=history, outlook=outlook)
 
     @property
     def standing(self) -> Standing:

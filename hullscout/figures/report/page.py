@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hullscout import __version__
 from hullscout.campaign.citations import citations_of
-from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign.history import read_history
 from hullscout.errors import OutputError
 from hullscout.figures.phase_diagram import draw_phase_diagram
 from hullscout.figures.report.facts import Reported, headline, page_data
@@ -38,9 +38,7 @@ def read_report(folder: Path) -> Reported:
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    history = read_history(folder)
-    has_posterior = history.config.select.rule == "hull-posterior"
-    return Reported(history=history, outlook=Forecaster(history).at(history.now) if has_posterior else None)
+    return Reported.of(read_history(folder))
 
 
 def write_report(path: Path, reported: Reported) -> None:

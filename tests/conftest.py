@@ -21,6 +21,13 @@ batch = 3
 """
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of one file share its fixtures, so one process runs them; each notebook may go to another."""
+    for item in items:
+        is_notebook = item.path.stem == "test_notebooks"
+        item.add_marker(pytest.mark.xdist_group(item.name if is_notebook else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def small_pool():
     """Text of the 57 smallest cells of Ag-Pd, energies included."""

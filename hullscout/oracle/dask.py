@@ -42,7 +42,7 @@ def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
             elif cluster is None:
                 cluster = stack.enter_context(
                     LocalCluster(
-                        n_workers=settings.workers, threads_per_worker=1, processes=True, dashboard_address=None
+                        n_workers=settings.workers, threads_per_worker=1, processes=True, dashboard_address=":0"
                     )
                 )
             client = stack.enter_context(Client(cluster, timeout=CONNECT_TIMEOUT_S))

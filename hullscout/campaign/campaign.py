@@ -312,8 +312,15 @@ class Campaign:
             axes = new_pair()
         return draw_representation(axes, self.history, candidate)
 
-    def write_report(self, path: str | Path | None = None) -> Path:
-        """Write everything about the campaign into one HTML page, as `hullscout report` does; where it is.
+    def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
+        """Write everything about the campaign into one HTML page, as `hullscout report` does.
+
+        Args:
+            path: Of the page; `report.html` in the folder if not given.
+            has_lattices: Whether markers tell candidates on fcc, bcc and hcp lattices.
+
+        Returns:
+            Where it is.
 
         Raises:
             OutputError: The suffix is no HTML file's, or the file cannot be written.
@@ -321,7 +328,7 @@ class Campaign:
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 
         target = self.folder / REPORT if path is None else Path(path)
-        write_report(target, Reported.of(self.history, features=self._opened.features))
+        write_report(target, Reported.of(self.history, features=self._opened.features, has_lattices=has_lattices))
         return target
 
     def __repr__(self) -> str:

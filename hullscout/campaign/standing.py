@@ -31,6 +31,7 @@ class Standing:
         known: (m,) indices of the candidates with an energy, in the order in which they were asked for.
         formation_ev_per_atom: (m,) their formation energies.
         reference_ev_per_atom: (n,) formation energies of all candidates, or None where they are not known.
+        n_failed: Candidates whose calculation failed for good; they were paid for like the known ones.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Standing:
     known: NDArray[np.intp]
     formation_ev_per_atom: Floats
     reference_ev_per_atom: Floats | None
+    n_failed: int = 0
 
     @classmethod
     def of(cls, state: State, *, name: str, reference_ev_per_atom: Floats | None) -> Standing:
@@ -55,7 +57,14 @@ class Standing:
         if reference is not None:
             reference = formation_energy(pool.x, reference, ends_ev_per_atom=ends)
         formation = formation_energy(x, energies, ends_ev_per_atom=ends)
-        return cls(name=name, pool=pool, known=known, formation_ev_per_atom=formation, reference_ev_per_atom=reference)
+        return cls(
+            name=name,
+            pool=pool,
+            known=known,
+            formation_ev_per_atom=formation,
+            reference_ev_per_atom=reference,
+            n_failed=len(state.failures),
+        )
 
     @property
     def n_known(self) -> int:
@@ -69,8 +78,8 @@ class Standing:
 
     @property
     def saved_fraction(self) -> float:
-        """Share of the candidates that was not calculated."""
-        return 1.0 - self.n_known / self.n_candidates
+        """Share of the candidates that was not calculated, failed calculations counted as such."""
+        return 1.0 - (self.n_known + self.n_failed) / self.n_candidates
 
     @property
     def unknown(self) -> NDArray[np.intp]:

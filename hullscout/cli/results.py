@@ -53,13 +53,14 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: boo
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HTML file.  [default: FOLDER/report.html]")
+@click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
 @reports_errors
-def report(folder: Path, output: Path | None) -> None:
+def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
     from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
 
     target = output if output is not None else folder / REPORT
-    write_report(target, read_report(folder))
+    write_report(target, read_report(folder, has_lattices=lattices))
     click.echo(f"Wrote {target}")
 
 

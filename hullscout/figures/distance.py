@@ -17,9 +17,8 @@ from hullscout.figures.style import (
     FOUND,
     MILLI,
     NOT_CALCULATED,
-    PERCENT,
     composition_label,
-    plain,
+    title_of,
 )
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ def draw_hull_distance(
     ax.set_xlim(-0.04, 1.04)
     ax.set_xlabel(composition_label(pool.elements))
     ax.set_ylabel("distance to the hull (meV/atom)")
-    saved = f"{standing.n_known} of {standing.n_candidates} calculated, {PERCENT * standing.saved_fraction:.0f} % saved"
-    ax.set_title(f"{plain(standing.name)}: {saved}")
+    ax.set_title(title_of(standing))
     ax.figure.legend(
         *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=_columns(ax)
     )

@@ -24,10 +24,10 @@ from hullscout.figures.style import (
     Width,
     composition_label,
     mathtext_formula,
-    plain,
     save_figure,
+    title_of,
 )
-from hullscout.figures.symmetry import Lattice, mathtext_space_group, parent_lattice, space_group
+from hullscout.figures.symmetry import Lattice, mathtext_structure, parent_lattice
 from hullscout.regression.calibration import student_quantile
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def draw_phase_diagram(
         standing: The campaign at one moment.
         outlook: What was believed at that moment.
         has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
-        has_labels: Whether the vertices of the hull are named: formula and space group.
+        has_labels: Whether the vertices of the hull are named: formula and prototype or space group.
     """
     pool, found, true = standing.pool, standing.found_hull, standing.true_hull
     energies, is_shown = _energies(standing, outlook)
@@ -95,10 +95,9 @@ def draw_phase_diagram(
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
     ax.set_xlabel(composition_label(pool.elements))
     ax.set_ylabel("formation energy (meV/atom)")
-    saved = f"{standing.n_known} of {standing.n_candidates} calculated, {PERCENT * standing.saved_fraction:.0f} % saved"
     n_above = int((energies[is_shown] * MILLI > top).sum())
     noun = "candidate lies" if n_above == 1 else "candidates lie"
-    ax.set_title(f"{plain(standing.name)}: {saved}" + (f"\n{n_above} {noun} above this range" if n_above else ""))
+    ax.set_title(title_of(standing) + (f"\n{n_above} {noun} above this range" if n_above else ""))
     n_columns = 2 if ax.get_window_extent().width < 4.5 * ax.figure.dpi else 3
     ax.figure.legend(
         *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=n_columns
@@ -210,15 +209,13 @@ def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> float:
 
 
 def _label_vertices(ax: Axes, standing: Standing, *, points: Floats) -> None:
-    """Write each vertex's formula and space group below it, at the pure elements above."""
+    """Write each vertex's formula and prototype or space group below it, at the pure elements above."""
     found = standing.found_hull
     at = np.linspace(0, 1, 400)
     line = np.column_stack([at, found.energy_at(at) * MILLI])
     labels = []
     for x, energy, index in zip(found.x, found.energy_ev_per_atom * MILLI, found.indices.tolist(), strict=True):
         candidate = standing.pool.candidates[index]
-        symbol = space_group(candidate)
-        text = mathtext_formula(candidate.formula)
-        text += "" if symbol is None else "\n" + mathtext_space_group(symbol)
+        text = "\n".join(filter(None, (mathtext_formula(candidate.formula), mathtext_structure(candidate))))
         labels.append(Label(text=text, x=float(x), y=float(energy), is_above=x in (0, 1)))
     place_labels(ax, labels, avoid=np.vstack([line, points]))

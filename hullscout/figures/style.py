@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from hullscout.campaign.standing import Standing
+
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
 CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
 BELIEVED, BAND = "#595959", "#BFBFBF"
@@ -144,6 +146,13 @@ def mathtext_formula(formula: str) -> str:
 def composition_label(elements: tuple[str, str]) -> str:
     """Label of the axis of composition."""
     return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
+
+
+def title_of(standing: Standing) -> str:
+    """A campaign in a line: its name, what was calculated, what failed, what was saved."""
+    failed = f", {standing.n_failed} failed" if standing.n_failed else ""
+    calculated = f"{standing.n_known} of {standing.n_candidates} calculated{failed}"
+    return f"{plain(standing.name)}: {calculated}, {PERCENT * standing.saved_fraction:.0f} % saved"
 
 
 def plain(text: str) -> str:

@@ -146,9 +146,10 @@ def print_status(
     """Print where a campaign stands, and how it ended or goes on."""
     console = Console(highlight=False, markup=False)
     n_candidates = len(state.pool.ids)
+    n_calculated = state.n_known + len(state.failures)
     console.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(state.rounds)} rounds, "
-        f"{state.n_known} of {n_candidates} candidates looked up ({100 * (1 - state.n_known / n_candidates):.1f} % saved so far), "
+        f"{state.n_known} of {n_candidates} candidates looked up ({100 * (1 - n_calculated / n_candidates):.1f} % saved so far), "
         f"{len(state.pending)} asked for and not yet answered."
     )
     errors = [record.model_error for record in state.rounds if record.model_error is not None]

@@ -16,7 +16,7 @@ from hullscout.figures.kinds import Kind, draw_progress, save_campaign_figure
 from hullscout.figures.parity import draw_calibration, draw_parity, honest_predictions
 from hullscout.figures.progress import draw_errors, draw_failure_probability
 from hullscout.figures.style import Width
-from hullscout.figures.symmetry import Lattice, parent_lattice, space_group
+from hullscout.figures.symmetry import PROTOTYPES, Lattice, parent_lattice, prototype, space_group
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,66 @@ def test_with_nothing_left_to_predict_there_is_no_parity(campaign_file, tmp_path
     runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle)
     with pytest.raises(OutputError, match=f"{kind}: expected something to predict .* found 57 of 57 known"):
         save_campaign_figure(tmp_path / "run", tmp_path / "figure.png", kind=kind)
+
+
+def test_prototypes_are_those_of_known_structures():
+    from ase.build import bulk
+    from ase.spacegroup import crystal
+
+    from hullscout.pool import Candidate
+
+    def named(atoms):
+        return prototype(Candidate(id="one", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array))
+
+    layers = bulk("Ag", cubic=True)
+    layers.symbols[[z < 0.1 for z in layers.positions[:, 2]]] = "Pd"
+    corner = bulk("Ag", cubic=True)
+    corner.symbols[0] = "Pd"
+    iron = bulk("Fe", cubic=True).repeat(2)
+    assert named(corner) == "L1_2"
+    assert named(layers) == "L1_0"
+    assert named(bulk("CsCl", "cesiumchloride", a=4.1)) == "B2"
+    assert named(bulk("NaCl", "rocksalt", a=5.64)) is None
+    assert (named(bulk("Ag")), named(iron), named(bulk("Ti"))) == ("fcc", "bcc", "hcp")
+    heusler = crystal(
+        ["Al", "Fe", "Fe"],
+        [(0, 0, 0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)],
+        spacegroup=225,
+        cellpar=[5.8] * 3 + [90] * 3,
+    )
+    assert named(heusler) == "D0_3"
+    tin = crystal(
+        ["Ti", "Sn"],
+        [(0.8333, 0.6667, 0.25), (1 / 3, 2 / 3, 0.25)],
+        spacegroup=194,
+        cellpar=[5.9, 5.9, 4.76, 90, 90, 120],
+    )
+    assert named(tin) == "D0_19"
+
+
+@pytest.mark.parametrize(("lattice", "a", "sizes"), [("fcc", 4.0, 4), ("bcc", 3.0, 4), ("hcp", 3.0, 2)])
+def test_a_prototype_is_told_from_every_other_structure_of_its_lattice(lattice, a, sizes):
+    """Among all derivative structures with so many atoms, those of one name are one crystal."""
+    from ase.build import bulk
+    from icet.tools import enumerate_structures
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    from hullscout.pool import Candidate
+
+    parent = bulk("Al", lattice, a=a, **({"c": 1.63 * a} if lattice == "hcp" else {}))
+    matcher, found = StructureMatcher(scale=True), {}
+    for atoms in enumerate_structures(parent, range(1, sizes + 1), ["Al", "Ti"]):
+        cell = Candidate(id="one", numbers=atoms.numbers, positions=atoms.positions, cell=np.asarray(atoms.cell))
+        name = prototype(cell)
+        if name is not None:
+            first = found.setdefault(name, cell.to_pymatgen())
+            assert matcher.fit_anonymous(first, cell.to_pymatgen()), name
+    expected = {
+        name
+        for (parent, _, n), name in PROTOTYPES.items()
+        if parent.value == lattice and sum(n) <= sizes * (2 if lattice == "hcp" else 1)
+    }
+    assert set(found) == expected | {lattice}
 
 
 def test_lattices_and_space_groups_are_those_of_known_structures():

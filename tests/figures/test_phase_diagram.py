@@ -62,9 +62,10 @@ def test_every_candidate_is_drawn_once_and_every_vertex_is_named(campaign_file, 
     assert "atomic fraction" in ax.get_xlabel()
 
 
-def test_the_pure_elements_are_named_with_their_space_group(campaign_file):
-    texts = {text.get_text() for text in drawn(standing_of(campaign_file, 0)).texts}
-    assert {"Ag\n$Fm\\bar{3}m$", "Pd\n$Fm\\bar{3}m$"} <= texts
+def test_vertices_are_named_with_their_prototype_or_else_their_space_group(campaign_file):
+    texts = {text.get_text() for text in drawn(standing_of(campaign_file, 300)).texts}
+    assert {"Ag\nfcc", "Pd\nfcc", "AgPd\nL1$_{1}$"} <= texts
+    assert any(text.startswith("Ag$_{3}$Pd") for text in texts), texts
 
 
 def test_without_reference_energies_only_what_is_known_is_drawn(campaign_file):

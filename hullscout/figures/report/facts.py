@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.campaign.history import Forecaster
+from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
 
 if TYPE_CHECKING:
@@ -24,35 +25,49 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MILLI = 1000.0
+# Energies that differ by less look the same on the page.
+SHOWN_EV_PER_ATOM = 1e-6
 # The energy axis shows the hull and this many times its depth above it, at least so much; what lies higher is counted.
 HEADROOM = 1.6
 LEAST_HEADROOM_MEV = 60.0
-BAND_AT = np.linspace(0.0, 1.0, 201)
+BAND_AT = np.linspace(0.0, 1.0, 121)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A campaign, and what its rule believes now.
+    """A campaign, and what its rule believes now and believed before.
 
     Attributes:
         history: The campaign until now.
         outlook: Of every candidate; None for rules without a posterior, and where too little or everything is known.
+        bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
+            moment; None where there is none.
+        lattices: The parent lattice of each candidate, where markers are to tell it.
     """
 
     history: History
     outlook: Outlook | None
+    bands: tuple[Floats | None, ...]
+    lattices: tuple[Lattice, ...] | None = None
 
     @classmethod
-    def of(cls, history: History, *, features: dict[str, Floats] | None = None) -> Reported:
-        """A campaign, with what its rule believes now, where it has a posterior.
+    def of(cls, history: History, *, features: dict[str, Floats] | None = None, has_lattices: bool = False) -> Reported:
+        """A campaign, with what its rule believes now and believed before each round, where it has a posterior.
 
         Args:
             history: The campaign.
             features: (n, d) features of all candidates by block name, if they are at hand.
+            has_lattices: Whether the lattice of each candidate is found.
         """
-        has_posterior = history.config.select.rule == "hull-posterior"
-        outlook = Forecaster(history, features=features).at(history.now) if has_posterior else None
-        return cls(history=history, outlook=outlook)
+        lattices = tuple(parent_lattice(c) for c in history.pool.candidates) if has_lattices else None
+        if history.config.select.rule != "hull-posterior":
+            return cls(history=history, outlook=None, bands=(None,) * len(history.moments), lattices=lattices)
+        forecaster = Forecaster(history, features=features)
+        bands = []
+        for moment in history.moments:
+            outlook = forecaster.at(moment)
+            bands.append(None if outlook is None else outlook.hull.band_ev_per_atom(BAND_AT)[[0, 2]])
+        return cls(history=history, outlook=outlook, bands=tuple(bands), lattices=lattices)
 
     @property
     def standing(self) -> Standing:
@@ -111,6 +126,7 @@ def headline(reported: Reported) -> dict[str, Any]:
         "n_candidates": standing.n_candidates,
         "is_replay": reported.is_replay,
         "has_posterior": reported.outlook is not None,
+        "has_lattices": reported.lattices is not None,
         "states_probability": any(moment.failure_probability is not None for moment in history.moments),
         "summary": summary(reported),
         "remarks": list(_remarks(reported)),
@@ -193,7 +209,7 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
         "trueHull": None if true is None else {"x": _listed(true.x, 6), "energy": _energies(true.energy_ev_per_atom)},
-        "band": _band(reported.outlook),
+        "bandAt": _listed(BAND_AT, 4),
         "view": {"x": [-0.03, 1.03], "energy": list(view_of_energies(reported))},
     }
 
@@ -209,6 +225,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "atoms": pool.n_atoms.tolist(),
         "round": [round_of.get(index) for index in range(energies.size)],
         "energy": _energies(energies),
+        "lattice": None if reported.lattices is None else [lattice.value for lattice in reported.lattices],
         "pending": list(reported.pending),
         "failed": list(reported.failed),
         "reference": None if reference is None else _energies(np.where(is_unknown, reference, np.nan)),
@@ -224,7 +241,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
     energies, outlook = reported.energies_ev_per_atom, reported.outlook
     before: LowerHull | None = None
-    for moment in reported.history.moments:
+    for moment, band in zip(reported.history.moments, reported.bands, strict=True):
         hull = _seen_from_now(moment, energies)
         # What the rule knew now was not yet written down in a round.
         now = outlook if moment.decision is None and outlook is not None else moment
@@ -239,6 +256,7 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "stated": reported.stated_failure_probability
             if moment.decision is None
             else moment.stated_failure_probability,
+            "band": None if band is None else _band(band, hull),
         }
         before = hull
 
@@ -248,11 +266,11 @@ def _seen_from_now(moment: Moment, energies_ev_per_atom: Floats) -> LowerHull:
     return LowerHull(x=found.x, energy_ev_per_atom=energies_ev_per_atom[found.indices], indices=found.indices)
 
 
-def _band(outlook: Outlook | None) -> dict[str, Any] | None:
-    if outlook is None:
-        return None
-    low, _, high = outlook.hull.band_ev_per_atom(BAND_AT)
-    return {"x": _listed(BAND_AT, 4), "low": _energies(low), "high": _energies(high)}
+def _band(band_ev_per_atom: Floats, hull: LowerHull) -> dict[str, Any]:
+    """The band of an earlier moment relative to the pure elements known now, whose energies are the ends of that moment's hull."""
+    first, last = hull.energy_ev_per_atom[[0, -1]]
+    low, high = band_ev_per_atom + (1.0 - BAND_AT) * first + BAND_AT * last
+    return {"low": _listed(low * MILLI, 2), "high": _listed(high * MILLI, 2)}
 
 
 def _remarks(reported: Reported) -> Iterator[str]:
@@ -263,9 +281,25 @@ def _remarks(reported: Reported) -> Iterator[str]:
         yield "The hull found is the true hull, which this replay knows."
     elif error is not None:
         yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
+    yield from _ties(reported)
     if reported.failed:
         ids = ", ".join(reported.history.pool.ids[index] for index in reported.failed)
         yield f"Failed calculations, which count as unknown and not as high in energy: {ids}."
+
+
+def _ties(reported: Reported) -> Iterator[str]:
+    """A sentence for each ground state that other calculated structures share their composition and energy with."""
+    standing, hull = reported.standing, reported.standing.found_hull
+    x = standing.pool.x
+    for vertex, at, energy in zip(hull.indices.tolist(), hull.x, hull.energy_ev_per_atom, strict=True):
+        is_alike = (x[standing.known] == at) & (np.abs(standing.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM)
+        others = [index for index in standing.known[is_alike].tolist() if index != vertex]
+        if others:
+            ids = ", ".join(standing.pool.ids[index] for index in others)
+            yield (
+                f"{ids} and {standing.pool.ids[vertex]} have one composition and, to 0.001 meV/atom, one energy; "
+                f"{standing.pool.ids[vertex]} stands for them on the hull and in P(on hull)."
+            )
 
 
 def _warning(reported: Reported) -> str | None:

@@ -32,13 +32,17 @@ SUFFIXES = (".html", ".htm")
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
-def read_report(folder: Path) -> Reported:
-    """Read the campaign in `folder`, and compute what its rule believes now, where it has a posterior.
+def read_report(folder: Path, *, has_lattices: bool = False) -> Reported:
+    """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
+
+    Args:
+        folder: Of the campaign.
+        has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    return Reported.of(read_history(folder))
+    return Reported.of(read_history(folder), has_lattices=has_lattices)
 
 
 def write_report(path: Path, reported: Reported) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import itertools
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hullscout.figures.symmetry import SYMMETRY_TOLERANCE, prototype, symmetry_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 # Of the first and the second element: told apart by the colour-blind and in grey.
 COLOURS = ("#56B4E9", "#D55E00")
-# Positions within this distance in A are equivalent.
-SYMMETRY_TOLERANCE = 0.01
 # A site nearer to a face of the cell than this fraction of an edge is on it, and shown on the opposite face as well.
 ON_A_FACE = 1e-3
 # Radius of an atom in a picture over its covalent radius.
@@ -38,6 +37,7 @@ class DrawnCell:
 
     Attributes:
         space_group: Symbol and number, for example `Fm-3m (225)`; empty where no symmetry was found.
+        prototype: For example `L1_2`; empty where it is none of the common ones.
         n_atoms: Atoms in the cell, each counted once.
         cell: (3, 3) row vectors in A.
         numbers: (m,) atomic numbers of the atoms drawn; those on a face more than once.
@@ -46,6 +46,7 @@ class DrawnCell:
     """
 
     space_group: str
+    prototype: str
     n_atoms: int
     cell: NDArray[np.float64]
     numbers: NDArray[np.int64]
@@ -55,17 +56,8 @@ class DrawnCell:
 
 def drawn_cell(candidate: Candidate) -> DrawnCell:
     """The conventional cell of a candidate in the standard orientation; its own cell where spglib finds no symmetry."""
-    import spglib  # noqa: PLC0415  slow to import
-
+    symmetry = symmetry_of(candidate, candidate.numbers, tolerance=SYMMETRY_TOLERANCE)
     own = (candidate.cell, np.linalg.solve(candidate.cell.T, candidate.positions.T).T, candidate.numbers)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of how errors are told: both ways are heeded here
-            symmetry = spglib.get_symmetry_dataset(
-                (own[0].tolist(), own[1].tolist(), own[2].tolist()), symprec=SYMMETRY_TOLERANCE
-            )
-    except spglib.SpglibError:
-        symmetry = None
     cell, fractions, kinds = (
         own if symmetry is None else (symmetry.std_lattice, symmetry.std_positions, symmetry.std_types)
     )
@@ -79,6 +71,7 @@ def drawn_cell(candidate: Candidate) -> DrawnCell:
     pairs = [(a, b) for a, b in itertools.combinations(corners, 2) if np.abs(a - b).sum() == 1]
     return DrawnCell(
         space_group="" if symmetry is None else f"{symmetry.international} ({symmetry.number})",
+        prototype=prototype(candidate) or "",
         n_atoms=len(kinds),
         cell=cell,
         numbers=np.asarray(numbers, dtype=np.int64),

@@ -78,6 +78,7 @@ def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
         "cells": {
             str(index): {
                 "spaceGroup": cell.space_group,
+                "prototype": cell.prototype,
                 "n": cell.n_atoms,
                 "atoms": [
                     [kind_of[number], *_rounded(position)]
@@ -108,6 +109,7 @@ def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
         "x": float(pool.x[index]),
         "n_atoms": candidate.n_atoms,
         "space_group": cell.space_group or "not found",
+        "prototype": cell.prototype,
         "energy": shown,
         "above_hull": milli(energy - float(standing.found_hull.energy_at(pool.x[index]))),
         "on_hull": "" if outlook is None else percent(float(outlook.probability_on_hull[index])),

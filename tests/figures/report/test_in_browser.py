@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from hullscout.campaign.history import Forecaster
 from hullscout.figures.report import read_report, write_report
 
 DRAWN = "html[data-whole]"
@@ -134,6 +135,9 @@ def test_the_slider_replays_the_campaign(reader, reported):
     energies = reported.energies_ev_per_atom[hull.indices]
     np.testing.assert_allclose(reader.trace("hull found")[1], energies * 1000, atol=1e-3)
     assert reader.page.locator("#diagram .scatterlayer").inner_html() != before
+    band = Forecaster(reported.history).at(first).hull.band_ev_per_atom(np.array([0.5]))[[0, 2], 0] * 1000
+    x, y = reader.trace("hull, 95 % band")
+    np.testing.assert_allclose([e for at, e in zip(x, y, strict=True) if at == 0.5], band, atol=5.1e-3)
     assert reader.errors == []
 
 

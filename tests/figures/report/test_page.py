@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hullscout.campaign.history import Forecaster, read_history
 from hullscout.cli import main
 from hullscout.errors import OutputError, StoreError
 from hullscout.figures.report import Reported, read_report, write_report
-from hullscout.figures.report.facts import headline, percent, summary
+from hullscout.figures.report.facts import BAND_AT, _band, headline, percent, summary
+from hullscout.hull import LowerHull
 
 
 class Page(HTMLParser):
@@ -74,7 +76,7 @@ def live(reported):
         replace(moment, standing=replace(moment.standing, reference_ev_per_atom=None))
         for moment in reported.history.moments
     )
-    return Reported(history=replace(reported.history, moments=moments), outlook=reported.outlook)
+    return replace(reported, history=replace(reported.history, moments=moments))
 
 
 def test_a_finished_campaign_is_told_in_one_sentence(reported):
@@ -94,7 +96,7 @@ def test_a_rule_without_probability_says_so(hostile, tmp_path):
     page = written(reported, tmp_path)
     assert "onHull" not in page.data["candidates"]
     assert "P(on hull)" not in "".join(page.texts)
-    assert page.data["band"] is None
+    assert all(moment["band"] is None for moment in page.data["moments"])
 
 
 def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
@@ -135,6 +137,54 @@ def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
         assert before["error"] - after["error"] <= after["lowering"] + 1e-3
 
 
+def test_each_round_has_the_band_that_was_believed_then(reported, tmp_path):
+    page, history = written(reported, tmp_path).data, reported.history
+    k = len(history.moments) // 2
+    low, _, high = 1000 * Forecaster(history).at(history.moments[k]).hull.band_ev_per_atom(BAND_AT)
+    np.testing.assert_allclose(page["moments"][k]["band"]["low"], low, atol=5.1e-3)
+    np.testing.assert_allclose(page["moments"][k]["band"]["high"], high, atol=5.1e-3)
+    assert all(moment["band"] for moment in page["moments"])
+    assert page["moments"][0]["band"] != page["moments"][-1]["band"]
+
+
+def test_an_earlier_band_refers_to_the_pure_elements_known_now():
+    ends = LowerHull(x=np.array([0.0, 1.0]), energy_ev_per_atom=np.array([0.003, 0.005]), indices=np.array([0, 1]))
+    band = _band(np.vstack([np.full(BAND_AT.size, -0.01), np.zeros(BAND_AT.size)]), ends)
+    assert (band["low"][0], band["low"][-1]) == (-7.0, -5.0)
+    assert band["high"][60] == 4.0
+
+
+def test_lattices_are_told_where_they_are_wanted(finished):
+    done = CliRunner().invoke(main, ["report", str(finished), "--lattices", "-o", str(finished / "lattices.html")])
+    assert done.exit_code == 0, done.output
+    page = Page((finished / "lattices.html").read_text(encoding="utf-8"))
+    (finished / "lattices.html").unlink()
+    assert page.data["candidates"]["lattice"] == ["fcc"] * 57
+    assert "Circles: on an fcc lattice" in "".join(page.texts)
+    hull = read_history(finished).now.standing.found_hull.indices.tolist()
+    assert [page.data["structures"]["cells"][str(index)]["prototype"] for index in (hull[0], hull[-1])] == [
+        "fcc",
+        "fcc",
+    ]
+
+
+def test_structures_of_one_energy_are_told(finished):
+    history = read_history(finished)
+    standing = history.now.standing
+    assert not [line for line in headline(Reported.of(history))["remarks"] if "one energy" in line]
+    vertex = int(standing.found_hull.indices[1])
+    twin = next(i for i in standing.known.tolist() if standing.pool.x[i] == standing.pool.x[vertex] and i != vertex)
+    energies = standing.formation_ev_per_atom.copy()
+    energies[standing.known == twin] = energies[standing.known == vertex] + 4e-7
+    now = replace(history.now, standing=replace(standing, formation_ev_per_atom=energies))
+    alike = replace(history, moments=(*history.moments[:-1], now))
+    (line,) = [line for line in headline(Reported.of(alike))["remarks"] if "one energy" in line]
+    first, other = standing.pool.ids[vertex], standing.pool.ids[twin]
+    assert line.startswith(
+        f"{other} and {first} have one composition and, to 0.001 meV/atom, one energy; {first} stands"
+    )
+
+
 def test_a_live_campaign_shows_no_energy_that_is_not_known(reported, tmp_path):
     page = written(live(reported), tmp_path)
     assert page.data["candidates"]["reference"] is None
@@ -149,7 +199,7 @@ def test_a_failed_calculation_is_named_and_counts_as_unknown(reported, tmp_path)
     index = int(reported.outlook.probability_on_hull[reported.standing.unknown].argmax())
     index = int(reported.standing.unknown[index])
     now = replace(history.now, snapshot=replace(history.now.snapshot, failed=np.array([index])))
-    failed = Reported(history=replace(history, moments=(*history.moments[:-1], now)), outlook=reported.outlook)
+    failed = replace(reported, history=replace(history, moments=(*history.moments[:-1], now)))
     page = written(failed, tmp_path)
     assert page.data["candidates"]["failed"] == [index]
     assert page.data["candidates"]["energy"][index] is None

@@ -17,7 +17,7 @@ function hoverText(i, moment) {
   const isCalculated = isKnown(candidates.round[i]) && candidates.round[i] <= campaign.moments[moment].round;
   const lines = [
     `<b>${plain(shortened(candidates.id[i]))}</b>`,
-    `${formulaText(candidates.formula[i])}, x = ${candidates.x[i].toFixed(4)}, ${candidates.atoms[i]} atoms`,
+    `${formulaText(candidates.formula[i])}, x = ${candidates.x[i].toFixed(4)}, ${candidates.atoms[i]} atoms${candidates.lattice ? `, lattice: ${candidates.lattice[i]}` : ""}`,
   ];
   const energy = candidates.energy[i] ?? candidates.reference?.[i];
   if (isKnown(energy)) {
@@ -35,8 +35,14 @@ function hoverText(i, moment) {
   return lines.join("<br>");
 }
 
+const HAS_BANDS = campaign.moments.some((at) => at.band);
+
 // Plotly takes a trace without any point out of the legend, and forgets whether it was switched off.
 const NOTHING = [null];
+
+// By lattice, where the page tells it.
+const FILLED = { fcc: "circle", bcc: "square", hcp: "triangle-down", other: "triangle-up" };
+const OPEN = Object.fromEntries(Object.entries(FILLED).map(([lattice, symbol]) => [lattice, `${symbol}-open`]));
 
 function points(indices, moment, options) {
   const trace = { mode: "markers", x: [], y: [], text: [], customdata: [], hovertemplate: "%{text}<extra></extra>" };
@@ -47,7 +53,8 @@ function points(indices, moment, options) {
     trace.customdata.push(i);
   }
   if (!indices.length) [trace.x, trace.y] = [NOTHING, NOTHING];
-  return { ...trace, ...options, height: undefined, name: `${options.name} (${indices.length})`, uid: options.name };
+  if (options.symbols && candidates.lattice) options.marker.symbol = indices.map((i) => options.symbols[candidates.lattice[i]]);
+  return { ...trace, ...options, height: undefined, symbols: undefined, name: `${options.name} (${indices.length})`, uid: options.name };
 }
 
 function tracesAt(moment) {
@@ -60,16 +67,16 @@ function tracesAt(moment) {
     else if (isKnown(shownEnergy(i))) waiting.push(i);
   }
   const traces = [];
-  if (campaign.band) {
-    const { x, low, high } = campaign.band;
-    const [around, edge] = moment === LAST ? [[...x, ...[...x].reverse()], [...low, ...[...high].reverse()]] : [NOTHING, NOTHING];
+  if (HAS_BANDS) {
+    const { band } = campaign.moments[moment], x = campaign.bandAt;
+    const [around, edge] = band ? [[...x, ...[...x].reverse()], [...band.low, ...[...band.high].reverse()]] : [NOTHING, NOTHING];
     traces.push({
       type: "scatter", mode: "lines", x: around, y: edge,
       fill: "toself", fillcolor: COLOUR.band, line: { width: 0 }, hoverinfo: "skip", name: "hull, 95 % band", uid: "band",
     });
   }
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
-  traces.push(points(waiting, moment, { name, type: MANY, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
+  traces.push(points(waiting, moment, { name, type: MANY, symbols: OPEN, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
   if (candidates.contenders) {
     const contenders = moment === LAST ? candidates.contenders : [];
     traces.push({
@@ -80,9 +87,9 @@ function tracesAt(moment) {
       error_y: { type: "data", array: contenders.map((i) => candidates.std[i]), thickness: 0.8, width: 0, color: "#999999" },
     });
   }
-  traces.push(points(known, moment, { name: "calculated", type: KNOWN, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
+  traces.push(points(known, moment, { name: "calculated", type: KNOWN, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
   traces.push(points(recent, moment, {
-    name: "calculated in this round", type: "scatter", marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
+    name: "calculated in this round", type: "scatter", symbols: FILLED, marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
   }));
   traces.push({
     ...points(hull, moment, { name: "hull found", type: "scatter", mode: "lines+markers" }),

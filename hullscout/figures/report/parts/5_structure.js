@@ -9,8 +9,10 @@ function showStructure(i) {
   const structure = campaign.structures.cells[i];
   if (!structure) return;
   byId("viewer-title").replaceChildren(formulaNode(candidates.formula[i]), ` \u2014 ${candidates.id[i]}`);
+  const [head, index] = structure.prototype.split("_");
+  const name = structure.prototype ? [head, element("sub", {}, index ?? ""), ", "] : [];
   const group = structure.spaceGroup ? `space group ${structure.spaceGroup}, conventional cell` : "no symmetry found, cell as given";
-  byId("viewer-text").textContent = `${group} of ${structure.n} atoms; ${statusOf(i)}`;
+  byId("viewer-text").replaceChildren(...name, `${group} of ${structure.n} atoms; ${statusOf(i)}`);
   viewer.showModal();
   const { spans, diagonal } = extentOf(structure);
   const pixels = Math.min(byId("structure").clientWidth, byId("structure").clientHeight);

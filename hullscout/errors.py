@@ -54,3 +54,7 @@ class MissingPackageError(HullscoutError):
 
 class InvalidPlanError(HullscoutError):
     """A plan cannot be made from what was given: no replicates, conflicting settings, no energies to replay."""
+
+
+class WorkersLostError(HullscoutError):
+    """Workers were lost with what they were doing; what was finished before is kept."""

@@ -33,7 +33,7 @@ ALLOWED = {
         "selection",
         "figures",
     },
-    "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "selection", "campaign"},
+    "planning": {"errors", "settings", "hull", "mbtr", "regression", "pool", "oracle", "selection", "campaign"},
     "figures": {"errors", "hull", "mbtr", "regression", "pool", "selection", "campaign", "planning"},
     "terminal": {"errors", "campaign", "inspection", "planning", "pool"},
     "inspection": {"errors", "mbtr", "regression", "pool", "oracle"},

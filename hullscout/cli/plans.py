@@ -27,19 +27,21 @@ from hullscout.cli.shared import EPILOG, reports_errors
 @click.option("--risk", type=float, default=0.05, show_default=True, help="Wanted risk of a hull beyond the tolerance.")
 @click.option(
     "--core-hours",
+    multiple=True,
     metavar="MODEL",
     help="What a calculation takes: 'column' (the pool's cost column), ATOMS:HOURS[:EXPONENT] (8:12:3: a cell of 8 atoms takes 12 "
-    "core-hours, and time grows with the third power), or a .csv file of measured times (atoms, core_hours, kpoints), to which "
-    "such a law is fitted.",
+    "core-hours, and time grows with the third power), or measured times, to which such a law is fitted: the output folder of a "
+    "live campaign, or a .csv file (atoms, core_hours, kpoints); these may be several.",
 )
+@click.option("--cores", type=click.IntRange(min=1), help="Of each calculation of such a live campaign.  [default: 1]")
 @click.option(
     "--kpoint-spacing", type=float, metavar="1/A", help="Time also grows with the number of k-points of this spacing."
 )
 @click.option(
     "--budget",
     metavar="N",
-    help="Calculations, or core-hours with an h behind (5000h): the chance that they give the right hull, and how several "
-    "campaigns share them.",
+    help="Calculations, or core-hours with an h behind (5000h): the chance that they give the right hull (of new alloys: that they "
+    "are enough), and how several campaigns share them.",
 )
 @click.option(
     "--like",
@@ -58,7 +60,12 @@ from hullscout.cli.shared import EPILOG, reports_errors
     "learned from --like; or with those of a cheaper method ([pool] baseline).",
 )
 @click.option("--price", metavar="'NUMBER UNIT'", help="Of a core-hour, for example '0.02 EUR'.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Replays at a time, in processes here or where [executor] of the campaign files (--set executor.kind=dask) says.  "
+    "[default: one per core]",
+)
 @reports_errors
 def plan(
     *,
@@ -68,7 +75,8 @@ def plan(
     grid: tuple[str, ...],
     overrides: tuple[str, ...],
     risk: float,
-    core_hours: str | None,
+    core_hours: tuple[str, ...],
+    cores: int | None,
     kpoint_spacing: float | None,
     price: str | None,
     budget: str | None,
@@ -83,46 +91,54 @@ def plan(
     setting whose observed risk is below the wanted one with confidence.
     """
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
+    from hullscout.planning import order as orders  # noqa: PLC0415
     from hullscout.planning import planner  # noqa: PLC0415
     from hullscout.planning.budget import Budget  # noqa: PLC0415
     from hullscout.planning.core_hours import Price  # noqa: PLC0415
     from hullscout.planning.new_alloy import Source  # noqa: PLC0415
     from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
+    from hullscout.planning.store import DATABASE  # noqa: PLC0415
     from hullscout.terminal import plans as terminal  # noqa: PLC0415  loads the scientific packages
 
-    order = planner.PlanOrder(
-        n_replicates=replicates,
-        risk=risk,
-        n_workers=workers,
-        cost_model=planner.cost_model(core_hours, kpoint_spacing=kpoint_spacing),
-        price=None if price is None else Price.parse(price),
-    )
-    given = None if budget is None else Budget.parse(budget)
-    planner.check_budget(given, order)
     is_new = bool(like) or source == Source.BASELINE
     chosen = planner.read_campaigns(like if is_new else campaigns, grid=grid, overrides=overrides)
     new = planner.read_new(campaigns, overrides) if is_new else ()
+    order = orders.PlanOrder(
+        n_replicates=replicates,
+        risk=risk,
+        executor=orders.executor_of(
+            chosen if source == Source.REPLAYS else new, overrides=overrides, n_workers=workers
+        ),
+        n_workers=workers,
+        cost_model=orders.cost_model(core_hours, kpoint_spacing=kpoint_spacing, cores=cores),
+        price=None if price is None else Price.parse(price),
+    )
+    given = None if budget is None else Budget.parse(budget)
+    orders.check_budget(given, order)
     folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
     if is_new or source != Source.REPLAYS:
-        unused = [name for name, value in (("--grid", grid), ("--budget", budget)) if value]
-        planner.check_source(Source(source), new=new, similar=chosen if like else (), unused=unused)
+        unused = ["--grid"] if grid else []
+        orders.check_source(Source(source), new=new, similar=chosen if like else (), unused=unused)
     if source != Source.REPLAYS:
         with terminal.PlanProgress() as progress:
             predictions = simulate_new(new, chosen, folder, source=Source(source), order=order, progress=progress)
         planner.save_predictions(folder, predictions)
-        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
+        terminal.print_predictions(predictions, source=Source(source), n_similar=len(chosen), order=order, budget=given)
+        terminal.print_written(folder, [DATABASE, planner.PREDICTION])
         return
     with terminal.PlanProgress() as progress:
         made = planner.make_plan(chosen, folder, order=order, progress=progress)
-    terminal.print_outcomes(made.outcomes)
-    if given is not None:
+    terminal.print_outcomes(made.outcomes, cost_model=order.cost_model)
+    if given is not None and not new:
         spendings = planner.fixed_budget(made, given, order=order)
         shares = planner.split_budget(made, spendings, given)
         planner.save_budget(folder, given, made, spendings, shares)
         terminal.print_budget(given, made.outcomes, spendings, shares, risk=risk)
+    save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
+    terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk))
     if new:
         predictions = planner.predict_new(made, new, order=order)
         planner.save_predictions(folder, predictions)
-        terminal.print_predictions(predictions, source=source, n_similar=len(chosen), order=order)
-    save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
-    terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk), folder=folder)
+        terminal.print_predictions(predictions, source=Source(source), n_similar=len(chosen), order=order, budget=given)
+    further = [planner.PREDICTION] if new else [planner.BUDGET] if given is not None else []
+    terminal.print_written(folder, [DATABASE, planner.PLAN, planner.FIGURE, *further])

@@ -149,6 +149,30 @@ class LocalProcesses(ThreadPoolExecutor):
         super().shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
+@contextmanager
+def open_custom(settings: CustomSettings) -> Iterator[Executor]:
+    """The executor that a dotted path names; it is ended on leaving, without waiting for what it is doing.
+
+    Raises:
+        OracleError: It cannot be made, or is no executor.
+    """
+    try:
+        pool = resolve(settings.path)(**settings.options)
+    except Exception as error:
+        raise OracleError(
+            f"executor.path: {settings.path!r} cannot be made with {settings.options}: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(getattr(pool, "submit", None)) or not callable(getattr(pool, "shutdown", None)):
+        raise OracleError(
+            f"executor.path: expected a class with submit and shutdown of concurrent.futures.Executor, found "
+            f"that {settings.path!r} makes {pool!r}."
+        )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def _executor(settings: AnyExecutor, stack: ExitStack) -> tuple[Executor | None, int, dict[str, Any]]:
     """The executor, how many calculations it takes at a time, and what each submission says beside its task."""
     match settings:
@@ -159,20 +183,8 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> tuple[Executor | None,
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             return pool, settings.workers, {}
         case CustomSettings():
-            try:
-                pool = resolve(settings.path)(**settings.options)
-            except Exception as error:
-                raise OracleError(
-                    f"executor.path: {settings.path!r} cannot be made with {settings.options}: {type(error).__name__}: {error}"
-                ) from error
-            if not callable(getattr(pool, "submit", None)) or not callable(getattr(pool, "shutdown", None)):
-                raise OracleError(
-                    f"executor.path: expected a class with submit and shutdown of concurrent.futures.Executor, found "
-                    f"that {settings.path!r} makes {pool!r}."
-                )
             stack.callback(close_guards)
-            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            return pool, settings.workers, {}
+            return stack.enter_context(open_custom(settings)), settings.workers, {}
         case DaskSettings():
             from hullscout.oracle.dask import open_dask  # noqa: PLC0415  an extra
 

@@ -61,6 +61,11 @@ class Budget:
                 f"--budget {text}: expected a number of calculations such as 300, or of core-hours such as 5000h."
             ) from error
 
+    @property
+    def is_core_hours(self) -> bool:
+        """Whether it is counted in core-hours."""
+        return self.unit is BudgetUnit.CORE_HOURS
+
     def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}"
 

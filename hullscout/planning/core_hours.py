@@ -1,16 +1,15 @@
 """What a calculation takes in core-hours: a column of the pool, a law t = a N^p K with N atoms and K k-points, given or fitted.
 
-A law is fitted on the logarithms of times already measured: the exponent by the median of all pairwise slopes (Theil and Sen), the
-prefactor by the median residual. Both withstand up to 29 % of calculations that crashed early or ran on a busy node.
+A law is fitted on the logarithms of times already measured (`measured_times`): the exponent by the median of all pairwise slopes
+(Theil and Sen), the prefactor by the median residual. Both withstand up to 29 % of calculations that crashed early or ran on a busy
+node.
 
 Source: Sen, J. Am. Stat. Assoc. 63, 1379 (1968); the scatter is 1.4826 times the median absolute deviation.
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -68,6 +67,46 @@ class CostColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KPointGrid:
+    """Grids of k-points as many codes choose them: along each reciprocal vector as few as are no coarser than a spacing.
+
+    Attributes:
+        spacing: Largest distance of grid points, 1/Angstrom, 2 pi included.
+        parity: 0 where the number along each vector is rounded up to an even one, 1 to an odd one, None where it is not.
+
+    Raises:
+        InvalidPlanError: The spacing is not above 0.
+    """
+
+    spacing: float
+    parity: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.spacing) and self.spacing > 0):
+            raise InvalidPlanError(f"Expected a spacing of k-points above 0, found {self.spacing:g} 1/Angstrom.")
+
+    def of(self, cell: Floats) -> int:
+        """Number of points in the whole zone, before symmetry.
+
+        Args:
+            cell: (3, 3) lattice vectors as rows, Angstrom.
+
+        >>> KPointGrid(spacing=0.4).of(np.eye(3) * 4.0)
+        64
+        """
+        lengths = 2.0 * np.pi * np.linalg.norm(np.linalg.inv(np.asarray(cell)), axis=0)
+        along = np.ceil(lengths / self.spacing - 1e-9)
+        if self.parity is not None:
+            along += (along + self.parity) % 2
+        return int(along.prod())
+
+    def __str__(self) -> str:
+        """The grid in words."""
+        rounded = {None: "", 0: ", even", 1: ", odd"}[self.parity]
+        return f"k-points {self.spacing:.4g}/A apart{rounded}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerLaw:
     """Core-hours t = hours (N / reference_atoms)^exponent K.
 
@@ -75,7 +114,7 @@ class PowerLaw:
         hours: Core-hours of a cell of the reference size, with one k-point where K counts.
         reference_atoms: Its number of atoms.
         exponent: p.
-        kpoint_spacing: Largest distance of k-points in 1/Angstrom (2 pi included) of which K is the number; None where K is 1.
+        grid: The k-points of which K is the number; None where K is 1.
         hours_error: Relative standard error of `hours`.
         exponent_error: Standard error of p; independent of the other at the reference size.
         scatter: Standard deviation of the logarithm of a single time.
@@ -88,26 +127,25 @@ class PowerLaw:
     hours: float
     reference_atoms: float
     exponent: float = DEFAULT_EXPONENT
-    kpoint_spacing: float | None = None
+    grid: KPointGrid | None = None
     hours_error: float = 0.0
     exponent_error: float = 0.0
     scatter: float = 0.0
     n_times: int = 0
 
     def __post_init__(self) -> None:
-        spacing = 1.0 if self.kpoint_spacing is None else self.kpoint_spacing
-        positive = np.array([self.hours, self.reference_atoms, spacing])
+        positive = np.array([self.hours, self.reference_atoms])
         if not (np.isfinite(positive).all() and (positive > 0).all() and np.isfinite(self.exponent)):
             raise InvalidPlanError(
-                f"Expected core-hours, atoms and k-point spacing above 0 and a finite exponent, found {self.hours}, "
-                f"{self.reference_atoms}, {self.kpoint_spacing} and {self.exponent}."
+                f"Expected core-hours and atoms above 0 and a finite exponent, found {self.hours:g}, {self.reference_atoms:g} and "
+                f"{self.exponent:g}."
             )
 
     def of(self, pool: Pool) -> Floats:
         """(n,) core-hours expected of each candidate's calculation: the mean of the scatter, not its median."""
         n_kpoints = np.ones(len(pool))
-        if self.kpoint_spacing is not None:
-            n_kpoints = np.array([kpoints_of(candidate.cell, self.kpoint_spacing) for candidate in pool.candidates])
+        if self.grid is not None:
+            n_kpoints = np.array([self.grid.of(candidate.cell) for candidate in pool.candidates])
         size = pool.n_atoms / self.reference_atoms
         return np.asarray(self.hours * size**self.exponent * n_kpoints * np.exp(0.5 * self.scatter**2))
 
@@ -118,7 +156,7 @@ class PowerLaw:
         return float(np.hypot(self.hours_error, lever * self.exponent_error))
 
     def __str__(self) -> str:
-        per_kpoint = "" if self.kpoint_spacing is None else " per k-point"
+        per_kpoint = "" if self.grid is None else f" per k-point ({self.grid})"
         text = f"{self.hours:.3g} x (atoms / {self.reference_atoms:.3g})^{self.exponent:.2f} core-hours{per_kpoint}"
         if not self.n_times:
             return text
@@ -129,11 +167,11 @@ class PowerLaw:
 
 
 def fit_power_law(
-    n_atoms: Sequence[float],
-    hours: Sequence[float],
+    n_atoms: Sequence[float] | Floats,
+    hours: Sequence[float] | Floats,
     *,
-    n_kpoints: Sequence[float] | None = None,
-    kpoint_spacing: float | None = None,
+    n_kpoints: Sequence[float] | Floats | None = None,
+    grid: KPointGrid | None = None,
 ) -> PowerLaw:
     """Fit t = a N^p K on measured times.
 
@@ -141,20 +179,18 @@ def fit_power_law(
         n_atoms: (m,) atoms of each calculation.
         hours: (m,) core-hours that it took.
         n_kpoints: (m,) k-points of each; None where they do not count.
-        kpoint_spacing: Spacing for the candidates to come, 1/Angstrom; with `n_kpoints` only, and needed then.
+        grid: K-points of the candidates to come; with `n_kpoints` only, and needed then.
 
     Raises:
-        InvalidPlanError: Fewer than five times, fewer than two sizes, numbers not above 0, or k-points without their spacing.
+        InvalidPlanError: Fewer than five times, fewer than two sizes, numbers not above 0, or k-points without their grid.
     """
     columns = {"atoms": np.asarray(n_atoms, dtype=np.float64), "core-hours": np.asarray(hours, dtype=np.float64)}
     columns["k-points"] = np.ones(len(hours)) if n_kpoints is None else np.asarray(n_kpoints, dtype=np.float64)
     for name, values in columns.items():
         if not (np.isfinite(values).all() and (values > 0).all()):
             raise InvalidPlanError(f"Expected measured {name} above 0, found {values.min()}.")
-    if (n_kpoints is None) != (kpoint_spacing is None):
-        has, lacks = (
-            ("times with k-points", "no spacing") if kpoint_spacing is None else ("a spacing", "times without k-points")
-        )
+    if (n_kpoints is None) != (grid is None):
+        has, lacks = ("times with k-points", "no spacing") if grid is None else ("a spacing", "times without k-points")
         raise InvalidPlanError(
             f"Expected k-points of the measured times and --kpoint-spacing, both or neither, found {has} and {lacks}."
         )
@@ -174,7 +210,7 @@ def fit_power_law(
         hours=float(np.exp(np.median(at_middle))),
         reference_atoms=float(np.exp(middle)),
         exponent=exponent,
-        kpoint_spacing=kpoint_spacing,
+        grid=grid,
         # The standard error of a median of Gaussian numbers.
         hours_error=float(np.sqrt(np.pi / 2.0) * scatter / np.sqrt(len(times))),
         exponent_error=float((fit.high_slope - fit.low_slope) / (2.0 * norm.ppf(0.975))),
@@ -183,36 +219,15 @@ def fit_power_law(
     )
 
 
-def kpoints_of(cell: Floats, spacing: float) -> int:
-    """Number of points of the Gamma-centred grid that is no coarser than `spacing`, before symmetry.
-
-    Args:
-        cell: (3, 3) lattice vectors as rows, Angstrom.
-        spacing: Largest distance of grid points, 1/Angstrom, 2 pi included.
-
-    >>> kpoints_of(np.eye(3) * 4.0, 0.4)
-    64
-    """
-    lengths = 2.0 * np.pi * np.linalg.norm(np.linalg.inv(np.asarray(cell)), axis=0)
-    return int(np.prod(np.ceil(lengths / spacing - 1e-9)))
-
-
-def read_cost_model(text: str, *, kpoint_spacing: float | None = None) -> CostModel:
-    """Read `column`, `ATOMS:HOURS[:EXPONENT]`, or the name of a CSV file of measured times.
-
-    The file has a line of names: `atoms`, `core_hours`, and `kpoints` where they count.
+def given_law(text: str, *, grid: KPointGrid | None = None) -> PowerLaw:
+    """Read `ATOMS:HOURS[:EXPONENT]`.
 
     Raises:
-        InvalidPlanError: It is none of them, or the file cannot be read or fitted.
+        InvalidPlanError: It is none.
+
+    >>> str(given_law("8:12"))
+    '12 x (atoms / 8)^3.00 core-hours'
     """
-    if text == "column":
-        if kpoint_spacing is not None:
-            raise InvalidPlanError(
-                "--kpoint-spacing: the cost column states core-hours already. Leave one of them out."
-            )
-        return CostColumn()
-    if text.endswith(".csv"):
-        return _fitted(Path(text), kpoint_spacing)
     try:
         numbers = [float(part) for part in text.split(":")]
     except ValueError:
@@ -220,35 +235,10 @@ def read_cost_model(text: str, *, kpoint_spacing: float | None = None) -> CostMo
     if len(numbers) not in (2, 3):
         raise InvalidPlanError(
             f"--core-hours {text}: expected 'column', ATOMS:HOURS[:EXPONENT] (8:12:3 says that a cell of 8 atoms takes 12 "
-            "core-hours and time grows with the third power), or a .csv file of measured times."
+            "core-hours and time grows with the third power), a .csv file of measured times, or the folder of a live campaign."
         )
     atoms, hours, exponent = [*numbers, DEFAULT_EXPONENT][:3]
-    return PowerLaw(hours=hours, reference_atoms=atoms, exponent=exponent, kpoint_spacing=kpoint_spacing)
-
-
-def _fitted(path: Path, kpoint_spacing: float | None) -> PowerLaw:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise InvalidPlanError(f"The measured times {path} cannot be read: {error.strerror}.") from error
-    names = set(rows[0]) if rows else set()
-    if not {"atoms", "core_hours"} <= names:
-        raise InvalidPlanError(
-            f"{path}: expected a line of names with atoms and core_hours (and kpoints where they count), then one calculation a "
-            f"line; found {', '.join(sorted(map(str, names))) or 'no calculations'}."
-        )
-    try:
-        atoms, hours = ([float(row[name]) for row in rows] for name in ("atoms", "core_hours"))
-        kpoints = [float(row["kpoints"]) for row in rows] if "kpoints" in names else None
-    except (TypeError, ValueError) as error:
-        raise InvalidPlanError(
-            f"{path}: expected a number in every field of every line, found another ({error})."
-        ) from error
-    try:
-        return fit_power_law(atoms, hours, n_kpoints=kpoints, kpoint_spacing=kpoint_spacing)
-    except InvalidPlanError as error:
-        raise InvalidPlanError(f"{path}: {error}") from error
+    return PowerLaw(hours=hours, reference_atoms=atoms, exponent=exponent, grid=grid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

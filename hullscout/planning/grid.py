@@ -56,9 +56,10 @@ class Setting:
     def path_key(self) -> str:
         """Fingerprint of all that the path of a replay depends on; settings that share it share their paths.
 
-        The seed, the name and where the pool lies are left out; so is what only ends a path or judges it.
+        The seed, the name, where the pool lies and where replays are played are left out; so is what only ends a path or judges it.
         """
-        tree = self.config.model_dump(mode="json", exclude={"name": True, "seed": True, "pool": {"path"}})
+        left_out = {"name": True, "seed": True, "executor": True, "pool": {"path"}}
+        tree = self.config.model_dump(mode="json", exclude=left_out)
         del tree["stop"]["failure_probability"]
         if isinstance(self.config.select, ThresholdRule | HullThresholdRule | RandomRule):
             del tree["stop"]["hull_tolerance"]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
-from hullscout.planning.core_hours import read_cost_model
 from hullscout.planning.grid import parse_axes, settings_of
-from hullscout.planning.intervals import fewest_runs
-from hullscout.planning.new_alloy import LEAST_ALLOYS, Prediction, Source, from_similar, too_few_alloys
+from hullscout.planning.new_alloy import Experience, Prediction, predict, total_of
+from hullscout.planning.order import PlanOrder, check_budget
 from hullscout.planning.playing import NewCampaign, PlannedCampaign, Played, open_grounds, play_missing, read_played
+from hullscout.planning.progress import SILENT, Progress
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import Outcome, Recommendation, outcome_of, recommend, save_json
 from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
@@ -24,70 +23,11 @@ from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hullscout.planning.core_hours import CostModel, Price
+    from hullscout.planning.core_hours import CostModel
+    from hullscout.selection.interface import Floats
 
 
 PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
-
-
-class Progress(Protocol):
-    """Whoever shows how far a plan is."""
-
-    def opening(self, name: str) -> None:
-        """The pool of the campaign `name` is being opened."""
-
-    def update(self, n_done: int, n_all: int) -> None:
-        """So many replays of all are finished."""
-
-
-class Silent:
-    """Nobody watches."""
-
-    def opening(self, name: str) -> None:
-        """Say nothing."""
-
-    def update(self, n_done: int, n_all: int) -> None:
-        """Say nothing."""
-
-
-SILENT = Silent()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOrder:
-    """How a plan is made.
-
-    Attributes:
-        n_replicates: Replays of each setting, at least 1.
-        risk: Wanted risk of a hull beyond the tolerance, between 0 and 1.
-        n_workers: Processes; None for one per core.
-        cost_model: What a calculation takes in core-hours; None where that is not known.
-        price: Of a core-hour; needs the former.
-
-    Raises:
-        InvalidPlanError: One of them is impossible.
-    """
-
-    n_replicates: int
-    risk: float = 0.05
-    n_workers: int | None = None
-    cost_model: CostModel | None = None
-    price: Price | None = None
-
-    @property
-    def workers(self) -> int:
-        """Number of processes."""
-        return self.n_workers or os.cpu_count() or 1
-
-    def __post_init__(self) -> None:
-        if self.n_replicates < 1:
-            raise InvalidPlanError(
-                f"--replicates: expected at least 1, found {self.n_replicates}; {fewest_runs(0.05)} show a risk below 5 %."
-            )
-        if not 0.0 < self.risk < 1.0:
-            raise InvalidPlanError(f"--risk: expected a probability above 0 and below 1, found {self.risk}.")
-        if self.price is not None and self.cost_model is None:
-            raise InvalidPlanError("--price is that of a core-hour: say by --core-hours what a calculation takes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,19 +67,6 @@ def read_campaigns(
     return tuple(campaigns)
 
 
-def cost_model(text: str | None, *, kpoint_spacing: float | None) -> CostModel | None:
-    """The cost model that a text names (see `core_hours.read_cost_model`); None where there is none.
-
-    Raises:
-        InvalidPlanError: It names none, or a k-point spacing is given without a model.
-    """
-    if text is None and kpoint_spacing is not None:
-        raise InvalidPlanError(
-            "--kpoint-spacing belongs to --core-hours: say what a calculation takes, or leave it out."
-        )
-    return None if text is None else read_cost_model(text, kpoint_spacing=kpoint_spacing)
-
-
 def folder_name(campaigns: Sequence[PlannedCampaign | NewCampaign]) -> str:
     """Name of the default output folder."""
     return campaigns[0].origin.config.folder_name if len(campaigns) == 1 else f"{len(campaigns)}-campaigns"
@@ -176,7 +103,7 @@ def make_plan(
             grounds,
             store,
             n_replicates=order.n_replicates,
-            n_workers=order.workers,
+            executor=order.players,
             on_progress=progress.update,
         )
         played = read_played(campaigns, grounds, store, n_replicates=order.n_replicates)
@@ -217,56 +144,14 @@ def save_budget(
     save_json(folder / BUDGET, tree)
 
 
-def check_source(
-    source: Source, *, new: Sequence[NewCampaign], similar: Sequence[PlannedCampaign], unused: Sequence[str]
-) -> None:
-    """Refuse too few similar alloys, and options that the source of a prediction does not use, before anything is played.
-
-    Args:
-        source: What new alloys are predicted from.
-        new: The new alloys.
-        similar: What was given by --like.
-        unused: Names of the options given that only replays use.
-
-    Raises:
-        InvalidPlanError: Fewer alloys than the source needs, or options in conflict.
-    """
-    both = {campaign.name for campaign in similar} & {campaign.name for campaign in new}
-    if both:
-        raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")
-    if source is Source.REPLAYS and len(similar) < LEAST_ALLOYS:
-        raise too_few_alloys(len(similar))
-    if source is Source.PRIOR and not similar:
-        raise InvalidPlanError(
-            "--from prior: give at least one --like, a campaign whose energies show what energies are like."
-        )
-    if source is Source.BASELINE and similar:
-        raise InvalidPlanError("--from baseline: the energies are the pool's own; leave --like out.")
-    if source is not Source.REPLAYS and unused:
-        raise InvalidPlanError(
-            f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."
-        )
-
-
 def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
-    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy.
+    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together.
 
     Raises:
         OutputError: It cannot be written.
     """
-    save_json(folder / PREDICTION, [prediction.to_tree() for prediction in predictions])
-
-
-def check_budget(budget: Budget | None, order: PlanOrder) -> None:
-    """Refuse a budget in core-hours where nothing says what a calculation takes, before anything is played.
-
-    Raises:
-        InvalidPlanError: That is so.
-    """
-    if budget is not None and budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
-        raise InvalidPlanError(
-            "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
-        )
+    entries = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
+    save_json(folder / PREDICTION, [prediction.to_tree() for prediction in entries])
 
 
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
@@ -326,15 +211,27 @@ def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrde
         name: [path.end(one.setting.failure_probability).n_calculations for path in one.paths]
         for name, one in similar.items()
     }
-    shares = [np.array(ends[name]) / len(one.pool) for name, one in similar.items()]
+    # Pools of the same two elements are one alloy.
+    alloys: dict[frozenset[str], list[Floats]] = {}
+    for name, one in similar.items():
+        alloys.setdefault(frozenset(one.setting.config.elements), []).append(np.array(ends[name]) / len(one.pool))
+    experience = Experience.of([np.concatenate(shares) for shares in alloys.values()])
     predictions = []
-    for campaign in campaigns:
-        hours = None
+    for number, campaign in enumerate(campaigns):
+        hours, error = None, 0.0
         if order.cost_model is not None:
             size = np.mean([_relative_size(one, ends[name], order.cost_model) for name, one in similar.items()])
             hours = float(order.cost_model.of(campaign.pool).mean() * size)
+            error = order.cost_model.relative_error(campaign.pool)
         predictions.append(
-            from_similar(shares, len(campaign.pool), name=campaign.name, core_hours_per_calculation=hours)
+            predict(
+                experience,
+                len(campaign.pool),
+                name=campaign.name,
+                number=number,
+                hours_per_calculation=hours,
+                hours_error=error,
+            )
         )
     return tuple(predictions)
 

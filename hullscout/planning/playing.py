@@ -10,16 +10,18 @@ import numpy as np
 
 from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError, InvalidPoolError
+from hullscout.oracle.settings import ProcessesSettings
 from hullscout.planning.grid import Setting, states_probability
 from hullscout.planning.replay import Ground, engine_on
 from hullscout.planning.store import NO_PROBABILITY, PlanStore, ReplayKey
-from hullscout.planning.workers import Job, local_workers, play_all
+from hullscout.planning.workers import Job, open_players, play_all
 from hullscout.pool import parse_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hullscout.campaign.store import Origin
+    from hullscout.oracle.settings import AnyExecutor
     from hullscout.planning.path import Path as ReplayPath
     from hullscout.pool import Pool
 
@@ -116,7 +118,7 @@ def play_missing(
     store: PlanStore,
     *,
     n_replicates: int,
-    n_workers: int,
+    executor: AnyExecutor,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> None:
     """Play every replay of the plan that the store does not hold, and keep each as soon as it is finished.
@@ -126,7 +128,7 @@ def play_missing(
         grounds: Their grounds, from `open_grounds`.
         store: Where replays are kept.
         n_replicates: Seeds of each setting, counted from the campaign's own.
-        n_workers: Processes.
+        executor: Where they are played.
         on_progress: Called with the number of finished replays and of all, at the beginning and after each.
     """
     on_offer = {
@@ -134,7 +136,7 @@ def play_missing(
         for campaign, by_key in zip(campaigns, grounds, strict=True)
         for key, ground in by_key.items()
     }
-    play_jobs(_jobs(campaigns, n_replicates), on_offer, store, n_workers=n_workers, on_progress=on_progress)
+    play_jobs(_jobs(campaigns, n_replicates), on_offer, store, executor=executor, on_progress=on_progress)
 
 
 def play_jobs(
@@ -142,7 +144,7 @@ def play_jobs(
     grounds: Mapping[str, Ground],
     store: PlanStore,
     *,
-    n_workers: int,
+    executor: AnyExecutor,
     on_progress: Callable[[int, int], None],
 ) -> None:
     """Play those jobs that the store does not hold, and keep each as soon as it is finished.
@@ -151,7 +153,7 @@ def play_jobs(
         jobs: Each with the failure probability to which it is played.
         grounds: What they are played on, by name.
         store: Where replays are kept.
-        n_workers: Processes.
+        executor: Where they are played.
         on_progress: Called with the number of finished replays and of all, at the beginning and after each.
     """
     kept = store.replays()
@@ -162,9 +164,10 @@ def play_jobs(
     if not missing:
         return
     needed = {job.ground for job in missing}
-    n_busy = min(n_workers, len(missing))
-    with local_workers(n_busy, {name: ground for name, ground in grounds.items() if name in needed}) as executor:
-        for job, path in play_all(missing, executor, n_ahead=2 * n_busy):
+    if isinstance(executor, ProcessesSettings):
+        executor = executor.model_copy(update={"workers": min(executor.workers, len(missing))})
+    with open_players(executor, {name: ground for name, ground in grounds.items() if name in needed}) as players:
+        for job, path in play_all(missing, players):
             store.save(job.key, played_to=wanted[job.key][1], path=path)
             n_done += 1
             on_progress(n_done, len(wanted))

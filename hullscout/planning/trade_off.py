@@ -150,6 +150,67 @@ def _spent(paths: Sequence[ReplayPath], n_calculations: Sequence[int], cost: Flo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """A setting over all campaigns of a plan.
+
+    Attributes:
+        rule: The rule.
+        varied: What was varied beside it.
+        n_candidates: Of all pools.
+        calculations: Sum of the campaigns' means.
+        core_hours: The same in core-hours; None where no model says what a calculation takes.
+        core_hours_saved: Saved share of them.
+        stated: Mean of the stated risks; None where the rule states none.
+        risk: Observed, all replays as one sample. They are of these pools only.
+    """
+
+    rule: str
+    varied: dict[str, Any]
+    n_candidates: int
+    calculations: float
+    core_hours: float | None
+    core_hours_saved: float | None
+    stated: float | None
+    risk: Rate
+
+    @property
+    def saved_fraction(self) -> float:
+        """Share of all candidates that was not calculated."""
+        return 1.0 - self.calculations / self.n_candidates
+
+
+def totals(outcomes: Sequence[Outcome]) -> tuple[Total, ...]:
+    """Each setting over all campaigns, where every campaign has it, in the order of the first campaign."""
+    n_campaigns = len({outcome.campaign for outcome in outcomes})
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(json.dumps([outcome.rule, outcome.setting], sort_keys=True), []).append(outcome)
+    groups = [group for group in found.values() if len(group) == n_campaigns]
+    shared = {
+        key for key, value in outcomes[0].setting.items() if all(group[0].setting.get(key) == value for group in groups)
+    }
+    return tuple(_total(group, shared) for group in groups)
+
+
+def _total(group: Sequence[Outcome], shared: set[str]) -> Total:
+    hours = [outcome.cost_core_hours for outcome in group if outcome.cost_core_hours is not None]
+    spent, every = sum(one["mean"] for one in hours), sum(one["all"] for one in hours)
+    stated = [value for outcome in group if (value := outcome.failure["stated"]) is not None]
+    n_runs = sum(outcome.replicates for outcome in group)
+    n_right = sum(round(outcome.within_tolerance.rate * outcome.replicates) for outcome in group)
+    return Total(
+        rule=group[0].rule,
+        varied={key: value for key, value in group[0].setting.items() if key not in shared and value is not None},
+        n_candidates=sum(outcome.n_candidates for outcome in group),
+        calculations=sum(outcome.calculations.mean for outcome in group),
+        core_hours=spent if hours else None,
+        core_hours_saved=1.0 - spent / every if hours else None,
+        stated=sum(stated) / len(stated) if stated else None,
+        risk=Rate.of(n_right, n_runs).complement,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The cheapest setting whose risk is below the wanted one with confidence, or the reason why none is.
 

@@ -1,26 +1,43 @@
-"""Replays in parallel. Each runs in a process with one thread, so that results are the same whatever the number of workers."""
+"""Replays in parallel, where `[executor]` says: processes here, this process, Dask, or any other executor.
+
+Each replay has one thread of linear algebra, so that results are the same whatever the number of workers and wherever they are.
+What replays are played on is sent to a worker once, not with each replay.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import Counter
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from hullscout.errors import WorkersLostError
+from hullscout.oracle.settings import AnyExecutor, CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings
 from hullscout.planning.replay import play
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hullscout.campaign.config import CampaignConfig
     from hullscout.planning.path import Path
     from hullscout.planning.replay import Ground
     from hullscout.planning.store import ReplayKey
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +55,7 @@ class Job:
     config: CampaignConfig
 
 
-# What the replays of this process are played on. Sent once to each worker, not with each job.
+# What the replays of this process are played on.
 _GROUNDS: dict[str, Ground] = {}
 
 
@@ -50,36 +67,122 @@ def settle(grounds: Mapping[str, Ground]) -> None:
 
 
 def play_job(job: Job) -> Path:
-    """Play a job in a worker."""
+    """Play a job in a worker that was settled."""
     return play(_GROUNDS[job.ground], job.config, seed=job.key.seed)
 
 
+def play_on(ground: Ground, job: Job) -> Path:
+    """Play a job in a worker that nobody settled; it keeps its one thread from then on."""
+    threadpool_limits(1)
+    return play(ground, job.config, seed=job.key.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Players:
+    """Workers that play replays.
+
+    Attributes:
+        submit: Starts a job.
+        n_ahead: Jobs handed out at a time; more than there are workers keeps them busy.
+        retries: Further tries after a lost worker.
+    """
+
+    submit: Callable[[Job], Future[Path]]
+    n_ahead: int
+    retries: int
+
+
+class InThisProcess(Executor):
+    """Runs what is submitted at once, in the process that submits it."""
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run it; what it raises is raised here."""
+        future: Future[T] = Future()
+        future.set_result(call(*args, **kwargs))
+        return future
+
+
 @contextmanager
-def local_workers(n_workers: int, grounds: Mapping[str, Ground]) -> Iterator[Executor]:
-    """Processes of this machine, started afresh so that no threads or locks of the parent are inherited."""
-    executor = ProcessPoolExecutor(
-        n_workers, mp_context=multiprocessing.get_context("spawn"), initializer=settle, initargs=(grounds,)
-    )
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def play_all(jobs: Iterable[Job], executor: Executor, *, n_ahead: int) -> Iterator[tuple[Job, Path]]:
-    """Play jobs on an executor whose processes were settled, and give each as it is finished.
+def open_players(settings: AnyExecutor, grounds: Mapping[str, Ground]) -> Iterator[Players]:
+    """Workers that know the grounds; they are ended on leaving, without what they had not begun.
 
     Args:
-        jobs: What to play.
-        executor: Any of `concurrent.futures`.
-        n_ahead: Jobs handed out at a time; twice the number of workers keeps them busy.
+        settings: Where they run. Time limits and kept files are those of calculations; replays have neither.
+        grounds: What replays are played on, by name.
+
+    Raises:
+        OracleError: The executor cannot be made.
+    """
+    match settings:
+        case ProcessesSettings():
+            # Started afresh, so that no threads or locks of the parent are inherited.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(settings.workers, mp_context=context, initializer=settle, initargs=(grounds,))
+            try:
+                yield Players(submit=lambda job: pool.submit(play_job, job), n_ahead=2 * settings.workers, retries=0)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        case InProcessSettings():
+            with threadpool_limits(1):
+                here = InThisProcess()
+                yield Players(submit=lambda job: here.submit(play_on, grounds[job.ground], job), n_ahead=1, retries=0)
+        case CustomSettings():
+            from hullscout.oracle.workers import open_custom  # noqa: PLC0415
+
+            # Its workers may be threads of this process.
+            with open_custom(settings) as custom, threadpool_limits(1):
+                yield Players(
+                    submit=lambda job: custom.submit(play_on, grounds[job.ground], job),
+                    n_ahead=2 * settings.workers,
+                    retries=settings.retries,
+                )
+        case DaskSettings():
+            from hullscout.oracle.dask import open_dask  # noqa: PLC0415  an extra
+
+            with open_dask(settings) as (dask, _):
+                from hullscout.planning.dask_grounds import settled  # noqa: PLC0415
+
+                options: dict[str, Any] = {"pure": False, "retries": 0}
+                with settled(grounds) as (play_settled, n_threads):
+                    yield Players(
+                        submit=lambda job: dask.submit(play_settled, job, **options),
+                        n_ahead=2 * max(n_threads, settings.workers),
+                        retries=settings.retries,
+                    )
+
+
+def play_all(jobs: Iterable[Job], players: Players) -> Iterator[tuple[Job, Path]]:
+    """Play jobs, and give each as it is finished.
+
+    Raises:
+        WorkersLostError: A worker was lost with its replay, more often than it may be tried again, or all are gone.
     """
     waiting = iter(jobs)
     running: dict[Future[Path], Job] = {}
+    n_lost: Counter[ReplayKey] = Counter()
     while True:
-        while len(running) < n_ahead and (job := next(waiting, None)) is not None:
-            running[executor.submit(play_job, job)] = job
+        while len(running) < players.n_ahead and (job := next(waiting, None)) is not None:
+            running[players.submit(job)] = job
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), future.result()
+            job = running.pop(future)
+            error = None if future.cancelled() else future.exception()
+            if error is None and not future.cancelled():
+                yield job, future.result()
+                continue
+            # Dask's error is not imported for its name.
+            if type(error).__name__ == "KilledWorker" and n_lost[job.key] < players.retries:
+                n_lost[job.key] += 1
+                running[players.submit(job)] = job
+                continue
+            if (
+                error is None
+                or isinstance(error, BrokenExecutor | CancelledError)
+                or type(error).__name__ == "KilledWorker"
+            ):
+                raise WorkersLostError(
+                    f"A worker was lost while it replayed {job.key.campaign} with seed {job.key.seed}: killed, or out of memory. "
+                    "What was played before is kept; run the same command again, with fewer --workers if memory is short."
+                ) from error
+            raise error

@@ -1,14 +1,22 @@
 """How good plans are: forecasts during a campaign, and predictions for an alloy that took no part.
 
-    hullscout plan campaigns/ag*/*.toml ../shared/data/[an]*/[ANC]*.toml ... --replicates 10 --out DIR   # pools, all different
-    python tests/benchmarks/planning.py DIR
+    S=../shared/data
+    hullscout plan campaigns/agpd/agpd.toml campaigns/agpt-unep/agpt-unep.toml $S/agau/AgAu.toml $S/agpd-byu/AgPd-byu.toml \\
+        $S/nbmo/NbMo-relax.toml $S/nbmo/NbMo-unrelax.toml $S/pgm-unep/{AuPd,CuPd,MoPt,NiPd,TiPd}.toml --replicates 30 \\
+        --grid select.rule=hull-posterior,threshold,greedy --grid stop.failure_probability=0.2,0.1,0.05 --out DIR
+    python tests/benchmarks/planning.py forecast DIR
+    python tests/benchmarks/planning.py replays DIR
+    python tests/benchmarks/planning.py prior DIR --out PRIOR        # some minutes; run again to go on where it was cut off
+    python tests/benchmarks/planning.py baseline DIR --out BASELINE
 
-Reads the replays of the plan in DIR (its own settings, hull-posterior). Prints
+All read the replays of the plan in DIR under hull-posterior at 5 %. Pools of the same two elements are one alloy; what is said of
+an alloy was learned without it.
 
-- the calibration of the forecast (constants of `hullscout.planning.forecast`), and how often its 90 % interval covers the final
-  count, over all rounds and at half of the campaign, on each pool with a calibration that this pool took no part in;
-- leave one alloy out: the 90 % interval of the number of calculations of each pool, predicted from the replays of the others, how
-  many of its replays lie within, and how wide it is.
+`forecast` prints the calibration of the forecast (constants of `hullscout.planning.forecast`), and how often its 90 % interval
+covers the final count, over all rounds and at half of the campaign. The others leave one alloy out: the 90 % interval of the
+number of calculations of each pool, predicted from the replays of the others, or from replays on its own pool with energies drawn
+from a prior like the others, or with EMT's, where it knows both elements; how many of the pool's replays lie within, and how wide
+it is over the true number. `prior` and `baseline` print what `hullscout.planning.new_alloy` keeps as SEEN.
 """
 
 from __future__ import annotations
@@ -16,17 +24,74 @@ from __future__ import annotations
 import argparse
 import json
 import sqlite3
+import sys
+import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from selection import CAMPAIGNS, SHARED, emt_energies
 
+from hullscout.planning import planner
 from hullscout.planning.forecast import calibrate, predict, regressors
-from hullscout.planning.new_alloy import from_similar
+from hullscout.planning.new_alloy import Experience, Source, log_odds
+from hullscout.planning.new_alloy import predict as predict_alloy
+from hullscout.planning.order import PlanOrder
 from hullscout.planning.path import Path as ReplayPath
+from hullscout.planning.playing import NewCampaign, PlannedCampaign
+from hullscout.planning.progress import SILENT
+from hullscout.planning.simulated import learn_all, play_stand_ins
 
-STEADY = 0.03
+STEADY, STATED = 0.03, 0.05
+UNEP = ("Ag-Pt (UNEP-v1)", "AuPd", "CuPd", "MoPt", "NiPd", "TiPd")
+EMT_ELEMENTS = {"Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool of the plan, its replays under hull-posterior, and where its campaign file is."""
+
+    name: str
+    alloy: frozenset[str]
+    size: int
+    paths: tuple[ReplayPath, ...]
+    file: Path
+
+    @property
+    def taken(self) -> np.ndarray:
+        """(r,) calculations of each replay."""
+        return np.array([path.end(STATED).n_calculations for path in self.paths])
+
+    @property
+    def odds(self) -> np.ndarray:
+        """(r,) log-odds of the share of the pool that each replay took."""
+        return log_odds(self.taken / self.size)
+
+
+def read_pools(folder: Path) -> list[Pool]:
+    """The pools of the plan in a folder, in its order."""
+    files = {
+        planned.name: (planned, file) for file in (*CAMPAIGNS, *SHARED) for planned in planner.read_campaigns([file])
+    }
+    paths: dict[str, list[ReplayPath]] = {}
+    with closing(sqlite3.connect(f"file:{folder / 'plan.db'}?mode=ro", uri=True)) as connection:
+        for name, text in connection.execute("SELECT campaign, path FROM replays ORDER BY campaign, seed"):
+            path = ReplayPath.from_json(text)
+            if path.moments[-1].stated is not None:
+                paths.setdefault(name, []).append(path)
+        names = [name for (name,) in connection.execute("SELECT name FROM campaigns ORDER BY rowid")]
+        sizes = {entry["campaign"]: entry["n_candidates"] for entry in json.loads((folder / "plan.json").read_text())}
+    return [
+        Pool(
+            name=name,
+            alloy=frozenset(files[name][0].origin.config.elements),
+            size=sizes[name],
+            paths=tuple(paths[name]),
+            file=files[name][1],
+        )
+        for name in names
+    ]
 
 
 @dataclass(frozen=True)
@@ -34,6 +99,7 @@ class Round:
     """A round of a replay."""
 
     pool: str
+    alloy: str
     run: int
     n_candidates: int
     n_known: int
@@ -42,32 +108,21 @@ class Round:
     n_end: int
 
 
-def read_replays(folder: Path) -> dict[str, tuple[int, list[ReplayPath]]]:
-    """Size of each pool and its replays."""
-    sizes = {entry["campaign"]: entry["n_candidates"] for entry in json.loads((folder / "plan.json").read_text())}
-    pools: dict[str, tuple[int, list[ReplayPath]]] = {name: (size, []) for name, size in sizes.items()}
-    with closing(sqlite3.connect(f"file:{folder / 'plan.db'}?mode=ro", uri=True)) as connection:
-        for name, text in connection.execute("SELECT campaign, path FROM replays ORDER BY campaign, seed"):
-            path = ReplayPath.from_json(text)
-            if path.moments[-1].stated is not None:
-                pools[name][1].append(path)
-    return pools
-
-
-def rounds_of(pools: dict[str, tuple[int, list[ReplayPath]]]) -> list[Round]:
+def rounds_of(pools: list[Pool]) -> list[Round]:
     """Every round in which a stop was foreseen."""
     return [
         Round(
-            pool=name,
+            pool=pool.name,
+            alloy="-".join(sorted(pool.alloy)),
             run=run,
-            n_candidates=size,
+            n_candidates=pool.size,
             n_known=moment.n_known,
             n_foreseen=moment.n_foreseen,
             n_contenders=moment.n_contenders,
             n_end=path.moments[-1].n_known,
         )
-        for name, (size, paths) in pools.items()
-        for run, path in enumerate(paths)
+        for pool in pools
+        for run, path in enumerate(pool.paths)
         for moment in path.moments[:-1]
         if moment.n_foreseen is not None
     ]
@@ -78,7 +133,7 @@ def table_of(rounds: list[Round]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     column = {
         name: np.array([getattr(r, name) for r in rounds], dtype=float)
         for name in Round.__dataclass_fields__
-        if name != "pool"
+        if name not in {"pool", "alloy"}
     }
     rows = regressors(
         n_foreseen=column["n_foreseen"], n_contenders=column["n_contenders"], n_known=column["n_known"],
@@ -94,57 +149,143 @@ def table_of(rounds: list[Round]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     return rows, column["n_end"] - column["n_known"], 1.0 / counts[which], is_half
 
 
-def print_forecasts(rounds: list[Round]) -> None:
+def print_forecasts(pools: list[Pool]) -> None:
+    """The calibration from all pools, and how the one without each alloy does on it."""
+    rounds = rounds_of(pools)
     rows, lookups, weights, is_half = table_of(rounds)
-    pools = np.array([r.pool for r in rounds])
-    everything = calibrate(rows, lookups, weights=weights, pools=pools)
-    print(f"{everything}\n")
-    print("forecast: 90 % interval of the lookups to the stop, calibrated without the pool")
+    alloys, names = np.array([r.alloy for r in rounds]), np.array([r.pool for r in rounds])
+    print(f"{calibrate(rows, lookups, weights=weights, pools=alloys)}\n")
+    print("forecast: 90 % interval of the lookups to the stop, calibrated without the alloy")
     print(
         f"{'pool':<18}{'all rounds %':>14}{'at half %':>12}{'of':>5}{'high / low':>12}{'actual / median at half':>25}"
     )
-    covered, halves = [], []
-    for name in dict.fromkeys(pools):
-        is_it = pools == name
-        others = calibrate(rows[~is_it], lookups[~is_it], weights=weights[~is_it], pools=pools[~is_it])
+    covered, halves, ratios = [], [], []
+    for name in dict.fromkeys(names):
+        is_it = names == name
+        is_other = alloys != alloys[is_it][0]
+        others = calibrate(rows[is_other], lookups[is_other], weights=weights[is_other], pools=alloys[is_other])
         low, middle, high = predict(rows[is_it], others).T
         actual, half = lookups[is_it], is_half[is_it]
         # Counts are whole: the interval that is shown is rounded.
         is_in = (actual >= np.rint(low)) & (actual <= np.rint(high))
         covered.append(np.average(is_in, weights=weights[is_it]))
         halves.extend(is_in[half])
+        ratios.append(np.mean(high / low))
         ratio = np.exp(np.mean(np.log(actual[half] / middle[half])))
         print(
-            f"{name:<18}{100 * covered[-1]:>14.1f}{100 * is_in[half].mean():>12.1f}{half.sum():>5}{np.mean(high / low):>12.2f}"
+            f"{name:<18}{100 * covered[-1]:>14.1f}{100 * is_in[half].mean():>12.1f}{half.sum():>5}{ratios[-1]:>12.2f}"
             f"{ratio:>25.2f}"
         )
-    print(f"{'all':<18}{100 * np.mean(covered):>14.1f}{100 * np.mean(halves):>12.1f}{len(halves):>5}\n")
+    print(
+        f"{'all':<18}{100 * np.mean(covered):>14.1f}{100 * np.mean(halves):>12.1f}{len(halves):>5}{np.mean(ratios):>12.2f}"
+    )
 
 
-def print_new_alloys(pools: dict[str, tuple[int, list[ReplayPath]]]) -> None:
-    taken = {name: np.array([path.moments[-1].n_known for path in paths]) for name, (_, paths) in pools.items()}
-    print("a new alloy, from the replays of the others: calculations")
-    print(f"{'pool':<18}{'5 %':>7}{'50 %':>7}{'95 %':>7}{'actual mean':>13}{'within %':>10}{'high / low':>12}")
+def experience_of(pools: list[Pool], guesses: dict[str, float]) -> Experience:
+    """How far off guesses were, each alloy once."""
+    alloys: dict[frozenset[str], list[Pool]] = {}
+    for pool in pools:
+        alloys.setdefault(pool.alloy, []).append(pool)
+    offsets = [float(np.mean([p.odds.mean() - guesses[p.name] for p in group])) for group in alloys.values()]
+    scatter = float(np.sqrt(np.mean([pool.odds.var(ddof=1) for pool in pools])))
+    return Experience(offsets=tuple(offsets), scatter=scatter)
+
+
+def print_left_out(pools: list[Pool], guesses: dict[str, float], *, title: str) -> None:
+    """The prediction of each pool from the experience with other alloys."""
+    print(title)
+    print(
+        f"{'pool':<18}{'guess':>7}{'5 %':>7}{'50 %':>7}{'95 %':>7}{'true mean':>11}{'within %':>10}{'width / true':>14}"
+    )
     within, widths = [], []
-    for name, (size, _) in pools.items():
-        shares = [taken[other] / pools[other][0] for other in pools if other != name]
-        low, middle, high = from_similar(shares, size).quantiles((0.05, 0.5, 0.95))
-        is_in = (taken[name] >= low) & (taken[name] <= high)
-        within.append(is_in.mean())
-        widths.append(high / low)
-        print(
-            f"{name:<18}{low:>7.0f}{middle:>7.0f}{high:>7.0f}{taken[name].mean():>13.1f}{100 * is_in.mean():>10.0f}"
-            f"{high / low:>12.2f}"
-        )
-    print(f"{'all':<18}{'':>34}{100 * np.mean(within):>10.1f}{np.exp(np.mean(np.log(widths))):>12.2f}")
+    for pool in pools:
+        others = [other for other in pools if other.alloy != pool.alloy]
+        is_in, width = print_prediction(pool, others, guesses)
+        within.append(is_in)
+        widths.append(width)
+    print(f"{'all':<18}{'':>39}{100 * np.mean(within):>10.1f}{np.mean(widths):>14.2f}")
+
+
+def print_prediction(pool: Pool, others: list[Pool], guesses: dict[str, float]) -> tuple[float, float]:
+    """A line; the share of the replays that the interval covers and its width over the true number."""
+    made = predict_alloy(experience_of(others, guesses), pool.size, guess=guesses[pool.name])
+    low, middle, high = made.quantiles((0.05, 0.5, 0.95))
+    is_in = float(((pool.taken >= np.rint(low)) & (pool.taken <= np.rint(high))).mean())
+    true, guess = pool.taken.mean(), guesses[pool.name]
+    shown = "-" if guess == 0 else f"{pool.size / (1 + np.exp(-guess)):.0f}"
+    width = (high - low) / true
+    print(
+        f"{pool.name:<18}{shown:>7}{low:>7.0f}{middle:>7.0f}{high:>7.0f}{true:>11.1f}{100 * is_in:>10.0f}{width:>14.2f}",
+        flush=True,
+    )
+    return is_in, width
+
+
+def stand_in_shares(
+    pools: list[Pool], source: Source, folder: Path, *, order: PlanOrder
+) -> tuple[list[Pool], dict[str, np.ndarray]]:
+    """The pools that the source serves, and of each the share that replays with energies that stand in took."""
+    if source is Source.BASELINE:
+        pools = [pool for pool in pools if pool.alloy <= EMT_ELEMENTS]
+    planned: dict[str, PlannedCampaign] = {pool.name: planner.read_campaigns([pool.file])[0] for pool in pools}
+    scales = {}
+    for pool in pools if source is Source.PRIOR else ():
+        print(f"{time.strftime('%H:%M:%S')} learning from {pool.name}", file=sys.stderr, flush=True)
+        (scales[pool.name],) = learn_all([planned[pool.name]], progress=SILENT)
+    shares = {}
+    for pool in pools:
+        print(f"{time.strftime('%H:%M:%S')} replays on {pool.name}", file=sys.stderr, flush=True)
+        (new,) = planner.read_new([pool.file])
+        similar: list[PlannedCampaign] = []
+        if source is Source.PRIOR:
+            similar = [planned[other.name] for other in pools if other.alloy != pool.alloy]
+        else:
+            new = NewCampaign(origin=new.origin, pool=replace(new.pool, baseline_ev_per_atom=emt_energies(new.pool)))
+        (taken,) = play_stand_ins(
+            [new], similar, folder / new.origin.config.folder_name, scales=[scales[other.name] for other in similar],
+            order=order, progress=SILENT,
+        )  # fmt: skip
+        shares[pool.name] = np.array([len(one) for one in taken]) / pool.size
+    return pools, shares
+
+
+def print_raw(pools: list[Pool], shares: dict[str, np.ndarray]) -> None:
+    """How the replays with energies that stand in do as they are."""
+    within = []
+    for pool in pools:
+        low, high = pool.size * np.quantile(shares[pool.name], [0.05, 0.95])
+        within.append(((pool.taken >= np.floor(low)) & (pool.taken <= np.ceil(high))).mean())
+    print(
+        f"the 5 to 95 % of the replays with energies that stand in, hold {100 * np.mean(within):.1f} % of the true ones"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["forecast", *Source])
     parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of `hullscout plan`")
-    pools = read_replays(parser.parse_args().folder)
-    print_forecasts(rounds_of(pools))
-    print_new_alloys(pools)
+    parser.add_argument("--out", type=Path, help="where replays with energies that stand in are kept")
+    parser.add_argument("--replicates", type=int, default=10, help="of them, for each pool")
+    parser.add_argument("--workers", type=int, help="processes; one per core if not given")
+    arguments = parser.parse_args()
+    pools = read_pools(arguments.folder)
+    if arguments.what == "forecast":
+        print_forecasts(pools)
+        return
+    source, guesses = Source(arguments.what), {pool.name: 0.0 for pool in pools}
+    if source is not Source.REPLAYS:
+        if arguments.out is None:
+            parser.error("expected --out, a folder for the replays")
+        order = PlanOrder(n_replicates=arguments.replicates, n_workers=arguments.workers)
+        pools, shares = stand_in_shares(pools, source, arguments.out, order=order)
+        guesses = {name: float(log_odds(share).mean()) for name, share in shares.items()}
+        print_raw(pools, shares)
+        print(f"{source}: {experience_of(pools, guesses)}\n")
+    print_left_out(pools, guesses, title=f"a new alloy, from {source}, without it: calculations, 90 % interval")
+    by_name = {pool.name: pool for pool in pools}
+    if source is Source.REPLAYS and set(UNEP) <= set(by_name):
+        print("\nAg-Pt from the other UNEP-v1 pools only")
+        print_prediction(by_name[UNEP[0]], [by_name[name] for name in UNEP[1:]], guesses)
 
 
 if __name__ == "__main__":

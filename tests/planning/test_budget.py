@@ -146,16 +146,20 @@ def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
     (tmp_path / "pool.extxyz").write_bytes((file.parent / "pool.extxyz").read_bytes())
     (tmp_path / "bare.extxyz").write_text((file.parent / "pool.extxyz").read_text().replace("energy=", "other="))
     likes = []
-    for number in range(3):
+    for number, element in enumerate(("Pd", "Pt", "Ni", "Ni")):
         like = tmp_path / f"{number}.toml"
-        like.write_text(text.replace('"small"', f'"like {number}"').replace("seed = 1", f"seed = {number}"))
+        named = text.replace('"small"', f'"like {number}"').replace("seed = 1", f"seed = {number}")
+        like.write_text(named.replace('"Pd"', f'"{element}"').replace("pool.extxyz", f"{element}.extxyz"))
+        (tmp_path / f"{element}.extxyz").write_text((file.parent / "pool.extxyz").read_text().replace("Pd", element))
         likes += ["--like", like]
+    code, printed = hullscout("plan", tmp_path / "0.toml", *likes[2:], "--out", tmp_path / "two")
+    assert (code, "found 2: fewer do not tell" in printed) == (2, True), printed  # Ag-Ni twice is one alloy
     new = tmp_path / "new.toml"
     new.write_text(text.replace('"small"', '"new"').replace("pool.extxyz", "bare.extxyz"))
     out = tmp_path / "out"
     code, printed = hullscout(
         "plan", new, *likes, "--replicates", 2, "--workers", 1, "--out", out, "--core-hours", "4:2",
-        "--set", "select.rule=hull-threshold",
+        "--set", "select.rule=hull-threshold", "--budget", "40",
     )  # fmt: skip
     assert code == 0, printed
     (entry,) = json.loads((out / "prediction.json").read_text())
@@ -164,5 +168,5 @@ def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
     assert quantiles == sorted(quantiles)
     assert 1 <= quantiles[0] < quantiles[-1] <= 57
     assert entry["core_hours"]["0.5"] > 0
-    assert "new: " in printed
-    assert "from replays of 3 other alloys" in printed
+    assert "Predicted from replays of 4 other campaigns" in printed
+    assert "are enough with" in printed

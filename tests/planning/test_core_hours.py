@@ -12,12 +12,13 @@ from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.core_hours import (
     CostColumn,
+    KPointGrid,
     PowerLaw,
     Price,
     fit_power_law,
-    kpoints_of,
-    read_cost_model,
+    given_law,
 )
+from hullscout.planning.order import cost_model
 
 
 def made_times(n=60, *, exponent=2.6, hours=0.03, scatter=0.15, seed=0):
@@ -53,27 +54,27 @@ def test_kpoints_are_divided_out_and_multiplied_in(planned):
     pool, _ = runner.open_pool(runner.read_origin(planned[0]))
     atoms, hours = made_times()
     kpoints = np.random.default_rng(2).integers(1, 40, atoms.size)
-    law = fit_power_law(atoms, hours * kpoints, n_kpoints=kpoints, kpoint_spacing=0.3)
+    law = fit_power_law(atoms, hours * kpoints, n_kpoints=kpoints, grid=KPointGrid(spacing=0.3))
     plain = fit_power_law(atoms, hours)
     assert law.exponent == pytest.approx(plain.exponent)
-    expected = plain.of(pool) * [kpoints_of(candidate.cell, 0.3) for candidate in pool.candidates]
+    expected = plain.of(pool) * [KPointGrid(spacing=0.3).of(candidate.cell) for candidate in pool.candidates]
     np.testing.assert_allclose(law.of(pool), expected)
     assert law.relative_error(pool) > 0
 
 
 def test_a_larger_cell_needs_fewer_kpoints():
     cell = np.diag([3.0, 4.0, 5.0])
-    assert kpoints_of(cell, 0.2) == 11 * 8 * 7
-    assert kpoints_of(2 * cell, 0.2) == 6 * 4 * 4
-    assert kpoints_of(cell, 100.0) == 1
+    assert KPointGrid(spacing=0.2).of(cell) == 11 * 8 * 7
+    assert KPointGrid(spacing=0.2).of(2 * cell) == 6 * 4 * 4
+    assert KPointGrid(spacing=100.0).of(cell) == 1
 
 
 def test_a_given_law_is_taken_at_its_word(planned):
     pool, _ = runner.open_pool(runner.read_origin(planned[0]))
-    law = read_cost_model("4:2.5:2")
+    law = given_law("4:2.5:2")
     np.testing.assert_allclose(law.of(pool), 2.5 * (pool.n_atoms / 4) ** 2)
     assert law.relative_error(pool) == 0.0
-    assert read_cost_model("4:2.5") == PowerLaw(hours=2.5, reference_atoms=4.0, exponent=3.0)
+    assert given_law("4:2.5") == PowerLaw(hours=2.5, reference_atoms=4.0, exponent=3.0)
     assert str(law) == "2.5 x (atoms / 4)^2.00 core-hours"
 
 
@@ -88,7 +89,7 @@ def test_a_given_law_is_taken_at_its_word(planned):
 )
 def test_models_that_are_none_are_refused(text, message):
     with pytest.raises(InvalidPlanError, match=message):
-        read_cost_model(text)
+        cost_model([text])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_times_that_cannot_be_fitted_are_refused_by_file(tmp_path, text, message
     file = tmp_path / "times.csv"
     file.write_text(text)
     with pytest.raises(InvalidPlanError, match=f"times.csv.*{message}"):
-        read_cost_model(str(file))
+        cost_model([str(file)])
 
 
 @pytest.mark.parametrize("text", ["EUR", "0 EUR", "-1 EUR", "2", "nan EUR"])

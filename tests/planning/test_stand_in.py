@@ -99,7 +99,7 @@ def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
         (entry,) = json.loads((out / "prediction.json").read_text())
         assert (entry["campaign"], entry["n_candidates"]) == ("new", 57)
         assert 5 < entry["calculations"]["0.05"] <= entry["calculations"]["0.95"] <= 57
-        assert "from 3 replays of" in printed
+        assert "Predicted from 3 replays of" in printed
         before = (out / "prediction.json").read_bytes()
         assert hullscout(*arguments)[0] == 0
         assert (out / "prediction.json").read_bytes() == before
@@ -109,7 +109,7 @@ def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
     ("arguments", "message"),
     [
         (["--from", "prior", "--like", "LIKE"], "is the campaign that is to be predicted"),
-        (["--from", "prior", "--like", "OTHER", "--budget", "9"], "leave --budget out"),
+        (["--from", "prior", "--like", "OTHER", "--grid", "select.batch=1,2"], "leave --grid out"),
         (["--from", "prior"], "--from prior: give at least one --like"),
         (["--from", "baseline"], "states no energies of a cheaper"),
     ],

@@ -1,0 +1,195 @@
+"""What a plan is asked for: how many replays, where they run, at what risk, what a calculation takes. Checked before any cost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hullscout.errors import InvalidPlanError
+from hullscout.oracle.settings import InProcessSettings, ProcessesSettings
+from hullscout.planning.budget import Budget, BudgetUnit
+from hullscout.planning.core_hours import CostColumn, KPointGrid, fit_power_law, given_law
+from hullscout.planning.intervals import fewest_runs
+from hullscout.planning.measured_times import joined, read_times
+from hullscout.planning.new_alloy import LEAST_ALLOYS, Source, too_few_alloys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hullscout.oracle.settings import AnyExecutor
+    from hullscout.planning.core_hours import CostModel, Price
+    from hullscout.planning.playing import NewCampaign, PlannedCampaign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOrder:
+    """How a plan is made.
+
+    Attributes:
+        n_replicates: Replays of each setting, at least 1.
+        risk: Wanted risk of a hull beyond the tolerance, between 0 and 1.
+        executor: Where replays are played; None for processes here.
+        n_workers: Replays at a time; None for what the executor says, one per core where it does not.
+        cost_model: What a calculation takes in core-hours; None where that is not known.
+        price: Of a core-hour; needs the former.
+
+    Raises:
+        InvalidPlanError: One of them is impossible.
+    """
+
+    n_replicates: int
+    risk: float = 0.05
+    executor: AnyExecutor | None = None
+    n_workers: int | None = None
+    cost_model: CostModel | None = None
+    price: Price | None = None
+
+    @property
+    def players(self) -> AnyExecutor:
+        """The executor with its number of workers."""
+        executor = ProcessesSettings() if self.executor is None else self.executor
+        if isinstance(executor, InProcessSettings) or (
+            self.n_workers is None and "workers" in executor.model_fields_set
+        ):
+            return executor
+        return executor.model_copy(update={"workers": self.n_workers or os.cpu_count() or 1})
+
+    def __post_init__(self) -> None:
+        if self.n_replicates < 1:
+            raise InvalidPlanError(
+                f"--replicates: expected at least 1, found {self.n_replicates}; {fewest_runs(0.05)} show a risk below 5 %."
+            )
+        if not 0.0 < self.risk < 1.0:
+            raise InvalidPlanError(f"--risk: expected a probability above 0 and below 1, found {self.risk}.")
+        if self.n_workers not in (None, 1) and isinstance(self.executor, InProcessSettings):
+            raise InvalidPlanError(
+                f"--workers {self.n_workers}: the executor 'in-process' plays one replay at a time. Leave one of them out."
+            )
+        if self.price is not None and self.cost_model is None:
+            raise InvalidPlanError("--price is that of a core-hour: say by --core-hours what a calculation takes.")
+
+
+def executor_of(
+    campaigns: Iterable[PlannedCampaign | NewCampaign], *, overrides: Iterable[str] = (), n_workers: int | None = None
+) -> AnyExecutor | None:
+    """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one.
+
+    Args:
+        campaigns: Those that are replayed.
+        overrides: `section.key=value` that were set for all of them.
+        n_workers: What `--workers` says, None for nothing.
+
+    Raises:
+        InvalidPlanError: They say different things, or the number of workers is given twice.
+    """
+    if n_workers is not None and any(text.partition("=")[0].strip() == "executor.workers" for text in overrides):
+        raise InvalidPlanError("--workers: executor.workers is given by --set as well. Give one of them.")
+    stated = {
+        campaign.name: campaign.origin.config.executor
+        for campaign in campaigns
+        if "executor" in campaign.origin.config.model_fields_set
+    }
+    if not stated:
+        return None
+    first, executor = next(iter(stated.items()))
+    for name, other in stated.items():
+        if other != executor:
+            raise InvalidPlanError(
+                "A plan has one executor, and the campaign files state two: "
+                f"{first} {executor.model_dump(exclude_unset=True)} and {name} {other.model_dump(exclude_unset=True)}. "
+                "Make the sections [executor] equal, or plan the campaigns apart."
+            )
+    return executor
+
+
+def cost_model(
+    texts: Sequence[str], *, kpoint_spacing: float | None = None, cores: int | None = None
+) -> CostModel | None:
+    """The cost model that `--core-hours` names; None where there is none.
+
+    Args:
+        texts: `column`, or `ATOMS:HOURS[:EXPONENT]`, or measured times: folders of live campaigns and CSV files, one or more.
+        kpoint_spacing: Of k-points that time grows with, 1/Angstrom, 2 pi included; None where they do not count, or where the
+            settings of a live campaign tell them.
+        cores: Of each calculation of a live campaign, 1 if not given.
+
+    Raises:
+        InvalidPlanError: They name none, or options are given that the model has no use for.
+        StoreError: A folder holds no campaign, or it is damaged.
+    """
+    grid = None if kpoint_spacing is None else KPointGrid(spacing=kpoint_spacing)
+    if not texts:
+        unused = [name for name, value in (("--kpoint-spacing", grid), ("--cores", cores)) if value is not None]
+        if unused:
+            raise InvalidPlanError(
+                f"{unused[0]} belongs to --core-hours: say what a calculation takes, or leave it out."
+            )
+        return None
+    paths = [Path(text) for text in texts if text.endswith(".csv") or Path(text).is_dir()]
+    if len(texts) > 1 and len(paths) < len(texts):
+        raise InvalidPlanError(
+            f"--core-hours: expected one model, or several folders or .csv files of measured times, found {' and '.join(texts)}."
+        )
+    if cores is not None and not any(path.is_dir() for path in paths):
+        raise InvalidPlanError(
+            f"--cores {cores}: this is for the seconds that a live campaign keeps; {texts[0]} states core-hours. Leave it out."
+        )
+    if paths:
+        times = joined([read_times(path, grid=grid, cores=cores or 1) for path in paths])
+        try:
+            return fit_power_law(times.n_atoms, times.hours, n_kpoints=times.n_kpoints, grid=times.grid)
+        except InvalidPlanError as error:
+            raise InvalidPlanError(f"{times.source}: {error}") from error
+    if texts[0] == "column":
+        if grid is not None:
+            raise InvalidPlanError(
+                "--kpoint-spacing: the cost column states core-hours already. Leave one of them out."
+            )
+        return CostColumn()
+    return given_law(texts[0], grid=grid)
+
+
+def check_budget(budget: Budget | None, order: PlanOrder) -> None:
+    """Refuse a budget in core-hours where nothing says what a calculation takes, before anything is played.
+
+    Raises:
+        InvalidPlanError: That is so.
+    """
+    if budget is not None and budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
+        raise InvalidPlanError(
+            "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
+        )
+
+
+def check_source(
+    source: Source, *, new: Sequence[NewCampaign], similar: Sequence[PlannedCampaign], unused: Sequence[str]
+) -> None:
+    """Refuse too few similar alloys, and options that the source of a prediction does not use, before anything is played.
+
+    Args:
+        source: What new alloys are predicted from.
+        new: The new alloys.
+        similar: What was given by --like.
+        unused: Names of the options given that only replays use.
+
+    Raises:
+        InvalidPlanError: Fewer alloys than the source needs, or options in conflict.
+    """
+    both = {campaign.name for campaign in similar} & {campaign.name for campaign in new}
+    if both:
+        raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")
+    n_alloys = len({frozenset(campaign.origin.config.elements) for campaign in similar})
+    if source is Source.REPLAYS and n_alloys < LEAST_ALLOYS:
+        raise too_few_alloys(n_alloys)
+    if source is Source.PRIOR and not similar:
+        raise InvalidPlanError(
+            "--from prior: give at least one --like, a campaign whose energies show what energies are like."
+        )
+    if source is Source.BASELINE and similar:
+        raise InvalidPlanError("--from baseline: the energies are the pool's own; leave --like out.")
+    if source is not Source.REPLAYS and unused:
+        raise InvalidPlanError(
+            f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."
+        )

@@ -1,0 +1,128 @@
+"""Where replays are played changes nothing in what they show: processes, this process, any executor, Dask."""
+
+import sqlite3
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import closing
+
+import pytest
+from planning.conftest import GRID, hullscout
+
+from hullscout.errors import InvalidPlanError, WorkersLostError
+from hullscout.oracle.settings import InProcessSettings
+from hullscout.planning.order import PlanOrder, executor_of
+from hullscout.planning.planner import read_campaigns
+from hullscout.planning.store import ReplayKey
+from hullscout.planning.workers import Job, Players, play_all
+
+EXECUTORS = {
+    "in-process": ["--set", "executor.kind=in-process"],
+    "processes": ["--set", "executor.kind=processes", "--set", "executor.workers=3"],
+    "threads": [
+        "--set", "executor.kind=custom", "--set", "executor.path=concurrent.futures.ThreadPoolExecutor",
+        "--set", "executor.options={max_workers = 2}", "--workers", "2",
+    ],
+    "other processes": ["--set", "executor.kind=custom", "--set", "executor.path=concurrent.futures.ProcessPoolExecutor"],
+    "dask": ["--set", "executor.kind=dask", "--set", "executor.workers=2"],
+    "one dask worker": ["--set", "executor.kind=dask", "--workers", "1"],
+}  # fmt: skip
+
+
+def kept(folder):
+    with closing(sqlite3.connect(folder / "plan.db")) as connection:
+        return connection.execute("SELECT * FROM replays ORDER BY campaign, path_key, seed").fetchall()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_every_executor_gives_the_same_bytes(planned, tmp_path, executor):
+    if "dask" in executor:
+        pytest.importorskip("distributed")
+    file, out, _ = planned
+    code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *EXECUTORS[executor])
+    assert code == 0, text
+    assert kept(tmp_path / "out") == kept(out)
+    assert (tmp_path / "out" / "plan.json").read_bytes() == (out / "plan.json").read_bytes()
+
+
+def test_a_running_dask_cluster_is_used_and_left_as_it_was(planned, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    file, out, _ = planned
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        settings = ["--set", "executor.kind=dask", "--set", f"executor.address={cluster.scheduler_address}"]
+        code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *settings)
+        assert code == 0, text
+        (seen,) = client.run(lambda: len(__import__("hullscout.planning.dask_grounds", fromlist="_")._GROUNDS)).values()
+        assert seen == 0
+    assert kept(tmp_path / "out") == kept(out)
+
+
+def job(seed):
+    return Job(key=ReplayKey(campaign="small", path_key="", seed=seed), ground="", config=None)
+
+
+class KilledWorker(Exception):  # noqa: N818  the name of Dask's own
+    """Stands for the loss of a worker, as Dask tells it."""
+
+
+def players(*, retries, deaths, error):
+    """Workers that are lost with so many of the jobs of seed 2 before they give an answer."""
+    left = [error] * deaths
+
+    def submit(given):
+        future = Future()
+        if given.key.seed == 2 and left:
+            future.set_exception(left.pop())
+        else:
+            future.set_result(given.key.seed)
+        return future
+
+    return Players(submit=submit, n_ahead=2, retries=retries)
+
+
+def test_a_replay_whose_worker_was_lost_is_tried_again_so_often():
+    jobs = [job(seed) for seed in range(4)]
+    done = {one.key.seed: path for one, path in play_all(jobs, players(retries=2, deaths=2, error=KilledWorker()))}
+    assert done == {0: 0, 1: 1, 2: 2, 3: 3}
+    with pytest.raises(WorkersLostError, match=r"replayed small with seed 2.*kept; run the same command again"):
+        list(play_all(jobs, players(retries=1, deaths=2, error=KilledWorker())))
+    with pytest.raises(WorkersLostError, match="killed, or out of memory"):
+        list(play_all(jobs, players(retries=9, deaths=1, error=BrokenExecutor())))
+    with pytest.raises(ZeroDivisionError):
+        list(play_all(jobs, players(retries=9, deaths=1, error=ZeroDivisionError())))
+
+
+def test_the_number_of_workers_is_the_executors_unless_given(campaign_file):
+    def size(*overrides, n_workers=None):
+        executor = executor_of(read_campaigns([campaign_file], overrides=overrides), n_workers=n_workers)
+        return PlanOrder(n_replicates=1, executor=executor, n_workers=n_workers).players
+
+    assert size("executor.workers=7").workers == 7
+    assert size("executor.kind=dask", n_workers=5).workers == 5
+    assert size(n_workers=5).workers == 5
+    assert size().workers >= 1
+    assert isinstance(size("executor.kind=in-process"), InProcessSettings)
+
+
+def test_executors_in_conflict_are_refused(campaign_file, tmp_path):
+    campaigns = read_campaigns([campaign_file], overrides=["executor.workers=2"])
+    other = tmp_path / "other.toml"
+    other.write_text(campaign_file.read_text().replace('"small"', '"other"') + '\n[executor]\nkind = "dask"\n')
+    with pytest.raises(
+        InvalidPlanError, match=r"files state two: small \{.*'workers': 2.*\} and other \{'kind': 'dask'\}"
+    ):
+        executor_of([*campaigns, *read_campaigns([other])])
+    assert executor_of([*read_campaigns([campaign_file, other])]).kind == "dask"
+    for arguments, message in (
+        (["--workers", 2, "--set", "executor.workers=3"], "executor.workers is given by --set as well"),
+        (["--workers", 2, "--set", "executor.kind=in-process"], "plays one replay at a time"),
+        (
+            ["--set", "executor.kind=custom", "--set", "executor.path=os.nowhere"],
+            "executor.path: 'os.nowhere' cannot be made",
+        ),
+        (["--set", "executor.kind=dask", "--set", "executor.cluster=os.nowhere"], "cannot be used as Dask cluster"),
+    ):
+        code, text = hullscout("plan", campaign_file, "--replicates", 1, "--out", tmp_path / "out", *arguments)
+        assert (code, message in text) == (2, True), text
+    assert not (tmp_path / "out" / "plan.json").exists()

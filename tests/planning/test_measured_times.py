@@ -1,0 +1,164 @@
+"""What a live campaign took is read from its folder as it was kept, with the k-points that its calculator was asked for."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.calculator import kpts2sizeandoffsets
+from conftest import CAMPAIGN
+from planning.conftest import hullscout
+
+from hullscout.campaign import runner
+from hullscout.errors import InvalidPlanError
+from hullscout.planning.core_hours import KPointGrid, fit_power_law
+from hullscout.planning.measured_times import grid_of, joined, read_times
+from hullscout.planning.order import cost_model
+
+LIVE = ["--set", "oracle.kind=calculator", "--set", "oracle.calculator=emt", "--set", "executor.kind=in-process"]
+SHORT = ["--set", "select.rule=random", "--set", "stop.max_calculations=14"]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory, small_pool):
+    """The folder of a campaign whose energies ASE's EMT computed, one calculation after the other."""
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "pool.extxyz").write_text(small_pool)
+    (folder / "small.toml").write_text(CAMPAIGN)
+    code, text = hullscout("run", folder / "small.toml", "--out", folder / "out", *LIVE, *SHORT)
+    assert code == 0, text
+    return folder / "out"
+
+
+def attempts(folder):
+    with closing(sqlite3.connect(folder / "campaign.db")) as connection:
+        return connection.execute("SELECT id, wall_s FROM attempts").fetchall()
+
+
+def test_times_are_those_of_the_calculations_done(live):
+    found, kept = read_times(live, cores=4), dict(attempts(live))
+    pool, _ = runner.open_pool(runner.read_origin(live.parent / "small.toml"))
+    size = {candidate.id: len(candidate.numbers) for candidate in pool.candidates}
+    assert len(kept) == 14
+    assert sorted(zip(found.n_atoms, found.hours, strict=True)) == [
+        (size[i], pytest.approx(4 * kept[i] / 3600)) for i in sorted(kept, key=lambda i: (size[i], kept[i]))
+    ]
+    assert (found.n_kpoints, found.grid) == (None, None)
+
+
+def test_a_law_is_fitted_to_them_and_core_hours_follow(live, tmp_path):
+    times = read_times(live)
+    law = cost_model([str(live)])
+    assert law == fit_power_law(times.n_atoms, times.hours)
+    assert cost_model([str(live)], cores=8).hours == pytest.approx(8 * law.hours)
+    code, text = hullscout(
+        "plan", live.parent / "small.toml", "--replicates", 1, "--core-hours", live, "--out", tmp_path, "--workers", 1
+    )  # fmt: skip
+    assert code == 0, text
+    assert f"Core-hours: {law}." in " ".join(text.split())
+    (entry,) = json.loads((tmp_path / "plan.json").read_text())
+    pool, _ = runner.open_pool(runner.read_origin(live.parent / "small.toml"))
+    assert entry["cost_core_hours"]["all"] == pytest.approx(law.of(pool).sum())
+
+
+def test_failed_tries_belong_to_the_candidate_that_has_an_energy_in_the_end(live, tmp_path):
+    with (
+        closing(sqlite3.connect(live / "campaign.db")) as source,
+        closing(sqlite3.connect(tmp_path / "campaign.db")) as copy,
+    ):
+        source.backup(copy)
+    before, (first, seconds), (lost, _) = read_times(live), *attempts(live)[:2]
+    with closing(sqlite3.connect(tmp_path / "campaign.db")) as connection, connection:
+        add = "INSERT INTO attempts (id, attempt, began, ended, wall_s, reason) SELECT id, 2, began, ended, 7200, 'raised' "
+        connection.execute(f"{add} FROM attempts WHERE id = ?", (first,))
+        connection.execute("DELETE FROM answers WHERE id = ?", (lost,))
+        connection.execute("UPDATE attempts SET reason = 'raised' WHERE id = ?", (lost,))
+    after = read_times(tmp_path)
+    assert len(after.hours) == len(before.hours) - 1
+    assert after.hours.max() == pytest.approx(2 + seconds / 3600)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ({"density": 3.5}, {"density": 3.5}),
+        ({"density": 2.0, "even": True}, {"density": 2.0, "even": True}),
+        ({"density": 2.0, "even": False, "gamma": True}, {"density": 2.0, "even": False}),
+    ],
+)
+def test_k_points_are_counted_as_ase_chooses_them(arguments, asked):
+    for atoms in (bulk("Pd"), bulk("Pd", cubic=True) * (1, 2, 3), bulk("Ti") * (2, 1, 1)):
+        size, _ = kpts2sizeandoffsets(**asked, atoms=atoms)
+        assert grid_of({"kpts": arguments}).of(atoms.cell[:]) == np.prod(size)
+
+
+def test_settings_that_tell_no_spacing_leave_k_points_out():
+    assert grid_of({}) is None
+    assert grid_of({"kpts": [4, 4, 4]}) is None
+    assert grid_of({"kpts": {"size": [4, 4, 4], "gamma": True}}) is None
+    assert grid_of({"kpts": 2.5}) == KPointGrid(spacing=0.4)
+    assert grid_of({"kspacing": 0.2}) == KPointGrid(spacing=0.2)
+
+
+def test_k_points_of_the_settings_are_divided_out(live, tmp_path):
+    dense = [*LIVE, *SHORT, "--set", "oracle.arguments={kpts = {density = 3.5}}"]
+    code, text = hullscout("run", live.parent / "small.toml", "--out", tmp_path, *dense)
+    assert code == 0, text
+    found = read_times(tmp_path)
+    assert found.grid == KPointGrid(spacing=1 / 3.5)
+    assert len(set(found.n_kpoints)) > 3
+    law = cost_model([str(tmp_path)])
+    assert law == fit_power_law(found.n_atoms, found.hours, n_kpoints=found.n_kpoints, grid=found.grid)
+    assert "per k-point (k-points 0.2857/A apart)" in str(law)
+    with pytest.raises(InvalidPlanError, match=r"expected the k-points 0.2857/A apart of the calculations"):
+        cost_model([str(tmp_path)], kpoint_spacing=0.2)
+    with pytest.raises(InvalidPlanError, match=r"same rule for k-points, found none in .* and k-points 0.2857/A apart"):
+        cost_model([str(live), str(tmp_path)])
+
+
+def test_a_spacing_that_the_settings_do_not_tell_may_be_given(live):
+    found = read_times(live, grid=KPointGrid(spacing=0.3))
+    assert len(set(found.n_kpoints)) > 3
+    assert cost_model([str(live)], kpoint_spacing=0.3).grid == found.grid
+
+
+def test_times_of_several_folders_and_files_are_fitted_together(live, tmp_path):
+    file = tmp_path / "times.csv"
+    file.write_text("atoms,core_hours\n4,0.5\n8,2\n")
+    together = joined([read_times(live), read_times(file)])
+    assert together.n_atoms.size == 16
+    assert cost_model([str(live), str(file)]).n_times == 16
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "message"),
+    [
+        (["8:12", "column"], {}, "expected one model, or several folders or .csv files"),
+        (
+            ["8:12"],
+            {"cores": 4},
+            "--cores 4: this is for the seconds that a live campaign keeps; 8:12 states core-hours",
+        ),
+        ([], {"cores": 4}, "--cores belongs to --core-hours"),
+        (["8:12"], {"kpoint_spacing": 0.0}, "a spacing of k-points above 0, found 0"),
+        (["nowhere"], {}, "or the folder of a live campaign"),
+    ],
+)
+def test_models_in_conflict_are_refused(texts, options, message):
+    with pytest.raises(InvalidPlanError, match=message):
+        cost_model(texts, **options)
+
+
+def test_folders_without_times_are_refused(live, tmp_path, campaign_file):
+    code, text = hullscout("plan", campaign_file, "--core-hours", tmp_path, "--out", tmp_path / "plan")
+    assert (code, "There is no campaign in" in text) == (2, True), text
+    assert hullscout("run", campaign_file, "--out", tmp_path / "table")[0] == 0
+    code, text = hullscout("plan", campaign_file, "--core-hours", tmp_path / "table", "--out", tmp_path / "plan")
+    assert (code, "found oracle.kind = 'table', which keeps no times" in text) == (2, True), text
+    few = ["--set", "stop.max_calculations=3"]
+    assert hullscout("run", live.parent / "small.toml", "--out", tmp_path / "few", *LIVE, *SHORT[:2], *few)[0] == 0
+    code, text = hullscout("plan", campaign_file, "--core-hours", tmp_path / "few", "--out", tmp_path / "plan")
+    assert (code, "A law needs 5 measured times or more" in text) == (2, True), text
+    assert not (tmp_path / "plan").exists()

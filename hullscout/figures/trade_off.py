@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
     from hullscout.planning.trade_off import Outcome
 
-# Okabe and Ito's colours and different markers: rules are told apart without colour as well.
-STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+# Okabe and Ito's colours, different markers and dashes: rules are told apart without colour as well.
+STYLES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#E69F00", "v", (0, (6, 1, 1, 1))),
+    ("#56B4E9", "P", (0, (1, 1))),
+)
+# Rules are drawn side by side, so many points apart: often many have the same risk.
+APART = 4.0
 PERCENT = 100.0
 MOST_COLUMNS = 4
 
@@ -26,7 +35,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
     """Draw the settings of one campaign into `ax` and return it.
 
     Horizontally the share of replays beyond the tolerance with its 95 % interval, vertically the saved share with its 5th to 95th
-    percentile, both in %.
+    percentile, both in %. Rules are shifted by a few points of the page, so that intervals at the same risk do not hide each other.
 
     Args:
         ax: Where to draw.
@@ -34,26 +43,36 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
         risk: The wanted risk; where the interval ends left of it, a setting is safe with confidence (filled).
         rules: All rules of the plan, which fixes their colours.
     """
+    from matplotlib.transforms import offset_copy  # noqa: PLC0415
+
     for rule in rules:
         of_rule = sorted((o for o in outcomes if o.rule == rule), key=lambda o: (o.risk.rate, o.saved_fraction.mean))
         if not of_rule:
             continue
-        color, marker = STYLES[rules.index(rule) % len(STYLES)]
+        color, marker, dashes = STYLES[rules.index(rule) % len(STYLES)]
+        beside = APART * (rules.index(rule) - 0.5 * (len(rules) - 1))
+        place = offset_copy(ax.transData, ax.get_figure(root=True), x=beside, units="points")
         at = PERCENT * np.array([o.risk.rate for o in of_rule])
         saved = PERCENT * np.array([o.saved_fraction.mean for o in of_rule])
         to_low = PERCENT * np.array([[o.risk.low, o.risk.high] for o in of_rule]).T
         spread = PERCENT * np.array([[o.saved_fraction.p05, o.saved_fraction.p95] for o in of_rule]).T
-        ax.plot(at, saved, "-", color=color, lw=1.0, alpha=0.7, zorder=2)
+        ax.plot(at, saved, ls=dashes, color=color, lw=1.0, alpha=0.7, zorder=2, transform=place)
         ax.errorbar(
             at, saved, xerr=np.abs(to_low - at), yerr=np.abs(spread - saved), fmt="none", ecolor=color, elinewidth=0.8,
-            alpha=0.55, capsize=2, zorder=3,
+            alpha=0.55, capsize=2, zorder=3, transform=place,
         )  # fmt: skip
         is_safe = np.array([o.risk.high <= risk for o in of_rule])
         for chosen, face in ((is_safe, color), (~is_safe, "white")):
-            ax.plot(at[chosen], saved[chosen], marker, mfc=face, mec=color, ms=5.5, zorder=4)
-        ax.plot([], [], marker=marker, color=color, lw=1.0, label=rule)
+            ax.plot(at[chosen], saved[chosen], marker, mfc=face, mec=color, ms=5.5, zorder=4, transform=place)
+        ax.plot([], [], marker=marker, ls=dashes, color=color, lw=1.0, label=rule)
     ax.axvline(PERCENT * risk, color="0.4", lw=0.8, ls="--", zorder=1)
-    ax.set_xlim(left=-2)
+    # Shifted points do not count for matplotlib's own choice of limits.
+    most = PERCENT * max(risk, *(o.risk.high for o in outcomes))
+    lowest, highest = (
+        PERCENT * f(getattr(o.saved_fraction, name) for o in outcomes) for f, name in ((min, "p05"), (max, "p95"))
+    )
+    margin = 0.05 * max(highest - lowest, 1.0)
+    ax.set(xlim=(-0.04 * most, 1.04 * most), ylim=(lowest - margin, highest + margin))
     ax.set_xlabel("hulls beyond the tolerance (% of replays)")
     ax.set_ylabel("calculations saved (%)")
     first = outcomes[0]

@@ -238,6 +238,11 @@ def given_law(text: str, *, grid: KPointGrid | None = None) -> PowerLaw:
             "core-hours and time grows with the third power), a .csv file of measured times, or the folder of a live campaign."
         )
     atoms, hours, exponent = [*numbers, DEFAULT_EXPONENT][:3]
+    if not (np.isfinite(numbers).all() and atoms > 0 and hours > 0 and exponent >= 0):
+        raise InvalidPlanError(
+            f"--core-hours {text}: expected atoms and core-hours above 0 and an exponent of 0 or more, found {atoms:g}, {hours:g} "
+            f"and {exponent:g}."
+        )
     return PowerLaw(hours=hours, reference_atoms=atoms, exponent=exponent, grid=grid)
 
 

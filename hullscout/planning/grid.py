@@ -58,8 +58,9 @@ class Setting:
 
         The seed, the name, where the pool lies and where replays are played are left out; so is what only ends a path or judges it.
         """
-        left_out = {"name": True, "seed": True, "executor": True, "pool": {"path"}}
-        tree = self.config.model_dump(mode="json", exclude=left_out)
+        tree = self.config.model_dump(
+            mode="json", exclude={"name": True, "seed": True, "executor": True, "pool": {"path"}}
+        )
         del tree["stop"]["failure_probability"]
         if isinstance(self.config.select, ThresholdRule | HullThresholdRule | RandomRule):
             del tree["stop"]["hull_tolerance"]

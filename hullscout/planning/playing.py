@@ -87,8 +87,8 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
     if origin.config.oracle.kind != "table":
         raise InvalidPlanError(
             f"{campaign.name}: a replay needs the energies of all candidates, and this campaign computes them "
-            f"(oracle.kind = {origin.config.oracle.kind!r}). Give campaigns with a table of energies, or predict this one from "
-            "them by --like."
+            f"(oracle.kind = {origin.config.oracle.kind!r}). Give campaigns with a table of energies (`hullscout table` "
+            "writes what a campaign computed), or predict this one from them by --like."
         )
     try:
         pool, oracle = runner.open_pool(origin)

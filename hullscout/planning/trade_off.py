@@ -253,7 +253,7 @@ def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
     n_least = fewest_runs(risk)
     if outcomes[0].replicates < n_least:
         sentence = (
-            f"{name}: none is: with {outcomes[0].replicates} replicates even no failure leaves a risk of up to "
+            f"{name}: none is: with {_runs(outcomes[0].replicates)} even no failure leaves a risk of up to "
             f"{100 * Rate.of(0, outcomes[0].replicates).high:.1f} %, and {100 * risk:g} % are wanted. "
             f"Give --replicates {n_least} or more; the finished ones are kept."
         )
@@ -274,6 +274,10 @@ def _in_core_hours(outcome: Outcome) -> str:
     if hours["relative_error"]:
         text += f" (the law is uncertain by {100 * hours['relative_error']:.0f} %)"
     return text if priced is None else f"{text}, {priced['mean']:.3g} of {priced['all']:.3g} {priced['unit']}"
+
+
+def _runs(n_runs: int) -> str:
+    return "one replicate" if n_runs == 1 else f"{n_runs} replicates"
 
 
 def _percent(rate: Rate) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,7 +13,7 @@ from hullscout.planning.new_alloy import Source, total_of
 from hullscout.planning.trade_off import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hullscout.planning.intervals import Rate
     from hullscout.planning.new_alloy import Prediction
     from hullscout.planning.order import PlanOrder
-    from hullscout.planning.trade_off import Outcome, Recommendation
+    from hullscout.planning.trade_off import Outcome, Recommendation, Total
     from hullscout.selection.interface import Floats
 
 MILLI, PERCENT = 1000.0, 100.0
@@ -66,80 +66,82 @@ class PlanProgress:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None = None) -> None:
-    """Print a table for each campaign, one line per setting, and one of all campaigns together."""
+    """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     console = Console(highlight=False, markup=False)
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
     for name in names:
-        console.print(_table(name, [outcome for outcome in outcomes if outcome.campaign == name]))
+        console.print(_table([outcome for outcome in outcomes if outcome.campaign == name]))
     if len(names) > 1:
-        console.print(_total_table(names, outcomes))
-    if cost_model is not None:
-        console.print(f"Core-hours: {cost_model}.", soft_wrap=True)
+        console.print(_total_table(len(names), totals(outcomes)))
     console.print(
-        "Calculations and core-hours: mean (5 to 95 % of the replays). Risk: share of the replays with the hull beyond the "
-        "tolerance, with the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
+        "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
+        "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
         soft_wrap=True,
     )
+    if cost_model is not None:
+        console.print(f"Core-hours: {cost_model}.", soft_wrap=True)
 
 
-def _table(name: str, outcomes: Sequence[Outcome]) -> Table:
+def _table(outcomes: Sequence[Outcome]) -> Table:
     first = outcomes[0]
-    table = Table(
-        title=f"{name}: {first.replicates} replays of {first.n_candidates} candidates", title_justify="left",
-        title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
-    )  # fmt: skip
     has_cost = any(round(o.cost["saved_fraction"] - o.saved_fraction.mean, 12) for o in outcomes)
-    has_hours = first.cost_core_hours is not None
-    table.add_column("rule", no_wrap=True)
-    table.add_column("setting", overflow="fold", min_width=12)
-    names = ["calculations", "saved\n%", *["cost\nsaved %"] * has_cost, *["core-hours", "core-h.\nsaved %"] * has_hours]
-    for column in [*names, "stated\nrisk %", "risk %", "largest\nerror"]:
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = ["calculations", *["cost\nsaved %"] * has_cost, *["core-hours"] * (first.cost_core_hours is not None)]
+    columns += ["risk %", "largest\nerror"]
+    table = _empty(f"{first.campaign}: {first.replicates} replays of {first.n_candidates} candidates", columns)
     shared = {key for key, value in first.setting.items() if all(o.setting.get(key) == value for o in outcomes)}
     for o in outcomes:
-        varied = [
-            f"{key.replace('_', ' ')} {value}"
-            for key, value in o.setting.items()
-            if key not in shared and value is not None
-        ]
         cells = [
-            o.rule,
-            "\n".join(varied),
-            f"{o.calculations.mean:.0f} ({o.calculations.p05:.0f}-{o.calculations.p95:.0f})",
+            _setting(o.rule, {key: value for key, value in o.setting.items() if key not in shared}),
+            f"{_spread(o.calculations.mean, o.calculations.p05, o.calculations.p95, '.0f')}\n{PERCENT * o.saved_fraction.mean:.1f}",
         ]
-        cells.append(f"{PERCENT * o.saved_fraction.mean:.1f}")
         if has_cost:
-            cells.append(f"{PERCENT * o.cost['saved_fraction']:.1f}")
+            cells.append(f"\n{PERCENT * o.cost['saved_fraction']:.1f}")
         if o.cost_core_hours is not None:
             hours = o.cost_core_hours
-            cells.append(f"{hours['mean']:.3g} ({hours['p05']:.3g}-{hours['p95']:.3g})")
-            cells.append(f"{PERCENT * hours['saved_fraction']:.1f}")
-        cells.append("-" if o.failure["stated"] is None else f"{PERCENT * o.failure['stated']:.1f}")
-        cells += [_percent(o.risk), f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}"]
+            spent = _spread(hours["mean"], hours["p05"], hours["p95"], ".3g")
+            cells.append(f"{spent}\n{PERCENT * hours['saved_fraction']:.1f}")
+        cells += [_risk(o.risk, o.failure["stated"]), f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}"]
         table.add_row(*cells)
     return table
 
 
-def _total_table(names: Sequence[str], outcomes: Sequence[Outcome]) -> Table:
-    """One line per setting that all campaigns have: sums of the means, and all their replays as one sample."""
+def _total_table(n_campaigns: int, sums: Sequence[Total]) -> Table:
+    """One row per setting that all campaigns have."""
+    has_hours = any(total.core_hours is not None for total in sums)
+    table = _empty(f"All {n_campaigns} campaigns together", ["calculations", *["core-hours"] * has_hours, "risk %"])
+    for total in sums:
+        cells = [
+            _setting(total.rule, total.varied),
+            f"{total.calculations:.0f} of {total.n_candidates}\n{PERCENT * total.saved_fraction:.1f}",
+        ]
+        if total.core_hours is not None and total.core_hours_saved is not None:
+            cells.append(f"{total.core_hours:.4g}\n{PERCENT * total.core_hours_saved:.1f}")
+        table.add_row(*cells, _risk(total.risk, total.stated))
+    return table
+
+
+def _empty(title: str, columns: Sequence[str]) -> Table:
+    # Two lines to a row, so that it is read on a terminal of 80 characters.
     table = Table(
-        title=f"All {len(names)} campaigns together", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    has_hours = outcomes[0].cost_core_hours is not None
-    table.add_column("rule", no_wrap=True)
-    table.add_column("setting", overflow="fold", min_width=12)
-    columns = ["calculations", "saved\n%", *["core-hours", "core-h.\nsaved %"] * has_hours, "stated\nrisk %", "risk %"]
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
+    )
+    table.add_column("rule", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for total in totals(outcomes):
-        cells = [total.rule, "\n".join(f"{key.replace('_', ' ')} {value}" for key, value in total.varied.items())]
-        cells += [f"{total.calculations:.0f} of {total.n_candidates}", f"{PERCENT * total.saved_fraction:.1f}"]
-        if total.core_hours is not None and total.core_hours_saved is not None:
-            cells += [f"{total.core_hours:.4g}", f"{PERCENT * total.core_hours_saved:.1f}"]
-        cells += ["-" if total.stated is None else f"{PERCENT * total.stated:.1f}", _percent(total.risk)]
-        table.add_row(*cells)
     return table
+
+
+def _setting(rule: str, varied: Mapping[str, Any]) -> str:
+    lines = [f" {key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None]
+    return "\n".join([rule, *lines])
+
+
+def _spread(mean: float, low: float, high: float, form: str) -> str:
+    return f"{mean:{form}} ({low:{form}}-{high:{form}})"
+
+
+def _risk(risk: Rate, stated: float | None) -> str:
+    return f"{_percent(risk)}\n{'-' if stated is None else f'{PERCENT * stated:.1f}'}"
 
 
 def print_budget(

@@ -66,6 +66,11 @@ class Budget:
         """Whether it is counted in core-hours."""
         return self.unit is BudgetUnit.CORE_HOURS
 
+    @property
+    def short(self) -> str:
+        """As it was read."""
+        return f"{self.amount:g}{'h' if self.is_core_hours else ''}"
+
     def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}"
 

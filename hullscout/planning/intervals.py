@@ -61,6 +61,15 @@ class Spread:
         return cls(mean=float(array.mean()), p05=float(low), p95=float(high))
 
 
+def three_digits(amount: float) -> str:
+    """An amount with three digits, whole from 1000 on.
+
+    >>> three_digits(1234.5), three_digits(0.012345)
+    ('1234', '0.0123')
+    """
+    return f"{amount:.0f}" if abs(amount) >= 999.5 else f"{amount:.3g}"
+
+
 def fewest_runs(risk: float) -> int:
     """Runs that are needed at least to show that a risk is below `risk`: without any failure the interval ends just there.
 

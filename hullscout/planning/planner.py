@@ -12,12 +12,14 @@ from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
 from hullscout.planning.grid import parse_axes, settings_of
+from hullscout.planning.intervals import fewest_runs
 from hullscout.planning.new_alloy import Experience, Prediction, predict, total_of
 from hullscout.planning.order import PlanOrder, check_budget
 from hullscout.planning.playing import NewCampaign, PlannedCampaign, Played, open_grounds, play_missing, read_played
 from hullscout.planning.progress import SILENT, Progress
+from hullscout.planning.recommendation import Recommendation, recommend, recommend_for_all, too_few
 from hullscout.planning.store import PlanStore
-from hullscout.planning.trade_off import Outcome, Recommendation, outcome_of, recommend, save_json
+from hullscout.planning.trade_off import Outcome, outcome_of, save_json, totals
 from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
 
 if TYPE_CHECKING:
@@ -113,9 +115,13 @@ def make_plan(
 
 
 def recommendations(outcomes: Sequence[Outcome], *, risk: float) -> tuple[Recommendation, ...]:
-    """One recommendation for each campaign."""
-    names = dict.fromkeys(outcome.campaign for outcome in outcomes)
-    return tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
+    """One recommendation for each campaign, and one for all of several together."""
+    names, n_runs = dict.fromkeys(outcome.campaign for outcome in outcomes), outcomes[0].replicates
+    each = tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
+    if len(names) > 1 and n_runs < fewest_runs(risk):
+        each = (Recommendation(campaign=None, outcome=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
+    sums = totals(outcomes) if len(names) > 1 else ()
+    return (*each, recommend_for_all(sums, risk=risk)) if sums else each
 
 
 def save_budget(

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hullscout.errors import InvalidPlanError, OutputError
+from hullscout.errors import OutputError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
-from hullscout.planning.intervals import Rate, Spread, fewest_runs
+from hullscout.planning.intervals import Rate, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,6 +162,7 @@ class Total:
         core_hours_saved: Saved share of them.
         stated: Mean of the stated risks; None where the rule states none.
         risk: Observed, all replays as one sample. They are of these pools only.
+        riskiest: The campaign where it was largest.
     """
 
     rule: str
@@ -172,11 +173,23 @@ class Total:
     core_hours_saved: float | None
     stated: float | None
     risk: Rate
+    riskiest: Outcome
 
     @property
     def saved_fraction(self) -> float:
         """Share of all candidates that was not calculated."""
         return 1.0 - self.calculations / self.n_candidates
+
+    @property
+    def expense(self) -> float:
+        """What settings are compared by: core-hours where they are known, else calculations."""
+        return self.calculations if self.core_hours is None else self.core_hours
+
+    @property
+    def label(self) -> str:
+        """The rule and what was varied, on one line."""
+        varied = ", ".join(f"{key} = {value}" for key, value in self.varied.items())
+        return f"{self.rule} ({varied})" if varied else self.rule
 
 
 def totals(outcomes: Sequence[Outcome]) -> tuple[Total, ...]:
@@ -207,81 +220,8 @@ def _total(group: Sequence[Outcome], shared: set[str]) -> Total:
         core_hours_saved=1.0 - spent / every if hours else None,
         stated=sum(stated) / len(stated) if stated else None,
         risk=Rate.of(n_right, n_runs).complement,
+        riskiest=max(group, key=lambda outcome: outcome.risk.rate),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recommendation:
-    """The cheapest setting whose risk is below the wanted one with confidence, or the reason why none is.
-
-    Attributes:
-        campaign: Name of the campaign, None for all of a plan together.
-        outcome: The recommended setting's; None where there is none.
-        sentence: What to tell a person.
-    """
-
-    campaign: str | None
-    outcome: Outcome | None
-    sentence: str
-
-
-def recommend(outcomes: Sequence[Outcome], *, risk: float) -> Recommendation:
-    """Recommend among the settings of one campaign.
-
-    Confidence: the upper end of the 95 % interval of the observed risk is at most the wanted risk. The interval speaks of the seeds
-    of this pool, not of another alloy.
-
-    Args:
-        outcomes: Of one campaign, one or more.
-        risk: Wanted risk, between 0 and 1.
-
-    Raises:
-        InvalidPlanError: The risk is no probability.
-    """
-    if not 0.0 < risk < 1.0:
-        raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")
-    name = outcomes[0].campaign
-    sure = [outcome for outcome in outcomes if outcome.risk.high <= risk]
-    if sure:
-        best = min(sure, key=lambda outcome: outcome.expense)
-        sentence = (
-            f"{name}: take {best.rule} ({best.label}): {best.calculations.mean:.0f} of {best.n_candidates} calculations, "
-            f"{100 * best.saved_fraction.mean:.1f} % saved{_in_core_hours(best)}; risk {_percent(best.risk)}, below the wanted "
-            f"{100 * risk:g} %."
-        )
-        return Recommendation(campaign=name, outcome=best, sentence=sentence)
-    n_least = fewest_runs(risk)
-    if outcomes[0].replicates < n_least:
-        sentence = (
-            f"{name}: none is: with {_runs(outcomes[0].replicates)} even no failure leaves a risk of up to "
-            f"{100 * Rate.of(0, outcomes[0].replicates).high:.1f} %, and {100 * risk:g} % are wanted. "
-            f"Give --replicates {n_least} or more; the finished ones are kept."
-        )
-    else:
-        safest = min(outcomes, key=lambda outcome: (outcome.risk.high, outcome.expense))
-        sentence = (
-            f"{name}: no setting is below the wanted risk of {100 * risk:g} % with confidence. "
-            f"The safest, {safest.rule} ({safest.label}), has {_percent(safest.risk)}."
-        )
-    return Recommendation(campaign=name, outcome=None, sentence=sentence)
-
-
-def _in_core_hours(outcome: Outcome) -> str:
-    hours, priced = outcome.cost_core_hours, outcome.cost_priced
-    if hours is None:
-        return ""
-    text = f"; {hours['mean']:.3g} of {hours['all']:.3g} core-hours, {100 * hours['saved_fraction']:.1f} % saved"
-    if hours["relative_error"]:
-        text += f" (the law is uncertain by {100 * hours['relative_error']:.0f} %)"
-    return text if priced is None else f"{text}, {priced['mean']:.3g} of {priced['all']:.3g} {priced['unit']}"
-
-
-def _runs(n_runs: int) -> str:
-    return "one replicate" if n_runs == 1 else f"{n_runs} replicates"
-
-
-def _percent(rate: Rate) -> str:
-    return f"{100 * rate.rate:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
 
 
 def save_json(path: Path, tree: object) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hullscout.planning.intervals import three_digits
 from hullscout.planning.new_alloy import Source, total_of
 from hullscout.planning.trade_off import totals
 
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from numpy.typing import NDArray
+
     from hullscout.planning.budget import Budget, Share, Spending
     from hullscout.planning.core_hours import CostModel
     from hullscout.planning.intervals import Rate
     from hullscout.planning.new_alloy import Prediction
     from hullscout.planning.order import PlanOrder
-    from hullscout.planning.trade_off import Outcome, Recommendation, Total
-    from hullscout.selection.interface import Floats
+    from hullscout.planning.recommendation import Recommendation
+    from hullscout.planning.trade_off import Outcome, Total
 
 MILLI, PERCENT = 1000.0, 100.0
 INTERVAL = (0.05, 0.5, 0.95)
@@ -70,9 +74,12 @@ def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None 
     console = Console(highlight=False, markup=False)
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
     for name in names:
-        console.print(_table([outcome for outcome in outcomes if outcome.campaign == name]))
+        mine = [outcome for outcome in outcomes if outcome.campaign == name]
+        _head(console, f"{name}: {mine[0].replicates} replays of {mine[0].n_candidates} candidates")
+        console.print(_table(mine))
     if len(names) > 1:
-        console.print(_total_table(len(names), totals(outcomes)))
+        _head(console, f"All {len(names)} campaigns together")
+        console.print(_total_table(totals(outcomes)))
     console.print(
         "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
         "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
@@ -86,46 +93,51 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     first = outcomes[0]
     has_cost = any(round(o.cost["saved_fraction"] - o.saved_fraction.mean, 12) for o in outcomes)
     columns = ["calculations", *["cost\nsaved %"] * has_cost, *["core-hours"] * (first.cost_core_hours is not None)]
-    columns += ["risk %", "largest\nerror"]
-    table = _empty(f"{first.campaign}: {first.replicates} replays of {first.n_candidates} candidates", columns)
+    columns += [*([] if first.cost_priced is None else [str(first.cost_priced["unit"])]), "risk %", "largest\nerror"]
+    table = _empty(columns)
     shared = {key for key, value in first.setting.items() if all(o.setting.get(key) == value for o in outcomes)}
     for o in outcomes:
         cells = [
             _setting(o.rule, {key: value for key, value in o.setting.items() if key not in shared}),
-            f"{_spread(o.calculations.mean, o.calculations.p05, o.calculations.p95, '.0f')}\n{PERCENT * o.saved_fraction.mean:.1f}",
+            f"{o.calculations.mean:.0f} ({o.calculations.p05:.0f}-{o.calculations.p95:.0f})\n{PERCENT * o.saved_fraction.mean:.1f}",
         ]
         if has_cost:
             cells.append(f"\n{PERCENT * o.cost['saved_fraction']:.1f}")
         if o.cost_core_hours is not None:
             hours = o.cost_core_hours
-            spent = _spread(hours["mean"], hours["p05"], hours["p95"], ".3g")
+            spent = f"{three_digits(hours['mean'])} ({three_digits(hours['p05'])}-{three_digits(hours['p95'])})"
             cells.append(f"{spent}\n{PERCENT * hours['saved_fraction']:.1f}")
+        if o.cost_priced is not None:
+            cells.append(three_digits(float(o.cost_priced["mean"])))
         cells += [_risk(o.risk, o.failure["stated"]), f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}"]
         table.add_row(*cells)
     return table
 
 
-def _total_table(n_campaigns: int, sums: Sequence[Total]) -> Table:
+def _total_table(sums: Sequence[Total]) -> Table:
     """One row per setting that all campaigns have."""
     has_hours = any(total.core_hours is not None for total in sums)
-    table = _empty(f"All {n_campaigns} campaigns together", ["calculations", *["core-hours"] * has_hours, "risk %"])
+    table = _empty(["calculations", *["core-hours"] * has_hours, "risk %"])
     for total in sums:
         cells = [
             _setting(total.rule, total.varied),
             f"{total.calculations:.0f} of {total.n_candidates}\n{PERCENT * total.saved_fraction:.1f}",
         ]
         if total.core_hours is not None and total.core_hours_saved is not None:
-            cells.append(f"{total.core_hours:.4g}\n{PERCENT * total.core_hours_saved:.1f}")
+            cells.append(f"{three_digits(total.core_hours)}\n{PERCENT * total.core_hours_saved:.1f}")
         table.add_row(*cells, _risk(total.risk, total.stated))
     return table
 
 
-def _empty(title: str, columns: Sequence[str]) -> Table:
+def _head(console: Console, title: str) -> None:
+    console.print()
+    console.print(title, style="bold", soft_wrap=True)
+
+
+def _empty(columns: Sequence[str], *, first: str = "rule") -> Table:
     # Two lines to a row, so that it is read on a terminal of 80 characters.
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
-    )
-    table.add_column("rule", overflow="fold")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(first, overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -134,10 +146,6 @@ def _empty(title: str, columns: Sequence[str]) -> Table:
 def _setting(rule: str, varied: Mapping[str, Any]) -> str:
     lines = [f" {key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None]
     return "\n".join([rule, *lines])
-
-
-def _spread(mean: float, low: float, high: float, form: str) -> str:
-    return f"{mean:{form}} ({low:{form}}-{high:{form}})"
 
 
 def _risk(risk: Rate, stated: float | None) -> str:
@@ -176,41 +184,38 @@ def print_predictions(
         Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies",
     }[source]
     shown = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
-    console.print(f"Predicted {origin}, median and 90 % interval:", soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("campaign")
-    has_hours = any(prediction.core_hours is not None for prediction in shown)
     unit = None if order.price is None else order.price.unit
-    names = ["candidates", "calculations", *["core-hours"] * has_hours, *([unit] if unit else [])]
+    has_hours = any(prediction.core_hours is not None for prediction in shown)
+    columns = ["calculations", *["core-hours"] * has_hours, *([unit] if unit else [])]
     if budget is not None:
-        names += [f"{budget}\nare enough with", f"{PERCENT * (1.0 - order.risk):g} % take"]
-    for column in names:
-        table.add_column(column, justify="right")
+        columns += [f"{budget.short}\nenough", f"{PERCENT * (1.0 - order.risk):g} %\ntake"]
+    _head(console, f"Predicted {origin}: median, 90 % interval")
+    table = _empty(columns, first="campaign")
     for prediction in shown:
-        cells = [prediction.name, str(prediction.n_candidates), _interval(prediction.quantiles(INTERVAL), "{:.0f}")]
-        hours = prediction.core_hour_quantiles(INTERVAL)
+        counts = _interval(np.rint(prediction.quantiles(INTERVAL)), of=f" of {prediction.n_candidates}")
+        cells, hours = [prediction.name, counts], prediction.core_hour_quantiles(INTERVAL)
         if hours is not None:
-            cells.append(_interval(hours, "{:.3g}"))
+            cells.append(_interval(hours))
             if order.price is not None:
-                cells.append(_interval(order.price.per_core_hour * hours, "{:.3g}"))
+                cells.append(_interval(order.price.per_core_hour * hours))
         if budget is not None:
-            cells += [
-                f"{PERCENT * prediction.probability_within(budget):.0f} %",
-                _least(prediction, budget, risk=order.risk),
-            ]
+            enough = f"{PERCENT * prediction.probability_within(budget):.0f} %"
+            cells += [enough, _least(prediction, budget, risk=order.risk)]
         table.add_row(*cells)
     console.print(table)
 
 
-def _interval(quantiles: Floats, form: str) -> str:
-    low, middle, high = (form.format(value) for value in quantiles.tolist())
-    return f"{middle} ({low}-{high})"
+def _interval(quantiles: NDArray[np.float64], *, of: str = "") -> str:
+    low, middle, high = (three_digits(value) for value in quantiles.tolist())
+    return f"{middle}{of}\n({low}-{high})"
 
 
 def _least(prediction: Prediction, budget: Budget, *, risk: float) -> str:
     level = (1.0 - risk,)
     amounts = prediction.core_hour_quantiles(level) if budget.is_core_hours else prediction.quantiles(level)
-    return "-" if amounts is None else f"{amounts[0]:.4g}"
+    return (
+        "-" if amounts is None else three_digits(float(np.ceil(amounts[0]) if not budget.is_core_hours else amounts[0]))
+    )
 
 
 def print_recommendations(recommendations: Sequence[Recommendation]) -> None:

@@ -197,13 +197,12 @@ def print_left_out(pools: list[Pool], guesses: dict[str, float], *, title: str) 
     print(
         f"{'pool':<18}{'guess':>7}{'5 %':>7}{'50 %':>7}{'95 %':>7}{'true mean':>11}{'within %':>10}{'width / true':>14}"
     )
-    within, widths = [], []
+    by_alloy: dict[frozenset[str], list[tuple[float, float]]] = {}
     for pool in pools:
         others = [other for other in pools if other.alloy != pool.alloy]
-        is_in, width = print_prediction(pool, others, guesses)
-        within.append(is_in)
-        widths.append(width)
-    print(f"{'all':<18}{'':>39}{100 * np.mean(within):>10.1f}{np.mean(widths):>14.2f}")
+        by_alloy.setdefault(pool.alloy, []).append(print_prediction(pool, others, guesses))
+    within, width = np.mean([np.mean(of_alloy, axis=0) for of_alloy in by_alloy.values()], axis=0)
+    print(f"{f'mean of {len(by_alloy)} alloys':<18}{'':>39}{100 * within:>10.1f}{width:>14.2f}")
 
 
 def print_prediction(pool: Pool, others: list[Pool], guesses: dict[str, float]) -> tuple[float, float]:
@@ -256,7 +255,7 @@ def print_raw(pools: list[Pool], shares: dict[str, np.ndarray]) -> None:
         low, high = pool.size * np.quantile(shares[pool.name], [0.05, 0.95])
         within.append(((pool.taken >= np.floor(low)) & (pool.taken <= np.ceil(high))).mean())
     print(
-        f"the 5 to 95 % of the replays with energies that stand in, hold {100 * np.mean(within):.1f} % of the true ones"
+        f"the 5 to 95 % of the replays with energies that stand in hold {100 * np.mean(within):.1f} % of the true ones"
     )
 
 

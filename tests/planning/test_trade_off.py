@@ -1,5 +1,7 @@
 """Intervals are exact, and a setting is recommended only with confidence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -11,7 +13,9 @@ from hullscout.figures.trade_off import draw_trade_off, save_trade_off
 from hullscout.planning.grid import parse_axes, settings_of
 from hullscout.planning.intervals import Rate, Spread, fewest_runs
 from hullscout.planning.path import Moment, Path
-from hullscout.planning.trade_off import outcome_of, recommend
+from hullscout.planning.planner import recommendations
+from hullscout.planning.recommendation import recommend
+from hullscout.planning.trade_off import outcome_of, totals
 from hullscout.selection.interface import StopReason
 
 
@@ -96,3 +100,33 @@ def test_the_figure_shows_each_setting_with_its_interval(settings):
 def test_a_figure_that_cannot_be_written_is_an_error(settings, tmp_path):
     with pytest.raises(OutputError, match=r"plan.png cannot be written"):
         save_trade_off(tmp_path / "nowhere" / "plan.png", outcomes(settings, 4), risk=0.05)
+
+
+def named(settings, name, n_runs, **kind):
+    return [replace(outcome, campaign=name) for outcome in outcomes(settings, n_runs, **kind)]
+
+
+def test_campaigns_together_are_sums_of_calculations_and_one_sample_of_runs(settings):
+    both = [*named(settings, "a", 60), *named(settings, "b", 60, n_wrong=1, n=18)]
+    early, late = totals(both)
+    assert (early.label, late.label) == (
+        "hull-posterior (failure_probability = 0.6)",
+        "hull-posterior (failure_probability = 0.05)",
+    )
+    assert (late.calculations, late.n_candidates, late.saved_fraction) == (38.0, 80, 1 - 38 / 80)
+    assert late.risk == Rate.of(119, 120).complement
+    assert late.riskiest.campaign == "b"
+    assert totals(both[:3]) == (totals(both[:3])[0],)  # b has only one of the settings
+
+
+def test_all_campaigns_get_the_cheapest_setting_that_is_safe_on_average(settings):
+    both = [*named(settings, "a", 60), *named(settings, "b", 60, n_wrong=1, n=18)]
+    each, together = recommendations(both, risk=0.05)
+    assert each.sentence.startswith("Each by itself: none is: with 60 replicates")
+    assert together.sentence == (
+        "All together: take hull-posterior (failure_probability = 0.05): 38 of 80 calculations, 52.5 % saved; risk 0.8 % (0.0 to "
+        "4.6 %) as the mean of these campaigns, below the wanted 5 %; largest for b: 1.7 % (0.0 to 8.9 %)."
+    )
+    unsafe = recommendations([*named(settings, "a", 80), *named(settings, "b", 80, n_wrong=20)], risk=0.05)
+    assert len(unsafe) == 3
+    assert unsafe[-1].sentence.startswith("All together: no setting is below the wanted risk of 5 % with confidence.")

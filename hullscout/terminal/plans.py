@@ -163,7 +163,7 @@ def print_budget(
         takes = "more replicates or a larger budget" if least is None else f"{least:.4g} {budget.unit}"
         console.print(
             f"  {outcome.campaign}, {outcome.rule} ({outcome.label}): {_percent(spending.chance(budget.amount))} % of the replays; "
-            f"{PERCENT * (1.0 - risk):g} % with confidence take {takes}.",
+            f"a chance of {PERCENT * (1.0 - risk):g} % with confidence takes {takes}.",
             soft_wrap=True,
         )
     if len(shares) > 1:

@@ -10,6 +10,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TYPE_CHECKING
 
+from hullscout.errors import StoreError
 from hullscout.oracle.outcome import Calculated, Failed
 from hullscout.oracle.workers import outcome_of
 
@@ -68,13 +69,14 @@ class Drive:
 
         Raises:
             OracleError: The workers are gone. What they had answered is kept.
+            StoreError: The disk is full. What was under way was awaited, and is kept.
         """
         state = self._engine.state
         running: dict[Future[Outcome], tuple[str, int]] = {}
-        while pending := self.ask():
+        while (pending := self.ask() if self._store.has_room else ()) or running:
             busy = {candidate_id for candidate_id, _ in running.values()}
             for candidate_id in pending:
-                if len(running) < crew.size and candidate_id not in busy:
+                if len(running) < crew.size and candidate_id not in busy and self._store.has_room:
                     attempt = self.start(candidate_id) if crew.is_recorded else 1
                     candidate = state.pool.candidates[state.index_of(candidate_id)]
                     running[crew.submit(candidate, attempt=attempt)] = (candidate_id, attempt)
@@ -90,6 +92,11 @@ class Drive:
                     lost = outcome
             if lost is not None:
                 raise lost
+        if not self._store.has_room:
+            raise StoreError(
+                f"The disk of {self._store.database} is full. Nothing new was begun; what was under way was awaited, and every "
+                "answer is kept. Free some room and run the same command again."
+            )
 
     def start(self, candidate_id: str) -> int:
         """Commit that the calculation of a candidate is started; which attempt it is."""

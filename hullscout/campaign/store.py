@@ -15,11 +15,11 @@ import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout.campaign.config import CampaignConfig, check_config
+from hullscout.campaign.database import DatabaseStore, is_of_the_machine, lock_folder
+from hullscout.campaign.reserve import Reserve
 from hullscout.errors import StoreError
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.regression.tuning import SearchPoint
@@ -27,11 +27,11 @@ from hullscout.selection.interface import RoundRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from hullscout.pool import Candidate
 
 DATABASE = "campaign.db"
+RESERVE = ".campaign.reserve"
 SCHEMA = 2
 TABLES = """
 CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -92,13 +92,11 @@ class Attempt:
     is_forgiven: bool
 
 
-class Store:
+class Store(DatabaseStore):
     """A campaign's database, open for writing (with the lock held) or only for reading."""
 
-    def __init__(self, folder: Path, *, connection: sqlite3.Connection, lock: FileLock | None) -> None:
-        self.folder = folder
-        self._connection = connection
-        self._lock = lock
+    kind: ClassVar[str] = "campaign"
+    _reserve: Reserve | None = None
 
     @classmethod
     def create_or_resume(cls, folder: Path, origin: Origin) -> Self:
@@ -110,33 +108,24 @@ class Store:
         database = folder / DATABASE
         try:
             foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
-            if foreign and not database.exists():
-                raise StoreError(
-                    f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
-                )
-            folder.mkdir(parents=True, exist_ok=True)
+            is_new = not database.exists()
         except OSError as error:
             raise StoreError(
-                f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out."
+                f"The output folder {folder} cannot be read: {error.strerror}. Choose another --out."
             ) from error
-        lock = FileLock(folder / "campaign.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
+        if foreign and is_new:
             raise StoreError(
-                f"Another process is running the campaign in {folder}. Wait for it, or choose another --out."
-            ) from error
-        except OSError as error:
-            raise StoreError(
-                f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
-            ) from error
+                f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
+            )
+        lock = lock_folder(folder, "campaign.lock", busy="running the campaign")
         with ExitStack() as undo:
             undo.callback(lock.release)
-            if not database.exists():
+            if is_new:
                 _create(database, origin)
-            store = cls(folder, connection=_connect(database, read_only=False), lock=lock)
+            store = cls(database, connection=_connect(database, read_only=False), lock=lock)
             undo.callback(store.close)
             _refuse_another(store.origin(), origin, folder)
+            store._reserve = Reserve(folder / RESERVE)
             undo.pop_all()
         return store
 
@@ -150,7 +139,12 @@ class Store:
         database = folder / DATABASE
         if not database.is_file():
             raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
-        return cls(folder, connection=_connect(database, read_only=True), lock=None)
+        return cls(database, connection=_connect(database, read_only=True), lock=None)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk took every transaction so far; if not, the reserve was given back, and nothing new should be begun."""
+        return self._reserve is None or self._reserve.is_there
 
     def origin(self) -> Origin:
         """What the campaign was started from."""
@@ -158,17 +152,15 @@ class Store:
         try:
             origin = Origin(
                 campaign_text=values["campaign_text"].decode(),
-                config=check_config(
-                    json.loads(values["config"]), source=f"the campaign kept in {self.folder / DATABASE}"
-                ),
+                config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.database}"),
                 pool_name=values["pool_name"].decode(),
                 pool=values["pool"],
             )
             fingerprint = values["pool_sha256"].decode()
         except (KeyError, ValueError) as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+            raise self.damaged(self.database, error) from error
         if origin.pool_sha256 != fingerprint:
-            raise _damaged(self.folder / DATABASE, "the pool that it keeps does not match its fingerprint")
+            raise self.damaged(self.database, "the pool that it keeps does not match its fingerprint")
         return origin
 
     def rounds(self) -> tuple[RoundRecord, ...]:
@@ -176,7 +168,7 @@ class Store:
         try:
             return tuple(_record(text) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+            raise self.damaged(self.database, error) from error
 
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
@@ -192,7 +184,7 @@ class Store:
         try:
             return {i: Failed(reason=FailureReason(reason), sentence=sentence) for i, reason, sentence in rows}
         except ValueError as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+            raise self.damaged(self.database, error) from error
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Every calculation that was started, in this order; none where energies are looked up in a table."""
@@ -213,7 +205,7 @@ class Store:
                 for row in rows
             )
         except ValueError as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+            raise self.damaged(self.database, error) from error
 
     def save_answer(self, candidate_id: str, energy_ev: float) -> None:
         """Commit an answer, before anything uses it."""
@@ -254,39 +246,27 @@ class Store:
         try:
             return {candidate_id: candidate_from_tree(json.loads(text)) for candidate_id, text in rows}
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+            raise self.damaged(self.database, error) from error
 
     def close(self) -> None:
         """Close the database and let another process have it."""
-        self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _rows(self, query: str) -> list[Any]:
-        try:
-            return self._connection.execute(query).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.folder / DATABASE, error) from error
+        if self._reserve is not None:
+            self._reserve.give_back()
+        super().close()
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute statements as one transaction."""
+        """Execute statements as one transaction; where there is no room, once more with that of the reserve.
+
+        Raises:
+            StoreError: They could not be committed.
+        """
         try:
-            with self._connection:
-                for statement, values in statements:
-                    self._connection.execute(statement, values)
+            self._execute(*statements)
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.folder / DATABASE} could not be written: {error}. What was committed before is safe; see that there is "
-                "room on the disk, and run the same command again."
-            ) from error
+            if self._reserve is None or not self._reserve.is_there or not is_of_the_machine(error):
+                raise self.unwritten(error) from error
+            self._reserve.give_back()
+            super()._write(*statements)
 
 
 def _now() -> str:
@@ -346,13 +326,13 @@ def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:
             undo.pop_all()
             return connection
     except sqlite3.Error as error:
-        raise _damaged(database, error) from error
+        raise Store.unreadable(database, error) from error
 
 
 def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise _damaged(database, " ".join(verdict.split()))
+        raise Store.damaged(database, " ".join(verdict.split()))
     (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
     if schema != str(SCHEMA).encode():
         raise StoreError(
@@ -370,10 +350,3 @@ def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
             + "\n".join(changed)
             + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
         )
-
-
-def _damaged(database: Path, error: object) -> StoreError:
-    return StoreError(
-        f"{database} is damaged or is no campaign ({error}). Nothing was changed. "
-        "Put back a copy of it, or choose another --out to start again."
-    )

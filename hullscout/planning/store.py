@@ -10,19 +10,17 @@ import json
 import sqlite3
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout import __version__
 from hullscout.campaign.config import CampaignConfig, check_config
+from hullscout.campaign.database import DatabaseStore, lock_folder
 from hullscout.errors import StoreError
 from hullscout.planning.path import Path as ReplayPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from hullscout.campaign.store import Origin
 
@@ -49,13 +47,10 @@ class ReplayKey:
     seed: int
 
 
-class PlanStore:
+class PlanStore(DatabaseStore):
     """A plan's database, open for writing, with the lock held."""
 
-    def __init__(self, database: Path, *, connection: sqlite3.Connection, lock: FileLock) -> None:
-        self.database = database
-        self._connection = connection
-        self._lock = lock
+    kind: ClassVar[str] = "plan"
 
     @classmethod
     def create_or_resume(cls, folder: Path, origins: Sequence[Origin]) -> Self:
@@ -64,25 +59,14 @@ class PlanStore:
         Raises:
             StoreError: It holds a plan of other campaigns or pools, the database is damaged, or another process has it.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / "plan.lock")
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StoreError(
-                f"Another process is making the plan in {folder}. Wait for it, or choose another --out."
-            ) from error
-        except OSError as error:
-            raise StoreError(
-                f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
-            ) from error
+        lock = lock_folder(folder, "plan.lock", busy="making the plan")
         database = folder / DATABASE
         is_new = not database.exists()
         try:
             connection = sqlite3.connect(database, timeout=30)
         except sqlite3.Error as error:
             lock.release()
-            raise _damaged(database, error) from error
+            raise cls.unreadable(database, error) from error
         store = cls(database, connection=connection, lock=lock)
         with ExitStack() as on_error:
             on_error.callback(store.close)
@@ -101,7 +85,7 @@ class PlanStore:
                 for campaign, path_key, seed, played_to, text in rows
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(self.database, error) from error
+            raise self.damaged(self.database, error) from error
 
     def save(self, key: ReplayKey, *, played_to: float, path: ReplayPath) -> None:
         """Commit a finished replay; one that was played less far is replaced.
@@ -111,29 +95,8 @@ class PlanStore:
             played_to: Failure probability to which it was played, `NO_PROBABILITY` for rules that state none.
             path: The replay.
         """
-        try:
-            with self._connection:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)",
-                    (key.campaign, key.path_key, key.seed, played_to, path.to_json()),
-                )
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.database} could not be written: {error}. What was committed before is safe."
-            ) from error
-
-    def close(self) -> None:
-        """Close the database and let another process have it."""
-        self._connection.close()
-        self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        values = (key.campaign, key.path_key, key.seed, played_to, path.to_json())
+        self._write(("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)", values))
 
     def _make(self, origins: Sequence[Origin]) -> None:
         rows = [(o.config.name, o.config.model_dump_json(), o.pool_sha256) for o in origins]
@@ -176,16 +139,4 @@ class PlanStore:
         try:
             return check_config(json.loads(text), source=f"a campaign kept in {self.database}")
         except ValueError as error:
-            raise _damaged(self.database, error) from error
-
-    def _rows(self, query: str) -> list[Any]:
-        try:
-            return self._connection.execute(query).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.database, error) from error
-
-
-def _damaged(database: Path, error: object) -> StoreError:
-    return StoreError(
-        f"{database} is damaged or is no plan ({error}). Nothing was changed. Choose another --out to start again."
-    )
+            raise self.damaged(self.database, error) from error

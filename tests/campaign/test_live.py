@@ -230,35 +230,6 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(liv
     assert dict(rows(out, "SELECT id, energy_ev FROM answers")) == pytest.approx(emt_energies(live_file), abs=1e-12)
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="limits of file sizes are of POSIX")
-def test_a_full_disk_is_a_clear_error_and_what_was_committed_is_kept(live_file, tmp_path):
-    out = tmp_path / "out"
-    code = (
-        "import resource, signal; from hullscout.cli import main; from hullscout.campaign.store import Store\n"
-        "save = Store.save_calculated\n"
-        "def full(self, *a):\n"
-        "    if a[0] == 'fcc-A1B1-0001':\n"
-        "        self._connection.execute('PRAGMA max_page_count = 1')\n"
-        "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
-        "    save(self, *a)\n"
-        "Store.save_calculated = full\n"
-        "main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "run", str(live_file), "--out", str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "could not be written: database or disk is full. What was committed before is safe" in done.stderr
-    assert "Traceback" not in done.stderr
-    kept = rows(out, "SELECT count(*) FROM answers")[0][0]
-    assert run(live_file, out)[0] == 0
-    assert rows(out, "SELECT count(*) FROM attempts WHERE attempt > 1") == [(1,)]
-    assert kept < 10
-
-
 def test_workers_that_cannot_make_the_calculator_are_refused_before_any_cost(live_file, tmp_path):
     code, text = run(live_file, tmp_path / "out", "oracle.calculator=nonsense", "executor.kind=processes")
     assert code == 2

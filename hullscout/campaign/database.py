@@ -1,0 +1,140 @@
+"""An SQLite file that holds something whole: what the stores of campaigns and of plans share.
+
+Each write is one transaction, on disk before the function returns. A lock file beside the database admits one writer at a time.
+It knows nothing of what is kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from filelock import FileLock, Timeout
+
+from hullscout.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class DatabaseStore:
+    """An open database, for writing (with its lock held) or only for reading.
+
+    Args:
+        database: The file.
+        connection: To it.
+        lock: Held while it is open for writing; None for reading.
+    """
+
+    kind: ClassVar[str]
+    """What the database holds: `campaign`, `plan`."""
+
+    def __init__(self, database: Path, *, connection: sqlite3.Connection, lock: FileLock | None) -> None:
+        self.database = database
+        self._connection = connection
+        self._lock = lock
+
+    def close(self) -> None:
+        """Close the database and let another process have it."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @classmethod
+    def damaged(cls, database: Path, error: object) -> StoreError:
+        """The error of a database that does not hold what it should."""
+        return StoreError(
+            f"{database} is damaged or is no {cls.kind} ({error}). Nothing was changed. "
+            "Put back a copy of it, or choose another --out to start again."
+        )
+
+    @classmethod
+    def unreadable(cls, database: Path, error: sqlite3.Error) -> StoreError:
+        """The error of a database that SQLite cannot read or open: damaged, or the machine does not let it."""
+        if is_of_the_machine(error):
+            return StoreError(
+                f"{database} could not be opened: {error}. Nothing was changed and what was committed is safe; see that there is "
+                "room on the disk and that it can be written, and run the same command again."
+            )
+        return cls.damaged(database, error)
+
+    def _rows(self, query: str) -> list[Any]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self.unreadable(self.database, error) from error
+
+    def _execute(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Execute statements as one transaction."""
+        with self._connection:
+            for statement, values in statements:
+                self._connection.execute(statement, values)
+
+    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Execute statements as one transaction.
+
+        Raises:
+            StoreError: They could not be committed.
+        """
+        try:
+            self._execute(*statements)
+        except sqlite3.Error as error:
+            raise self.unwritten(error) from error
+
+    def unwritten(self, error: sqlite3.Error) -> StoreError:
+        """The error of a transaction that could not be committed."""
+        return StoreError(
+            f"{self.database} could not be written: {error}. What was committed before is safe; see that there is "
+            "room on the disk, and run the same command again."
+        )
+
+
+def is_of_the_machine(error: sqlite3.Error) -> bool:
+    """Whether SQLite speaks of the disk or of another process (full, read-only, busy, an I/O error), not of what is in the file."""
+    code = getattr(error, "sqlite_errorcode", None)  # no errors but SQLite's own have one
+    return code is not None and code & 0xFF in {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_PERM,
+    }
+
+
+def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
+    """Make a folder where there is none and take the lock file in it; the caller releases it.
+
+    Args:
+        folder: The folder.
+        name: Of the lock file.
+        busy: What another process is doing where that has the lock, as "running the campaign".
+
+    Raises:
+        StoreError: The folder cannot be made or written, or another process has the lock.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out."
+        ) from error
+    lock = FileLock(folder / name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"Another process is {busy} in {folder}. Wait for it, or choose another --out.") from error
+    except OSError as error:
+        raise StoreError(
+            f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
+        ) from error
+    return lock

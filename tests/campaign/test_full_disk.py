@@ -1,0 +1,153 @@
+"""A disk that fills up costs no answer: what is under way is awaited and kept, and with room again the campaign goes on.
+
+The disk is a small tmpfs in a mount namespace of its own, which takes root or user namespaces.
+"""
+
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from hullscout.campaign.reserve import RESERVE_BYTES
+from hullscout.campaign.store import RESERVE
+from hullscout.cli import main
+
+DISK_KB = 8192
+SCRIPT = """
+mount -t tmpfs -o size={disk}k tmpfs disk
+head -c {ballast}k /dev/zero > disk/ballast
+{command} > first.out 2> first.err; echo $? > first.code
+mkdir -p disk/out && cp -r disk/out cut
+rm disk/ballast
+{command} > second.out 2>&1; echo $? > second.code
+cp -r disk/out whole
+"""
+
+
+def in_a_namespace(script, folder):
+    return subprocess.run(
+        [str(shutil.which("unshare")), "--map-root-user", "--mount", "sh", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Where a small disk may be mounted."""
+    (tmp_path / "disk").mkdir()
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare here to mount a small disk with")
+    tried = in_a_namespace("mount -t tmpfs -o size=64k tmpfs disk", tmp_path)
+    if tried.returncode:
+        pytest.skip(f"no disk may be mounted here: {tried.stderr.strip()}")
+    return tmp_path / "disk"
+
+
+def rows(folder, query):
+    with closing(sqlite3.connect(folder / "campaign.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def run_on_a_full_disk(live_file, disk, *, room_kb):
+    """Run a campaign with little room, copy what is there to `cut`, make room, and run it again."""
+    command = [sys.executable, "-m", "hullscout", "run", str(live_file), "--out", "disk/out"]
+    for setting in (
+        "oracle.calculator=faulty_calculators.Logged",
+        f"oracle.arguments={{log = '{disk.parent / 'log'}'}}",
+        "executor.kind=processes",
+        "executor.workers=2",
+        "executor.retries=0",
+    ):
+        command += ["--set", setting]
+    path = shlex.quote(":".join(path for path in sys.path if path))
+    script = SCRIPT.format(disk=DISK_KB, ballast=DISK_KB - room_kb, command=f"PYTHONPATH={path} {shlex.join(command)}")
+    done = in_a_namespace(script, disk.parent)
+    assert done.returncode == 0, done.stderr
+    return [(disk.parent / name).read_text() for name in ("first.err", "first.code", "second.out", "second.code")]
+
+
+@pytest.mark.parametrize("room_kb", [1140, 1220])
+def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_file, disk, room_kb):
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    assert code.strip() == "2", said
+    assert (
+        "campaign.db is full. Nothing new was begun; what was under way was awaited, and every answer is kept" in said
+    )
+    assert "Traceback" not in said
+    assert code_again.strip() == "0", again
+    kept = dict(rows(disk.parent / "cut", "SELECT id, energy_ev FROM answers"))
+    answers = dict(rows(disk.parent / "whole", "SELECT id, energy_ev FROM answers"))
+    assert len(kept) < len(answers) == 10
+    assert kept.items() <= answers.items()
+    assert rows(disk.parent / "whole", "SELECT count(*) FROM attempts WHERE attempt > 1") == [(0,)]
+    assert len((disk.parent / "log").read_text().splitlines()) == 10, "nothing is calculated twice"
+    assert not (disk.parent / "whole" / RESERVE).exists()
+
+
+@pytest.mark.parametrize(
+    ("room_kb", "message"),
+    [
+        (16, "campaign.db could not be made: database or disk is full"),
+        (64, "campaign.db could not be opened: disk I/O error"),
+        (1000, "There is no room for a campaign in disk/out: No space left on device. 1 MB is kept back"),
+    ],
+)
+def test_a_disk_that_is_full_already_is_a_clear_error_before_any_cost(live_file, disk, room_kb, message):
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    assert (code.strip(), message in said, "Traceback" in said) == ("2", True, False), said
+    assert "damaged" not in said
+    assert code_again.strip() == "0", again
+    assert len((disk.parent / "log").read_text().splitlines()) == 10
+
+
+def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_was_committed_is_kept(
+    live_file, tmp_path
+):
+    out = tmp_path / "out"
+    code = (
+        "from hullscout.cli import main; from hullscout.campaign.store import Store\n"
+        "save = Store.save_calculated\n"
+        "def full(self, *a):\n"
+        "    if a[0] == 'fcc-A1B1-0001':\n"
+        "        self._connection.execute('PRAGMA max_page_count = 1')\n"
+        "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
+        "    save(self, *a)\n"
+        "Store.save_calculated = full\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", str(live_file), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "could not be written: database or disk is full. What was committed before is safe" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = rows(out, "SELECT count(*) FROM answers")[0][0]
+    assert CliRunner().invoke(main, ["run", str(live_file), "--out", str(out)]).exit_code == 0
+    assert rows(out, "SELECT count(*) FROM attempts WHERE attempt > 1") == [(1,)]
+    assert kept < 10
+
+
+def test_room_is_kept_back_only_while_a_campaign_is_open(live_file, tmp_path, monkeypatch):
+    from hullscout.campaign.store import Store
+
+    sizes, save = [], Store.save_calculated
+
+    def look(self, *arguments):
+        sizes.append((tmp_path / "out" / RESERVE).stat().st_size)
+        save(self, *arguments)
+
+    monkeypatch.setattr(Store, "save_calculated", look)
+    assert CliRunner().invoke(main, ["run", str(live_file), "--out", str(tmp_path / "out")]).exit_code == 0
+    assert sizes == [RESERVE_BYTES] * 10
+    assert not (tmp_path / "out" / RESERVE).exists()

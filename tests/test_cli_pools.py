@@ -54,6 +54,7 @@ def test_enumerate_takes_volumes(tmp_path):
         (["Ag", "Pt", "--lattice", "fcc,sc"], "expected some of fcc, bcc, hcp, separated by commas, found 'fcc,sc'"),
         (["Ag", "Pt", "--lattice", "fcc,fcc"], "found 'fcc,fcc'"),
         (["Ag", "Pt", "--max-atoms", "40"], "Expected max_atoms from 2 to 12 for fcc, bcc, hcp, found 40"),
+        (["Ag", "Pt", "--prototype-atoms", "8"], "--prototype-atoms says nothing without --prototypes; give both"),
         (["Ag", "Pt", "--volume", "Ag"], "expected ELEMENT=A3, for example Ag=17.05, found 'Ag'"),
         (["Ag", "Pt", "--volume", "Au=17"], "Expected volumes above 0 A^3 per atom for Ag or Pt, found Au=17"),
     ],
@@ -73,6 +74,18 @@ def test_a_pool_that_is_there_is_kept_unless_told_otherwise(tmp_path):
     assert path.read_bytes() == b"mine"
     assert hullscout("enumerate", "Ag", "Pt", "--max-atoms", 2, "-o", path, "--force")[0] == 0
     assert b"id=fcc-A1-0001" in gzip.decompress(path.read_bytes())
+
+
+def test_ctrl_c_says_that_nothing_was_written(pool, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hullscout.pool.making.make_pool", interrupted)
+    monkeypatch.setattr("hullscout.inspection.inspect_frames", interrupted)
+    target = tmp_path / "new.extxyz"
+    for command in (["enumerate", "Ag", "Pt", "-o", target], ["check", pool, "--write", target]):
+        assert hullscout(*command) == (130, "\nInterrupted. Nothing was written.\n")
+        assert not target.exists()
 
 
 def test_the_help_shows_an_example():

@@ -26,7 +26,7 @@ Examples:
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
 @click.option("--retry-failed", is_flag=True, help="Calculate again what failed before.")
-@reports_errors
+@reports_errors("Every answer so far is kept; run the same command again to go on.")
 def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...], *, retry_failed: bool) -> None:
     """Run the campaign file CAMPAIGN to its end, or resume it.
 
@@ -66,7 +66,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
-@reports_errors
+@reports_errors("Nothing is handed out twice; run the same command again to go on.")
 def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
@@ -86,7 +86,7 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
 @click.command(epilog=HANDOFF_EPILOG)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@reports_errors
+@reports_errors("What was taken so far is kept; run the same command again for the rest.")
 def tell(folder: Path, results: tuple[Path, ...]) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
@@ -109,7 +109,7 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Pool file, .extxyz or .extxyz.gz."
 )
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
-@reports_errors
+@reports_errors()
 def table(folder: Path, output: Path, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
@@ -126,7 +126,7 @@ def table(folder: Path, output: Path, *, force: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@reports_errors
+@reports_errors()
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
     from hullscout.campaign import runner  # noqa: PLC0415

@@ -66,7 +66,7 @@ from hullscout.cli.shared import EPILOG, reports_errors
     help="Replays at a time, in processes here or where [executor] of the campaign files (--set executor.kind=dask) says.  "
     "[default: one per core]",
 )
-@reports_errors
+@reports_errors("Every finished replay is kept; run the same command again to go on.")
 def plan(
     *,
     campaigns: tuple[Path, ...],

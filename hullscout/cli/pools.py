@@ -15,6 +15,7 @@ Examples:
   hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
 """
+PROTOTYPE_ATOMS = 16
 CHECK_EPILOG = """\b
 Examples:
   hullscout check agpt.extxyz.gz
@@ -54,7 +55,7 @@ def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str
 )
 @click.option("--max-atoms", type=int, default=6, show_default=True, help="Atoms in the largest cell of a lattice.")
 @click.option("--prototypes", is_flag=True, help="Add the binary AFLOW prototypes, both ways round.")
-@click.option("--prototype-atoms", type=int, default=16, show_default=True, help="Atoms in the largest prototype.")
+@click.option("--prototype-atoms", type=int, help=f"Atoms in the largest prototype.  [default: {PROTOTYPE_ATOMS}]")
 @click.option(
     "--volume",
     "volumes",
@@ -67,14 +68,14 @@ def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Pool file, .extxyz or .extxyz.gz."
 )
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
-@reports_errors
+@reports_errors("Nothing was written.")
 def enumerate_(
     first: str,
     second: str,
     lattices: tuple[str, ...],
     max_atoms: int,
     prototypes: bool,  # noqa: FBT001  click passes flags by name
-    prototype_atoms: int,
+    prototype_atoms: int | None,
     volumes: dict[str, float],
     output: Path,
     force: bool,  # noqa: FBT001
@@ -84,16 +85,19 @@ def enumerate_(
     Every symmetry-distinct cell of the parent lattices up to a size, and on request the binary prototypes of the AFLOW library
     that are not among them. The same command gives the same file.
     """
+    if prototype_atoms is not None and not prototypes:
+        raise click.UsageError("--prototype-atoms says nothing without --prototypes; give both.")
     from hullscout.pool.enumeration import ParentLattice  # noqa: PLC0415  loads the scientific packages
     from hullscout.pool.making import Recipe, make_pool  # noqa: PLC0415
     from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
     from hullscout.terminal.pools import Working, print_made  # noqa: PLC0415
 
+    most_atoms = PROTOTYPE_ATOMS if prototype_atoms is None else prototype_atoms
     recipe = Recipe(
         elements=(first, second),
         lattices=tuple(ParentLattice(name) for name in lattices),
         max_atoms=max_atoms,
-        prototype_atoms=prototype_atoms if prototypes else None,
+        prototype_atoms=most_atoms if prototypes else None,
         volumes=volumes,
     )
     existing = Existing.REPLACE if force else Existing.REFUSE
@@ -128,7 +132,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option("--write", type=click.Path(path_type=Path), help="Write a cleaned pool, .extxyz or .extxyz.gz.")
 @click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")
 @click.option("--force", is_flag=True, help="Replace the cleaned pool's file if there is one.")
-@reports_errors
+@reports_errors("Nothing was written.")
 def check(
     pool: Path,
     elements: tuple[str, str] | None,

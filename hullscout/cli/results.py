@@ -27,7 +27,7 @@ FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", 
 )
 @click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
-@reports_errors
+@reports_errors()
 def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: bool, candidate: str | None) -> None:  # noqa: FBT001  click passes by name
     r"""Draw the campaign in FOLDER, finished or not.
 
@@ -54,7 +54,7 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: boo
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HTML file.  [default: FOLDER/report.html]")
 @click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
-@reports_errors
+@reports_errors()
 def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
     from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
@@ -74,7 +74,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     help="File or folder.  [default: in FOLDER, named for the format]",
 )
 @click.option("--force", is_flag=True, help="Replace what is there.")
-@reports_errors
+@reports_errors()
 def export(folder: Path, export_format: str, output: Path | None, force: bool) -> None:  # noqa: FBT001  click passes by name
     r"""Write what the campaign in FOLDER found for other programs, finished or not.
 
@@ -94,7 +94,7 @@ def export(folder: Path, export_format: str, output: Path | None, force: bool) -
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@reports_errors
+@reports_errors()
 def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
     click.echo(f"The Hullscout developers: Hullscout, version {__version__}.")

@@ -28,18 +28,25 @@ Examples:
 """
 
 
-def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2; with 130 on Ctrl-C."""
+def reports_errors(interrupted: str = "") -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2; with 130 on Ctrl-C.
 
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except HullscoutError as error:
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted. Every answer so far is kept; run the same command again to go on.", err=True)
-            sys.exit(130)
+    Args:
+        interrupted: What is kept when the command is interrupted, and what to do, in a sentence.
+    """
 
-    return wrapped
+    def decorate(command: Callable[P, None]) -> Callable[P, None]:
+        @wraps(command)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                command(*args, **kwargs)
+            except HullscoutError as error:
+                click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+                sys.exit(2)
+            except KeyboardInterrupt:
+                click.echo(f"\nInterrupted. {interrupted}".rstrip(), err=True)
+                sys.exit(130)
+
+        return wrapped
+
+    return decorate

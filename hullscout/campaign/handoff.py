@@ -5,7 +5,6 @@ The same engine, store and order of commits as in a campaign that computes for i
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from hullscout.campaign import runner
 from hullscout.campaign.drive import Drive
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
-from hullscout.oracle.inbox import Reply, judge, read_replies
+from hullscout.oracle.inbox import judge, read_replies
 from hullscout.oracle.outbox import folder_names, write_folder
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Reply, is_energy
 from hullscout.oracle.settings import HandoffSettings
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def tell_energy(
     """
     with _open(folder, opened) as (settings, store, state):
         candidate = state.pool.candidates[state.index_of(candidate_id)]
-        if not math.isfinite(energy_ev):
+        if not is_energy(energy_ev, candidate.n_atoms):
             raise ProtocolError(
                 f"Expected a finite energy of {candidate_id!r} in eV, found {energy_ev}. Tell a failure by tell_failure."
             )

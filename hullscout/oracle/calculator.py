@@ -18,6 +18,7 @@ from hullscout.oracle.outcome import (
     Outcome,
     candidate_from_tree,
     candidate_to_tree,
+    is_energy,
 )
 from hullscout.oracle.sameness import change_between
 from hullscout.oracle.settings import CalculatorSettings
@@ -25,8 +26,6 @@ from hullscout.pool import Candidate
 
 if TYPE_CHECKING:
     import ase
-
-LARGEST_ENERGY_EV_PER_ATOM = 1e7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,7 @@ def _calculate(task: Task) -> Outcome:
     if settings.relax != "none":
         is_relaxed = _relax(atoms, settings)
     energy = float(atoms.get_potential_energy())
-    if not np.isfinite(energy) or abs(energy) > LARGEST_ENERGY_EV_PER_ATOM * len(atoms):
+    if not is_energy(energy, len(atoms)):
         return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy:g} eV.")
     if getattr(atoms.calc, "converged", None) is False:  # file-based codes say so and do not raise
         return Failed(

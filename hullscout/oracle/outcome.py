@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from hullscout.pool import Candidate
+
+LARGEST_ENERGY_EV_PER_ATOM = 1e7
+"""No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
 
 
 class FailureReason(StrEnum):
@@ -69,6 +73,26 @@ class Failed:
 
 
 Outcome = Calculated | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A result that was read.
+
+    Attributes:
+        id: The candidate.
+        outcome: Its energy in eV of the candidate's own cell, or why there is none.
+        source: Where it stood.
+    """
+
+    id: str
+    outcome: Outcome
+    source: str
+
+
+def is_energy(energy_ev: float, n_atoms: int) -> bool:
+    """Whether a number can be the total energy in eV of so many atoms: finite, and not beyond all bounds."""
+    return math.isfinite(energy_ev) and abs(energy_ev) <= LARGEST_ENERGY_EV_PER_ATOM * n_atoms
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Structures are handed out once, results come back late, in any order, twice or as failures, and no other structure slips in."""
 
+import gzip
 import json
 import re
 import shutil
@@ -153,7 +154,10 @@ def test_the_good_results_are_kept_where_others_are_faulty(handoff):
 FAULTY_TABLES = {
     "columns": (["name,energy", "a,1"], "expected the columns id and either energy_ev or energy_ev_per_atom"),
     "id": (["id,energy_ev", "nobody,1"], "line 2: 'nobody' is no candidate of this campaign"),
-    "number": (["id,energy_ev", "fcc-A1-0001,many"], "line 2: could not convert string to float: 'many'"),
+    "number": (["id,energy_ev", "fcc-A1-0001,many"], "line 2: expected an energy in eV as a number, found 'many'"),
+    "huge": (["id,energy_ev", "fcc-A1-0001,-1e9"], "expected a finite energy of 'fcc-A1-0001' in eV, found -1e9"),
+    "time": (["id,energy_ev,wall_s", "fcc-A1-0001,1,long"], "expected wall_s, in seconds, as a number, found 'long'"),
+    "negative time": (["id,energy_ev,wall_s", "fcc-A1-0001,1,-5"], "expected wall_s of 0 seconds or more, found -5"),
     "infinite": (["id,energy_ev", "fcc-A1-0001,inf"], "expected a finite energy of 'fcc-A1-0001' in eV, found inf"),
     "both": (
         ["id,energy_ev,failed", "fcc-A1-0001,1,no"],
@@ -203,12 +207,16 @@ def test_another_structure_is_refused_or_failed(handoff):
         ),
         (
             lambda folder: shutil.copy(folder / "result.traj", folder / "b.traj"),
-            "expected one result, found b.traj, result.traj",
+            "expected one file with an energy, found b.traj, result.traj",
+        ),
+        (
+            lambda folder: [path.write_text("?") for path in (folder / "result.traj", folder / "slurm-7.out")],
+            "expected one file with an energy, found none that can be read among result.traj, slurm-7.out",
         ),
         (shutil.rmtree, "There is no "),
         (lambda folder: (folder / "result.traj").unlink(), "holds no results"),
     ],
-    ids=["manifest", "foreign", "two", "gone", "none"],
+    ids=["manifest", "foreign", "two", "unreadable", "gone", "none"],
 )
 def test_a_faulty_folder_is_refused_with_what_to_do(handoff, prepare, message):
     out, outbox = handoff
@@ -218,6 +226,18 @@ def test_a_faulty_folder_is_refused_with_what_to_do(handoff, prepare, message):
     prepare(folder)
     code, text = hullscout("tell", out, folder)
     assert (code, message in text) == (2, True), text
+
+
+def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(handoff):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    for folder in folders(outbox):
+        compute(folder)
+        (folder / "slurm-7.out").write_text("node 7\n")
+        (folder / "pwscf.save").mkdir()
+        (folder / "pwscf.save" / "data-file-schema.xml").write_text("<espresso/>")
+    code, text = hullscout("tell", out, outbox)
+    assert (code, "2 new energies, 0 new failures" in text) == (0, True), text
 
 
 def test_a_result_without_manifest_or_name_is_refused(handoff, tmp_path):
@@ -283,6 +303,21 @@ def test_a_real_vasprun_is_read_and_matched(tmp_path):
     assert code == 0, text
     (vertex,) = [v for v in json.loads((out / "result.json").read_text())["hull"] if v["id"] == "rocksalt"]
     assert vertex["formation_energy_ev_per_atom"] == pytest.approx(-6.74587304 / 2 + (1.3 + 1.8) / 2, abs=1e-8)
+
+
+def test_of_several_runs_in_a_folder_the_last_counts(tmp_path):
+    out, folder = salt(tmp_path)
+    text = (VASP / "vasprun_dfpt.xml").read_text()
+    energies = {"relax1": "-6.50000000", "relax2": "-6.74587304", "relax10": "-6.80000000"}
+    for run, energy in energies.items():
+        with gzip.open(folder / f"vasprun.xml.{run}.gz", "wt") as file:
+            file.write(text.replace("-6.74587304", energy))
+    shutil.copy(VASP / "OUTCAR_example_1", folder / "OUTCAR")
+    code, shown = hullscout("tell", out, folder)
+    assert code == 0, shown
+    hullscout("table", out, "-o", tmp_path / "table.extxyz")
+    found = {atoms.info["id"]: atoms.get_potential_energy() for atoms in read(tmp_path / "table.extxyz", ":")}
+    assert found["rocksalt"] == -6.8
 
 
 @pytest.mark.parametrize(

@@ -195,3 +195,12 @@ def content(path: Path):
     """Every byte of a pool, to see that reading changes nothing."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path, *path.parent.glob(f"{path.name}*")]
     return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+
+def make(folder, files):
+    """A folder of files by name and text; a file alone is itself the pool."""
+    for name, text in files.items():
+        path = folder / "pool" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder / "pool"

@@ -1,14 +1,17 @@
-"""Small pools written as text."""
+"""Small pools, written as text or read."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hullscout.pool import Frame, parse_frames
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FCC = "0 2 2 2 0 2 2 2 0"
 
@@ -49,3 +52,13 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return _write
+
+
+@pytest.fixture(scope="session")
+def frames(small_pool: str) -> tuple[Frame, ...]:
+    """The cells of up to five atoms of Ag-Pd; cost and baseline made of the atoms."""
+    read = parse_frames(small_pool.encode(), path=Path("small.extxyz")).frames
+    return tuple(
+        replace(frame, columns={"hours": 1.0 + len(frame.numbers), "cheap": -0.5 * len(frame.numbers)})
+        for frame in read
+    )

@@ -1,13 +1,18 @@
 """A folder tree of VASP calculations: the `vasprun.xml` of each is a candidate with its final structure and energy.
 
-The energy is that for zero smearing. The id is the path of the calculation's folder. Settings are functional, cutoff, +U,
+The energy is that for zero smearing. The id is the path of the calculation's folder. Of a relaxation in several runs, kept under
+the names that custodian gives (`vasprun.xml.relax1`, `.relax2`), the last counts. Settings are functional, cutoff, +U,
 potentials and the coarsest spacing of the k-points. A CSV table in the top folder may state further columns by `id`.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.formats.csv_table import find_tables, read_table
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
     from hullscout.pool.frames import Frames
 
-_SUFFIXES = (".xml", ".xml.gz", ".xml.bz2", ".xml.xz")
+_NAME = re.compile(r"(?P<stem>.*vasprun.*?)\.xml(\.relax(?P<run>\d+))?(\.(gz|bz2|xz))?")
 
 
 class _UnusableError(Exception):
@@ -28,8 +33,16 @@ class _UnusableError(Exception):
 
 
 def find_vaspruns(folder: Path) -> list[Path]:
-    """Files anywhere in a folder whose name holds `vasprun` and ends in `.xml`, also compressed."""
-    found = [path for path in folder.rglob("*vasprun*") if path.is_file() and path.name.endswith(_SUFFIXES)]
+    """Files anywhere in a folder whose name holds `vasprun` and ends in `.xml` or `.xml.relaxN`, also compressed.
+
+    Of runs that follow each other in one folder under one name (`.relax1`, `.relax2`, then without a number) only the last.
+    """
+    runs: defaultdict[tuple[Path, str], list[tuple[float, Path]]] = defaultdict(list)
+    for path in folder.rglob("*vasprun*"):
+        named = _NAME.fullmatch(path.name)
+        if named is not None and path.is_file() and not path.name.startswith("."):
+            runs[path.parent, named["stem"]].append((float(named["run"] or np.inf), path))
+    found = [path for group in runs.values() for number, path in group if number == max(group)[0]]
     return sorted(found, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 

@@ -2,12 +2,13 @@
 
 Source: the strain criterion is that of ATAT's `checkrelax` (A. van de Walle, CALPHAD 33, 266 (2009)): the strain from the start
 to the relaxed cell without its volume change, 0.1 by default. A change of volume alone is no other structure: the volumes of
-candidates are guesses. Deviation: displacements of atoms within the cell count too.
+candidates are guesses. Deviations: displacements of atoms within the cell count too, and a crystal that comes back in other vectors
+of its lattice (a code that standardizes cells) is compared in those that fit best.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,14 @@ import numpy as np
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hullscout.pool import Candidate
+
+_NEAR = 0.05
+"""Strains and displacements below this need no search for other cells."""
+_LENGTH_TOLERANCE = 0.2
+_ANGLE_TOLERANCE = 12.0  # degrees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +54,9 @@ class Change:
 
 
 def change_between(start: Candidate, end: Candidate) -> Change:
-    """Strain, displacement and volume change from one structure to another with the same cell vectors, whatever the order of atoms.
+    """Strain, displacement and volume change from one structure to another with as many atoms in the cell, whatever their order.
 
-    A rotation of the whole crystal and a common shift of its atoms are no change.
+    A rotation of the whole crystal, a common shift of its atoms and the choice of its cell vectors are no change.
 
     Raises:
         InvalidStructureError: The two do not hold the same atoms.
@@ -66,11 +74,33 @@ def change_between(start: Candidate, end: Candidate) -> Change:
             for s in (start, end)
         )
         raise InvalidStructureError(f"Expected the atoms {wanted} of {start.id!r}, found {found}.")
+    change = _change(start, end)
+    if max(change.strain, change.displacement) > _NEAR:
+        others = (_change(start, replace(end, cell=cell)) for cell in _other_cells(start, end))
+        change = min((change, *others), key=lambda other: other.strain + other.displacement)
+    return change
+
+
+def _change(start: Candidate, end: Candidate) -> Change:
+    """The change where vectors of the cells correspond one to one."""
     gradient = np.linalg.solve(start.cell, end.cell)
     stretches = np.linalg.svd(gradient, compute_uv=False)
     volume_ratio = float(np.prod(stretches))
     strain = float(np.linalg.norm(stretches / np.cbrt(volume_ratio) - 1.0))
     return Change(strain=strain, displacement=_largest_displacement(start, end), volume_ratio=volume_ratio)
+
+
+def _other_cells(start: Candidate, end: Candidate) -> Iterator[np.ndarray]:
+    """Cells of the end's lattice whose vectors have about the lengths and angles of the start's, at its volume."""
+    from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: slow to import)
+
+    scale = np.cbrt(abs(np.linalg.det(start.cell) / np.linalg.det(end.cell)))
+    mappings = Lattice(end.cell * scale).find_all_mappings(
+        Lattice(start.cell), ltol=_LENGTH_TOLERANCE, atol=_ANGLE_TOLERANCE, skip_rotation_matrix=True
+    )
+    for _, _, vectors in mappings:
+        if round(abs(np.linalg.det(vectors))) == 1:
+            yield np.asarray(vectors) @ end.cell
 
 
 def _largest_displacement(start: Candidate, end: Candidate) -> float:

@@ -1,0 +1,70 @@
+"""A structure is the same however it is written down, and another one where its shape or its atoms went too far."""
+
+import gzip
+
+import numpy as np
+import pytest
+from ase.io import read
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullscout.oracle.sameness import change_between
+from hullscout.pool import Candidate
+
+LIMITS = {"max_strain": 0.1, "max_displacement": 0.25}
+with gzip.open(ROOT / "campaigns" / "cuau-emt" / "cuau-cells.extxyz.gz", "rt") as file:
+    CELLS = read(file, ":", format="extxyz")
+
+
+def candidate(atoms):
+    return Candidate(id="x", numbers=atoms.numbers, positions=atoms.positions, cell=np.array(atoms.cell))
+
+
+@given(
+    place=st.integers(0, len(CELLS) - 1),
+    shears=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([-1, 1])), max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.floats(0.9, 1.1),
+)
+@settings(max_examples=60, deadline=None)
+def test_other_cell_vectors_rotation_order_shift_and_volume_are_no_change(place, shears, seed, scale):
+    rng = np.random.default_rng(seed)
+    start = CELLS[place]
+    end = start.copy()
+    cell = np.array(end.cell)
+    for row, other, sign in shears:
+        if row != other:
+            cell[row] += sign * cell[other]
+    end.set_cell(cell)
+    end.positions += rng.uniform(-5, 5, 3)
+    end.rotate(rng.uniform(0, 360), rng.normal(size=3), rotate_cell=True)
+    end.set_cell(end.cell * scale, scale_atoms=True)
+    end.wrap()
+    change = change_between(candidate(start), candidate(end[rng.permutation(len(end))]))
+    assert change.strain == pytest.approx(0, abs=1e-6)
+    assert change.displacement == pytest.approx(0, abs=1e-6)
+    assert change.volume_ratio == pytest.approx(scale**3)
+
+
+def test_small_relaxations_in_other_cell_vectors_are_measured():
+    start = next(atoms for atoms in CELLS if atoms.info["id"] == "fcc-A1B1-0002")
+    end = start.copy()
+    end.set_cell(end.cell @ np.diag([1.02, 1.0, 0.99]), scale_atoms=True)
+    straight = change_between(candidate(start), candidate(end))
+    end.set_cell(np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]]) @ end.cell)
+    turned = change_between(candidate(start), candidate(end))
+    assert straight.strain > 0.01
+    assert (turned.strain, turned.displacement) == pytest.approx((straight.strain, straight.displacement), abs=1e-9)
+
+
+def test_no_two_cells_of_a_pool_count_as_the_same():
+    """Unrelaxed derivative cells of one lattice differ by where the atoms are, or by the shape of the cell."""
+    same = [
+        (one.info["id"], other.info["id"])
+        for place, one in enumerate(CELLS)
+        for other in CELLS[:place]
+        if sorted(one.numbers) == sorted(other.numbers)
+        and not change_between(candidate(one), candidate(other)).sentence(**LIMITS)
+    ]
+    assert same == []

@@ -152,6 +152,8 @@ def test_the_format_is_told_by_the_content(kind, expected, frames, tmp_path):
         ("a.json", "[", "expected JSON, found none that can be read"),
         ("a.json", "[" * 100_000, "expected JSON, found none that can be read"),
         ("vasprun.xml", "<?xml version='1.0'?>", "found XML. For vasprun.xml files, name the folder"),
+        ("POSCAR", "Ag\n1\n", "POSCAR: expected a pool, found a file with one structure. Name the folder that holds such"),
+        ("ag.cif", "data_ag", "ag.cif: expected a pool, found a file with one structure"),
         ("a.json.gz", gzip.compress(b'{"1": {}, "ids": [1], "nextid": 2}', mtime=0), "found it gzipped. Unpack it."),
         ("a.db.gz", gzip.compress(b"SQLite format 3", mtime=0), "found it gzipped. Unpack it."),
         ("a.json", "[]", "expected a list of pymatgen's ComputedStructureEntry with at least one, found list"),

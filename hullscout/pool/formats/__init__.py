@@ -16,7 +16,7 @@ from hullscout.pool.extxyz import read_frames
 from hullscout.pool.formats.ase_database import SQLITE_MAGIC, read_ase_database
 from hullscout.pool.formats.csv_table import find_tables, read_table
 from hullscout.pool.formats.entries import read_entries, read_json
-from hullscout.pool.formats.structure_files import find_structures, read_structure_files
+from hullscout.pool.formats.structure_files import find_structures, is_structure_file, read_structure_files
 from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
 from hullscout.pool.writing import format_frames
@@ -151,6 +151,10 @@ def _format_of_text(path: Path, head: bytes) -> PoolFormat:
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
     if is_gzipped and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
+    if is_structure_file(path):
+        raise InvalidPoolError(
+            f"{path}: expected a pool, found a file with one structure. Name the folder that holds such files."
+        )
     if first == b"<":
         raise InvalidPoolError(
             f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."

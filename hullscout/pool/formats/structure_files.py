@@ -36,11 +36,14 @@ def find_structures(folder: Path) -> list[Path]:
     found = [
         path
         for path in folder.rglob("*")
-        if path.is_file()
-        and not path.name.startswith(".")
-        and (path.suffix.lower() in SUFFIXES or path.name.startswith(_VASP_NAMES))
+        if path.is_file() and not path.name.startswith(".") and is_structure_file(path)
     ]
     return sorted(found, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def is_structure_file(path: Path) -> bool:
+    """Whether the name is that of a POSCAR or CIF file."""
+    return path.suffix.lower() in SUFFIXES or path.name.startswith(_VASP_NAMES)
 
 
 def read_structure_files(path: Path) -> Frames:

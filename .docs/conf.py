@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
+
 from hullscout import __version__
 
 if TYPE_CHECKING:
+    from docutils.nodes import Element
     from sphinx.application import Sphinx
 
 project = "Hullscout"
@@ -16,7 +20,6 @@ version = release = __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_click",
@@ -30,15 +33,16 @@ myst_heading_anchors = 3
 default_role = "literal"
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Source", "notes_style")]
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"
 html_title = f"Hullscout {version}"
+html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_show_copyright = False
 
@@ -65,6 +69,17 @@ def _keep_whole(_app: Sphinx, what: str, _name: str, _object: Any, _options: Any
         lines[0] = f":{lines[0]}"
 
 
+def _write_inline(translator: Any, node: Element) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise SkipNode
+
+
+def _write_block(translator: Any, node: Element) -> None:
+    translator.body.append(f'<div class="equation">{tex2mathml(node.astext(), as_block=True)}</div>\n')
+    raise SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Called by Sphinx; the docstrings are seen before napoleon sees them."""
+    """Called by Sphinx. Equations become MathML, which browsers draw without a network."""
+    app.add_html_math_renderer("mathml", (_write_inline, None), (_write_block, None))
     app.connect("autodoc-process-docstring", _keep_whole, priority=400)

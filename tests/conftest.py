@@ -22,10 +22,10 @@ batch = 3
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of one file share its fixtures, so one process runs them; each notebook may go to another."""
+    """Tests of one file share its fixtures, so one process runs them; each notebook and each page may go to another."""
     for item in items:
-        is_notebook = item.path.stem == "test_notebooks"
-        item.add_marker(pytest.mark.xdist_group(item.name if is_notebook else item.path.stem))
+        stands_alone = item.path.stem in {"test_notebooks", "test_guide_blocks"}
+        item.add_marker(pytest.mark.xdist_group(item.name if stands_alone else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -44,11 +44,11 @@ def draw_hull_distance(
     pool, hull, unknown = standing.pool, standing.found_hull, standing.unknown
     x_known = pool.x[standing.known]
     lowest, highest = 0.0, 0.0
-    if standing.reference_ev_per_atom is not None:
+    if standing.reference_ev_per_atom is not None and unknown.size:
         distance = hull.distance(pool.x[unknown], standing.reference_ev_per_atom[unknown]) * MILLI
         ax.plot(pool.x[unknown], distance, "^", ls="", color=NOT_CALCULATED, ms=3.2, mew=0, alpha=0.75, zorder=2,
                 label=f"not calculated ({unknown.size})")  # fmt: skip
-        lowest, highest = distance.min(initial=lowest), distance.max(initial=highest)
+        lowest, highest = min(lowest, float(distance.min())), float(distance.max())
     distance = hull.distance(x_known, standing.formation_ev_per_atom) * MILLI
     ax.plot(x_known, distance, "o", ls="", color=CALCULATED, ms=3.2, mew=0, alpha=0.85, zorder=3,
             label=f"calculated ({standing.n_known})")  # fmt: skip

@@ -161,8 +161,9 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
         standing.formation_ev_per_atom if standing.reference_ev_per_atom is None else standing.reference_ev_per_atom
     )
     if rows.size < LEAST_LEARNED:
+        remedy = "The pool is too small for one." if is_replay else "Draw it when more is calculated."
         raise OutputError(
-            f"Expected at least {LEAST_LEARNED} known energies for a learning curve, found {rows.size}. Run the campaign first."
+            f"Expected at least {LEAST_LEARNED} known energies for a learning curve, found {rows.size}. {remedy}"
         )
     cap = getattr(history.config.select, "energy_cap", HullPosteriorRule().energy_cap)
     x = standing.pool.x[rows]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLUE, FOUND, MILLI, NOT_CALCULATED, PERCENT
+from hullscout.figures.style import BLUE, FOUND, MILLI, NOT_CALCULATED, PERCENT, plain
 from hullscout.regression import diagnose
 from hullscout.regression.calibration import TailCalibration, student_quantile
 
@@ -91,6 +91,7 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     limits = (float(every.min()) - margin, float(every.max()) + margin)
     ax.plot(limits, limits, "-", color=FOUND, lw=0.8, zorder=1)
     ax.set(xlim=limits, ylim=limits, aspect="equal")
+    ax.set_title(plain(standing.name))
     ax.set_xlabel("formation energy (meV/atom)")
     ax.set_ylabel("predicted (meV/atom)")
     ax.figure.legend(
@@ -123,6 +124,7 @@ def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
         label = f"{predictions.label}: {PERCENT * report.coverage[-1]:.0f} % inside the 95 % interval"
         ax.plot(PERCENT * LEVELS, share, line, color=color, lw=1.4, label=label, zorder=2 + order)
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    ax.set_title(plain(standing.name))
     ax.set_xlabel("stated probability of the interval (%)")
     ax.set_ylabel("energies inside (%)")
     ax.figure.legend(

@@ -42,10 +42,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 # The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom, and the lowest quarter of the
-# candidates); what lies higher is counted.
+# candidates; where the elements do not mix, three quarters); what lies higher is counted.
 HEADROOM = 1.6
 LEAST_HEADROOM_MEV = 60.0
 LEAST_SHOWN = 0.25
+LEAST_SHOWN_WITHOUT_COMPOUNDS = 0.75
+# Above the elements it leaves this share of the hull's depth for their labels, whatever else lies there.
+ROOM_FOR_ENDS = 0.28
 # Below the hull the axis leaves this share of its range for labels.
 FOOTROOM = 0.36
 # Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
@@ -87,7 +90,7 @@ def draw_phase_diagram(
             true.x, true.energy_ev_per_atom * MILLI, "--", color=TRUE, lw=1.2, dashes=(3, 3), label="true hull", zorder=5
         )  # fmt: skip
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=6, mew=1.0, zorder=6)
-    lowest, top = _energy_range(standing, energies[is_shown])
+    lowest, top = energy_range(standing, energies[is_shown])
     if outlook is not None:
         lowest = min(lowest, _draw_beliefs(ax, standing, outlook))
     ax.set_xlim(-0.04, 1.04)
@@ -127,6 +130,21 @@ def save_phase_diagram(
     )
 
 
+def energy_range(standing: Standing, energies_ev_per_atom: Floats) -> tuple[float, float]:
+    """Lowest and highest energy that a phase diagram shows, in meV/atom, without the room for labels below.
+
+    Args:
+        standing: The campaign.
+        energies_ev_per_atom: (k,) of the candidates that are drawn.
+    """
+    hulls = [hull for hull in (standing.found_hull, standing.true_hull) if hull is not None]
+    lowest = min(float(hull.energy_ev_per_atom.min()) for hull in hulls) * MILLI
+    share = LEAST_SHOWN_WITHOUT_COMPOUNDS if all(hull.x.size == 2 for hull in hulls) else LEAST_SHOWN
+    top = max(HEADROOM * -lowest, LEAST_HEADROOM_MEV, 1.05 * float(np.quantile(energies_ev_per_atom, share)) * MILLI)
+    highest = max(1.05 * float(energies_ev_per_atom.max()) * MILLI, LEAST_HEADROOM_MEV / 4, ROOM_FOR_ENDS * -lowest)
+    return lowest, min(top, highest)
+
+
 def intervals_of(standing: Standing, outlook: Outlook) -> tuple[NDArray[np.intp], Floats]:
     """The unknown candidates that may be on the hull, most probable first, and half their 95 % intervals, eV/atom."""
     unknown = standing.unknown
@@ -145,16 +163,6 @@ def _energies(standing: Standing, outlook: Outlook | None) -> tuple[Floats, NDAr
     is_shown = np.full(standing.n_candidates, outlook is not None)
     is_shown[standing.known] = True
     return energies, is_shown
-
-
-def _energy_range(standing: Standing, energies: Floats) -> tuple[float, float]:
-    """Lowest and highest energy on the axis in meV/atom, without the room for labels."""
-    true = standing.true_hull
-    lowest = (
-        min(float(hull.energy_ev_per_atom.min()) for hull in (standing.found_hull, true) if hull is not None) * MILLI
-    )
-    top = max(HEADROOM * -lowest, LEAST_HEADROOM_MEV, 1.05 * float(np.quantile(energies, LEAST_SHOWN)) * MILLI)
-    return lowest, min(top, max(float(energies.max()) * MILLI * 1.05, LEAST_HEADROOM_MEV / 4))
 
 
 def _draw_candidates(

@@ -31,12 +31,18 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     highest = 1.0
     if all(error is not None for error in errors):
         values = np.array(errors, dtype=np.float64) * MILLI
-        ax.step(n_known, values, "-", where="post", color=FOUND, lw=1.2, label="hull error", zorder=3)
+        # A campaign of one moment is a point.
+        marker = "o" if len(moments) == 1 else ""
+        ax.step(
+            n_known, values, "-", where="post", marker=marker, ms=3, color=FOUND, lw=1.2, label="hull error", zorder=3
+        )
         highest = max(highest, float(values.max()))
     model = [(m.n_known, m.model_error_ev_per_atom * MILLI) for m in moments if m.model_error_ev_per_atom is not None]
     if model:
         ax.plot(*zip(*model, strict=True), "o-", color=BLUE, ms=2.2, lw=0.6, label="model error", zorder=2)
         highest = max(highest, *(error for _, error in model))
+    if highest == 1.0 and not ax.lines:
+        _say(ax, "no true hull is known,\nand no model has been fitted yet")
     tolerance = history.config.stop.hull_tolerance * MILLI
     ax.axhline(tolerance, color="0.45", lw=0.8, ls=":", label="tolerance", zorder=1)
     ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.5)
@@ -50,14 +56,17 @@ def draw_errors(ax: Axes, history: History) -> Axes:
 def draw_failure_probability(ax: Axes, history: History) -> Axes:
     """Draw the probability of a wrong hull that the rule knew, and the one that it stood by, against the calculations.
 
-    Rules that state none get axes that say so. Below 0.1 % values are drawn at 0.1 %.
+    Where none is stated the axes say so. Below 0.1 % values are drawn at 0.1 %.
     """
     decided = [moment for moment in history.moments if moment.failure_probability is not None]
     if not decided:
-        ax.text(
-            0.5, 0.5, f"the rule '{history.config.select.rule}'\nstates no probability", transform=ax.transAxes, ha="center",
-            va="center", color="0.3",
-        )  # fmt: skip
+        rule = history.config.select
+        _say(
+            ax,
+            "no probability has been\nstated yet"
+            if rule.states_probability
+            else f"the rule '{rule.rule}'\nstates no probability",
+        )
         return ax
     n_known = [moment.n_known for moment in decided]
     now = [_percent(moment.failure_probability) for moment in decided]
@@ -78,12 +87,20 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
     return ax
 
 
+def _say(ax: Axes, sentence: str) -> None:
+    """A sentence in place of curves."""
+    ax.text(0.5, 0.5, sentence, transform=ax.transAxes, ha="center", va="center", color="0.3")
+
+
 def _percent(probability: float | None) -> float:
     return LEAST_PERCENT if probability is None else max(PERCENT * probability, LEAST_PERCENT)
 
 
 def _finish(ax: Axes, history: History) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
+
     n_now = history.now.n_known
     ax.set_xlim(0, 1.04 * max(n_now, 1))
     ax.set_xlabel(f"calculations (of {len(history.pool)} candidates)")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.16), ncols=3, borderaxespad=0, columnspacing=1.0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, borderaxespad=0.5, columnspacing=1.0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.campaign.history import Forecaster
+from hullscout.figures.phase_diagram import energy_range
 from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
 
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
 MILLI = 1000.0
 # Energies that differ by less look the same on the page.
 SHOWN_EV_PER_ATOM = 1e-6
-# The energy axis shows the hull and this many times its depth above it, at least so much; what lies higher is counted.
-HEADROOM = 1.6
-LEAST_HEADROOM_MEV = 60.0
+# Below the hull the energy axis leaves this share of its range for labels.
+FOOTROOM = 0.3
 BAND_AT = np.linspace(0.0, 1.0, 121)
 
 
@@ -148,6 +148,8 @@ def summary(reported: Reported) -> str:
     found = f"A {hull} was found with {took}" if reported.is_finished else f"So far {took} give a {hull}"
     wrong = f"wrong by more than {_tolerance(reported)} meV/atom"
     stated = reported.stated_failure_probability
+    if stated is None and reported.history.config.select.states_probability:
+        return f"{found}; too little is known to state a probability that it is {wrong}."
     if stated is None:
         return f"{found}; the rule {reported.history.config.select.rule} states no probability that it is {wrong}."
     return f"{found}; probability that it is {wrong}: {percent(stated)}."
@@ -188,12 +190,10 @@ def drawn_energies(reported: Reported) -> Floats:
 
 
 def view_of_energies(reported: Reported) -> tuple[float, float]:
-    """The range of the energy axis: the hulls, and above them what still says something."""
-    hulls = [reported.standing.found_hull, reported.standing.true_hull]
-    lowest = min(float(hull.energy_ev_per_atom.min()) for hull in hulls if hull is not None) * MILLI
-    highest = float(np.nanmax(drawn_energies(reported)))
-    top = min(max(HEADROOM * -lowest, LEAST_HEADROOM_MEV), max(highest * 1.05, LEAST_HEADROOM_MEV / 4))
-    return lowest - 0.3 * (top - lowest), top
+    """The range of the energy axis: the hulls, and above them what still says something; below them room for labels."""
+    drawn = drawn_energies(reported) / MILLI
+    lowest, top = energy_range(reported.standing, drawn[~np.isnan(drawn)])
+    return lowest - FOOTROOM * (top - lowest), top
 
 
 def page_data(reported: Reported) -> dict[str, Any]:

@@ -197,6 +197,7 @@ function play(isOn) {
 
 function startDiagram() {
   slider.max = LAST;
+  byId("play").disabled = LAST === 0;
   slider.addEventListener("input", () => { play(false); showMoment(Number(slider.value)); });
   byId("back").addEventListener("click", () => { play(false); showMoment(shownMoment - 1); });
   byId("on").addEventListener("click", () => { play(false); showMoment(shownMoment + 1); });

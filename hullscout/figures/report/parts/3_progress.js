@@ -31,7 +31,7 @@ function startProgress() {
   const layout = {
     font: { ...FONT, size: 12 }, margin: { l: 74, r: 12, t: 8, b: 48 }, showlegend: false, hovermode: "x", dragmode: DRAG, bargap: 0,
     hoverlabel: { font: { ...FONT, size: 12 }, namelength: -1 },
-    xaxis: { title: { text: "calculations" }, anchor: `y${all.length > 1 ? all.length : ""}`, showline: true, linecolor: "#444444", ticks: "outside", gridcolor: "#f0f0f0", zeroline: false },
+    xaxis: { title: { text: "calculations" }, rangemode: "tozero", minallowed: 0, anchor: `y${all.length > 1 ? all.length : ""}`, showline: true, linecolor: "#444444", ticks: "outside", gridcolor: "#f0f0f0", zeroline: false },
   };
   const gap = 0.05, height = (1 - gap * (all.length - 1)) / all.length;
   all.forEach((panel, k) => {

@@ -73,12 +73,6 @@ class DatabaseStore:
         except sqlite3.DatabaseError as error:
             raise self.unreadable(self.database, error) from error
 
-    def _execute(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute statements as one transaction."""
-        with self._connection:
-            for statement, values in statements:
-                self._connection.execute(statement, values)
-
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
         """Execute statements as one transaction.
 
@@ -86,16 +80,20 @@ class DatabaseStore:
             StoreError: They could not be committed.
         """
         try:
-            self._execute(*statements)
+            with self._connection:
+                for statement, values in statements:
+                    self._connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise self.unwritten(error) from error
+            if not self._made_room(error):
+                raise StoreError(
+                    f"{self.database} could not be written: {error}. What was committed before is safe; see that there is "
+                    "room on the disk, and run the same command again."
+                ) from error
+            self._write(*statements)
 
-    def unwritten(self, error: sqlite3.Error) -> StoreError:
-        """The error of a transaction that could not be committed."""
-        return StoreError(
-            f"{self.database} could not be written: {error}. What was committed before is safe; see that there is "
-            "room on the disk, and run the same command again."
-        )
+    def _made_room(self, error: sqlite3.Error) -> bool:  # noqa: ARG002  for those that keep some back
+        """Whether something was done about what hindered a transaction, so that it is worth another try."""
+        return False
 
 
 def is_of_the_machine(error: sqlite3.Error) -> bool:

@@ -254,19 +254,12 @@ class Store(DatabaseStore):
             self._reserve.give_back()
         super().close()
 
-    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute statements as one transaction; where there is no room, once more with that of the reserve.
-
-        Raises:
-            StoreError: They could not be committed.
-        """
-        try:
-            self._execute(*statements)
-        except sqlite3.Error as error:
-            if self._reserve is None or not self._reserve.is_there or not is_of_the_machine(error):
-                raise self.unwritten(error) from error
-            self._reserve.give_back()
-            super()._write(*statements)
+    def _made_room(self, error: sqlite3.Error) -> bool:
+        """Whether the reserve could be given back."""
+        if self._reserve is None or not self._reserve.is_there or not is_of_the_machine(error):
+            return False
+        self._reserve.give_back()
+        return True
 
 
 def _now() -> str:

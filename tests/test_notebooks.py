@@ -12,11 +12,13 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 # By notebook: how many figures it draws, and what it prints (regular expressions).
 SHOWS = {
     "live_campaign": (
-        3,
+        5,
         [
             r"fcc-A2B2-0003 \(CuAu\): It relaxed into another structure",
             r"[1-9]\d* of \d+ s went into calculations",
             "3[0-9] calculations, same hull",
+            r"LiAl +B32 +-181\.4 meV/atom",
+            r"same hull: True\nhull error 0\.00 meV/atom",
         ],
     ),
     "plan_a_budget": (2, ["--replicates 72 or more", "right in"]),

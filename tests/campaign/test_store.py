@@ -108,6 +108,18 @@ def test_a_damaged_database_is_refused_and_kept(origin, folder, damage):
     assert database.read_bytes() == broken
 
 
+def test_a_database_that_the_machine_does_not_let_open_is_not_called_damaged(origin, folder, monkeypatch):
+    Store.create_or_resume(folder, origin).close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda _, **options: connect(f"{folder.as_uri()}/no/x.db?mode=ro", **options)
+    )
+    with pytest.raises(
+        StoreError, match=r"could not be opened: unable to open database file.*what was committed is safe"
+    ):
+        Store.read(folder)
+
+
 @pytest.mark.parametrize("table", ["rounds", "campaign"])
 def test_a_database_with_garbled_content_is_refused(origin, folder, table):
     with Store.create_or_resume(folder, origin) as store:

@@ -25,6 +25,9 @@ extensions = [
     "sphinx_click",
 ]
 
+# Commands are copied: two dashes stay two dashes.
+smartquotes = False
+
 # Links point at files and headings, so that they also work where the Markdown itself is read.
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -58,7 +61,7 @@ _OWN_NAMES = (
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",
-    r"(AnyExecutor|Normalization|Output|Predictor|Progress|Recipe|TermCounts)",
+    r"(AnyExecutor|Lattice|Normalization|Output|Predictor|Progress|Recipe|TermCounts)",
 )
 nitpick_ignore_regex = [(r"py:.*", name) for name in (*_OTHER_PACKAGES, *_OWN_NAMES)]
 
@@ -75,7 +78,9 @@ def _write_inline(translator: Any, node: Element) -> None:
 
 
 def _write_block(translator: Any, node: Element) -> None:
-    translator.body.append(f'<div class="equation">{tex2mathml(node.astext(), as_block=True)}</div>\n')
+    translator.body.append(
+        f'<div class="equation" style="overflow-x: auto">{tex2mathml(node.astext(), as_block=True)}</div>\n'
+    )
     raise SkipNode
 
 

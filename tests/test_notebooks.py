@@ -21,7 +21,15 @@ SHOWS = {
             r"same hull: True\nhull error 0\.00 meV/atom",
         ],
     ),
-    "plan_a_budget": (2, ["--replicates 72 or more", "right in"]),
+    "plan_a_budget": (
+        2,
+        [
+            "--replicates 72 or more",
+            r"core-hours, fitted on 14 times \(exponent",
+            "right in",
+            r"Cu-Au \(EMT\): \d+ of 57 calculations, 90 % interval",
+        ],
+    ),
     "replay_ag_pd": (
         6,
         [

@@ -212,21 +212,12 @@ def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrde
 
     Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
     """
-    similar = {one.setting.config.name: one for one in reversed(plan.played)}
-    ends = {
-        name: [path.end(one.setting.failure_probability).n_calculations for path in one.paths]
-        for name, one in similar.items()
-    }
-    # Pools of the same two elements are one alloy.
-    alloys: dict[frozenset[str], list[Floats]] = {}
-    for name, one in similar.items():
-        alloys.setdefault(frozenset(one.setting.config.elements), []).append(np.array(ends[name]) / len(one.pool))
-    experience = Experience.of([np.concatenate(shares) for shares in alloys.values()])
+    experience, similar = experience_of(plan), _first_settings(plan)
     predictions = []
     for number, campaign in enumerate(campaigns):
         hours, error = None, 0.0
         if order.cost_model is not None:
-            size = np.mean([_relative_size(one, ends[name], order.cost_model) for name, one in similar.items()])
+            size = np.mean([_relative_size(one, order.cost_model) for one in similar])
             hours = float(order.cost_model.of(campaign.pool).mean() * size)
             error = order.cost_model.relative_error(campaign.pool)
         predictions.append(
@@ -242,10 +233,35 @@ def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrde
     return tuple(predictions)
 
 
-def _relative_size(one: Played, ends: Sequence[int], model: CostModel) -> float:
+def experience_of(plan: Plan) -> Experience:
+    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy.
+
+    Raises:
+        InvalidPlanError: Fewer than three alloys.
+    """
+    alloys: dict[frozenset[str], list[Floats]] = {}
+    for one in _first_settings(plan):
+        shares = np.array(_ends(one)) / len(one.pool)
+        alloys.setdefault(frozenset(one.setting.config.elements), []).append(shares)
+    return Experience.of([np.concatenate(shares) for shares in alloys.values()])
+
+
+def _first_settings(plan: Plan) -> tuple[Played, ...]:
+    first: dict[str, Played] = {}
+    for one in plan.played:
+        first.setdefault(one.setting.config.name, one)
+    return tuple(first.values())
+
+
+def _ends(one: Played) -> list[int]:
+    """Calculations of each replay."""
+    return [path.end(one.setting.failure_probability).n_calculations for path in one.paths]
+
+
+def _relative_size(one: Played, model: CostModel) -> float:
     """Core-hours of the mean calculation over those of the mean candidate."""
     hours = model.of(one.pool)
-    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, ends, strict=True)]
+    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, _ends(one), strict=True)]
     return float(np.mean(looked_up) / hours.mean())
 
 

@@ -9,8 +9,10 @@ import pytest
 from planning.conftest import GRID, hullscout
 
 from hullscout.errors import InvalidPlanError
+from hullscout.planning import planner
 from hullscout.planning.budget import Budget, BudgetUnit, Spending, split
 from hullscout.planning.intervals import Rate
+from hullscout.planning.order import PlanOrder
 from hullscout.planning.path import Moment, Path
 from hullscout.selection.interface import StopReason
 
@@ -154,6 +156,7 @@ def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
         likes += ["--like", like]
     code, printed = hullscout("plan", tmp_path / "0.toml", *likes[2:], "--out", tmp_path / "two")
     assert (code, "found 2: fewer do not tell" in printed) == (2, True), printed  # Ag-Ni twice is one alloy
+    assert not (tmp_path / "two").exists()
     new = tmp_path / "new.toml"
     new.write_text(text.replace('"small"', '"new"').replace("pool.extxyz", "bare.extxyz"))
     out = tmp_path / "out"
@@ -170,4 +173,7 @@ def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
     assert entry["core_hours"]["0.5"] > 0
     assert "Predicted from replays of 4 other campaigns" in printed
     assert "enough" in printed
+    campaigns = planner.read_campaigns(likes[1::2], overrides=["select.rule=hull-threshold"])
+    made = planner.make_plan(campaigns, out, order=PlanOrder(n_replicates=2))
+    assert len(planner.experience_of(made).offsets) == 3
     assert "of 57" in printed

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from hullscout.cli.shared import EPILOG, reports_errors
+from hullscout.cli.shared import reports_errors
+
+EPILOG = """\b
+Examples:
+  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
+  hullscout plan a.toml b.toml --grid select.rule=hull-posterior,threshold --core-hours runs/a --cores 64 --budget 5000h
+  hullscout plan new.toml --like a.toml --like b.toml --like c.toml --core-hours 8:12:3 --price '0.02 EUR'
+  hullscout plan a.toml --replicates 100 --set executor.kind=dask --set executor.address=tcp://node:8786
+"""
 
 
 @click.command(epilog=EPILOG)

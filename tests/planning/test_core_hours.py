@@ -135,7 +135,8 @@ def test_a_plan_states_core_hours_and_money(planned, tmp_path):
     assert spent["saved_fraction"] != pytest.approx(entry["saved_fraction"]["mean"], abs=1e-3)
     assert spent["mean"] == pytest.approx((1 - spent["saved_fraction"]) * spent["all"])
     assert priced == {"unit": "EUR", **{key: 0.5 * spent[key] for key in ("mean", "p05", "p95", "all")}}
-    assert "core-h" in text
+    assert "core-hours" in text
+    assert "…" not in text  # nothing is cut off on a terminal of 80 characters
 
 
 @pytest.mark.parametrize(

@@ -157,20 +157,25 @@ def print_budget(
 ) -> None:
     """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
     console = Console(highlight=False, markup=False)
-    console.print(f"{budget} for one campaign alone give the right hull:")
+    _head(console, f"{budget} for one campaign alone give the right hull")
+    table = _empty(["of the\nreplays %", f"{PERCENT * (1.0 - risk):g} % with\nconfidence take"], first="campaign")
     for outcome, spending in zip(outcomes, spendings, strict=True):
         least = spending.least_budget(1.0 - risk)
-        takes = "more replicates or a larger budget" if least is None else f"{least:.4g} {budget.unit}"
-        console.print(
-            f"  {outcome.campaign}, {outcome.rule} ({outcome.label}): {_percent(spending.chance(budget.amount))} % of the replays; "
-            f"a chance of {PERCENT * (1.0 - risk):g} % with confidence takes {takes}.",
-            soft_wrap=True,
+        varied = {key: value for key, value in outcome.setting.items() if key != "hull_tolerance"}
+        table.add_row(
+            f"{outcome.campaign}\n{_setting(f' {outcome.rule}', varied)}",
+            _percent(spending.chance(budget.amount)),
+            "-" if least is None else three_digits(least),
         )
+    console.print(table)
+    console.print("-: it takes more replicates or a larger budget to show that.", soft_wrap=True)
     if len(shares) > 1:
         right = sum(share.chance.rate for share in shares)
-        console.print(f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected:")
+        _head(console, f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected")
+        split = _empty([str(budget.unit), "right hulls,\n% of the replays"], first="campaign")
         for share in shares:
-            console.print(f"  {share.name}: {share.budget:.4g} ({_percent(share.chance)} %)", soft_wrap=True)
+            split.add_row(share.name, three_digits(share.budget), _percent(share.chance))
+        console.print(split)
 
 
 def print_predictions(

@@ -62,6 +62,7 @@ def test_a_campaign_is_asked_and_told_to_its_end(handed):
         assert handed.pending == tuple(candidate.id for candidate in candidates)
         answer(handed, candidates)
         told += [candidate.id for candidate in candidates]
+        assert handed.history.now.n_known == len(told)
     assert sorted(told) == sorted(handed.pool.ids)
     assert handed.result.n_calculations == 10
     assert handed.hull == handed.result.hull

@@ -31,6 +31,8 @@ SHOWN_EV_PER_ATOM = 1e-6
 # Below the hull the energy axis leaves this share of its range for labels.
 FOOTROOM = 0.3
 BAND_AT = np.linspace(0.0, 1.0, 121)
+# Of larger pools only the band of now is computed: each round costs seconds.
+MOST_WITH_BANDS = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Reported:
         history: The campaign until now.
         outlook: Of every candidate; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
-            moment; None where there is none.
+            moment; None where there is none, and before now in pools of more than `MOST_WITH_BANDS`.
         lattices: The parent lattice of each candidate, where markers are to tell it.
     """
 
@@ -65,7 +67,8 @@ class Reported:
         forecaster = Forecaster(history, features=features)
         bands = []
         for moment in history.moments:
-            outlook = forecaster.at(moment)
+            is_wanted = moment is history.now or len(history.pool) <= MOST_WITH_BANDS
+            outlook = forecaster.at(moment) if is_wanted else None
             bands.append(None if outlook is None else outlook.hull.band_ev_per_atom(BAND_AT)[[0, 2]])
         return cls(history=history, outlook=outlook, bands=tuple(bands), lattices=lattices)
 

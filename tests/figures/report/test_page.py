@@ -147,6 +147,13 @@ def test_each_round_has_the_band_that_was_believed_then(reported, tmp_path):
     assert page["moments"][0]["band"] != page["moments"][-1]["band"]
 
 
+def test_of_a_large_pool_only_the_band_of_now_is_computed(reported, monkeypatch):
+    monkeypatch.setattr("hullscout.figures.report.facts.MOST_WITH_BANDS", 56)
+    *before, now = Reported.of(reported.history).bands
+    assert all(band is None for band in before)
+    np.testing.assert_array_equal(now, reported.bands[-1])
+
+
 def test_an_earlier_band_refers_to_the_pure_elements_known_now():
     ends = LowerHull(x=np.array([0.0, 1.0]), energy_ev_per_atom=np.array([0.003, 0.005]), indices=np.array([0, 1]))
     band = _band(np.vstack([np.full(BAND_AT.size, -0.01), np.zeros(BAND_AT.size)]), ends)

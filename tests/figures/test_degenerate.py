@@ -49,7 +49,7 @@ def answered(campaign, *, fails):
             if fails(x, candidate):
                 campaign.tell_failure(candidate.id, "no convergence")
             else:
-                campaign.tell(candidate.id, candidate.n_atoms * (-0.3 * x * (1 - x) + 0.001 * len(candidate.id)))
+                campaign.tell(candidate.id, candidate.n_atoms * (-1.2 * x * (1 - x) + 0.001 * len(candidate.id)))
 
 
 @pytest.fixture(scope="module")

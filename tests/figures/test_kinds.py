@@ -202,6 +202,12 @@ def test_prototypes_are_those_of_known_structures():
         cellpar=[5.8] * 3 + [90] * 3,
     )
     assert named(heusler) == "D0_3"
+    titanium = crystal(
+        ["Ti", "Al", "Al"], [(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0.25)], spacegroup=139, cellpar=[4, 4, 8, 90, 90, 90]
+    )
+    assert named(titanium) == "D0_22"
+    silicide = crystal(["Mo", "Si"], [(0, 0, 0), (0, 0, 1 / 3)], spacegroup=139, cellpar=[3, 3, 9, 90, 90, 90])
+    assert named(silicide) == "C11_b"
     tin = crystal(
         ["Ti", "Sn"],
         [(0.8333, 0.6667, 0.25), (1 / 3, 2 / 3, 0.25)],
@@ -209,6 +215,25 @@ def test_prototypes_are_those_of_known_structures():
         cellpar=[5.9, 5.9, 4.76, 90, 90, 120],
     )
     assert named(tin) == "D0_19"
+
+
+def test_names_are_those_of_the_library_of_prototypes():
+    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+
+    from hullscout.pool import Candidate
+
+    elements = {"fcc": "A1", "bcc": "A2", "hcp": "A3"}
+    found = set()
+    for entry in AFLOW_PROTOTYPE_LIBRARY:
+        structure = entry["snl"].structure
+        numbers = [site.specie.Z for site in structure]
+        name = prototype(
+            Candidate(id="one", numbers=numbers, positions=structure.cart_coords, cell=structure.lattice.matrix)
+        )
+        if name is not None:
+            assert elements.get(name, name) == entry["tags"]["strukturbericht"]
+            found.add(name)
+    assert found == {"fcc", "bcc", "hcp", "L1_1", "L1_2", "D1_a", "B2", "B32", "D0_3", "B_h"}
 
 
 @pytest.mark.parametrize(("lattice", "a", "sizes"), [("fcc", 4.0, 4), ("bcc", 3.0, 4), ("hcp", 3.0, 2)])

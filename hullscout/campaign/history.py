@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hullscout.campaign.result import CampaignResult
+from hullscout.campaign.result import CampaignResult, FailedCandidate
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
@@ -87,6 +87,7 @@ class History:
         pool: Its candidates.
         moments: One per round after the start, in order, and now: `moments[-1]`.
         asked_in: Round in which each candidate was asked for, by its index.
+        failures: Why each calculation that failed for good did, by the candidate's index.
         result: What `result.json` says; None while the campaign is not finished.
     """
 
@@ -94,6 +95,7 @@ class History:
     pool: Pool
     moments: tuple[Moment, ...] = field(repr=False)
     asked_in: dict[int, int] = field(repr=False)
+    failures: dict[int, FailedCandidate] = field(repr=False)
     result: CampaignResult | None
 
     @property
@@ -247,6 +249,12 @@ def read_history(folder: Path, *, opened: Opened | None = None) -> History:
         pool=pool,
         moments=tuple(moments),
         asked_in={index[candidate_id]: record.round for record in rounds for candidate_id in record.chosen},
+        failures={
+            index[i]: FailedCandidate(
+                id=i, formula=pool.candidates[index[i]].formula, reason=failure.reason, sentence=failure.sentence
+            )
+            for i, failure in state.failures.items()
+        },
         result=read_result(folder / RESULT),
     )
 

@@ -5,15 +5,18 @@ Formation energies refer to the lowest known structures of the pure elements, th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.campaign.history import Forecaster
-from hullscout.figures.phase_diagram import energy_range
+from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, energy_range, intervals_of
 from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
+from hullscout.regression.calibration import student_quantile
+from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.campaign.history import History, Moment, Outlook
+    from hullscout.campaign.result import FailedCandidate
     from hullscout.campaign.standing import Standing
 
     Floats = NDArray[np.float64]
@@ -30,6 +34,8 @@ MILLI = 1000.0
 SHOWN_EV_PER_ATOM = 1e-6
 # Below the hull the energy axis leaves this share of its range for labels.
 FOOTROOM = 0.3
+# Failed calculations that the head of the page names.
+MOST_FAILURES = 5
 BAND_AT = np.linspace(0.0, 1.0, 121)
 # Of larger pools only the band of now is computed: each round costs seconds.
 MOST_WITH_BANDS = 3000
@@ -105,9 +111,20 @@ class Reported:
         return tuple(sorted(self.history.now.snapshot.pending.tolist()))
 
     @property
-    def failed(self) -> tuple[int, ...]:
-        """Candidates whose calculation failed for good; they count as unknown."""
-        return tuple(sorted(self.history.now.snapshot.failed.tolist()))
+    def failures(self) -> dict[int, FailedCandidate]:
+        """Why each calculation that failed for good did, by the candidate's index; they count as unknown."""
+        return dict(sorted(self.history.failures.items()))
+
+    @property
+    def half_width_per_std(self) -> float | None:
+        """Half the 95 % interval of a prediction over its standard deviation; None where nothing is predicted."""
+        return None if self.outlook is None else student_quantile(0.975, self.outlook.degrees_of_freedom)
+
+    @property
+    def model_errors_ev_per_atom(self) -> tuple[float | None, ...]:
+        """Error of the rule's model at each moment; that of now is not written down in a round, and is the outlook's."""
+        *before, now = (moment.model_error_ev_per_atom for moment in self.history.moments)
+        return (*before, now if self.outlook is None else self.outlook.model_error_ev_per_atom)
 
     @property
     def energies_ev_per_atom(self) -> Floats:
@@ -129,6 +146,12 @@ def headline(reported: Reported) -> dict[str, Any]:
         "n_candidates": standing.n_candidates,
         "is_replay": reported.is_replay,
         "has_posterior": reported.outlook is not None,
+        "n_failed": len(reported.failures),
+        "least_probability": percent(LEAST_PROBABILITY),
+        "most_intervals": MOST_INTERVALS,
+        "model_error": _model_error_name(reported),
+        "has_model_error": any(error is not None for error in reported.model_errors_ev_per_atom),
+        "energy_cap": _energy_cap(reported),
         "has_lattices": reported.lattices is not None,
         "states_probability": any(moment.failure_probability is not None for moment in history.moments),
         "summary": summary(reported),
@@ -167,6 +190,15 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "< 0.1 %"
     return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay with their units: no-break spaces between them.
+
+    >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
+    '5_% of 20, 1_meV/atom'
+    """
+    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
 
 
 def milli(energy_ev: float, digits: int = 1) -> str:
@@ -209,6 +241,8 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "isReplay": reported.is_replay,
         "tolerance": float(_tolerance(reported)),
         "accepted": config.stop.failure_probability,
+        "modelErrorName": _model_error_name(reported),
+        "halfWidthPerStd": reported.half_width_per_std,
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
         "trueHull": None if true is None else {"x": _listed(true.x, 6), "energy": _energies(true.energy_ev_per_atom)},
@@ -230,21 +264,30 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "energy": _energies(energies),
         "lattice": None if reported.lattices is None else [lattice.value for lattice in reported.lattices],
         "pending": list(reported.pending),
-        "failed": list(reported.failed),
+        "failed": {
+            str(index): {
+                "round": reported.history.asked_in[index],
+                "reason": failed.reason,
+                "sentence": failed.sentence,
+            }
+            for index, failed in reported.failures.items()
+        },
         "reference": None if reference is None else _energies(np.where(is_unknown, reference, np.nan)),
     }
     if outlook is not None:
         columns["predicted"] = _energies(np.where(is_unknown, outlook.mean_ev_per_atom, np.nan))
         columns["std"] = _energies(np.where(is_unknown, outlook.std_ev_per_atom, np.nan))
         columns["onHull"] = _listed(outlook.probability_on_hull, 4)
-        columns["contenders"] = outlook.hull.sampled.tolist()
+        columns["contenders"] = intervals_of(reported.standing, outlook)[0].tolist()
     return columns
 
 
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
     energies, outlook = reported.energies_ev_per_atom, reported.outlook
     before: LowerHull | None = None
-    for moment, band in zip(reported.history.moments, reported.bands, strict=True):
+    for moment, band, model_error in zip(
+        reported.history.moments, reported.bands, reported.model_errors_ev_per_atom, strict=True
+    ):
         hull = _seen_from_now(moment, energies)
         # What the rule knew now was not yet written down in a round.
         now = outlook if moment.decision is None and outlook is not None else moment
@@ -254,7 +297,7 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "hull": hull.indices.tolist(),
             "lowering": None if before is None else _energy(hull_error(before, hull)),
             "error": _energy(moment.standing.hull_error_ev_per_atom),
-            "modelError": _energy(now.model_error_ev_per_atom),
+            "modelError": _energy(model_error),
             "probability": now.failure_probability,
             "stated": reported.stated_failure_probability
             if moment.decision is None
@@ -285,9 +328,13 @@ def _remarks(reported: Reported) -> Iterator[str]:
     elif error is not None:
         yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
     yield from _ties(reported)
-    if reported.failed:
-        ids = ", ".join(reported.history.pool.ids[index] for index in reported.failed)
-        yield f"Failed calculations, which count as unknown and not as high in energy: {ids}."
+    if reported.failures:
+        ids = reported.history.pool.ids
+        told = [f"{ids[i]} ({failed.reason}): {failed.sentence}" for i, failed in reported.failures.items()]
+        more = [f"{len(told) - MOST_FAILURES} more are in the table."] if len(told) > MOST_FAILURES else []
+        yield " ".join(
+            ["Failed calculations, which count as unknown and not as high in energy:", *told[:MOST_FAILURES], *more]
+        )
 
 
 def _ties(reported: Reported) -> Iterator[str]:
@@ -332,11 +379,12 @@ def _facts(reported: Reported) -> Iterator[dict[str, str]]:
     error = standing.hull_error_ev_per_atom
     if error is not None:
         yield _fact("hull error, known by the replay", milli(error, 2), "meV/atom")
-    model_errors = [
-        m.model_error_ev_per_atom for m in reported.history.moments if m.model_error_ev_per_atom is not None
-    ]
-    if model_errors:
-        yield _fact("held-out error of the model", milli(model_errors[-1]), "meV/atom")
+    errors = zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
+    fitted = [(error, moment.n_known) for error, moment in errors if error is not None]
+    if fitted:
+        error, n_known = fitted[-1]
+        unit = "meV/atom" if n_known == standing.n_known else f"meV/atom, after {n_known} calculations"
+        yield _fact(f"{_model_error_name(reported)} of the model", milli(error), unit)
 
 
 def _fact(name: str, value: str, unit: str) -> dict[str, str]:
@@ -349,6 +397,19 @@ def _settings(reported: Reported) -> Iterator[tuple[str, Any]]:
             yield from ((f"{section}.{key}", setting) for key, setting in value.items())
         else:
             yield section, value
+
+
+def _model_error_name(reported: Reported) -> str:
+    """What exactly the error of the rule's model is."""
+    is_half = getattr(reported.history.config.select, "held_out", "leave-one-out") == "half"
+    return "RMSE on a held-out half" if is_half else "leave-one-out RMSE"
+
+
+def _energy_cap(reported: Reported) -> str | None:
+    """In meV/atom, what heights above the hull are capped at in the energies that the rule's model learns; None if at nothing."""
+    rule = reported.history.config.select
+    is_capped = getattr(rule, "transforms", (Transform.CAP,))[0] is Transform.CAP
+    return milli(rule.energy_cap, 0) if is_capped and hasattr(rule, "energy_cap") else None
 
 
 def _tolerance(reported: Reported) -> str:

@@ -18,7 +18,7 @@ from hullscout.campaign.citations import citations_of
 from hullscout.campaign.history import read_history
 from hullscout.errors import OutputError
 from hullscout.figures.phase_diagram import draw_phase_diagram
-from hullscout.figures.report.facts import Reported, headline, page_data
+from hullscout.figures.report.facts import Reported, headline, page_data, unbroken
 from hullscout.figures.report.pictures import COLOURS
 from hullscout.figures.report.shown import shown_structures, table_rows, view_data
 from hullscout.figures.style import Width, figure_bytes
@@ -80,6 +80,7 @@ def render_report(reported: Reported) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     shown = shown_structures(reported)
     return environment.get_template("page.html.jinja").render(

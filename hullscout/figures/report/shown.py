@@ -97,10 +97,13 @@ def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
     if at_round is not None:
         energy = float(standing.formation_ev_per_atom[standing.known == index][0])
         status, shown = f"calculated (round {at_round})", milli(energy)
-    elif outlook is not None:
+    elif outlook is not None and reported.half_width_per_std is not None:
         energy = float(outlook.mean_ev_per_atom[index])
-        status = "failed" if index in reported.failed else "not calculated"
-        shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(float(outlook.std_ev_per_atom[index]))}"
+        status = "not calculated"
+        if index in reported.failures:
+            status = f"failed (round {reported.history.asked_in[index]}): {reported.failures[index].reason}"
+        half_width = reported.half_width_per_std * float(outlook.std_ev_per_atom[index])
+        shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(half_width)}"
     return {
         "index": index,
         "image": picture(cell, pool.elements),

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 from frames import frames_of
 
 from hullscout.campaign import runner
+from hullscout.campaign.result import FailedCandidate
 from hullscout.figures.report import read_report, write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -51,6 +53,29 @@ def finished(campaign_folder):
 def reported(finished):
     """The same, read."""
     return read_report(finished)
+
+
+@pytest.fixture(scope="session")
+def early(campaign_folder):
+    """A replay that ran out of its budget when it was not yet certain."""
+    return read_report(campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20"))
+
+
+@pytest.fixture(scope="session")
+def with_failure(early):
+    """The same as if the likeliest of what is not calculated had been asked for in round 2 and failed; and its index."""
+    unknown = early.standing.unknown
+    index = int(unknown[early.outlook.probability_on_hull[unknown].argmax()])
+    candidate = early.history.pool.candidates[index]
+    failed = FailedCandidate(
+        id=candidate.id,
+        formula=candidate.formula,
+        reason="not-converged",
+        sentence="The atoms came not to rest <b>in</b> 200 steps.",
+    )
+    asked_in = {**early.history.asked_in, index: 2}
+    history = replace(early.history, failures={index: failed}, asked_in=asked_in)
+    return replace(early, history=history), index
 
 
 @pytest.fixture(scope="session")

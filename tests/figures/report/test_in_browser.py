@@ -9,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from hullscout.campaign.history import Forecaster
+from hullscout.figures.phase_diagram import intervals_of
 from hullscout.figures.report import read_report, write_report
 
 DRAWN = "html[data-whole]"
@@ -95,7 +96,10 @@ def reader(opened):
 def test_it_opens_without_errors_and_fetches_nothing_but_itself(reader, report):
     assert reader.errors == []
     assert [url for url in reader.requests if not url.startswith("data:")] == [report.as_uri()]
-    assert "probability that it is wrong by more than 1 meV/atom" in reader.page.locator("#summary").text_content()
+    assert (
+        "probability that it is wrong by more than 1\N{NO-BREAK SPACE}meV/atom"
+        in reader.page.locator("#summary").text_content()
+    )
 
 
 @pytest.mark.parametrize(("width", "shape"), [(1400, 1 / 0.55), (400, 1 / 1.25)])
@@ -120,6 +124,56 @@ def test_the_mouse_on_a_ground_state_tells_what_is_known_of_it(reader, reported)
     assert reported.history.pool.ids[reported.standing.found_hull.indices[1]] in text
     for words in ("formation energy", "meV/atom", "P(on hull)", "on the hull (round"):
         assert words in text
+
+
+def test_predictions_of_a_finished_campaign_are_seen_with_their_95_percent_intervals(browser, early, tmp_path):
+    write_report(tmp_path / "report.html", early)
+    reader = Reader(browser, tmp_path / "report.html")
+    chosen, half_width = intervals_of(early.standing, early.outlook)
+    shown = reader.page.evaluate(
+        "diagram._fullData.filter(t => t.name.startsWith('prediction, 95 % interval')).map(t => [t.visible, [...t.error_y.array]])"
+    )
+    assert len(shown) == 1
+    is_visible, bars = shown[0]
+    assert is_visible is True
+    np.testing.assert_allclose(bars, half_width * 1000, atol=2e-3)
+    assert len(reader.trace("prediction, 95 % interval")[0]) == chosen.size > 0
+    reader.page.close()
+
+
+def test_ground_states_are_named_with_their_prototype_where_there_is_room(reader):
+    labels = reader.page.evaluate("diagram.layout.annotations.map(label => label.text)")
+    assert labels[0] == "Ag<br>fcc"
+    assert labels[-1] == "Pd<br>fcc"
+    reader.hover_label(0)
+    assert "fcc, space group Fm-3m" in reader.hover_label(0)
+
+
+def test_the_tile_and_the_slider_say_the_same_error_of_the_model(reader):
+    said = reader.page.locator("#moment-text").text_content().rpartition("; ")[2]
+    assert said.startswith("leave-one-out RMSE of the model ")
+    tile = reader.page.locator(".facts div", has_text="leave-one-out RMSE").locator("dd").text_content()
+    assert tile.split() == said.removesuffix(".").split()[-2:]
+
+
+def test_a_failed_calculation_has_a_marker_and_says_why(browser, with_failure, tmp_path):
+    reported, index = with_failure
+    write_report(tmp_path / "report.html", reported)
+    reader = Reader(browser, tmp_path / "report.html")
+    x, _ = reader.trace("failed (1)")
+    assert x == pytest.approx([reported.standing.pool.x[index]], abs=1e-6)
+    told = reader.page.evaluate("diagram.data.find(t => t.name.startsWith('failed')).text[0]")
+    assert told.endswith(
+        "failed (round 2): not-converged<br>The atoms came not to rest &lt;b&gt;in&lt;/b&gt; 200 steps."
+    )
+    reader.page.locator("#which").select_option("failed")
+    assert [row["id"] for row in reader.download()[1]] == [reported.standing.pool.ids[index]]
+    assert reader.download()[1][0]["status"] == "failed (round 2): not-converged"
+    reader.page.locator("#moment").fill("0")
+    reader.page.wait_for_function("document.getElementById('moment-text').textContent.startsWith('Round 0')")
+    assert reader.page.evaluate("diagram.data.find(t => t.name.startsWith('failed')).name") == "failed (0)"
+    assert reader.errors == []
+    reader.page.close()
 
 
 def test_the_slider_replays_the_campaign(reader, reported):
@@ -214,7 +268,10 @@ def test_no_width_makes_the_page_scroll_sideways(browser, report, width):
     reader = Reader(browser, report, width=width)
     assert reader.page.evaluate("document.documentElement.scrollWidth") <= width
     box = reader.page.locator("#diagram .nsewdrag").bounding_box()
-    assert box["width"] > 0.7 * width * (1180 / 1400 if width > 1180 else 1)
+    assert box["width"] > 0.7 * width * (1320 / 1400 if width > 1320 else 1)
+    overflow = reader.page.locator("#candidates .wide").evaluate("e => e.scrollWidth - e.clientWidth")
+    assert (overflow > 0) == (width == 400)
+    assert reader.page.locator("#candidates .aside").is_visible() == (width == 400)
     reader.page.close()
 
 

@@ -16,10 +16,22 @@ import pytest
 from click.testing import CliRunner
 
 from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign.result import FailedCandidate
 from hullscout.cli import main
 from hullscout.errors import OutputError, StoreError
+from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, intervals_of
 from hullscout.figures.report import Reported, read_report, write_report
-from hullscout.figures.report.facts import BAND_AT, _band, headline, percent, summary
+from hullscout.figures.report.facts import (
+    BAND_AT,
+    MOST_FAILURES,
+    _band,
+    headline,
+    milli,
+    percent,
+    summary,
+    unbroken,
+)
+from hullscout.figures.report.shown import shown_structures, table_rows
 from hullscout.hull import LowerHull
 
 
@@ -109,9 +121,8 @@ def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
     assert all(page.data["candidates"]["energy"][i] is None for i in page.data["candidates"]["pending"])
 
 
-def test_a_campaign_that_ran_out_of_budget_warns(campaign_folder):
-    reported = read_report(campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20"))
-    assert "ended before the probability of a wrong hull was below the accepted 5 %" in headline(reported)["warning"]
+def test_a_campaign_that_ran_out_of_budget_warns(early):
+    assert "ended before the probability of a wrong hull was below the accepted 5 %" in headline(early)["warning"]
 
 
 def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
@@ -201,16 +212,73 @@ def test_a_live_campaign_shows_no_energy_that_is_not_known(reported, tmp_path):
     assert "replay" not in "".join(page.texts).replace("slider replays", "")
 
 
-def test_a_failed_calculation_is_named_and_counts_as_unknown(reported, tmp_path):
-    history = reported.history
-    index = int(reported.outlook.probability_on_hull[reported.standing.unknown].argmax())
-    index = int(reported.standing.unknown[index])
-    now = replace(history.now, snapshot=replace(history.now.snapshot, failed=np.array([index])))
-    failed = replace(reported, history=replace(history, moments=(*history.moments[:-1], now)))
-    page = written(failed, tmp_path)
-    assert page.data["candidates"]["failed"] == [index]
+def test_a_failed_calculation_is_named_with_its_reason_and_counts_as_unknown(with_failure, tmp_path):
+    reported, index = with_failure
+    page = written(reported, tmp_path)
+    failed = {"round": 2, "reason": "not-converged", "sentence": "The atoms came not to rest <b>in</b> 200 steps."}
+    assert page.data["candidates"]["failed"] == {str(index): failed}
     assert page.data["candidates"]["energy"][index] is None
-    assert f"and not as high in energy: {history.pool.ids[index]}." in "".join(page.texts)
+    told = f"not as high in energy: {reported.history.pool.ids[index]} (not-converged): {failed['sentence']}"
+    assert told in "".join(page.texts)
+    assert "failed (round 2): not-converged" in "".join(page.texts)
+
+
+def test_only_the_first_failures_are_named_in_the_head(reported):
+    failed = FailedCandidate(id="a", formula="AgPd", reason="timed-out", sentence="It took an hour.")
+    unknown = reported.standing.unknown[: MOST_FAILURES + 2].tolist()
+    history = replace(reported.history, failures=dict.fromkeys(unknown, failed))
+    (line,) = (line for line in headline(replace(reported, history=history))["remarks"] if "Failed" in line)
+    assert line.count("It took an hour.") == MOST_FAILURES
+    assert line.endswith(" 2 more are in the table.")
+
+
+def test_predictions_are_those_of_the_figure_with_their_95_percent_intervals(early, tmp_path):
+    page, standing = written(early, tmp_path), early.standing
+    chosen, half_width = intervals_of(standing, early.outlook)
+    assert page.data["candidates"]["contenders"] == chosen.tolist()
+    assert chosen.size > 0
+    std = np.array(page.data["candidates"]["std"], dtype=float)[chosen]
+    np.testing.assert_allclose(std * page.data["halfWidthPerStd"], half_width * 1000, atol=2e-3)
+    assert page.data["halfWidthPerStd"] > 1.95
+    text = "".join(page.texts)
+    assert f"with a probability of at least {unbroken(percent(LEAST_PROBABILITY))}, at most {MOST_INTERVALS}" in text
+    index, half = int(chosen[0]), half_width[0]
+    rows = table_rows(early, shown_structures(early))["likeliest"]
+    (energy,) = (row["energy"] for row in rows if row["index"] == index)
+    assert energy == f"{milli(early.outlook.mean_ev_per_atom[index])} \N{PLUS-MINUS SIGN} {milli(half)}"
+
+
+def test_the_error_of_the_model_has_one_name_and_one_value(reported, tmp_path):
+    page = written(reported, tmp_path)
+    (fact,) = (fact for fact in headline(reported)["facts"] if "RMSE" in fact["name"])
+    assert fact == {
+        "name": "leave-one-out RMSE of the model",
+        "value": milli(reported.outlook.model_error_ev_per_atom),
+        "unit": "meV/atom",
+    }
+    assert page.data["modelErrorName"] == "leave-one-out RMSE"
+    assert page.data["moments"][-1]["modelError"] == pytest.approx(float(fact["value"]), abs=0.051)
+
+
+def test_an_error_on_a_held_out_half_is_named_so_with_the_calculations_before_it(campaign_folder):
+    reported = read_report(campaign_folder("select.rule=threshold", "select.held_out=half"))
+    (fact,) = (fact for fact in headline(reported)["facts"] if "RMSE" in fact["name"])
+    *_, (error, moment) = (
+        (error, moment)
+        for error, moment in zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
+        if error is not None
+    )
+    assert (fact["name"], fact["value"]) == ("RMSE on a held-out half of the model", milli(error))
+    after = "" if moment.n_known == reported.standing.n_known else f", after {moment.n_known} calculations"
+    assert fact["unit"] == f"meV/atom{after}"
+
+
+def test_numbers_stay_with_their_units(reported, tmp_path):
+    texts = written(reported, tmp_path).texts
+    about = [text for text in texts if "stop.hull_tolerance" not in text]
+    found = [text for text in about if re.search(r"\d (%|meV)", text)]
+    assert found == []
+    assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in texts)
 
 
 def test_the_page_names_no_address_outside_itself(report):

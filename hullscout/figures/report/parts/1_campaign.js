@@ -6,7 +6,7 @@ const candidates = campaign.candidates;
 const N_CANDIDATES = candidates.id.length;
 const LAST = campaign.moments.length - 1;
 // Okabe and Ito's colours: told apart by the colour-blind, and of different lightness in grey.
-const COLOUR = { calculated: "#0072B2", recent: "#D55E00", other: "#E69F00", hull: "#000000", truth: "#D55E00", band: "rgba(0,0,0,0.13)" };
+const COLOUR = { calculated: "#0072B2", recent: "#D55E00", other: "#E69F00", hull: "#000000", truth: "#D55E00", failed: "#000000", band: "rgba(0,0,0,0.13)" };
 const FONT = { family: 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", Arial, sans-serif', size: 13, color: "#1b1f24" };
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 // A finger that scrolls the page must not zoom a diagram.
@@ -15,11 +15,12 @@ const DRAG = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
 const byId = (id) => document.getElementById(id);
 const isKnown = (value) => value !== null && value !== undefined;
 const signed = (text) => text.replace("-", "\u2212");
+const UNIT = "\u00a0meV/atom";
 const milli = (value, digits = 1) => (isKnown(value) ? signed(value.toFixed(digits)) : "");
 const percent = (share) => {
   if (!isKnown(share)) return "";
-  if (share > 0 && share < 0.001) return "< 0.1 %";
-  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0).replace(/\.0$/, "")} %`;
+  if (share > 0 && share < 0.001) return "< 0.1\u00a0%";
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0).replace(/\.0$/, "")}\u00a0%`;
 };
 
 // Plotly reads a little HTML in its texts; names from a file are no HTML.
@@ -55,14 +56,25 @@ function hullAt(hull, x) {
 const finalHull = campaign.moments[LAST].hull;
 const isVertex = new Set(finalHull);
 
+// Why calculations failed, by candidate; they count as unknown.
+const hasFailed = (i, moment = LAST) => isKnown(candidates.failed[i]) && candidates.failed[i].round <= campaign.moments[moment].round;
+
 function statusOf(i, moment = LAST) {
   const round = candidates.round[i];
   if (isKnown(round) && round <= campaign.moments[moment].round) {
     return campaign.moments[moment].hull.includes(i) ? `on the hull (round ${round})` : `calculated (round ${round})`;
   }
-  if (candidates.failed.includes(i) && moment === LAST) return "failed";
+  if (hasFailed(i, moment)) return `failed (round ${candidates.failed[i].round}): ${candidates.failed[i].reason}`;
   return candidates.pending.includes(i) && moment === LAST ? "asked for, no answer yet" : "not calculated";
 }
+
+// A structure's prototype and space group in Plotly's HTML, empty where they were not found.
+const withIndex = (text) => plain(text).replace(/_(\w+)/g, "<sub>$1</sub>");
+const prototypeText = (i) => withIndex(campaign.structures.cells[i]?.prototype ?? "");
+const spaceGroupText = (i) => withIndex(campaign.structures.cells[i]?.spaceGroup.replace(/ .*/, "") ?? "");
+
+// Half the 95 % interval of what is predicted.
+const halfWidth = (i) => (isKnown(candidates.std?.[i]) ? campaign.halfWidthPerStd * candidates.std[i] : null);
 
 // The energy that a candidate is drawn at: calculated, else of the table, else predicted.
 const shownEnergy = (i) => candidates.energy[i] ?? candidates.reference?.[i] ?? candidates.predicted?.[i] ?? null;

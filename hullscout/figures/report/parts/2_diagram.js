@@ -19,22 +19,29 @@ function hoverText(i, moment) {
     `<b>${plain(shortened(candidates.id[i]))}</b>`,
     `${formulaText(candidates.formula[i])}, x = ${candidates.x[i].toFixed(4)}, ${candidates.atoms[i]} atoms${candidates.lattice ? `, lattice: ${candidates.lattice[i]}` : ""}`,
   ];
+  const structure = [prototypeText(i), spaceGroupText(i) && `space group ${spaceGroupText(i)}`].filter(Boolean);
+  if (structure.length) lines.push(structure.join(", "));
   const energy = candidates.energy[i] ?? candidates.reference?.[i];
   if (isKnown(energy)) {
-    lines.push(`${isCalculated ? "formation energy" : "true energy"}: ${milli(energy)} meV/atom`);
+    lines.push(`${isCalculated ? "formation energy" : "true energy"}: ${milli(energy)}${UNIT}`);
     const above = energy - hullAt(hull, candidates.x[i]);
-    lines.push(`above the hull: ${milli(Math.abs(above) < 5e-4 ? 0 : above)} meV/atom`);
+    lines.push(`above the hull: ${milli(Math.abs(above) < 5e-4 ? 0 : above)}${UNIT}`);
   }
   if (moment === LAST) {
     if (!isCalculated && isKnown(candidates.predicted?.[i])) {
-      lines.push(`predicted: ${milli(candidates.predicted[i])} \u00b1 ${milli(candidates.std[i])} meV/atom`);
+      lines.push(`predicted: ${milli(candidates.predicted[i])} \u00b1 ${milli(halfWidth(i))}${UNIT} (95\u00a0% interval)`);
     }
     if (candidates.onHull) lines.push(`P(on hull): ${percent(candidates.onHull[i])}`);
   }
-  lines.push(statusOf(i, moment));
+  lines.push(plain(statusOf(i, moment)));
+  if (hasFailed(i, moment)) lines.push(...wrapped(candidates.failed[i].sentence).map(plain));
   return lines.join("<br>");
 }
 
+// A sentence in lines that a label has room for.
+const wrapped = (text) => text.slice(0, 240).match(/.{1,60}(?=\s|$)|.{60}/g)?.map((line) => line.trim()) ?? [];
+
+const HAS_FAILED = Object.keys(candidates.failed).length > 0;
 const HAS_BANDS = campaign.moments.some((at) => at.band);
 
 // Plotly takes a trace without any point out of the legend, and forgets whether it was switched off.
@@ -59,11 +66,12 @@ function points(indices, moment, options) {
 
 function tracesAt(moment) {
   const { hull, round: now } = campaign.moments[moment];
-  const known = [], recent = [], waiting = [];
+  const known = [], recent = [], waiting = [], failed = [];
   for (let i = 0; i < N_CANDIDATES; i++) {
     const round = candidates.round[i] ?? Infinity;
     if (round < now) known.push(i);
     else if (round === now) recent.push(i);
+    else if (hasFailed(i, moment)) failed.push(i);
     else if (isKnown(shownEnergy(i))) waiting.push(i);
   }
   const traces = [];
@@ -77,20 +85,26 @@ function tracesAt(moment) {
   }
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
   traces.push(points(waiting, moment, { name, type: MANY, symbols: OPEN, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
-  if (candidates.contenders) {
-    const contenders = moment === LAST ? candidates.contenders : [];
-    traces.push({
-      ...points(contenders, moment, {
-        name: "contenders, predicted", type: "scatter", height: (i) => candidates.predicted[i],
-        marker: { symbol: "diamond-open", size: 7, color: "#555555" }, visible: campaign.isReplay ? "legendonly" : true,
-      }),
-      error_y: { type: "data", array: contenders.map((i) => candidates.std[i]), thickness: 0.8, width: 0, color: "#999999" },
-    });
-  }
   traces.push(points(known, moment, { name: "calculated", type: KNOWN, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
   traces.push(points(recent, moment, {
     name: "calculated in this round", type: "scatter", symbols: FILLED, marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
   }));
+  if (candidates.contenders) {
+    const contenders = moment === LAST ? candidates.contenders : [];
+    traces.push({
+      ...points(contenders, moment, {
+        name: "prediction, 95 % interval", type: "scatter", height: (i) => candidates.predicted[i],
+        marker: { symbol: "diamond", size: 8, color: "#ffffff", line: { color: "#333333", width: 1.4 } },
+      }),
+      error_y: { type: "data", array: contenders.map(halfWidth), thickness: 1, width: 3, color: "#555555" },
+    });
+  }
+  if (HAS_FAILED) {
+    traces.push(points(failed, moment, {
+      name: "failed", type: "scatter", height: (i) => shownEnergy(i) ?? campaign.view.energy[1],
+      marker: { symbol: "x-thin-open", size: 10, color: COLOUR.failed, line: { width: 2.2 } },
+    }));
+  }
   traces.push({
     ...points(hull, moment, { name: "hull found", type: "scatter", mode: "lines+markers" }),
     line: { color: COLOUR.hull, width: 1.6 }, marker: { symbol: "circle-open", size: 12, color: COLOUR.hull, line: { width: 1.6 } },
@@ -110,6 +124,9 @@ const SIDES = [0, -22, 22, -44, 44];
 const PLACES = [18, 33, 48, 63, 78].flatMap((dy) => SIDES.map((dx) => [dx, dy]));
 const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
+// About as many pixels as a line of a label takes; its indices are small.
+const widthOf = (text) => [...text.replace(/<sub>(.*?)<\/sub>/g, "$1").replace(/<.*?>/g, "")].reduce((sum, sign) => sum + (/\d/.test(sign) ? 6 : 9), 0);
+
 function labelsOf(hull) {
   const area = diagram.querySelector(".nsewdrag")?.getBoundingClientRect();
   if (!area) return [];
@@ -121,16 +138,21 @@ function labelsOf(hull) {
   for (let step = 0; step <= 200; step++) line.push(around(toX(step / 200), toY(hullAt(hull, step / 200)), 2, 2));
   return hull.map((i) => {
     const [x, y] = [toX(candidates.x[i]), toY(candidates.energy[i])];
-    const width = 4 + [...candidates.formula[i]].reduce((sum, sign) => sum + (/\d/.test(sign) ? 6 : 9), 0);
+    // With the prototype or the space group below it where there is room, else the formula alone.
+    const structure = prototypeText(i) || spaceGroupText(i);
+    const texts = [structure && `${formulaText(candidates.formula[i])}<br>${structure}`, formulaText(candidates.formula[i])].filter(Boolean);
     const isEnd = candidates.x[i] === 0 || candidates.x[i] === 1;
     const places = PLACES.map(([dx, dy]) => [dx, isEnd ? -dy : dy]);
-    const boxes = places.map(([dx, dy]) => around(x + dx, y + dy, width, 17));
     const isFree = (box) => box.bottom < area.height && ![...taken, ...line].some((other) => meets(box, other));
-    const first = boxes.findIndex(isFree);
-    const choice = first < 0 ? 0 : first;
-    taken.push(boxes[choice]);
+    const tried = texts.flatMap((text) => {
+      const rows = text.split("<br>"), grown = 8 * (rows.length - 1);
+      const width = 4 + Math.max(...rows.map(widthOf));
+      return places.map(([dx, dy]) => ({ text, dx, dy: dy + Math.sign(dy) * grown, box: around(x + dx, y + dy + Math.sign(dy) * grown, width, 17 * rows.length) }));
+    });
+    const label = tried.find(({ box }) => isFree(box)) ?? tried[tried.length - places.length];
+    taken.push(label.box);
     return {
-      x: candidates.x[i], y: candidates.energy[i], ax: places[choice][0], ay: places[choice][1], text: formulaText(candidates.formula[i]),
+      x: candidates.x[i], y: candidates.energy[i], ax: label.dx, ay: label.dy, text: label.text,
       showarrow: true, arrowhead: 0, arrowwidth: 0.7, arrowcolor: "#888888", standoff: 7, bgcolor: "rgba(255,255,255,0.8)", borderpad: 0,
       font: { size: 13 },
     };
@@ -163,10 +185,10 @@ function layoutAt(moment) {
 function sentenceAt(moment) {
   const at = campaign.moments[moment];
   const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${N_CANDIDATES} calculated, ${at.hull.length} structures on the hull`];
-  if (isKnown(at.error)) parts.push(`hull error ${milli(at.error, 2)} meV/atom`);
+  if (isKnown(at.error)) parts.push(`hull error ${milli(at.error, 2)}${UNIT}`);
   const probability = at.stated ?? at.probability;
-  if (isKnown(probability)) parts.push(`P(wrong by more than ${campaign.tolerance} meV/atom) ${percent(probability)}`);
-  if (isKnown(at.modelError)) parts.push(`model error ${milli(at.modelError)} meV/atom`);
+  if (isKnown(probability)) parts.push(`P(wrong by more than ${campaign.tolerance}${UNIT}) ${percent(probability)}`);
+  if (isKnown(at.modelError)) parts.push(`${campaign.modelErrorName} of the model ${milli(at.modelError)}${UNIT}`);
   return `${parts.join("; ")}.`;
 }
 

@@ -16,11 +16,11 @@ function panels() {
   if (has("probability")) {
     const share = { hovertemplate: "%{y:.1%}" };
     all.push({
-      title: `P(wrong by more<br>than ${campaign.tolerance} meV/atom)`, format: ".0%", mark: campaign.accepted,
+      title: `P(wrong by more<br>than ${campaign.tolerance}${UNIT})`, format: ".0%", mark: campaign.accepted,
       traces: [line("probability", "P, of this round", "#777777", { ...share, line: { color: "#777777", width: 1, dash: "dot" } }), ...(has("stated") ? [line("stated", "P, stated", COLOUR.calculated, share)] : [])],
     });
   }
-  if (has("modelError")) all.push({ title: "model error<br>(meV/atom)", traces: [line("modelError", "held-out model error", COLOUR.calculated)] });
+  if (has("modelError")) all.push({ title: "model, RMSE<br>(meV/atom)", traces: [line("modelError", `${campaign.modelErrorName} of the model`, COLOUR.calculated)] });
   all.push({ title: "hull lowered by<br>(meV/atom)", traces: [{ type: "bar", x: known, y: of("lowering"), name: "hull lowered by", marker: { color: COLOUR.calculated }, hovertemplate: "%{y:.2f}" }] });
   return all;
 }

@@ -16,10 +16,10 @@ const COLUMNS = [
   candidates.onHull && { label: "P(on hull)", name: "probability_on_hull", value: (i) => candidates.onHull[i], show: (i) => percent(candidates.onHull[i]), style: "number" },
   { label: `x (${campaign.elements[1]})`, name: "x", value: (i) => candidates.x[i], show: (i) => candidates.x[i].toFixed(4), style: "number" },
   { label: "atoms", name: "n_atoms", value: (i) => candidates.atoms[i], style: "number" },
-  { label: "status", name: "status", value: (i) => statusOf(i) },
+  { label: "status", name: "status", value: (i) => statusOf(i), style: "status" },
   candidates.reference && energyColumn("true energy (meV/atom)", "reference_formation_energy_mev_per_atom", (i) => candidates.reference[i]),
   candidates.predicted && energyColumn("predicted (meV/atom)", "predicted_formation_energy_mev_per_atom", (i) => candidates.predicted[i]),
-  candidates.predicted && energyColumn("\u00b1 (meV/atom)", "predicted_std_mev_per_atom", (i) => candidates.std[i]),
+  candidates.predicted && { ...energyColumn("95\u00a0% interval, \u00b1 (meV/atom)", "predicted_std_mev_per_atom", (i) => candidates.std[i]), show: (i) => milli(halfWidth(i)) },
 ].filter(Boolean);
 
 function energyColumn(label, name, value) {
@@ -47,8 +47,9 @@ function sortRows() {
 const WHICH = {
   all: () => true,
   hull: (i) => isVertex.has(i),
-  calculated: (i) => isKnown(candidates.round[i]),
-  "not calculated": (i) => !isKnown(candidates.round[i]),
+  calculated: (i) => isKnown(candidates.energy[i]),
+  "not calculated": (i) => !isKnown(candidates.energy[i]) && !hasFailed(i),
+  failed: (i) => hasFailed(i),
 };
 
 function filterRows() {

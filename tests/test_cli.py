@@ -62,6 +62,33 @@ def test_help_and_version_name_the_commands_and_show_examples():
     assert hullscout("--version") == (0, f"hullscout, version {__version__}\n")
 
 
+@pytest.mark.parametrize(("command", "n_kinds"), [("plot", 7), ("export", 4)])
+def test_the_kinds_stand_below_each_other_in_the_help(command, n_kinds):
+    lines = hullscout(command, "--help")[1].splitlines()
+    assert not any("\\b" in line or "\b" in line for line in lines)
+    first = next(i for i, line in enumerate(lines) if line.startswith(("  hull  ", "  entries  ")))
+    assert all(line.startswith("  ") and line[2] != " " for line in lines[first : first + n_kinds])
+    assert lines[first + n_kinds] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plot", "none", "--kind", "hull", "--candidate", "X"], "--candidate is for --kind mbtr, found --kind hull"),
+        (["plot", "none", "--kind", "progress", "--lattices"], "--lattices is for --kind hull, found --kind progress"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused(arguments, message):
+    code, text = hullscout(*arguments)
+    assert (code, message in text) == (2, True), text
+
+
+def test_nothing_is_cited_for_a_folder_without_a_campaign(tmp_path):
+    code, text = hullscout("cite", tmp_path)
+    assert code == 2
+    assert text.startswith(f"Error: There is no campaign in {tmp_path}")
+
+
 def test_a_run_writes_the_result_the_figure_and_the_store(campaign_file, tmp_path):
     out = tmp_path / "out"
     code, text = hullscout("run", campaign_file, "--out", out)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hullscout.campaign import handoff, runner
-from hullscout.campaign.exports import candidate_rows, computed_entries
+from hullscout.campaign.awaited import awaited
+from hullscout.campaign.exports import candidate_rows, computed_entries, rows_without_hull
 from hullscout.campaign.history import Forecaster, read_history, read_result
 from hullscout.campaign.result import Hull, hull_vertices
 from hullscout.campaign.store import Store
@@ -152,11 +154,16 @@ class Campaign:
             What was kept, `Calculated` or `Failed`.
 
         Raises:
+            InvalidSettingError: The energy is no number.
             ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
             ResultError: The structure does not hold the same atoms.
             InvalidCampaignError: The campaign computes its energies itself.
             StoreError: Another process has the campaign at this moment.
         """
+        if isinstance(energy_ev, bool) or not isinstance(energy_ev, Real):
+            raise InvalidSettingError(
+                f"Expected energy_ev of {candidate_id!r} as a number in eV, found {energy_ev!r}. Convert it first."
+            )
         end = None if structure is None else _as_candidate(candidate_id, structure)
         outcome = handoff.tell_energy(
             self.folder, candidate_id, float(energy_ev), opened=self._opened, structure=end, wall_s=wall_s
@@ -191,9 +198,9 @@ class Campaign:
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """Ids that were asked for and not answered yet."""
+        """Ids that were asked for and not answered yet; in a hand-off those that `ask` handed out."""
         with Store.read(self.folder) as store:
-            return runner.open_state(store, self.pool).pending
+            return awaited(self.config, runner.open_state(store, self.pool), store.attempts())
 
     @property
     def result(self) -> CampaignResult | None:
@@ -220,10 +227,22 @@ class Campaign:
         return Forecaster(self.history, features=self._opened.features).at(self.history.now)
 
     def candidates(self) -> pd.DataFrame:
-        """All candidates by id: what is known and believed of each; see `CandidateRow`."""
+        """All candidates by id: what is known and believed of each; see `CandidateRow`.
+
+        What is not known is missing (NaN); before the energies of both pure elements are known, everything relative to them.
+        """
         import pandas as pd  # noqa: PLC0415  slow to import
 
-        return pd.DataFrame([asdict(row) for row in candidate_rows(self.history, self.outlook)]).set_index("id")
+        with Store.read(self.folder) as store:
+            state = runner.open_state(store, self.pool)
+            pending = awaited(self.config, state, store.attempts())
+        rows = (
+            candidate_rows(self.history, self.outlook)
+            if state.has_both_ends
+            else rows_without_hull(state, awaited=pending)
+        )
+        table = pd.DataFrame([asdict(row) for row in rows]).set_index("id")
+        return table.astype({name: float for name in table if table[name].isna().any()})
 
     def rounds(self) -> pd.DataFrame:
         """The moments of the campaign by number of calculations: hull error, model error and probabilities, eV/atom."""
@@ -345,12 +364,13 @@ class Campaign:
     def _sentence(self) -> str:
         with Store.read(self.folder) as store:
             state = runner.open_state(store, self.pool)
+            pending = awaited(self.config, state, store.attempts())
         known = f"{self.config.name}: {state.n_known} of {len(self.pool)} candidates calculated"
         result = self.result
         if result is not None:
             return f"{known}; {result.stop_sentence}"
-        awaited = f", {len(state.pending)} asked for and not yet answered" if state.pending else ""
-        return f"{known}{awaited}; not finished."
+        still = f", {len(pending)} asked for and not yet answered" if pending else ""
+        return f"{known}{still}; not finished."
 
     def _forget(self) -> None:
         """Read everything again from the folder when it is next looked at."""

@@ -10,19 +10,21 @@ import csv
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign.store import Store
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hullscout.campaign.history import History, Outlook
-    from hullscout.pool import Candidate
+    from hullscout.campaign.state import State
+    from hullscout.pool import Candidate, Pool
 
 
 class ExportFormat(StrEnum):
@@ -54,15 +56,16 @@ class CandidateRow:
         formula: Reduced formula.
         x: Atomic fraction of the second element.
         n_atoms: Atoms in its cell.
-        status: `calculated`, `failed`, `asked` (not answered yet) or `unknown`.
+        status: `calculated`, `failed`, `asked` (its result is awaited; in a hand-off it was handed out) or `unknown`.
         round: In which it was asked for, from 0.
-        on_hull: 1 for a vertex of the hull found, else 0.
+        on_hull: 1 for a vertex of the hull found, else 0; None while there is no hull.
         energy_ev: Total energy of its cell.
         formation_energy_ev_per_atom: Relative to the lowest calculated structures of the pure elements.
         hull_distance_ev_per_atom: Height above the hull found.
-        predicted_formation_energy_ev_per_atom: By the model, from all that is known; see `Outlook`.
-        predicted_std_ev_per_atom: Its calibrated standard deviation.
-        probability_on_hull: Probability that it is a vertex of the true hull.
+        predicted_formation_energy_ev_per_atom: By the model, from all other energies that are known: where it was calculated,
+            its own energy is left out. See `Outlook` for the scale.
+        predicted_std_ev_per_atom: The calibrated standard deviation of this prediction.
+        probability_on_hull: Probability that it is a vertex of the true hull, from all that is known.
     """
 
     id: str
@@ -71,7 +74,7 @@ class CandidateRow:
     n_atoms: int
     status: str
     round: int | None
-    on_hull: int
+    on_hull: int | None
     energy_ev: float | None
     formation_energy_ev_per_atom: float | None
     hull_distance_ev_per_atom: float | None
@@ -89,34 +92,91 @@ def candidate_rows(history: History, outlook: Outlook | None) -> tuple[Candidate
     """
     standing, snapshot = history.now.standing, history.now.snapshot
     pool, hull = standing.pool, standing.found_hull
-    place = {index: row for row, index in enumerate(standing.known.tolist())}
+    known = standing.known.tolist()
+    place = {index: row for row, index in enumerate(known)}
     distance = hull.distance(pool.x[standing.known], standing.formation_ev_per_atom)
-    vertices, failed = set(hull.indices.tolist()), set(snapshot.failed.tolist())
+    vertices = set(hull.indices.tolist())
+    believed = None if outlook is None else _beliefs(outlook, known)
+    plain = _rows_without_hull(
+        pool,
+        energies_ev_per_atom=dict(zip(known, snapshot.energies_ev_per_atom.tolist(), strict=True)),
+        failed=set(snapshot.failed.tolist()),
+        awaited=set(history.awaited),
+        asked_in=history.asked_in,
+    )
+    rows = []
+    for index, candidate in enumerate(plain):
+        row = place.get(index)
+        mean, std, probability = (None, None, None) if believed is None else believed[index]
+        rows.append(
+            replace(
+                candidate,
+                on_hull=int(index in vertices),
+                formation_energy_ev_per_atom=None if row is None else float(standing.formation_ev_per_atom[row]),
+                hull_distance_ev_per_atom=None if row is None else float(distance[row]),
+                predicted_formation_energy_ev_per_atom=mean,
+                predicted_std_ev_per_atom=std,
+                probability_on_hull=probability,
+            )
+        )
+    return tuple(rows)
+
+
+def rows_without_hull(state: State, *, awaited: Iterable[str]) -> tuple[CandidateRow, ...]:
+    """All candidates in the order of the pool, before the energies of both pure elements are known: nothing relative to them.
+
+    Args:
+        state: Of the campaign.
+        awaited: Ids whose results are awaited.
+    """
+    index = state.index_of
+    return _rows_without_hull(
+        state.pool,
+        energies_ev_per_atom=dict(zip(state.known.tolist(), state.energies_ev_per_atom.tolist(), strict=True)),
+        failed={index(candidate_id) for candidate_id in state.failures},
+        awaited={index(candidate_id) for candidate_id in awaited},
+        asked_in={index(candidate_id): record.round for record in state.rounds for candidate_id in record.chosen},
+    )
+
+
+def _rows_without_hull(
+    pool: Pool,
+    *,
+    energies_ev_per_atom: Mapping[int, float],
+    failed: Collection[int],
+    awaited: Collection[int],
+    asked_in: Mapping[int, int],
+) -> tuple[CandidateRow, ...]:
     rows = []
     for index, candidate in enumerate(pool.candidates):
-        row = place.get(index)
-        status = "calculated" if row is not None else "failed" if index in failed else "asked"
-        energy = None if row is None else float(snapshot.energies_ev_per_atom[row]) * candidate.n_atoms
+        energy = energies_ev_per_atom.get(index)
+        status = "failed" if index in failed else "asked" if index in awaited else "unknown"
+        status = status if energy is None else "calculated"
         rows.append(
             CandidateRow(
                 id=candidate.id,
                 formula=candidate.formula,
                 x=float(pool.x[index]),
                 n_atoms=candidate.n_atoms,
-                status=status if index in history.asked_in else "unknown",
-                round=history.asked_in.get(index),
-                on_hull=int(index in vertices),
-                energy_ev=energy,
-                formation_energy_ev_per_atom=None if row is None else float(standing.formation_ev_per_atom[row]),
-                hull_distance_ev_per_atom=None if row is None else float(distance[row]),
-                predicted_formation_energy_ev_per_atom=None
-                if outlook is None
-                else float(outlook.mean_ev_per_atom[index]),
-                predicted_std_ev_per_atom=None if outlook is None else float(outlook.std_ev_per_atom[index]),
-                probability_on_hull=None if outlook is None else float(outlook.probability_on_hull[index]),
+                status=status,
+                round=None if status == "unknown" else asked_in[index],
+                on_hull=None,
+                energy_ev=None if energy is None else energy * candidate.n_atoms,
+                formation_energy_ev_per_atom=None,
+                hull_distance_ev_per_atom=None,
+                predicted_formation_energy_ev_per_atom=None,
+                predicted_std_ev_per_atom=None,
+                probability_on_hull=None,
             )
         )
     return tuple(rows)
+
+
+def _beliefs(outlook: Outlook, known: Sequence[int]) -> list[tuple[float, float, float]]:
+    """Mean and standard deviation, never from the candidate's own energy, and probability on the hull of each candidate."""
+    mean, std = outlook.mean_ev_per_atom.copy(), outlook.std_ev_per_atom.copy()
+    mean[known], std[known] = outlook.left_out_mean_ev_per_atom, outlook.left_out_std_ev_per_atom
+    return list(zip(mean.tolist(), std.tolist(), outlook.probability_on_hull.tolist(), strict=True))
 
 
 def computed_entries(history: History, outlook: Outlook | None = None) -> list[Any]:
@@ -151,6 +211,8 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
         OutputError: Something of that name is there, or it cannot be written.
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
+    with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
+        pass
     if path.exists() and not replace:
         raise OutputError(f"{path} is there already and was not changed. Give another name, or --force to replace it.")
     is_folder = export_format in (ExportFormat.CIF, ExportFormat.POSCAR)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.campaign import runner
+from hullscout.campaign.awaited import awaited, handed_out
 from hullscout.campaign.drive import Drive
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
@@ -128,7 +129,7 @@ def ask_for(
     with _open(folder, opened) as (_, store, state):
         engine = runner.open_engine(opened.origin, state, features=opened.features)
         drive = Drive(engine, store)
-        handed = {attempt.id for attempt in store.attempts() if not attempt.is_forgiven}
+        handed = set(handed_out(store.attempts()))
         if again:
             chosen = [candidate_id for candidate_id in state.pending if candidate_id in handed]
         else:
@@ -189,7 +190,7 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
             n_energies=n_energies,
             failures=failures,
             n_known=n_known,
-            n_awaited=len(state.pending),
+            n_awaited=len(awaited(opened.origin.config, state, store.attempts())),
             faults=tuple(faults),
         )
 

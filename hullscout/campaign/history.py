@@ -6,10 +6,10 @@ the model believed at a moment, from the energies in the store and by the code t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hullscout.campaign.awaited import awaited
 from hullscout.campaign.result import CampaignResult, FailedCandidate
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
@@ -86,8 +86,9 @@ class History:
         origin: What it was started from.
         pool: Its candidates.
         moments: One per round after the start, in order, and now: `moments[-1]`.
-        asked_in: Round in which each candidate was asked for, by its index.
+        asked_in: Round in which each candidate was chosen, by its index; in a hand-off it may not have been handed out yet.
         failures: Why each calculation that failed for good did, by the candidate's index.
+        awaited: (p,) indices of the candidates whose results are awaited; in a hand-off those that were handed out.
         result: What `result.json` says; None while the campaign is not finished.
     """
 
@@ -96,6 +97,7 @@ class History:
     moments: tuple[Moment, ...] = field(repr=False)
     asked_in: dict[int, int] = field(repr=False)
     failures: dict[int, FailedCandidate] = field(repr=False)
+    awaited: tuple[int, ...] = field(repr=False)
     result: CampaignResult | None
 
     @property
@@ -220,7 +222,7 @@ def read_history(folder: Path, *, opened: Opened | None = None) -> History:
 
     with Store.read(folder) as store:
         opened = Opened(store.origin()) if opened is None else opened
-        answers, failures = store.answers(), store.failures()
+        answers, failures, attempts = store.answers(), store.failures(), store.attempts()
         rounds = store.rounds()  # after the answers, so that a running campaign has asked for all that it answered
     origin, pool = opened.origin, opened.pool
     reference = None if opened.oracle is None else opened.oracle.energies_ev_per_atom()
@@ -244,6 +246,7 @@ def read_history(folder: Path, *, opened: Opened | None = None) -> History:
             f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
         )
     index = {candidate_id: place for place, candidate_id in enumerate(pool.ids)}
+    waiting = awaited(origin.config, state, attempts)  # `state` is the last: as of now
     return History(
         origin=origin,
         pool=pool,
@@ -255,6 +258,7 @@ def read_history(folder: Path, *, opened: Opened | None = None) -> History:
             )
             for i, failure in state.failures.items()
         },
+        awaited=tuple(index[candidate_id] for candidate_id in waiting),
         result=read_result(folder / RESULT),
     )
 
@@ -269,7 +273,7 @@ def read_result(path: Path) -> CampaignResult | None:
         return CampaignResult.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} cannot be read as a result ({error}). Delete it and run the campaign again; the energies are kept."
         ) from error

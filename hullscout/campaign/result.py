@@ -10,6 +10,7 @@ import numpy as np
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
 from hullscout.notebook import html_sentences, html_table
+from hullscout.selection.interface import StopReason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class CampaignResult:
     saved_fraction: float
     cost_spent: float
     cost_saved_fraction: float
-    stop_reason: str
+    stop_reason: StopReason
     stop_sentence: str
     failure_probability: float | None
     hull: Hull
@@ -126,6 +127,7 @@ class CampaignResult:
         Raises:
             json.JSONDecodeError: It is no JSON.
             KeyError: A field is missing.
+            ValueError: It ended for a reason that this version does not know.
             TypeError: It has another shape, or fields that this version does not know.
         """
         tree = json.loads(text)
@@ -134,6 +136,7 @@ class CampaignResult:
         tree["reference"] = None if reference is None else Reference(**reference)
         tree["hull"] = Hull(HullVertex(**vertex) for vertex in tree["hull"])
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
+        tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
         return cls(**tree)
 

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from hullscout.campaign.config import CampaignConfig, load_config
@@ -286,7 +287,7 @@ def _open_crew(config: CampaignConfig, oracle: TableOracle | None, *, folder: Pa
         return nullcontext(TableCrew(table=oracle))
     if not isinstance(config.oracle, CalculatorSettings):
         raise InvalidCampaignError(
-            f"oracle.kind: '{config.oracle.kind}' computes nothing here. Hand the structures out by `hullscout ask {folder}`."
+            f"oracle.kind: '{config.oracle.kind}' computes nothing here. Hand out by `hullscout ask {quote(str(folder))}`."
         )
     return open_crew(config.oracle, config.executor, folder=folder)
 

@@ -29,7 +29,7 @@ FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", 
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
 @reports_errors()
 def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: bool, candidate: str | None) -> None:  # noqa: FBT001  click passes by name
-    r"""Draw the campaign in FOLDER, finished or not.
+    """Draw the campaign in FOLDER, finished or not.
 
     \b
     hull         phase diagram, with what the model still believes possible
@@ -37,9 +37,13 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, lattices: boo
     progress     errors and the probability of a wrong hull, by calculations
     parity       predicted against true energies
     calibration  whether the stated uncertainty holds
-    learning     model error by number of random structures
+    learning     model error by number of random structures (40 or more energies)
     mbtr         the representation of a structure
-    """
+    """  # noqa: D301  click takes the character, not the two letters
+    if lattices and kind != "hull":
+        raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
+    if candidate is not None and kind != "mbtr":
+        raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
     from hullscout.figures.kinds import Kind, save_campaign_figure  # noqa: PLC0415
     from hullscout.figures.style import Width  # noqa: PLC0415
 
@@ -76,14 +80,14 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @reports_errors()
 def export(folder: Path, export_format: str, output: Path | None, force: bool) -> None:  # noqa: FBT001  click passes by name
-    r"""Write what the campaign in FOLDER found for other programs, finished or not.
+    """Write what the campaign in FOLDER found for other programs, finished or not.
 
     \b
     entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
     ase          ASE database: all candidates
     csv          table: all candidates, with predictions and P(on the hull)
     cif, poscar  folder of the structures of the hull
-    """
+    """  # noqa: D301  click takes the character, not the two letters
     from hullscout.campaign import exports  # noqa: PLC0415
 
     chosen = exports.ExportFormat(export_format)
@@ -97,13 +101,11 @@ def export(folder: Path, export_format: str, output: Path | None, force: bool) -
 @reports_errors()
 def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
-    click.echo(f"The Hullscout developers: Hullscout, version {__version__}.")
-    if folder is None:
-        click.echo("Give a campaign's folder for the papers behind the methods that it used.")
-        return
-    from hullscout.campaign import runner  # noqa: PLC0415
-    from hullscout.campaign.citations import citations_of  # noqa: PLC0415
+    papers = ["Give a campaign's folder for the papers behind the methods that it used."]
+    if folder is not None:
+        from hullscout.campaign import runner  # noqa: PLC0415
+        from hullscout.campaign.citations import citations_of  # noqa: PLC0415
 
-    config, _ = runner.read_state(folder)
-    for citation in citations_of(config):
-        click.echo(f"{citation.text}{f' doi:{citation.doi}' if citation.doi else ''} {citation.used_for}")
+        config, _ = runner.read_state(folder)
+        papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in citations_of(config)]
+    click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

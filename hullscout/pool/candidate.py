@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
+from hullscout.notebook import html_table
 
 if TYPE_CHECKING:
     import ase
@@ -75,6 +76,14 @@ class Candidate:
                 f"Candidate {self.id!r}: expected finite coordinates and a cell with a volume, found "
                 f"cell={self.cell.tolist()}. Correct the structure or leave it out."
             )
+
+    def __repr__(self) -> str:
+        return f"Candidate(id={self.id!r}, formula={self.formula!r}, n_atoms={self.n_atoms})"
+
+    def _repr_html_(self) -> str:
+        volume = abs(float(np.linalg.det(self.cell))) / self.n_atoms
+        row = (self.id, self.formula, self.n_atoms, f"{volume:.2f}")
+        return html_table(("id", "formula", "atoms", "volume (Å³/atom)"), [row])
 
     @property
     def n_atoms(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hullscout.campaign.awaited import awaited
 from hullscout.campaign.standing import Standing
 from hullscout.planning.forecast import forecast
 
@@ -25,7 +27,7 @@ MILLI = 1000.0
 
 
 class CampaignProgress:
-    """A live line: round, lookups, saved so far, model error, hull. Where output is no terminal, a line for each new hull.
+    """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
 
     What went wrong with a calculation is a line of its own in both.
 
@@ -60,7 +62,7 @@ class CampaignProgress:
         if state.failures:
             figures.append(f"{len(state.failures)} failed")
         if record.model_error is not None:
-            figures.append(f"model error {record.model_error * MILLI:.1f} meV/atom")
+            figures.append(f"RMSE left out {record.model_error * MILLI:.1f} meV/atom")
         if record.failure_probability is not None:
             figures.append(f"P(wrong hull) {100 * record.failure_probability:.0f} %")
         foreseen = forecast(self._config, state)
@@ -128,7 +130,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
             sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull, {verdict} the tolerance."
         if reference.mae_uncomputed_ev_per_atom is not None:
             mae = reference.mae_uncomputed_ev_per_atom * MILLI
-            sentence += f" Mean absolute error of the model on what was not looked up: {mae:.1f} meV/atom."
+            n_unknown = result.n_candidates - result.n_calculations
+            sentence += f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
         console.print(sentence)
     console.print(
         f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True
@@ -150,11 +153,13 @@ def print_status(
     console.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(state.rounds)} rounds, "
         f"{state.n_known} of {n_candidates} candidates looked up ({100 * (1 - n_calculated / n_candidates):.1f} % saved so far), "
-        f"{len(state.pending)} asked for and not yet answered."
+        f"{len(awaited(config, state, attempts))} asked for and not yet answered."
     )
     errors = [record.model_error for record in state.rounds if record.model_error is not None]
     if errors:
-        console.print(f"Held-out error of the model: {errors[-1] * MILLI:.1f} meV/atom.")
+        console.print(
+            f"RMSE of the model on known energies left out of its training, last round: {errors[-1] * MILLI:.1f} meV/atom."
+        )
     stated = [r.stated_failure_probability for r in state.rounds if r.stated_failure_probability is not None]
     if result is not None and result.failure_probability is not None:
         console.print(f"Stated probability of a wrong hull at the end: {100 * result.failure_probability:.1f} %.")
@@ -171,7 +176,10 @@ def print_status(
     if result is not None:
         console.print(f"Finished; see result.json. {result.stop_sentence}", soft_wrap=True)
     elif is_handoff:
-        console.print(f"Not finished; `hullscout ask {folder}` and `hullscout tell {folder}` go on.", soft_wrap=True)
+        console.print(
+            f"Not finished; `hullscout ask {quote(str(folder))}` and `hullscout tell {quote(str(folder))}` go on.",
+            soft_wrap=True,
+        )
     else:
         console.print("Not finished; the same `hullscout run` command goes on.")
 
@@ -192,10 +200,10 @@ def _print_attempts(console: Console, state: State, attempts: tuple[Attempt, ...
 
 def print_handoff(folder: Path, config: CampaignConfig) -> None:
     """Say how a hand-off campaign goes on."""
-    console = Console(highlight=False, markup=False)
+    console, named = Console(highlight=False, markup=False), quote(str(folder))
     console.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
     console.print(
-        f"Next: hullscout ask {folder} -n 8 --to outbox/, then hullscout tell {folder} results/", soft_wrap=True
+        f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/", soft_wrap=True
     )
 
 
@@ -207,7 +215,7 @@ def print_asked(folders: tuple[Path, ...], *, folder: Path, n_awaited: int, n_wa
     console.print(f"Handed out {len(folders)} structures; {n_awaited} results are awaited.")
     if len(folders) < n_wanted:
         console.print("More can be asked for when some of these are told.")
-    console.print(f"Next: hullscout tell {folder} RESULTS", soft_wrap=True)
+    console.print(f"Next: hullscout tell {quote(str(folder))} RESULTS", soft_wrap=True)
 
 
 def print_told(told: Told, *, folder: Path) -> None:
@@ -219,7 +227,7 @@ def print_told(told: Told, *, folder: Path) -> None:
         console.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
     for fault in told.faults:
         Console(stderr=True, highlight=False, markup=False).print(f"Error: {fault}", soft_wrap=True)
-    console.print(f"Next: hullscout ask {folder} -n 8 --to outbox/", soft_wrap=True)
+    console.print(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

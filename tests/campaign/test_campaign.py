@@ -12,6 +12,8 @@ from filelock import FileLock
 from matplotlib.axes import Axes
 
 from hullscout import Campaign, Pool
+from hullscout.campaign import runner
+from hullscout.campaign.store import Store
 from hullscout.cli import main
 from hullscout.errors import (
     InvalidCampaignError,
@@ -23,6 +25,7 @@ from hullscout.errors import (
     StoreError,
 )
 from hullscout.oracle.outcome import Calculated, Failed
+from hullscout.selection.interface import StopReason
 
 mpl.use("Agg")
 
@@ -258,3 +261,53 @@ def test_with_nothing_left_to_predict_parity_is_refused(run):
 def test_a_campaign_whose_energies_come_by_hand_is_not_run(handed):
     with pytest.raises(InvalidCampaignError, match='expected "table" or "calculator", found "handoff"'):
         handed.run()
+
+
+def test_only_what_was_handed_out_is_awaited(handed, tmp_path):
+    (out,) = handed.ask(1)  # the start comes whole, and one of it is handed out
+    with Store.read(handed.folder) as store:
+        chosen = runner.open_state(store, handed.pool).pending
+    assert len(chosen) > 1
+    assert handed.pending == (out.id,)
+    asked = handed.candidates()
+    assert list(asked.index[asked.status == "asked"]) == [out.id]
+    assert asked["round"][[i for i in chosen if i != out.id]].isna().all()
+    status = CliRunner().invoke(main, ["status", str(handed.folder)], catch_exceptions=False).output
+    assert "1 asked for and not yet answered." in " ".join(status.split())
+    assert "1 asked for and not yet answered" in repr(handed)
+    (tmp_path / "told.csv").write_text(f"id,energy_ev\n{out.id},{emt(out)}\n")
+    told = CliRunner().invoke(main, ["tell", str(handed.folder), str(tmp_path / "told.csv")], catch_exceptions=False)
+    assert "1 new energy, 0 new failures, 0 known already; 0 results are awaited." in told.output
+    assert handed.pending == ()
+    assert "not yet answered" not in repr(handed)
+    assert handed.ask(1)[0].id == chosen[1]
+
+
+def test_the_table_of_candidates_is_there_before_the_hull(handed):
+    first, second = handed.ask(2)
+    handed.tell(first.id, emt(first))
+    table = handed.candidates()
+    assert len(table) == 10
+    assert table.status[[first.id, second.id]].tolist() == ["calculated", "asked"]
+    assert table.energy_ev[first.id] == pytest.approx(emt(first))
+    assert table[["on_hull", "formation_energy_ev_per_atom", "probability_on_hull"]].isna().all(axis=None)
+    assert table.formation_energy_ev_per_atom.dtype == float
+
+
+@pytest.mark.parametrize("energy", ["1.2", None, True])
+def test_an_energy_that_is_no_number_is_refused(handed, energy):
+    (first,) = handed.ask(1)
+    with pytest.raises(InvalidSettingError, match=f"as a number in eV, found {energy!r}"):
+        handed.tell(first.id, energy)
+
+
+def test_a_stop_reason_is_the_same_kind_when_read_back(run):
+    campaign = run("stop.max_calculations=20")
+    assert campaign.result.stop_reason is StopReason.MAX_CALCULATIONS
+    assert campaign.run().stop_reason is StopReason.MAX_CALCULATIONS
+
+
+def test_a_candidate_shows_itself(handed):
+    (first,) = handed.ask(1)
+    assert repr(first) == f"Candidate(id={first.id!r}, formula='Cu', n_atoms=1)"
+    assert f"<td>{first.id}</td><td>Cu</td><td>1</td><td>11.81</td>" in first._repr_html_()

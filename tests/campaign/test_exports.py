@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from hullscout.campaign import runner
 from hullscout.campaign.exports import ExportFormat, candidate_rows, computed_entries, export
-from hullscout.campaign.history import read_history
+from hullscout.campaign.history import Forecaster, read_history
 from hullscout.cli import main
 from hullscout.cli.results import EXPORTS
 from hullscout.errors import OutputError
@@ -89,6 +89,18 @@ def test_entries_and_databases_are_pools_again(folder, history, tmp_path, name):
         assert energies.get(row.id) == (None if row.energy_ev is None else pytest.approx(row.energy_ev, rel=1e-12))
 
 
+def test_predictions_leave_out_the_energy_of_the_candidate_itself(history):
+    outlook = Forecaster(history).at(history.now)
+    rows = candidate_rows(history, outlook)
+    known = history.now.standing.known.tolist()
+    predicted = np.array([row.predicted_formation_energy_ev_per_atom for row in rows])
+    std = np.array([row.predicted_std_ev_per_atom for row in rows])
+    np.testing.assert_array_equal(predicted[known], outlook.left_out_mean_ev_per_atom)
+    np.testing.assert_array_equal(std[known], outlook.left_out_std_ev_per_atom)
+    others = history.now.standing.unknown
+    np.testing.assert_array_equal(predicted[others], outlook.mean_ev_per_atom[others])
+
+
 def test_the_table_holds_every_candidate(folder, history, tmp_path):
     assert export(folder, tmp_path / "candidates.csv", ExportFormat.CSV) == 57
     with (tmp_path / "candidates.csv").open(newline="") as stream:
@@ -148,3 +160,5 @@ def test_the_command_writes_into_the_folder_and_refuses_in_words(folder, tmp_pat
     )
     assert missing.exit_code == 2
     assert "There is no campaign in" in missing.output
+    missing = CliRunner().invoke(main, ["export", str(tmp_path / "none"), "--format", "csv"])
+    assert (missing.exit_code, f"There is no campaign in {tmp_path / 'none'}" in missing.output) == (2, True)

@@ -98,6 +98,15 @@ def test_nothing_is_handed_out_twice_unless_wanted(handoff):
     assert {id_of(folder) for folder in folders(outbox)} == ids
 
 
+@pytest.mark.usefixtures("handoff")
+def test_a_folder_with_a_blank_is_quoted_in_the_next_step(live_file, tmp_path):
+    out = tmp_path / "by hand"
+    for arguments in (["run", live_file, "--out", out], ["status", out], ["ask", out, "-n", 2, "--to", tmp_path / "b"]):
+        code, text = hullscout(*arguments)
+        assert code == 0
+        assert f"'{out}'" in text
+
+
 def csv_of(tmp_path, *lines):
     path = tmp_path / "results.csv"
     path.write_text("\n".join(lines) + "\n")

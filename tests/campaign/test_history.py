@@ -1,5 +1,8 @@
 """A history says what happened, and a forecaster computes again exactly what the model believed when it decided."""
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -51,6 +54,23 @@ def test_a_history_holds_what_was_known_before_each_round(play):
         assert tuple(added) == earlier.decision.chosen
         assert {history.asked_in[i] for i in later.standing.known[earlier.n_known :].tolist()} == {earlier.round}
         assert later.cost_spent == later.n_known
+
+
+def test_a_history_says_why_calculations_failed(play):
+    folder, _ = play(*POSTERIOR)
+    failed_id = read_history(folder).moments[-2].decision.chosen[0]
+    with closing(sqlite3.connect(folder / "campaign.db")) as connection, connection:
+        connection.execute("DELETE FROM answers WHERE id = ?", (failed_id,))
+        row = (failed_id, "not-converged", "200 steps were too few.")
+        connection.execute("INSERT INTO failures (id, reason, sentence) VALUES (?, ?, ?)", row)
+    history = read_history(folder)
+    index = history.pool.ids.index(failed_id)
+    assert list(history.failures) == history.now.snapshot.failed.tolist() == [index]
+    assert (history.failures[index].id, *row[1:]) == (
+        failed_id,
+        history.failures[index].reason,
+        history.failures[index].sentence,
+    )
 
 
 def test_the_result_is_read_as_it_was_written(play):

@@ -107,8 +107,8 @@ class Reported:
 
     @property
     def pending(self) -> tuple[int, ...]:
-        """Candidates asked for and not answered."""
-        return tuple(sorted(self.history.now.snapshot.pending.tolist()))
+        """Candidates asked for, in a hand-off handed out, and not answered."""
+        return tuple(sorted(self.history.awaited))
 
     @property
     def failures(self) -> dict[int, FailedCandidate]:

@@ -5,7 +5,7 @@ Everything that a person sees (progress, tables, figures, `result.json`) is read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,7 @@ class Standing:
         known: (m,) indices of the candidates with an energy, in the order in which they were asked for.
         formation_ev_per_atom: (m,) their formation energies.
         reference_ev_per_atom: (n,) formation energies of all candidates, or None where they are not known.
-        n_failed: Candidates whose calculation failed for good; they were paid for like the known ones.
+        failed: Indices of the candidates whose calculation failed for good; they were paid for like the known ones.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Standing:
     known: NDArray[np.intp]
     formation_ev_per_atom: Floats
     reference_ev_per_atom: Floats | None
-    n_failed: int = 0
+    failed: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     @classmethod
     def of(cls, state: State, *, name: str, reference_ev_per_atom: Floats | None) -> Standing:
@@ -63,13 +63,18 @@ class Standing:
             known=known,
             formation_ev_per_atom=formation,
             reference_ev_per_atom=reference,
-            n_failed=len(state.failures),
+            failed=np.array([state.index_of(candidate_id) for candidate_id in state.failures], dtype=np.intp),
         )
 
     @property
     def n_known(self) -> int:
         """Number of calculations so far."""
         return int(self.known.size)
+
+    @property
+    def n_failed(self) -> int:
+        """Number of calculations that failed for good."""
+        return int(self.failed.size)
 
     @property
     def n_candidates(self) -> int:

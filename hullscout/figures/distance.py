@@ -14,10 +14,13 @@ from hullscout.figures.phase_diagram import intervals_of
 from hullscout.figures.style import (
     BELIEVED,
     CALCULATED,
+    DARK_ORANGE,
     FOUND,
     MILLI,
     NOT_CALCULATED,
     composition_label,
+    legend_below,
+    set_title,
     title_of,
 )
 
@@ -46,11 +49,17 @@ def draw_hull_distance(
     lowest, highest = 0.0, 0.0
     if standing.reference_ev_per_atom is not None and unknown.size:
         distance = hull.distance(pool.x[unknown], standing.reference_ev_per_atom[unknown]) * MILLI
-        ax.plot(pool.x[unknown], distance, "^", ls="", color=NOT_CALCULATED, ms=3.2, mew=0, alpha=0.75, zorder=2,
-                label=f"not calculated ({unknown.size})")  # fmt: skip
+        ax.plot(pool.x[unknown], distance, "^", ls="", mfc=NOT_CALCULATED, mec=DARK_ORANGE, ms=3.4, mew=0.5, zorder=2,
+                label=f"not calculated ({unknown.size}, true energy)")  # fmt: skip
         lowest, highest = min(lowest, float(distance.min())), float(distance.max())
+    if outlook is not None and standing.n_failed:
+        failed = standing.failed
+        distance = hull.distance(pool.x[failed], outlook.mean_ev_per_atom[failed]) * MILLI
+        ax.plot(pool.x[failed], distance, "x", ls="", color=FOUND, ms=4.5, mew=1.1, zorder=5,
+                label=f"failed ({standing.n_failed}, predicted energy)")  # fmt: skip
+        lowest, highest = min(lowest, float(distance.min())), max(highest, float(distance.max()))
     distance = hull.distance(x_known, standing.formation_ev_per_atom) * MILLI
-    ax.plot(x_known, distance, "o", ls="", color=CALCULATED, ms=3.2, mew=0, alpha=0.85, zorder=3,
+    ax.plot(x_known, distance, "o", ls="", color=CALCULATED, ms=3.6, mec="white", mew=0.3, zorder=3,
             label=f"calculated ({standing.n_known})")  # fmt: skip
     highest = max(highest, float(distance.max()))
     if outlook is not None:
@@ -74,10 +83,8 @@ def draw_hull_distance(
     ax.set_xlim(-0.04, 1.04)
     ax.set_xlabel(composition_label(pool.elements))
     ax.set_ylabel("distance to the hull (meV/atom)")
-    ax.set_title(title_of(standing))
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=_columns(ax)
-    )
+    set_title(ax, title_of(standing))
+    legend_below(ax, n_columns=_columns(ax))
     return ax
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import OutputError
-from hullscout.figures.style import MILLI, Width, mathtext_formula, plain, refuse_other_formats, save_figure
+from hullscout.figures.style import (
+    BLUE,
+    MILLI,
+    Width,
+    mathtext_formula,
+    plain,
+    refuse_other_formats,
+    save_figure,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +53,8 @@ class Kind(StrEnum):
         """Height of the figure over its width; legends stand below each other in a column."""
         on_page, in_column = {
             Kind.PROGRESS: (0.72, 1.2),
-            Kind.PARITY: (1.12, 1.12),
-            Kind.CALIBRATION: (1.18, 1.18),
+            Kind.PARITY: (1.45, 1.45),
+            Kind.CALIBRATION: (1.25, 1.25),
             Kind.MBTR: (0.45, 1.3),
         }.get(self, (0.65, 1.1))
         return on_page if width is Width.PAGE else in_column
@@ -183,8 +192,9 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
         seed=history.config.seed,
         label=f"{shape} kernel, random structures",
     )
+    ax.set_prop_cycle(color=[BLUE])
     plot_learning_curves([curve], ax, unit="meV/atom")
-    ax.set_title(f"{plain(history.config.name)}: {rows.size} energies, heights capped at {cap * MILLI:g} meV/atom")
+    set_title(ax, f"{history.config.name}: {rows.size} energies, heights capped at {cap * MILLI:g} meV/atom")
     return ax
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLUE, FOUND, MILLI, NOT_CALCULATED, PERCENT, plain
+from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, MILLI, NOT_CALCULATED, PERCENT, legend_below, set_title
 from hullscout.regression import diagnose
 from hullscout.regression.calibration import TailCalibration, student_quantile
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+# Intervals that reach further beyond the energies than this share of their range are cut, and counted.
+MOST_BEYOND = 0.4
 LEVELS = np.linspace(0.02, 0.98, 49)
 
 
@@ -78,6 +80,7 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     sets = honest_predictions(standing, outlook)
     styles = {"not calculated": ("^", NOT_CALCULATED), "calculated, left out": ("o", BLUE)}
     every = np.concatenate([np.concatenate([s.true, s.mean]) for s in sets]) * MILLI
+    ends = []
     for order, predictions in enumerate(sets):
         marker, color = styles[predictions.label]
         error = predictions.mean - predictions.true
@@ -85,17 +88,26 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
         label = f"{predictions.label} ({predictions.true.size}), RMSE {rmse:.3g} meV/atom"
         half_width = student_quantile(0.975, predictions.degrees_of_freedom) * predictions.std * MILLI
         true, mean = predictions.true * MILLI, predictions.mean * MILLI
-        ax.errorbar(true, mean, half_width, fmt="none", ecolor=color, elinewidth=0.4, alpha=0.45, zorder=2 + order)
-        ax.plot(true, mean, marker, ls="", color=color, ms=2.6, mew=0, alpha=0.85, label=label, zorder=4 + order)
-    margin = 0.05 * float(np.ptp(every))
-    limits = (float(every.min()) - margin, float(every.max()) + margin)
-    ax.plot(limits, limits, "-", color=FOUND, lw=0.8, zorder=1)
-    ax.set(xlim=limits, ylim=limits, aspect="equal")
-    ax.set_title(plain(standing.name))
-    ax.set_xlabel("formation energy (meV/atom)")
-    ax.set_ylabel("predicted (meV/atom)")
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=1
+        ends.append(np.stack([mean - half_width, mean + half_width]))
+        ax.errorbar(true, mean, half_width, fmt="none", ecolor=color, elinewidth=0.5, alpha=0.55, zorder=2 + order)
+        edge = "white" if color == BLUE else DARK_ORANGE
+        ax.plot(true, mean, marker, ls="", mfc=color, mec=edge, ms=3.2, mew=0.3, label=label, zorder=4 + order)
+    span = float(np.ptp(every))
+    limits = (float(every.min()) - 0.05 * span, float(every.max()) + 0.05 * span)
+    low, high = np.concatenate(ends, axis=1)
+    bottom = min(limits[0], max(float(low.min()), limits[0] - MOST_BEYOND * span) - 0.02 * span)
+    top = max(limits[1], min(float(high.max()), limits[1] + MOST_BEYOND * span) + 0.02 * span)
+    n_cut = int(((low < bottom) | (high > top)).sum())
+    ax.plot(limits, limits, "-", color=FOUND, lw=0.8, label="predicted as they are", zorder=1)
+    ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
+    ax.set(xlim=limits, ylim=(bottom, top), aspect="equal")
+    ax.set_xlabel(f"{'calculated' if standing.reference_ev_per_atom is None else 'true'} formation energy (meV/atom)")
+    ax.set_ylabel("predicted formation energy (meV/atom)")
+    legend_below(ax, n_columns=1)
+    set_title(
+        ax,
+        standing.name,
+        f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else "",
     )
     return ax
 
@@ -103,15 +115,18 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
 def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     """Draw the share of energies inside the stated central interval of each probability; the diagonal is honest.
 
-    Grey: where 95 % of the shares of a perfectly honest model would lie, if the smallest set's energies were independent.
+    Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent energies as each curve has.
     """
     from scipy.stats import binom  # noqa: PLC0415  slow to import
 
     sets = honest_predictions(standing, outlook)
-    n = min(predictions.true.size for predictions in sets)
-    low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
-    ax.fill_between(PERCENT * LEVELS, low, high, color="0.85", lw=0, zorder=0, label=f"honest, {n} energies")
-    ax.plot([0, 100], [0, 100], "-", color=FOUND, lw=0.8, zorder=1)
+    for order, n in enumerate(sorted({predictions.true.size for predictions in sets})):
+        low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
+        label = f"honest model, 95 % range of {n} energies"
+        ax.fill_between(
+            PERCENT * LEVELS, low, high, fc=("0.88", "0.74")[order], ec="0.5", lw=0.4, zorder=0.1 * order, label=label
+        )
+    ax.plot([0, 100], [0, 100], "-", color=FOUND, lw=0.8, zorder=1, label="honest model, expected")
     styles = {"not calculated": ("--", NOT_CALCULATED), "calculated, left out": ("-", BLUE)}
     for order, predictions in enumerate(sets):
         z = np.abs(predictions.true - predictions.mean) / predictions.std
@@ -121,13 +136,11 @@ def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
             predictions.true - predictions.mean, predictions.std, degrees_of_freedom=predictions.degrees_of_freedom
         )
         line, color = styles[predictions.label]
-        label = f"{predictions.label}: {PERCENT * report.coverage[-1]:.0f} % inside the 95 % interval"
+        label = f"{predictions.label} ({predictions.true.size}): {PERCENT * report.coverage[-1]:.0f} % inside the 95 % interval"
         ax.plot(PERCENT * LEVELS, share, line, color=color, lw=1.4, label=label, zorder=2 + order)
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    ax.set_title(plain(standing.name))
     ax.set_xlabel("stated probability of the interval (%)")
     ax.set_ylabel("energies inside (%)")
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=1
-    )
+    legend_below(ax, n_columns=1)
+    set_title(ax, standing.name)
     return ax

@@ -14,8 +14,10 @@ import numpy as np
 from hullscout.figures.labels import Label, place_labels
 from hullscout.figures.style import (
     BAND,
+    BAND_EDGE,
     BELIEVED,
     CALCULATED,
+    DARK_ORANGE,
     FOUND,
     MILLI,
     NOT_CALCULATED,
@@ -23,8 +25,11 @@ from hullscout.figures.style import (
     TRUE,
     Width,
     composition_label,
+    legend_below,
     mathtext_formula,
     save_figure,
+    set_title,
+    size_in_points,
     title_of,
 )
 from hullscout.figures.symmetry import Lattice, mathtext_structure, parent_lattice
@@ -49,8 +54,11 @@ LEAST_SHOWN = 0.25
 LEAST_SHOWN_WITHOUT_COMPOUNDS = 0.75
 # Above the elements it leaves this share of the hull's depth for their labels, whatever else lies there.
 ROOM_FOR_ENDS = 0.28
-# Below the hull the axis leaves this share of its range for labels.
-FOOTROOM = 0.36
+# Below the hull the axis leaves room for rows of labels, in points each and between; a label is at most about so wide.
+LABEL_HEIGHT, LABEL_WIDTH, LABEL_GAP = 22.0, 36.0, 14.0
+MOST_FOOTROOM = 0.4
+# Intervals that reach further below the hull than this share of the range above are cut, and counted.
+MOST_BELOW = 0.2
 # Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
 LEAST_PROBABILITY = 0.005
 MOST_INTERVALS = 40
@@ -77,34 +85,34 @@ def draw_phase_diagram(
     if outlook is not None:
         at = np.linspace(0.0, 1.0, 401)
         low, _, high = outlook.hull.band_ev_per_atom(at) * MILLI
-        ax.fill_between(at, low, high, color=BAND, lw=0, label="95 % band of the hull", zorder=1.5)
+        ax.fill_between(at, low, high, fc=BAND, ec=BAND_EDGE, lw=0.6, label="95 % band of the hull", zorder=1.5)
     what = "not calculated" if standing.reference_ev_per_atom is not None else "predicted"
+    is_failed = np.isin(np.arange(standing.n_candidates), standing.failed) & is_shown
     _draw_candidates(
-        ax, standing, energies, ~is_known & is_shown, color=NOT_CALCULATED, what=what, has_lattices=has_lattices
-    )
+        ax, standing, energies, ~is_known & ~is_failed & is_shown, color=NOT_CALCULATED, what=what, has_lattices=has_lattices
+    )  # fmt: skip
+    _draw_failed(ax, standing, energies, is_failed)
     _draw_candidates(ax, standing, energies, is_known, color=CALCULATED, what="calculated", has_lattices=has_lattices)
-    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.2, label="hull found", zorder=4)
     if true is not None:
-        # Dashes upon the solid line: where the hulls agree both are seen.
-        ax.plot(
-            true.x, true.energy_ev_per_atom * MILLI, "--", color=TRUE, lw=1.2, dashes=(3, 3), label="true hull", zorder=5
-        )  # fmt: skip
+        # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
+        ax.plot(true.x, true.energy_ev_per_atom * MILLI, "-", color=TRUE, lw=2.6, label="true hull", zorder=2.5)
+    ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.1, label="hull found", zorder=4)
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=6, mew=1.0, zorder=6)
     lowest, top = energy_range(standing, energies[is_shown])
-    if outlook is not None:
-        lowest = min(lowest, _draw_beliefs(ax, standing, outlook))
+    low_end, high_end = _draw_beliefs(ax, standing, outlook) if outlook is not None else (np.empty(0), np.empty(0))
+    lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MOST_BELOW * (top - lowest)))
     ax.set_xlim(-0.04, 1.04)
-    ax.set_ylim(lowest - FOOTROOM * (top - lowest), top)
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
     ax.set_xlabel(composition_label(pool.elements))
     ax.set_ylabel("formation energy (meV/atom)")
-    n_above = int((energies[is_shown] * MILLI > top).sum())
-    noun = "candidate lies" if n_above == 1 else "candidates lie"
-    ax.set_title(title_of(standing) + (f"\n{n_above} {noun} above this range" if n_above else ""))
     n_columns = 2 if ax.get_window_extent().width < 4.5 * ax.figure.dpi else 3
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False, ncols=n_columns
-    )
+    legend_below(ax, n_columns=n_columns)
+    ax.set_ylim(lowest - _footroom(ax, found.x.size - 2 if has_labels else 0) * (top - lowest), top)
+    bottom, _ = ax.get_ylim()
+    is_band_cut = outlook is not None and bool(low.min() < bottom or high.max() > top)
+    n_cut = int(((low_end < bottom) | (high_end > top)).sum())
+    remark = _remark(n_above=int((energies[is_shown] * MILLI > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
+    set_title(ax, title_of(standing), remark)
     if has_labels:
         _label_vertices(ax, standing, points=np.column_stack([pool.x, energies * MILLI])[is_shown])
     return ax
@@ -165,6 +173,38 @@ def _energies(standing: Standing, outlook: Outlook | None) -> tuple[Floats, NDAr
     return energies, is_shown
 
 
+def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
+    """What the energy axis cuts off; empty where nothing."""
+    parts = []
+    if n_above:
+        parts.append(f"{n_above} {'candidate lies' if n_above == 1 else 'candidates lie'} above this range")
+    if n_cut:
+        parts.append(f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} it")
+    if is_band_cut:
+        parts.append("the band leaves it")
+    if parts and not n_above:
+        parts[0] = parts[0].removesuffix("it") + "this range"
+    return ", ".join(parts)
+
+
+def _draw_failed(ax: Axes, standing: Standing, energies: Floats, is_failed: NDArray[np.bool_]) -> None:
+    """Crosses where calculations failed, at the energies that they are believed, or known to a replay, to have."""
+    if is_failed.any():
+        energy = "true" if standing.reference_ev_per_atom is not None else "predicted"
+        ax.plot(
+            standing.pool.x[is_failed], energies[is_failed] * MILLI, "x", ls="", color=FOUND, ms=4.5, mew=1.1, zorder=8,
+            label=f"failed ({is_failed.sum()}, {energy} energy)",
+        )  # fmt: skip
+
+
+def _footroom(ax: Axes, n_labels: int) -> float:
+    """Room for labels under the lowest energy, over the range above it."""
+    width, height = size_in_points(ax)
+    n_rows = min(1, n_labels) if n_labels * LABEL_WIDTH <= width else 2
+    share = min((LABEL_GAP + n_rows * LABEL_HEIGHT) / max(height, 1.0), MOST_FOOTROOM)
+    return share / (1.0 - share)
+
+
 def _draw_candidates(
     ax: Axes,
     standing: Standing,
@@ -179,27 +219,30 @@ def _draw_candidates(
     is_filled = what == "calculated"
     if not chosen.any():
         return
-    groups = {("o" if is_filled else "^", f"{what} ({chosen.sum()})"): np.flatnonzero(chosen)}
+    energy = ", true energy" if what == "not calculated" else ""
+    groups = {("o" if is_filled else "^", f"{what} ({chosen.sum()}{energy})"): np.flatnonzero(chosen)}
     if has_lattices:
         lattices = np.array([parent_lattice(candidate).value for candidate in standing.pool.candidates])
         groups = {
-            (marker, f"{lattice.value}, {what}"): np.flatnonzero(chosen & (lattices == lattice.value))
+            (marker, f"{lattice.value}, {what}{energy and ' (true energy)'}"): np.flatnonzero(
+                chosen & (lattices == lattice.value)
+            )
             for lattice, marker in MARKERS.items()
         }
     for (marker, label), indices in groups.items():
         if indices.size:
             ax.plot(
-                standing.pool.x[indices], energies[indices] * MILLI, marker, ls="", color=color,
-                ms=3.2, mew=0.6 if has_lattices and not is_filled else 0, mfc="none" if has_lattices and not is_filled else color,
-                alpha=0.85 if is_filled or has_lattices else 0.75, label=label, zorder=3 if is_filled else 2,
+                standing.pool.x[indices], energies[indices] * MILLI, marker, ls="", ms=3.6, mew=0.3 if is_filled else 0.6,
+                mfc="none" if has_lattices and not is_filled else color, mec="white" if is_filled else DARK_ORANGE,
+                label=label, zorder=3 if is_filled else 2,
             )  # fmt: skip
 
 
-def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> float:
-    """Predicted energies and intervals of what may be on the hull, shaded by the probability; the lowest of them in meV/atom."""
+def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> tuple[Floats, Floats]:
+    """Predicted energies and intervals of what may be on the hull, shaded by the probability; ends of these in meV/atom."""
     chosen, half_width = intervals_of(standing, outlook)
     if not chosen.size:
-        return 0.0
+        return np.empty(0), np.empty(0)
     probability = PERCENT * outlook.probability_on_hull[chosen]
     highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
     x, mean = standing.pool.x[chosen], outlook.mean_ev_per_atom[chosen] * MILLI
@@ -213,7 +256,7 @@ def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> float:
     bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])
     bar.set_label("P(on the hull) (%)")
     bar.outline.set_linewidth(0.5)
-    return float((mean - half_width * MILLI).min())
+    return mean - half_width * MILLI, mean + half_width * MILLI
 
 
 def _label_vertices(ax: Axes, standing: Standing, *, points: Floats) -> None:

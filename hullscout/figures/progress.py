@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLUE, FOUND, MILLI, ORANGE, PERCENT, VERMILLION
+from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, MILLI, PERCENT, VERMILLION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def draw_errors(ax: Axes, history: History) -> Axes:
         highest = max(highest, float(values.max()))
     model = [(m.n_known, m.model_error_ev_per_atom * MILLI) for m in moments if m.model_error_ev_per_atom is not None]
     if model:
-        ax.plot(*zip(*model, strict=True), "o-", color=BLUE, ms=2.2, lw=0.6, label="model error", zorder=2)
+        ax.plot(*zip(*model, strict=True), "o-", color=BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2)
         highest = max(highest, *(error for _, error in model))
     if highest == 1.0 and not ax.lines:
         _say(ax, "no true hull is known,\nand no model has been fitted yet")
@@ -74,14 +74,14 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
     last = None if history.result is None else history.result.failure_probability
     n_stated = n_known if last is None else [*n_known, history.now.n_known]
     stated = stated if last is None else [*stated, _percent(last)]
-    ax.plot(n_known, now, "o", ls="", color=ORANGE, ms=2.4, mew=0, label="of the round", zorder=2)
-    ax.plot(n_stated, stated, "-", color=VERMILLION, lw=1.2, label="stated", zorder=3)
+    ax.plot(n_known, now, "o", ls="", mfc="white", mec=DARK_ORANGE, ms=3.8, mew=0.9, label="of one round", zorder=4)
+    ax.plot(n_stated, stated, "-", color=VERMILLION, lw=1.2, label="stated (with rounds before)", zorder=3)
     ax.plot(n_stated[-1:], stated[-1:], "s", color=VERMILLION, ms=3.2, zorder=3)
     accepted = history.config.stop.failure_probability
     ax.axhline(PERCENT * accepted, color="0.45", lw=0.8, ls="--", label=f"accepted, {PERCENT * accepted:g} %", zorder=1)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.set_ylim(0.7 * LEAST_PERCENT, 160.0)
+    ax.set_ylim(0.5 * min(*now, *stated, PERCENT * accepted), 160.0)
     _finish(ax, history)
     ax.set_ylabel("P(wrong hull) (%)")
     return ax
@@ -103,4 +103,7 @@ def _finish(ax: Axes, history: History) -> None:
     ax.set_xlim(0, 1.04 * max(n_now, 1))
     ax.set_xlabel(f"calculations (of {len(history.pool)} candidates)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, borderaxespad=0.5, columnspacing=1.0)
+    is_narrow = ax.get_window_extent().width < 4.5 * ax.figure.dpi
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2 if is_narrow else 3, borderaxespad=0.5, columnspacing=1.0
+    )

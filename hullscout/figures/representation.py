@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from hullscout.mbtr import MBTR, Term
 
 COLOURS = (BLUE, VERMILLION, BLACK, ORANGE, SKY, GREY, "#009E73", "#CC79A7")
-LINES = ("-", "--", "-.", ":")
+LINES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (3, 3, 1, 3)))
+# From the widest line to the narrowest: one that lies exactly under another is still seen beside it.
+WIDEST, NARROWEST = 2.8, 1.0
 AXIS_LABELS = {
     "atomic_number": "atomic number",
     "distance": "distance (Å)",
@@ -40,6 +42,8 @@ def draw_channels(ax: Axes, mbtr: MBTR, term: Term, values: NDArray[np.float64],
         values: (n,) features of that term, or their derivatives.
         y_label: Label of the features, with their unit.
     """
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
+
     from hullscout.mbtr.axis import bin_centers  # noqa: PLC0415  loads numba
     from hullscout.mbtr.channels import channel_labels  # noqa: PLC0415
 
@@ -50,10 +54,12 @@ def draw_channels(ax: Axes, mbtr: MBTR, term: Term, values: NDArray[np.float64],
     shown = [c for c in range(len(labels)) if np.max(np.abs(curves[c])) > LEAST_SHOWN * highest]
     for place, c in enumerate(shown):
         color, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
-        ax.plot(x, curves[c], line, color=color, lw=1.2, label=labels[c])
+        width = WIDEST - (WIDEST - NARROWEST) * place / max(len(shown) - 1, 1)
+        ax.plot(x, curves[c], ls=line, color=color, lw=width, label=labels[c])
         ax.fill_between(x, curves[c], color=color, alpha=0.06, lw=0)
     ax.axhline(0.0, color="0.6", lw=0.5, zorder=0)
     ax.set_xlim(x[0], x[-1])
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel(AXIS_LABELS[term.geometry])
     ax.set_ylabel(y_label)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, columnspacing=1.0)

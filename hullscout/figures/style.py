@@ -7,6 +7,7 @@ Drawing functions take and return `Axes` and set no sizes of their own but relat
 from __future__ import annotations
 
 import re
+import textwrap
 from enum import StrEnum
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
 CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
-BELIEVED, BAND = "#595959", "#BFBFBF"
+BELIEVED, BAND, BAND_EDGE = "#595959", "#BFBFBF", "#808080"
+DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for grey
+# Mean width of a character and distance of a legend from its axes, in font sizes; fewest characters of a line.
+CHARACTER_WIDTH = 0.52
+LEGEND_DROP = 3.6
+LEAST_CHARACTERS = 20
 MILLI = 1000.0
 PERCENT = 100.0
 FORMATS = (".png", ".svg", ".pdf")
@@ -148,11 +154,62 @@ def composition_label(elements: tuple[str, str]) -> str:
     return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
 
 
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of `ax` in points, as its figure's layout makes it by now."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        return 0.0, 0.0
+    figure.draw_without_rendering()
+    extent, per_point = ax.get_window_extent(), figure.dpi / 72.0
+    return float(extent.width) / per_point, float(extent.height) / per_point
+
+
+def set_title(ax: Axes, *lines: str) -> None:
+    """Write a title over `ax`, each line broken where it would be wider than the axes."""
+    width, _ = size_in_points(ax)
+    n_characters = max(int(width / (CHARACTER_WIDTH * float(ax.title.get_fontsize()))), LEAST_CHARACTERS)
+    broken = [part for line in lines for part in _wrapped(line, n_characters)]
+    ax.set_title("\n".join(map(plain, broken)))
+
+
+def _wrapped(line: str, n_characters: int) -> list[str]:
+    """Parts of a line, broken after commas and colons where that is enough."""
+    bound = re.sub(r"(?<![,:]) ", "\N{NO-BREAK SPACE}", line)
+    is_enough = max(map(len, bound.split(" "))) <= n_characters
+    parts = textwrap.wrap(bound if is_enough else line, n_characters)
+    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
+
+
+def legend_below(ax: Axes, *, n_columns: int) -> None:
+    """A legend under `ax` where the figure makes room for it (`layout="constrained"`), else inside, where it hides least."""
+    from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415  loads matplotlib
+
+    figure = ax.get_figure(root=True)
+    if figure is None or figure.get_layout_engine() is None:
+        ax.legend(loc="best", fontsize="small", framealpha=0.8)
+    elif any(other is not ax and other.get_label() != "<colorbar>" for other in figure.axes):
+        down = ScaledTranslation(
+            0.0, -LEGEND_DROP * float(ax.xaxis.label.get_fontsize()) / 72.0, figure.dpi_scale_trans
+        )
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=ax.transAxes + down, fontsize="small",
+            frameon=False, ncols=min(n_columns, 2), borderaxespad=0.0, columnspacing=1.2,
+        )  # fmt: skip
+    else:  # alone: the whole width of the figure
+        figure.legend(
+            *ax.get_legend_handles_labels(),
+            loc="outside lower center",
+            fontsize="small",
+            frameon=False,
+            ncols=n_columns,
+        )
+
+
 def title_of(standing: Standing) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved."""
     failed = f", {standing.n_failed} failed" if standing.n_failed else ""
     calculated = f"{standing.n_known} of {standing.n_candidates} calculated{failed}"
-    return f"{plain(standing.name)}: {calculated}, {PERCENT * standing.saved_fraction:.0f} % saved"
+    return f"{standing.name}: {calculated}, {PERCENT * standing.saved_fraction:.0f} % saved"
 
 
 def plain(text: str) -> str:

@@ -26,7 +26,7 @@ STYLES = (
     ("#56B4E9", "P", (0, (1, 1))),
 )
 # Rules are drawn side by side, so many points apart: often many have the same risk.
-APART = 4.0
+APART = 3.0
 PERCENT = 100.0
 MOST_COLUMNS = 4
 
@@ -35,7 +35,8 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
     """Draw the settings of one campaign into `ax` and return it.
 
     Horizontally the share of replays beyond the tolerance with its 95 % interval, vertically the saved share with its 5th to 95th
-    percentile, both in %. Rules are shifted by a few points of the page, so that intervals at the same risk do not hide each other.
+    percentile, both in %. Rules are shifted to the right by a few points of the page, so that intervals at the same risk do not
+    hide each other.
 
     Args:
         ax: Where to draw.
@@ -50,7 +51,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
         if not of_rule:
             continue
         color, marker, dashes = STYLES[rules.index(rule) % len(STYLES)]
-        beside = APART * (rules.index(rule) - 0.5 * (len(rules) - 1))
+        beside = APART * rules.index(rule)  # to the right: none stands below 0 %
         place = offset_copy(ax.transData, ax.get_figure(root=True), x=beside, units="points")
         at = PERCENT * np.array([o.risk.rate for o in of_rule])
         saved = PERCENT * np.array([o.saved_fraction.mean for o in of_rule])

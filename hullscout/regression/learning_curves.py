@@ -142,8 +142,10 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
             curve.mean,
             yerr=np.minimum(curve.std, 0.9 * curve.mean),
             marker="o",
-            markersize=4,
-            capsize=3,
+            markersize=3.5,
+            linewidth=1.2,
+            elinewidth=0.8,
+            capsize=2,
             label=f"{curve.label} (n$^{{{curve.exponent:.2f}}}$)",
         )
     axes.set(xscale="log", yscale="log", xlabel="training structures", ylabel=f"RMSE ({unit})")
@@ -153,6 +155,5 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
     axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         which("{x:g}")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(frameon=False, loc="lower left")
     return axes

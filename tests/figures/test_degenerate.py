@@ -136,10 +136,13 @@ def test_failed_candidates_are_counted_and_are_not_saved(campaigns):
     n_failed = len(result.failed)
     assert n_failed > 5
     assert standing.saved_fraction == result.saved_fraction == pytest.approx(1 - (standing.n_known + n_failed) / 57)
-    title = draw_phase_diagram(new_axes(), standing).get_title()
+    ax = draw_phase_diagram(new_axes(), standing, outlook=campaigns["some failed"].outlook)
+    title = ax.get_title().replace("\n", " ")
     assert (
         f"{standing.n_known} of 57 calculated, {n_failed} failed, {100 * standing.saved_fraction:.0f} % saved" in title
     )
+    drawn = {line.get_label().split(" (")[0]: len(line.get_xdata()) for line in ax.lines}
+    assert (drawn["failed"], drawn["predicted"]) == (n_failed, 57 - n_failed - standing.n_known)
 
 
 def test_axes_without_curves_say_why(campaigns):

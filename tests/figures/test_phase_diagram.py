@@ -1,5 +1,6 @@
 """The phase diagram shows every candidate, both hulls and every vertex by name, and no label covers another."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,7 +13,7 @@ from hullscout.campaign import runner
 from hullscout.campaign.history import Forecaster, read_history
 from hullscout.campaign.standing import Standing
 from hullscout.campaign.state import State
-from hullscout.figures.phase_diagram import draw_phase_diagram, save_phase_diagram
+from hullscout.figures.phase_diagram import draw_phase_diagram, intervals_of, save_phase_diagram
 from hullscout.figures.style import Width, mathtext_formula
 from hullscout.selection.interface import RoundRecord
 
@@ -124,6 +125,24 @@ def test_beliefs_are_drawn_as_they_are_computed(campaign_file, tmp_path):
     at_half = [y for x, y in band.get_paths()[0].vertices if x == 0.5]
     assert min(at_half) == pytest.approx(low)
     assert max(at_half) == pytest.approx(high)
+
+
+def test_the_title_counts_intervals_that_leave_the_range(campaign_file, tmp_path):
+    origin = runner.read_origin(campaign_file, ("select={rule = 'hull-posterior'}", "stop.max_calculations=8"))
+    pool, oracle = runner.open_pool(origin)
+    runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle)
+    history = read_history(tmp_path / "run")
+    standing, outlook = history.now.standing, Forecaster(history).at(history.now)
+    outlook = dataclasses.replace(outlook, std_ev_per_atom=20 * outlook.std_ev_per_atom)
+    ax = drawn(standing, outlook=outlook)
+    chosen, half_width = intervals_of(standing, outlook)
+    ends = 1000 * (outlook.mean_ev_per_atom[chosen] + half_width * np.array([[-1], [1]]))
+    bottom, top = ax.get_ylim()
+    n_cut = int(((ends[0] < bottom) | (ends[1] > top)).sum())
+    assert n_cut > 1
+    assert f"{n_cut} intervals leave" in ax.get_title()
+    hulls = (standing.found_hull, standing.true_hull)
+    assert bottom > 2.2 * min(1000 * hull.energy_ev_per_atom.min() for hull in hulls)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

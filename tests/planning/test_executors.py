@@ -89,8 +89,8 @@ def test_a_replay_whose_worker_was_lost_is_tried_again_so_often():
         list(play_all(jobs, players(retries=1, deaths=2, error=KilledWorker())))
     with pytest.raises(WorkersLostError, match="killed, or out of memory"):
         list(play_all(jobs, players(retries=9, deaths=1, error=BrokenExecutor())))
-    with pytest.raises(ZeroDivisionError):
-        list(play_all(jobs, players(retries=9, deaths=1, error=ZeroDivisionError())))
+    with pytest.raises(ZeroDivisionError, match="a fault of the code"):
+        list(play_all(jobs, players(retries=9, deaths=1, error=ZeroDivisionError("a fault of the code"))))
 
 
 def test_the_number_of_workers_is_the_executors_unless_given(campaign_file):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign.awaited import awaited
 from hullscout.campaign.standing import Standing
 from hullscout.planning.forecast import forecast
+from hullscout.terminal.live import LiveLine
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.handoff import Told
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MILLI = 1000.0
 
 
-class CampaignProgress:
+class CampaignProgress(LiveLine):
     """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
 
     What went wrong with a calculation is a line of its own in both.
@@ -38,16 +38,12 @@ class CampaignProgress:
 
     def __init__(self, config: CampaignConfig, *, n_candidates: int) -> None:
         self._config = config
-        self._console = Console(stderr=True, highlight=False, markup=False)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("round {task.fields[round]}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed}/{task.total} looked up", markup=False),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("computing features", total=n_candidates, round=0)
         self._is_computed = config.oracle.kind != "table"
@@ -81,15 +77,6 @@ class CampaignProgress:
     def note(self, sentence: str) -> None:
         """Print a sentence above the line."""
         self._console.print(sentence, soft_wrap=True)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
 
 def print_result(result: CampaignResult, folder: Path) -> None:

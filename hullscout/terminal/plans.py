@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hullscout.planning.intervals import three_digits
 from hullscout.planning.new_alloy import Source, total_of
 from hullscout.planning.trade_off import totals
+from hullscout.terminal.live import LiveLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -33,21 +33,17 @@ MILLI, PERCENT = 1000.0, 100.0
 INTERVAL = (0.05, 0.5, 0.95)
 
 
-class PlanProgress:
+class PlanProgress(LiveLine):
     """A live line: replays finished of all, and the time that is left. Silent where output is no terminal."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False, markup=False)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left:"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("opening the pools", total=None)
 
@@ -58,15 +54,6 @@ class PlanProgress:
     def update(self, n_done: int, n_all: int) -> None:
         """Show how many replays are finished."""
         self._bar.update(self._task, description="replays", completed=n_done, total=n_all)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None = None) -> None:

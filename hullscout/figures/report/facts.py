@@ -5,7 +5,6 @@ Formation energies refer to the lowest known structures of the pure elements, th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from hullscout.campaign.history import Forecaster
 from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, energy_range, intervals_of
+from hullscout.figures.report.numbers import MILLI, energies_mev, energy_mev, listed, milli, percent
 from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
 from hullscout.regression.calibration import student_quantile
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MILLI = 1000.0
 # Energies that differ by less look the same on the page.
 SHOWN_EV_PER_ATOM = 1e-6
 # Below the hull the energy axis leaves this share of its range for labels.
@@ -181,36 +180,6 @@ def summary(reported: Reported) -> str:
     return f"{found}; probability that it is {wrong}: {percent(stated)}."
 
 
-def percent(share: float) -> str:
-    """A probability as it is shown.
-
-    >>> percent(0.0283), percent(0.05), percent(0.497), percent(0.0), percent(1e-4)
-    ('2.8 %', '5 %', '50 %', '0 %', '< 0.1 %')
-    """
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
-
-
-def unbroken(text: str) -> str:
-    """A text whose numbers stay with their units: no-break spaces between them.
-
-    >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
-    '5_% of 20, 1_meV/atom'
-    """
-    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
-
-
-def milli(energy_ev: float, digits: int = 1) -> str:
-    """An energy in eV as it is shown, in meV.
-
-    >>> milli(0.0561), milli(-1e-12)
-    ('56.1', '0.0')
-    """
-    text = f"{energy_ev * MILLI:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
-
-
 def drawn_energies(reported: Reported) -> Floats:
     """(n,) meV/atom that the phase diagram shows each candidate at: calculated, else true, else predicted; nan where it cannot."""
     drawn = reported.energies_ev_per_atom
@@ -245,8 +214,8 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "halfWidthPerStd": reported.half_width_per_std,
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
-        "trueHull": None if true is None else {"x": _listed(true.x, 6), "energy": _energies(true.energy_ev_per_atom)},
-        "bandAt": _listed(BAND_AT, 4),
+        "trueHull": None if true is None else {"x": listed(true.x, 6), "energy": energies_mev(true.energy_ev_per_atom)},
+        "bandAt": listed(BAND_AT, 4),
         "view": {"x": [-0.03, 1.03], "energy": list(view_of_energies(reported))},
     }
 
@@ -258,10 +227,10 @@ def _candidates(reported: Reported) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "id": list(pool.ids),
         "formula": [candidate.formula for candidate in pool.candidates],
-        "x": _listed(pool.x, 6),
+        "x": listed(pool.x, 6),
         "atoms": pool.n_atoms.tolist(),
         "round": [round_of.get(index) for index in range(energies.size)],
-        "energy": _energies(energies),
+        "energy": energies_mev(energies),
         "lattice": None if reported.lattices is None else [lattice.value for lattice in reported.lattices],
         "pending": list(reported.pending),
         "failed": {
@@ -272,12 +241,12 @@ def _candidates(reported: Reported) -> dict[str, Any]:
             }
             for index, failed in reported.failures.items()
         },
-        "reference": None if reference is None else _energies(np.where(is_unknown, reference, np.nan)),
+        "reference": None if reference is None else energies_mev(np.where(is_unknown, reference, np.nan)),
     }
     if outlook is not None:
-        columns["predicted"] = _energies(np.where(is_unknown, outlook.mean_ev_per_atom, np.nan))
-        columns["std"] = _energies(np.where(is_unknown, outlook.std_ev_per_atom, np.nan))
-        columns["onHull"] = _listed(outlook.probability_on_hull, 4)
+        columns["predicted"] = energies_mev(np.where(is_unknown, outlook.mean_ev_per_atom, np.nan))
+        columns["std"] = energies_mev(np.where(is_unknown, outlook.std_ev_per_atom, np.nan))
+        columns["onHull"] = listed(outlook.probability_on_hull, 4)
         columns["contenders"] = intervals_of(reported.standing, outlook)[0].tolist()
     return columns
 
@@ -295,9 +264,9 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "round": moment.round - 1,
             "known": moment.n_known,
             "hull": hull.indices.tolist(),
-            "lowering": None if before is None else _energy(hull_error(before, hull)),
-            "error": _energy(moment.standing.hull_error_ev_per_atom),
-            "modelError": _energy(model_error),
+            "lowering": None if before is None else energy_mev(hull_error(before, hull)),
+            "error": energy_mev(moment.standing.hull_error_ev_per_atom),
+            "modelError": energy_mev(model_error),
             "probability": now.failure_probability,
             "stated": reported.stated_failure_probability
             if moment.decision is None
@@ -316,7 +285,7 @@ def _band(band_ev_per_atom: Floats, hull: LowerHull) -> dict[str, Any]:
     """The band of an earlier moment relative to the pure elements known now, whose energies are the ends of that moment's hull."""
     first, last = hull.energy_ev_per_atom[[0, -1]]
     low, high = band_ev_per_atom + (1.0 - BAND_AT) * first + BAND_AT * last
-    return {"low": _listed(low * MILLI, 2), "high": _listed(high * MILLI, 2)}
+    return {"low": listed(low * MILLI, 2), "high": listed(high * MILLI, 2)}
 
 
 def _remarks(reported: Reported) -> Iterator[str]:
@@ -414,16 +383,3 @@ def _energy_cap(reported: Reported) -> str | None:
 
 def _tolerance(reported: Reported) -> str:
     return f"{reported.history.config.stop.hull_tolerance * MILLI:g}"
-
-
-def _energies(ev: Floats) -> list[float | None]:
-    return [_energy(value) for value in ev.tolist()]
-
-
-def _energy(ev: float | None) -> float | None:
-    """In meV, to 0.001; None where there is none."""
-    return None if ev is None or np.isnan(ev) else round(ev * MILLI, 3)
-
-
-def _listed(values: Floats, digits: int) -> list[float]:
-    return [round(value, digits) for value in values.tolist()]

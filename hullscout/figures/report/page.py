@@ -18,7 +18,8 @@ from hullscout.campaign.citations import citations_of
 from hullscout.campaign.history import read_history
 from hullscout.errors import OutputError
 from hullscout.figures.phase_diagram import draw_phase_diagram
-from hullscout.figures.report.facts import Reported, headline, page_data, unbroken
+from hullscout.figures.report.facts import Reported, headline, page_data
+from hullscout.figures.report.numbers import unbroken
 from hullscout.figures.report.pictures import COLOURS
 from hullscout.figures.report.shown import shown_structures, table_rows, view_data
 from hullscout.figures.style import Width, figure_bytes

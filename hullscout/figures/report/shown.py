@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from hullscout.figures.report.facts import milli, percent
+from hullscout.figures.report.numbers import milli, percent
 from hullscout.figures.report.pictures import COLOURS, DrawnCell, drawn_cell, picture
 
 if TYPE_CHECKING:

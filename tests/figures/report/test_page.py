@@ -26,11 +26,9 @@ from hullscout.figures.report.facts import (
     MOST_FAILURES,
     _band,
     headline,
-    milli,
-    percent,
     summary,
-    unbroken,
 )
+from hullscout.figures.report.numbers import milli, percent, unbroken
 from hullscout.figures.report.shown import shown_structures, table_rows
 from hullscout.hull import LowerHull
 

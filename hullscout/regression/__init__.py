@@ -20,6 +20,7 @@ from hullscout.regression.settings import Criterion, Hyperparameters, Mean, Mode
 from hullscout.regression.sparse import SparseKernelModel
 from hullscout.regression.subset import cur_points, farthest_points, farthest_rows
 from hullscout.regression.targets import HeightCap, tune_cap
+from hullscout.regression.tuning import WarmStart
 
 __all__ = [
     "CalibrationReport",
@@ -46,6 +47,7 @@ __all__ = [
     "SparseKernelModel",
     "TailCalibration",
     "Uncertainty",
+    "WarmStart",
     "calibrate",
     "compression_curve",
     "cur_points",

@@ -1,7 +1,7 @@
 """Kernel matrices put together from blocks that are computed once: settings close to each other share most of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,7 +34,6 @@ class BlockKernels:
                 continue
             key = (representation, term.block, term.length_scale, kernel.shape)
             if key not in self._blocks:
-                alone = Kernel(terms=(replace(term, weight=1.0),), shape=kernel.shape)
-                self._blocks[key] = alone(separations)
+                self._blocks[key] = kernel.alone(term, separations)
             total += term.weight * self._blocks[key]
         return total

@@ -41,31 +41,34 @@ class KernelShape(StrEnum):
             return Metric.MANHATTAN
         return Metric.DOT if self is KernelShape.LINEAR else Metric.SQUARED_EUCLIDEAN
 
-    def __call__(self, scaled: FloatArray) -> FloatArray:
+    def __call__(self, separations: FloatArray, scale: float = 1.0) -> FloatArray:
         """f(r) with r the separation over the length scale (squared where the separation is).
 
         Gaussian exp(-r/2), Laplacian exp(-r), Matern 3/2 (1 + s) exp(-s) with s = sqrt(3 r), Matern 5/2
         (1 + s + s^2/3) exp(-s) with s = sqrt(5 r), linear r.
 
         Args:
-            scaled: Scaled separations, any shape, no unit.
+            separations: Any shape.
+            scale: What they are multiplied by to give r.
 
         Returns:
             Covariances, same shape; 1 at no separation except for the linear kernel.
         """
         match self:
             case KernelShape.GAUSSIAN:
-                return np.exp(-0.5 * scaled)
+                return np.exp(-0.5 * scale * separations)
             case KernelShape.LAPLACIAN:
-                return np.exp(-scaled)
+                return np.exp(-scale * separations)
             case KernelShape.MATERN32:
-                root = np.sqrt(3.0 * scaled)
-                return np.asarray((1.0 + root) * np.exp(-root))
+                from hullscout.regression.shape_kernels import matern32  # noqa: PLC0415  loads numba
+
+                return np.asarray(matern32(np.ravel(separations), scale).reshape(np.shape(separations)))
             case KernelShape.MATERN52:
-                root = np.sqrt(5.0 * scaled)
-                return np.asarray((1.0 + root + root**2 / 3.0) * np.exp(-root))
+                from hullscout.regression.shape_kernels import matern52  # noqa: PLC0415  loads numba
+
+                return np.asarray(matern52(np.ravel(separations), scale).reshape(np.shape(separations)))
             case KernelShape.LINEAR:
-                return scaled
+                return scale * separations
 
 
 class Combination(StrEnum):
@@ -133,8 +136,15 @@ class Kernel:
         Returns:
             Array of that shape.
         """
-        power = 1 if self.shape.metric is Metric.MANHATTAN else 2
-        scaled = ((term, separations[term.block] * term.length_scale**-power) for term in self.terms if term.weight)
+        terms = [term for term in self.terms if term.weight]
         if self.combination is Combination.JOINT:
-            return self.shape(reduce(np.add, (separation for _, separation in scaled)))
-        return np.asarray(reduce(np.add, (term.weight * self.shape(separation) for term, separation in scaled)))
+            return self.shape(reduce(np.add, (self.scale(term) * separations[term.block] for term in terms)))
+        return np.asarray(reduce(np.add, (term.weight * self.alone(term, separations) for term in terms)))
+
+    def scale(self, term: KernelTerm) -> float:
+        """What the separations in a term's block are multiplied by."""
+        return term.length_scale ** (-1 if self.shape.metric is Metric.MANHATTAN else -2)
+
+    def alone(self, term: KernelTerm, separations: Mapping[str, FloatArray]) -> FloatArray:
+        """A term of a sum without its weight, in the shape of the separations."""
+        return self.shape(separations[term.block], self.scale(term))

@@ -105,6 +105,10 @@ def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Groupin
     n = len(y)
     if groups is not None and np.shape(groups) != (n,):
         raise InvalidTrainingSetError(f"Expected one group number per label, found {np.shape(groups)} for {n} labels.")
+    if len(pairs) == 0 and groups is None:
+        apart = Grouping(kept=np.arange(n), merged_to=np.arange(n), groups=())
+        _refuse_nothing_to_compare(apart, y)
+        return apart
     agree = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]]) <= AGREEMENT * np.std(y)
     copies = _connected(pairs[agree], n)
     _, kept, merged_to = np.unique(copies, return_index=True, return_inverse=True)

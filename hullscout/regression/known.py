@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray, are_constant
 from hullscout.regression.block_kernels import Representations
 from hullscout.regression.grouping import asked_apart, groups_among
-from hullscout.regression.leave_one_out import leave_out, spectrum
 from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Hyperparameters
 from hullscout.regression.suspects import Suspicion, distrust
@@ -60,26 +60,37 @@ class Known:
     def left_out(self, setting: Hyperparameters, suspects: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (with the common noise) of each label, from the trusted labels outside its group.
 
-        Suspects are left out altogether and predicted by a process of their own: to subtract their large noise from a
-        variance would leave rounding only.
+        Suspects are left out altogether and predicted from the others: to subtract their large noise from a variance would
+        leave rounding only.
+
+        Raises:
+            InvalidTrainingSetError: The kernel matrix is singular to rounding.
         """
         trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
         believed = self.restricted(trusted)
-        decomposition = spectrum(setting.kernel(believed.labelled[setting.representation]), believed.basis)
-        result = leave_out(decomposition, believed.y, np.array([setting.regularization]), groups=believed.groups)
+        process = believed.process(setting, np.ones(len(trusted)))
+        if process.jitter:
+            raise InvalidTrainingSetError(
+                f"Expected a regular kernel matrix of {len(trusted)} labels, found it singular to rounding with regularization "
+                f"{setting.regularization:.3g}: what is left out would be rounding. Raise the regularization."
+            )
+        result = process.left_out(believed.groups)
         mean, variance = np.empty(len(self.y)), np.empty(len(self.y))
         mean[trusted] = believed.y - result.residuals[:, 0]
         variance[trusted] = result.variances[:, 0] * setting.signal_variance
         for asked, group in asked_apart(self.groups, suspects):
-            mean[asked], variance[asked] = self._predicted(setting, np.setdiff1d(trusted, group), asked)
+            rows = np.setdiff1d(trusted, group)
+            others = self.restricted(rows).process(setting, np.ones(len(rows))) if len(rows) < len(trusted) else process
+            mean[asked], variance[asked] = self._predicted(setting, others, rows, asked)
         return mean, variance
 
-    def _predicted(self, setting: Hyperparameters, rows: IntArray, asked: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance (with the common noise) of some labels from others."""
+    def _predicted(
+        self, setting: Hyperparameters, process: GaussianProcess, rows: IntArray, asked: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (with the common noise) of some labels from others, which the process knows."""
         separations = self.labelled[setting.representation]
         cross = setting.kernel({block: values[np.ix_(rows, asked)] for block, values in separations.items()})
         prior = setting.kernel({block: np.diag(values)[asked] for block, values in separations.items()})
-        process = self.restricted(rows).process(setting, np.ones(len(rows)))
         mean, variance = process.predict(cross, prior, self.basis[asked])
         return mean, variance + setting.regularization * setting.signal_variance
 

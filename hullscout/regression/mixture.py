@@ -18,7 +18,7 @@ from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.process import GaussianProcess
 from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
 from hullscout.regression.suspects import DOUBT, Suspicion
-from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, TunedSetting, averaging_weights
+from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, TunedSetting, WarmStart, averaging_weights
 
 _MAX_ROUNDS: Final = 4
 
@@ -73,8 +73,8 @@ class FittedMixture:
     evaluated: tuple[ScoredSetting, ...] = field(repr=False)
 
     @property
-    def warm_start(self) -> SearchPoint | None:
-        """Where the next round's search may start."""
+    def best(self) -> SearchPoint | None:
+        """The best setting tried, with which a fit on more labels may start; None if the setting was given."""
         return self.evaluated[0].point if self.evaluated else None
 
     def predict(
@@ -190,7 +190,7 @@ def fit_mixture(
     *,
     settings: ModelSettings,
     groups: IntArray | None = None,
-    warm_start: SearchPoint | None = None,
+    warm_start: WarmStart | None = None,
     hyperparameters: Hyperparameters | None = None,
 ) -> FittedMixture:
     """Merge copies, tune, find suspects, average and calibrate.
@@ -201,7 +201,7 @@ def fit_mixture(
         y: Labels, shape (n,).
         settings: What is searched and how.
         groups: A number per label; equal numbers are left out together.
-        warm_start: The best search point of an earlier round; the search from nothing if not given.
+        warm_start: What an earlier round found; a search from nothing if not given.
         hyperparameters: Use this setting and search nothing.
 
     Raises:
@@ -251,7 +251,7 @@ def fit_mixture(
 
 
 def _tuned(
-    known: Known, settings: ModelSettings, warm_start: SearchPoint | None
+    known: Known, settings: ModelSettings, warm_start: WarmStart | None
 ) -> tuple[FloatArray, list[TunedSetting], list[ScoredSetting], Suspicion]:
     """Search on the trusted labels until the suspects stay the same; at first all labels are trusted.
 

@@ -23,7 +23,7 @@ from hullscout.regression.mixture import FittedMixture, fit_mixture
 from hullscout.regression.posterior import MixturePosterior
 from hullscout.regression.separations import PoolSeparations
 from hullscout.regression.settings import SINGLE, ModelSettings
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression.tuning import WarmStart
 
 _SLICE = 4096
 
@@ -101,15 +101,14 @@ class PoolModel:
         return {name: part.among_labelled() for name, part in self._representations.items()}
 
     def fit(
-        self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: SearchPoint | None = None
+        self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: WarmStart | None = None
     ) -> FittedMixture:
         """Tune on all labels.
 
         Args:
             y: One label per labelled candidate, in the order of `labelled`, eV/atom.
             groups: A number per label; equal numbers are left out together.
-            warm_start: `fitted.warm_start` of an earlier round. Results depend on it: a resumed campaign must give the
-                same.
+            warm_start: From `fitted.best` of an earlier round. Results depend on it: a resumed campaign must give the same.
 
         Raises:
             InvalidTrainingSetError: Labels that cannot be learned from.

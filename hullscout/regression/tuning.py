@@ -44,6 +44,20 @@ class SearchPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStart:
+    """What an earlier fit found, for a fit on more labels.
+
+    Attributes:
+        point: Its best kernel.
+        is_searched: Whether the search goes on from there; else this kernel is kept, and only the strength of its
+            regularization is chosen anew.
+    """
+
+    point: SearchPoint
+    is_searched: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSetting:
     """A kernel with its best regularization.
 
@@ -118,10 +132,14 @@ class Search:
             for name, blocks in self.labelled.items()
         }
 
-    def run(self, *, warm_start: SearchPoint | None = None) -> list[ScoredSetting]:
+    def run(self, *, warm_start: WarmStart | None = None) -> list[ScoredSetting]:
         """Search, and return every evaluated setting, best first."""
-        start = self._coarse() if warm_start is None else self.evaluate(self._checked(warm_start))
-        self._refine(start, steps=_STEPS if warm_start is None else _STEPS[1:])
+        if warm_start is None:
+            self._refine(self._coarse(), steps=_STEPS)
+        else:
+            start = self.evaluate(self._checked(warm_start))
+            if warm_start.is_searched:
+                self._refine(start, steps=_STEPS[1:])
         return self.ranked()
 
     def ranked(self) -> list[ScoredSetting]:
@@ -189,13 +207,14 @@ class Search:
         log_scores = left_out.counts[:, None] * left_out.log_scores(left_out.signal_variance)
         return -left_out.rmse if self.settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores
 
-    def _checked(self, point: object) -> SearchPoint:
-        if isinstance(point, SearchPoint):
+    def _checked(self, warm_start: object) -> SearchPoint:
+        if isinstance(warm_start, WarmStart) and isinstance(point := warm_start.point, SearchPoint):
             n_blocks = len(self._scales.get(point.representation, ()))
             if 0 < n_blocks == len(point.log_lengths) == len(point.log_weights):
                 return point
         raise InvalidSettingError(
-            f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, found {point}."
+            f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, found "
+            f"{warm_start}."
         )
 
     def _coarse(self) -> ScoredSetting:

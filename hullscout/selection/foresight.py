@@ -9,15 +9,61 @@ is at times surprised (more); a forecast corrects for both by replays (`planning
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from hullscout.selection.interface import Floats
+    from numpy.typing import NDArray
+
+    from hullscout.selection.interface import Floats, Indices
 
 # Enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
 MOST_SAMPLES = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class Fantasies:
+    """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
+
+    Attributes:
+        depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. It is not changed.
+        x: (q,) compositions.
+        floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
+        columns: (c,) the candidates that count in some sample: all others are left out of what follows.
+    """
+
+    depths: InitVar[Floats]
+    x: InitVar[Floats]
+    floor: float
+    columns: Indices = field(init=False)
+    _x: Floats = field(init=False)
+    _left: Floats = field(init=False)
+    _deepest: Indices = field(init=False)
+    _depth: Floats = field(init=False)
+
+    def __post_init__(self, depths: Floats, x: Floats) -> None:
+        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > self.floor)
+        self.columns = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > self.floor)
+        self._x = x[self.columns]
+        self._left = depths[np.ix_(rows, self.columns)]
+        self._deepest = self._left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
+        self._depth = self._left.max(axis=1, initial=-np.inf)
+
+    def counts(self) -> NDArray[np.int64]:
+        """(c,) in how many samples each candidate is the deepest, and deeper than the floor."""
+        return np.bincount(self._deepest[self._depth > self.floor], minlength=self.columns.size)
+
+    def look_up(self, place: int) -> None:
+        """Lower the hull of each sample by a candidate at its energy in that sample, and count the candidate no more.
+
+        Args:
+            place: Its place in `columns`.
+        """
+        from hullscout.selection.sample_kernels import lower_by  # noqa: PLC0415  loads numba
+
+        lower_by(self._left, self._deepest, self._depth, place, tent(self._x, float(self._x[place])))
 
 
 def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float) -> int:
@@ -35,23 +81,12 @@ def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float,
     n_samples = min(depths.shape[0], MOST_SAMPLES)
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
-    part = depths[chosen]
-    rows = np.flatnonzero(part.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom)
-    columns = np.flatnonzero(part[rows].max(axis=0, initial=-np.inf) > tolerance_ev_per_atom)
-    left = part[np.ix_(rows, columns)]
-    n_lookups = 0
-    while left.shape[0] and left.shape[0] >= failure_probability * n_samples:
-        pick = int(np.bincount(left.argmax(axis=1), minlength=columns.size).argmax())
-        condition(left, x[columns], pick)
-        left = left[left.max(axis=1) > tolerance_ev_per_atom]
-        n_lookups += 1
+    fantasies = Fantasies(depths=depths[chosen], x=x, floor=tolerance_ev_per_atom)
+    counts, n_lookups = fantasies.counts(), 0
+    while counts.any() and counts.sum() >= failure_probability * n_samples:
+        fantasies.look_up(int(counts.argmax()))
+        counts, n_lookups = fantasies.counts(), n_lookups + 1
     return n_lookups
-
-
-def condition(left: Floats, x: Floats, pick: int) -> None:
-    """Lower the hull of each sample, in place, by candidate `pick` at its sampled energy: its depths (s, q) below it shrink."""
-    left -= np.maximum(left[:, pick], 0.0)[:, None] * tent(x, float(x[pick]))
-    left[:, pick] = -np.inf
 
 
 def tent(x: Floats, peak: float) -> Floats:

@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.regression.calibration import student_quantile
-from hullscout.selection.foresight import condition, lookups_foreseen
+from hullscout.selection.foresight import Fantasies, lookups_foreseen
 from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason
 from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
 from hullscout.selection.start import end_members, random_compounds
@@ -86,7 +86,7 @@ class HullPosteriorRule(Settings):
     def fit(self, snapshot: Snapshot, surrogate: Surrogate) -> SurrogateFit:
         """The model of formation energies whose heights above today's hull are capped, from what is known."""
         labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-        warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
+        warm_start = surrogate.warm_start(MODEL, snapshot.history)
         return surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
 
     def stated(self, snapshot: Snapshot, failure_probability: float) -> float:
@@ -130,7 +130,7 @@ class HullPosteriorRule(Settings):
                 tolerance_ev_per_atom=stop.hull_tolerance,
                 failure_probability=stop.failure_probability,
             ),
-            warm_starts={} if fit.warm_start is None else {MODEL: fit.warm_start},
+            warm_starts={} if fit.best is None else {MODEL: fit.best},
         )
 
     def outlook_of(self, fit: SurrogateFit, snapshot: Snapshot, surrogate: Surrogate) -> HullOutlook:
@@ -247,19 +247,15 @@ def _most_often_deepest(
         n: Size of the batch.
         taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
     """
-    # Only samples that go below the hull and candidates that do so in one of them can count.
-    rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
-    columns = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
-    left = depths[np.ix_(rows, columns)]
+    fantasies = Fantasies(depths=depths, x=x, floor=floor)
+    for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
+        fantasies.look_up(place)
     picks: list[int] = []
-    for place in np.flatnonzero(np.isin(columns, taken)).tolist():
-        condition(left, x[columns], place)
-    while len(picks) < min(n, columns.size):
-        deepest = left.argmax(axis=1)
-        counts = np.bincount(deepest[left[np.arange(rows.size), deepest] > floor], minlength=columns.size)
-        pick = int((counts / cost[columns]).argmax())
+    while len(picks) < min(n, fantasies.columns.size):
+        counts = fantasies.counts()
+        pick = int((counts / cost[fantasies.columns]).argmax())
         if counts[pick] == 0:
             break
-        picks.append(int(columns[pick]))
-        condition(left, x[columns], pick)
+        picks.append(int(fantasies.columns[pick]))
+        fantasies.look_up(pick)
     return picks

@@ -138,11 +138,6 @@ class Snapshot:
         """Random numbers of this round: the same whenever it is decided again."""
         return np.random.default_rng([self.seed, len(self.history)])
 
-    def warm_start(self, model: str, *, cold_every: int) -> SearchPoint | None:
-        """Where the search of a model's hyperparameters ended last; None in the rounds that search from nothing."""
-        n_earlier = len(self.history)
-        return None if n_earlier == 0 or n_earlier % cold_every == 1 else self.history[-1].warm_starts.get(model)
-
     @property
     def formation_ev_per_atom(self) -> Floats:
         """(m,) formation energies of what is known, relative to the lowest known structure of each pure element."""

@@ -6,10 +6,11 @@ Source of hulls of posterior samples: Novick et al. (CAL), arXiv 2402.15582.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import chdtri, ndtri, stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull
 from hullscout.regression.calibration import student_quantile
@@ -17,8 +18,15 @@ from hullscout.regression.posterior import covariance_root
 from hullscout.selection.interface import NONE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hullscout.regression import MixturePosterior
     from hullscout.selection.interface import Floats, Indices
+
+    Singles = NDArray[np.float32]
+
+# In the middle of 2^16 equally probable parts: as many as an index of two bytes names, and as draws of a round can tell apart.
+_PROBABILITIES = (np.arange(2**16) + 0.5) / 2**16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,8 @@ def heavy_tailed_samples(
     """Joint samples (n, q) in which each candidate has a tail of its own.
 
     A component by weight, a correlated Gaussian around its mean, and for each candidate an independent factor
-    sqrt(nu / chi^2_nu), so that margins are Student-t. The scale keeps the half width of the posterior's 95 % interval.
+    sqrt(nu / chi^2_nu), so that margins are Student-t. The scale keeps the half width of the posterior's 95 % interval. Normal
+    variables and factors are drawn from tables of their quantiles, deviations from the mean in single precision.
 
     Args:
         posterior: Of q candidates.
@@ -121,19 +130,31 @@ def heavy_tailed_samples(
         rng: Source of randomness.
         degrees_of_freedom: nu.
     """
+    from hullscout.selection.sample_kernels import widen  # noqa: PLC0415  loads numba
+
     believed = posterior.scale * student_quantile(0.975, posterior.degrees_of_freedom)
     scale = believed / student_quantile(0.975, degrees_of_freedom)
+    normal, tails = _normal_quantiles(), _tail_quantiles(degrees_of_freedom)
     samples = np.empty((n, posterior.means.shape[1]))
     start = 0
     for count, mean, covariance in zip(
         rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
     ):
         part = samples[start : start + count]
-        np.matmul(rng.standard_normal(part.shape), covariance_root(covariance).T, out=part)
-        # In place, since arrays of this size cost more to allocate than to fill.
-        tails = rng.chisquare(degrees_of_freedom, size=part.shape)
-        np.sqrt(np.divide(degrees_of_freedom, tails, out=tails), out=tails)
-        part *= np.multiply(scale, tails, out=tails)
-        part += mean
+        # Places in the tables; to draw so is several times faster than by the distributions' formulas.
+        places, tail_places = rng.integers(0, _PROBABILITIES.size, size=(2, *part.shape), dtype=np.uint16)
+        deviations = normal.take(places) @ covariance_root(covariance).astype(np.float32).T
+        widen(deviations, tails, tail_places, scale, mean, part)
         start += count
     return samples
+
+
+@cache
+def _normal_quantiles() -> Singles:
+    return np.asarray(ndtri(_PROBABILITIES), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _tail_quantiles(degrees_of_freedom: float) -> Singles:
+    """Of sqrt(nu / chi^2_nu)."""
+    return np.asarray(np.sqrt(degrees_of_freedom / chdtri(degrees_of_freedom, _PROBABILITIES)), dtype=np.float32)

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from hullscout.regression import Criterion, KernelShape, Mean, MixturePosterior, ModelSettings, PoolModel
+from hullscout.regression import Criterion, KernelShape, Mean, MixturePosterior, ModelSettings, PoolModel, WarmStart
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from hullscout.regression.tuning import SearchPoint
-    from hullscout.selection.interface import Snapshot
+    from hullscout.selection.interface import RoundRecord, Snapshot
 
     Floats = NDArray[np.float64]
     Indices = NDArray[np.intp]
@@ -40,12 +40,10 @@ class SurrogateSettings(Settings):
     """What the hyperparameters make best: leave-one-out `log-score` or `rmse`, or `marginal-likelihood`."""
     mean: Annotated[Mean, Field(strict=False)] = Mean.QUADRATIC
     """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""
-    n_averaged: PositiveInt = 4
-    """Largest number of good settings that predictions are averaged over; 1 picks the best."""
     calibrated: bool = True
     """Whether standard deviations are scaled so that they hold for the labels left out."""
-    cold_start_every: PositiveInt = 8
-    """Hyperparameters are searched from nothing every so many rounds, and from the last round's best in between."""
+    search_growth: float = Field(default=1.2, ge=1, allow_inf_nan=False)
+    """Hyperparameters are searched again when there are so many times as many labels as at the last search; 1: in every round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class SurrogateFit:
         is_learned: Whether there was anything to learn: three labels or more that do not all agree, or that all agree with a
             baseline that varies.
         leave_one_out_rmse: Root mean square error of the labels, each predicted from the others.
-        warm_start: Where the search of the next round may start.
+        best: The best setting of the hyperparameters, with which the next round may start.
         left_out_mean: (m,) prediction of each label from the others, in the order of the labels.
         left_out_std: (m,) calibrated standard deviations of the same; 0 where nothing was learned.
         degrees_of_freedom: Of the Student-t whose scales the standard deviations are.
@@ -68,7 +66,7 @@ class SurrogateFit:
     std: Floats
     is_learned: bool
     leave_one_out_rmse: float
-    warm_start: SearchPoint | None
+    best: SearchPoint | None
     left_out_mean: Floats
     left_out_std: Floats
     degrees_of_freedom: float
@@ -98,7 +96,7 @@ class Surrogate:
         labels: Floats,
         *,
         baseline: Floats | None = None,
-        warm_start: SearchPoint | None = None,
+        warm_start: WarmStart | None = None,
     ) -> SurrogateFit:
         """Fit on labels and predict all candidates.
 
@@ -109,7 +107,7 @@ class Surrogate:
             known: (m,) labelled candidates, in any order.
             labels: (m,) their labels.
             baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
-            warm_start: Where the search of the hyperparameters may start.
+            warm_start: What an earlier fit found; a search of the hyperparameters from nothing if not given.
         """
         self._baseline = np.zeros(self._n_candidates) if baseline is None else baseline
         differences = labels - self._baseline[known]
@@ -123,7 +121,7 @@ class Surrogate:
                 std=std,
                 is_learned=is_exact,
                 leave_one_out_rmse=float(np.ptp(differences)),
-                warm_start=None,
+                best=None,
                 left_out_mean=mean[known],
                 left_out_std=std[known],
                 degrees_of_freedom=np.inf,
@@ -142,11 +140,39 @@ class Surrogate:
             std=std,
             is_learned=True,
             leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
-            warm_start=fitted.warm_start,
+            best=fitted.best,
             left_out_mean=self._baseline[known] + left_out_mean,
             left_out_std=left_out_std,
             degrees_of_freedom=fitted.calibration.degrees_of_freedom,
         )
+
+    def warm_start(self, model: str, history: Iterable[RoundRecord]) -> WarmStart | None:
+        """Where the next fit of a model finds its hyperparameters; None where it searches them from nothing.
+
+        That is in the first round, and whenever twice as much has been asked for as at the last search from nothing. A search from
+        the last round's best follows whenever `search_growth` times as much has been asked for as at the last search. In between,
+        settings are kept.
+
+        Args:
+            model: Its name in the rounds' `warm_starts`.
+            history: The rounds so far.
+        """
+        best: SearchPoint | None = None
+        n_asked = n_from_nothing = n_searched = 0
+
+        def is_from_nothing() -> bool:
+            return best is None or n_asked >= 2 * n_from_nothing
+
+        def is_searched() -> bool:
+            return n_asked >= self.settings.search_growth * n_searched
+
+        for record in history:
+            if model in record.warm_starts:
+                n_from_nothing = n_asked if is_from_nothing() else n_from_nothing
+                n_searched = n_asked if n_from_nothing == n_asked or is_searched() else n_searched
+            best = record.warm_starts.get(model)
+            n_asked += len(record.chosen)
+        return None if best is None or is_from_nothing() else WarmStart(point=best, is_searched=is_searched())
 
     def posterior(self, candidates: Indices) -> MixturePosterior:
         """Joint posterior of the labels of `candidates` (q,) under the last fit that learned something."""
@@ -183,7 +209,7 @@ class Surrogate:
             shape=self.settings.kernel,
             criterion=self.settings.criterion,
             mean=mean,
-            n_averaged=self.settings.n_averaged,
+            n_averaged=1,
             calibrated=self.settings.calibrated,
         )
         return PoolModel(self._blocks, composition=self._x, settings=settings)

@@ -60,10 +60,10 @@ class _Threshold(Settings, ABC):
         thresholds: list[float] = []
         for transform in self.transforms:
             labels, baseline = transform(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-            warm_start = snapshot.warm_start(transform.value, cold_every=surrogate.settings.cold_start_every)
+            warm_start = surrogate.warm_start(transform.value, snapshot.history)
             fit = surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
-            if fit.warm_start is not None:
-                warm_starts[transform.value] = fit.warm_start
+            if fit.best is not None:
+                warm_starts[transform.value] = fit.best
             if self.held_out == "leave-one-out":
                 errors[transform.value] = fit.leave_one_out_rmse
             else:

@@ -45,7 +45,7 @@ class _Contenders(Settings, ABC):
     def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
         """The best contenders, or stop when there is none."""
         labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-        warm_start = snapshot.warm_start(MODEL, cold_every=surrogate.settings.cold_start_every)
+        warm_start = surrogate.warm_start(MODEL, snapshot.history)
         fit = surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
         askable = snapshot.askable
         if not fit.is_learned:
@@ -70,7 +70,7 @@ class _Contenders(Settings, ABC):
             stop=end,
             n_contenders=int(is_contender.sum()),
             model_errors={MODEL: fit.leave_one_out_rmse},
-            warm_starts={} if fit.warm_start is None else {MODEL: fit.warm_start},
+            warm_starts={} if fit.best is None else {MODEL: fit.best},
         )
 
     @abstractmethod

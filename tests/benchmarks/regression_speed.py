@@ -25,7 +25,16 @@ from sklearn.model_selection import GridSearchCV, LeaveOneOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from hullscout.regression import Combination, Criterion, KernelShape, Mean, ModelSettings, PoolModel, SparseKernelModel
+from hullscout.regression import (
+    Combination,
+    Criterion,
+    KernelShape,
+    Mean,
+    ModelSettings,
+    PoolModel,
+    SparseKernelModel,
+    WarmStart,
+)
 from hullscout.regression.tuning import Search, SearchPoint
 
 if TYPE_CHECKING:
@@ -108,7 +117,7 @@ def main() -> None:
         model = PoolModel(blocks)
         model.add(range(size))
         cold = seconds(lambda size=size, model=model: model.fit(y[:size]))
-        start = model.fitted.warm_start
+        start = WarmStart(point=model.fitted.best)
         warm = seconds(lambda size=size, model=model, start=start: model.fit(y[:size], warm_start=start))
         predict = seconds(model.predict)
         posterior = seconds(lambda size=size, model=model: model.posterior(np.arange(size, size + 60)))

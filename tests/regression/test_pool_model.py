@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression import KernelModel, Mean, Metric, ModelSettings, PoolModel, PoolSeparations, pool_model
+from hullscout.regression import (
+    KernelModel,
+    Mean,
+    Metric,
+    ModelSettings,
+    PoolModel,
+    PoolSeparations,
+    WarmStart,
+    pool_model,
+)
 from hullscout.regression.grouping import group_labels, group_rows
 from hullscout.regression.separations import separations
 
@@ -136,9 +145,12 @@ def test_a_warm_start_finds_as_good_a_setting_with_fewer_kernels(alloy):
     before = pool.fit(y[:60])
     pool.add(range(60, 66))
     cold = pool.fit(y[:66])
-    warm = pool.fit(y[:66], warm_start=before.warm_start)
-    assert len(warm.evaluated) < len(cold.evaluated)
+    warm = pool.fit(y[:66], warm_start=WarmStart(point=before.best))
+    kept = pool.fit(y[:66], warm_start=WarmStart(point=before.best, is_searched=False))
+    assert len(kept.evaluated) == 1 < len(warm.evaluated) < len(cold.evaluated)
     assert warm.evaluated[0].score > cold.evaluated[0].score - 2.0
+    assert warm.evaluated[0].score >= kept.evaluated[0].score > cold.evaluated[0].score - 10.0
+    assert kept.best == before.best
 
 
 def test_alternatives_are_tuned_over(alloy):
@@ -173,7 +185,7 @@ def test_wrong_use_of_a_pool_is_refused(alloy):
     other.add([0, 1, 2, 3, 5])
     pool.add([7])
     with pytest.raises(InvalidSettingError, match="warm start on one of"):
-        pool.fit(y[[1, 2, 3, 4, 7]], warm_start=other.fit(y[[0, 1, 2, 3, 5]]).warm_start)
+        pool.fit(y[[1, 2, 3, 4, 7]], warm_start=WarmStart(point=other.fit(y[[0, 1, 2, 3, 5]]).best))
 
 
 def test_a_failed_addition_changes_nothing(alloy):

@@ -7,7 +7,9 @@ import pytest
 from scipy.stats import t as student
 
 from hullscout.hull import lower_hull
-from hullscout.selection.outlook import HullOutlook
+from hullscout.regression import MixturePosterior
+from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
+from hullscout.selection.sample_kernels import widen
 from hullscout.selection.sampled_hulls import chain_of, count_vertices, evaluate_hulls, hulls_at, vertex_shares
 
 
@@ -109,3 +111,49 @@ def test_the_band_holds_the_share_of_the_hulls_that_it_says():
     assert middle[1] == pytest.approx(-0.12, abs=0.002)
     assert high[1] == -0.1
     assert low[0] == high[0] == low[2] == high[2] == 0.0
+
+
+def test_samples_have_the_stated_interval_heavier_tails_and_the_posterior_s_correlation():
+    covariance = np.array([[4.0, 3.0, 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 1e-4]])
+    posterior = MixturePosterior(
+        weights=np.ones(1),
+        means=np.array([[0.0, 1.0, -5.0]]),
+        covariances=covariance[None],
+        scale=1.3,
+        degrees_of_freedom=np.inf,
+    )
+    samples = heavy_tailed_samples(posterior, 400_000, np.random.default_rng(0), degrees_of_freedom=4.0)
+    stds = 1.3 * np.sqrt(np.diag(covariance))
+    believed = student(np.inf).ppf(0.975) * stds
+    np.testing.assert_allclose(np.median(samples, axis=0), [0.0, 1.0, -5.0], atol=0.02)
+    z = (samples - posterior.means) / believed
+    np.testing.assert_allclose((np.abs(z) < 1.0).mean(axis=0), 0.95, atol=0.002)
+    for p in (0.01, 0.001, 0.0001):
+        expected = student(4.0).ppf(1 - p) / student(4.0).ppf(0.975)
+        np.testing.assert_allclose((z > expected).mean(axis=0), p, rtol=0.3, err_msg=f"{p}")
+    # Signs of a bivariate Gaussian agree by 1/2 + arcsin(rho) / pi; factors of their own do not change them.
+    np.testing.assert_allclose((z[:, 0] * z[:, 1] > 0).mean(), 0.5 + np.arcsin(0.75) / np.pi, atol=0.004)
+    np.testing.assert_allclose((z[:, 0] * z[:, 2] > 0).mean(), 0.5, atol=0.004)
+    wide = np.abs(z) > 2.0
+    assert np.mean(wide[:, 0] & wide[:, 2]) == pytest.approx(wide[:, 0].mean() * wide[:, 2].mean(), rel=0.2)
+
+
+def test_components_of_a_posterior_are_sampled_by_weight():
+    posterior = MixturePosterior(
+        weights=np.array([0.75, 0.25]),
+        means=np.array([[0.0], [10.0]]),
+        covariances=np.full((2, 1, 1), 1e-6),
+        scale=1.0,
+        degrees_of_freedom=np.inf,
+    )
+    samples = heavy_tailed_samples(posterior, 20_000, np.random.default_rng(0), degrees_of_freedom=4.0)
+    assert np.mean(samples > 5.0) == pytest.approx(0.25, abs=0.02)
+
+
+def test_the_kernel_that_widens_equals_its_source():
+    rng = np.random.default_rng(0)
+    deviations, places = rng.normal(size=(5, 2)).astype(np.float32), rng.integers(0, 3, size=(5, 2), dtype=np.uint16)
+    written = [np.empty((5, 2)) for _ in range(2)]
+    for kernel, samples in zip((widen, widen.py_func), written, strict=True):
+        kernel(deviations, np.array([1.0, 2.0, 4.0], dtype=np.float32), places, 0.1, np.array([0.0, 1.0]), samples)
+    np.testing.assert_allclose(*written, rtol=1e-6)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy.stats import norm, theilslopes
+from scipy.special import ndtri
 
 from hullscout.errors import InvalidPlanError
 
@@ -201,6 +201,8 @@ def fit_power_law(
             f"{len(np.unique(sizes))} size(s). Give --core-hours ATOMS:HOURS:EXPONENT instead."
         )
     times = np.log(columns["core-hours"] / columns["k-points"])
+    from scipy.stats import theilslopes  # noqa: PLC0415  slow to import
+
     fit = theilslopes(times, sizes, alpha=0.95)
     exponent = float(fit.slope)
     middle = float(np.median(sizes))
@@ -213,7 +215,7 @@ def fit_power_law(
         grid=grid,
         # The standard error of a median of Gaussian numbers.
         hours_error=float(np.sqrt(np.pi / 2.0) * scatter / np.sqrt(len(times))),
-        exponent_error=float((fit.high_slope - fit.low_slope) / (2.0 * norm.ppf(0.975))),
+        exponent_error=float((fit.high_slope - fit.low_slope) / (2.0 * ndtri(0.975))),
         scatter=scatter,
         n_times=len(times),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import betaincinv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,10 @@ class Rate:
         >>> Rate.of(30, 30).low.__round__(3)
         0.884
         """
-        interval = binomtest(n_hits, n_runs).proportion_ci(confidence_level=CONFIDENCE, method="exact")
-        return cls(rate=n_hits / n_runs, low=float(interval.low), high=float(interval.high))
+        beyond = (1.0 - CONFIDENCE) / 2.0
+        low = betaincinv(n_hits, n_runs - n_hits + 1, beyond) if n_hits else 0.0
+        high = betaincinv(n_hits + 1, n_runs - n_hits, 1.0 - beyond) if n_hits < n_runs else 1.0
+        return cls(rate=n_hits / n_runs, low=float(low), high=float(high))
 
     @property
     def complement(self) -> Rate:

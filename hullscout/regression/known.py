@@ -57,18 +57,25 @@ class Known:
         parts = (believed.basis, *(np.delete(believed.basis, group, axis=0) for group in believed.groups))
         return bool(leverages.max() < 1.0 - 1e-6) and all(np.linalg.matrix_rank(part) == p for part in parts)
 
-    def left_out(self, setting: Hyperparameters, suspects: IntArray) -> tuple[FloatArray, FloatArray]:
+    def left_out(
+        self, setting: Hyperparameters, suspects: IntArray, *, process: GaussianProcess | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (with the common noise) of each label, from the trusted labels outside its group.
 
         Suspects are left out altogether and predicted from the others: to subtract their large noise from a variance would
         leave rounding only.
+
+        Args:
+            setting: The setting.
+            suspects: Indices of the labels that are not trusted.
+            process: Of that setting, conditioned on the others, where there is one.
 
         Raises:
             InvalidTrainingSetError: The kernel matrix is singular to rounding.
         """
         trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
         believed = self.restricted(trusted)
-        process = believed.process(setting, np.ones(len(trusted)))
+        process = process or believed.process(setting, np.ones(len(trusted)))
         if process.jitter:
             raise InvalidTrainingSetError(
                 f"Expected a regular kernel matrix of {len(trusted)} labels, found it singular to rounding with regularization "

@@ -273,7 +273,7 @@ def _tuned(
         indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
         heaviest = searches[key].tuned(evaluated[indices[0]])
         left_out = (
-            known.left_out(heaviest.hyperparameters, suspicion.suspects)
+            known.left_out(heaviest.hyperparameters, suspicion.suspects, process=heaviest.process)
             if len(suspicion.suspects)
             else heaviest.left_out(known.y)
         )

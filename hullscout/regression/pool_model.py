@@ -159,12 +159,12 @@ class PoolModel:
         Returns:
             Two arrays of shape (q,), unit of the labels.
         """
-        asked = np.arange(self.n_candidates) if candidates is None else candidates
-        chosen = candidate_indices(asked, n_candidates=self.n_candidates)
-        means, stds = np.empty(len(chosen)), np.empty(len(chosen))
-        for start in range(0, len(chosen), _SLICE):
+        chosen = None if candidates is None else candidate_indices(candidates, n_candidates=self.n_candidates)
+        n = self.n_candidates if chosen is None else len(chosen)
+        means, stds = np.empty(n), np.empty(n)
+        for start in range(0, n, _SLICE):
             piece = slice(start, start + _SLICE)
-            part = chosen[piece]
+            part = piece if chosen is None else chosen[piece]
             cross = {name: one.to_pool(part) for name, one in self._representations.items()}
             prior = {name: one.to_self(part) for name, one in self._representations.items()}
             means[piece], stds[piece] = self.fitted.predict(cross, prior, self._basis[part])

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hullscout.selection.interface import Floats, Indices
 
 # Enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
@@ -51,19 +49,35 @@ class Fantasies:
         self._deepest = self._left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
         self._depth = self._left.max(axis=1, initial=-np.inf)
 
-    def counts(self) -> NDArray[np.int64]:
-        """(c,) in how many samples each candidate is the deepest, and deeper than the floor."""
-        return np.bincount(self._deepest[self._depth > self.floor], minlength=self.columns.size)
-
     def look_up(self, place: int) -> None:
         """Lower the hull of each sample by a candidate at its energy in that sample, and count the candidate no more.
 
         Args:
             place: Its place in `columns`.
         """
-        from hullscout.selection.sample_kernels import lower_by  # noqa: PLC0415  loads numba
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
 
-        lower_by(self._left, self._deepest, self._depth, place, tent(self._x, float(self._x[place])))
+        sample_kernels.look_up(place, self._x, self._left, self._deepest, self._depth)
+
+    def look_up_deepest(self, n_most: int, *, least: float = 1.0, cost: Floats | None = None) -> Indices:
+        """Look up the candidate that is the deepest in most samples, then the next, and so on.
+
+        Args:
+            n_most: How many at most.
+            least: It ends when fewer samples than this, or none, go deeper than the floor.
+            cost: (q,) of each candidate: samples count per cost.
+
+        Returns:
+            The candidates in their order, as indices among the q.
+        """
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
+        relative = np.ones(self.columns.size) if cost is None else cost[self.columns]
+        state = (self._x, self._left, self._deepest, self._depth)
+        places = sample_kernels.look_up_deepest(
+            min(n_most, self.columns.size), float(least), self.floor, relative, *state
+        )
+        return np.asarray(self.columns[places], dtype=np.intp)
 
 
 def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float) -> int:
@@ -82,18 +96,4 @@ def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float,
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
     fantasies = Fantasies(depths=depths[chosen], x=x, floor=tolerance_ev_per_atom)
-    counts, n_lookups = fantasies.counts(), 0
-    while counts.any() and counts.sum() >= failure_probability * n_samples:
-        fantasies.look_up(int(counts.argmax()))
-        counts, n_lookups = fantasies.counts(), n_lookups + 1
-    return n_lookups
-
-
-def tent(x: Floats, peak: float) -> Floats:
-    """1 at `peak`, linear to 0 at both pure elements; at a pure element 1 only there.
-
-    A point at depth d lowers the hull by at most d times this.
-    """
-    if peak in (0.0, 1.0):
-        return np.asarray(x == peak, dtype=np.float64)
-    return np.minimum(x / peak, (1.0 - x) / (1.0 - peak))
+    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples).size

@@ -250,12 +250,4 @@ def _most_often_deepest(
     fantasies = Fantasies(depths=depths, x=x, floor=floor)
     for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
         fantasies.look_up(place)
-    picks: list[int] = []
-    while len(picks) < min(n, fantasies.columns.size):
-        counts = fantasies.counts()
-        pick = int((counts / cost[fantasies.columns]).argmax())
-        if counts[pick] == 0:
-            break
-        picks.append(int(fantasies.columns[pick]))
-        fantasies.look_up(pick)
-    return picks
+    return [int(pick) for pick in fantasies.look_up_deepest(n, cost=cost)]

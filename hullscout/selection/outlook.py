@@ -142,11 +142,16 @@ def heavy_tailed_samples(
     ):
         part = samples[start : start + count]
         # Places in the tables; to draw so is several times faster than by the distributions' formulas.
-        places, tail_places = rng.integers(0, _PROBABILITIES.size, size=(2, *part.shape), dtype=np.uint16)
+        places, tail_places = _random_places(2 * part.size, rng).reshape(2, *part.shape)
         deviations = normal.take(places) @ covariance_root(covariance).astype(np.float32).T
         widen(deviations, tails, tail_places, scale, mean, part)
         start += count
     return samples
+
+
+def _random_places(n: int, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """(n,) places in a table of quantiles: four from each random number of the generator."""
+    return np.asarray(rng.bit_generator.random_raw(-(-n // 4)), dtype=np.uint64).view(np.uint16)[:n]
 
 
 @cache

@@ -6,8 +6,9 @@ What is looked up in a sample lowers its hull, in all samples at once as in each
 import numpy as np
 import pytest
 
-from hullscout.selection.foresight import Fantasies, lookups_foreseen, tent
-from hullscout.selection.sample_kernels import lower_by
+from hullscout.selection import sample_kernels
+from hullscout.selection.foresight import Fantasies, lookups_foreseen
+from hullscout.selection.sample_kernels import tent
 
 X = np.array([0.25, 0.5, 0.75])
 
@@ -47,33 +48,46 @@ def test_the_depths_are_left_as_they_are():
 
 @pytest.mark.parametrize("peak", [0.0, 0.3, 1.0])
 def test_the_tent_is_one_at_its_peak_and_zero_at_the_other_ends(peak):
-    x = np.array([0.0, peak, 1.0])
-    assert tent(x, peak)[1] == 1.0
-    assert set(tent(x, peak)[x != peak]) == {0.0}
+    assert tent(peak, peak) == 1.0
+    assert {tent(x, peak) for x in (0.0, 1.0) if x != peak} == {0.0}
+    assert tent(peak / 2, peak) == (0.5 if peak == 0.3 else 0.0 if peak else 1.0)
 
 
-def test_fantasies_are_what_every_sample_lowered_one_by_one_gives():
+def looked_up_one_by_one(depths, x, floor, cost, least):
+    """The plain way: every sample's hull lowered by every lookup."""
+    left, picks = depths.copy(), []
+    while (left.max(axis=1) > floor).sum() >= max(least, 1):
+        counts = np.bincount(left.argmax(axis=1)[left.max(axis=1) > floor], minlength=x.size)
+        picks.append(int((counts / cost).argmax()))
+        by = np.maximum(left[:, picks[-1]], 0.0)
+        left -= by[:, None] * np.array([tent(one, x[picks[-1]]) for one in x])
+        left[:, picks[-1]] = -np.inf
+    return picks
+
+
+@pytest.mark.parametrize("least", [1, 30])
+def test_lookups_are_those_of_every_sample_lowered_one_by_one(least):
     rng = np.random.default_rng(3)
     x = np.concatenate([[0.0, 1.0], rng.uniform(size=10)])
-    depths = rng.normal(-0.005, 0.01, size=(300, 12))
-    floor = 0.002
-    fantasies, left = Fantasies(depths=depths, x=x, floor=floor), depths.copy()
-    for _ in range(fantasies.columns.size):
-        deepest = left.argmax(axis=1)
-        counts = np.bincount(deepest[left.max(axis=1) > floor], minlength=12)
-        np.testing.assert_array_equal(fantasies.counts(), counts[fantasies.columns])
-        place = int(counts[fantasies.columns].argmax())
-        pick = fantasies.columns[place]
-        fantasies.look_up(place)
-        left -= np.maximum(left[:, pick], 0.0)[:, None] * tent(x, float(x[pick]))
-        left[:, pick] = -np.inf
-    assert not fantasies.counts().any()
+    depths, cost = rng.normal(-0.005, 0.01, size=(300, 12)), rng.uniform(1.0, 3.0, size=12)
+    expected = looked_up_one_by_one(depths, x, 0.002, cost, least)
+    assert len(expected) > 3
+    found = Fantasies(depths=depths, x=x, floor=0.002).look_up_deepest(12, least=least, cost=cost)
+    assert found.tolist() == expected
+    first = Fantasies(depths=depths, x=x, floor=0.002)
+    first.look_up(int(np.flatnonzero(first.columns == expected[0])[0]))
+    assert first.look_up_deepest(2, cost=cost).tolist() == expected[1:3]
 
 
-def test_the_compiled_kernel_equals_its_source():
+def test_compiled_kernels_equal_their_source():
     depths = np.random.default_rng(4).normal(size=(50, 3))
-    states = [(depths.copy(), depths.argmax(axis=1), depths.max(axis=1)) for _ in range(2)]
-    for kernel, state in zip((lower_by, lower_by.py_func), states, strict=True):
-        kernel(*state, 1, tent(X, 0.5))
+    states = [(X, depths.copy(), depths.argmax(axis=1), depths.max(axis=1)) for _ in range(2)]
+    look_up, look_up_deepest = sample_kernels.look_up, sample_kernels.look_up_deepest
+    look_up(1, *states[0])
+    look_up.py_func(1, *states[1])
+    np.testing.assert_array_equal(
+        look_up_deepest(2, 1.0, 0.1, np.ones(3), *states[0]),
+        look_up_deepest.py_func(2, 1.0, 0.1, np.ones(3), *states[1]),
+    )
     for compiled, source in zip(*states, strict=True):
         np.testing.assert_allclose(compiled, source, rtol=1e-12)

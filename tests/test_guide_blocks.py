@@ -42,7 +42,7 @@ def test_few_blocks_are_not_run():
         ("install", "it makes an environment of its own; the same command of the README is run"),
         ("install", "a test of its own builds the guide, warnings as errors"),
         ("live_campaign", "it takes up to two hours of one core"),
-        ("plans", "an hour of processor time"),
+        ("plans", "some ten minutes of processor time"),
     ]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DATABASE = "campaign.db"
 RESERVE = ".campaign.reserve"
-SCHEMA = 2
+SCHEMA = 3
 TABLES = """
 CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
@@ -329,7 +329,8 @@ def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
     if schema != str(SCHEMA).encode():
         raise StoreError(
-            f"{database} has schema {schema.decode()}, this version reads {SCHEMA}. Nothing was changed; use another --out."
+            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA}. Nothing was changed. Open it with "
+            "the version that made it (its `hullscout table` hands on the energies), or choose another --out."
         )
 
 

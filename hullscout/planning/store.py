@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.store import Origin
 
 DATABASE = "plan.db"
-SCHEMA = "1"
+SCHEMA = "2"
 TABLES = """
 CREATE TABLE IF NOT EXISTS plan (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS campaigns (name TEXT PRIMARY KEY, config TEXT NOT NULL, pool_sha256 TEXT NOT NULL) STRICT;
@@ -113,8 +113,9 @@ class PlanStore(DatabaseStore):
         made_by: dict[str, str] = dict(self._rows("SELECT key, value FROM plan"))
         if (made_by.get("schema"), made_by.get("version")) != (SCHEMA, __version__):
             raise StoreError(
-                f"{self.database} was made by version {made_by.get('version', 'unknown')}, this is {__version__}, which may replay "
-                "otherwise. Nothing was changed; choose another --out."
+                f"{self.database} was made by another version of Hullscout ({made_by.get('version', 'unknown')}, format "
+                f"{made_by.get('schema', 'unknown')}; this is {__version__}, format {SCHEMA}), which may replay otherwise. Nothing "
+                "was changed; choose another --out."
             )
         kept = {name: (config, sha) for name, config, sha in self._rows("SELECT * FROM campaigns")}
         given = {origin.config.name: origin for origin in origins}

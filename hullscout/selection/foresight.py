@@ -9,7 +9,6 @@ is at times surprised (more); a forecast corrects for both by replays (`planning
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,33 +20,25 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 500
 
 
-@dataclass(slots=True, kw_only=True)
 class Fantasies:
     """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
 
-    Attributes:
+    Args:
         depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. It is not changed.
         x: (q,) compositions.
         floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
+
+    Attributes:
         columns: (c,) the candidates that count in some sample: all others are left out of what follows.
     """
 
-    depths: InitVar[Floats]
-    x: InitVar[Floats]
-    floor: float
-    columns: Indices = field(init=False)
-    _x: Floats = field(init=False)
-    _left: Floats = field(init=False)
-    _deepest: Indices = field(init=False)
-    _depth: Floats = field(init=False)
-
-    def __post_init__(self, depths: Floats, x: Floats) -> None:
-        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > self.floor)
-        self.columns = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > self.floor)
-        self._x = x[self.columns]
-        self._left = depths[np.ix_(rows, self.columns)]
-        self._deepest = self._left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
-        self._depth = self._left.max(axis=1, initial=-np.inf)
+    def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
+        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
+        self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
+        self._floor = floor
+        left = depths[np.ix_(rows, self.columns)]
+        deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
+        self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
 
     def look_up(self, place: int) -> None:
         """Lower the hull of each sample by a candidate at its energy in that sample, and count the candidate no more.
@@ -57,7 +48,7 @@ class Fantasies:
         """
         from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
 
-        sample_kernels.look_up(place, self._x, self._left, self._deepest, self._depth)
+        sample_kernels.look_up(place, *self._state)
 
     def look_up_deepest(self, n_most: int, *, least: float = 1.0, cost: Floats | None = None) -> Indices:
         """Look up the candidate that is the deepest in most samples, then the next, and so on.
@@ -73,10 +64,8 @@ class Fantasies:
         from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
 
         relative = np.ones(self.columns.size) if cost is None else cost[self.columns]
-        state = (self._x, self._left, self._deepest, self._depth)
-        places = sample_kernels.look_up_deepest(
-            min(n_most, self.columns.size), float(least), self.floor, relative, *state
-        )
+        n_most = min(n_most, self.columns.size)
+        places = sample_kernels.look_up_deepest(n_most, float(least), self._floor, relative, *self._state)
         return np.asarray(self.columns[places], dtype=np.intp)
 
 
@@ -95,5 +84,5 @@ def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float,
     n_samples = min(depths.shape[0], MOST_SAMPLES)
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
-    fantasies = Fantasies(depths=depths[chosen], x=x, floor=tolerance_ev_per_atom)
+    fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)
     return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples).size

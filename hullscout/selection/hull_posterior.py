@@ -26,7 +26,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.regression.calibration import student_quantile
 from hullscout.selection.foresight import Fantasies, lookups_foreseen
-from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason
+from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason, in_order
 from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
 from hullscout.selection.start import end_members, random_compounds
 from hullscout.selection.transforms import Transform
@@ -142,7 +142,7 @@ class HullPosteriorRule(Settings):
         height = (fit.mean - hull.energy_at(snapshot.x))[unknown]
         std = fit.std[unknown]
         in_stds = height / std
-        nearest = np.argsort(in_stds, kind="stable")
+        nearest = in_order(in_stds)
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
         askable = np.flatnonzero(np.isin(unknown[nearest], snapshot.askable))[: self.batch]
@@ -247,7 +247,7 @@ def _most_often_deepest(
         n: Size of the batch.
         taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
     """
-    fantasies = Fantasies(depths=depths, x=x, floor=floor)
+    fantasies = Fantasies(depths, x, floor=floor)
     for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
         fantasies.look_up(place)
     return [int(pick) for pick in fantasies.look_up_deepest(n, cost=cost)]

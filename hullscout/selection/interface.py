@@ -29,6 +29,17 @@ NONE = np.empty(0, dtype=np.intp)
 NONE.setflags(write=False)
 
 
+def in_order(values: Floats) -> Indices:
+    """Indices from the smallest value to the largest.
+
+    Values are rounded to 1e-6 (of what they are in: standard deviations, thresholds or eV/atom), and equal ones stay in the order
+    of the pool: candidates that a model cannot tell apart differ by rounding only, which is another on each machine.
+    """
+    with np.errstate(over="ignore"):
+        rounded = np.round(values, 6)
+    return np.argsort(np.where(np.isfinite(rounded), rounded, values), kind="stable")
+
+
 class StopReason(StrEnum):
     """Why a campaign ended."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from hullscout.hull import lower_hull
-from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason
+from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason, in_order
 from hullscout.selection.start import end_members, one_per_composition
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
@@ -84,7 +84,7 @@ class _Threshold(Settings, ABC):
             if self.transforms != (Transform.CAP,):
                 sentence = f"No structure is predicted within the threshold of {self._reference_name}."
             end = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
-        best_first = np.argsort(relative, kind="stable")[: min(self.batch, n_contenders)]
+        best_first = in_order(relative)[: min(self.batch, n_contenders)]
         return Proposal(
             chosen=tuple(askable[best_first].tolist()),
             stop=end,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason
+from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason, in_order
 from hullscout.selection.start import end_members, random_compounds
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
@@ -55,9 +55,7 @@ class _Contenders(Settings, ABC):
         std = fit.std[askable]
         is_contender = height - self.confidence * std < -stop.hull_tolerance
         worst_first = self._badness(height, std)
-        best = np.argsort(np.where(is_contender, worst_first, np.inf), kind="stable")[
-            : min(self.batch, is_contender.sum())
-        ]
+        best = in_order(np.where(is_contender, worst_first, np.inf))[: min(self.batch, is_contender.sum())]
         end = None
         if best.size == 0:
             sentence = (

@@ -51,13 +51,12 @@ VARIANTS = {
     "heavy tails": ("select.degrees_of_freedom=1000",),
     "steady": ("select.steady=0",),
     "calibration": ("regression.calibrated=false",),
-    "averaging": ("regression.n_averaged=1",),
+    "kept settings": ("regression.search_growth=1",),
     "energy cap": ("select.energy_cap=1000",),
     "all of them": (
         "select.degrees_of_freedom=1000",
         "select.steady=0",
         "regression.calibrated=false",
-        "regression.n_averaged=1",
         "select.energy_cap=1000",
     ),
 }
@@ -134,7 +133,7 @@ def right_after(runs: list[Run], tolerance: float) -> str:
 
 def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: argparse.Namespace) -> None:
     """One line per ingredient left out: saved % and number of right runs, over all pools and for each."""
-    seeds = range(arguments.seeds)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
     print(f"saved % / right runs of {arguments.seeds}, at a stated {100 * arguments.stated:g} %")
     print(f"{'without':<14}{'all pools':>16}" + "".join(f"{path.stem:>16}" for path in paths), flush=True)
     for name, left_out in VARIANTS.items():
@@ -170,7 +169,8 @@ def print_calibration(runs: dict[str, list[Run]], tolerance: float, smallest: fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20, help="runs of each pool")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument(
         "--pools", default="campaigns", help="campaigns, all, or names of campaign files, comma separated"
     )
@@ -195,13 +195,12 @@ def main() -> None:
         if arguments.ablate:
             print_ablation(executor, paths, arguments)
             return
+        seeds = range(arguments.first, arguments.first + arguments.seeds)
         for rule in arguments.rules.split(","):
             settings = (f"select.rule={rule}", f"stop.failure_probability={smallest}", *arguments.settings)
             runs: dict[str, list[Run]] = {}
             for path in paths:
-                futures = [
-                    executor.submit(replay, path, settings, seed, arguments.baseline) for seed in range(arguments.seeds)
-                ]
+                futures = [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds]
                 runs[path.stem] = [future.result() for future in futures]
                 is_stated = runs[path.stem][0].path.moments[-1].stated is not None
                 probability = arguments.stated if is_stated else None

@@ -140,7 +140,7 @@ def test_another_schema_is_refused(origin, folder):
     with sqlite3.connect(folder / "campaign.db") as connection:
         connection.execute("UPDATE campaign SET value = x'3939' WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(StoreError, match="has schema 99, this version reads 2"):
+    with pytest.raises(StoreError, match="has schema 99, this version of Hullscout reads 3"):
         Store.create_or_resume(folder, origin)
 
 

@@ -146,6 +146,16 @@ def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_pa
     assert (out / "plan.db").read_bytes() == before
 
 
+@pytest.mark.parametrize("key", ["schema", "version"])
+def test_replays_of_another_version_are_not_mixed_with_those_of_this_one(campaign_file, tmp_path, key):
+    origin = runner.read_origin(campaign_file)
+    PlanStore.create_or_resume(tmp_path, [origin]).close()
+    with closing(sqlite3.connect(tmp_path / "plan.db")) as connection, connection:
+        connection.execute("UPDATE plan SET value = '0.0' WHERE key = ?", (key,))
+    with pytest.raises(StoreError, match=r"another version of Hullscout \(.*0\.0.*choose another --out"):
+        PlanStore.create_or_resume(tmp_path, [origin])
+
+
 def test_a_second_planner_and_a_damaged_store_are_refused(planned, tmp_path):
     origin = runner.read_origin(planned[0])
     with PlanStore.create_or_resume(tmp_path / "a", [origin]), pytest.raises(StoreError, match="Another process"):

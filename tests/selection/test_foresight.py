@@ -72,9 +72,9 @@ def test_lookups_are_those_of_every_sample_lowered_one_by_one(least):
     depths, cost = rng.normal(-0.005, 0.01, size=(300, 12)), rng.uniform(1.0, 3.0, size=12)
     expected = looked_up_one_by_one(depths, x, 0.002, cost, least)
     assert len(expected) > 3
-    found = Fantasies(depths=depths, x=x, floor=0.002).look_up_deepest(12, least=least, cost=cost)
+    found = Fantasies(depths, x, floor=0.002).look_up_deepest(12, least=least, cost=cost)
     assert found.tolist() == expected
-    first = Fantasies(depths=depths, x=x, floor=0.002)
+    first = Fantasies(depths, x, floor=0.002)
     first.look_up(int(np.flatnonzero(first.columns == expected[0])[0]))
     assert first.look_up_deepest(2, cost=cost).tolist() == expected[1:3]
 

@@ -16,7 +16,7 @@ SHOWS = {
         [
             r"fcc-A2B2-0003 \(CuAu\): It relaxed into another structure",
             r"[1-9]\d* of \d+ s went into calculations",
-            "3[0-9] calculations, same hull",
+            "2[0-9] calculations, same hull",
             r"LiAl +B32 +-181\.4 meV/atom",
             r"same hull: True\nhull error 0\.00 meV/atom",
         ],

@@ -55,11 +55,14 @@ class Budget:
         """
         unit = BudgetUnit.CORE_HOURS if text.strip().endswith("h") else BudgetUnit.CALCULATIONS
         try:
-            return cls(amount=float(text.strip().removesuffix("h")), unit=unit)
+            amount = float(text.strip().removesuffix("h"))
+            if unit is BudgetUnit.CALCULATIONS and np.isfinite(amount):
+                amount = int(text)
         except ValueError as error:
             raise InvalidPlanError(
-                f"--budget {text}: expected a number of calculations such as 300, or of core-hours such as 5000h."
+                f"--budget {text}: expected a whole number of calculations such as 300, or core-hours such as 5000h."
             ) from error
+        return cls(amount=amount, unit=unit)
 
     @property
     def is_core_hours(self) -> bool:
@@ -69,10 +72,10 @@ class Budget:
     @property
     def short(self) -> str:
         """As it was read."""
-        return f"{self.amount:g}{'h' if self.is_core_hours else ''}"
+        return f"{self.amount:.12g}{'h' if self.is_core_hours else ''}"
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        return f"{self.amount:.12g} {self.unit}"
 
 
 # So many steps a budget is split into at most.

@@ -43,8 +43,6 @@ class Source(StrEnum):
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_ALLOYS = 3
 N_DRAWS = 20_000
-# Both pure elements are always calculated.
-LEAST_CALCULATIONS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +153,7 @@ def predict(
     experience: Experience,
     n_candidates: int,
     *,
+    n_start: int = 2,
     name: str = "",
     guess: float = 0.0,
     number: int = 0,
@@ -166,13 +165,14 @@ def predict(
     Args:
         experience: From known alloys.
         n_candidates: Size of the new pool.
+        n_start: Calculations at the start of its campaign, before any decision, at least both pure elements: it takes no fewer.
         name: Name of its campaign.
         guess: c, log-odds of the share of the pool.
         number: Of the alloy, where there are several.
         hours_per_calculation: Core-hours of those that are looked up, where something says so.
         hours_error: Relative standard error of that, the same for all alloys.
     """
-    calculations = np.maximum(expit(guess + experience.draw(number=number)) * n_candidates, LEAST_CALCULATIONS)
+    calculations = np.maximum(expit(guess + experience.draw(number=number)) * n_candidates, n_start)
     hours = None
     if hours_per_calculation is not None:
         law = np.exp(hours_error * np.random.default_rng(2).standard_normal(N_DRAWS))

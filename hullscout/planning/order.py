@@ -189,6 +189,12 @@ def check_source(
         )
     if source is Source.BASELINE and similar:
         raise InvalidPlanError("--from baseline: the energies are the pool's own; leave --like out.")
+    strange = [campaign for campaign in new if campaign.origin.config.select.rule != "hull-posterior"]
+    if source is not Source.REPLAYS and strange:
+        raise InvalidPlanError(
+            f"--from {source}: how far off such guesses were is known under select.rule = 'hull-posterior' only, found "
+            f"{strange[0].origin.config.select.rule!r} in {strange[0].name}. Predict it from replays, by --like."
+        )
     if source is not Source.REPLAYS and unused:
         raise InvalidPlanError(
             f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."

@@ -18,6 +18,7 @@ from hullscout.planning.order import PlanOrder, check_budget
 from hullscout.planning.playing import NewCampaign, PlannedCampaign, Played, open_grounds, play_missing, read_played
 from hullscout.planning.progress import SILENT, Progress
 from hullscout.planning.recommendation import Recommendation, recommend, recommend_for_all, too_few
+from hullscout.planning.replay import n_at_start
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import Outcome, outcome_of, save_json, totals
 from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
@@ -93,13 +94,14 @@ def make_plan(
         StoreError: The folder holds another plan.
         OutputError: `plan.json` cannot be written.
     """
+    PlanStore.refuse_another(folder, [campaign.origin for campaign in campaigns])
+    grounds = []
+    for campaign in campaigns:
+        progress.opening(campaign.name)
+        grounds.append(open_grounds(campaign))
+        if order.cost_model is not None:
+            order.cost_model.of(next(iter(grounds[-1].values())).pool)  # refused before any replay
     with PlanStore.create_or_resume(folder, [campaign.origin for campaign in campaigns]) as store:
-        grounds = []
-        for campaign in campaigns:
-            progress.opening(campaign.name)
-            grounds.append(open_grounds(campaign))
-            if order.cost_model is not None:
-                order.cost_model.of(next(iter(grounds[-1].values())).pool)  # refused before any replay
         play_missing(
             campaigns,
             grounds,
@@ -224,6 +226,7 @@ def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrde
             predict(
                 experience,
                 len(campaign.pool),
+                n_start=n_at_start(campaign.pool, campaign.origin.config),
                 name=campaign.name,
                 number=number,
                 hours_per_calculation=hours,

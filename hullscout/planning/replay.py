@@ -56,6 +56,13 @@ def engine_on(ground: Ground, config: CampaignConfig, *, seed: int) -> Engine:
     )
 
 
+def n_at_start(pool: Pool, config: CampaignConfig) -> int:
+    """Calculations that a campaign asks for before it knows anything: those of the rule's start that its limits allow."""
+    snapshot = State(pool).snapshot(seed=config.seed)
+    n = len(config.select.start(snapshot))
+    return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
+
+
 def play(ground: Ground, config: CampaignConfig, *, seed: int) -> Path:
     """Play one campaign from its start to its stop.
 

@@ -12,7 +12,7 @@ from hullscout.campaign import runner
 from hullscout.planning.grid import Setting, states_probability
 from hullscout.planning.new_alloy import SEEN, Prediction, Source, log_odds, predict
 from hullscout.planning.playing import NewCampaign, PlannedCampaign, open_grounds, play_jobs
-from hullscout.planning.replay import Ground, engine_on
+from hullscout.planning.replay import Ground, engine_on, n_at_start
 from hullscout.planning.stand_in import EnergyScales, baseline_energies, draw_energies, learn_scales
 from hullscout.planning.store import PlanStore, ReplayKey
 from hullscout.planning.workers import Job
@@ -59,6 +59,7 @@ def simulate_new(
             predict(
                 SEEN[source],
                 len(campaign.pool),
+                n_start=n_at_start(campaign.pool, campaign.origin.config),
                 name=campaign.name,
                 guess=float(log_odds(shares).mean()),
                 number=number,
@@ -105,14 +106,15 @@ def play_stand_ins(
         For each campaign and replay, the candidates that were looked up.
     """
     origins = [campaign.origin for campaign in similar] + [campaign.origin for campaign in new]
+    PlanStore.refuse_another(folder, origins)
+    grounds: dict[str, Ground] = {}
+    jobs: dict[str, list[Job]] = {}
+    for campaign in new:
+        progress.opening(campaign.name)
+        jobs[campaign.name] = list(_stand_ins(campaign, scales, order=order, grounds=grounds))
+    stop = {campaign.name: campaign.origin.config.stop.failure_probability for campaign in new}
+    every = [(job, stop[job.key.campaign]) for of_campaign in jobs.values() for job in of_campaign]
     with PlanStore.create_or_resume(folder, origins) as store:
-        grounds: dict[str, Ground] = {}
-        jobs: dict[str, list[Job]] = {}
-        for campaign in new:
-            progress.opening(campaign.name)
-            jobs[campaign.name] = list(_stand_ins(campaign, scales, order=order, grounds=grounds))
-        stop = {campaign.name: campaign.origin.config.stop.failure_probability for campaign in new}
-        every = [(job, stop[job.key.campaign]) for of_campaign in jobs.values() for job in of_campaign]
         play_jobs(every, grounds, store, executor=order.players, on_progress=progress.update)
         kept = store.replays()
     taken = []

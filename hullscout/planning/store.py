@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 DATABASE = "plan.db"
 SCHEMA = "2"
-TABLES = """
-CREATE TABLE IF NOT EXISTS plan (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS campaigns (name TEXT PRIMARY KEY, config TEXT NOT NULL, pool_sha256 TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS replays (
-    campaign TEXT NOT NULL, path_key TEXT NOT NULL, seed INTEGER NOT NULL, played_to REAL NOT NULL, path TEXT NOT NULL,
-    PRIMARY KEY (campaign, path_key, seed)
-) STRICT;
-"""
+TABLES = (
+    "CREATE TABLE plan (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    "CREATE TABLE campaigns (name TEXT PRIMARY KEY, config TEXT NOT NULL, pool_sha256 TEXT NOT NULL) STRICT",
+    """CREATE TABLE replays (
+        campaign TEXT NOT NULL, path_key TEXT NOT NULL, seed INTEGER NOT NULL, played_to REAL NOT NULL, path TEXT NOT NULL,
+        PRIMARY KEY (campaign, path_key, seed)
+    ) STRICT""",
+)
 NO_PROBABILITY = 0.0
 """`played_to` of a path of a rule that states no probability: it serves every failure probability."""
 
@@ -61,7 +61,8 @@ class PlanStore(DatabaseStore):
         """
         lock = lock_folder(folder, "plan.lock", busy="making the plan")
         database = folder / DATABASE
-        is_new = not database.exists()
+        # An empty file is what a kill before the first commit leaves.
+        is_new = not database.exists() or database.stat().st_size == 0
         try:
             connection = sqlite3.connect(database, timeout=30)
         except sqlite3.Error as error:
@@ -75,6 +76,16 @@ class PlanStore(DatabaseStore):
             store._refuse_another(origins)
             on_error.pop_all()
         return store
+
+    @classmethod
+    def refuse_another(cls, folder: Path, origins: Sequence[Origin]) -> None:
+        """Refuse a folder that holds another plan; nothing is made where there is none.
+
+        Raises:
+            StoreError: It does, the database is damaged, or another process has it.
+        """
+        if (folder / DATABASE).exists():
+            cls.create_or_resume(folder, origins).close()
 
     def replays(self) -> dict[ReplayKey, tuple[float, ReplayPath]]:
         """Every finished replay, and the failure probability to which it was played."""
@@ -102,7 +113,10 @@ class PlanStore(DatabaseStore):
         rows = [(o.config.name, o.config.model_dump_json(), o.pool_sha256) for o in origins]
         try:
             with self._connection:
-                self._connection.executescript(TABLES)
+                # In one transaction, which `executescript` would end: a plan is made whole or not at all.
+                self._connection.execute("BEGIN")
+                for statement in TABLES:
+                    self._connection.execute(statement)
                 values = [("schema", SCHEMA), ("version", __version__)]
                 self._connection.executemany("INSERT INTO plan VALUES (?, ?)", values)
                 self._connection.executemany("INSERT INTO campaigns VALUES (?, ?, ?)", rows)

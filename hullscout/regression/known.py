@@ -75,7 +75,8 @@ class Known:
         """
         trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
         believed = self.restricted(trusted)
-        process = process or believed.process(setting, np.ones(len(trusted)))
+        if process is None:
+            process = believed.process(setting, np.ones(len(trusted)))
         if process.jitter:
             raise InvalidTrainingSetError(
                 f"Expected a regular kernel matrix of {len(trusted)} labels, found it singular to rounding with regularization "

@@ -69,7 +69,9 @@ class Fantasies:
         return np.asarray(self.columns[places], dtype=np.intp)
 
 
-def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float) -> int:
+def lookups_foreseen(
+    depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float, cost: Floats | None = None
+) -> int:
     """Lookups until fewer than the accepted share of samples go deeper below the hull than the tolerance.
 
     Args:
@@ -77,6 +79,7 @@ def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float,
         x: (q,) compositions.
         tolerance_ev_per_atom: Depths up to this (and exactly this) do not count.
         failure_probability: Accepted share of samples; the stop is strictly below it.
+        cost: (q,) of each contender, where they differ.
 
     Returns:
         0 where the share is below it already; at most q.
@@ -85,4 +88,4 @@ def lookups_foreseen(depths: Floats, x: Floats, *, tolerance_ev_per_atom: float,
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
     fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)
-    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples).size
+    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples, cost=cost).size

@@ -129,6 +129,7 @@ class HullPosteriorRule(Settings):
                 snapshot.x[outlook.sampled],
                 tolerance_ev_per_atom=stop.hull_tolerance,
                 failure_probability=stop.failure_probability,
+                cost=snapshot.cost[outlook.sampled],
             ),
             warm_starts={} if fit.best is None else {MODEL: fit.best},
         )

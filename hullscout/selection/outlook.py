@@ -150,8 +150,9 @@ def heavy_tailed_samples(
 
 
 def _random_places(n: int, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """(n,) places in a table of quantiles: four from each random number of the generator."""
-    return np.asarray(rng.bit_generator.random_raw(-(-n // 4)), dtype=np.uint64).view(np.uint16)[:n]
+    """(n,) places in a table of quantiles: four from each random number of 64 bits."""
+    words = rng.integers(0, 2**64 - 1, size=-(-n // 4), dtype=np.uint64, endpoint=True)
+    return words.astype("<u8").view("<u2")[:n]
 
 
 @cache

@@ -23,9 +23,10 @@ def widen(deviations, factors, places, scale, mean, samples):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def tent(x, peak):  # type: ignore[no-untyped-def]
-    """1 at `peak`, linear to 0 at both pure elements; at a pure element 1 only there.
+    """1 at `peak`, linear to 0 at both pure elements.
 
-    A point at depth d lowers the hull by at most d times this.
+    A compound at depth d lowers the hull by at most d times this. Formation energies are measured from the pure elements, so that
+    one of these lowers nothing but itself.
     """
     if peak in (0.0, 1.0):
         return 1.0 if x == peak else 0.0

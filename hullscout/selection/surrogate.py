@@ -43,7 +43,8 @@ class SurrogateSettings(Settings):
     calibrated: bool = True
     """Whether standard deviations are scaled so that they hold for the labels left out."""
     search_growth: float = Field(default=1.2, ge=1, allow_inf_nan=False)
-    """Hyperparameters are searched again when there are so many times as many labels as at the last search; 1: in every round."""
+    """Hyperparameters are searched again when so many times as many calculations have been asked for as at the last search, and
+    from nothing when twice as many as at the last such; 1: in every round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

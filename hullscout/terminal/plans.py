@@ -131,7 +131,10 @@ def _empty(columns: Sequence[str], *, first: str = "rule") -> Table:
 
 
 def _setting(rule: str, varied: Mapping[str, Any]) -> str:
-    lines = [f" {key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None]
+    # A key of a section is shown as it is typed.
+    lines = [
+        f" {key if '.' in key else key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None
+    ]
     return "\n".join([rule, *lines])
 
 
@@ -163,6 +166,9 @@ def print_budget(
         for share in shares:
             split.add_row(share.name, three_digits(share.budget), _percent(share.chance))
         console.print(split)
+        settings = totals(outcomes)
+        if len(settings) > 1:
+            console.print(f"Each under the first setting, {settings[0].label}.", soft_wrap=True)
 
 
 def print_predictions(

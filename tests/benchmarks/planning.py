@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from selection import CAMPAIGNS, SHARED, emt_energies
 
+from hullscout.campaign import runner
 from hullscout.planning import planner
 from hullscout.planning.forecast import calibrate, predict, regressors
 from hullscout.planning.new_alloy import Experience, Source, log_odds
@@ -41,6 +42,7 @@ from hullscout.planning.order import PlanOrder
 from hullscout.planning.path import Path as ReplayPath
 from hullscout.planning.playing import NewCampaign, PlannedCampaign
 from hullscout.planning.progress import SILENT
+from hullscout.planning.replay import n_at_start
 from hullscout.planning.simulated import learn_all, play_stand_ins
 
 STEADY, STATED = 0.03, 0.05
@@ -55,6 +57,7 @@ class Pool:
     name: str
     alloy: frozenset[str]
     size: int
+    n_start: int
     paths: tuple[ReplayPath, ...]
     file: Path
 
@@ -87,6 +90,7 @@ def read_pools(folder: Path) -> list[Pool]:
             name=name,
             alloy=frozenset(files[name][0].origin.config.elements),
             size=sizes[name],
+            n_start=n_at_start(runner.open_pool(files[name][0].origin)[0], files[name][0].origin.config),
             paths=tuple(paths[name]),
             file=files[name][1],
         )
@@ -207,7 +211,7 @@ def print_left_out(pools: list[Pool], guesses: dict[str, float], *, title: str) 
 
 def print_prediction(pool: Pool, others: list[Pool], guesses: dict[str, float]) -> tuple[float, float]:
     """A line; the share of the replays that the interval covers and its width over the true number."""
-    made = predict_alloy(experience_of(others, guesses), pool.size, guess=guesses[pool.name])
+    made = predict_alloy(experience_of(others, guesses), pool.size, n_start=pool.n_start, guess=guesses[pool.name])
     low, middle, high = made.quantiles((0.05, 0.5, 0.95))
     is_in = float(((pool.taken >= np.rint(low)) & (pool.taken <= np.rint(high))).mean())
     true, guess = pool.taken.mean(), guesses[pool.name]

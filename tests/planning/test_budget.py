@@ -107,7 +107,7 @@ def test_what_is_left_goes_where_runs_would_still_spend():
     assert (easy.budget, hard.budget) == pytest.approx((4 + 26 * 16 / 36, 26 * 20 / 36))
 
 
-@pytest.mark.parametrize("text", ["much", "0", "-3", "nan", "h", "3 kg"])
+@pytest.mark.parametrize("text", ["much", "0", "-3", "nan", "h", "3 kg", "12.5"])
 def test_budgets_that_are_none_are_refused(text):
     with pytest.raises(InvalidPlanError, match="--budget"):
         Budget.parse(text)

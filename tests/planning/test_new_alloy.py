@@ -40,6 +40,12 @@ def test_it_scales_with_the_pool_and_stays_within_it():
     assert full.probability_within(Budget.parse("50")) == 1.0
 
 
+def test_no_campaign_takes_less_than_its_start():
+    experience = Experience.of(alloys(np.random.default_rng(2), 5))
+    assert predict(experience, 20).calculations.min() == 2.0, "both pure elements"
+    assert predict(experience, 20, n_start=12).calculations.min() == 12.0
+
+
 def test_fewer_than_three_alloys_are_refused():
     with pytest.raises(InvalidPlanError, match="at least 3 similar alloys, found 2"):
         Experience.of([np.array([0.1, 0.2])] * 2)

@@ -13,6 +13,7 @@ from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError, StoreError
 from hullscout.hull import hull_error, lower_hull
 from hullscout.planning import planner
+from hullscout.planning import store as plan_store
 from hullscout.planning.path import Path as ReplayPath
 from hullscout.planning.replay import Ground, error_steps, play
 from hullscout.planning.store import PlanStore
@@ -146,6 +147,24 @@ def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_pa
     assert (out / "plan.db").read_bytes() == before
 
 
+def test_a_store_that_was_never_made_is_made(campaign_file, tmp_path):
+    origin = runner.read_origin(campaign_file)
+    (tmp_path / "plan.db").touch()
+    PlanStore.create_or_resume(tmp_path, [origin]).close()
+    PlanStore.create_or_resume(tmp_path, [origin]).close()
+
+
+def test_a_store_is_made_whole_or_not_at_all(campaign_file, tmp_path, monkeypatch):
+    origin = runner.read_origin(campaign_file)
+    with monkeypatch.context() as patch:
+        patch.setattr(plan_store, "SCHEMA", None)  # which the last statement of its making refuses
+        with pytest.raises(StoreError, match="could not be made"):
+            PlanStore.create_or_resume(tmp_path, [origin])
+    with closing(sqlite3.connect(tmp_path / "plan.db")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    PlanStore.create_or_resume(tmp_path, [origin]).close()
+
+
 @pytest.mark.parametrize("key", ["schema", "version"])
 def test_replays_of_another_version_are_not_mixed_with_those_of_this_one(campaign_file, tmp_path, key):
     origin = runner.read_origin(campaign_file)
@@ -193,3 +212,6 @@ def test_a_pool_without_energies_cannot_be_replayed(campaign_file, tmp_path):
     code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out")
     assert code == 2
     assert "a replay needs the energies of the candidates, and none of the 57 frames" in text
+    assert not (tmp_path / "out").exists(), (
+        "what is refused leaves nothing behind that would be in the way of another try"
+    )

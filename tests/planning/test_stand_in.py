@@ -89,7 +89,7 @@ def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
     text = (file.parent / "pool.extxyz").read_text()
     (tmp_path / "bare.extxyz").write_text(text.replace("energy=", "cheap="))
     new = tmp_path / "new.toml"
-    named = CAMPAIGN.replace('"small"', '"new"').replace("threshold", "hull-threshold")
+    named = CAMPAIGN.replace('"small"', '"new"').replace("threshold", "hull-posterior")
     new.write_text(named.replace('path = "pool.extxyz"', 'path = "bare.extxyz"\nbaseline = "cheap"'))
     for source, more in (("prior", ["--like", file]), ("baseline", [])):
         out = tmp_path / source
@@ -105,6 +105,9 @@ def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
         assert (out / "prediction.json").read_bytes() == before
 
 
+RULE = ("--set", "select.rule=hull-posterior")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -112,6 +115,10 @@ def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
         (["--from", "prior", "--like", "OTHER", "--grid", "select.batch=1,2"], "leave --grid out"),
         (["--from", "prior"], "--from prior: give at least one --like"),
         (["--from", "baseline"], "states no energies of a cheaper"),
+        (
+            ["--from", "prior", "--like", "OTHER", "--set", "select.rule=greedy"],
+            "'hull-posterior' only, found 'greedy'",
+        ),
     ],
 )
 def test_sources_that_are_not_there_are_refused(planned, tmp_path, arguments, message):
@@ -119,5 +126,5 @@ def test_sources_that_are_not_there_are_refused(planned, tmp_path, arguments, me
     (tmp_path / "other.toml").write_text(CAMPAIGN.replace('"small"', '"other"'))
     files = {"LIKE": planned[0], "OTHER": tmp_path / "other.toml"}
     given = [files.get(argument, argument) for argument in arguments]
-    code, text = hullscout("plan", planned[0], "--out", tmp_path / "out", "--replicates", 1, *given)
+    code, text = hullscout("plan", planned[0], "--out", tmp_path / "out", "--replicates", 1, *RULE, *given)
     assert (code, message in text) == (2, True), text

@@ -8,7 +8,7 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.metrics.pairwise import laplacian_kernel, linear_kernel, rbf_kernel
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression import Combination, Kernel, KernelShape, KernelTerm
+from hullscout.regression import Combination, Kernel, KernelShape, KernelTerm, shape_kernels
 from hullscout.regression.separations import separations
 
 SCALE = 1.7
@@ -73,3 +73,9 @@ def test_joint_kernel_is_one_kernel_of_scaled_features():
 def test_impossible_kernels_are_refused(make, message):
     with pytest.raises(InvalidSettingError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kernel", [shape_kernels.matern32, shape_kernels.matern52])
+def test_compiled_shapes_equal_their_source(kernel):
+    separations = np.array([0.0, 1e-9, 0.3, 2.0, 80.0])
+    np.testing.assert_allclose(kernel(separations, 1.7), kernel.py_func(separations, 1.7), rtol=1e-14)

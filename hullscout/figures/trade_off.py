@@ -72,7 +72,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
     lowest, highest = (
         PERCENT * f(getattr(o.saved_fraction, name) for o in outcomes) for f, name in ((min, "p05"), (max, "p95"))
     )
-    margin = 0.05 * max(highest - lowest, 1.0)
+    margin = 0.05 * max(highest - lowest, 20.0)
     ax.set(xlim=(-0.04 * most, 1.04 * most), ylim=(lowest - margin, highest + margin))
     ax.set_xlabel("hulls beyond the tolerance (% of replays)")
     ax.set_ylabel("calculations saved (%)")
@@ -100,6 +100,8 @@ def save_trade_off(path: Path, outcomes: Sequence[Outcome], *, risk: float) -> N
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax, name in zip(axes, names, strict=False):
         draw_trade_off(ax, [o for o in outcomes if o.campaign == name], risk=risk, rules=rules)
+        if n_columns > 1:
+            ax.set_xlabel(ax.get_xlabel().replace(" (", "\n("))  # a panel is narrower than the label
     for ax in axes[len(names) :]:
         ax.remove()
     handles = {label: h for ax in axes[: len(names)] for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}

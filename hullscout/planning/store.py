@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from hullscout import __version__
 from hullscout.campaign.config import CampaignConfig, check_config
 from hullscout.campaign.database import DatabaseStore, lock_folder
+from hullscout.campaign.store import DATABASE as CAMPAIGN
 from hullscout.errors import StoreError
 from hullscout.planning.path import Path as ReplayPath
 
@@ -82,10 +83,12 @@ class PlanStore(DatabaseStore):
         """Refuse a folder that holds another plan; nothing is made where there is none.
 
         Raises:
-            StoreError: It does, the database is damaged, or another process has it.
+            StoreError: It does, or a campaign, the database is damaged, or another process has it.
         """
         if (folder / DATABASE).exists():
             cls.create_or_resume(folder, origins).close()
+        elif (folder / CAMPAIGN).exists():
+            raise StoreError(f"{folder} holds a campaign. Nothing was changed; choose another --out for the plan.")
 
     def replays(self) -> dict[ReplayKey, tuple[float, ReplayPath]]:
         """Every finished replay, and the failure probability to which it was played."""

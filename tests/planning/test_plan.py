@@ -147,6 +147,14 @@ def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_pa
     assert (out / "plan.db").read_bytes() == before
 
 
+def test_a_plan_is_not_written_into_a_campaign(campaign_file, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "campaign.db").touch()
+    code, text = hullscout("plan", campaign_file, "--replicates", 1, "--out", tmp_path / "out")
+    assert (code, "holds a campaign. Nothing was changed" in text) == (2, True), text
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["campaign.db"]
+
+
 def test_a_store_that_was_never_made_is_made(campaign_file, tmp_path):
     origin = runner.read_origin(campaign_file)
     (tmp_path / "plan.db").touch()

@@ -20,9 +20,9 @@ from hullscout.campaign.exports import candidate_rows, computed_entries, rows_wi
 from hullscout.campaign.history import Forecaster, read_history, read_result
 from hullscout.campaign.result import Hull, hull_vertices
 from hullscout.campaign.store import Store
+from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 from hullscout.hull import phase_diagram_of
-from hullscout.notebook import html_sentences
 from hullscout.pool import Candidate
 
 if TYPE_CHECKING:

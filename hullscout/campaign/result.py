@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from hullscout.display import MILLI, html_sentences, html_table
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
-from hullscout.notebook import html_sentences, html_table
 from hullscout.selection.interface import StopReason
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hullscout.campaign.standing import Standing
 
 SCHEMA = 1
-MILLI = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI
 from hullscout.figures.phase_diagram import intervals_of
 from hullscout.figures.style import (
     BELIEVED,
     CALCULATED,
     DARK_ORANGE,
     FOUND,
-    MILLI,
     NOT_CALCULATED,
     composition_label,
     legend_below,

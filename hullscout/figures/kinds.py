@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI
 from hullscout.errors import OutputError
-from hullscout.figures.style import (
-    BLUE,
-    MILLI,
-    Width,
-    mathtext_formula,
-    plain,
-    refuse_other_formats,
-    save_figure,
-    set_title,
-)
+from hullscout.figures.style import BLUE, Width, mathtext_formula, plain, refuse_other_formats, save_figure, set_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, MILLI, NOT_CALCULATED, PERCENT, legend_below, set_title
+from hullscout.display import MILLI, PERCENT
+from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, NOT_CALCULATED, legend_below, set_title
 from hullscout.regression import diagnose
 from hullscout.regression.calibration import TailCalibration, student_quantile
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI, PERCENT
 from hullscout.figures.labels import Label, place_labels
 from hullscout.figures.style import (
     BAND,
@@ -19,9 +20,7 @@ from hullscout.figures.style import (
     CALCULATED,
     DARK_ORANGE,
     FOUND,
-    MILLI,
     NOT_CALCULATED,
-    PERCENT,
     TRUE,
     Width,
     composition_label,

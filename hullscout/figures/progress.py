@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, MILLI, PERCENT, VERMILLION
+from hullscout.display import MILLI, PERCENT
+from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, VERMILLION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,6 +12,7 @@ from enum import StrEnum
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from hullscout.display import PERCENT
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for g
 CHARACTER_WIDTH = 0.52
 LEGEND_DROP = 3.6
 LEAST_CHARACTERS = 20
-MILLI = 1000.0
-PERCENT = 100.0
 FORMATS = (".png", ".svg", ".pdf")
 RC: dict[Any, Any] = {
     "font.size": 8.0,

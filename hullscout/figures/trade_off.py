@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import PERCENT
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ STYLES = (
 )
 # Rules are drawn side by side, so many points apart: often many have the same risk.
 APART = 3.0
-PERCENT = 100.0
 MOST_COLUMNS = 4
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI
 from hullscout.errors import InvalidPoolError
 from hullscout.inspection.energies import FEWEST, FLOOR_EV_PER_ATOM, SUSPICION, find_suspect_energies
 from hullscout.inspection.findings import Finding, Inspection, Severity
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from hullscout.pool import Frame, Frames
 
-MILLI = 1000.0
 _ORDER = tuple(Severity)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hullscout.display import PERCENT
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.intervals import Rate, fewest_runs, three_digits
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.planning.trade_off import Outcome, Total
-
-PERCENT = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from hullscout.pool.candidate import Candidate
 from hullscout.pool.columns import Columns
 from hullscout.pool.extxyz import parse_frames, read_frames
 from hullscout.pool.formats import PoolFormat, pool_bytes, read_pool
-from hullscout.pool.frames import Frame, Frames
-from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool, natural_key
+from hullscout.pool.frames import Frame, Frames, natural_key
+from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool
 from hullscout.pool.theory import MixedSettings, SettingConflict
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
-from hullscout.notebook import html_table
 
 if TYPE_CHECKING:
     import ase

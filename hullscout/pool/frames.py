@@ -6,6 +6,7 @@ outside the oracle where an energy stands: the pool is built from frames, and ta
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -145,3 +146,17 @@ def one_error(path: Path, faults: Sequence[str], *, n_frames: int) -> InvalidPoo
     return InvalidPoolError(
         f"{path}: {count} in {n_frames} frames.\n" + "\n".join(lines) + "\nCorrect the file or take these frames out."
     )
+
+
+def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """A key that sorts the numbers inside ids as numbers.
+
+    >>> sorted(["a10", "a9", "a09", "b1"], key=natural_key)
+    ['a09', 'a9', 'a10', 'b1']
+    """
+    parts = []
+    for part in re.findall(r"[0-9]+|[^0-9]+", candidate_id):
+        digits = part.lstrip("0") if part[0] in "0123456789" else None
+        # numbers before words; numbers by their length, then digit by digit: no limit to their size
+        parts.append((1, 0, part) if digits is None else (0, len(digits), digits))
+    return tuple(parts), candidate_id

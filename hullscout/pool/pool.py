@@ -5,7 +5,6 @@ A pool holds no energy and no way to one. It looks at a frame's energy only to s
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
-from hullscout.notebook import html_sentences, html_table
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
 from hullscout.pool.columns import Columns, read_baseline, read_cost
-from hullscout.pool.frames import one_error, shown_ids
+from hullscout.pool.frames import natural_key, one_error, shown_ids
 from hullscout.pool.theory import MixedSettings, SettingConflict, find_setting_conflicts, refuse_mixed_settings
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
@@ -278,20 +277,6 @@ def build_pool(
         cost=read_cost(frames, used_frames, columns.cost),
         baseline_ev_per_atom=read_baseline(frames, used_frames, columns.baseline),
     )
-
-
-def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """A key that sorts the numbers inside ids as numbers.
-
-    >>> sorted(["a10", "a9", "a09", "b1"], key=natural_key)
-    ['a09', 'a9', 'a10', 'b1']
-    """
-    parts = []
-    for part in re.findall(r"[0-9]+|[^0-9]+", candidate_id):
-        digits = part.lstrip("0") if part[0] in "0123456789" else None
-        # numbers before words; numbers by their length, then digit by digit: no limit to their size
-        parts.append((1, 0, part) if digits is None else (0, len(digits), digits))
-    return tuple(parts), candidate_id
 
 
 def _checked(values: NDArray[np.float64], name: str, *, n: int, above: float) -> NDArray[np.float64]:

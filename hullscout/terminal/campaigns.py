@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hullscout.campaign.awaited import awaited
 from hullscout.campaign.standing import Standing
+from hullscout.display import MILLI
 from hullscout.planning.forecast import forecast
 from hullscout.terminal.live import LiveLine
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from hullscout.campaign.result import CampaignResult
     from hullscout.campaign.state import State
     from hullscout.campaign.store import Attempt
-
-MILLI = 1000.0
 
 
 class CampaignProgress(LiveLine):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hullscout.display import MILLI, PERCENT
 from hullscout.planning.intervals import three_digits
 from hullscout.planning.new_alloy import Source, total_of
 from hullscout.planning.trade_off import totals
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from hullscout.planning.recommendation import Recommendation
     from hullscout.planning.trade_off import Outcome, Total
 
-MILLI, PERCENT = 1000.0, 100.0
 INTERVAL = (0.05, 0.5, 0.95)
 
 

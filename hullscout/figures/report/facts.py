@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.campaign.history import Forecaster
+from hullscout.display import MILLI
 from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, energy_range, intervals_of
-from hullscout.figures.report.numbers import MILLI, energies_mev, energy_mev, listed, milli, percent
+from hullscout.figures.report.numbers import energies_mev, energy_mev, listed, milli, percent
 from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
 from hullscout.regression.calibration import student_quantile

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.formats.csv_table import Table, find_tables, read_table
 from hullscout.pool.formats.gathering import Gathered
-from hullscout.pool.frames import UNREADABLE
-from hullscout.pool.pool import natural_key
+from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
     from pathlib import Path

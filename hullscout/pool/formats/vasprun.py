@@ -17,8 +17,7 @@ import numpy as np
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.formats.csv_table import find_tables, read_table
 from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
-from hullscout.pool.frames import UNREADABLE
-from hullscout.pool.pool import natural_key
+from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
     from pathlib import Path

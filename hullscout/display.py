@@ -1,4 +1,4 @@
-"""How objects show themselves in a notebook: a sentence and a table, as HTML in which every text is escaped."""
+"""How numbers and objects are shown: units for people, and in notebooks sentences and tables, as HTML with every text escaped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+MILLI = 1000.0
+"""meV in an eV: energies are kept in eV/atom and shown in meV/atom."""
+PERCENT = 100.0
+"""Shares are kept from 0 to 1 and shown in %."""
 
 
 def html_sentences(*sentences: str) -> str:

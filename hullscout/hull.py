@@ -1,14 +1,16 @@
-"""The ground-state convex hull of a binary alloy: a fast two-dimensional lower hull, and pymatgen's phase diagram.
+"""The ground-state convex hull over atomic fractions, of any number of elements, and pymatgen's phase diagram.
 
-This is the only module that knows pymatgen's `PhaseDiagram`. The fast hull is for the inner loops; tests hold the two equal.
-Everywhere x is the atomic fraction of the second element and energies are in eV/atom. A hull distance is measured along the
-energy axis: zero on the hull, positive above it, negative for a point that would lower it.
+A composition is the atomic fractions of the elements after the first, an array (n, k): k = 1 for an alloy of two elements, where
+(n,) is taken as well. Energies are in eV/atom. A hull distance is measured along the energy axis: zero on the hull, positive above
+it, negative for a point that would lower it. For k = 1 the hull is found by Andrew's monotone chain after one sort; above by qhull
+(Barber, Dobkin & Huhdanpaa, ACM Trans. Math. Softw. 22, 469 (1996)). This is the only module that knows pymatgen's
+`PhaseDiagram`, which tests hold equal to these hulls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,68 +20,136 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
+    from pymatgen.entries import Entry
 
     Floats = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-# A point belongs to the vertices when it lies below the line through its neighbours by more than this: far below any DFT
-# error, and above the rounding of energies of some thousand eV per cell.
 VERTEX_TOLERANCE_EV_PER_ATOM = 1e-9
+"""A point is a vertex when it lies below the line through its neighbours by more than this: far below any error of DFT, and above
+the rounding of energies of some thousand eV per cell."""
+FRACTION_TOLERANCE = 1e-9
+"""Fractions may be outside of the hull by so much: the rounding of a quotient of two numbers of atoms."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowerHull:
-    """A lower convex hull: vertices at strictly increasing x, slopes strictly increasing.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hull:
+    """A lower convex hull. `lower_hull` makes one.
 
     Attributes:
-        x: (m,) atomic fractions of the vertices; the first is 0, the last 1 for a whole phase diagram.
+        fractions: (m, k) atomic fractions of the vertices; ascending for k = 1.
         energy_ev_per_atom: (m,) their energies.
         indices: (m,) where the vertices stand in the points that the hull was made from.
+        facets: (f, k + 1) vertices of each simplex of the hull.
     """
 
-    x: Floats
+    fractions: Floats
     energy_ev_per_atom: Floats
     indices: Indices
+    facets: Indices = field(repr=False)
 
-    def energy_at(self, x: ArrayLike) -> Floats:
-        """Energy of the hull in eV/atom at atomic fractions `x`, linear between vertices."""
-        return np.asarray(np.interp(np.asarray(x, dtype=np.float64), self.x, self.energy_ev_per_atom))
+    @property
+    def x(self) -> Floats:
+        """(m,) atomic fraction of the second element of two.
 
-    def distance(self, x: ArrayLike, energy_ev_per_atom: ArrayLike) -> Floats:
+        Raises:
+            InvalidSettingError: There are more elements.
+        """
+        if self.fractions.shape[1] != 1:
+            raise InvalidSettingError(
+                f"Expected a hull of two elements, found one of {self.fractions.shape[1] + 1}. Use fractions."
+            )
+        return self.fractions[:, 0]
+
+    def energy_at(self, fractions: ArrayLike) -> Floats:
+        """Energy of the hull in eV/atom, linear on each facet.
+
+        Args:
+            fractions: (n, k) compositions; any shape (...) for k = 1.
+
+        Returns:
+            (n,), or (...) for k = 1.
+
+        Raises:
+            InvalidSettingError: A composition lies outside of the hull, where nothing is known.
+        """
+        at = np.asarray(fractions, dtype=np.float64)
+        if self.fractions.shape[1] > 1:
+            return self._energy_on_facets(at)
+        at = at[:, 0] if at.ndim == 2 and at.shape[1] == 1 else at
+        x = self.fractions[:, 0]
+        if at.size and not (at.min() >= x[0] - FRACTION_TOLERANCE and at.max() <= x[-1] + FRACTION_TOLERANCE):
+            outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
+            raise InvalidSettingError(
+                f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside.flat[0]:g}."
+            )
+        return np.asarray(np.interp(at, x, self.energy_ev_per_atom))
+
+    def distance(self, fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Floats:
         """Height in eV/atom of points above the hull; negative for points below it."""
-        return np.asarray(energy_ev_per_atom, dtype=np.float64) - self.energy_at(x)
+        return np.asarray(energy_ev_per_atom, dtype=np.float64) - self.energy_at(fractions)
+
+    def _energy_on_facets(self, at: Floats) -> Floats:
+        """(n,) by barycentric coordinates (n, f, k + 1) in the facet that holds each composition."""
+        at = np.atleast_2d(at)
+        corners = np.concatenate([self.fractions, np.ones((len(self.fractions), 1))], axis=1)[self.facets]
+        inside_out = np.linalg.inv(corners)
+        weights = np.concatenate([at, np.ones((len(at), 1))], axis=1) @ inside_out.transpose(1, 0, 2).reshape(
+            at.shape[1] + 1, -1
+        )
+        weights = weights.reshape(len(at), *self.facets.shape)
+        depth = weights.min(axis=2)
+        holding = depth.argmax(axis=1)
+        rows = np.arange(len(at))
+        is_outside = depth[rows, holding] < -FRACTION_TOLERANCE
+        if is_outside.any():
+            raise InvalidSettingError(
+                f"Expected atomic fractions on the hull, found {at[is_outside][0].tolist()}, which lie outside of it."
+            )
+        return np.asarray((weights[rows, holding] * self.energy_ev_per_atom[self.facets[holding]]).sum(axis=1))
 
 
-def lower_hull(x: ArrayLike, energy_ev_per_atom: ArrayLike) -> LowerHull:
-    """Return the lower convex hull of points (x, energy), by Andrew's monotone chain after one sort.
+def lower_hull(fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Hull:
+    """Return the lower convex hull of points (composition, energy).
 
     Points on a tie line and not at its ends are no vertices; of equal points the first one is.
 
     Args:
-        x: (n,) atomic fractions.
+        fractions: (n,) or (n, k) atomic fractions of the elements after the first.
         energy_ev_per_atom: (n,) energies; any composition-linear reference gives the same vertices.
 
     Raises:
-        InvalidSettingError: The lengths differ, there is no point, or a value is not finite.
+        InvalidSettingError: The lengths differ, there is no point, a value is not finite, or, for k > 1, the compositions do not
+            span the fractions.
 
     >>> hull = lower_hull([0.0, 0.5, 0.5, 1.0], [0.0, -0.1, 0.2, 0.0])
     >>> hull.indices.tolist(), float(hull.energy_at(0.25))
     ([0, 1, 3], -0.05)
     """
-    xs, es = np.asarray(x, dtype=np.float64), np.asarray(energy_ev_per_atom, dtype=np.float64)
-    if xs.ndim != 1 or xs.shape != es.shape or xs.size == 0:
+    at, es = np.asarray(fractions, dtype=np.float64), np.asarray(energy_ev_per_atom, dtype=np.float64)
+    at = at[:, None] if at.ndim == 1 else at
+    if at.ndim != 2 or es.shape != at.shape[:1] or at.size == 0:
         raise InvalidSettingError(
-            f"A hull needs as many energies as compositions, at least one: found {xs.shape=}, {es.shape=}."
+            f"A hull needs as many energies as compositions, at least one: found {at.shape=}, {es.shape=}."
         )
-    if not (np.isfinite(xs).all() and np.isfinite(es).all()):
+    if not (np.isfinite(at).all() and np.isfinite(es).all()):
         raise InvalidSettingError("A hull needs finite compositions and energies; leave out what is not known.")
-    order = np.lexsort((np.arange(xs.size), es, xs))
-    first_of_x = np.concatenate(([True], np.diff(xs[order]) > 0))
-    lowest = order[first_of_x]
+    if at.shape[1] > 1:
+        indices, facets = _qhull(at, es)
+    else:
+        indices = _chain(at[:, 0], es)
+        facets = np.stack([np.arange(indices.size - 1), np.arange(1, indices.size)], axis=1)
+    return Hull(fractions=at[indices], energy_ev_per_atom=es[indices], indices=indices, facets=facets)
+
+
+def _chain(x: Floats, energies: Floats) -> Indices:
+    """Indices of the vertices of the lower hull of points of one fraction, by ascending x."""
+    order = np.lexsort((np.arange(x.size), energies, x))
+    lowest = order[np.concatenate(([True], np.diff(x[order]) > 0))]
     chain: list[int] = []
-    points = list(zip(xs[lowest].tolist(), es[lowest].tolist(), lowest.tolist(), strict=True))
     kept: list[tuple[float, float]] = []
-    for px, pe, index in points:
+    for px, pe, index in zip(x[lowest].tolist(), energies[lowest].tolist(), lowest.tolist(), strict=True):
         while len(kept) > 1:
             (ax, ae), (bx, be) = kept[-2], kept[-1]
             if ae + (pe - ae) * (bx - ax) / (px - ax) - be > VERTEX_TOLERANCE_EV_PER_ATOM:
@@ -88,56 +158,103 @@ def lower_hull(x: ArrayLike, energy_ev_per_atom: ArrayLike) -> LowerHull:
             chain.pop()
         kept.append((px, pe))
         chain.append(index)
-    indices = np.asarray(chain, dtype=np.intp)
-    return LowerHull(x=xs[indices], energy_ev_per_atom=es[indices], indices=indices)
+    return np.asarray(chain, dtype=np.intp)
 
 
-def hull_error(found: LowerHull, true: LowerHull) -> float:
+def _qhull(fractions: Floats, energies: Floats) -> tuple[Indices, Indices]:
+    """Indices of the vertices, ascending, and facets of the lower hull of points of several fractions.
+
+    A point far above the middle makes the body whole where all points lie in one plane; its facets are no part of the lower hull.
+    """
+    from scipy.spatial import ConvexHull, QhullError  # noqa: PLC0415  slow to import
+
+    _, first = np.unique(np.column_stack([fractions, energies]), axis=0, return_index=True)
+    ordered = first[np.lexsort((first, energies[first], *fractions[first].T))]
+    is_new = np.concatenate(([True], (np.diff(fractions[ordered], axis=0) != 0).any(axis=1)))
+    lowest = ordered[is_new]
+    # Energies measured from a plane through the points, so that what counts is not lost in their size.
+    plane = np.concatenate([fractions[lowest], np.ones((lowest.size, 1))], axis=1)
+    heights = energies[lowest] - plane @ np.linalg.lstsq(plane, energies[lowest], rcond=None)[0]
+    apex = np.append(fractions[lowest].mean(axis=0), heights.max() + 1.0 + np.ptp(heights))
+    points = np.vstack([np.column_stack([fractions[lowest], heights]), apex])
+    try:
+        body = ConvexHull(points, qhull_options="Qt")
+    except QhullError as error:
+        raise InvalidSettingError(
+            f"Expected compositions that span {fractions.shape[1]} fractions, found {lowest.size} that do not."
+        ) from error
+    is_lower = (body.equations[:, -2] < -FRACTION_TOLERANCE) & (body.simplices != lowest.size).all(axis=1)
+    indices, facets = np.unique(lowest[body.simplices[is_lower]], return_inverse=True)
+    return indices, facets.reshape(-1, fractions.shape[1] + 1)
+
+
+def hull_error(found: Hull, true: Hull) -> float:
     """Return the largest height in eV/atom of the found hull above the true one over all compositions.
 
-    Both are piecewise linear, so the largest difference lies at a vertex of either. Zero when the found hull is right.
+    Both are linear on facets and convex, so the largest difference lies at a vertex of the true one (for k = 1 those of both are
+    looked at). Zero when the found hull is right.
     """
-    at = np.union1d(found.x, true.x)
+    at = np.union1d(found.x, true.x) if true.fractions.shape[1] == 1 else true.fractions
     return float(np.max(np.maximum(found.energy_at(at) - true.energy_at(at), 0.0)))
 
 
-def formation_energy(x: ArrayLike, energy_ev_per_atom: ArrayLike, *, ends_ev_per_atom: tuple[float, float]) -> Floats:
-    """Energy in eV/atom relative to the pure elements: e - (1 - x) e_A - x e_B.
+def pure(fractions: Floats) -> tuple[Indices, ...]:
+    """Indices of the structures of each pure element, by fractions (n, k) of the elements after the first."""
+    others = [np.flatnonzero(fractions[:, j] == 1.0) for j in range(fractions.shape[1])]
+    return (np.flatnonzero((fractions == 0.0).all(axis=1)), *others)
+
+
+def end_energies(fractions: Floats, energy_ev_per_atom: Floats) -> Floats:
+    """(k + 1,) energies in eV/atom of the lowest structures of the pure elements.
 
     Args:
-        x: (n,) atomic fractions of the second element B.
-        energy_ev_per_atom: (n,) total energies per atom.
-        ends_ev_per_atom: Energies per atom of the ground states of A and B.
+        fractions: (n, k) of structures among which every pure element is.
+        energy_ev_per_atom: (n,) their energies.
     """
-    xs = np.asarray(x, dtype=np.float64)
-    at_a, at_b = ends_ev_per_atom
-    return np.asarray(energy_ev_per_atom, dtype=np.float64) - (1.0 - xs) * at_a - xs * at_b
+    return np.array([energy_ev_per_atom[indices].min() for indices in pure(fractions)])
+
+
+def formation_energy(fractions: ArrayLike, energy_ev_per_atom: ArrayLike, *, ends_ev_per_atom: ArrayLike) -> Floats:
+    """Energy in eV/atom relative to the pure elements: e - (1 - x) e_A - x e_B for two of them.
+
+    Args:
+        fractions: (n,) or (n, k) atomic fractions of the elements after the first.
+        energy_ev_per_atom: (n,) total energies per atom.
+        ends_ev_per_atom: (k + 1,) energies per atom of the ground states of the elements, see `end_energies`.
+    """
+    at = np.asarray(fractions, dtype=np.float64)
+    columns = [at] if at.ndim == 1 else list(at.T)
+    first, *others = np.asarray(ends_ev_per_atom, dtype=np.float64)
+    formation = np.asarray(energy_ev_per_atom, dtype=np.float64) - (1.0 - sum(columns)) * first
+    for x, end in zip(columns, others, strict=True):
+        formation = formation - x * end
+    return np.asarray(formation)
 
 
 def phase_diagram(
-    elements: tuple[str, str], counts: Sequence[tuple[int, int]], energies_ev: Sequence[float], ids: Sequence[str]
-) -> Any:
+    elements: Sequence[str], counts: Sequence[Sequence[int]], energies_ev: Sequence[float], ids: Sequence[str]
+) -> PhaseDiagram:
     """Return pymatgen's `PhaseDiagram` of entries with the given ids.
 
     Args:
-        elements: The two elements.
-        counts: (n_A, n_B) atoms of each entry.
+        elements: The elements.
+        counts: Atoms of each element in each entry.
         energies_ev: Total energy in eV of each entry.
         ids: `entry_id` of each entry.
     """
-    from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415
+    from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415  slow to import
     from pymatgen.core import Composition  # noqa: PLC0415
 
     entries = []
-    for (n_a, n_b), energy, entry_id in zip(counts, energies_ev, ids, strict=True):
-        entry = PDEntry(Composition({elements[0]: n_a, elements[1]: n_b}), energy)
+    for n_atoms, energy, entry_id in zip(counts, energies_ev, ids, strict=True):
+        entry = PDEntry(Composition(dict(zip(elements, n_atoms, strict=True))), energy)
         entry.entry_id = entry_id
         entries.append(entry)
     return phase_diagram_of(entries)
 
 
-def phase_diagram_of(entries: Sequence[Any]) -> Any:
-    """Return pymatgen's `PhaseDiagram` of pymatgen's entries, those of both pure elements among them."""
-    from pymatgen.analysis.phase_diagram import PhaseDiagram  # noqa: PLC0415
+def phase_diagram_of(entries: Sequence[Entry]) -> PhaseDiagram:
+    """Return pymatgen's `PhaseDiagram` of pymatgen's entries, those of all pure elements among them."""
+    from pymatgen.analysis.phase_diagram import PhaseDiagram  # noqa: PLC0415  slow to import
 
     return PhaseDiagram(entries)

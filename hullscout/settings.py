@@ -1,9 +1,22 @@
-"""The base of every section of a campaign file: frozen, strict, no unknown keys, no NaN.
+"""The sections of a campaign file: frozen, strict, no unknown keys, no NaN; and those of which there are several kinds.
 
-A section is also the object that does the work (a rule, say), so that a setting's name, range and default stand in one place.
+A section is also the object that does the work (a rule, say), so that a setting's name, range and default stand in one place. A
+kind is one of ours, by its name, or anybody's class, by its dotted path.
 """
 
-from pydantic import BaseModel, ConfigDict
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from hullscout.errors import InvalidCampaignError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Settings(BaseModel):
@@ -12,3 +25,124 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def object_at(path: str) -> Any:
+    """The object at a dotted path, as `package.module.Name`.
+
+    Raises:
+        ImportError: There is no such module.
+        AttributeError: The module holds no such name.
+    """
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds(Generic[S]):
+    """A section of which there are several kinds.
+
+    Attributes:
+        section: Its name in the campaign file.
+        key: The key that names the kind; a field of every kind.
+        base: What all kinds are.
+        paths: Dotted paths of ours by name.
+        default: The kind where none is named.
+        is_open: Whether anybody's class is a kind by its dotted path.
+    """
+
+    section: str
+    key: str
+    base: type[S]
+    paths: Mapping[str, str]
+    default: str
+    is_open: bool = False
+
+    def kind(self, name: object) -> type[S]:
+        """The class of a kind.
+
+        Raises:
+            InvalidCampaignError: There is none of this name, or it cannot be used.
+        """
+        if isinstance(name, str) and name in self.paths:
+            found: type[S] = object_at(self.paths[name])
+            return found
+        if not (self.is_open and isinstance(name, str) and "." in name):
+            ours = ", ".join(map(repr, self.paths))
+            other = ", or the dotted path of a class" if self.is_open else ""
+            raise InvalidCampaignError(f"{self.section}.{self.key}: expected one of {ours}{other}, found {name!r}.")
+        try:
+            given = object_at(name)
+        except Exception as error:
+            raise InvalidCampaignError(
+                f"{self.section}.{self.key}: {name!r} cannot be imported ({type(error).__name__}: {error}). Is its package "
+                "installed, or its folder in PYTHONPATH?"
+            ) from error
+        return self._adapted(given, name)
+
+    def build(self, content: object) -> S:
+        """The object that a section describes; one that is a kind already is taken as it is.
+
+        Raises:
+            InvalidCampaignError: The kind is unknown.
+            pydantic.ValidationError: A setting is.
+        """
+        if isinstance(content, self.base) and hasattr(content, self.key):
+            return content
+        if not isinstance(content, dict):
+            raise InvalidCampaignError(f"{self.section}: expected a table of settings, found {content!r}.")
+        tree = {self.key: self.default, **content}
+        return self.kind(tree[self.key]).model_validate(tree)
+
+    def settings_of(self, name: object) -> list[str]:
+        """The keys of a kind in the campaign file, that which names it first; what is filled in for it is none.
+
+        Raises:
+            InvalidCampaignError: There is no such kind.
+        """
+        fields = self.kind(name).model_fields
+        return [self.key, *(key for key, field in fields.items() if key != self.key and not field.exclude)]
+
+    def _adapted(self, given: Any, name: str) -> type[S]:
+        """A class as it is where it is of the base; else one of the base with its settings, which hands on every call."""
+        if isinstance(given, type) and issubclass(given, self.base):
+            return given
+        wanted = sorted(self.base.__abstractmethods__)
+        missing = [method for method in wanted if not callable(getattr(given, method, None))]
+        if not isinstance(given, type) or missing:
+            raise InvalidCampaignError(
+                f"{self.section}.{self.key}: expected a class with {' and '.join(wanted)}, found {name!r}"
+                f"{f' without {missing[0]}' if isinstance(given, type) else ', which is no class'}."
+            )
+        fields: dict[str, Any] = {
+            parameter.name: (
+                Any if parameter.annotation is parameter.empty else parameter.annotation,
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in inspect.signature(given, eval_str=True).parameters.values()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+        if "elements" in fields:
+            fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
+        own = {
+            member: _handed_on(member)
+            for member in dir(given)
+            if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
+        }
+        adapted = type(given.__name__, (self.base,), {"__module__": given.__module__, "__doc__": given.__doc__, **own})
+        model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
+        model._given = given  # type: ignore[attr-defined]  # noqa: SLF001  read by what hands on
+        model._own = tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001
+        return model
+
+
+def _handed_on(member: str) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = self._given(**{name: getattr(self, name) for name in self._own})
+        return getattr(made, member)(*args, **kwargs)
+
+    call.__name__ = member
+    return call

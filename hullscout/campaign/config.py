@@ -8,26 +8,26 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeInt,
+    SerializeAsAny,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from hullscout.errors import InvalidCampaignError
+from hullscout.errors import InvalidCampaignError, InvalidPoolError
+from hullscout.files import sha256_of
 from hullscout.oracle.settings import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import PoolFormat
-from hullscout.selection.costs import CostSettings
-from hullscout.selection.hull_posterior import HullPosteriorRule
-from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import SurrogateSettings
-from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
-from hullscout.selection.yardsticks import GreedyRule, RandomRule, VarianceRule
-from hullscout.settings import Settings
+from hullscout.pool import PoolFormat, pool_bytes
+from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
+from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
+from hullscout.settings import Kinds, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,15 +35,33 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-AnyRule = HullPosteriorRule | ThresholdRule | HullThresholdRule | GreedyRule | VarianceRule | RandomRule
-DEFAULT_RULE = HullPosteriorRule()
-TAGGED: dict[str, tuple[str, tuple[type[Settings], ...]]] = {
-    "select": ("rule", get_args(AnyRule)),
-    "oracle": ("kind", get_args(AnyOracle)),
-    "executor": ("kind", get_args(AnyExecutor)),
-}
-"""Sections of which there are several kinds: the key that names the kind, and the kinds."""
-RULES: tuple[type[Settings], ...] = get_args(AnyRule)
+ORACLES = Kinds(
+    section="oracle",
+    key="kind",
+    base=Settings,
+    paths={
+        "table": "hullscout.oracle.settings.TableSettings",
+        "calculator": "hullscout.oracle.settings.CalculatorSettings",
+        "handoff": "hullscout.oracle.settings.HandoffSettings",
+    },
+    default="table",
+)
+EXECUTORS = Kinds(
+    section="executor",
+    key="kind",
+    base=Settings,
+    paths={
+        "in-process": "hullscout.oracle.settings.InProcessSettings",
+        "processes": "hullscout.oracle.settings.ProcessesSettings",
+        "dask": "hullscout.oracle.settings.DaskSettings",
+        "custom": "hullscout.oracle.settings.CustomSettings",
+    },
+    default="processes",
+)
+KINDS: dict[str, Kinds[Any]] = {kinds.section: kinds for kinds in (RULES, ORACLES, EXECUTORS, REPRESENTATIONS)}
+"""The sections of which there are several kinds."""
+MBTR_SECTION = "mbtr"
+"""How campaign files name the section `[representation]` that hold no other than the MBTR."""
 
 
 class PoolSection(Settings):
@@ -68,15 +86,6 @@ class PoolSection(Settings):
         return column
 
 
-class MbtrSection(Settings):
-    """The representation: pair distances and triple angles, broadened."""
-
-    pair_cutoff: float = Field(default=10.0, ge=3.0, le=20.0)
-    """Range of the two-body term, Angstrom."""
-    triple_cutoff: float = Field(default=8.0, ge=3.0, le=12.0)
-    """Range of the three-body term, Angstrom."""
-
-
 class CampaignConfig(Settings):
     """A whole campaign file."""
 
@@ -87,12 +96,14 @@ class CampaignConfig(Settings):
     seed: NonNegativeInt = 0
     """Seed of every random choice."""
     pool: PoolSection
-    oracle: Annotated[AnyOracle, Field(discriminator="kind")] = TableSettings()
-    executor: Annotated[AnyExecutor, Field(discriminator="kind")] = ProcessesSettings()
-    select: Annotated[AnyRule, Field(discriminator="rule")] = DEFAULT_RULE
+    oracle: Annotated[AnyOracle, BeforeValidator(ORACLES.build)] = TableSettings()
+    executor: Annotated[AnyExecutor, BeforeValidator(EXECUTORS.build)] = ProcessesSettings()
+    select: Annotated[SerializeAsAny[Rule], BeforeValidator(RULES.build)] = HullPosteriorRule()
     stop: StopSettings = StopSettings()
     cost: CostSettings = CostSettings()
-    mbtr: MbtrSection = MbtrSection()
+    representation: Annotated[SerializeAsAny[Representation], BeforeValidator(REPRESENTATIONS.build)] = (
+        MbtrRepresentation()
+    )
     regression: SurrogateSettings = SurrogateSettings()
 
     @field_validator("elements")
@@ -113,19 +124,6 @@ class CampaignConfig(Settings):
         if not name.isprintable():
             raise ValueError("expected printable characters on one line")
         return name
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_the_default_kinds(cls, tree: Any) -> Any:
-        if not isinstance(tree, dict):
-            return tree
-        defaults = {"select": DEFAULT_RULE.rule, "oracle": "table", "executor": "processes"}
-        return {
-            section: {TAGGED[section][0]: defaults[section], **content}
-            if section in TAGGED and isinstance(content, dict)
-            else content
-            for section, content in tree.items()
-        }
 
     @model_validator(mode="after")
     def _uses_the_costs_of_the_pool(self) -> Self:
@@ -153,6 +151,47 @@ class CampaignConfig(Settings):
             and not key.startswith("executor.")
             and mine.get(key) != theirs.get(key)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a campaign was started from.
+
+    Attributes:
+        campaign_text: The campaign file as written.
+        config: The settings in force, with what was set on the command line.
+        pool_name: Where the pool file was found.
+        pool: Its bytes.
+    """
+
+    campaign_text: str
+    config: CampaignConfig
+    pool_name: str
+    pool: bytes
+
+    @property
+    def pool_sha256(self) -> str:
+        """Fingerprint of the pool file."""
+        return sha256_of(self.pool)
+
+
+def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
+    """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ.
+
+    Raises:
+        InvalidCampaignError: The campaign file is not valid.
+        InvalidPoolError: There is no such pool, or it cannot be read.
+    """
+    config = load_config(campaign_file, overrides, seed=seed)
+    pool_path = campaign_file.parent / config.pool.path
+    if not pool_path.exists():
+        raise InvalidPoolError(
+            f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
+        )
+    pool = pool_bytes(pool_path, config.pool.format)
+    return Origin(
+        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_path), pool=pool
+    )
 
 
 def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:
@@ -191,11 +230,44 @@ def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
     Raises:
         InvalidCampaignError: With every fault on a line of its own.
     """
+    sections, faults = dict(tree), []
+    if MBTR_SECTION in sections:
+        if "representation" in sections:
+            faults.append(
+                f"{MBTR_SECTION}: is the section representation by its former name, which is there too. Give one."
+            )
+        sections.setdefault("representation", sections.pop(MBTR_SECTION))
+    for name, kinds in KINDS.items():
+        if name in sections:
+            found = _faults_of_kind(kinds, sections[name])
+            faults += found
+            if found:
+                del sections[name]
     try:
-        return CampaignConfig.model_validate(tree)
+        config = CampaignConfig.model_validate(sections)
     except ValidationError as error:
-        faults = "\n".join(f"  {_sentence(fault)}" for fault in error.errors(include_url=False))
-        raise InvalidCampaignError(f"{source} is not a valid campaign:\n{faults}") from error
+        faults += [_sentence(fault, [*map(str, fault["loc"])]) for fault in error.errors(include_url=False)]
+    if not faults:
+        return config
+    if MBTR_SECTION in tree:
+        faults = [re.sub(r"^representation\.", f"{MBTR_SECTION}.", fault) for fault in faults]
+    raise InvalidCampaignError(f"{source} is not a valid campaign:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:
+    try:
+        kinds.build(content)
+        allowed = kinds.settings_of(getattr(content, kinds.key, None) or content.get(kinds.key, kinds.default))
+        filled_in = [key for key in content if key not in allowed] if isinstance(content, dict) else []
+        return [_unknown_key(f"{kinds.section}.{key}", allowed) for key in filled_in]
+    except InvalidCampaignError as error:
+        return [str(error)]
+    except ValidationError as error:
+        allowed = kinds.settings_of(content.get(kinds.key, kinds.default))
+        return [
+            _sentence(fault, [kinds.section, *map(str, fault["loc"])], allowed)
+            for fault in error.errors(include_url=False)
+        ]
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
@@ -221,22 +293,19 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _sentence(fault: ErrorDetails) -> str:
-    where = [str(part) for part in fault["loc"]]
-    tag = where.pop(1) if where and where[0] in TAGGED and len(where) > 1 else None
+def _unknown_key(key: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(key.rpartition(".")[2], allowed, n=1)
+    return f"{key}: unknown key. Allowed here: {', '.join(allowed)}.{f' Did you mean {close[0]!r}?' if close else ''}"
+
+
+def _sentence(fault: ErrorDetails, where: list[str], allowed: list[str] | None = None) -> str:
+    """A fault that pydantic found, in a sentence; `allowed` are the keys of the section where its model is not the file's."""
     key = ".".join(where)
     match fault["type"]:
         case "extra_forbidden":
-            allowed = _allowed_keys(where[:-1], tag)
-            close = difflib.get_close_matches(where[-1], allowed, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            return f"{key}: unknown key. Allowed here: {', '.join(allowed)}.{hint}"
+            return _unknown_key(key, _allowed_keys(where[:-1]) if allowed is None else allowed)
         case "missing":
             return f"{key}: missing, and it has no default."
-        case "union_tag_invalid" | "union_tag_not_found":
-            name, kinds = TAGGED[key]
-            names = ", ".join(repr(kind.model_fields[name].default) for kind in kinds)
-            return f"{key}.{name}: expected one of {names}, found {fault['input'].get(name)!r}."
         case "value_error" if not key:
             return f"{fault['ctx']['error']}."
         case "value_error":
@@ -246,11 +315,7 @@ def _sentence(fault: ErrorDetails) -> str:
             return f"{key}: {message}, found {fault['input']!r}."
 
 
-def _allowed_keys(section: list[str], tag: str | None) -> list[str]:
-    if tag is not None:
-        name, kinds = TAGGED[section[0]]
-        kind = next(model for model in kinds if model.model_fields[name].default == tag)
-        return [name, *(field for field in kind.model_fields if field != name)]
+def _allowed_keys(section: list[str]) -> list[str]:
     model: type[Settings] = CampaignConfig
     for part in section:
         model = type(CampaignConfig.model_fields[part].default) if part != "pool" else PoolSection

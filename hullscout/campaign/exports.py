@@ -9,22 +9,25 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign.history import read_history
+from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import OutputError
+from hullscout.files import written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from hullscout.campaign.history import History, Outlook
-    from hullscout.campaign.state import State
-    from hullscout.pool import Candidate, Pool
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
+
+    from hullscout.campaign.history import History
+    from hullscout.pool import Candidate, Frame, Pool
+    from hullscout.selection import Belief, Known
 
 
 class ExportFormat(StrEnum):
@@ -63,7 +66,7 @@ class CandidateRow:
         formation_energy_ev_per_atom: Relative to the lowest calculated structures of the pure elements.
         hull_distance_ev_per_atom: Height above the hull found.
         predicted_formation_energy_ev_per_atom: By the model, from all other energies that are known: where it was calculated,
-            its own energy is left out. See `Outlook` for the scale.
+            its own energy is left out. See `Belief` for the scale.
         predicted_std_ev_per_atom: The calibrated standard deviation of this prediction.
         probability_on_hull: Probability that it is a vertex of the true hull, from all that is known.
     """
@@ -83,37 +86,43 @@ class CandidateRow:
     probability_on_hull: float | None
 
 
-def candidate_rows(history: History, outlook: Outlook | None) -> tuple[CandidateRow, ...]:
-    """All candidates in the order of the pool, at the last moment of a campaign.
+def candidate_rows(
+    known: Known, *, awaited: Collection[int] = (), belief: Belief | None = None
+) -> tuple[CandidateRow, ...]:
+    """All candidates in the order of the pool; before there is a hull, nothing relative to it.
 
     Args:
-        history: The campaign.
-        outlook: What is believed now, from a `Forecaster`; without it nothing is said of predictions.
+        known: What is known of them.
+        awaited: Indices of those whose results are awaited.
+        belief: What is believed of them; without it nothing is said of predictions.
     """
-    standing, snapshot = history.now.standing, history.now.snapshot
-    pool, hull = standing.pool, standing.found_hull
-    known = standing.known.tolist()
-    place = {index: row for row, index in enumerate(known)}
-    distance = hull.distance(pool.x[standing.known], standing.formation_ev_per_atom)
-    vertices = set(hull.indices.tolist())
-    believed = None if outlook is None else _beliefs(outlook, known)
-    plain = _rows_without_hull(
-        pool,
-        energies_ev_per_atom=dict(zip(known, snapshot.energies_ev_per_atom.tolist(), strict=True)),
-        failed=set(snapshot.failed.tolist()),
-        awaited=set(history.awaited),
-        asked_in=history.asked_in,
-    )
+    place = {index: row for row, index in enumerate(known.answered.tolist())}
+    failed, waiting = set(known.failed.tolist()), set(awaited)
+    vertices: set[int] = set()
+    if known.has_hull:
+        vertices = set(known.hull.indices.tolist())
+        distance = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
+    believed = None if belief is None else _believed(belief)
     rows = []
-    for index, candidate in enumerate(plain):
+    for index, candidate in enumerate(known.pool.candidates):
         row = place.get(index)
+        status = "failed" if index in failed else "asked" if index in waiting else "unknown"
+        status = status if row is None else "calculated"
         mean, std, probability = (None, None, None) if believed is None else believed[index]
         rows.append(
-            replace(
-                candidate,
-                on_hull=int(index in vertices),
-                formation_energy_ev_per_atom=None if row is None else float(standing.formation_ev_per_atom[row]),
-                hull_distance_ev_per_atom=None if row is None else float(distance[row]),
+            CandidateRow(
+                id=candidate.id,
+                formula=candidate.formula,
+                x=float(known.x[index]),
+                n_atoms=candidate.n_atoms,
+                status=status,
+                round=None if status == "unknown" else known.asked_in[index],
+                on_hull=int(index in vertices) if known.has_hull else None,
+                energy_ev=None if row is None else float(known.energies_ev_per_atom[row]) * candidate.n_atoms,
+                formation_energy_ev_per_atom=None
+                if row is None or not known.has_hull
+                else float(known.formation_ev_per_atom[row]),
+                hull_distance_ev_per_atom=None if row is None or not known.has_hull else float(distance[row]),
                 predicted_formation_energy_ev_per_atom=mean,
                 predicted_std_ev_per_atom=std,
                 probability_on_hull=probability,
@@ -122,64 +131,15 @@ def candidate_rows(history: History, outlook: Outlook | None) -> tuple[Candidate
     return tuple(rows)
 
 
-def rows_without_hull(state: State, *, awaited: Iterable[str]) -> tuple[CandidateRow, ...]:
-    """All candidates in the order of the pool, before the energies of both pure elements are known: nothing relative to them.
-
-    Args:
-        state: Of the campaign.
-        awaited: Ids whose results are awaited.
-    """
-    index = state.index_of
-    return _rows_without_hull(
-        state.pool,
-        energies_ev_per_atom=dict(zip(state.known.tolist(), state.energies_ev_per_atom.tolist(), strict=True)),
-        failed={index(candidate_id) for candidate_id in state.failures},
-        awaited={index(candidate_id) for candidate_id in awaited},
-        asked_in={index(candidate_id): record.round for record in state.rounds for candidate_id in record.chosen},
-    )
-
-
-def _rows_without_hull(
-    pool: Pool,
-    *,
-    energies_ev_per_atom: Mapping[int, float],
-    failed: Collection[int],
-    awaited: Collection[int],
-    asked_in: Mapping[int, int],
-) -> tuple[CandidateRow, ...]:
-    rows = []
-    for index, candidate in enumerate(pool.candidates):
-        energy = energies_ev_per_atom.get(index)
-        status = "failed" if index in failed else "asked" if index in awaited else "unknown"
-        status = status if energy is None else "calculated"
-        rows.append(
-            CandidateRow(
-                id=candidate.id,
-                formula=candidate.formula,
-                x=float(pool.x[index]),
-                n_atoms=candidate.n_atoms,
-                status=status,
-                round=None if status == "unknown" else asked_in[index],
-                on_hull=None,
-                energy_ev=None if energy is None else energy * candidate.n_atoms,
-                formation_energy_ev_per_atom=None,
-                hull_distance_ev_per_atom=None,
-                predicted_formation_energy_ev_per_atom=None,
-                predicted_std_ev_per_atom=None,
-                probability_on_hull=None,
-            )
-        )
-    return tuple(rows)
-
-
-def _beliefs(outlook: Outlook, known: Sequence[int]) -> list[tuple[float, float, float]]:
+def _believed(belief: Belief) -> list[tuple[float, float, float]]:
     """Mean and standard deviation, never from the candidate's own energy, and probability on the hull of each candidate."""
-    mean, std = outlook.mean_ev_per_atom.copy(), outlook.std_ev_per_atom.copy()
-    mean[known], std[known] = outlook.left_out_mean_ev_per_atom, outlook.left_out_std_ev_per_atom
-    return list(zip(mean.tolist(), std.tolist(), outlook.probability_on_hull.tolist(), strict=True))
+    answered = belief.known.answered
+    mean, std = belief.mean_ev_per_atom.copy(), belief.std_ev_per_atom.copy()
+    mean[answered], std[answered] = belief.left_out_mean_ev_per_atom, belief.left_out_std_ev_per_atom
+    return list(zip(mean.tolist(), std.tolist(), belief.probability_on_hull.tolist(), strict=True))
 
 
-def computed_entries(history: History, outlook: Outlook | None = None) -> list[Any]:
+def computed_entries(known: Known, belief: Belief | None = None) -> list[ComputedStructureEntry]:
     """What was calculated, as pymatgen's `ComputedStructureEntry` with the id as `entry_id`; the rest of the row in `data`.
 
     `hullscout.hull.phase_diagram_of` makes a phase diagram of them.
@@ -190,9 +150,20 @@ def computed_entries(history: History, outlook: Outlook | None = None) -> list[A
         ComputedStructureEntry(
             candidate.to_pymatgen(), row.energy_ev, entry_id=row.id, data=_filled(row, without=("id", "energy_ev"))
         )
-        for candidate, row in zip(history.pool.candidates, candidate_rows(history, outlook), strict=True)
+        for candidate, row in zip(known.pool.candidates, candidate_rows(known, belief=belief), strict=True)
         if row.energy_ev is not None
     ]
+
+
+def frames_with_energies(folder: Path) -> tuple[Frame, ...]:
+    """The frames of the pool of the campaign in `folder`, with the energies in eV per cell that it found and no others.
+
+    Raises:
+        StoreError: There is none, or it is damaged.
+    """
+    with Store.read(folder) as store:
+        setup, answers = Setup(store.origin()), store.answers()
+    return tuple(replace(frame, energy_ev=answers.get(frame.id)) for frame in setup.frames.frames)
 
 
 def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bool = False) -> int:
@@ -224,33 +195,22 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
     history = read_history(folder)
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        _remove(half_made)
-        n_written = _write(half_made, history, export_format)
-        _remove(path)
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another name.") from error
-    return n_written
+    with written_whole(path, remedy="Give another name.") as half_made:
+        return _write(half_made, history, export_format)
 
 
 def _write(path: Path, history: History, export_format: ExportFormat) -> int:
-    match export_format:
-        case ExportFormat.CIF | ExportFormat.POSCAR:
-            indices = history.now.standing.found_hull.indices.tolist()
-            return _write_structures(path, [history.pool.candidates[index] for index in indices], export_format)
-        case _:
-            outlook = Forecaster(history).at(history.now)
-    match export_format:
-        case ExportFormat.ENTRIES:
-            entries = computed_entries(history, outlook)
-            path.write_text(json.dumps([entry.as_dict() for entry in entries], allow_nan=False), encoding="utf-8")
-            return len(entries)
-        case ExportFormat.CSV:
-            return _write_table(path, candidate_rows(history, outlook))
-        case _:
-            return _write_database(path, history.pool.candidates, candidate_rows(history, outlook))
+    known = history.now
+    if export_format in (ExportFormat.CIF, ExportFormat.POSCAR):
+        candidates = [known.pool.candidates[index] for index in known.hull.indices.tolist()]
+        return _write_structures(path, candidates, export_format)
+    belief = Beliefs(history.setup).at(known)
+    if export_format is ExportFormat.ENTRIES:
+        entries = computed_entries(known, belief)
+        path.write_text(json.dumps([entry.as_dict() for entry in entries], allow_nan=False), encoding="utf-8")
+        return len(entries)
+    rows = candidate_rows(known, awaited=history.awaited, belief=belief)
+    return _write_table(path, rows) if export_format is ExportFormat.CSV else _write_database(path, known.pool, rows)
 
 
 def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
@@ -261,7 +221,7 @@ def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
     return len(rows)
 
 
-def _write_database(path: Path, candidates: Sequence[Candidate], rows: Sequence[CandidateRow]) -> int:
+def _write_database(path: Path, pool: Pool, rows: Sequence[CandidateRow]) -> int:
     from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415  slow to import
     from ase.db import connect  # noqa: PLC0415
 
@@ -273,7 +233,7 @@ def _write_database(path: Path, candidates: Sequence[Candidate], rows: Sequence[
         )
     database = connect(str(path), type="db", use_lock_file=False)
     with database:
-        for candidate, row in zip(candidates, rows, strict=True):
+        for candidate, row in zip(pool.candidates, rows, strict=True):
             atoms = candidate.to_ase()
             atoms.info = {}
             if row.energy_ev is not None:
@@ -301,13 +261,7 @@ def _write_structures(folder: Path, candidates: Sequence[Candidate], export_form
 
 
 def _filled(row: CandidateRow, *, without: tuple[str, ...]) -> dict[str, Any]:
-    return dict(_known_values(row, without))
-
-
-def _known_values(row: CandidateRow, without: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    for name, value in asdict(row).items():
-        if value is not None and name not in without:
-            yield name, value
+    return {name: value for name, value in asdict(row).items() if value is not None and name not in without}
 
 
 def _is_number(text: str) -> bool:
@@ -316,10 +270,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hullscout.campaign import runner
-from hullscout.campaign.awaited import awaited, handed_out
-from hullscout.campaign.drive import Drive
+from hullscout.campaign.result import conclude
+from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
 from hullscout.oracle.inbox import judge, read_replies
@@ -24,43 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.result import CampaignResult
-    from hullscout.campaign.state import State
     from hullscout.oracle.outcome import Outcome
     from hullscout.pool import Candidate
+    from hullscout.selection import Known
 
 SAME_EV_PER_ATOM = 1e-6
 """Energies told twice that differ by at most this are the same: files round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
-    """What was handed out.
-
-    Attributes:
-        folders: A folder for each structure.
-        n_awaited: Structures whose results are awaited, these included.
-        result: Of the campaign, where it has come to its end.
-    """
-
-    folders: tuple[Path, ...]
-    n_awaited: int
-    result: CampaignResult | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is asked for.
+    """What is asked for, or the end of the campaign.
 
     Attributes:
         candidates: The structures.
+        folders: Where each was written, if it was.
         n_awaited: Structures whose results are awaited, these included.
-        result: Of the campaign, where it has come to its end.
+        result: Of the campaign, where it has come to its end; it is still to be written.
+        known: What was known then.
     """
 
-    candidates: tuple[Candidate, ...]
-    n_awaited: int
-    result: CampaignResult | None
+    candidates: tuple[Candidate, ...] = ()
+    folders: tuple[Path, ...] = ()
+    n_awaited: int = 0
+    result: CampaignResult | None = None
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +71,8 @@ class Told:
     faults: tuple[str, ...]
 
 
-def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Handed:
-    """Hand out up to n structures as files that no result is awaited of yet; where the campaign is at its end, write its result.
+def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
+    """Hand out up to n structures as files that no result is awaited of yet.
 
     Args:
         folder: Of the campaign.
@@ -97,28 +86,25 @@ def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Handed:
         OutputError: The outbox cannot be written.
         OracleError: All structures of a pure element failed.
     """
-    opened = runner.Opened.read(folder)
-    names = dict(zip(opened.pool.ids, folder_names(opened.pool.ids), strict=True))
+    setup = Setup.read(folder)
+    names = dict(zip(setup.pool.ids, folder_names(setup.pool.ids), strict=True))
     folders: list[Path] = []
 
     def write(candidate: Candidate) -> None:
-        folders.append(write_folder(outbox, names[candidate.id], candidate, campaign=opened.origin.config.name))
+        folders.append(write_folder(outbox, names[candidate.id], candidate, campaign=setup.config.name))
 
-    asked = ask_for(folder, n=n, again=again, hand_out=write, opened=opened)
-    return Handed(folders=tuple(folders), n_awaited=asked.n_awaited, result=asked.result)
+    return replace(ask_for(folder, n=n, again=again, hand_out=write, setup=setup), folders=tuple(folders))
 
 
-def ask_for(
-    folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Candidate], None], opened: runner.Opened
-) -> Asked:
-    """Choose up to n candidates that no result is awaited of yet; where the campaign is at its end, write its result.
+def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Candidate], None], setup: Setup) -> Asked:
+    """Choose up to n candidates that no result is awaited of yet.
 
     Args:
         folder: Of the campaign.
         n: Number of candidates.
         again: Those that were handed out before and are still awaited, instead of new ones.
         hand_out: Called with each of them before it is kept as handed out.
-        opened: What the campaign is made of.
+        setup: What the campaign is made of.
 
     Raises:
         StoreError: The folder cannot be used.
@@ -126,32 +112,25 @@ def ask_for(
         OracleError: All structures of a pure element failed.
     """
     began = time.perf_counter()
-    with _open(folder, opened) as (_, store, state):
-        engine = runner.open_engine(opened.origin, state, features=opened.features)
-        drive = Drive(engine, store)
-        handed = set(handed_out(store.attempts()))
+    with _open(folder, setup) as (_, store, ledger):
+        engine, handed = setup.engine(ledger), ledger.handed_out
         if again:
-            chosen = [candidate_id for candidate_id in state.pending if candidate_id in handed]
+            chosen = [candidate_id for candidate_id in ledger.pending if candidate_id in handed]
         else:
-            fresh = [candidate_id for candidate_id in state.pending if candidate_id not in handed]
+            fresh = [candidate_id for candidate_id in ledger.pending if candidate_id not in handed]
             while len(fresh) < n and (asked := engine.ask_ahead(n - len(fresh))):
-                drive.save_rounds()
                 fresh.extend(asked)
             chosen = fresh[:n]
-        candidates = tuple(state.pool.candidates[state.index_of(candidate_id)] for candidate_id in chosen)
+        candidates = tuple(setup.pool.candidates[ledger.index_of(candidate_id)] for candidate_id in chosen)
         for candidate in candidates:
             hand_out(candidate)
             if candidate.id not in handed:
-                drive.start(candidate.id)
-        handed.update(chosen)
-        n_awaited = len(handed.intersection(state.pending))
+                ledger.start(candidate.id)
         if engine.stop is None:
-            return Asked(candidates=candidates, n_awaited=n_awaited, result=None)
+            return Asked(candidates=candidates, n_awaited=len(ledger.awaited))
         attempts = store.attempts()
     timings_s = {"calculations": sum(a.wall_s or 0.0 for a in attempts), "total": time.perf_counter() - began}
-    result, standing = runner.conclude(opened.origin, engine, timings_s=timings_s)
-    runner.save(folder, result, standing)
-    return Asked(candidates=(), n_awaited=0, result=result)
+    return Asked(result=conclude(setup, engine, timings_s=timings_s), known=ledger.known)
 
 
 def tell(folder: Path, paths: Iterable[Path]) -> Told:
@@ -161,9 +140,9 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
         StoreError: The folder cannot be used.
         InvalidCampaignError: Its energies do not come from elsewhere.
     """
-    opened = runner.Opened.read(folder)
-    with _open(folder, opened) as (settings, store, state):
-        pool, desk = opened.pool, _Desk(store, state)
+    setup = Setup.read(folder)
+    with _open(folder, setup) as (settings, _, ledger):
+        pool = setup.pool
         candidates = dict(zip(pool.ids, pool.candidates, strict=True))
         names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
         faults: list[str] = []
@@ -175,7 +154,7 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
                     faults.append(str(reply))
                     continue
                 try:
-                    is_new = desk.take(reply)
+                    is_new = _take(ledger, reply)
                 except ProtocolError as error:
                     faults.append(str(error))
                     continue
@@ -190,7 +169,7 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
             n_energies=n_energies,
             failures=failures,
             n_known=n_known,
-            n_awaited=len(awaited(opened.origin.config, state, store.attempts())),
+            n_awaited=len(ledger.awaited),
             faults=tuple(faults),
         )
 
@@ -200,7 +179,7 @@ def tell_energy(
     candidate_id: str,
     energy_ev: float,
     *,
-    opened: runner.Opened,
+    setup: Setup,
     structure: Candidate | None = None,
     wall_s: float | None = None,
 ) -> Outcome:
@@ -210,7 +189,7 @@ def tell_energy(
         folder: Of the campaign.
         candidate_id: Of the candidate.
         energy_ev: Of its cell.
-        opened: What the campaign is made of.
+        setup: What the campaign is made of.
         structure: What it was relaxed into; as another structure than was asked for, it counts as failed.
         wall_s: Seconds that it took.
 
@@ -223,8 +202,8 @@ def tell_energy(
         ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
         ResultError: The structure does not hold the same atoms.
     """
-    with _open(folder, opened) as (settings, store, state):
-        candidate = state.pool.candidates[state.index_of(candidate_id)]
+    with _open(folder, setup) as (settings, _, ledger):
+        candidate = setup.pool.candidates[ledger.index_of(candidate_id)]
         if not is_energy(energy_ev, candidate.n_atoms):
             raise ProtocolError(
                 f"Expected a finite energy of {candidate_id!r} in eV, found {energy_ev}. Tell a failure by tell_failure."
@@ -232,11 +211,11 @@ def tell_energy(
         outcome: Outcome = Calculated(energy_ev=energy_ev, wall_s=wall_s)
         if structure is not None:
             outcome = judge(candidate, structure, energy_ev, settings, wall_s=wall_s)
-        _Desk(store, state).take(Reply(id=candidate_id, outcome=outcome, source="tell"))
+        _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell"))
         return outcome
 
 
-def tell_failure(folder: Path, candidate_id: str, why: str, *, opened: runner.Opened) -> Outcome:
+def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> Outcome:
     """Commit that the energy of a candidate that was asked for cannot be had; twice changes nothing.
 
     Returns:
@@ -247,65 +226,48 @@ def tell_failure(folder: Path, candidate_id: str, why: str, *, opened: runner.Op
         InvalidCampaignError: Its energies do not come from elsewhere.
         ProtocolError: The candidate was not asked for, or its energy is known.
     """
-    with _open(folder, opened) as (_, store, state):
-        state.index_of(candidate_id)
+    with _open(folder, setup) as (_, _, ledger):
+        ledger.index_of(candidate_id)
         outcome = Failed(reason=FailureReason.REPORTED, sentence=" ".join(why.split()) or "No reason was given.")
-        _Desk(store, state).take(Reply(id=candidate_id, outcome=outcome, source="tell_failure"))
+        _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell_failure"))
         return outcome
 
 
-class _Desk:
-    """Takes replies one by one: held against what is known, committed, and then part of the state."""
+def _take(ledger: Ledger, reply: Reply) -> bool:
+    """Take a reply into the ledger; whether it says something new.
 
-    def __init__(self, store: Store, state: State) -> None:
-        self._store = store
-        self._state = state
-        self._attempts = {attempt.id: attempt.attempt for attempt in store.attempts()}
-        self._kept = store.answers()
-
-    def take(self, reply: Reply) -> bool:
-        """Commit a reply; whether it says something new.
-
-        Raises:
-            ProtocolError: It was not asked for, or contradicts what is known.
-        """
-        if not _is_new(reply, self._state, self._kept):
-            return False
-        if reply.id not in self._attempts:  # asked for, but the process ended before it was handed out
-            self._store.save_start(reply.id, 1)
-        attempt = self._attempts.setdefault(reply.id, 1)
-        match reply.outcome:
-            case Calculated() as answer:
-                self._store.save_calculated(reply.id, attempt, answer)
-                self._state.add_answer(reply.id, answer.energy_ev)
-                self._kept[reply.id] = answer.energy_ev
-            case Failed() as failed:
-                self._store.save_failed(reply.id, attempt, failed, is_final=True)
-                self._state.add_failure(reply.id, failed)
-        return True
+    Raises:
+        ProtocolError: It was not asked for, or contradicts what is known.
+    """
+    if not _is_new(ledger, reply):
+        return False
+    # Without an attempt it was asked for, but the process ended before it was handed out.
+    attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
+    ledger.take(reply.id, reply.outcome, attempt=attempt)
+    return True
 
 
-def _is_new(reply: Reply, state: State, kept: dict[str, float]) -> bool:
+def _is_new(ledger: Ledger, reply: Reply) -> bool:
     """Whether a reply says something that is not known yet.
 
     Raises:
         ProtocolError: It was not asked for, or contradicts what is known.
     """
-    index = state.index_of(reply.id)
-    if index not in state.asked:
+    index = ledger.index_of(reply.id)
+    if not ledger.is_asked(reply.id):
         raise ProtocolError(
             f"{reply.source}: {reply.id!r} was never asked for. Only what `ask` handed out can be told."
         )
-    before = kept.get(reply.id)
+    before = ledger.energy_ev(reply.id)
     if isinstance(reply.outcome, Failed):
         if before is not None:
             raise ProtocolError(
                 f"{reply.source}: {reply.id!r} is told to have failed, but its energy was told as {before} eV before. The energy "
                 "is kept."
             )
-        return reply.id not in state.failures
+        return reply.id not in ledger.failures
     now = reply.outcome.energy_ev
-    if before is not None and abs(now - before) > SAME_EV_PER_ATOM * int(state.pool.n_atoms[index]):
+    if before is not None and abs(now - before) > SAME_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
         raise ProtocolError(
             f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is kept; "
             "for the other, start another campaign."
@@ -314,12 +276,12 @@ def _is_new(reply: Reply, state: State, kept: dict[str, float]) -> bool:
 
 
 @contextmanager
-def _open(folder: Path, opened: runner.Opened) -> Iterator[tuple[HandoffSettings, Store, State]]:
-    settings = opened.origin.config.oracle
+def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, Ledger]]:
+    settings = setup.config.oracle
     if not isinstance(settings, HandoffSettings):
         raise InvalidCampaignError(
             f"The campaign in {folder} has oracle.kind = '{settings.kind}': it computes its energies by `hullscout run`. "
             "Only campaigns of the kind 'handoff' ask and are told."
         )
-    with Store.create_or_resume(folder, opened.origin) as store:
-        yield settings, store, runner.open_state(store, opened.pool)
+    with Store.create_or_resume(folder, setup.origin) as store:
+        yield settings, store, setup.open_ledger(store)

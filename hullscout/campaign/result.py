@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from hullscout.display import MILLI, html_sentences, html_table
+from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
-from hullscout.selection.interface import StopReason
+from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-    from hullscout.campaign.standing import Standing
+    from hullscout.campaign.engine import Engine
+    from hullscout.campaign.setup import Setup
+    from hullscout.oracle.outcome import Failed
+    from hullscout.pool import Pool
+    from hullscout.selection import Known
+    from hullscout.selection.known import Floats
 
+RESULT = "result.json"
 SCHEMA = 1
 
 
@@ -30,7 +37,7 @@ class HullVertex:
     formation_energy_ev_per_atom: float
 
 
-class Hull(tuple[HullVertex, ...]):
+class GroundStates(tuple[HullVertex, ...]):
     """The ground states, by ascending x; a tuple that a notebook shows as a table."""
 
     __slots__ = ()
@@ -53,6 +60,12 @@ class FailedCandidate:
     formula: str
     reason: str
     sentence: str
+
+    @classmethod
+    def of(cls, pool: Pool, candidate_id: str, failed: Failed) -> Self:
+        """The candidate of a pool, and why its calculation failed."""
+        formula = pool.candidates[pool.ids.index(candidate_id)].formula
+        return cls(id=candidate_id, formula=formula, reason=failed.reason, sentence=failed.sentence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +102,7 @@ class CampaignResult:
     stop_reason: StopReason
     stop_sentence: str
     failure_probability: float | None
-    hull: Hull
+    hull: GroundStates
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
@@ -133,24 +146,24 @@ class CampaignResult:
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
-        tree["hull"] = Hull(HullVertex(**vertex) for vertex in tree["hull"])
+        tree["hull"] = GroundStates(HullVertex(**vertex) for vertex in tree["hull"])
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
         return cls(**tree)
 
 
-def hull_vertices(standing: Standing) -> Hull:
+def ground_states(known: Known) -> GroundStates:
     """The stable entries of pymatgen's phase diagram of what is known, by ascending x."""
-    pool, known = standing.pool, standing.known
+    pool = known.pool
     n_second = np.rint(pool.x * pool.n_atoms).astype(int)
     diagram = phase_diagram(
         pool.elements,
-        [(int(pool.n_atoms[i]) - int(n_second[i]), int(n_second[i])) for i in known],
-        (standing.formation_ev_per_atom * pool.n_atoms[known]).tolist(),
-        [pool.ids[i] for i in known],
+        [(int(pool.n_atoms[i]) - int(n_second[i]), int(n_second[i])) for i in known.answered],
+        (known.formation_ev_per_atom * pool.n_atoms[known.answered]).tolist(),
+        [pool.ids[i] for i in known.answered],
     )
-    index_of = {pool.ids[i]: i for i in known.tolist()}
+    index_of = {pool.ids[i]: i for i in known.answered.tolist()}
     vertices = [
         HullVertex(
             id=entry.entry_id,
@@ -160,28 +173,79 @@ def hull_vertices(standing: Standing) -> Hull:
         )
         for entry in diagram.stable_entries
     ]
-    return Hull(sorted(vertices, key=lambda vertex: vertex.x))
+    return GroundStates(sorted(vertices, key=lambda vertex: vertex.x))
 
 
-def compare(
-    standing: Standing, predicted_ev_per_atom: NDArray[np.float64], *, hull_tolerance: float
-) -> Reference | None:
-    """Hold what was found against the known truth; None where there is none.
+def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
+    """The result of a campaign that has come to its end.
 
     Args:
-        standing: The campaign at its end.
-        hull_tolerance: Hull error in eV/atom up to which the hull counts as found.
-        predicted_ev_per_atom: (n,) predicted formation energies of all candidates.
+        setup: What the campaign is made of.
+        engine: At its end: `stop` says why.
+        timings_s: Seconds spent, by what on.
+
+    Raises:
+        OracleError: There is no hull, since all structures of a pure element failed.
     """
-    error = standing.hull_error_ev_per_atom
-    if error is None or standing.reference_ev_per_atom is None:
+    config, ledger, decision = setup.config, engine.ledger, engine.decision
+    assert decision is not None  # noqa: S101  a campaign ends by one only
+    assert decision.stop is not None  # noqa: S101
+    failed = tuple(FailedCandidate.of(setup.pool, *pair) for pair in ledger.failures.items())
+    if not ledger.known.has_hull:
+        told = "\n".join(f"  {failure.id} ({failure.reason}): {failure.sentence}" for failure in failed[:8])
+        raise OracleError(
+            f"{decision.stop.sentence} The pure elements define formation energies.\n{told}\n"
+            "Correct what made them fail and run again with --retry-failed, or with other settings and another --out."
+        )
+    known = ledger.known.with_truth(setup.true_ev_per_atom)
+    return CampaignResult(
+        campaign=config.name,
+        elements=config.elements,
+        rule=config.select.rule,
+        seed=config.seed,
+        n_candidates=known.n_candidates,
+        n_calculations=known.n_answered,
+        saved_fraction=1.0 - known.asked.size / known.n_candidates,
+        cost_spent=known.spent,
+        cost_saved_fraction=1.0 - known.spent / float(setup.cost.sum()),
+        stop_reason=StopReason(decision.stop.reason),
+        stop_sentence=decision.stop.sentence,
+        failure_probability=decision.stated_failure_probability,
+        hull=ground_states(known),
+        failed=failed,
+        reference=None
+        if known.true_ev_per_atom is None
+        else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
+        timings_s=timings_s,
+    )
+
+
+def read_result(folder: Path) -> CampaignResult | None:
+    """What the `result.json` of a finished campaign says; None where there is none.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    path = folder / RESULT
+    try:
+        return CampaignResult.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
-    unknown = standing.unknown
-    errors = np.abs(predicted_ev_per_atom[unknown] - standing.reference_ev_per_atom[unknown])
-    mae = float(errors.mean()) if unknown.size else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} cannot be read as a result ({error}). Delete it and run the campaign again; the energies are kept."
+        ) from error
+
+
+def _compared(known: Known, predicted_ev_per_atom: Floats, *, hull_tolerance: float) -> Reference | None:
+    """What was found against the truth, by predicted formation energies (n,) of all candidates."""
+    error, true = known.hull_error_ev_per_atom, known.true_formation_ev_per_atom
+    if error is None or true is None:
+        return None
+    errors = np.abs(predicted_ev_per_atom[known.unknown] - true[known.unknown])
     return Reference(
         hull_error_ev_per_atom=error,
         within_tolerance=error <= hull_tolerance,
         exact=error <= VERTEX_TOLERANCE_EV_PER_ATOM,
-        mae_uncomputed_ev_per_atom=mae,
+        mae_uncomputed_ev_per_atom=float(errors.mean()) if errors.size else None,
     )

@@ -8,24 +8,22 @@ what the numbers mean. A lock file beside it admits one writer at a time; reader
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from hullscout.campaign.config import CampaignConfig, check_config
-from hullscout.campaign.database import DatabaseStore, is_of_the_machine, lock_folder
-from hullscout.campaign.reserve import Reserve
+from hullscout.campaign.config import Origin, check_config
+from hullscout.campaign.database import DatabaseStore, Reserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
-from hullscout.regression.tuning import SearchPoint
-from hullscout.selection.interface import RoundRecord
+from hullscout.selection import Decision
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from hullscout.pool import Candidate
@@ -43,28 +41,6 @@ CREATE TABLE attempts (
     is_forgiven INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, attempt)
 ) STRICT;
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What a campaign was started from.
-
-    Attributes:
-        campaign_text: The campaign file as written.
-        config: The settings in force, with what was set on the command line.
-        pool_name: Where the pool file was found.
-        pool: Its bytes.
-    """
-
-    campaign_text: str
-    config: CampaignConfig
-    pool_name: str
-    pool: bytes
-
-    @property
-    def pool_sha256(self) -> str:
-        """Fingerprint of the pool file."""
-        return hashlib.sha256(self.pool).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +139,14 @@ class Store(DatabaseStore):
             raise self.damaged(self.database, "the pool that it keeps does not match its fingerprint")
         return origin
 
-    def rounds(self) -> tuple[RoundRecord, ...]:
-        """The rounds decided so far."""
+    def decisions(self, index: Mapping[str, int]) -> tuple[Decision, ...]:
+        """The decisions so far.
+
+        Args:
+            index: Of each candidate by its id, by which they are kept.
+        """
         try:
-            return tuple(_record(text) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
+            return tuple(_decision(text, index) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.damaged(self.database, error) from error
 
@@ -174,9 +154,16 @@ class Store(DatabaseStore):
         """Energy in eV per cell of each candidate that was answered."""
         return dict(self._rows("SELECT id, energy_ev FROM answers"))
 
-    def save_round(self, record: RoundRecord) -> None:
-        """Commit what was decided, before anything of it is looked up."""
-        self._write(("INSERT INTO rounds VALUES (?, ?)", (record.round, json.dumps(asdict(record)))))
+    def save_decision(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
+        """Commit what was decided in a round, before anything of it is looked up.
+
+        Args:
+            number: Of the round, from 0.
+            decision: What was decided.
+            ids: Of all candidates, by which what was chosen is kept.
+        """
+        tree = {"round": number, **decision.to_tree(), "chosen": [ids[index] for index in decision.chosen]}
+        self._write(("INSERT INTO rounds VALUES (?, ?)", (number, json.dumps(tree))))
 
     def failures(self) -> dict[str, Failed]:
         """Each candidate whose energy could not be had."""
@@ -207,34 +194,37 @@ class Store(DatabaseStore):
         except ValueError as error:
             raise self.damaged(self.database, error) from error
 
-    def save_answer(self, candidate_id: str, energy_ev: float) -> None:
-        """Commit an answer, before anything uses it."""
-        self._write(("INSERT INTO answers (id, energy_ev) VALUES (?, ?)", (candidate_id, energy_ev)))
-
     def save_start(self, candidate_id: str, attempt: int) -> None:
         """Commit that a calculation is about to be started."""
         self._write(("INSERT INTO attempts (id, attempt, began) VALUES (?, ?, ?)", (candidate_id, attempt, _now())))
 
-    def save_calculated(self, candidate_id: str, attempt: int, answer: Calculated) -> None:
-        """Commit the answer of a calculation, before anything uses it; a failure that was kept before is withdrawn."""
+    def save_answer(self, candidate_id: str, answer: Calculated, *, attempt: int | None) -> None:
+        """Commit an energy, before anything uses it; a failure that was kept before is withdrawn.
+
+        Args:
+            candidate_id: Of the candidate.
+            answer: Its energy.
+            attempt: Which calculation gave it; None where nobody calculated.
+        """
         relaxed = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))
+        ended = (
+            "UPDATE attempts SET ended = ?, wall_s = ? WHERE id = ? AND attempt = ?",
+            (_now(), answer.wall_s, candidate_id, attempt),
+        )
         self._write(
             ("INSERT INTO answers VALUES (?, ?, ?, ?)", (candidate_id, answer.energy_ev, relaxed, answer.note or None)),
             ("DELETE FROM failures WHERE id = ?", (candidate_id,)),
-            (
-                "UPDATE attempts SET ended = ?, wall_s = ? WHERE id = ? AND attempt = ?",
-                (_now(), answer.wall_s, candidate_id, attempt),
-            ),
+            *([] if attempt is None else [ended]),
         )
 
-    def save_failed(self, candidate_id: str, attempt: int, failed: Failed, *, is_final: bool) -> None:
+    def save_failed(self, candidate_id: str, failed: Failed, *, attempt: int | None, is_final: bool) -> None:
         """Commit that a calculation failed, and whether that is all that can be had of the candidate."""
         ended = (
             "UPDATE attempts SET ended = ?, wall_s = ?, reason = ?, sentence = ? WHERE id = ? AND attempt = ?",
             (_now(), failed.wall_s, failed.reason, failed.sentence, candidate_id, attempt),
         )
         final = ("INSERT OR IGNORE INTO failures VALUES (?, ?, ?)", (candidate_id, failed.reason, failed.sentence))
-        self._write(ended, *([final] if is_final else []))
+        self._write(*([] if attempt is None else [ended]), *([final] if is_final else []))
 
     def forgive_failures(self) -> None:
         """Let every candidate that failed be calculated again, with all its tries."""
@@ -266,17 +256,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _record(text: str) -> RoundRecord:
+def _decision(text: str, index: Mapping[str, int]) -> Decision:
     tree = json.loads(text)
-    warm_starts = {
-        model: SearchPoint(
-            representation=point["representation"],
-            log_lengths=tuple(point["log_lengths"]),
-            log_weights=tuple(point["log_weights"]),
-        )
-        for model, point in tree.pop("warm_starts").items()
-    }
-    return RoundRecord(**{**tree, "chosen": tuple(tree["chosen"])}, warm_starts=warm_starts)
+    del tree["round"]
+    return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})
 
 
 def _create(database: Path, origin: Origin) -> None:

@@ -1,1 +1,36 @@
-"""What to look up next, and when to stop: small rules behind one interface (`interface.Rule`)."""
+"""What to calculate next, and when to stop: what is known, what a model believes of the rest, the rules, the ends.
+
+`Known` and a `Surrogate`, the model over a pool's features, go into a `Rule`; its `Decision` comes out. Usable without a campaign:
+nothing here knows files, calculators or a store.
+"""
+
+from hullscout.selection.belief import Belief
+from hullscout.selection.costs import CostSettings
+from hullscout.selection.decision import Decision, Stop
+from hullscout.selection.hull_posterior import HullPosteriorRule
+from hullscout.selection.known import Known
+from hullscout.selection.rule import RULES, Rule
+from hullscout.selection.simple_rules import GreedyRule, RandomRule, VarianceRule
+from hullscout.selection.stopping import StopReason, StopSettings
+from hullscout.selection.surrogate import Surrogate, SurrogateSettings
+from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
+
+__all__ = [
+    "RULES",
+    "Belief",
+    "CostSettings",
+    "Decision",
+    "GreedyRule",
+    "HullPosteriorRule",
+    "HullThresholdRule",
+    "Known",
+    "RandomRule",
+    "Rule",
+    "Stop",
+    "StopReason",
+    "StopSettings",
+    "Surrogate",
+    "SurrogateSettings",
+    "ThresholdRule",
+    "VarianceRule",
+]

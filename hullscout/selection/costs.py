@@ -13,7 +13,7 @@ from hullscout.settings import Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 
 class CostSettings(Settings):

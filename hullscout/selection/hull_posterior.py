@@ -24,33 +24,35 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hullscout.regression.calibration import student_quantile
-from hullscout.selection.foresight import Fantasies, lookups_foreseen
-from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason, in_order
-from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
-from hullscout.selection.start import end_members, random_compounds
+from hullscout.citations import HULL_OF_SAMPLES, Citation
+from hullscout.selection.belief import heavy_tailed_samples
+from hullscout.selection.decision import Decision, Stop
+from hullscout.selection.fantasies import Fantasies, lookups_foreseen
+from hullscout.selection.known import NONE
+from hullscout.selection.rule import Rule, in_order, random_askable, random_compounds, starting_pure
+from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
-from hullscout.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hullscout.selection.interface import Floats, Indices, RoundRecord
+    from hullscout.selection.belief import Belief
+    from hullscout.selection.known import Floats, Indices, Known
     from hullscout.selection.stopping import StopSettings
-    from hullscout.selection.surrogate import Surrogate, SurrogateFit
+    from hullscout.selection.surrogate import Surrogate
 
 # A candidate is a contender while today's hull is within this many standard deviations below its mean.
 REACH = 8.0
 # Contenders within this many standard deviations are sampled jointly, nearest first, in this number at least and at most. The
 # others count as independent: so far out it is the tail of each that matters.
 JOINT_REACH = 3.0
-LEAST_SAMPLED, MOST_SAMPLED = 100, 300
+MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
-MOST_STEADY = 0.2
+MAX_STEADY = 0.2
 MODEL = Transform.CAP.value
 
 
-class HullPosteriorRule(Settings):
+class HullPosteriorRule(Rule):
     """Look up what most probably lowers the hull; stop when a wrong hull is improbable.
 
     A batch is chosen one by one: the candidate that is the deepest below the hull in most samples, per cost; then each sample is
@@ -61,6 +63,7 @@ class HullPosteriorRule(Settings):
 
     rule: Literal["hull-posterior"] = "hull-posterior"
     states_probability: ClassVar[bool] = True
+    citations: ClassVar[tuple[Citation, ...]] = (HULL_OF_SAMPLES,)
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     n_start: NonNegativeInt = 10
@@ -74,165 +77,123 @@ class HullPosteriorRule(Settings):
     steady: float = Field(default=0.03, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
 
-    def start(self, snapshot: Snapshot) -> tuple[int, ...]:
+    def start(self, known: Known) -> tuple[int, ...]:
         """The pure elements and `n_start` random compounds."""
-        return (*end_members(snapshot), *random_compounds(snapshot, self.n_start))
+        return (*starting_pure(known), *random_compounds(known, self.n_start))
 
-    def outlook(self, snapshot: Snapshot, surrogate: Surrogate) -> HullOutlook | None:
+    def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
-        fit = self.fit(snapshot, surrogate)
-        return self.outlook_of(fit, snapshot, surrogate) if fit.is_learned else None
+        belief = surrogate.learn(known, Transform.CAP, energy_cap_ev_per_atom=self.energy_cap)
+        if not belief.is_learned:
+            return None
+        sampled = self._sampled(belief, surrogate)
+        now = sampled.probability_of_deeper(stop.hull_tolerance)
+        recent = [decision.failure_probability for decision in self._recent(known)]
+        return replace(sampled, failure_probability=now, stated_failure_probability=_highest(now, recent))
 
-    def fit(self, snapshot: Snapshot, surrogate: Surrogate) -> SurrogateFit:
-        """The model of formation energies whose heights above today's hull are capped, from what is known."""
-        labels, baseline = Transform.CAP(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-        warm_start = surrogate.warm_start(MODEL, snapshot.history)
-        return surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
-
-    def stated(self, snapshot: Snapshot, failure_probability: float) -> float:
-        """The probability that the rule stands by: the largest of this round's and of those in the last `steady` calculations."""
-        return _highest(failure_probability, (record.failure_probability for record in self._recent(snapshot)))
-
-    def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:
-        """The candidates that most probably settle the largest error of the hull, or stop."""
-        fit = self.fit(snapshot, surrogate)
-        if not fit.is_learned:
-            chosen = snapshot.rng().permutation(snapshot.askable)[: self.batch]
-            return Proposal(
-                chosen=tuple(chosen.tolist()),
-                n_contenders=snapshot.unknown.size,
+    def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:
+        """The candidates that most probably settle the largest error of the hull."""
+        belief = self.believe(known, surrogate, stop=stop)
+        if belief is None or belief.failure_probability is None:
+            return Decision(
+                chosen=random_askable(known, self.batch),
+                n_contenders=known.unknown.size,
                 failure_probability=1.0,
                 stated_failure_probability=1.0,
                 settleable_probability=1.0,
+                stated_settleable_probability=1.0,
             )
-        outlook = self.outlook_of(fit, snapshot, surrogate)
-        now = outlook.failure_probability(stop.hull_tolerance)
-        settleable = (
-            outlook.failure_probability(stop.hull_tolerance, without=snapshot.failed) if snapshot.failed.size else now
-        )
-        stated = self.stated(snapshot, now)
-        end = self._end(outlook, stated, stop=stop)
-        if end is None and snapshot.failed.size:
-            recent = (record.settleable_probability for record in self._recent(snapshot))
-            left = _highest(settleable, recent)
-            end = _end_with_failed(left, stated, n_failed=snapshot.failed.size, stop=stop)
-        return Proposal(
-            chosen=() if end else self._choose(snapshot, outlook, floor=0.5 * stop.hull_tolerance),
-            stop=end,
-            n_contenders=outlook.n_contenders,
-            model_errors={MODEL: fit.leave_one_out_rmse},
-            failure_probability=now,
-            stated_failure_probability=stated,
+        settleable = belief.failure_probability
+        if known.n_failed:
+            settleable = belief.probability_of_deeper(stop.hull_tolerance, without=known.failed)
+        depths = belief.depths_without(known.failed)
+        return Decision(
+            chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
+            n_contenders=belief.n_contenders,
+            model_errors={MODEL: belief.model_error_ev_per_atom},
+            failure_probability=belief.failure_probability,
+            stated_failure_probability=belief.stated_failure_probability,
             settleable_probability=settleable,
+            stated_settleable_probability=_highest(
+                settleable, [decision.settleable_probability for decision in self._recent(known)]
+            ),
             n_lookups_foreseen=lookups_foreseen(
-                _without(outlook, snapshot.failed),
-                snapshot.x[outlook.sampled],
+                depths,
+                known.x[belief.sampled],
                 tolerance_ev_per_atom=stop.hull_tolerance,
                 failure_probability=stop.failure_probability,
-                cost=snapshot.cost[outlook.sampled],
+                cost=known.cost[belief.sampled],
             ),
-            warm_starts={} if fit.best is None else {MODEL: fit.best},
+            warm_starts={} if belief.best is None else {MODEL: belief.best},
         )
 
-    def outlook_of(self, fit: SurrogateFit, snapshot: Snapshot, surrogate: Surrogate) -> HullOutlook:
-        """What the hull could still be under the surrogate's last fit, one that learned something.
+    def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules
+        """The campaign ends since nothing is believed to be anywhere near the hull."""
+        return Stop(
+            reason=StopReason.ALL_CONTENDERS_KNOWN,
+            sentence=f"Every unknown structure is predicted more than {REACH:g} standard deviations above the hull.",
+        )
 
-        Sampled are the contenders, nearest first in standard deviations; a batch of the nearest where none is within reach.
+    def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:
+        """`steady` of the pool, or a fifth of what was asked for if that is less."""
+        return min(self.steady * n_candidates, MAX_STEADY * n_asked)
+
+    def _sampled(self, belief: Belief, surrogate: Surrogate) -> Belief:
+        """The belief with joint samples of the contenders, nearest first in standard deviations.
+
+        Where none is within reach, a batch of the nearest is sampled.
         """
-        hull, unknown = snapshot.hull, snapshot.unknown
-        height = (fit.mean - hull.energy_at(snapshot.x))[unknown]
-        std = fit.std[unknown]
-        in_stds = height / std
+        known = belief.known
+        unknown = known.unknown
+        in_stds = (belief.mean_ev_per_atom - known.hull.energy_at(known.fractions))[unknown] / belief.std_ev_per_atom[
+            unknown
+        ]
         nearest = in_order(in_stds)
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
-        askable = np.flatnonzero(np.isin(unknown[nearest], snapshot.askable))[: self.batch]
-        n_joint = min(max(int((in_stds < JOINT_REACH).sum()), LEAST_SAMPLED), MOST_SAMPLED, n_contenders)
+        askable = np.flatnonzero(np.isin(unknown[nearest], known.askable))[: self.batch]
+        n_joint = min(max(int((in_stds < JOINT_REACH).sum()), MIN_SAMPLED), MAX_SAMPLED, n_contenders)
         n_sampled = max([n_joint, *(askable[-1:] + 1).tolist()])
-        sampled, others = nearest[:n_sampled], nearest[n_sampled:n_contenders]
-        posterior = surrogate.posterior(unknown[sampled])
-        interval = student_quantile(0.975, posterior.degrees_of_freedom) / student_quantile(
-            0.975, self.degrees_of_freedom
-        )
-        return HullOutlook(
-            x=snapshot.x,
-            hull=replace(hull, indices=snapshot.known[hull.indices]),
+        sampled = unknown[nearest[:n_sampled]]
+        return replace(
+            belief,
             n_contenders=n_contenders,
-            sampled=unknown[sampled],
-            energies_ev_per_atom=heavy_tailed_samples(
-                posterior, self.samples, snapshot.rng(), degrees_of_freedom=self.degrees_of_freedom
+            sampled=sampled,
+            sampled_ev_per_atom=heavy_tailed_samples(
+                surrogate.posterior(sampled), self.samples, known.rng(), degrees_of_freedom=self.degrees_of_freedom
             ),
-            others=unknown[others],
-            others_height_ev_per_atom=height[others],
-            others_scale_ev_per_atom=interval * std[others],
-            degrees_of_freedom=self.degrees_of_freedom,
+            others=unknown[nearest[n_sampled:n_contenders]],
+            tail_degrees_of_freedom=self.degrees_of_freedom,
         )
 
-    def _choose(self, snapshot: Snapshot, outlook: HullOutlook, *, floor: float) -> tuple[int, ...]:
+    def _chosen(self, belief: Belief, depths: Floats, *, floor: float) -> tuple[int, ...]:
         """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
-        sampled = outlook.sampled
+        known, sampled = belief.known, belief.sampled
         picks = _most_often_deepest(
-            _without(outlook, snapshot.failed),
-            snapshot.x[sampled],
-            cost=snapshot.cost[sampled],
+            depths,
+            known.x[sampled],
+            cost=known.cost[sampled],
             floor=floor,
             n=self.batch,
-            taken=np.flatnonzero(np.isin(sampled, snapshot.pending)),
+            taken=np.flatnonzero(np.isin(sampled, known.pending)),
         )
-        chosen = sampled[picks] if picks else sampled[np.isin(sampled, snapshot.askable)][: self.batch]
+        chosen = sampled[picks] if picks else sampled[np.isin(sampled, known.askable)][: self.batch]
         return tuple(chosen.tolist())
 
-    def _end(self, outlook: HullOutlook, stated: float, *, stop: StopSettings) -> Stop | None:
-        if stated >= stop.failure_probability:
-            return None
-        tolerance = f"{1000 * stop.hull_tolerance:g} meV/atom"
-        if outlook.n_contenders == 0:
-            return Stop(
-                reason=StopReason.ALL_CONTENDERS_KNOWN,
-                sentence=f"Every unknown structure is predicted more than {REACH:g} standard deviations above the hull.",
-            )
-        return Stop(
-            reason=StopReason.FAILURE_PROBABILITY,
-            sentence=(
-                f"The probability that the hull is wrong by more than {tolerance} is {100 * stated:.1f} %, below the accepted "
-                f"{100 * stop.failure_probability:g} %."
-            ),
-        )
-
-    def _recent(self, snapshot: Snapshot) -> list[RoundRecord]:
-        """The rounds in the last `steady` calculations."""
-        n_now, n_asked, recent = snapshot.n_asked, 0, []
-        n_back = min(self.steady * snapshot.x.size, MOST_STEADY * n_now)
-        for record in snapshot.history:
+    def _recent(self, known: Known) -> list[Decision]:
+        """The decisions in the last `steady` calculations."""
+        n_now, n_asked, recent = known.n_asked, 0, []
+        n_back = self.calculations_to_stay_low(known.n_candidates, n_now)
+        for decision in known.decisions:
             if n_asked >= n_now - n_back:
-                recent.append(record)
-            n_asked += len(record.chosen)
+                recent.append(decision)
+            n_asked += len(decision.chosen)
         return recent
-
-
-def _without(outlook: HullOutlook, failed: Indices) -> Floats:
-    """(s, q) depths of the sampled candidates, those that failed far above the hull."""
-    depths = outlook.depths_ev_per_atom
-    return np.where(np.isin(outlook.sampled, failed), -np.inf, depths) if failed.size else depths
 
 
 def _highest(now: float, recent: Iterable[float | None]) -> float:
     """The highest of these probabilities; 1 before there was a model."""
     return max([now, *(1.0 if probability is None else probability for probability in recent)])
-
-
-def _end_with_failed(left: float, stated: float, *, n_failed: int, stop: StopSettings) -> Stop | None:
-    """The end where nothing but failed candidates keeps the hull uncertain."""
-    if left >= stop.failure_probability:
-        return None
-    return Stop(
-        reason=StopReason.ONLY_FAILED_LEFT,
-        sentence=(
-            f"What can still be calculated moves the hull by more than {1000 * stop.hull_tolerance:g} meV/atom with a probability "
-            f"of {100 * left:.1f} %, below the accepted {100 * stop.failure_probability:g} %. With the candidates that failed "
-            f"({n_failed}) the probability of a wrong hull is {100 * stated:.1f} %."
-        ),
-    )
 
 
 def _most_often_deepest(

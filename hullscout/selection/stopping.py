@@ -1,8 +1,28 @@
-"""When a campaign may stop, and what counts as the right hull."""
+"""When a campaign ends: every end is decided here, one function each.
 
+A function of `ENDS` is given what is known, what the rule decided and the settings, and answers why the campaign ends, or None.
+They are asked in their order, and the first that answers ends it. Another way to stop is another function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from hullscout.display import MILLI, PERCENT
+from hullscout.errors import InvalidCampaignError
+from hullscout.hull import pure
+from hullscout.selection.decision import Decision, Stop
 from hullscout.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hullscout.selection.known import Known
 
 
 class StopSettings(Settings):
@@ -16,3 +36,198 @@ class StopSettings(Settings):
     """Never look up more structures than this."""
     max_cost: PositiveFloat | None = None
     """Never spend more than this, in the unit of the costs (section `cost`)."""
+
+
+class StopReason(StrEnum):
+    """Why a campaign ended."""
+
+    NOTHING_BELOW_THRESHOLD = "nothing-below-threshold"
+    ALL_KNOWN = "all-known"
+    ALL_CONTENDERS_KNOWN = "all-contenders-known"
+    MAX_CALCULATIONS = "max-calculations"
+    MAX_COST = "max-cost"
+    FAILURE_PROBABILITY = "failure-probability"
+    ONLY_FAILED_LEFT = "only-failed-left"
+    ALL_ASKED = "all-asked"
+    NO_HULL = "no-hull"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What an end is decided by.
+
+    Attributes:
+        known: What is known.
+        decision: What the rule decided.
+        affordable: Those of the chosen candidates that the limits still allow, best first.
+        none_left: How the campaign ends if the rule has no contender left.
+        settings: When to stop.
+    """
+
+    known: Known
+    decision: Decision
+    affordable: tuple[int, ...]
+    none_left: Stop
+    settings: StopSettings
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the probability that the rule states does not speak against an end; it may state none."""
+        stated = self.decision.stated_failure_probability
+        return stated is None or stated < self.settings.failure_probability
+
+
+def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: StopSettings) -> Decision:
+    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen.
+
+    Args:
+        known: What it was made of.
+        decision: Of the rule.
+        none_left: How the campaign ends if the rule has no contender left.
+        settings: When to stop.
+    """
+    affordable = _affordable(known, decision.chosen, settings)
+    now = Situation(known=known, decision=decision, affordable=affordable, none_left=none_left, settings=settings)
+    stop = next((stop for end in ENDS if (stop := end(now)) is not None), None)
+    return replace(decision, chosen=affordable if stop is None else (), stop=stop)
+
+
+def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: StopSettings) -> None:
+    """Refuse limits that do not even allow the pure elements.
+
+    Args:
+        known: A campaign at its start.
+        wanted: The structures of the pure elements that every campaign starts from.
+        settings: With the limits.
+
+    Raises:
+        InvalidCampaignError: They do not.
+    """
+    for key, limit, needed in (
+        ("max_calculations", settings.max_calculations, len(wanted)),
+        ("max_cost", settings.max_cost, float(known.cost[list(wanted)].sum())),
+    ):
+        if limit is not None and limit < needed:
+            raise InvalidCampaignError(
+                f"stop.{key}: expected at least {needed:g}, what the structures of the pure elements that every campaign starts "
+                f"from take, found {limit:g}."
+            )
+
+
+def all_known(now: Situation) -> Stop | None:
+    """There is nothing left to calculate."""
+    if now.known.unknown.size:
+        return None
+    return Stop(reason=StopReason.ALL_KNOWN, sentence="Every candidate's energy is known.")
+
+
+def no_hull(now: Situation) -> Stop | None:
+    """The structures of a pure element failed, and no other of it may be asked for."""
+    known = now.known
+    if known.has_hull or not known.decisions:
+        return None
+    answered, chosen = pure(known.fractions[known.answered]), pure(known.fractions[list(now.affordable)])
+    missing = [place for place, indices in enumerate(answered) if not indices.size]
+    if all(chosen[place].size for place in missing):
+        return None
+    wanted = pure(known.fractions[list(now.decision.chosen)])
+    is_out_of_budget = all(wanted[place].size for place in missing)
+    elements = " and ".join(
+        f"pure {known.pool.elements[place]}" for place in missing if is_out_of_budget or not wanted[place].size
+    )
+    allowed = " that the budget allows" if is_out_of_budget else ""
+    return Stop(
+        reason=StopReason.NO_HULL,
+        sentence=f"There is no hull: the calculation of every structure of {elements} failed{allowed}.",
+    )
+
+
+def no_contenders(now: Situation) -> Stop | None:
+    """The rule's model leaves no candidate that could matter, and no probability that the rule states speaks against that."""
+    decision = now.decision
+    if decision.n_contenders or not decision.model_errors or not now.is_confident:
+        return None
+    return now.none_left
+
+
+def failure_probability(now: Situation) -> Stop | None:
+    """The hull is wrong with a smaller probability than is accepted."""
+    stated, settings = now.decision.stated_failure_probability, now.settings
+    if stated is None or not now.is_confident:
+        return None
+    return Stop(
+        reason=StopReason.FAILURE_PROBABILITY,
+        sentence=(
+            f"The probability that the hull is wrong by more than {MILLI * settings.hull_tolerance:g} meV/atom is "
+            f"{PERCENT * stated:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %."
+        ),
+    )
+
+
+def only_failed_left(now: Situation) -> Stop | None:
+    """Nothing but candidates that failed keeps the hull uncertain."""
+    known, decision, settings = now.known, now.decision, now.settings
+    left, stated = decision.stated_settleable_probability, decision.stated_failure_probability
+    if left is None or stated is None or not known.n_failed or left >= settings.failure_probability:
+        return None
+    return Stop(
+        reason=StopReason.ONLY_FAILED_LEFT,
+        sentence=(
+            f"What can still be calculated moves the hull by more than {MILLI * settings.hull_tolerance:g} meV/atom with a "
+            f"probability of {PERCENT * left:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %. With the "
+            f"candidates that failed ({known.n_failed}) the probability of a wrong hull is {PERCENT * stated:.1f} %."
+        ),
+    )
+
+
+def budget(now: Situation) -> Stop | None:
+    """The limits allow nothing that the rule asks for."""
+    known, settings = now.known, now.settings
+    if now.affordable or not now.decision.chosen:
+        return None
+    if settings.max_calculations is not None and known.asked.size >= settings.max_calculations:
+        sentence = f"The limit of {settings.max_calculations} calculations was reached before the rule was satisfied."
+        return Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence)
+    sentence = (
+        f"{known.spent:g} of the cost of {settings.max_cost:g} that may be spent are, and the rest covers nothing that the rule "
+        "asks for."
+    )
+    return Stop(reason=StopReason.MAX_COST, sentence=sentence)
+
+
+def all_asked(now: Situation) -> Stop | None:
+    """Every candidate was asked for, and some failed."""
+    known = now.known
+    if now.decision.chosen or known.askable.size:
+        return None
+    sentence = f"Every candidate was asked for; {known.n_failed} of {known.n_candidates} failed."
+    return Stop(reason=StopReason.ALL_ASKED, sentence=sentence)
+
+
+def nothing_chosen(now: Situation) -> Stop | None:
+    """The rule asks for nothing more."""
+    return None if now.decision.chosen else now.none_left
+
+
+ENDS: tuple[Callable[[Situation], Stop | None], ...] = (
+    all_known,
+    no_hull,
+    no_contenders,
+    failure_probability,
+    only_failed_left,
+    budget,
+    all_asked,
+    nothing_chosen,
+)
+
+
+def _affordable(known: Known, wanted: tuple[int, ...], settings: StopSettings) -> tuple[int, ...]:
+    n_left = np.inf if settings.max_calculations is None else settings.max_calculations - known.asked.size
+    # Rounding of a sum of costs must not refuse the last calculation of a budget that is just enough.
+    left = np.inf if settings.max_cost is None else settings.max_cost * (1.0 + 1e-12) - known.spent
+    chosen: list[int] = []
+    for index in wanted:
+        if len(chosen) < n_left and known.cost[index] <= left:
+            chosen.append(index)
+            left -= known.cost[index]
+    return tuple(chosen)

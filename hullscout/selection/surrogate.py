@@ -6,26 +6,23 @@ of labelled structures to the pool, one row each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from hullscout.regression import Criterion, KernelShape, Mean, MixturePosterior, ModelSettings, PoolModel, WarmStart
+from hullscout.selection.belief import Belief
+from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from numpy.typing import NDArray
-
     from hullscout.regression.tuning import SearchPoint
-    from hullscout.selection.interface import RoundRecord, Snapshot
-
-    Floats = NDArray[np.float64]
-    Indices = NDArray[np.intp]
-
+    from hullscout.selection.decision import Decision
+    from hullscout.selection.known import Floats, Indices, Known
 
 # Labels in eV/atom (or standard deviations) that differ by less are equal: the rounding of energies of some 10^4 eV per cell.
 SPREAD_THAT_IS_ROUNDING = 1e-9
@@ -43,34 +40,8 @@ class SurrogateSettings(Settings):
     calibrated: bool = True
     """Whether standard deviations are scaled so that they hold for the labels left out."""
     search_growth: float = Field(default=1.2, ge=1, allow_inf_nan=False)
-    """Hyperparameters are searched again when so many times as many calculations have been asked for as at the last search, and
-    from nothing when twice as many as at the last such; 1: in every round."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurrogateFit:
-    """A model fitted on some labels.
-
-    Attributes:
-        mean: (n,) predicted labels of all candidates.
-        std: (n,) calibrated standard deviations of the same; 0 where nothing was learned.
-        is_learned: Whether there was anything to learn: three labels or more that do not all agree, or that all agree with a
-            baseline that varies.
-        leave_one_out_rmse: Root mean square error of the labels, each predicted from the others.
-        best: The best setting of the hyperparameters, with which the next round may start.
-        left_out_mean: (m,) prediction of each label from the others, in the order of the labels.
-        left_out_std: (m,) calibrated standard deviations of the same; 0 where nothing was learned.
-        degrees_of_freedom: Of the Student-t whose scales the standard deviations are.
-    """
-
-    mean: Floats
-    std: Floats
-    is_learned: bool
-    leave_one_out_rmse: float
-    best: SearchPoint | None
-    left_out_mean: Floats
-    left_out_std: Floats
-    degrees_of_freedom: float
+    """Hyperparameters are searched again when the number of calculations has grown by this factor since the last search (1: in
+    every round). When it has doubled since the last search from nothing, they are searched from nothing."""
 
 
 class Surrogate:
@@ -91,63 +62,69 @@ class Surrogate:
         self._baseline = np.zeros(x.size)
         self._exact_mean: Floats | None = None
 
-    def fit(
-        self,
-        known: Indices,
-        labels: Floats,
-        *,
-        baseline: Floats | None = None,
-        warm_start: WarmStart | None = None,
-    ) -> SurrogateFit:
-        """Fit on labels and predict all candidates.
+    def learn(self, known: Known, transform: Transform, *, energy_cap_ev_per_atom: float) -> Belief:
+        """What is believed of all candidates on a scale of energies, the search of hyperparameters going on from earlier rounds."""
+        labels, baseline = transform(known, energy_cap_ev_per_atom=energy_cap_ev_per_atom)
+        belief = self.fit(known, labels, baseline=baseline, model=transform.value)
+        return replace(belief, energy_cap_ev_per_atom=energy_cap_ev_per_atom) if transform is Transform.CAP else belief
+
+    def fit(self, known: Known, labels: Floats, *, baseline: Floats | None = None, model: str | None = None) -> Belief:
+        """Fit on labels of what is known and predict all candidates.
 
         Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
         Args:
-            known: (m,) labelled candidates, in any order.
-            labels: (m,) their labels.
+            known: The campaign.
+            labels: (m,) labels of `known.answered`.
             baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
-            warm_start: What an earlier fit found; a search of the hyperparameters from nothing if not given.
+            model: Name of the model in the decisions' `warm_starts`; hyperparameters are searched from nothing if not given.
         """
+        warm_start = None if model is None else self.warm_start(model, known.decisions)
+        fitted = self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start)
+        return Belief(known=known, **fitted)
+
+    def _fit(
+        self, labelled: Indices, labels: Floats, *, baseline: Floats | None, warm_start: WarmStart | None = None
+    ) -> dict[str, Any]:
+        """What a belief holds, from labels of some candidates."""
         self._baseline = np.zeros(self._n_candidates) if baseline is None else baseline
-        differences = labels - self._baseline[known]
-        if known.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
+        differences = labels - self._baseline[labelled]
+        if labelled.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
             mean = self._baseline + differences.mean()
-            is_exact = known.size >= 3 and bool(np.ptp(self._baseline[known]) > SPREAD_THAT_IS_ROUNDING)
+            is_exact = labelled.size >= 3 and bool(np.ptp(self._baseline[labelled]) > SPREAD_THAT_IS_ROUNDING)
             self._exact_mean = mean if is_exact else None
             std = np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0)
-            return SurrogateFit(
-                mean=mean,
-                std=std,
-                is_learned=is_exact,
-                leave_one_out_rmse=float(np.ptp(differences)),
-                best=None,
-                left_out_mean=mean[known],
-                left_out_std=std[known],
-                degrees_of_freedom=np.inf,
-            )
+            return {
+                "mean_ev_per_atom": mean,
+                "std_ev_per_atom": std,
+                "degrees_of_freedom": np.inf,
+                "left_out_mean_ev_per_atom": mean[labelled],
+                "left_out_std_ev_per_atom": std[labelled],
+                "is_learned": is_exact,
+                "model_error_ev_per_atom": float(np.ptp(differences)),
+            }
         self._exact_mean = None
-        model = self._grown(known)
-        position = {index: place for place, index in enumerate(known.tolist())}
+        model = self._grown(labelled)
+        position = {index: place for place, index in enumerate(labelled.tolist())}
         order = np.asarray([position[index] for index in model.labelled.tolist()], dtype=np.intp)
         y = differences[order]
         fitted = model.fit(y, warm_start=warm_start)
         mean, std = model.predict()
-        left_out_mean, left_out_std = np.empty(known.size), np.empty(known.size)
+        left_out_mean, left_out_std = np.empty(labelled.size), np.empty(labelled.size)
         left_out_mean[order], left_out_std[order] = fitted.loo_mean, fitted.loo_std
-        return SurrogateFit(
-            mean=self._baseline + mean,
-            std=std,
-            is_learned=True,
-            leave_one_out_rmse=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
-            best=fitted.best,
-            left_out_mean=self._baseline[known] + left_out_mean,
-            left_out_std=left_out_std,
-            degrees_of_freedom=fitted.calibration.degrees_of_freedom,
-        )
+        return {
+            "mean_ev_per_atom": self._baseline + mean,
+            "std_ev_per_atom": std,
+            "degrees_of_freedom": fitted.calibration.degrees_of_freedom,
+            "left_out_mean_ev_per_atom": self._baseline[labelled] + left_out_mean,
+            "left_out_std_ev_per_atom": left_out_std,
+            "is_learned": True,
+            "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
+            "best": fitted.best,
+        }
 
-    def warm_start(self, model: str, history: Iterable[RoundRecord]) -> WarmStart | None:
+    def warm_start(self, model: str, decisions: Iterable[Decision]) -> WarmStart | None:
         """Where the next fit of a model finds its hyperparameters; None where it searches them from nothing.
 
         That is in the first round, and whenever twice as much has been asked for as at the last search from nothing. A search from
@@ -156,7 +133,7 @@ class Surrogate:
 
         Args:
             model: Its name in the rounds' `warm_starts`.
-            history: The rounds so far.
+            decisions: Those so far.
         """
         best: SearchPoint | None = None
         n_asked = n_from_nothing = n_searched = 0
@@ -167,12 +144,12 @@ class Surrogate:
         def is_searched() -> bool:
             return n_asked >= self.settings.search_growth * n_searched
 
-        for record in history:
-            if model in record.warm_starts:
+        for decision in decisions:
+            if model in decision.warm_starts:
                 n_from_nothing = n_asked if is_from_nothing() else n_from_nothing
                 n_searched = n_asked if n_from_nothing == n_asked or is_searched() else n_searched
-            best = record.warm_starts.get(model)
-            n_asked += len(record.chosen)
+            best = decision.warm_starts.get(model)
+            n_asked += len(decision.chosen)
         return None if best is None or is_from_nothing() else WarmStart(point=best, is_searched=is_searched())
 
     def posterior(self, candidates: Indices) -> MixturePosterior:
@@ -188,22 +165,21 @@ class Surrogate:
         posterior = self._model.posterior(candidates)
         return replace(posterior, means=posterior.means + self._baseline[candidates])
 
-    def held_out_half_rmse(
-        self, known: Indices, labels: Floats, *, baseline: Floats | None = None, rng: np.random.Generator
-    ) -> float:
-        """Root mean square error on a random half of the labels, predicted from the other half."""
-        order = rng.permutation(known.size)
-        trained, held_out = order[: known.size - known.size // 2], order[known.size - known.size // 2 :]
+    def held_out_half_rmse(self, known: Known, labels: Floats, *, baseline: Floats | None = None) -> float:
+        """Root mean square error on a random half of the labels of what is known, predicted from the other half."""
+        rows = known.answered
+        order = known.rng().permutation(rows.size)
+        trained, held_out = order[: rows.size - rows.size // 2], order[rows.size - rows.size // 2 :]
         half = Surrogate(
-            {name: block[known] for name, block in self._blocks.items()}, x=self._x[known], settings=self.settings
+            {name: block[rows] for name, block in self._blocks.items()}, x=self._x[rows], settings=self.settings
         )
-        mean = half.fit(trained, labels[trained], baseline=None if baseline is None else baseline[known]).mean[held_out]
-        return float(np.sqrt(np.mean((mean - labels[held_out]) ** 2)))
+        fitted = half._fit(trained, labels[trained], baseline=None if baseline is None else baseline[rows])
+        return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
 
-    def predict_formation_energy(self, snapshot: Snapshot) -> Floats:
+    def predict_formation_energy(self, known: Known) -> Floats:
         """(n,) formation energies in eV/atom predicted for all candidates, learned without a cap."""
-        baseline = snapshot.baseline_formation_ev_per_atom
-        return self.fit(snapshot.known, snapshot.formation_ev_per_atom, baseline=baseline).mean
+        baseline = known.baseline_formation_ev_per_atom
+        return self.fit(known, known.formation_ev_per_atom, baseline=baseline).mean_ev_per_atom
 
     def _empty_model(self, mean: Mean) -> PoolModel:
         settings = ModelSettings(

@@ -15,23 +15,26 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from hullscout.citations import HUO_RUPP_RULE, Citation
+from hullscout.display import MILLI
 from hullscout.hull import lower_hull
-from hullscout.selection.interface import Proposal, Snapshot, Stop, StopReason, in_order
-from hullscout.selection.start import end_members, one_per_composition
+from hullscout.selection.decision import Decision, Stop
+from hullscout.selection.rule import Rule, in_order, one_per_composition, starting_pure
+from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
-from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hullscout.regression.tuning import SearchPoint
+    from hullscout.selection.known import Floats, Indices, Known
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 
 
-class _Threshold(Settings, ABC):
+class _Threshold(Rule, ABC):
     """What the two rules share: all but the energy from which a height is measured."""
 
+    uses_hull_tolerance: ClassVar[bool] = False
+    citations: ClassVar[tuple[Citation, ...]] = (HUO_RUPP_RULE,)
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     factor: PositiveFloat = 1.3
@@ -47,55 +50,53 @@ class _Threshold(Settings, ABC):
     )
     """Energy scales, one model each: `cap`, or the paper's `shrink-positive`, `stretch-negative`, `standardize`, or `none`."""
 
-    def start(self, snapshot: Snapshot) -> tuple[int, ...]:
+    def start(self, known: Known) -> tuple[int, ...]:
         """The pure elements and one random structure of each composition."""
-        return (*end_members(snapshot), *one_per_composition(snapshot, snapshot.rng()))
+        return (*starting_pure(known), *one_per_composition(known))
 
-    def select(self, snapshot: Snapshot, surrogate: Surrogate, *, stop: StopSettings) -> Proposal:  # noqa: ARG002  the interface of all rules
+    def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:  # noqa: ARG002  the interface of all rules
         """The unknown structures predicted lowest, in units of the threshold; stop when none is below it."""
-        askable = snapshot.askable
+        askable = known.askable
         relative = np.full(askable.size, np.inf)
         errors: dict[str, float] = {}
         warm_starts: dict[str, SearchPoint] = {}
         thresholds: list[float] = []
         for transform in self.transforms:
-            labels, baseline = transform(snapshot, energy_cap_ev_per_atom=self.energy_cap)
-            warm_start = surrogate.warm_start(transform.value, snapshot.history)
-            fit = surrogate.fit(snapshot.known, labels, baseline=baseline, warm_start=warm_start)
-            if fit.best is not None:
-                warm_starts[transform.value] = fit.best
+            labels, baseline = transform(known, energy_cap_ev_per_atom=self.energy_cap)
+            belief = surrogate.fit(known, labels, baseline=baseline, model=transform.value)
+            if belief.best is not None:
+                warm_starts[transform.value] = belief.best
             if self.held_out == "leave-one-out":
-                errors[transform.value] = fit.leave_one_out_rmse
+                errors[transform.value] = belief.model_error_ev_per_atom
             else:
-                errors[transform.value] = surrogate.held_out_half_rmse(
-                    snapshot.known, labels, baseline=baseline, rng=snapshot.rng()
-                )
-            threshold = self.factor * self._median_error(snapshot, transform.value, errors[transform.value])
+                errors[transform.value] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
+            threshold = self.factor * self._median_error(known, transform.value, errors[transform.value])
             thresholds.append(threshold)
-            height = (fit.mean - self._reference(snapshot, labels))[askable]
+            height = (belief.mean_ev_per_atom - self._reference(known, labels))[askable]
             relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
-        end = None
-        if n_contenders == 0:
-            sentence = (
-                f"No structure is predicted within {1000 * thresholds[0]:.1f} meV/atom of {self._reference_name}."
-            )
-            if self.transforms != (Transform.CAP,):
-                sentence = f"No structure is predicted within the threshold of {self._reference_name}."
-            end = Stop(reason=StopReason.NOTHING_BELOW_THRESHOLD, sentence=sentence)
         best_first = in_order(relative)[: min(self.batch, n_contenders)]
-        return Proposal(
+        return Decision(
             chosen=tuple(askable[best_first].tolist()),
-            stop=end,
             n_contenders=n_contenders,
             model_errors=errors,
             threshold_ev_per_atom=thresholds[0] if self.transforms[0] is not Transform.STANDARDIZE else None,
             warm_starts=warm_starts,
         )
 
+    def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules
+        """The campaign ends since nothing is predicted below the threshold."""
+        within = "the threshold"
+        if self.transforms == (Transform.CAP,) and decision.threshold_ev_per_atom is not None:
+            within = f"{MILLI * decision.threshold_ev_per_atom:.1f} meV/atom"
+        return Stop(
+            reason=StopReason.NOTHING_BELOW_THRESHOLD,
+            sentence=f"No structure is predicted within {within} of {self._reference_name}.",
+        )
+
     @abstractmethod
-    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _reference(self, known: Known, labels: Floats) -> Floats:
         """(n,) label from which the height of each candidate is measured."""
 
     @property
@@ -103,8 +104,8 @@ class _Threshold(Settings, ABC):
     def _reference_name(self) -> str:
         """What the height is measured from, in words."""
 
-    def _median_error(self, snapshot: Snapshot, model: str, error: float) -> float:
-        earlier = [record.model_errors[model] for record in snapshot.history if model in record.model_errors]
+    def _median_error(self, known: Known, model: str, error: float) -> float:
+        earlier = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
         return float(np.median([*earlier, error][-self.window :]))
 
 
@@ -118,10 +119,9 @@ class ThresholdRule(_Threshold):
     """
 
     rule: Literal["threshold"] = "threshold"
-    states_probability: ClassVar[bool] = False
 
-    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
-        return lowest_of_composition(snapshot.x, snapshot.known, labels)
+    def _reference(self, known: Known, labels: Floats) -> Floats:
+        return lowest_of_composition(known.fractions, known.answered, labels)
 
     @property
     def _reference_name(self) -> str:
@@ -135,27 +135,24 @@ class HullThresholdRule(_Threshold):
     """
 
     rule: Literal["hull-threshold"] = "hull-threshold"
-    states_probability: ClassVar[bool] = False
 
-    def _reference(self, snapshot: Snapshot, labels: NDArray[np.float64]) -> NDArray[np.float64]:
-        return lower_hull(snapshot.x[snapshot.known], labels).energy_at(snapshot.x)
+    def _reference(self, known: Known, labels: Floats) -> Floats:
+        return lower_hull(known.fractions[known.answered], labels).energy_at(known.fractions)
 
     @property
     def _reference_name(self) -> str:
         return "the hull"
 
 
-def lowest_of_composition(
-    x: NDArray[np.float64], known: NDArray[np.intp], labels: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def lowest_of_composition(fractions: Floats, known: Indices, labels: Floats) -> Floats:
     """(n,) lowest known label at each candidate's composition; infinite where nothing is known of it.
 
     Args:
-        x: (n,) compositions, equal floats where equal.
+        fractions: (n, k) compositions, equal floats where equal.
         known: (m,) indices of what is known.
         labels: (m,) their labels.
     """
-    _, composition = np.unique(x, return_inverse=True)
+    _, composition = np.unique(fractions, axis=0, return_inverse=True)
     lowest = np.full(int(composition.max()) + 1, np.inf)
     np.minimum.at(lowest, composition[known], labels)
     return np.asarray(lowest[composition])

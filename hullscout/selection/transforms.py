@@ -14,11 +14,7 @@ import numpy as np
 from hullscout.hull import lower_hull
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hullscout.selection.interface import Snapshot
-
-    Floats = NDArray[np.float64]
+    from hullscout.selection.known import Floats, Known
 
 # Huo & Rupp scale positive energies down and negative ones up, and give no factors; these are ours.
 SHRINK = 0.25
@@ -40,19 +36,19 @@ class Transform(StrEnum):
     STRETCH_NEGATIVE = "stretch-negative"
     STANDARDIZE = "standardize"
 
-    def __call__(self, snapshot: Snapshot, *, energy_cap_ev_per_atom: float) -> tuple[Floats, Floats | None]:
+    def __call__(self, known: Known, *, energy_cap_ev_per_atom: float) -> tuple[Floats, Floats | None]:
         """Training labels (m,) of what is known, and a cheaper method's (n,) of all candidates on the same scale, if there are.
 
         Labels are in eV/atom, or standard deviations for `standardize`. The cap measures each method from its own hull.
         """
-        formation, baseline = snapshot.formation_ev_per_atom, snapshot.baseline_formation_ev_per_atom
+        formation, baseline = known.formation_ev_per_atom, known.baseline_formation_ev_per_atom
         scaled = partial(
             self._scaled, cap=energy_cap_ev_per_atom, mean=float(formation.mean()), std=float(formation.std())
         )
-        labels = scaled(formation, at_hull=snapshot.hull.energy_at(snapshot.x[snapshot.known]))
+        labels = scaled(formation, at_hull=known.hull.energy_at(known.fractions[known.answered]))
         if baseline is None:
             return labels, None
-        return labels, scaled(baseline, at_hull=lower_hull(snapshot.x, baseline).energy_at(snapshot.x))
+        return labels, scaled(baseline, at_hull=lower_hull(known.fractions, baseline).energy_at(known.fractions))
 
     def _scaled(self, formation: Floats, *, at_hull: Floats, cap: float, mean: float, std: float) -> Floats:
         match self:

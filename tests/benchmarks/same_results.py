@@ -48,8 +48,12 @@ SETTINGS = {
 
 
 def hullscout(*arguments: object) -> None:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        main([str(argument) for argument in arguments], standalone_mode=False)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            main([str(argument) for argument in arguments], standalone_mode=False)
+    except SystemExit as error:
+        raise RuntimeError(f"{arguments}: {said.getvalue()}") from error
 
 
 def digest(text: str) -> str:
@@ -76,7 +80,7 @@ def replay(campaign: Path, settings: tuple[str, ...]) -> dict[str, str]:
 def live() -> dict[str, str]:
     return replay(
         ROOT / "campaigns" / "cuau-emt" / "cuau-emt.toml",
-        ("executor.kind=in-process", "stop.max_calculations=60", "seed=1"),
+        ("executor.flow=rounds", "stop.max_calculations=60", "seed=1"),
     )
 
 

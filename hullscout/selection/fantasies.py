@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from hullscout.selection.interface import Floats, Indices
+    from hullscout.selection.known import Floats, Indices
 
 # Enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
-MOST_SAMPLES = 500
+MAX_SAMPLES = 500
 
 
 class Fantasies:
@@ -84,7 +84,7 @@ def lookups_foreseen(
     Returns:
         0 where the share is below it already; at most q.
     """
-    n_samples = min(depths.shape[0], MOST_SAMPLES)
+    n_samples = min(depths.shape[0], MAX_SAMPLES)
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
     fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)

@@ -10,18 +10,20 @@ from dataclasses import asdict
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from hullscout.campaign import handoff, runner
-from hullscout.campaign.awaited import awaited
-from hullscout.campaign.exports import candidate_rows, computed_entries, rows_without_hull
-from hullscout.campaign.history import Forecaster, read_history, read_result
-from hullscout.campaign.result import Hull, hull_vertices
-from hullscout.campaign.store import Store
+from hullscout.campaign import handoff
+from hullscout.campaign.config import read_origin
+from hullscout.campaign.exports import candidate_rows, computed_entries
+from hullscout.campaign.history import read_history
+from hullscout.campaign.result import GroundStates, ground_states, read_result
+from hullscout.campaign.run import create, run
+from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
+from hullscout.figures import save_result
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import Candidate
 
@@ -31,13 +33,16 @@ if TYPE_CHECKING:
     import ase
     import pandas as pd
     from matplotlib.axes import Axes
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
     from pymatgen.core.structure import Structure
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hullscout.campaign.config import CampaignConfig
-    from hullscout.campaign.history import History, Outlook
+    from hullscout.campaign.history import History
     from hullscout.campaign.result import CampaignResult
     from hullscout.oracle.outcome import Outcome
     from hullscout.pool import Pool
+    from hullscout.selection import Belief
 
 
 class Campaign:
@@ -52,7 +57,7 @@ class Campaign:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._opened = runner.Opened.read(self.folder)
+        self._setup = Setup.read(self.folder)
 
     @classmethod
     def create(
@@ -76,9 +81,9 @@ class Campaign:
             InvalidPoolError: The pool holds something that no campaign can use.
             StoreError: The folder holds another campaign, or this one with other settings.
         """
-        origin = runner.read_origin(Path(campaign_file), settings, seed=seed)
-        out = Path("runs") / origin.config.folder_name if folder is None else Path(folder)
-        runner.create(origin, out, pool=runner.open_pool(origin)[0])
+        setup = Setup(read_origin(Path(campaign_file), settings, seed=seed))
+        out = Path("runs") / setup.config.folder_name if folder is None else Path(folder)
+        create(setup, out)
         return cls(out)
 
     def run(self, *, retry_failed: bool = False, on_note: Callable[[str], None] = print) -> CampaignResult:
@@ -96,18 +101,9 @@ class Campaign:
             raise InvalidCampaignError(
                 'oracle.kind: expected "table" or "calculator", found "handoff", whose energies come by hand. Use ask and tell.'
             )
-        opened = self._opened
         try:
-            result, standing = runner.run(
-                opened.origin,
-                self.folder,
-                pool=opened.pool,
-                oracle=opened.oracle,
-                features=opened.features,
-                retry_failed=retry_failed,
-                on_note=on_note,
-            )
-            runner.save(self.folder, result, standing)
+            result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note)
+            save_result(self.folder, result, known)
         finally:
             self._forget()
         return result
@@ -129,7 +125,9 @@ class Campaign:
         """
         if n < 1:
             raise InvalidSettingError(f"Expected n as a number of candidates, at least 1, found {n}.")
-        asked = handoff.ask_for(self.folder, n=n, again=again, hand_out=lambda _: None, opened=self._opened)
+        asked = handoff.ask_for(self.folder, n=n, again=again, hand_out=lambda _: None, setup=self._setup)
+        if asked.result is not None and asked.known is not None:
+            save_result(self.folder, asked.result, asked.known)
         self._forget()
         return asked.candidates
 
@@ -166,7 +164,7 @@ class Campaign:
             )
         end = None if structure is None else _as_candidate(candidate_id, structure)
         outcome = handoff.tell_energy(
-            self.folder, candidate_id, float(energy_ev), opened=self._opened, structure=end, wall_s=wall_s
+            self.folder, candidate_id, float(energy_ev), setup=self._setup, structure=end, wall_s=wall_s
         )
         self._forget()
         return outcome
@@ -183,29 +181,28 @@ class Campaign:
             InvalidCampaignError: The campaign computes its energies itself.
             StoreError: Another process has the campaign at this moment.
         """
-        handoff.tell_failure(self.folder, candidate_id, why, opened=self._opened)
+        handoff.tell_failure(self.folder, candidate_id, why, setup=self._setup)
         self._forget()
 
     @property
     def config(self) -> CampaignConfig:
         """The settings in force."""
-        return self._opened.origin.config
+        return self._setup.config
 
     @property
     def pool(self) -> Pool:
         """The candidates."""
-        return self._opened.pool
+        return self._setup.pool
 
     @property
     def pending(self) -> tuple[str, ...]:
         """Ids that were asked for and not answered yet; in a hand-off those that `ask` handed out."""
-        with Store.read(self.folder) as store:
-            return awaited(self.config, runner.open_state(store, self.pool), store.attempts())
+        return self._setup.read_ledger(self.folder).awaited
 
     @property
     def result(self) -> CampaignResult | None:
         """What `result.json` says; None while the campaign is not finished."""
-        return read_result(self.folder / runner.RESULT)
+        return read_result(self.folder)
 
     @cached_property
     def history(self) -> History:
@@ -214,17 +211,17 @@ class Campaign:
         Raises:
             StoreError: There is no hull yet: the energies of both pure elements are needed.
         """
-        return read_history(self.folder, opened=self._opened)
+        return read_history(self.folder, setup=self._setup)
 
     @cached_property
-    def hull(self) -> Hull:
+    def hull(self) -> GroundStates:
         """The ground states found, by ascending x."""
-        return hull_vertices(self.history.now.standing)
+        return ground_states(self.history.now)
 
     @cached_property
-    def outlook(self) -> Outlook | None:
+    def belief(self) -> Belief | None:
         """What the model believes now; computed at the first use. None where nothing is left to ask or could be learned."""
-        return Forecaster(self.history, features=self._opened.features).at(self.history.now)
+        return Beliefs(self._setup).at(self.history.now)
 
     def candidates(self) -> pd.DataFrame:
         """All candidates by id: what is known and believed of each; see `CandidateRow`.
@@ -233,13 +230,11 @@ class Campaign:
         """
         import pandas as pd  # noqa: PLC0415  slow to import
 
-        with Store.read(self.folder) as store:
-            state = runner.open_state(store, self.pool)
-            pending = awaited(self.config, state, store.attempts())
-        rows = (
-            candidate_rows(self.history, self.outlook)
-            if state.has_both_ends
-            else rows_without_hull(state, awaited=pending)
+        ledger = self._setup.read_ledger(self.folder)
+        rows = candidate_rows(
+            ledger.known,
+            awaited=[ledger.index_of(candidate_id) for candidate_id in ledger.awaited],
+            belief=self.belief if ledger.known.has_hull else None,
         )
         table = pd.DataFrame([asdict(row) for row in rows]).set_index("id")
         return table.astype({name: float for name in table if table[name].isna().any()})
@@ -250,20 +245,20 @@ class Campaign:
 
         return pd.DataFrame(
             {
-                "n_calculations": moment.n_known,
-                "hull_error_ev_per_atom": moment.standing.hull_error_ev_per_atom,
-                "model_error_ev_per_atom": moment.model_error_ev_per_atom,
-                "failure_probability": moment.failure_probability,
-                "stated_failure_probability": moment.stated_failure_probability,
+                "n_calculations": known.n_answered,
+                "hull_error_ev_per_atom": known.hull_error_ev_per_atom,
+                "model_error_ev_per_atom": None if decision is None else decision.model_error,
+                "failure_probability": None if decision is None else decision.failure_probability,
+                "stated_failure_probability": None if decision is None else decision.stated_failure_probability,
             }
-            for moment in self.history.moments
+            for known, decision in zip(self.history.moments, self.history.decided, strict=True)
         ).set_index("n_calculations")
 
-    def entries(self) -> list[Any]:
+    def entries(self) -> list[ComputedStructureEntry]:
         """What was calculated, as pymatgen's `ComputedStructureEntry`."""
-        return computed_entries(self.history)
+        return computed_entries(self.history.now)
 
-    def phase_diagram(self) -> Any:
+    def phase_diagram(self) -> PhaseDiagram:
         """The phase diagram of what was calculated, pymatgen's."""
         return phase_diagram_of(self.entries())
 
@@ -271,16 +266,14 @@ class Campaign:
         """Draw the phase diagram, with what the model still believes possible."""
         from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
 
-        return draw_phase_diagram(_axes(ax), self.history.now.standing, outlook=self.outlook, has_lattices=has_lattices)
+        return draw_phase_diagram(_axes(ax), self.history.now, belief=self.belief, has_lattices=has_lattices)
 
     def plot_distance(self, ax: Axes | None = None) -> Axes:
         """Draw the distance of every candidate to the hull."""
         from hullscout.figures.distance import draw_hull_distance  # noqa: PLC0415
 
         tolerance = self.history.config.stop.hull_tolerance
-        return draw_hull_distance(
-            _axes(ax), self.history.now.standing, outlook=self.outlook, tolerance_ev_per_atom=tolerance
-        )
+        return draw_hull_distance(_axes(ax), self.history.now, belief=self.belief, tolerance_ev_per_atom=tolerance)
 
     def plot_errors(self, ax: Axes | None = None) -> Axes:
         """Draw hull error and model error by calculations."""
@@ -298,13 +291,13 @@ class Campaign:
         """Draw predicted against true energies."""
         from hullscout.figures.parity import draw_parity  # noqa: PLC0415
 
-        return draw_parity(_axes(ax), self.history.now.standing, self._needed_outlook())
+        return draw_parity(_axes(ax), self._needed_belief())
 
     def plot_calibration(self, ax: Axes | None = None) -> Axes:
         """Draw the share of energies inside the stated intervals."""
         from hullscout.figures.parity import draw_calibration  # noqa: PLC0415
 
-        return draw_calibration(_axes(ax), self.history.now.standing, self._needed_outlook())
+        return draw_calibration(_axes(ax), self._needed_belief())
 
     def plot_learning(self, ax: Axes | None = None) -> Axes:
         """Draw the model's error by the number of random structures that it learns from.
@@ -314,7 +307,7 @@ class Campaign:
         """
         from hullscout.figures.kinds import draw_learning  # noqa: PLC0415
 
-        return draw_learning(_axes(ax), self.history, self._opened.features)
+        return draw_learning(_axes(ax), self.history, self._setup.features)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
         """Draw the representation of a candidate, of the lowest calculated one by default: pairs and angles into two axes.
@@ -347,7 +340,7 @@ class Campaign:
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 
         target = self.folder / REPORT if path is None else Path(path)
-        write_report(target, Reported.of(self.history, features=self._opened.features, has_lattices=has_lattices))
+        write_report(target, Reported.of(self.history, features=self._setup.features, has_lattices=has_lattices))
         return target
 
     def __repr__(self) -> str:
@@ -357,34 +350,31 @@ class Campaign:
         result = self.result
         if result is not None:
             return result._repr_html_()
-        with Store.read(self.folder) as store:
-            has_hull = runner.open_state(store, self.pool).has_both_ends
+        has_hull = self._setup.read_ledger(self.folder).known.has_hull
         return html_sentences(self._sentence()) + (self.hull._repr_html_() if has_hull else "")
 
     def _sentence(self) -> str:
-        with Store.read(self.folder) as store:
-            state = runner.open_state(store, self.pool)
-            pending = awaited(self.config, state, store.attempts())
-        known = f"{self.config.name}: {state.n_known} of {len(self.pool)} candidates calculated"
+        ledger = self._setup.read_ledger(self.folder)
+        known = f"{self.config.name}: {ledger.known.n_answered} of {len(self.pool)} candidates calculated"
         result = self.result
         if result is not None:
             return f"{known}; {result.stop_sentence}"
-        still = f", {len(pending)} asked for and not yet answered" if pending else ""
+        still = f", {len(ledger.awaited)} asked for and not yet answered" if ledger.awaited else ""
         return f"{known}{still}; not finished."
 
     def _forget(self) -> None:
         """Read everything again from the folder when it is next looked at."""
-        for name in ("history", "hull", "outlook"):
+        for name in ("history", "hull", "belief"):
             self.__dict__.pop(name, None)
 
-    def _needed_outlook(self) -> Outlook:
-        if self.outlook is None:
-            standing = self.history.now.standing
+    def _needed_belief(self) -> Belief:
+        if self.belief is None:
+            known = self.history.now
             raise InvalidSettingError(
                 "Expected something to predict and three or more energies that differ, found "
-                f"{standing.n_known} of {standing.n_candidates} known. Draw another figure."
+                f"{known.n_answered} of {known.n_candidates} known. Draw another figure."
             )
-        return self.outlook
+        return self.belief
 
 
 def _as_candidate(candidate_id: str, structure: ase.Atoms | Structure | Candidate) -> Candidate:

@@ -1,17 +1,13 @@
-"""What a campaign owes to others: the papers behind the methods that it used, chosen by its settings."""
+"""The papers behind the methods: rules, representations and services name theirs from here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hullscout.campaign.config import CampaignConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A paper, and what of it the campaign used."""
+    """A paper, and what of it was used."""
 
     text: str
     doi: str | None
@@ -24,9 +20,7 @@ MBTR = Citation(
     doi="10.1088/2632-2153/aca005",
     used_for="The many-body tensor representation (MBTR).",
 )
-MBTR_AND_THRESHOLD = Citation(
-    text=MBTR.text, doi=MBTR.doi, used_for="The many-body tensor representation (MBTR) and the selection rule."
-)
+HUO_RUPP_RULE = Citation(text=MBTR.text, doi=MBTR.doi, used_for="The selection rule.")
 HULL_OF_SAMPLES = Citation(
     text="A. Novick, D. Cai, Q. Nguyen, R. Garnett, R. Adams, E. Toberer: Probabilistic prediction of material stability: "
     "integrating convex hulls into active learning. Mater. Horiz. 11, 5381 (2024).",
@@ -73,15 +67,5 @@ SPGLIB = Citation(
     doi="10.1080/27660400.2024.2384822",
     used_for="Space groups and conventional cells.",
 )
-
-
-def citations_of(config: CampaignConfig) -> tuple[Citation, ...]:
-    """The papers behind the methods of a campaign with these settings, the specific ones first."""
-    match config.select.rule:
-        case "hull-posterior":
-            specific: tuple[Citation, ...] = (MBTR, HULL_OF_SAMPLES, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
-        case "threshold" | "hull-threshold":
-            specific = (MBTR_AND_THRESHOLD, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
-        case _:
-            specific = (MBTR, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT)
-    return (*specific, TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)
+SERVICES = (TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)
+"""What every campaign uses."""

@@ -1,0 +1,167 @@
+"""A campaign that calculates for itself: ids go from the engine to workers, outcomes back, by way of the ledger.
+
+What the engine asks for is committed before it is started, each outcome before the engine sees it. So the process can die anywhere,
+and running again ends in the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import nullcontext
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from hullscout.campaign.result import CampaignResult, conclude
+from hullscout.campaign.store import Store
+from hullscout.errors import InvalidCampaignError, StoreError
+from hullscout.oracle.outcome import Calculated, Failed
+from hullscout.oracle.settings import CalculatorSettings
+from hullscout.oracle.workers import TableCrew, open_crew, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from hullscout.campaign.engine import Engine
+    from hullscout.campaign.ledger import Ledger
+    from hullscout.campaign.setup import Setup
+    from hullscout.errors import OracleError
+    from hullscout.oracle.outcome import Outcome
+    from hullscout.oracle.workers import Crew
+    from hullscout.selection import Known
+
+
+def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:
+    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
+
+    Raises:
+        StoreError: The folder cannot be used.
+        InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
+    """
+    setup.refuse_what_cannot_start()
+    with Store.create_or_resume(folder, setup.origin) as store:
+        if retry_failed:
+            store.forgive_failures()
+
+
+def run(
+    setup: Setup,
+    folder: Path,
+    *,
+    retry_failed: bool = False,
+    on_progress: Callable[[Known], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
+) -> tuple[CampaignResult, Known]:
+    """Run a campaign to its end, from where its folder stands.
+
+    Args:
+        setup: What the campaign is made of.
+        folder: Where it is kept; made where there is none.
+        retry_failed: Calculate again what failed before.
+        on_progress: Called with what is known after every answer.
+        on_note: Called with a sentence for each calculation that a person should know of.
+
+    Returns:
+        The result, and what was known at the end; nothing is written but the store.
+
+    Raises:
+        StoreError: The folder cannot be used, or the disk is full.
+        OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
+    """
+    began, config = time.perf_counter(), setup.config
+    setup.refuse_what_cannot_start()
+    with Store.create_or_resume(folder, setup.origin) as store:
+        if retry_failed:
+            store.forgive_failures()
+        engine = setup.engine(setup.open_ledger(store))
+        timings_s = {"features": time.perf_counter() - began}
+        n_ahead = 0 if setup.table is not None else config.executor.n_ahead
+        if _ask(engine, n_ahead):  # a campaign that has ended needs no workers
+            with _open_workers(setup, folder=folder) as workers:
+                _work(engine, workers, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
+        if not store.has_room:
+            raise StoreError(
+                f"The disk of {store.database} is full. Nothing new was begun; what was under way was awaited, and every "
+                "answer is kept. Free some room and run the same command again."
+            )
+        if setup.table is None:
+            timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
+    timings_s["total"] = time.perf_counter() - began
+    return conclude(setup, engine, timings_s=timings_s), engine.ledger.known.with_truth(setup.true_ev_per_atom)
+
+
+def _open_workers(setup: Setup, *, folder: Path) -> AbstractContextManager[Crew]:
+    oracle = setup.config.oracle
+    if setup.table is not None:
+        return nullcontext(TableCrew(table=setup.table))
+    if not isinstance(oracle, CalculatorSettings):
+        raise InvalidCampaignError(
+            f"oracle.kind: '{oracle.kind}' computes nothing here. Hand out by `hullscout ask {quote(str(folder))}`."
+        )
+    return open_crew(oracle, setup.config.executor, folder=folder)
+
+
+def _ask(engine: Engine, n_ahead: int) -> tuple[str, ...]:
+    """Let the engine ask for as much as there is room for, and return what is pending. Empty at the end."""
+    if not n_ahead:
+        engine.ask()
+    while engine.ask_ahead(n_ahead - len(engine.ledger.pending)):
+        pass
+    return engine.ledger.pending
+
+
+def _work(
+    engine: Engine,
+    workers: Crew,
+    *,
+    n_ahead: int,
+    on_progress: Callable[[Known], None],
+    on_note: Callable[[str], None],
+) -> None:
+    """Keep the workers busy until the engine has no more to ask, or the disk is full.
+
+    Raises:
+        OracleError: The workers are gone. What they had answered is kept.
+    """
+    ledger = engine.ledger
+    running: dict[Future[Outcome], tuple[str, int | None]] = {}
+    while (pending := _ask(engine, n_ahead) if ledger.has_room else ()) or running:
+        busy = {candidate_id for candidate_id, _ in running.values()}
+        for candidate_id in pending:
+            if len(running) < workers.size and candidate_id not in busy and ledger.has_room:
+                attempt = ledger.start(candidate_id) if workers.is_recorded else None
+                candidate = ledger.pool.candidates[ledger.index_of(candidate_id)]
+                running[workers.submit(candidate, attempt=attempt or 1)] = (candidate_id, attempt)
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        lost: OracleError | None = None
+        for future in [future for future in running if future in done]:
+            candidate_id, attempt = running.pop(future)
+            outcome = outcome_of(future)
+            if isinstance(outcome, Calculated | Failed):
+                _settle(ledger, candidate_id, outcome, attempt=attempt, retries=workers.retries, on_note=on_note)
+                on_progress(ledger.known)
+            else:
+                lost = outcome
+        if lost is not None:
+            raise lost
+
+
+def _settle(
+    ledger: Ledger,
+    candidate_id: str,
+    outcome: Calculated | Failed,
+    *,
+    attempt: int | None,
+    retries: int,
+    on_note: Callable[[str], None],
+) -> None:
+    """Take an outcome into the ledger, and say what a person should know of it."""
+    n_left = ledger.take(candidate_id, outcome, attempt=attempt, retries=retries)
+    if isinstance(outcome, Failed):
+        verdict = f"tried again, {n_left} left" if n_left else "marked as failed"
+        on_note(f"{candidate_id} ({outcome.reason}): {outcome.sentence} It is {verdict}.")
+    elif outcome.note:
+        on_note(f"{candidate_id}: {outcome.note}")

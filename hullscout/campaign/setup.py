@@ -1,0 +1,194 @@
+"""What a campaign works with: its file and pool as they were given, and what is opened of them when it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from hullscout.campaign.engine import Engine, fitting_threads
+from hullscout.campaign.ledger import Ledger
+from hullscout.campaign.store import Store
+from hullscout.oracle import TableOracle
+from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
+from hullscout.representation import checked_blocks
+from hullscout.selection import HullPosteriorRule, Surrogate
+from hullscout.selection.rule import starting_pure
+from hullscout.selection.stopping import refuse_impossible_limits
+
+if TYPE_CHECKING:
+    from hullscout.campaign.config import CampaignConfig, Origin
+    from hullscout.pool import Frames, Pool
+    from hullscout.representation import Representation
+    from hullscout.selection import Belief, Known
+    from hullscout.selection.known import Floats
+
+
+class Setup:
+    """What a campaign is made of, each part opened at its first use and then kept.
+
+    Args:
+        origin: Its file and pool.
+        features: (n, d) features of the candidates by block name, if they are at hand.
+    """
+
+    def __init__(self, origin: Origin, *, features: dict[str, Floats] | None = None) -> None:
+        self.origin = origin
+        if features is not None:
+            self.__dict__["features"] = features
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What the campaign in `folder` is made of.
+
+        Raises:
+            StoreError: There is none, or it is damaged.
+        """
+        with Store.read(folder) as store:
+            return cls(store.origin())
+
+    @property
+    def config(self) -> CampaignConfig:
+        """The settings in force."""
+        return self.origin.config
+
+    @cached_property
+    def frames(self) -> Frames:
+        """What the pool file says.
+
+        Raises:
+            InvalidPoolError: It cannot be read.
+        """
+        return parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The candidates, without energies. Where energies are computed, those of the pool file are not read.
+
+        Raises:
+            InvalidPoolError: The pool holds something that no campaign can use.
+        """
+        section, is_table = self.config.pool, self.config.oracle.kind == "table"
+        return build_pool(
+            self.frames,
+            self.config.elements,
+            without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
+            columns=Columns(cost=section.cost, baseline=section.baseline),
+            mixed_settings=MixedSettings.REFUSE
+            if is_table and not section.allow_mixed_settings
+            else MixedSettings.ALLOW,
+        )
+
+    @cached_property
+    def table(self) -> TableOracle | None:
+        """The table that knows the energies; None where they are computed."""
+        return TableOracle.from_frames(self.frames, self.pool) if self.config.oracle.kind == "table" else None
+
+    @property
+    def true_ev_per_atom(self) -> Floats | None:
+        """(n,) energies of all candidates, where a table knows them."""
+        return None if self.table is None else self.table.energies_ev_per_atom()
+
+    @cached_property
+    def cost(self) -> Floats:
+        """(n,) cost of the calculation of each candidate.
+
+        Raises:
+            InvalidCampaignError: Costs of the pool are asked for, and it has none.
+        """
+        return self.config.cost.of(self.pool.n_atoms, column=self.pool.cost)
+
+    @cached_property
+    def representation(self) -> Representation:
+        """What makes features of candidates."""
+        return self.config.representation.for_elements(self.config.elements)
+
+    @cached_property
+    def features(self) -> dict[str, Floats]:
+        """(n, d) features of every candidate by block name: the expensive step before a campaign."""
+        with fitting_threads(len(self.pool)):
+            return checked_blocks(self.representation, self.pool.candidates)
+
+    def surrogate(self) -> Surrogate:
+        """A model of the energies of the pool that has learned nothing yet."""
+        return Surrogate(self.features, x=self.pool.x, settings=self.config.regression)
+
+    def ledger(self) -> Ledger:
+        """The ledger of a campaign in which nothing was asked for yet, kept nowhere."""
+        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost)
+
+    def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
+        """The ledger of the campaign as a store has it.
+
+        Args:
+            store: Open for reading, or for writing.
+            is_kept: Whether what is new goes into the store.
+        """
+        answers, failures, attempts = store.answers(), store.failures(), store.attempts()
+        index = {candidate_id: place for place, candidate_id in enumerate(self.pool.ids)}
+        return Ledger(
+            self.pool,
+            name=self.config.name,
+            seed=self.config.seed,
+            cost=self.cost,
+            decisions=store.decisions(
+                index
+            ),  # after the answers: a running campaign has asked for all that it answered
+            energies_ev=answers,
+            failures=failures,
+            attempts=attempts,
+            is_handed_out=self.config.oracle.kind == "handoff",
+            store=store if is_kept else None,
+        )
+
+    def read_ledger(self, folder: Path) -> Ledger:
+        """The ledger of this campaign in `folder`, finished or not, also while it is running; it is not written to.
+
+        Raises:
+            StoreError: There is none, or it is damaged.
+        """
+        with Store.read(folder) as store:
+            return self.open_ledger(store, is_kept=False)
+
+    def engine(self, ledger: Ledger) -> Engine:
+        """The engine of the campaign, where the ledger stands."""
+        config = self.config
+        return Engine(ledger, rule=config.select, surrogate=self.surrogate(), settings=config.stop)
+
+    def refuse_what_cannot_start(self) -> None:
+        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.
+
+        Raises:
+            InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
+        """
+        known = self.ledger().known
+        refuse_impossible_limits(known, starting_pure(known), self.config.stop)
+
+
+class Beliefs:
+    """Computes again what the model of a campaign believed at a moment, by the code that decided then.
+
+    Each moment costs one fit and the samples of the hull; moments in order share their kernel rows. Rules that believe nothing of
+    the hull are shown what `hull-posterior` with its default settings would believe, which the campaign does not state.
+
+    Args:
+        setup: Of the campaign.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        rule = setup.config.select
+        self._is_of_the_rule = rule.states_probability
+        self._rule = rule if rule.states_probability else HullPosteriorRule()
+        self._stop = setup.config.stop
+        self._surrogate = setup.surrogate()
+
+    def at(self, known: Known) -> Belief | None:
+        """What was believed then; None where too little was known to learn from, or nothing was left to ask."""
+        if not known.unknown.size:
+            return None
+        with fitting_threads(known.n_candidates):
+            belief = self._rule.believe(known, self._surrogate, stop=self._stop)
+        if belief is None or self._is_of_the_rule:
+            return belief
+        return replace(belief, is_of_the_rule=False, stated_failure_probability=belief.failure_probability)

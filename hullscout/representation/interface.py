@@ -1,0 +1,123 @@
+"""What a representation is: settings, blocks of features, and what a figure of one structure shows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from hullscout.citations import Citation
+from hullscout.errors import InvalidSettingError
+from hullscout.settings import Kinds, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+class Structure(Protocol):
+    """A crystal as ASE and Hullscout's candidates hold one: atomic numbers (n,), positions (n, 3) and cell (3, 3) in A."""
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(n,) atomic numbers."""
+
+    @property
+    def positions(self) -> Floats:
+        """(n, 3) Cartesian positions in A."""
+
+    @property
+    def cell(self) -> Floats:
+        """(3, 3) row vectors in A."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """Curves that show one structure in a representation.
+
+    Attributes:
+        x: (p,) what the features lie over.
+        curves: (p,) features by label.
+        x_label: With its unit.
+        y_label: With its unit.
+    """
+
+    x: Floats
+    curves: Mapping[str, Floats] = field(repr=False)
+    x_label: str
+    y_label: str
+
+
+class Representation(Settings, ABC):
+    """Features of structures; its settings are its fields.
+
+    A field `elements` is filled with the elements of the campaign.
+    """
+
+    kind: str = Field(default="", validate_default=True)
+    """Name of the representation, or the dotted path of its class."""
+    citations: ClassVar[tuple[Citation, ...]] = ()
+    """Papers that it owes something to."""
+
+    @abstractmethod
+    def blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
+        """Features (n, d) of n structures by the name of the block; each block has a length scale of its own."""
+
+    def panels(self, candidate: Structure) -> tuple[Panel, ...]:
+        """What a figure shows of one structure: by default a panel for each block, its features by number."""
+        return tuple(
+            Panel(
+                x=np.arange(block.shape[1], dtype=np.float64),
+                curves={name: np.asarray(block[0], dtype=np.float64)},
+                x_label="feature",
+                y_label=name,
+            )
+            for name, block in self.blocks([candidate]).items()
+        )
+
+    def for_elements(self, elements: tuple[str, ...]) -> Self:
+        """The same representation for an alloy of these elements, where it has a field for them."""
+        return self.model_copy(update={"elements": elements}) if "elements" in type(self).model_fields else self
+
+    @field_validator("kind")
+    @classmethod
+    def _is_named(cls, name: str) -> str:
+        return name or f"{cls.__module__}.{cls.__qualname__}"
+
+
+REPRESENTATIONS = Kinds(
+    section="representation",
+    key="kind",
+    base=Representation,  # type: ignore[type-abstract]  # what all are
+    paths={"mbtr": "hullscout.representation.many_body.MbtrRepresentation"},
+    default="mbtr",
+    is_open=True,
+)
+"""The representations by name."""
+
+
+def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
+    """The blocks of a representation, as arrays of finite numbers with a row for each candidate.
+
+    Raises:
+        InvalidSettingError: They are something else.
+    """
+    blocks = {name: np.asarray(block, dtype=np.float64) for name, block in representation.blocks(candidates).items()}
+    for name, block in blocks.items():
+        if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not np.isfinite(block).all():
+            found = f"shape {block.shape}" if block.ndim != 2 or np.isfinite(block).all() else "numbers that are not"
+            raise InvalidSettingError(
+                f"representation.kind: expected finite features ({len(candidates)}, d) in block {name!r} of "
+                f"{representation.kind!r}, found {found}."
+            )
+    if not blocks:
+        raise InvalidSettingError(
+            f"representation.kind: expected a block of features, {representation.kind!r} gave none."
+        )
+    return blocks

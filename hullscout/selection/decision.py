@@ -1,0 +1,82 @@
+"""What a rule answers: what to calculate next, and the numbers behind it; with why a campaign ends, if it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from hullscout.regression.tuning import SearchPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The end of a campaign: a reason for programs (a `stopping.StopReason`) and a sentence for people."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A round of a campaign: what was decided, and what the model knew then.
+
+    Attributes:
+        chosen: Indices of the candidates to calculate, best first; empty only at the end.
+        stop: Why the campaign ends; None while it goes on. Rules leave it None: `stopping.concluded` sets it.
+        n_contenders: Unknown candidates that the rule still considers; without any, a campaign ends.
+        model_errors: Held-out error of each of the rule's models, on the scale that it was trained on; empty where none was fitted.
+        threshold_ev_per_atom: The rule's threshold, where it has one.
+        failure_probability: Probability of a wrong hull in this round, where the rule knows one.
+        stated_failure_probability: What the rule stands by in this round, where it states one.
+        settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
+        stated_settleable_probability: What the rule stands by of that.
+        n_lookups_foreseen: Calculations to the stop if each told only of itself (see `fantasies`), where the rule foresees them.
+        warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
+    """
+
+    chosen: tuple[int, ...] = ()
+    stop: Stop | None = None
+    n_contenders: int = 0
+    model_errors: dict[str, float] = field(default_factory=dict)
+    threshold_ev_per_atom: float | None = None
+    failure_probability: float | None = None
+    stated_failure_probability: float | None = None
+    settleable_probability: float | None = None
+    stated_settleable_probability: float | None = None
+    n_lookups_foreseen: int | None = None
+    warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
+
+    @property
+    def model_error(self) -> float | None:
+        """Held-out error of the rule's first model in eV/atom; None where none was fitted."""
+        return next(iter(self.model_errors.values()), None)
+
+    def only(self, n: int) -> Self:
+        """The same decision with the n best of what it chose."""
+        return replace(self, chosen=self.chosen[:n])
+
+    def to_tree(self) -> dict[str, Any]:
+        """What JSON knows; `from_tree` gives the same decision back."""
+        return asdict(self)
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> Self:
+        """A decision from its tree; what an earlier version did not know is left at its default.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: It is none.
+        """
+        points = {
+            model: SearchPoint(
+                representation=point["representation"],
+                log_lengths=tuple(point["log_lengths"]),
+                log_weights=tuple(point["log_weights"]),
+            )
+            for model, point in tree["warm_starts"].items()
+        }
+        stop = tree.get("stop")
+        ended = None if stop is None else Stop(**stop)
+        return cls(**{**tree, "chosen": tuple(tree["chosen"]), "stop": ended, "warm_starts": points})

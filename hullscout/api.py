@@ -310,7 +310,7 @@ class Campaign:
         return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the representation of a candidate, of the lowest calculated one by default: of the MBTR two panels, pairs and angles.
+        """Draw the representation of a candidate, of the lowest calculated one by default: its panels, two for the MBTR.
 
         Raises:
             OutputError: There is no such candidate.

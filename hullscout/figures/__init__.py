@@ -31,7 +31,7 @@ class Kind:
     """A kind of figure of a campaign.
 
     Attributes:
-        draw: The function that draws it, by its path in this room.
+        draw: Dotted path of the function that draws it; anybody's.
         shows: What it shows, in a line.
         takes: What the function takes after the axes, by its parameters: `known` and `history` of the campaign, the `belief` (None
             where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, and the `candidate` that is asked for.
@@ -51,20 +51,21 @@ class Kind:
     is_narrow: bool = False
 
 
-_REPRESENTATION = Kind("representation.draw_representation", "the representation of a structure", ("history", "candidate"),
-                       is_of_axes=False, aspect=(0.45, 1.3))  # fmt: skip
+_REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "the representation of a structure",
+                       ("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3))  # fmt: skip
 KINDS = {
-    "hull": Kind("phase_diagram.draw_phase_diagram", "phase diagram, with what the model still believes possible",
-                 ("known", "belief", "has_lattices")),
-    "distance": Kind("distance.draw_hull_distance", "distance of every candidate to the hull",
+    "hull": Kind("hullscout.figures.phase_diagram.draw_phase_diagram",
+                 "phase diagram, with what the model still believes possible", ("known", "belief", "has_lattices")),
+    "distance": Kind("hullscout.figures.distance.draw_hull_distance", "distance of every candidate to the hull",
                      ("known", "belief", "tolerance_ev_per_atom")),
-    "progress": Kind("progress.draw_progress", "errors and the probability of a wrong hull, by calculations", ("history",),
-                     is_of_axes=False, aspect=(0.72, 1.2)),
-    "parity": Kind("parity.draw_parity", "predicted against true energies", ("belief",),
+    "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
+                     ("history",), is_of_axes=False, aspect=(0.72, 1.2)),
+    "parity": Kind("hullscout.figures.parity.draw_parity", "predicted against true energies", ("belief",),
                    needs_belief=True, aspect=(1.45, 1.45), is_narrow=True),
-    "calibration": Kind("parity.draw_calibration", "whether the stated uncertainty holds", ("belief",),
+    "calibration": Kind("hullscout.figures.parity.draw_calibration", "whether the stated uncertainty holds", ("belief",),
                         needs_belief=True, aspect=(1.25, 1.25), is_narrow=True),
-    "learning": Kind("parity.draw_learning", "model error by number of random structures (40 or more energies)", ("history",)),
+    "learning": Kind("hullscout.figures.parity.draw_learning",
+                     "model error by number of random structures (40 or more energies)", ("history",)),
     "mbtr": _REPRESENTATION,
     "representation": _REPRESENTATION,
 }  # fmt: skip
@@ -114,7 +115,7 @@ def save_campaign_figure(
         "has_lattices": has_lattices,
         "candidate": shown_candidate(history, candidate_id),
     }
-    draw, taken = object_at(f"hullscout.figures.{chosen.draw}"), {name: offered[name] for name in chosen.takes}
+    draw, taken = object_at(chosen.draw), {name: offered[name] for name in chosen.takes}
     width = Width.COLUMN if chosen.is_narrow else width
     aspect = chosen.aspect[0 if width is Width.PAGE else 1]
     save_figure(path, lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken), width=width, aspect=aspect)
@@ -130,20 +131,15 @@ def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
     if candidate_id is None:
         return pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]
     if candidate_id not in pool.ids:
+        first = ", ".join(pool.ids[:3])
         raise OutputError(
-            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are "
-            f"{', '.join(pool.ids[:3])}."
+            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are {first}."
         )
     return pool.candidates[pool.ids.index(candidate_id)]
 
 
 def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
-    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all.
-
-    Args:
-        folder: Of the campaign.
-        result: Of the campaign at its end.
-        known: What was known then.
+    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all, with what was known at its end.
 
     Raises:
         OutputError: One of them cannot be written.

@@ -1,31 +1,45 @@
-"""What the hull could still be, held against hulls built one by one."""
+"""What is believed of the hull, held against hulls built one by one."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import t as student
+from views import known_of
 
 from hullscout.hull import lower_hull
 from hullscout.regression import MixturePosterior
-from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples
-from hullscout.selection.sample_kernels import widen
-from hullscout.selection.sampled_hulls import chain_of, count_vertices, evaluate_hulls, hulls_at, vertex_shares
+from hullscout.selection import Belief
+from hullscout.selection.belief import heavy_tailed_samples
+from hullscout.selection.sample_kernels import (
+    chain_of,
+    count_vertices,
+    evaluate_hulls,
+    hulls_at,
+    vertex_shares,
+    widen,
+)
 
 
-def outlook_of(x, energies, *, sampled, hull=None, others=((), ()), n_contenders=None):
-    """An outlook in which the pure elements and the structure at x = 0.5 are known."""
-    hull = lower_hull([0.0, 0.5, 1.0], [0.0, -0.1, 0.0]) if hull is None else hull
-    return HullOutlook(
-        x=np.asarray(x),
-        hull=hull,
+def belief_of(x, energies, *, sampled, others=((), ()), n_contenders=None):
+    """A belief where the pure elements and the structure at x = 0.5, the first three candidates, are known."""
+    heights, scales = (np.asarray(values, dtype=np.float64) for values in others)
+    n, at = len(x), np.append(x, np.full(heights.size, 0.5))
+    known = known_of(at, np.append([0.0, -0.1, 0.0], np.zeros(at.size - 3)), [0, 1, 2])
+    return Belief(
+        known=known,
+        mean_ev_per_atom=np.append(np.zeros(n), -0.1 + heights),
+        # Of the same tails, so that scales are taken as they are.
+        std_ev_per_atom=np.append(np.ones(n), scales),
+        degrees_of_freedom=4.0,
+        left_out_mean_ev_per_atom=np.zeros(3),
+        left_out_std_ev_per_atom=np.ones(3),
+        is_learned=True,
+        model_error_ev_per_atom=0.0,
         n_contenders=len(sampled) if n_contenders is None else n_contenders,
         sampled=np.asarray(sampled, dtype=np.intp),
-        energies_ev_per_atom=np.asarray(energies, dtype=np.float64),
-        others=np.arange(len(others[0])) + len(x),
-        others_height_ev_per_atom=np.asarray(others[0], dtype=np.float64),
-        others_scale_ev_per_atom=np.asarray(others[1], dtype=np.float64),
-        degrees_of_freedom=4.0,
+        sampled_ev_per_atom=np.asarray(energies, dtype=np.float64),
+        others=np.arange(n, at.size),
     )
 
 
@@ -72,11 +86,11 @@ def test_compiled_kernels_equal_their_source(samples):
 
 def test_a_known_vertex_far_below_every_contender_is_on_the_hull_for_sure():
     energies = np.random.default_rng(0).normal(0.1, 0.01, size=(500, 2))
-    outlook = outlook_of([0.0, 0.5, 1.0, 0.3, 0.7], energies, sampled=[3, 4])
-    np.testing.assert_array_equal(outlook.probability_on_hull(), [1.0, 1.0, 1.0, 0.0, 0.0])
-    np.testing.assert_array_equal(outlook.expected_lowering_ev_per_atom(), np.zeros(5))
-    assert outlook.failure_probability(0.001) == pytest.approx(1 / 500), "500 samples cannot tell less from none"
-    assert replace(outlook, n_contenders=0).failure_probability(0.001) == 0.0
+    belief = belief_of([0.0, 0.5, 1.0, 0.3, 0.7], energies, sampled=[3, 4])
+    np.testing.assert_array_equal(belief.probability_on_hull, [1.0, 1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(belief.expected_lowering_ev_per_atom, np.zeros(5))
+    assert belief.probability_of_deeper(0.001) == pytest.approx(1 / 500), "500 samples cannot tell less from none"
+    assert replace(belief, n_contenders=0).probability_of_deeper(0.001) == 0.0
 
 
 def test_probabilities_are_shares_of_the_samples():
@@ -86,27 +100,27 @@ def test_probabilities_are_shares_of_the_samples():
         [-0.0601],
         [0.3],
     ]  # today's hull is -0.06 at x = 0.3; -0.2 also takes x = 0.5 off the hull
-    outlook = outlook_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3])
-    np.testing.assert_allclose(outlook.probability_on_hull(), [1.0, 0.5, 1.0, 0.75])
-    assert outlook.failure_probability(0.001) == 0.5
-    assert outlook.failure_probability(0.00001) == 0.75
-    assert outlook.expected_lowering_ev_per_atom()[3] == pytest.approx((0.14 + 0.14 + 0.0001) / 4)
+    belief = belief_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3])
+    np.testing.assert_allclose(belief.probability_on_hull, [1.0, 0.5, 1.0, 0.75])
+    assert belief.probability_of_deeper(0.001) == 0.5
+    assert belief.probability_of_deeper(0.00001) == 0.75
+    assert belief.expected_lowering_ev_per_atom[3] == pytest.approx((0.14 + 0.14 + 0.0001) / 4)
 
 
 def test_contenders_that_were_not_sampled_count_by_their_own_tails():
     heights, scales = [0.02, 0.05], [0.01, 0.02]
     energies = np.full((10, 1), 0.3)
     energies[:2] = -0.3
-    outlook = outlook_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3], others=(heights, scales), n_contenders=3)
+    belief = belief_of([0.0, 0.5, 1.0, 0.3], energies, sampled=[3], others=(heights, scales), n_contenders=3)
     each = student(4).cdf([-0.021 / 0.01, -0.051 / 0.02])
-    assert outlook.failure_probability(0.001) == pytest.approx(1 - 0.8 * (1 - each[0]) * (1 - each[1]))
+    assert belief.probability_of_deeper(0.001) == pytest.approx(1 - 0.8 * (1 - each[0]) * (1 - each[1]))
 
 
 def test_the_band_holds_the_share_of_the_hulls_that_it_says():
     rng = np.random.default_rng(1)
     energies = rng.normal(-0.12, 0.02, size=(4000, 1))
-    outlook = outlook_of([0.0, 0.5, 1.0, 0.5], energies, sampled=[3])
-    low, middle, high = outlook.band_ev_per_atom(np.array([0.0, 0.5, 1.0]))
+    belief = belief_of([0.0, 0.5, 1.0, 0.5], energies, sampled=[3])
+    low, middle, high = belief.band_ev_per_atom(np.array([0.0, 0.5, 1.0]))
     assert low[1] == pytest.approx(-0.12 - 1.96 * 0.02, abs=0.003)
     assert middle[1] == pytest.approx(-0.12, abs=0.002)
     assert high[1] == -0.1

@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner
 
-from hullscout.campaign import runner
+from hullscout import campaign
 from hullscout.campaign.store import Store
 from hullscout.cli import main
 from hullscout.errors import OracleError
@@ -108,7 +108,7 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
     settings += ["select.samples=200", "select.batch=2"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(live_file, whole, *settings)[0] == 0
-    save, saved = Store.save_calculated, []
+    save, saved = Store.save_answer, []
 
     def save_and_die(self, candidate_id, attempt, answer):
         if len(saved) == survived:
@@ -117,7 +117,7 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
         saved.append(candidate_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "save_calculated", save_and_die)
+        patch.setattr(Store, "save_answer", save_and_die)
         with pytest.raises(Killed, match=r"."):
             run(live_file, cut, *settings)
     assert rows(cut, "SELECT count(*) FROM answers") == [(survived,)]
@@ -238,12 +238,11 @@ def test_workers_that_cannot_make_the_calculator_are_refused_before_any_cost(liv
 
 
 def test_an_executor_that_breaks_loses_no_answer_that_came_before(live_file, tmp_path):
-    origin = runner.read_origin(live_file, ["executor.kind=custom", "executor.path=broken_executor.BreaksAfterFour"])
-    pool, _ = runner.open_pool(origin)
+    setup = campaign.Setup(campaign.read_origin(live_file, ["executor.kind=custom", "executor.path=broken_executor.BreaksAfterFour"]))
     with pytest.raises(
         OracleError, match=r"The executor is gone \(BrokenExecutor: node lost\).*run the same command again"
     ):
-        runner.run(origin, tmp_path / "out", pool=pool)
+        campaign.run(setup, tmp_path / "out")
     assert rows(tmp_path / "out", "SELECT count(*) FROM answers") == [(4,)]
     assert run(live_file, tmp_path / "out")[0] == 0
 

@@ -238,7 +238,8 @@ def test_workers_that_cannot_make_the_calculator_are_refused_before_any_cost(liv
 
 
 def test_an_executor_that_breaks_loses_no_answer_that_came_before(live_file, tmp_path):
-    setup = campaign.Setup(campaign.read_origin(live_file, ["executor.kind=custom", "executor.path=broken_executor.BreaksAfterFour"]))
+    settings = ["executor.kind=custom", "executor.path=broken_executor.BreaksAfterFour"]
+    setup = campaign.Setup(campaign.read_origin(live_file, settings))
     with pytest.raises(
         OracleError, match=r"The executor is gone \(BrokenExecutor: node lost\).*run the same command again"
     ):

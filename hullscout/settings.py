@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -117,26 +118,32 @@ class Kinds(Generic[S]):
                 f"{self.section}.{self.key}: expected a class with {' and '.join(wanted)}, found {name!r}"
                 f"{f' without {missing[0]}' if isinstance(given, type) else ', which is no class'}."
             )
-        fields: dict[str, Any] = {
-            parameter.name: (
-                Any if parameter.annotation is parameter.empty else parameter.annotation,
-                ... if parameter.default is parameter.empty else parameter.default,
-            )
-            for parameter in inspect.signature(given, eval_str=True).parameters.values()
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        }
-        if "elements" in fields:
-            fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
-        own = {
-            member: _handed_on(member)
-            for member in dir(given)
-            if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
-        }
-        adapted = type(given.__name__, (self.base,), {"__module__": given.__module__, "__doc__": given.__doc__, **own})
-        model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
-        model._given = given  # type: ignore[attr-defined]  # noqa: SLF001  read by what hands on
-        model._own = tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001
-        return model
+        return _handing_on(self.base, given)
+
+
+@cache
+def _handing_on(base: type[S], given: type) -> type[S]:
+    """A class of the base whose fields are the arguments of another one, of which it makes one at each call."""
+    fields: dict[str, Any] = {
+        parameter.name: (
+            Any if parameter.annotation is parameter.empty else parameter.annotation,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(given, eval_str=True).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    if "elements" in fields:
+        fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
+    own = {
+        member: _handed_on(member)
+        for member in dir(given)
+        if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
+    }
+    shape = {"__module__": given.__module__, "__doc__": given.__doc__, **own}
+    adapted = type(given.__name__, (base,), shape)
+    model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
+    model._given, model._own = given, tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001  what is handed on to
+    return model
 
 
 def _handed_on(member: str) -> Any:

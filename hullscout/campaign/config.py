@@ -255,19 +255,20 @@ def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
 
 
 def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:
+    """What is wrong with a section of which there are several kinds."""
+    unknown: list[str] = []
     try:
+        if isinstance(content, dict):
+            allowed = kinds.settings_of(content.get(kinds.key, kinds.default))
+            unknown = [_unknown_key(f"{kinds.section}.{key}", allowed) for key in content if key not in allowed]
+            content = {key: value for key, value in content.items() if key in allowed}
         kinds.build(content)
-        allowed = kinds.settings_of(getattr(content, kinds.key, None) or content.get(kinds.key, kinds.default))
-        filled_in = [key for key in content if key not in allowed] if isinstance(content, dict) else []
-        return [_unknown_key(f"{kinds.section}.{key}", allowed) for key in filled_in]
     except InvalidCampaignError as error:
         return [str(error)]
     except ValidationError as error:
-        allowed = kinds.settings_of(content.get(kinds.key, kinds.default))
-        return [
-            _sentence(fault, [kinds.section, *map(str, fault["loc"])], allowed)
-            for fault in error.errors(include_url=False)
-        ]
+        faults = error.errors(include_url=False)
+        return unknown + [_sentence(fault, [kinds.section, *map(str, fault["loc"])]) for fault in faults]
+    return unknown
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
@@ -298,12 +299,12 @@ def _unknown_key(key: str, allowed: list[str]) -> str:
     return f"{key}: unknown key. Allowed here: {', '.join(allowed)}.{f' Did you mean {close[0]!r}?' if close else ''}"
 
 
-def _sentence(fault: ErrorDetails, where: list[str], allowed: list[str] | None = None) -> str:
-    """A fault that pydantic found, in a sentence; `allowed` are the keys of the section where its model is not the file's."""
+def _sentence(fault: ErrorDetails, where: list[str]) -> str:
+    """A fault that pydantic found, in a sentence."""
     key = ".".join(where)
     match fault["type"]:
         case "extra_forbidden":
-            return _unknown_key(key, _allowed_keys(where[:-1]) if allowed is None else allowed)
+            return _unknown_key(key, _allowed_keys(where[:-1]))
         case "missing":
             return f"{key}: missing, and it has no default."
         case "value_error" if not key:

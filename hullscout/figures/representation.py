@@ -44,8 +44,7 @@ def draw_channels(ax: Axes, mbtr: MBTR, term: Term, values: NDArray[np.float64],
     """
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
 
-    from hullscout.mbtr.axis import bin_centers  # noqa: PLC0415  loads numba
-    from hullscout.mbtr.channels import channel_labels  # noqa: PLC0415
+    from hullscout.mbtr import bin_centers, channel_labels  # noqa: PLC0415  loads numba
 
     x = bin_centers(term)
     curves = values.reshape(-1, term.n_x)

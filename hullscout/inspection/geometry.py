@@ -64,9 +64,9 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
 
 def shortest_distance(frame: Frame) -> float:
     """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3)."""
-    from hullscout.pool.kernels import nearest_distances  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     n = len(frame.numbers)
     fcc = (2**0.5 * abs(float(np.linalg.det(frame.cell))) / n) ** (1 / 3)
-    distances = nearest_distances(frame.positions, np.zeros(n, dtype=np.intp), 1, frame.cell, 1)
+    distances = nearest_distances(frame.positions, frame.cell, np.zeros(n, dtype=np.intp), 1)
     return float(distances.min()) / float(fcc)

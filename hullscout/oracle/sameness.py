@@ -138,7 +138,7 @@ def _nearest_image(fractional: np.ndarray, cell: np.ndarray) -> np.ndarray:
 
 def _nearest_neighbour(candidate: Candidate) -> float:
     """Mean distance of nearest neighbours, Angstrom."""
-    from hullscout.pool.kernels import nearest_distances  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     kinds = np.zeros(candidate.n_atoms, dtype=np.int64)
-    return float(nearest_distances(candidate.positions, kinds, 1, candidate.cell, 1).mean())
+    return float(nearest_distances(candidate.positions, candidate.cell, kinds, 1).mean())

@@ -128,7 +128,7 @@ def find_frame_faults(frame: Frame, elements: tuple[str, str]) -> Iterator[str]:
 
 def _close_atoms(frame: Frame) -> Iterator[str]:
     """The closest pair of atoms, if it is too close."""
-    from hullscout.pool.kernels import closest_pair  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import closest_pair  # noqa: PLC0415  (late: numba)
 
     distance, first, second = closest_pair(frame.positions, frame.cell, SHORTEST_DISTANCE)
     if distance < SHORTEST_DISTANCE:

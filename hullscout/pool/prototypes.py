@@ -133,7 +133,7 @@ def _structure(frame: Frame) -> Structure:
 
 def _closest(structure: Structure) -> float:
     """Shortest distance, in neighbour distances of fcc at the same volume per atom: (sqrt(2) v)^(1/3)."""
-    from hullscout.pool.kernels import closest_pair  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import closest_pair  # noqa: PLC0415  (late: numba)
 
     fcc = (2**0.5 * structure.volume / len(structure)) ** (1 / 3)
     distance, _, _ = closest_pair(

@@ -27,7 +27,7 @@ from hullscout.mbtr.kernels import (
     decay,
     taper_factor,
 )
-from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search
+from hullscout.neighbors import find_neighbors, prepare_search
 
 STRAIGHT = 1e-7
 """Sine of an angle below which the angle has no slope (it has a kink at 0 and pi)."""
@@ -71,21 +71,10 @@ def find_panel(g, panels):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def deposit_slopes(slopes, channel, panel, t, w, scale, w_slope, g_slope, vector, sign_atom, minus_atom, n_atoms):  # type: ignore[no-untyped-def]
-    """Add the change of one tuple's moments as one of its edges changes.
+    """Add the change of one tuple's moments as one of its edges changes, the vector from minus_atom to sign_atom.
 
-    Args:
-        slopes: Output, shape (3 n_atoms + 9, n_channels, n_panels, 16).
-        channel: The tuple's channel.
-        panel: Its panel.
-        t: Offset in the panel.
-        w: Weight.
-        scale: 2 / panel width.
-        w_slope: Derivative of the weight by the edge, shape (3,).
-        g_slope: Derivative of the geometry value by the edge, shape (3,).
-        vector: The edge, shape (3,).
-        sign_atom: Atom at its head.
-        minus_atom: Atom at its tail.
-        n_atoms: Atoms in the cell.
+    Weight w and offset t in the panel, whose width is 2/scale; w_slope and g_slope are the derivatives of the weight and
+    of the geometry value by the edge, shape (3,); slopes is the output of pair_slopes.
     """
     power = 1.0
     lower = 0.0
@@ -112,15 +101,15 @@ def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slope
         radius: Search radius, A.
         most: Largest number of neighbours of an atom.
         term: TermCodes.
-        panels: PanelArrays.
+        panels: Panels of axis.py.
         slopes: Output, added to, shape (3 n_atoms + 9, n_channels, n_panels, 16).
     """
     n_atoms = species.shape[0]
-    search = prepare_search(0, n_atoms, positions, cell, pbc, radius)
+    search = prepare_search(positions, cell, pbc, radius)
     vectors = np.empty((most, 3))
     atoms = np.empty(most, dtype=np.int64)
     for i in range(n_atoms):
-        n, _ = find_neighbors(i, 0, n_atoms, positions, pbc, search, radius, vectors, atoms)
+        n, _ = find_neighbors(i, search, vectors, atoms)
         for a in range(n):
             vector = vectors[a]
             d = math.sqrt(np.sum(vector * vector))
@@ -157,12 +146,12 @@ def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slop
     n_atoms = species.shape[0]
     weighting, taper, scale, cutoff = term.weighting, term.taper, term.scale, term.cutoff
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
-    search = prepare_search(0, n_atoms, positions, cell, pbc, radius)
+    search = prepare_search(positions, cell, pbc, radius)
     vectors = np.empty((most, 3))
     atoms = np.empty(most, dtype=np.int64)
     length, leg, bend = np.empty(most), np.empty(most), np.empty(most)
     for j in range(n_atoms):
-        n, _ = find_neighbors(j, 0, n_atoms, positions, pbc, search, radius, vectors, atoms)
+        n, _ = find_neighbors(j, search, vectors, atoms)
         for a in range(n):
             d = math.sqrt(np.sum(vectors[a] * vectors[a]))
             fall, factor = decay(d, weighting, scale), taper_factor(d, taper, cutoff, term.sharpness)

@@ -1,6 +1,6 @@
-"""Everything that fixes a representation, checked once: elements, terms, correlation, normalization.
+"""Everything that defines a representation, checked once: elements, terms, correlation, normalization.
 
-The recipe decides the length of a feature vector and what each feature is called; structures have no part in it.
+The definition decides the length of a feature vector and what each feature is called; structures have no part in it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import bin_centers, panels_of
-from hullscout.mbtr.channels import channel_labels, n_channels
-from hullscout.mbtr.elements import atomic_numbers
+from hullscout.mbtr.channels import atomic_numbers, channel_labels, n_channels
 from hullscout.mbtr.term import Term, plain_number
 
 if TYPE_CHECKING:
@@ -25,16 +24,10 @@ Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recipe:
+class MBTRDefinition:
     """A checked set of terms over a fixed set of elements.
 
-    Attributes:
-        elements: Symbols, in feature order.
-        terms: Terms with different labels.
-        normalization: `none`; `per_atom`: divided by the number of atoms, so that supercells agree; `l2`: each term's
-            slice has unit length; `valle_oganov`: see normalize.
-        correlation: C, shape (n_elements, n_elements), or None for the identity.
-        max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure.
+    The attributes are settings of MBTR, and described there.
 
     Raises:
         InvalidSettingError: See the message.
@@ -93,13 +86,8 @@ class Recipe:
     @property
     def slices(self) -> dict[str, slice]:
         """Where each term's features lie."""
-        slices = {}
-        start = 0
-        for term in self.terms:
-            stop = start + self.n_channels(term) * term.n_x
-            slices[term.label] = slice(start, stop)
-            start = stop
-        return slices
+        ends = np.cumsum([0] + [self.n_channels(term) * term.n_x for term in self.terms]).tolist()
+        return {term.label: slice(*ends[place : place + 2]) for place, term in enumerate(self.terms)}
 
     @property
     def n_features(self) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from hullscout.campaign import handoff
-from hullscout.campaign.config import read_origin
+from hullscout.campaign.config import origin_of, read_origin
 from hullscout.campaign.exports import candidate_rows, computed_entries
 from hullscout.campaign.history import read_history
 from hullscout.campaign.result import GroundStates, ground_states, read_result
@@ -82,6 +82,37 @@ class Campaign:
             StoreError: The folder holds another campaign, or this one with other settings.
         """
         setup = Setup(read_origin(Path(campaign_file), settings, seed=seed))
+        out = Path("runs") / setup.config.folder_name if folder is None else Path(folder)
+        create(setup, out)
+        return cls(out)
+
+    @classmethod
+    def of(
+        cls,
+        structures: Pool | Iterable[ase.Atoms | Structure | Candidate],
+        folder: str | Path | None = None,
+        *,
+        name: str,
+        elements: Sequence[str] | None = None,
+        **sections: object,
+    ) -> Self:
+        """Make a campaign of structures in memory, without a file, or open the one that is in the folder.
+
+        Args:
+            structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms carry
+                are those of the table.
+            folder: Made where there is none; `runs/<name>` if not given.
+            name: Of the campaign.
+            elements: In the order of the axis; in alphabetical order if not given.
+            sections: What stands in a campaign file, as objects: `select=HullPosteriorRule(batch=8)`, `stop=StopSettings(...)`,
+                `oracle=CalculatorSettings(...)`, `representation`, `regression`, `cost`, `executor`, `seed`; or as dictionaries.
+
+        Raises:
+            InvalidCampaignError: A setting is not valid.
+            InvalidPoolError: The structures hold something that no campaign can use.
+            StoreError: The folder holds another campaign, or this one with other settings.
+        """
+        setup = Setup(origin_of(structures, name=name, elements=elements, **sections))
         out = Path("runs") / setup.config.folder_name if folder is None else Path(folder)
         create(setup, out)
         return cls(out)

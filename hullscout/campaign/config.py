@@ -60,6 +60,8 @@ EXECUTORS = Kinds(
 )
 KINDS: dict[str, Kinds[Any]] = {kinds.section: kinds for kinds in (RULES, ORACLES, EXECUTORS, REPRESENTATIONS)}
 """The sections of which there are several kinds."""
+IN_MEMORY = "structures given in Python"
+"""Stands for the path of a pool that is no file."""
 MBTR_SECTION = "mbtr"
 """How campaign files name the section `[representation]` that hold no other than the MBTR."""
 
@@ -192,6 +194,50 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
     return Origin(
         campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_path), pool=pool
     )
+
+
+def origin_of(
+    structures: Pool | Iterable[ase.Atoms | Structure | Candidate],
+    *,
+    name: str,
+    elements: Sequence[str] | None = None,
+    **sections: object,
+) -> Origin:
+    """What a campaign is started from in Python: structures in memory, and sections of a campaign file as objects.
+
+    Args:
+        structures: A pool, whose costs and baseline are used, or crystals.
+        name: Of the campaign.
+        elements: In the order of the axis; in alphabetical order if not given.
+        sections: As in a campaign file, objects or dictionaries; `pool` may hold anything but where it lies.
+
+    Raises:
+        InvalidCampaignError: A setting is not valid.
+        InvalidPoolError: The structures are no pool.
+    """
+    listed = structures if isinstance(structures, Pool) else tuple(structures)
+    pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
+    columns = {}
+    if isinstance(listed, Pool):
+        if listed.cost is not None:
+            columns["cost"] = listed.cost
+        if listed.baseline_ev_per_atom is not None:
+            columns["baseline"] = listed.baseline_ev_per_atom * listed.n_atoms
+    frames = tuple(
+        replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
+        for place, frame in enumerate(Frames.of(listed).frames)
+    )
+    given = sections.pop("pool", {})
+    tree = {
+        "name": name,
+        "elements": tuple(pool.elements) if elements is None else tuple(elements),
+        "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
+        **sections,
+    }
+    config = check_config(tree, source=f"the campaign {name!r}")
+    settings = config.model_dump_json(indent=2, exclude_unset=True)
+    text = "\n".join(["# Made in Python, with these settings:", *(f"# {line}" for line in settings.splitlines())])
+    return Origin(campaign_text=f"{text}\n", config=config, pool_name=IN_MEMORY, pool=format_frames(frames))
 
 
 def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:

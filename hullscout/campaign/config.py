@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from hullscout.errors import InvalidCampaignError
-from hullscout.oracle.settings import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
+from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import PoolFormat
 from hullscout.selection.costs import CostSettings
 from hullscout.selection.hull_posterior import HullPosteriorRule

@@ -11,8 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TYPE_CHECKING
 
 from hullscout.errors import StoreError
-from hullscout.oracle.outcome import Calculated, Failed
-from hullscout.oracle.workers import outcome_of
+from hullscout.oracle import Calculated, Failed, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.state import State
     from hullscout.campaign.store import Store
     from hullscout.errors import OracleError
-    from hullscout.oracle.outcome import Outcome
-    from hullscout.oracle.workers import Crew
+    from hullscout.oracle import Outcome, Workers
 
 
 class Drive:
@@ -59,7 +57,7 @@ class Drive:
             self._store.save_round(record)
         self._n_saved = len(self._engine.state.rounds)
 
-    def run(self, crew: Crew, *, on_progress: Callable[[State], None], on_note: Callable[[str], None]) -> None:
+    def run(self, crew: Workers, *, on_progress: Callable[[State], None], on_note: Callable[[str], None]) -> None:
         """Keep the crew at work until the engine has no more to ask.
 
         Args:
@@ -105,7 +103,7 @@ class Drive:
         return self._n_attempts[candidate_id]
 
     def _settle(
-        self, crew: Crew, candidate_id: str, attempt: int, outcome: Outcome, on_note: Callable[[str], None]
+        self, crew: Workers, candidate_id: str, attempt: int, outcome: Outcome, on_note: Callable[[str], None]
     ) -> None:
         """Commit an outcome, then tell the engine."""
         match outcome:

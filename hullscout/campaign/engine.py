@@ -19,7 +19,7 @@ from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
     from hullscout.campaign.state import State
-    from hullscout.oracle.outcome import Failed
+    from hullscout.oracle import Failed
     from hullscout.selection.interface import Floats, Rule, Snapshot
     from hullscout.selection.surrogate import Surrogate
 

@@ -19,9 +19,7 @@ from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
 from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError, InvalidPoolError, OracleError, OutputError, StoreError
-from hullscout.oracle import TableOracle
-from hullscout.oracle.settings import CalculatorSettings, TableSettings
-from hullscout.oracle.workers import TableCrew, open_crew
+from hullscout.oracle import CalculatorSettings, TableOracle, TableSettings, TableWorkers, open_workers
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames, pool_bytes
 from hullscout.selection.surrogate import Surrogate
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.store import Attempt
     from hullscout.mbtr import MBTR
-    from hullscout.oracle.workers import Crew
+    from hullscout.oracle import Workers
     from hullscout.pool import Frame, Pool
 
 RESULT = "result.json"
@@ -282,14 +280,14 @@ def conclude(
     return result, standing
 
 
-def _open_crew(config: CampaignConfig, oracle: TableOracle | None, *, folder: Path) -> AbstractContextManager[Crew]:
+def _open_crew(config: CampaignConfig, oracle: TableOracle | None, *, folder: Path) -> AbstractContextManager[Workers]:
     if oracle is not None:
-        return nullcontext(TableCrew(table=oracle))
+        return nullcontext(TableWorkers(table=oracle))
     if not isinstance(config.oracle, CalculatorSettings):
         raise InvalidCampaignError(
             f"oracle.kind: '{config.oracle.kind}' computes nothing here. Hand out by `hullscout ask {quote(str(folder))}`."
         )
-    return open_crew(config.oracle, config.executor, folder=folder)
+    return open_workers(config.oracle, config.executor, folder=folder)
 
 
 def save(folder: Path, result: CampaignResult, standing: Standing) -> None:

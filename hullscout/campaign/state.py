@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.oracle.outcome import Failed
+    from hullscout.oracle import Failed
     from hullscout.pool import Pool
     from hullscout.selection.interface import RoundRecord
 

@@ -21,7 +21,7 @@ from hullscout.campaign.config import CampaignConfig, check_config
 from hullscout.campaign.database import DatabaseStore, is_of_the_machine, lock_folder
 from hullscout.campaign.reserve import Reserve
 from hullscout.errors import StoreError
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.regression.tuning import SearchPoint
 from hullscout.selection.interface import RoundRecord
 

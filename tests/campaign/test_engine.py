@@ -10,7 +10,7 @@ from hullscout.campaign.engine import Engine
 from hullscout.campaign.state import State
 from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import InvalidCampaignError, ProtocolError
-from hullscout.oracle.outcome import Failed, FailureReason
+from hullscout.oracle import Failed, FailureReason
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.interface import StopReason
 from hullscout.selection.stopping import StopSettings

@@ -358,16 +358,15 @@ def test_a_real_outcar_of_another_structure_is_refused(tmp_path):
 
 
 def test_a_real_outcar_is_read(tmp_path):
-    from hullscout.oracle.inbox import _read_result
-    from hullscout.oracle.settings import HandoffSettings
+    from hullscout.oracle import HandoffSettings, read_outcome
     from hullscout.pool import Candidate
 
     atoms = read(VASP / "OUTCAR_example_1", format="vasp-out")
     candidate = Candidate(id="Ni18", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
     outcar = tmp_path / "OUTCAR"
     shutil.copy(VASP / "OUTCAR_example_1", outcar)
-    assert _read_result(outcar, candidate, HandoffSettings()).energy_ev == -68.23102426
+    assert read_outcome(outcar, candidate, HandoffSettings()).energy_ev == -68.23102426
     outcar.write_text(
         outcar.read_text().replace("loop because EDIFF is reached", "loop EDIFF was not reached (unconverged)")
     )
-    assert _read_result(outcar, candidate, HandoffSettings()).reason == "not-converged"
+    assert read_outcome(outcar, candidate, HandoffSettings()).reason == "not-converged"

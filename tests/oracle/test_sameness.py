@@ -9,7 +9,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullscout.oracle.sameness import change_between
+from hullscout.oracle import change_between
 from hullscout.pool import Candidate
 
 LIMITS = {"max_strain": 0.1, "max_displacement": 0.25}

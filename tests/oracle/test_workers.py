@@ -1,4 +1,4 @@
-"""Whatever a calculation does, the crew answers with an energy or a failure that says why, and goes on."""
+"""Whatever a calculation does, workers answer with an energy or a failure that says why, and go on."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from hullscout.errors import OracleError
-from hullscout.oracle.settings import CalculatorSettings, InProcessSettings, ProcessesSettings
-from hullscout.oracle.workers import open_crew, outcome_of
+from hullscout.oracle import CalculatorSettings, InProcessSettings, ProcessesSettings, open_workers, outcome_of
 from hullscout.pool import Candidate
 
 
@@ -18,8 +17,8 @@ def candidate(a=3.7):
 
 def outcomes(tmp_path, n=1, *, executor=None, start=None, **settings):
     settings = CalculatorSettings(**{"calculator": "emt", **settings})
-    with open_crew(settings, executor or ProcessesSettings(time_limit_s=60.0), folder=tmp_path) as crew:
-        futures = [crew.submit(start or candidate(), attempt=attempt + 1) for attempt in range(n)]
+    with open_workers(settings, executor or ProcessesSettings(time_limit_s=60.0), folder=tmp_path) as workers:
+        futures = [workers.submit(start or candidate(), attempt=attempt + 1) for attempt in range(n)]
         return [outcome_of(future) for future in futures]
 
 

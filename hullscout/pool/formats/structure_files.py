@@ -1,7 +1,7 @@
 """A folder of POSCAR and CIF files, one per candidate, with their energies in a CSV table.
 
 The table's columns are `id`, `file` (relative to the table; without it the file whose name begins like the id), `energy`
-(eV per cell) and any others. Files that it does not name have no energy; without a table none has.
+(eV per cell) and any others; a blank field states nothing. Files that it does not name have no energy; without a table none has.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.formats.csv_table import Table, find_tables, read_table
-from hullscout.pool.formats.gathering import Gathered
+from hullscout.files import Table, number, read_csv
+from hullscout.pool.formats.gathering import Gathered, plain_name
 from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
@@ -28,6 +28,29 @@ _VASP_NAMES = ("POSCAR", "CONTCAR")
 
 class _UnreadableError(Exception):
     """One structure file cannot be read; the others still can."""
+
+
+def find_tables(folder: Path) -> list[Path]:
+    """The CSV files of a folder, not of those in it."""
+    return sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
+
+
+def read_table(path: Path) -> Table:
+    """A CSV table beside structures or calculations: a row for each, with `id` or `file` among its columns.
+
+    Raises:
+        InvalidPoolError: see `hullscout.files.read_csv`.
+    """
+
+    def refused(header: tuple[str, ...]) -> str:
+        if {"id", "file"} & set(header):
+            return ""
+        return (
+            "expected a first line that names the columns, separated by commas, with `id` or `file` among them, found "
+            f"{','.join(header)[:80]!r}."
+        )
+
+    return read_csv(path, error=InvalidPoolError, refused=refused, plain=plain_name)
 
 
 def find_structures(folder: Path) -> list[Path]:
@@ -97,17 +120,18 @@ def structure_id(path: Path, folder: Path) -> str:
 def _add_listed(gathered: Gathered, table: Table, folder: Path, by_id: dict[str, list[Path]]) -> set[Path]:
     """Add the structures that a table names; returns their files."""
     listed: set[Path] = set()
-    for number, stated in table.rows:
-        where = f"{table.path.name}, line {number}"
-        columns = {key: value for key, value in stated.items() if key not in {"id", "file", "energy"}}
+    for row in table.rows:
+        columns = {key: value for key, value in row.cells.items() if key not in {"id", "file", "energy"}}
         try:
-            file = _file_of(stated, folder, by_id)
-            energy = _energy(stated.get("energy"))
+            file = _file_of(row.cells, folder, by_id)
+            energy = None  # eV per cell
+            if text := row.cells.get("energy"):
+                energy = number(text, _UnreadableError(f"expected energy as a number in eV per cell, found {text!r}"))
         except _UnreadableError as error:
-            gathered.faults.append(f"{where}: {error}")
+            gathered.faults.append(f"{table.path.name}, line {row.line}: {error}")
             continue
         listed.add(file)
-        name = stated.get("id") or structure_id(file, folder)
+        name = row.cells.get("id") or structure_id(file, folder)
         _add(gathered, file, name=name, energy_ev=energy, columns=columns)
     return listed
 
@@ -126,16 +150,6 @@ def _file_of(stated: dict[str, str], folder: Path, by_id: dict[str, list[Path]])
         found = " and ".join(file.name for file in files) or "none"
         raise _UnreadableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
     return files[0]
-
-
-def _energy(text: str | None) -> float | None:
-    """An energy in eV per cell; None for a blank field."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise _UnreadableError(f"expected energy as a number in eV per cell, found {text!r}") from error
 
 
 def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, columns: dict[str, str]) -> None:

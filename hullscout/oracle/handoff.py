@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +71,7 @@ def folder_names(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str) -> Path:
-    """Write one structure into its folder in the outbox; one of the same campaign and id that is there is written anew.
-
-    Args:
-        outbox: Folder of folders; made where there is none.
-        name: Name of the structure's folder.
-        candidate: The structure.
-        campaign: Name of the campaign.
+    """Write one structure into a folder of this name in the outbox; that of the same campaign and id is written anew.
 
     Raises:
         OutputError: The folder holds something else, or cannot be written.
@@ -167,18 +162,11 @@ class _Handed:
     def reply(self, where: Path) -> Reply | ResultError:
         """The result in a file, or in the one of a folder that counts."""
         try:
-            return self._read(where if where.is_file() else _result_in(where))
+            file = where if where.is_file() else _result_in(where)
+            candidate = self.candidates[self._id_of(file.parent)]
+            return Reply(id=candidate.id, outcome=read_outcome(file, candidate, self.settings), source=str(file))
         except HullscoutError as error:
             return ResultError(f"{where}: {error}")
-
-    def _read(self, file: Path) -> Reply:
-        candidate = self.candidates[self._id_of(file.parent)]
-        if file.name == FAILED:
-            text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
-            outcome: Outcome = Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
-        else:
-            outcome = read_outcome(file, candidate, self.settings)
-        return Reply(id=candidate.id, outcome=outcome, source=str(file))
 
     def is_scratch(self, folder: Path) -> bool:
         """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
@@ -251,19 +239,20 @@ def _result_in(folder: Path) -> Path:
 
 
 def _holds_energy(file: Path) -> bool:
-    try:
-        _read_energy(file)
-    except ResultError:
-        return False
-    return True
+    with suppress(ResultError):
+        return bool(_read_energy(file))
+    return False
 
 
 def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
-    """The energy in a file that a code wrote for a candidate, or why it is none.
+    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`.
 
     Raises:
         ResultError: No energy can be read, or it is of other atoms.
     """
+    if file.name == FAILED:
+        text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
+        return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
     atoms, energy, unconverged = _read_energy(file)
     answer = Calculated(energy_ev=energy, relaxed=candidate_of(atoms, candidate.id))
     outcome = judge(candidate, answer, settings, source=file.name)

@@ -152,10 +152,16 @@ def judge(
     if answer.relaxed is None:
         return answer
     change = change_between(start, answer.relaxed, source=source)
-    what = change.sentence(max_strain=settings.max_strain, max_displacement=settings.max_displacement)
     is_back = settings.kind == "handoff"
-    if not what:  # what was handed out may come back as it was
-        return replace(answer, relaxed=None) if is_back and change.is_none else answer
+    if change.strain > settings.max_strain:
+        what = f"its cell changed shape: strain {change.strain:.2f}, expected at most {settings.max_strain:g}"
+    elif change.displacement > settings.max_displacement:
+        moved, limit = f"{change.displacement:.2f} of a nearest-neighbour distance", settings.max_displacement
+        what = f"an atom moved by {moved}, expected at most {limit:g}"
+    elif is_back and max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED:
+        return replace(answer, relaxed=None)  # it came back as it was handed out
+    else:
+        return answer
     way = "came back as" if is_back else "relaxed into"
     sentence = f"It {way} another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
     if settings.kind == "calculator" and settings.on_change == "keep":
@@ -177,22 +183,6 @@ class Change:
     strain: float
     displacement: float
     volume_ratio: float
-
-    @property
-    def is_none(self) -> bool:
-        """Whether the two are the same but for rounding."""
-        return max(self.strain, self.displacement, abs(self.volume_ratio - 1)) <= _UNMOVED
-
-    def sentence(self, *, max_strain: float, max_displacement: float) -> str:
-        """What makes it another structure, or an empty string where nothing does."""
-        if self.strain > max_strain:
-            return f"its cell changed shape: strain {self.strain:.2f}, expected at most {max_strain:g}"
-        if self.displacement > max_displacement:
-            return (
-                f"an atom moved by {self.displacement:.2f} of a nearest-neighbour distance, expected at most "
-                f"{max_displacement:g}"
-            )
-        return ""
 
 
 def change_between(start: Candidate, end: Candidate, *, source: str = "The answer") -> Change:

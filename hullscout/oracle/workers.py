@@ -40,17 +40,14 @@ CONNECT_TIMEOUT_S = 30
 
 
 class Workers(Protocol):
-    """What computes energies.
-
-    Attributes:
-        size: Calculations at a time.
-        retries: Further tries after a failure that may pass.
-        is_recorded: Whether each calculation is worth a record of its own.
-    """
+    """What computes energies."""
 
     size: int
+    """Calculations at a time."""
     retries: int
+    """Further tries after a failure that may pass."""
     is_recorded: bool
+    """Whether each calculation is worth a record of its own."""
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
         """Start a calculation; the attempts of one candidate are counted from 1."""

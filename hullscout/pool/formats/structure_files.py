@@ -69,10 +69,7 @@ def is_structure_file(path: Path) -> bool:
 
 
 def read_structure_files(path: Path) -> Frames:
-    """All structures of a folder, with what its table states of them.
-
-    Args:
-        path: the folder, with at most one CSV file directly in it; or that CSV file.
+    """All structures of a folder with at most one CSV file directly in it, or of a CSV file's folder, with what the file states.
 
     Raises:
         InvalidPoolError: no structures, several tables, a table that does not fit, or files that cannot be read.
@@ -155,11 +152,9 @@ def _file_of(stated: dict[str, str], folder: Path, by_id: dict[str, list[Path]])
 def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, columns: dict[str, str]) -> None:
     """Read one file; what goes wrong becomes a fault."""
     try:
-        structure = _read(file)
+        gathered.add(_read(file), name=name, energy_ev=energy_ev, columns=columns)
     except _UnreadableError as error:
         gathered.faults.append(f"{file.name} (id {name!r}): {error}")
-    else:
-        gathered.add(structure, name=name, energy_ev=energy_ev, columns=columns)
 
 
 def _read(file: Path) -> Structure:

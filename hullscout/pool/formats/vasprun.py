@@ -142,7 +142,7 @@ def read_vasp_result(file: Path) -> tuple[ase.Atoms, float, str]:
             warnings.simplefilter("ignore")  # of what is not used here
             run = _parsed(file)
     except SyntaxError as error:  # as XML
-        if b"</calculation>" not in gunzipped(file.read_bytes()):
+        if gunzipped(file.read_bytes()).count(b"</structure>") < 2:  # the first is that of the input
             raise
         raise ResultError(f"vasprun.xml is cut off ({error}). Is the calculation complete?") from error
     last, settings = run.ionic_steps[-1], run.parameters

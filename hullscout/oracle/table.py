@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI
 from hullscout.errors import OracleError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class TwinConflict:
     def __str__(self) -> str:
         return (
             f"{' = '.join(self.ids)} are one crystal, but their energies differ by "
-            f"{1000 * self.spread_ev_per_atom:.1f} meV/atom; the lowest is used."
+            f"{MILLI * self.spread_ev_per_atom:.1f} meV/atom; the lowest is used."
         )
 
 

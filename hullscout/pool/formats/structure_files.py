@@ -26,8 +26,8 @@ SUFFIXES = (".cif", ".vasp", ".poscar")
 _VASP_NAMES = ("POSCAR", "CONTCAR")
 
 
-class _UnreadableError(Exception):
-    """One structure file cannot be read; the others still can."""
+class UnusableError(Exception):
+    """One file of a folder cannot be used; the others still can."""
 
 
 def find_tables(folder: Path) -> list[Path]:
@@ -123,8 +123,8 @@ def _add_listed(gathered: Gathered, table: Table, folder: Path, by_id: dict[str,
             file = _file_of(row.cells, folder, by_id)
             energy = None  # eV per cell
             if text := row.cells.get("energy"):
-                energy = number(text, _UnreadableError(f"expected energy as a number in eV per cell, found {text!r}"))
-        except _UnreadableError as error:
+                energy = number(text, UnusableError(f"expected energy as a number in eV per cell, found {text!r}"))
+        except UnusableError as error:
             gathered.faults.append(f"{table.path.name}, line {row.line}: {error}")
             continue
         listed.add(file)
@@ -138,14 +138,14 @@ def _file_of(stated: dict[str, str], folder: Path, by_id: dict[str, list[Path]])
     if "file" in stated:
         file = folder / stated["file"]
         if not file.is_file():
-            raise _UnreadableError(f"expected the structure file {stated['file']!r} in {folder}, found none")
+            raise UnusableError(f"expected the structure file {stated['file']!r} in {folder}, found none")
         return file
     if "id" not in stated:
-        raise _UnreadableError("expected an id or a file, found neither")
+        raise UnusableError("expected an id or a file, found neither")
     files = by_id.get(stated["id"], [])
     if len(files) != 1:
         found = " and ".join(file.name for file in files) or "none"
-        raise _UnreadableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
+        raise UnusableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
     return files[0]
 
 
@@ -153,7 +153,7 @@ def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, 
     """Read one file; what goes wrong becomes a fault."""
     try:
         gathered.add(_read(file), name=name, energy_ev=energy_ev, columns=columns)
-    except _UnreadableError as error:
+    except UnusableError as error:
         gathered.faults.append(f"{file.name} (id {name!r}): {error}")
 
 
@@ -172,12 +172,12 @@ def _read(file: Path) -> Structure:
                 return Poscar.from_str(text).structure
             structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
     except BadPoscarWarning as error:
-        raise _UnreadableError(
+        raise UnusableError(
             f"expected element symbols above the numbers of atoms, as VASP 5 has them: {error}"
         ) from error
     except UNREADABLE as error:
         kind = "CIF" if is_cif else "POSCAR"
-        raise _UnreadableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error
+        raise UnusableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error
     if len(structures) != 1:
-        raise _UnreadableError(f"expected one structure, found {len(structures)}: give each a file of its own")
+        raise UnusableError(f"expected one structure, found {len(structures)}: give each a file of its own")
     return structures[0]

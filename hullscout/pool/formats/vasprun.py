@@ -18,7 +18,7 @@ import numpy as np
 from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import gunzipped
 from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
-from hullscout.pool.formats.structure_files import find_tables, read_table
+from hullscout.pool.formats.structure_files import UnusableError, find_tables, read_table
 from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ VASP_NAME = re.compile(r"(?P<file>vasprun\.xml|OUTCAR)(\.relax(?P<run>\d+))?(\.g
 """Results as VASP names them, also of one of several runs in a folder (in the manner of custodian)."""
 _EV_PER_KBAR_A3 = 1e-22 / 1.60217733e-19  # with VASP's own elementary charge
 _NAME = re.compile(r"(?P<stem>.*vasprun.*?)\.xml(\.relax(?P<run>\d+))?(\.(gz|bz2|xz))?")
-
-
-class _UnusableError(Exception):
-    """One calculation states no energy that can be used; the others still can."""
 
 
 def find_vaspruns(folder: Path) -> list[Path]:
@@ -69,7 +65,7 @@ def read_vaspruns(path: Path) -> Frames:
     for file, name in zip(files, names, strict=True):
         try:
             structure, energy, settings = _read(file)
-        except _UnusableError as error:
+        except UnusableError as error:
             gathered.faults.append(f"{file.relative_to(path).as_posix()}: {error}")
         else:
             gathered.add(structure, name=name, energy_ev=energy, columns={**stated.get(name, {}), **settings})
@@ -111,13 +107,13 @@ def _read(file: Path) -> tuple[Any, float, dict[str, Any]]:
             warnings.simplefilter("ignore")  # what matters is checked
             run = _parsed(file)
             if not run.converged_electronic:
-                raise _UnusableError("expected a converged calculation, found the last electronic loop cut off at NELM")
+                raise UnusableError("expected a converged calculation, found the last electronic loop cut off at NELM")
             if not run.converged_ionic:
-                raise _UnusableError("expected a converged relaxation, found it cut off at NSW")
+                raise UnusableError("expected a converged relaxation, found it cut off at NSW")
             energy = float(run.final_energy)
             return run.final_structure, energy, _settings(run)
     except (*UNREADABLE, SyntaxError, EOFError) as error:  # xml's ParseError is a SyntaxError
-        raise _UnusableError(f"not readable as a finished vasprun.xml: {type(error).__name__}: {error}") from error
+        raise UnusableError(f"not readable as a finished vasprun.xml: {type(error).__name__}: {error}") from error
 
 
 def read_vasp_result(file: Path) -> tuple[ase.Atoms, float, str]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.history import History
     from hullscout.campaign.result import CampaignResult
-    from hullscout.oracle.outcome import Outcome
+    from hullscout.oracle import Outcome
     from hullscout.pool import Pool
     from hullscout.selection import Belief
 

@@ -23,7 +23,7 @@ from pydantic import (
 
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
-from hullscout.oracle.settings import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
+from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import PoolFormat, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from hullscout.campaign.config import Origin, check_config
 from hullscout.campaign.database import DatabaseStore, Reserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision
 
 if TYPE_CHECKING:

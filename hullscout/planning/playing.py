@@ -10,7 +10,7 @@ import numpy as np
 
 from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError, InvalidPoolError
-from hullscout.oracle.settings import ProcessesSettings
+from hullscout.oracle import ProcessesSettings
 from hullscout.planning.grid import Setting, states_probability
 from hullscout.planning.replay import Ground, engine_on
 from hullscout.planning.store import NO_PROBABILITY, PlanStore, ReplayKey
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hullscout.campaign.store import Origin
-    from hullscout.oracle.settings import AnyExecutor
+    from hullscout.oracle import AnyExecutor
     from hullscout.planning.path import Path as ReplayPath
     from hullscout.pool import Pool
 

@@ -24,7 +24,7 @@ from hullscout.errors import (
     ResultError,
     StoreError,
 )
-from hullscout.oracle.outcome import Calculated, Failed
+from hullscout.oracle import Calculated, Failed
 from hullscout.selection.interface import StopReason
 
 mpl.use("Agg")

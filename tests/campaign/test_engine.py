@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from hullscout.campaign import Engine, Ledger, Setup, read_origin
 from hullscout.campaign.engine import fitting_threads
 from hullscout.errors import InvalidCampaignError, ProtocolError
-from hullscout.oracle.outcome import Failed, FailureReason
+from hullscout.oracle import Failed, FailureReason
 from hullscout.selection import (
     GreedyRule,
     HullPosteriorRule,

@@ -98,9 +98,7 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in the package may catch it."""
 
 
-@pytest.mark.parametrize(
-    ("flow", "survived"), [("in-process", 0), ("in-process", 1), ("in-process", 7), ("processes", 5)]
-)
+@pytest.mark.parametrize(("flow", "survived"), [("in-process", 0), ("in-process", 7), ("processes", 5)])
 def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
     live_file, tmp_path, monkeypatch, survived, flow
 ):
@@ -118,7 +116,7 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "save_answer", save_and_die)
-        with pytest.raises(Killed, match=r"."):
+        with pytest.raises(Killed, match=r"^fcc-"):
             run(live_file, cut, *settings)
     assert rows(cut, "SELECT count(*) FROM answers") == [(survived,)]
     assert run(live_file, cut, *settings)[0] == 0
@@ -128,10 +126,8 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
 
 
 FAULTS = {
-    "raises": ("Raises", [], "raised", "RuntimeError: no licence", 2),
-    "hangs past its limit": ("Hangs", ["executor.time_limit_s=6.0"], "timed-out", "longer than the limit of 6 s", 2),
+    "hangs past its limit": ("Hangs", ["executor.time_limit_s=3.0"], "timed-out", "longer than the limit of 3 s", 2),
     "NaN": ("NotANumber", [], "not-finite", "The energy is nan eV.", 1),
-    "does not converge": ("Unconverged", [], "not-converged", "KohnShamConvergenceError: did not converge", 1),
     "worker killed": ("Dies", [], "worker-died", "ended by SIGKILL; it said last: out of memory", 2),
 }
 
@@ -219,9 +215,9 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(liv
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     kept = dict(rows(out, "SELECT id, energy_ev FROM answers"))
-    time.sleep(1.0)
+    time.sleep(0.6)
     n_logged = len(log.read_text().splitlines())
-    time.sleep(1.0)
+    time.sleep(0.6)
     assert len(log.read_text().splitlines()) == n_logged <= len(kept) + 2
     assert run(live_file, out, *settings)[0] == 0
     again = {i for i, attempt in rows(out, "SELECT id, attempt FROM attempts") if attempt > 1}

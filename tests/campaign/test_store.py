@@ -8,7 +8,7 @@ import pytest
 
 from hullscout.campaign import Setup, Store, read_origin
 from hullscout.errors import StoreError
-from hullscout.oracle.outcome import Calculated
+from hullscout.oracle import Calculated
 from hullscout.regression.tuning import SearchPoint
 from hullscout.selection import Decision
 

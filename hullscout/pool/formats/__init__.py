@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.extxyz import read_frames
 from hullscout.pool.formats.ase_database import SQLITE_MAGIC, read_ase_database
-from hullscout.pool.formats.csv_table import find_tables, read_table
 from hullscout.pool.formats.entries import read_entries, read_json
-from hullscout.pool.formats.structure_files import find_structures, is_structure_file, read_structure_files
+from hullscout.pool.formats.structure_files import (
+    find_structures,
+    find_tables,
+    is_structure_file,
+    read_structure_files,
+    read_table,
+)
 from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
 from hullscout.pool.writing import format_frames

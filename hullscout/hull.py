@@ -115,7 +115,7 @@ def formation_energy(x: ArrayLike, energy_ev_per_atom: ArrayLike, *, ends_ev_per
 
 
 def phase_diagram(
-    elements: tuple[str, str], counts: Sequence[tuple[int, int]], energies_ev: Sequence[float], ids: Sequence[str]
+    elements: tuple[str, ...], counts: Sequence[tuple[int, int]], energies_ev: Sequence[float], ids: Sequence[str]
 ) -> Any:
     """Return pymatgen's `PhaseDiagram` of entries with the given ids.
 

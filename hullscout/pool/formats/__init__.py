@@ -5,21 +5,18 @@ A campaign keeps any of them as extended XYZ (`pool_bytes`).
 
 from __future__ import annotations
 
-import gzip
-import io
 import zlib
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.extxyz import read_frames
-from hullscout.pool.formats.ase_database import SQLITE_MAGIC, read_ase_database
+from hullscout.files import is_gzipped
+from hullscout.pool.extxyz import format_frames, read_frames
 from hullscout.pool.formats.csv_table import find_tables, read_table
-from hullscout.pool.formats.entries import read_entries, read_json
+from hullscout.pool.formats.databases import SQLITE_MAGIC, read_ase_database, read_entries, read_json
 from hullscout.pool.formats.structure_files import find_structures, is_structure_file, read_structure_files
 from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
-from hullscout.pool.writing import format_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frames
 
 _HEAD = 4096
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class PoolFormat(Enum):
@@ -54,14 +50,9 @@ _READERS = {
 
 
 def read_pool(path: Path, pool_format: PoolFormat | None = None) -> Frames:
-    """All frames of a pool, whatever its format.
+    """All frames of a file or folder, whatever its format, which is told by what is there if not given.
 
-    Args:
-        path: a file or a folder.
-        pool_format: its format; told by what is there if not given.
-
-    Returns:
-        Frames in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
+    They are in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
 
     Raises:
         InvalidPoolError: there is nothing, or it cannot be read in that format; all faults in one error.
@@ -146,10 +137,9 @@ def _format_of_folder(folder: Path) -> PoolFormat:
 
 def _format_of_text(path: Path, head: bytes) -> PoolFormat:
     """JSON of either kind, or else extended XYZ; plain or gzipped."""
-    is_gzipped = head.startswith(_GZIP_MAGIC)
     first = _first_character(head)
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
-    if is_gzipped and (is_ase or first == SQLITE_MAGIC[:1]):
+    if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
     if is_structure_file(path):
         raise InvalidPoolError(
@@ -166,11 +156,10 @@ def _format_of_text(path: Path, head: bytes) -> PoolFormat:
 
 def _first_character(head: bytes) -> bytes:
     """The first character of a content that is no space, decompressed if it begins like gzip."""
-    if head.startswith(_GZIP_MAGIC):
+    if is_gzipped(head):
         try:
-            with gzip.open(io.BytesIO(head)) as stream:
-                head = stream.read1(_HEAD)
-        except (EOFError, OSError, zlib.error):
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
+        except zlib.error:
             return b""  # the reader says what is wrong
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 

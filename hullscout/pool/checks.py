@@ -53,11 +53,7 @@ def atomic_numbers(elements: Sequence[str]) -> tuple[int, ...]:
 
 
 def two_atomic_numbers(elements: Sequence[str]) -> tuple[int, int]:
-    """Atomic numbers of two elements, and no more: those of a pool that is read or made.
-
-    Raises:
-        InvalidPoolError: not two different chemical symbols.
-    """
+    """Atomic numbers of two elements and no more, or InvalidPoolError: those of a pool that is read or made."""
     numbers = atomic_numbers(elements)
     if len(numbers) != 2:
         raise _no_elements(elements, "two")
@@ -249,29 +245,21 @@ def _settings(columns: Mapping[str, str | float]) -> dict[tuple[int, str], str]:
 
 
 def _groups(values: Sequence[tuple[str, str]], compared: _Compared) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Ids by value as shown, most ids first."""
-    numbers = [finite_number(text) for text, _ in values]
-    if compared is _Compared.AS_WORDS or None in numbers:
-        words: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        for text, frame_id in values:
-            words[text.casefold()].append((text, frame_id))
-        groups = [(members[0][0], tuple(member for _, member in members)) for members in words.values()]
+    """Ids by value as shown, most ids first; numbers in ascending groups, each no wider than a factor from its lowest."""
+    numbers = np.array([finite_number(text) for text, _ in values], dtype=np.float64)  # None as NaN
+    members: defaultdict[str | float, list[int]] = defaultdict(list)
+    if compared is _Compared.AS_WORDS or np.isnan(numbers).any():
+        for index, (text, _) in enumerate(values):
+            members[text.casefold()].append(index)
+        shown = [values[indices[0]][0] for indices in members.values()]
     else:
         factor = K_SPACING_FACTOR if compared is _Compared.AS_SPACINGS else 1.0 + _SAME_NUMBER
-        groups = _number_groups(np.array(numbers, dtype=np.float64), [frame_id for _, frame_id in values], factor)
-    return tuple(sorted(groups, key=lambda group: -len(group[1])))
-
-
-def _number_groups(numbers: np.ndarray, ids: Sequence[str], factor: float) -> list[tuple[str, tuple[str, ...]]]:
-    """Numbers in ascending groups, each no wider than a factor from its lowest."""
-    groups: list[list[int]] = []
-    for index in np.argsort(numbers, kind="stable").tolist():
-        if groups and numbers[index] - numbers[groups[-1][0]] <= (factor - 1.0) * abs(numbers[groups[-1][0]]):
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    shown = []
-    for group in groups:
-        low, high = f"{numbers[group[0]]:.6g}", f"{numbers[group[-1]]:.6g}"
-        shown.append((low if low == high else f"{low} to {high}", tuple(ids[index] for index in sorted(group))))
-    return shown
+        lowest = -np.inf
+        for index in np.argsort(numbers, kind="stable").tolist():
+            if not members or numbers[index] - lowest > (factor - 1.0) * abs(lowest):
+                lowest = numbers[index]
+            members[lowest].append(index)
+        ranges = [(f"{numbers[i[0]]:.6g}", f"{numbers[i[-1]]:.6g}") for i in members.values()]
+        shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
+    ids = [tuple(values[index][1] for index in sorted(indices)) for indices in members.values()]
+    return tuple(sorted(zip(shown, ids, strict=True), key=lambda group: -len(group[1])))

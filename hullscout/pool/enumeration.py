@@ -128,11 +128,7 @@ class MadePool:
 
 
 def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], None] = lambda _: None) -> MadePool:
-    """All candidates that are asked for; the same settings give the same frames.
-
-    Args:
-        settings: what to enumerate.
-        on_progress: called with what is being done, before it is done.
+    """All candidates that are asked for; the same settings give the same frames. Before each step `on_progress` is told of it.
 
     Raises:
         MissingPackageError: icet is not installed.
@@ -196,15 +192,11 @@ def enumerate_cells(
 
     Exchanging the elements gives another cell. Pure elements occur at the size of the primitive cell.
 
-    Args:
-        elements: first and second element, A and B in the ids.
-        lattice: the parent lattice.
-        n_atoms: atoms in the cell; where the primitive cell has two, no odd number has any cells.
-        volumes: A^3 per atom of the pure elements.
+    Where the primitive cell has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom.
 
     Yields:
-        Frames without an energy, their ids `fcc-A1B3-0007`: lattice, atoms of each element, number among those, in the
-        order of icet. They do not depend on what else is enumerated.
+        Frames without an energy, their ids `fcc-A1B3-0007`: lattice, atoms of the first (A) and second element (B), number among
+        those, in the order of icet. They do not depend on what else is enumerated.
 
     Raises:
         MissingPackageError: icet is not installed.
@@ -236,12 +228,7 @@ def enumerate_cells(
 def prototype_cells(
     elements: tuple[str, str], *, max_atoms: int, volumes: tuple[float, float]
 ) -> tuple[tuple[Frame, ...], int]:
-    """Every binary prototype with up to so many atoms, both ways round.
-
-    Args:
-        elements: first and second element, A and B behind the label in the ids.
-        max_atoms: of the cell as the library lists it, which is primitive.
-        volumes: A^3 per atom of the pure elements.
+    """Every binary prototype with up to so many atoms in its primitive cell, both ways round.
 
     Returns:
         Frames without an energy, their ids `A3B_cP4_221_c_a-A1B3-0001` (AFLOW label, atoms of each element, number among those),
@@ -284,11 +271,7 @@ def without_known(frames: Iterable[Frame], known: Iterable[Frame]) -> tuple[Fram
 
     Two frames count as one crystal where stoichiometry and space group agree and pymatgen's StructureMatcher lays them on each
     other within 20 % of length, 5 degrees and 0.1 of the atomic diameter, scaled. Comparing by space group first keeps L1_0 and
-    B2 apart, which only the shape of the cell tells apart, and the number of comparisons small.
-
-    Args:
-        frames: in the order that decides which of two stays.
-        known: those that stay in any case.
+    B2 apart, which only the shape of the cell tells apart, and the number of comparisons small. Of two alike the first stays.
     """
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: slow to import)
 

@@ -13,6 +13,7 @@ import gzip
 import io
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -77,13 +78,8 @@ def read_frames(path: Path) -> Frames:
 def parse_frames(raw: bytes, *, path: Path) -> Frames:
     """All frames of the content of an extended XYZ file; compression is told by the content, not by the name.
 
-    Args:
-        raw: the content. `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name.
-        path: where it was read from, for messages.
-
-    Returns:
-        Frames in the file's order. Where no frame has an id they are named `frame-000001` and so on; structures that
-        share a prototype's label are numbered (see `number_shared_labels`).
+    `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name. Where no frame has an id they are
+    named `frame-000001` and so on; structures that share a prototype's label are numbered (see `number_shared_labels`).
 
     Raises:
         InvalidPoolError: the content is empty, cut off or not extended XYZ; some frames have ids, some have not.
@@ -129,13 +125,11 @@ def _text(raw: bytes, path: Path) -> str:
 
 def _last_whole_frame(text: str) -> str:
     """How far a broken file can be read, in words."""
-    last = None
-    try:
-        for last in _iter_blocks(text):  # noqa: B007  (the last one is wanted)
-            pass
-    except FrameError:
-        pass
-    return "no frame of it is whole" if last is None else f"the last whole frame is {last.name}"
+    found = "no frame of it is whole"
+    with suppress(FrameError):
+        for block in _iter_blocks(text):
+            found = f"the last whole frame is {block.name}"
+    return found
 
 
 def _cut(text: str, path: Path) -> list[_Block]:

@@ -73,7 +73,7 @@ class Frame:
     @property
     def name(self) -> str:
         """Frame number and id, as an error names them."""
-        return place_of(self.number, self.id)
+        return f"frame {self.number} (id {self.id!r})"
 
     def candidate(self) -> Candidate:
         """The crystal without its energy."""
@@ -121,7 +121,7 @@ class Frames:
                 f"{len(names)} ids ({shown_ids([repr(name) for name in names])}). Give two lists of one length, ids as text."
             )
         frames, faults = [], []
-        for number, (structure, name) in enumerate(zip(listed, names, strict=True), start=1):
+        for number, (structure, name) in enumerate(zip(listed, map(str, names), strict=True), start=1):
             try:
                 frames.append(frame_of(structure, number=number, name=name, energy_ev=_carried_energy(structure)))
             except FrameError as error:
@@ -142,7 +142,7 @@ def frame_of(
     """A structure as a frame.
 
     Raises:
-        FrameError: an id that is no line of printable text, another type of structure, partly occupied sites.
+        FrameError: an id that is no line of printable text, another type of structure, partly occupied sites, no atoms.
     """
     if not name.isprintable():
         raise FrameError(f"expected an id of printable characters on one line, found {name!r}")
@@ -150,6 +150,8 @@ def frame_of(
         numbers, positions, cell, pbc = atoms_of(structure)
     except InvalidStructureError as error:
         raise FrameError(str(error)) from error
+    if not len(numbers):
+        raise FrameError("expected atoms, found none")
     return Frame(
         number=number,
         id=name,

@@ -147,12 +147,7 @@ def most_frequent_elements(frames: Frames) -> tuple[str, str]:
 def inspect_frames(
     frames: Frames, elements: tuple[str, str], *, on_progress: Callable[[str], None] = lambda _: None
 ) -> Inspection:
-    """Look a pool over.
-
-    Args:
-        frames: what a source says.
-        elements: first and second element of the axis.
-        on_progress: called with what is being done, before it is done.
+    """Look a pool over; before each step `on_progress` is told of it.
 
     Raises:
         InvalidPoolError: not two different chemical elements.

@@ -5,7 +5,7 @@ A pool holds no energy and no way to one. It looks at a frame's energy only to s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
     from pymatgen.core.structure import Structure
-
-    from hullscout.pool.frames import Frame
 
 NO_COLUMNS = Columns()
 
@@ -87,19 +85,17 @@ class PoolReport:
     def _sentences(self) -> Iterator[str]:
         yield f"{self.n_frames} frames hold {self.n_candidates} candidates."
         if self.left_out:
-            yield f"Left out, since they have no energy: {_counted(self.left_out)}."
+            n_out = len(self.left_out)
+            shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
+            yield f"Left out, since they have no energy: {shown}."
         if self.twin_groups:
-            n_groups = len(self.twin_groups)
-            n_twins = _n_frames(sum(len(group) - 1 for group in self.twin_groups))
-            first = " = ".join(self.twin_groups[0])
-            within = f"more than once (within {TWIN_TOLERANCE} A)"
-            if n_groups == 1:
-                yield f"1 crystal occurs {within}; it is looked up once, {n_twins} counted as its twins: {first}."
-            else:
-                yield (
-                    f"{n_groups} crystals occur {within}; each is looked up once, {n_twins} counted as their twins. "
-                    f"The first: {first}."
-                )
+            n_groups, n_twins = len(self.twin_groups), sum(len(group) - 1 for group in self.twin_groups)
+            one = n_groups == 1
+            yield (
+                f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
+                f"{'it' if one else 'each'} is looked up once, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
+                f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
+            )
         if self.shared_labels:
             label = self.shared_labels[0]
             yield (
@@ -170,16 +166,12 @@ class Pool:
 
     @classmethod
     def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
-        """The candidates of a file or folder of any format that is read, whether or not it states energies.
-
-        Args:
-            path: A file or a folder; what it is, is told by what is there.
-            elements: First and second element of the axis.
-            columns: Which columns state cost and baseline.
+        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there.
 
         Raises:
             InvalidPoolError: There is none, or it holds something that no campaign can use.
         """
+        two_atomic_numbers(elements)
         return build_pool(
             read_pool(Path(path)),
             elements,
@@ -214,20 +206,18 @@ class Pool:
             InvalidPoolError: Lists of different lengths; structures that no campaign can use, all in one error by place and id.
         """
         frames = Frames.of(structures, ids=ids)
-        n = len(frames.frames)
-        stated = {
-            name: _checked(values, name, n=n, remedy="Give one for each structure, in their order.")
-            for name, values in (("cost", cost), ("baseline_ev_per_atom", baseline_ev_per_atom))
-            if values is not None
-        }
+        stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
+        remedy = "Give one for each structure, in their order."
+        arrays = {n: v if v is None else _checked(v, n, n=len(frames.frames), remedy=remedy) for n, v in stated.items()}
         if elements is None:
             elements = sorted({symbol_of(z) for frame in frames.frames for z in np.unique(frame.numbers).tolist()})
-        used, candidates, report = _examined(
+        pool = build_pool(
             frames, tuple(elements), without_energy=WithoutEnergy.KEEP, mixed_settings=MixedSettings.ALLOW
         )
-        places = [frame.number - 1 for frame in used]
-        kept = {name: values[places] for name, values in stated.items()}
-        return cls(elements=report.elements, candidates=candidates, report=report, **kept)
+        place_of = {frame.id: place for place, frame in enumerate(frames.frames)}
+        places = [place_of[name] for name in pool.ids]
+        cost, baseline = (None if values is None else values[places] for values in arrays.values())
+        return replace(pool, cost=cost, baseline_ev_per_atom=baseline)
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -306,41 +296,21 @@ class Pool:
 
 def build_pool(
     frames: Frames,
-    elements: tuple[str, str],
+    elements: tuple[str, ...],
     *,
     without_energy: WithoutEnergy,
     columns: Columns = NO_COLUMNS,
     mixed_settings: MixedSettings = MixedSettings.REFUSE,
 ) -> Pool:
-    """Check frames, group what is the same crystal, and order it.
+    """Check what a source says, group what is the same crystal, and order it.
 
     The candidate of a group is the one whose id comes first; cost and baseline are its own.
-
-    Args:
-        frames: what a file says.
-        elements: first and second element of the axis.
-        without_energy: what becomes of frames that state no energy.
-        columns: which columns state cost and baseline.
-        mixed_settings: what becomes of energies computed with different settings.
-
-    Returns:
-        A pool that knows no energies.
 
     Raises:
         InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
             where energies are needed, all in one error; then energies of different settings; then a column that does not hold
             what it should.
     """
-    two_atomic_numbers(elements)
-    used, candidates, report = _examined(frames, elements, without_energy=without_energy, mixed_settings=mixed_settings)
-    cost, baseline = columns.read(frames.path, used)
-    return Pool(elements=elements, candidates=candidates, report=report, cost=cost, baseline_ev_per_atom=baseline)
-
-
-def _examined(
-    frames: Frames, elements: tuple[str, ...], *, without_energy: WithoutEnergy, mixed_settings: MixedSettings
-) -> tuple[list[Frame], tuple[Candidate, ...], PoolReport]:
-    """The frames that become candidates, these candidates, and the report; of a group of twins the one whose id comes first."""
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]
     if not usable:
@@ -369,7 +339,8 @@ def _examined(
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
     )
-    return [usable[group[0]] for group in groups], chosen, report
+    cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
+    return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)
 
 
 def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np.float64]:
@@ -382,13 +353,3 @@ def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np
     if array.shape != (n,) or not (np.isfinite(array) & (array > above)).all():
         raise InvalidPoolError(f"Expected {name} as {n} finite numbers above {above:g}, found {array}. {remedy}")
     return array
-
-
-def _n_frames(count: int) -> str:
-    """`1 frame is` or `2 frames are`."""
-    return "1 frame is" if count == 1 else f"{count} frames are"
-
-
-def _counted(ids: tuple[str, ...]) -> str:
-    """The first few ids and how many there are."""
-    return f"{len(ids)} frames ({shown_ids(ids)})" if len(ids) > 1 else ids[0]

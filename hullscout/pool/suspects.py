@@ -40,11 +40,8 @@ SUSPICION = 6.0
 def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[int, tuple[float, float]]:
     """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS.
 
-    The line v(x) has the least sum of absolute deviations; deviations are log(v / v(x)).
-
-    Args:
-        frames: without faults.
-        x: (n,) atomic fraction of the second element.
+    The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
+    log(v / v(x)).
 
     Returns:
         By place in `frames`: the volume and that of the line at its composition, in A^3 per atom.
@@ -87,9 +84,9 @@ def find_suspect_energies(
     Args:
         candidates: n different crystals, at least MIN_ENERGIES.
         energies_ev_per_atom: (n,) total energies.
-        x: (n,) atomic fraction of the second element.
-        elements: first and second element.
-        on_progress: called with what is being done, before it is done.
+        x: (n,) atomic fraction of the second of the two elements.
+        elements: both.
+        on_progress: told of each step before it is done.
 
     Returns:
         By place in `candidates`: the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.

@@ -56,6 +56,7 @@ def test_elements_and_ids_may_be_given(mixed):
     assert pool.elements == ("Pd", "Ag")
     assert pool.ids == ("a1", "a2", "a3")
     assert pool.x.tolist() == [0.0, 0.5, 1.0]
+    assert repr(Pool.of(mixed, ids=np.array(["z", "b", "c", "a"])).ids) == "('a', 'c', 'z')"
 
 
 def test_cost_and_baseline_follow_the_candidates(mixed):
@@ -111,6 +112,7 @@ def test_an_energy_of_other_positions_is_not_taken_and_nothing_is_computed():
         (lambda: Molecule(["Ag"], [[0, 0, 0]]), "frame 3 (id '3'): expected ase.Atoms, a pymatgen Structure or a Candidate, found"),
         (lambda: structure({"Ag": 0.5, "Pd": 0.5}), "frame 3 (id '3'): expected whole atoms, found partly occupied sites"),
         (lambda: atoms("Ag", id="a\nb"), "frame 3: expected an id of printable characters"),
+        (lambda: Atoms(cell=[4, 4, 4], pbc=True), "frame 3 (id '3'): expected atoms, found none"),
         (lambda: Atoms("Ag"), "frame 3 (id '3'): no lattice: expected a crystal"),
         (lambda: Atoms("Ag", cell=[4, 4, 4]), "frame 3 (id '3'): not periodic in three directions"),
         (lambda: Atoms("Ag", cell=[4, 4, 4], pbc=[1, 1, 0]), 'expected pbc="T T T", found pbc="T T F"'),
@@ -180,7 +182,7 @@ def test_three_elements_have_two_fractions_and_no_x():
     with pytest.raises(InvalidPoolError, match=r"two elements to have x, found Ag, Au, Pd\. Use fractions"):
         _ = pool.x
     with pytest.raises(InvalidPoolError, match="Expected two different chemical elements"):
-        build_pool(Frames.of(pool), pool.elements, without_energy=WithoutEnergy.KEEP)
+        Pool.read("pool.extxyz", pool.elements)
 
 
 def test_x_is_the_column_of_the_fractions(mixed):

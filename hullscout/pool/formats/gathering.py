@@ -41,13 +41,9 @@ class Gathered:
         energy_ev: float | None,
         columns: Mapping[str, object] | None = None,
     ) -> None:
-        """Add a structure, numbered by its place; one that is none becomes a fault.
+        """Add a structure, numbered by its place, with its energy in eV per cell; one with partly occupied sites becomes a fault.
 
-        Args:
-            structure: the crystal, all its sites occupied by one element.
-            name: its id, empty where the source gives none.
-            energy_ev: total energy in eV per cell, None where the source gives none.
-            columns: everything else that the source states; only single numbers and words are kept.
+        The name is empty and the energy None where the source gives none. Of columns only single numbers and words are kept.
         """
         number = len(self.frames) + len(self.faults) + 1
         kept = plain_columns(columns or {})

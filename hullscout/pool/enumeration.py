@@ -24,7 +24,7 @@ from hullscout.pool.frames import Frame
 from hullscout.pool.suspects import CLOSE, shortest_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import ase
     from numpy.typing import NDArray
@@ -190,9 +190,8 @@ def enumerate_cells(
 ) -> Iterator[Frame]:
     """All symmetry-distinct cells of one size on one lattice, each only in the smallest cell that holds it.
 
-    Exchanging the elements gives another cell. Pure elements occur at the size of the primitive cell.
-
-    Where the primitive cell has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom.
+    Exchanging the elements gives another cell. Pure elements occur at the size of the primitive cell. Where the primitive cell
+    has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom.
 
     Yields:
         Frames without an energy, their ids `fcc-A1B3-0007`: lattice, atoms of the first (A) and second element (B), number among
@@ -213,16 +212,8 @@ def enumerate_cells(
     counts: Counter[str] = Counter()
     for cell in enumerate_structures(lattice.primitive_cell(), sizes, list(elements)):
         numbers = np.asarray(cell.numbers, dtype=np.int64)
-        n_first = int((numbers == first).sum())
-        formula = stoichiometry(n_first, n_atoms - n_first)
-        counts[formula] += 1
-        scale = vegard(volumes, n_first, n_atoms - n_first) ** (1 / 3)
-        yield _frame(
-            f"{lattice.value}-{formula}-{counts[formula]:04d}",
-            numbers,
-            np.asarray(cell.positions) * scale,
-            np.array(cell.cell) * scale,
-        )
+        name, volume = _name_and_volume(lattice.value, numbers == first, volumes, counts)
+        yield _scaled_frame(name, numbers, np.asarray(cell.positions), np.array(cell.cell), volume ** (1 / 3))
 
 
 def prototype_cells(
@@ -245,28 +236,19 @@ def prototype_cells(
         if len(kinds) != 2 or len(structure) > max_atoms:
             continue
         positions, cell = np.asarray(structure.cart_coords), np.asarray(structure.lattice.matrix)
-        is_open = shortest_distance(positions, cell) < CLOSE
+        if shortest_distance(positions, cell) < CLOSE:
+            n_open += len(kinds)
+            continue
         for first_kind in kinds:
-            if is_open:
-                n_open += 1
-                continue
             is_first = np.array([site.specie.symbol == first_kind for site in structure])
-            n_first, n_second = int(is_first.sum()), int((~is_first).sum())
-            name = f"{label}-{stoichiometry(n_first, n_second)}"
-            counts[name] += 1
-            scale = (vegard(volumes, n_first, n_second) * len(structure) / structure.volume) ** (1 / 3)
-            frames.append(
-                _frame(
-                    f"{name}-{counts[name]:04d}",
-                    np.where(is_first, *two_atomic_numbers(elements)),
-                    positions * scale,
-                    cell * scale,
-                )
-            )
+            name, volume = _name_and_volume(label, is_first, volumes, counts)
+            scale = (volume * len(structure) / structure.volume) ** (1 / 3)
+            numbers = np.where(is_first, *two_atomic_numbers(elements))
+            frames.append(_scaled_frame(name, numbers, positions, cell, scale))
     return tuple(frames), n_open
 
 
-def without_known(frames: Iterable[Frame], known: Iterable[Frame]) -> tuple[Frame, ...]:
+def without_known(frames: Sequence[Frame], known: Sequence[Frame]) -> tuple[Frame, ...]:
     """Those that are not yet there: no known frame, nor one before, would relax into the same crystal.
 
     Two frames count as one crystal where stoichiometry and space group agree and pymatgen's StructureMatcher lays them on each
@@ -274,39 +256,47 @@ def without_known(frames: Iterable[Frame], known: Iterable[Frame]) -> tuple[Fram
     B2 apart, which only the shape of the cell tells apart, and the number of comparisons small. Of two alike the first stays.
     """
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: slow to import)
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: PLC0415
 
     matcher = StructureMatcher(
         ltol=_LENGTH_TOLERANCE, stol=_SITE_TOLERANCE, angle_tol=_ANGLE_TOLERANCE, primitive_cell=True, scale=True
     )
-    candidates = [(frame, frame.candidate().to_pymatgen()) for frame in frames]
-    formulas = {structure.composition.reduced_formula for _, structure in candidates}
+    formulas = {frame.candidate().formula for frame in frames}
     seen: defaultdict[tuple[str, int], list[Structure]] = defaultdict(list)
-    for frame in known:
-        structure = frame.candidate().to_pymatgen()
-        if structure.composition.reduced_formula in formulas:
-            seen[_kind(structure)].append(structure)
     new: list[Frame] = []
-    for frame, structure in candidates:
-        alike = seen[_kind(structure)]
-        if not any(matcher.fit(structure, other) for other in alike):
-            alike.append(structure)
-            new.append(frame)
+    for frame, is_known in [*((frame, True) for frame in known), *((frame, False) for frame in frames)]:
+        candidate = frame.candidate()
+        if candidate.formula in formulas:
+            structure = candidate.to_pymatgen()
+            space_group = SpacegroupAnalyzer(structure, symprec=_SYMPREC).get_space_group_number()
+            alike = seen[candidate.formula, space_group]
+            if is_known or not any(matcher.fit(structure, other) for other in alike):
+                alike.append(structure)
+                new += [] if is_known else [frame]
     return tuple(new)
 
 
-def _kind(structure: Structure) -> tuple[str, int]:
-    """Reduced formula and space group number."""
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: PLC0415  (late: slow to import)
+def _name_and_volume(
+    label: str, is_first: NDArray[np.bool_], volumes: tuple[float, float], counts: Counter[str]
+) -> tuple[str, float]:
+    """The next id of a label and stoichiometry, and the volume per atom in A^3."""
+    n_first, n_second = int(is_first.sum()), int((~is_first).sum())
+    name = f"{label}-{stoichiometry(n_first, n_second)}"
+    counts[name] += 1
+    return f"{name}-{counts[name]:04d}", vegard(volumes, n_first, n_second)
 
-    return structure.composition.reduced_formula, SpacegroupAnalyzer(
-        structure, symprec=_SYMPREC
-    ).get_space_group_number()
 
-
-def _frame(name: str, numbers: NDArray[np.int64], positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Frame:
-    """A frame without an energy, not yet numbered."""
+def _scaled_frame(
+    name: str,
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    scale: float,
+) -> Frame:
+    """A frame without an energy, not yet numbered, of a cell enlarged by a scale of lengths."""
+    periodic = (True, True, True)
     return Frame(
-        number=0, id=name, numbers=numbers, positions=positions, cell=cell, pbc=(True, True, True), energy_ev=None
+        number=0, id=name, numbers=numbers, positions=positions * scale, cell=cell * scale, pbc=periodic, energy_ev=None
     )
 
 

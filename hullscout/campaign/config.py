@@ -24,7 +24,7 @@ from pydantic import (
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import Frames, Pool, PoolFormat, format_frames, pool_bytes
+from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings
@@ -75,7 +75,7 @@ class PoolSection(Settings):
 
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
-    format: Annotated[PoolFormat, Field(strict=False)] | None = None
+    format: str | None = None
     """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
@@ -83,6 +83,13 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in FORMATS:
+            raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
+        return name
 
     @field_validator("cost", "baseline")
     @classmethod

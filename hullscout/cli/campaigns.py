@@ -116,7 +116,7 @@ def table(folder: Path, output: Path, *, force: bool) -> None:
     Structures are those that were asked for, not relaxed ones; ids stay. Candidates without an energy are written without one.
     """
     from hullscout.campaign import runner  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, save_frames  # noqa: PLC0415
+    from hullscout.pool import Existing, save_frames  # noqa: PLC0415
 
     frames = runner.read_frames_with_energies(folder)
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)

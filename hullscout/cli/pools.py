@@ -87,13 +87,18 @@ def enumerate_(
     """
     if prototype_atoms is not None and not prototypes:
         raise click.UsageError("--prototype-atoms says nothing without --prototypes; give both.")
-    from hullscout.pool.enumeration import ParentLattice  # noqa: PLC0415  loads the scientific packages
-    from hullscout.pool.making import Recipe, make_pool  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
+    from hullscout.pool import (  # noqa: PLC0415  loads the scientific packages
+        EnumerationSettings,
+        Existing,
+        ParentLattice,
+        check_target,
+        make_pool,
+        save_frames,
+    )
     from hullscout.terminal.pools import Working, print_made  # noqa: PLC0415
 
     most_atoms = PROTOTYPE_ATOMS if prototype_atoms is None else prototype_atoms
-    recipe = Recipe(
+    recipe = EnumerationSettings(
         elements=(first, second),
         lattices=tuple(ParentLattice(name) for name in lattices),
         max_atoms=max_atoms,
@@ -148,9 +153,16 @@ def check(
     but the most frequent; suspect energies, volumes and distances only on request. Exit codes: 0 nothing wrong, 1 faults or
     suspects found, 2 POOL cannot be read.
     """
-    from hullscout.inspection import Suspects, clean, inspect_frames, most_frequent_elements  # noqa: PLC0415
-    from hullscout.pool import PoolFormat, read_pool  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
+    from hullscout.pool import (  # noqa: PLC0415
+        Existing,
+        Suspects,
+        check_target,
+        clean,
+        inspect_frames,
+        most_frequent_elements,
+        read_pool,
+        save_frames,
+    )
     from hullscout.terminal.pools import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
 
     existing = Existing.REPLACE if force else Existing.REFUSE
@@ -158,7 +170,7 @@ def check(
         check_target(write, existing, source=pool)
     with Working() as working:
         working.update(f"reading {pool}")
-        frames = read_pool(pool, None if pool_format is None else PoolFormat(pool_format))
+        frames = read_pool(pool, pool_format)
         found = inspect_frames(frames, elements or most_frequent_elements(frames), on_progress=working.update)
     suspects = Suspects.LEAVE_OUT if without_suspects else Suspects.KEEP
     print_inspection(found, pool, suspects=suspects, n_shown=None if show_all else N_SHOWN)

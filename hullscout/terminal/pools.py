@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hullscout.inspection import Severity, Suspects
+from hullscout.pool import Severity, Suspects
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from hullscout.inspection import Inspection
-    from hullscout.pool.making import MadePool, Recipe
+    from hullscout.pool import EnumerationSettings, Inspection, MadePool
 
 N_SHOWN = 8
 """Findings of one kind that are shown where not all are asked for."""
@@ -44,7 +43,7 @@ class Working:
         self._status.stop()
 
 
-def print_made(made: MadePool, recipe: Recipe, path: Path) -> None:
+def print_made(made: MadePool, recipe: EnumerationSettings, path: Path) -> None:
     """Print how many candidates there are by size and source, and in sentences what was left out."""
     console = Console(highlight=False, markup=False)
     first, second = recipe.elements

@@ -12,8 +12,8 @@ import pytest
 from hullscout.campaign import runner
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import MixedSettings, WithoutEnergy, build_pool, parse_frames, read_frames
+from hullscout.pool.checks import find_setting_conflicts
 from hullscout.pool.frames import Frame
-from hullscout.pool.theory import find_setting_conflicts
 
 
 def frame(number, energy=-1.0, **columns):

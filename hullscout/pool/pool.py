@@ -289,11 +289,6 @@ class Pool:
         )
 
     @property
-    def fractions(self) -> NDArray[np.float64]:
-        """(n, k) atomic fractions of the elements after the first."""
-        return self.x[:, None]
-
-    @property
     def twins(self) -> dict[str, tuple[str, ...]]:
         """For each candidate that occurs more than once, the ids of the frames that it stands for."""
         return {group[0]: group[1:] for group in self.report.twin_groups}

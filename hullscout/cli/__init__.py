@@ -9,28 +9,18 @@ from __future__ import annotations
 import click
 
 from hullscout import __version__
-from hullscout.cli import campaigns, plans, pools, results
-from hullscout.cli.shared import EPILOG
+from hullscout.cli import campaigns, plans, pools
+
+__all__ = ["main"]
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    epilog=campaigns.EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
     """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
 
 
-for _command in (
-    campaigns.run,
-    campaigns.ask,
-    campaigns.tell,
-    campaigns.table,
-    campaigns.status,
-    results.plot,
-    results.report,
-    results.export,
-    results.cite,
-    pools.enumerate_,
-    pools.check,
-    plans.plan,
-):
+for _command in (*campaigns.COMMANDS, pools.enumerate_, pools.check, plans.plan):
     main.add_command(_command)

@@ -1,9 +1,10 @@
-"""What the commands share: examples, and how an error is shown."""
+"""What the commands share: options, how an error is shown, and where they print."""
 
 from __future__ import annotations
 
 import sys
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 import click
@@ -13,19 +14,17 @@ from hullscout.errors import HullscoutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
 P = ParamSpec("P")
 
-EPILOG = """\b
-Examples:
-  hullscout run campaigns/agpd/agpd.toml
-  hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
-  hullscout status runs/seed7
-  hullscout plot runs/seed7
-  hullscout report runs/seed7
-  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
-  hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
-  hullscout check pool.extxyz.gz
-"""
+PATH = click.Path(path_type=Path)
+OVERRIDES = click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
+)
+POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
+FORCE = click.option("--force", is_flag=True, help="Replace the file if there is one.")
 
 
 def reports_errors(interrupted: str = "") -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -50,3 +49,18 @@ def reports_errors(interrupted: str = "") -> Callable[[Callable[P, None]], Calla
         return wrapped
 
     return decorate
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables and sentences are printed: names and ids as they are, never as markup."""
+    from rich.console import Console  # noqa: PLC0415  the help does without it
+
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def live_line(*columns: ProgressColumn) -> Progress:
+    """A line on standard error that is gone at its end; silent where output is no terminal."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    screen = console(stderr=True)
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

@@ -338,7 +338,7 @@ class Campaign:
         """
         from hullscout.figures.kinds import draw_learning  # noqa: PLC0415
 
-        return draw_learning(_axes(ax), self.history, self._setup.features)
+        return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
         """Draw the representation of a candidate, of the lowest calculated one by default: pairs and angles into two axes.
@@ -371,7 +371,7 @@ class Campaign:
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 
         target = self.folder / REPORT if path is None else Path(path)
-        write_report(target, Reported.of(self.history, features=self._setup.features, has_lattices=has_lattices))
+        write_report(target, Reported.of(self.history, has_lattices=has_lattices))
         return target
 
     def __repr__(self) -> str:

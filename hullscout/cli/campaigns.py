@@ -225,13 +225,9 @@ def cite(folder: Path | None) -> None:
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]
     if folder is not None:
         from hullscout.campaign import Setup  # noqa: PLC0415
-        from hullscout.citations import citations_of  # noqa: PLC0415
 
-        config = Setup.read(folder).config
-        papers = [
-            f"{paper.text}{f' doi:{paper.doi}' if paper.doi else ''} {paper.used_for}"
-            for paper in citations_of(config.representation, config.select)
-        ]
+        cited = Setup.read(folder).config.citations
+        papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))
 
 

@@ -99,8 +99,8 @@ class Campaign:
         """Make a campaign of structures in memory, without a file, or open the one that is in the folder.
 
         Args:
-            structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms carry
-                are those of the table.
+            structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms
+                carry are those of the table.
             folder: Made where there is none; `runs/<name>` if not given.
             name: Of the campaign.
             elements: In the order of the axis; in alphabetical order if not given.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -25,16 +25,20 @@ from hullscout.citations import GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, SERVICES, Cit
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import PoolFormat, pool_bytes
+from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import ase
     from pydantic_core import ErrorDetails
+    from pymatgen.core.structure import Structure
+
+    from hullscout.pool import Candidate
 
 ORACLES = Kinds(
     section="oracle",
@@ -72,7 +76,7 @@ class PoolSection(Settings):
 
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
-    format: Annotated[PoolFormat, Field(strict=False)] | None = None
+    format: str | None = None
     """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
@@ -80,6 +84,13 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in FORMATS:
+            raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
+        return name
 
     @field_validator("cost", "baseline")
     @classmethod

@@ -8,22 +8,11 @@ from pathlib import Path
 import click
 
 from hullscout import __version__
-from hullscout.cli.shared import FORCE, OVERRIDES, PATH, POOL_FILE, reports_errors
+from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
 
 # Written down where they are defined, too; but what defines them takes a second to import, and the help does not wait for it.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
 FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", "mbtr")
-EPILOG = """\b
-Examples:
-  hullscout run campaigns/agpd/agpd.toml
-  hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
-  hullscout status runs/seed7
-  hullscout plot runs/seed7
-  hullscout report runs/seed7
-  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
-  hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
-  hullscout check pool.extxyz.gz
-"""
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign
@@ -33,13 +22,12 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@main.command(epilog=EPILOG, interrupted="Every answer so far is kept; run the same command again to go on.")
 @click.argument("campaign", type=PATH)
 @click.option("--out", type=PATH, help="Output folder; made, or resumed.  [default: runs/<name>]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice, instead of the file's.")
 @OVERRIDES
 @click.option("--retry-failed", is_flag=True, help="Calculate again what failed before.")
-@reports_errors("Every answer so far is kept; run the same command again to go on.")
 def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...], *, retry_failed: bool) -> None:
     """Run the campaign file CAMPAIGN to its end, or resume it.
 
@@ -67,14 +55,13 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     print_result(result, folder)
 
 
-@click.command(epilog=HANDOFF_EPILOG)
-@click.argument("folder", type=PATH)
+@main.command(epilog=HANDOFF_EPILOG, interrupted="Nothing is handed out twice; run the same command again to go on.")
+@FOLDER
 @click.option("-n", "n", type=click.IntRange(min=1), default=4, show_default=True, help="Number of structures.")
 @click.option(
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
-@reports_errors("Nothing is handed out twice; run the same command again to go on.")
 def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
@@ -93,10 +80,9 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     print_result(asked.result, folder)
 
 
-@click.command(epilog=HANDOFF_EPILOG)
-@click.argument("folder", type=PATH)
+@main.command(epilog=HANDOFF_EPILOG, interrupted="What was taken so far is kept; run the same command again for the rest.")
+@FOLDER
 @click.argument("results", nargs=-1, required=True, type=PATH)
-@reports_errors("What was taken so far is kept; run the same command again for the rest.")
 def tell(folder: Path, results: tuple[Path, ...]) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
@@ -113,18 +99,17 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
         sys.exit(2)
 
 
-@click.command()
-@click.argument("folder", type=PATH)
+@main.command()
+@FOLDER
 @POOL_FILE
 @FORCE
-@reports_errors()
 def table(folder: Path, output: Path, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
     Structures are those that were asked for, not relaxed ones; ids stay. Candidates without an energy are written without one.
     """
     from hullscout.campaign.exports import frames_with_energies  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, save_frames  # noqa: PLC0415
+    from hullscout.pool import Existing, save_frames  # noqa: PLC0415
 
     frames = frames_with_energies(folder)
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)
@@ -132,9 +117,8 @@ def table(folder: Path, output: Path, *, force: bool) -> None:
     click.echo(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")
 
 
-@click.command()
-@click.argument("folder", type=PATH)
-@reports_errors()
+@main.command()
+@FOLDER
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
     from hullscout.campaign import Setup, read_result  # noqa: PLC0415
@@ -144,8 +128,8 @@ def status(folder: Path) -> None:
     print_status(setup.config, setup.read_ledger(folder), folder=folder, result=read_result(folder))
 
 
-@click.command()
-@click.argument("folder", type=PATH)
+@main.command()
+@FOLDER
 @click.option("--kind", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True, help="What to draw.")
 @click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
 @click.option(
@@ -153,7 +137,6 @@ def status(folder: Path) -> None:
 )
 @click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
-@reports_errors()
 def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: str | None, *, lattices: bool) -> None:
     """Draw the campaign in FOLDER, finished or not.
 
@@ -180,11 +163,10 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: st
     click.echo(f"Wrote {target}")
 
 
-@click.command()
-@click.argument("folder", type=PATH)
+@main.command()
+@FOLDER
 @click.option("-o", "--output", type=PATH, help="HTML file.  [default: FOLDER/report.html]")
 @click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
-@reports_errors()
 def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
     from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
@@ -194,12 +176,11 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     click.echo(f"Wrote {target}")
 
 
-@click.command()
-@click.argument("folder", type=PATH)
+@main.command()
+@FOLDER
 @click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
 @click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
 @click.option("--force", is_flag=True, help="Replace what is there.")
-@reports_errors()
 def export(folder: Path, export_format: str, output: Path | None, *, force: bool) -> None:
     """Write what the campaign in FOLDER found for other programs, finished or not.
 
@@ -217,9 +198,8 @@ def export(folder: Path, export_format: str, output: Path | None, *, force: bool
     click.echo(f"Wrote {n_written} structures to {target}")
 
 
-@click.command()
+@main.command()
 @click.argument("folder", type=PATH, required=False)
-@reports_errors()
 def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]
@@ -229,6 +209,3 @@ def cite(folder: Path | None) -> None:
         cited = Setup.read(folder).config.citations
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))
-
-
-COMMANDS = (run, ask, tell, table, status, plot, report, export, cite)

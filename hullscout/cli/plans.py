@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hullscout.cli.shared import OVERRIDES, PATH, reports_errors
+from hullscout.cli.shared import OVERRIDES, PATH, main
 
 EPILOG = """\b
 Examples:
@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@main.command(epilog=EPILOG, interrupted="Every finished replay is kept; run the same command again to go on.")
 @click.argument("campaigns", nargs=-1, required=True, type=PATH)
 @click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
 @click.option(
@@ -72,7 +72,6 @@ Examples:
     help="Replays at a time, in processes here or where [executor] of the campaign files (--set executor.kind=dask) says.  "
     "[default: one per core]",
 )
-@reports_errors("Every finished replay is kept; run the same command again to go on.")
 def plan(
     *,
     campaigns: tuple[Path, ...],

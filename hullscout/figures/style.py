@@ -148,7 +148,7 @@ def mathtext_formula(formula: str) -> str:
     return re.sub(r"(\d+)", r"$_{\1}$", formula)
 
 
-def composition_label(elements: tuple[str, str]) -> str:
+def composition_label(elements: tuple[str, ...]) -> str:
     """Label of the axis of composition."""
     return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidPlanError
 from hullscout.files import number, read_csv
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hullscout.files import Row
     from hullscout.pool import Candidate
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -123,7 +123,7 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
             f"--kpoint-spacing: expected the {told} of the calculations in {folder}, found {grid}. Leave the option out, or give "
             "times of that spacing."
         )
-    pool, _ = runner.open_pool(origin)
+    pool = Setup(origin).pool
     seconds: dict[str, float] = {}
     for attempt in attempts:
         if attempt.id in answers and attempt.wall_s is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hullscout.planning.replay import Ground
     from hullscout.pool import Pool
     from hullscout.regression import Metric
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
     from hullscout.selection.surrogate import SurrogateSettings
 
 # Energies of so many candidates fix the scales of a process well; all of a pool would take minutes.

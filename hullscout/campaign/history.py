@@ -16,9 +16,9 @@ from hullscout.campaign.state import State
 from hullscout.campaign.store import Origin, Store
 from hullscout.campaign.threads import fitting_threads
 from hullscout.errors import StoreError
+from hullscout.regression import cap_height
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.surrogate import Surrogate
-from hullscout.selection.transforms import cap_height
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from hullscout.campaign.database import DatabaseStore, is_of_the_machine, lock_f
 from hullscout.campaign.reserve import Reserve
 from hullscout.errors import StoreError
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint
 from hullscout.selection.interface import RoundRecord
 
 if TYPE_CHECKING:

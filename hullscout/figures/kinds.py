@@ -151,9 +151,8 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
         OutputError: Too few energies are known.
     """
     from hullscout.hull import lower_hull  # noqa: PLC0415
-    from hullscout.regression import KernelModel, learning_curve, plot_learning_curves  # noqa: PLC0415
+    from hullscout.regression import KernelModel, cap_height, learning_curve, plot_learning_curves  # noqa: PLC0415
     from hullscout.selection.hull_posterior import HullPosteriorRule  # noqa: PLC0415
-    from hullscout.selection.transforms import cap_height  # noqa: PLC0415
 
     standing = history.now.standing
     is_replay = standing.reference_ev_per_atom is not None

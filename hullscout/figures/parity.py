@@ -12,8 +12,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, NOT_CALCULATED, legend_below, set_title
-from hullscout.regression import diagnose
-from hullscout.regression.calibration import TailCalibration, student_quantile
+from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 # Intervals that reach further beyond the energies than this share of their range are cut, and counted.
 MOST_BEYOND = 0.4
-LEVELS = np.linspace(0.02, 0.98, 49)
+LEVELS = tuple(np.linspace(0.02, 0.98, 49).tolist())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,30 +117,16 @@ def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
 
     Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent energies as each curve has.
     """
-    from scipy.stats import binom  # noqa: PLC0415  slow to import
-
-    sets = honest_predictions(standing, outlook)
-    for order, n in enumerate(sorted({predictions.true.size for predictions in sets})):
-        low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
-        label = f"honest model, 95 % range of {n} energies"
-        ax.fill_between(
-            PERCENT * LEVELS, low, high, fc=("0.88", "0.74")[order], ec="0.5", lw=0.4, zorder=0.1 * order, label=label
-        )
-    ax.plot([0, 100], [0, 100], "-", color=FOUND, lw=0.8, zorder=1, label="honest model, expected")
-    styles = {"not calculated": ("--", NOT_CALCULATED), "calculated, left out": ("-", BLUE)}
-    for order, predictions in enumerate(sets):
-        z = np.abs(predictions.true - predictions.mean) / predictions.std
-        tails = TailCalibration(degrees_of_freedom=predictions.degrees_of_freedom)
-        share = [PERCENT * float(np.mean(z <= tails.half_width(float(level)))) for level in LEVELS]
-        report = diagnose(
-            predictions.true - predictions.mean, predictions.std, degrees_of_freedom=predictions.degrees_of_freedom
-        )
-        line, color = styles[predictions.label]
-        label = f"{predictions.label} ({predictions.true.size}): {PERCENT * report.coverage[-1]:.0f} % inside the 95 % interval"
-        ax.plot(PERCENT * LEVELS, share, line, color=color, lw=1.4, label=label, zorder=2 + order)
-    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    ax.set_xlabel("stated probability of the interval (%)")
-    ax.set_ylabel("energies inside (%)")
+    lines = {"not calculated": ("--", NOT_CALCULATED), "calculated, left out": ("-", BLUE)}
+    reports, styles = {}, {}
+    for predictions in honest_predictions(standing, outlook):
+        residuals, tails = predictions.true - predictions.mean, predictions.degrees_of_freedom
+        (inside,) = coverage(residuals / predictions.std, (0.95,), degrees_of_freedom=tails)
+        label = f"{predictions.label} ({predictions.true.size}): {PERCENT * inside:.0f} % inside the 95 % interval"
+        reports[label] = diagnose(residuals, predictions.std, degrees_of_freedom=tails, levels=LEVELS)
+        linestyle, color = lines[predictions.label]
+        styles[label] = {"linestyle": linestyle, "color": color}
+    plot_calibration(reports, ax, styles=styles)
     legend_below(ax, n_columns=1)
     set_title(ax, standing.name)
     return ax

@@ -32,7 +32,7 @@ from hullscout.figures.style import (
     title_of,
 )
 from hullscout.figures.symmetry import Lattice, mathtext_structure, parent_lattice
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import student_quantile
 
 if TYPE_CHECKING:
     from pathlib import Path

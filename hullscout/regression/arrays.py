@@ -14,6 +14,7 @@ from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
 
 MIN_LABELS: Final = 3
 """Fewest labels that a tuned model accepts: leaving one out must leave two."""
@@ -29,14 +30,7 @@ CONSTANT: Final = 1e-14
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
-    """Two-dimensional float64 array without NaN or infinity.
-
-    Args:
-        values: Rows are structures, columns are features.
-        what: Name used in the message.
-
-    Returns:
-        Array of shape (n, d), n and d at least 1.
+    """Two-dimensional float64 array (n, d) without NaN or infinity, n and d at least 1; `what` names it in messages.
 
     Raises:
         InvalidTrainingSetError: Not two-dimensional, empty, complex, not finite, or in a unit that overflows or
@@ -58,16 +52,8 @@ def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
     return array
 
 
-def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_LABELS) -> FloatArray:
-    """Labels as a float64 vector, one per row, finite, and not all equal.
-
-    Args:
-        values: Labels, shape (n_rows,), eV/atom when they are formation energies.
-        n_rows: Number of structures that the labels belong to.
-        min_labels: Fewest labels accepted.
-
-    Returns:
-        Array of shape (n_rows,).
+def finite_labels(values: npt.ArrayLike, *, n_rows: int) -> FloatArray:
+    """Labels as a float64 vector (n_rows,), finite and not all equal; eV/atom when they are formation energies.
 
     Raises:
         InvalidTrainingSetError: Wrong length, too few, NaN, infinite, constant (to rounding), or in a unit that
@@ -81,9 +67,9 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
     if len(labels) != n_rows:
         raise InvalidTrainingSetError(f"Expected one label per row, found {len(labels)} labels and {n_rows} rows.")
     _refuse_not_finite(labels, what="y")
-    if len(labels) < min_labels:
+    if len(labels) < MIN_LABELS:
         raise InvalidTrainingSetError(
-            f"Expected at least {min_labels} labels, found n_samples={len(labels)}. Label more structures first."
+            f"Expected at least {MIN_LABELS} labels, found n_samples={len(labels)}. Label more structures first."
         )
     _refuse_absurd_unit(labels, float(np.ptp(labels)), what="y")
     if are_constant(labels):
@@ -124,7 +110,7 @@ def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
             f"Expected a list of whole numbers that name candidates, found shape {array.shape} of {array.dtype}. Turn a "
             "mask into indices with np.flatnonzero."
         )
-    wrong = array[(array < 0) | (array >= n_candidates)] if array.size else array
+    wrong = array[(array < 0) | (array >= n_candidates)]
     if wrong.size:
         raise InvalidTrainingSetError(f"Expected candidates 0 to {n_candidates - 1}, found {wrong.tolist()}.")
     return array.astype(np.intp)

@@ -1,20 +1,26 @@
 """Kernels on feature blocks: k(a, b) = sum_t w_t f(r_t) or f(sum_t r_t), with r_t the scaled separation in block t.
 
 A kernel never sees features, only separations (squared distances, Manhattan distances or dot products) block by block;
-so one set of separations serves every length scale and every weight. Shapes follow Rasmussen & Williams, Gaussian
-Processes for Machine Learning, MIT Press 2006, section 4.2; sums of kernels with one weight per many-body term follow
-Musil & Ceriotti, Chimia 73, 972 (2019), section IV.
+so one set of separations serves every length scale and every weight.
+
+Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, section 4.2, for the shapes;
+Musil & Ceriotti, Chimia 73, 972 (2019), section IV, for sums of kernels with one weight per many-body term; Onat, Ortner
+& Kermode, J. Chem. Phys. 153, 144106 (2020), eq. 36, for |a - b|^2 = |a|^2 + |b|^2 - 2 a.b.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import reduce
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, are_finite
+
+Representations = Mapping[str, Mapping[str, FloatArray]]
+"""For each representation, for each block, separations."""
 
 
 class Metric(StrEnum):
@@ -23,6 +29,38 @@ class Metric(StrEnum):
     SQUARED_EUCLIDEAN = "squared-euclidean"
     MANHATTAN = "manhattan"
     DOT = "dot"
+
+
+def separations(
+    rows: FloatArray, columns: FloatArray, *, metric: Metric, squares: FloatArray | None = None
+) -> FloatArray:
+    """Separation of every row structure from every column structure, shape (n, m).
+
+    Centre features first, so that the rounding error is relative to their spread and not to their distance from the
+    origin. scikit-learn's pairwise functions take more than twice as long for a single row, which is what a new label
+    costs.
+
+    Args:
+        rows: Features, shape (n, d).
+        columns: Features, shape (m, d).
+        metric: Squared Euclidean, Manhattan or dot.
+        squares: Product of every column structure with itself, shape (m,), where somebody keeps them.
+    """
+    if metric is Metric.MANHATTAN:
+        return np.asarray(cdist(rows, columns, metric="cityblock"))
+    products: FloatArray = rows @ columns.T
+    if metric is Metric.DOT:
+        return products
+    products *= -2.0
+    products += np.einsum("ij,ij->i", rows, rows)[:, None]
+    products += (np.einsum("ij,ij->i", columns, columns) if squares is None else squares)[None, :]
+    np.maximum(products, 0.0, out=products)
+    return products
+
+
+def self_separations(rows: FloatArray, *, metric: Metric) -> FloatArray:
+    """Separation of every structure from itself, shape (n,): zero, or x.x for the dot product."""
+    return np.einsum("ij,ij->i", rows, rows) if metric is Metric.DOT else np.zeros(len(rows))
 
 
 class KernelShape(StrEnum):
@@ -59,16 +97,12 @@ class KernelShape(StrEnum):
                 return np.exp(-0.5 * scale * separations)
             case KernelShape.LAPLACIAN:
                 return np.exp(-scale * separations)
-            case KernelShape.MATERN32:
-                from hullscout.regression.shape_kernels import matern32  # noqa: PLC0415  loads numba
-
-                return np.asarray(matern32(np.ravel(separations), scale).reshape(np.shape(separations)))
-            case KernelShape.MATERN52:
-                from hullscout.regression.shape_kernels import matern52  # noqa: PLC0415  loads numba
-
-                return np.asarray(matern52(np.ravel(separations), scale).reshape(np.shape(separations)))
             case KernelShape.LINEAR:
                 return scale * separations
+        from hullscout.regression.shape_kernels import matern32, matern52  # noqa: PLC0415  loads numba
+
+        compiled = matern32 if self is KernelShape.MATERN32 else matern52
+        return np.asarray(compiled(np.ravel(separations), scale).reshape(np.shape(separations)))
 
 
 class Combination(StrEnum):
@@ -148,3 +182,30 @@ class Kernel:
     def alone(self, term: KernelTerm, separations: Mapping[str, FloatArray]) -> FloatArray:
         """A term of a sum without its weight, in the shape of the separations."""
         return self.shape(separations[term.block], self.scale(term))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockKernels:
+    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks.
+
+    Attributes:
+        separations: For each representation and block, separations; arrays of one shape.
+    """
+
+    separations: Representations
+    _blocks: dict[tuple[str, str, float, KernelShape], FloatArray] = field(init=False, repr=False, default_factory=dict)
+
+    def matrix(self, kernel: Kernel, representation: str) -> FloatArray:
+        """The kernel's covariances, in the shape of the separations; a new array."""
+        separations = self.separations[representation]
+        if kernel.combination is Combination.JOINT:
+            return np.array(kernel(separations))
+        total: FloatArray = np.zeros_like(separations[kernel.terms[0].block])
+        for term in kernel.terms:
+            if term.weight == 0.0:
+                continue
+            key = (representation, term.block, term.length_scale, kernel.shape)
+            if key not in self._blocks:
+                self._blocks[key] = kernel.alone(term, separations)
+            total += term.weight * self._blocks[key]
+        return total

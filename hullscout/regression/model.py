@@ -3,44 +3,169 @@
 Its mean is that of a Gaussian process, so it gives joint covariances too. It works on a feature matrix whose columns
 are split in named blocks, and knows nothing of structures, pools or hulls.
 
+`clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
+the tags, which `Estimator` and `Regressor` give without scikit-learn: importing it would cost a second at start-up.
+
 Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Onat, Ortner & Kermode, J. Chem. Phys. 153, 144106
 (2020), eqs. 34-36.
 """
 
+import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix, group_numbers, is_kind
-from hullscout.regression.covariance import Combination, KernelShape, Metric
-from hullscout.regression.estimator import Regressor
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import (
+    FloatArray,
+    are_constant,
+    finite_labels,
+    finite_matrix,
+    finite_vector,
+    group_numbers,
+    is_kind,
+)
+from hullscout.regression.covariance import Combination, KernelShape, Metric, self_separations, separations
 from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.posterior import MixturePosterior
-from hullscout.regression.separations import self_separations, separations
+from hullscout.regression.process import MixturePosterior
 from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
 
 
-def refuse_no_blocks(blocks: Mapping[str, slice] | None) -> None:
-    """Check that blocks are slices by name.
+class NotFittedError(InvalidTrainingSetError, AttributeError):
+    """A model was asked before it had learned."""
+
+
+class Estimator:
+    """Base of the estimators: parameters are the arguments of `__init__`, kept under their names, checked in `fit`."""
+
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 (scikit-learn's signature)
+        """Parameters by name; no estimator here holds another one, so `deep` changes nothing."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises:
+            InvalidSettingError: A name that is no parameter.
+        """
+        names = self._parameter_names()
+        for name, value in params.items():
+            if name not in names:
+                raise InvalidSettingError(
+                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow)
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(),
+        )
+
+    def __repr__(self) -> str:
+        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
+        changed = (
+            f"{name}={value!r}" for name, value in self.get_params(deep=False).items() if value is not defaults[name]
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _learned_rows(self, X: npt.ArrayLike) -> FloatArray:
+        """Rows to learn from; keeps how many columns there are, and what a table calls them."""
+        rows, names = finite_matrix(X, what="X"), _column_names(X)
+        self.n_features_in_ = rows.shape[1]
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return rows
+
+    def _new_rows(self, X: npt.ArrayLike) -> FloatArray:
+        """Rows to predict at, checked against what was fitted.
+
+        Raises:
+            InvalidTrainingSetError: Not fitted, another number of features than in fit, or a table with other columns.
+        """
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
+        rows = finite_matrix(X, what="X")
+        if rows.shape[1] != self.n_features_in_:
+            raise InvalidTrainingSetError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
+                "as input."
+            )
+        names, learned = _column_names(X), getattr(self, "feature_names_in_", None)
+        if names is not None and learned is not None and not np.array_equal(names, learned):
+            raise InvalidTrainingSetError(
+                f"Expected the columns learned from, in their order, found {names.tolist()} instead of {learned.tolist()}."
+                " Select them by name."
+            )
+        return rows
+
+
+def _column_names(X: npt.ArrayLike) -> npt.NDArray[np.object_] | None:
+    """Names of a table's columns if all are text, as in scikit-learn; None for arrays and lists."""
+    columns = getattr(X, "columns", None)
+    names = [] if columns is None else list(columns)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
+
+
+class Regressor(Estimator, ABC):
+    """An estimator that predicts numbers."""
+
+    @abstractmethod
+    def predict(self, X: npt.ArrayLike) -> Any:
+        """Predictions at the rows of X."""
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Coefficient of determination of the predictions, 1 at best.
+
+        Raises:
+            InvalidTrainingSetError: Labels of another length than X, not finite, or constant.
+        """
+        labels, predicted = finite_vector(y, what="y"), np.asarray(self.predict(X))
+        if labels.shape != predicted.shape or are_constant(labels):
+            raise InvalidTrainingSetError(
+                f"Expected one label per row that are not all equal, found {len(labels)} labels for {len(predicted)} rows."
+            )
+        residuals = labels - predicted
+        return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (slow)
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(),
+        )
+
+
+def named_blocks(blocks: Mapping[str, slice] | None, *, n_columns: int) -> dict[str, slice]:
+    """Columns of each feature block by name; one block "all" if none are given.
 
     Raises:
-        InvalidSettingError: They are not.
+        InvalidSettingError: No slices by name, or one without columns or with columns beyond the last.
     """
     if blocks is None:
-        return
+        return {"all": slice(None)}
     if not is_kind(blocks, Mapping) or not blocks or not all(isinstance(part, slice) for part in blocks.values()):
         raise InvalidSettingError(f"Expected one or more slices of columns by block name, found {blocks!r}.")
-
-
-def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
-    """Check that every block has columns, and none beyond the last.
-
-    Raises:
-        InvalidSettingError: One has none, or more than there are.
-    """
     for block, columns in blocks.items():
         if max(columns.start or 0, columns.stop or 0) > n_columns:
             raise InvalidSettingError(
@@ -49,6 +174,7 @@ def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
             )
         if len(range(*columns.indices(n_columns))) == 0:
             raise InvalidSettingError(f"Expected columns for block {block!r}, found none in {columns} of {n_columns}.")
+    return dict(blocks)
 
 
 class KernelModel(Regressor):
@@ -129,9 +255,8 @@ class KernelModel(Regressor):
             InvalidTrainingSetError: Labels or features that cannot be learned from.
         """
         settings = self._settings()
-        rows = finite_matrix(X, what="X")
+        rows = self._learned_rows(X)
         labels = finite_labels(y, n_rows=len(rows))
-        self._remember_columns(X, rows)
         self._columns = self._checked_blocks()
         self._mean = settings.mean
         self._metric = (
@@ -202,24 +327,19 @@ class KernelModel(Regressor):
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 
     def _checked_blocks(self) -> dict[str, dict[str, slice]]:
-        refuse_no_blocks(self.blocks)
-        for other in (self.alternatives or {}).values():
-            refuse_no_blocks(other)
-        blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
-        named = {SINGLE: blocks, **{name: dict(other) for name, other in (self.alternatives or {}).items()}}
+        parts = {SINGLE: self.blocks, **(self.alternatives or {})}
+        named = {name: named_blocks(part, n_columns=self.n_features_in_) for name, part in parts.items()}
+        blocks = list(named[SINGLE])
         for name, representation in named.items():
             if set(representation) != set(blocks):
-                raise InvalidSettingError(
-                    f"Expected the blocks {list(blocks)} in {name!r}, found {list(representation)}."
-                )
-            refuse_empty_blocks(representation, n_columns=self.n_features_in_)
+                raise InvalidSettingError(f"Expected the blocks {blocks} in {name!r}, found {list(representation)}.")
         if self.hyperparameters is not None:
             if not isinstance(self.hyperparameters, Hyperparameters):
                 raise InvalidSettingError(f"Expected Hyperparameters or None, found {self.hyperparameters=}.")
             asked = [term.block for term in self.hyperparameters.kernel.terms]
             if not set(asked) <= set(blocks) or self.hyperparameters.representation not in named:
                 raise InvalidSettingError(
-                    f"Expected hyperparameters of {list(blocks)} in one of {list(named)}, found {asked} in "
+                    f"Expected hyperparameters of {blocks} in one of {list(named)}, found {asked} in "
                     f"{self.hyperparameters.representation!r}."
                 )
         if self.composition is not None and not (

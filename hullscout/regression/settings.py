@@ -42,14 +42,7 @@ class Mean(StrEnum):
         return list(Mean).index(self)
 
     def basis(self, n: int, composition: FloatArray | None) -> FloatArray:
-        """The basis functions 1, x, x^2 as far as they are in use.
-
-        Args:
-            n: Number of structures.
-            composition: Atomic fraction x of each, shape (n,); needed from a linear mean on.
-
-        Returns:
-            Array of shape (n, p).
+        """The basis functions 1, x, x^2 as far as they are in use, at n structures of atomic fraction x: shape (n, p).
 
         Raises:
             InvalidTrainingSetError: A composition mean without compositions, or of another length.
@@ -100,6 +93,11 @@ class Hyperparameters:
             raise InvalidSettingError(f"Expected a regularization >= 0, found {self.regularization!r}.")
         if not (are_finite((self.signal_variance,)) and self.signal_variance > 0.0):
             raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance!r}.")
+
+    @property
+    def noise_variance(self) -> float:
+        """Variance of a label around the function, unit of the labels squared."""
+        return self.regularization * self.signal_variance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

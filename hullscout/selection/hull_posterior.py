@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import student_quantile
 from hullscout.selection.foresight import Fantasies, lookups_foreseen
 from hullscout.selection.interface import NONE, Proposal, Snapshot, Stop, StopReason, in_order
 from hullscout.selection.outlook import HullOutlook, heavy_tailed_samples

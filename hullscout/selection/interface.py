@@ -18,7 +18,7 @@ from hullscout.hull import LowerHull, formation_energy, lower_hull
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import SearchPoint
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 

@@ -13,8 +13,7 @@ import numpy as np
 from scipy.special import chdtri, ndtri, stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull
-from hullscout.regression.calibration import student_quantile
-from hullscout.regression.posterior import covariance_root
+from hullscout.regression import covariance_root, student_quantile
 from hullscout.selection.interface import NONE
 
 if TYPE_CHECKING:

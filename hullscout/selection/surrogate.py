@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import SearchPoint
     from hullscout.selection.interface import RoundRecord, Snapshot
 
     Floats = NDArray[np.float64]

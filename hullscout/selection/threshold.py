@@ -24,7 +24,7 @@ from hullscout.settings import Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import SearchPoint
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
 

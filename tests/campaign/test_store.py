@@ -7,7 +7,7 @@ import pytest
 from hullscout.campaign import runner
 from hullscout.campaign.store import Store
 from hullscout.errors import StoreError
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint
 from hullscout.selection.interface import RoundRecord
 
 RECORD = RoundRecord(

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hullscout.regression import WarmStart
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint, WarmStart
 from hullscout.selection.interface import RoundRecord
 from hullscout.selection.surrogate import Surrogate, SurrogateSettings
 

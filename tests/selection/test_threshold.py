@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hullscout.regression import cap_height
 from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
 from hullscout.selection.stopping import StopSettings
 from hullscout.selection.surrogate import Surrogate
 from hullscout.selection.threshold import ThresholdRule, lowest_of_composition
-from hullscout.selection.transforms import Transform, cap_height
+from hullscout.selection.transforms import Transform
 
 CAP = ThresholdRule().energy_cap
 STOP = StopSettings()

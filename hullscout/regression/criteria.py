@@ -1,4 +1,4 @@
-"""Leave-one-out and leave-group-out in closed form, for every regularization strength, from one eigendecomposition.
+"""What tuning makes best, in closed form for every regularization at once: left-out labels, restricted likelihood.
 
 Labels y follow y = H b + f + noise, with f a Gaussian process of covariance s^2 K, b a coefficient vector under a flat
 prior (constant or composition mean), and noise of variance s^2 lambda u_i (u_i = 1 unless a label is distrusted). With
@@ -6,12 +6,14 @@ A = K + lambda diag(u) and the projected precision
 
     P = A^-1 - A^-1 H (H^T A^-1 H)^-1 H^T A^-1,
 
-leaving group g out gives the residual r_g = (P_gg)^-1 (P y)_g with covariance s^2 (P_gg)^-1, exactly.
+leaving group g out gives the residual r_g = (P_gg)^-1 (P y)_g with covariance s^2 (P_gg)^-1, exactly. P is kept as
+U (D + lambda)^-1 U^T with U, D from the kernel projected on the contrasts of H, so that lambda costs a matrix product
+only. The likelihood needs no eigenvectors: with the projected kernel reduced to tridiagonal T, T + lambda is factorized
+in O(n) for each lambda.
 
 Source: O. Dubrule, Math. Geol. 15, 687 (1983), for the residuals with a fitted mean; Rasmussen & Williams, Gaussian
-Processes for Machine Learning (2006), eqs. 5.10-5.12 for the log score and 2.45 for the restricted likelihood.
-Deviation: P is kept as U (D + lambda)^-1 U^T with U, D from the kernel projected on the contrasts of H, so that lambda
-costs a matrix product only.
+Processes for Machine Learning (2006), eqs. 5.10-5.12 for the log score and 2.45 for the restricted likelihood; Golub &
+Van Loan, Matrix Computations (2013), section 8.3.1 for the reduction.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.linalg import blas
+from scipy.linalg import blas, lapack
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
@@ -29,23 +31,7 @@ NEGATIVE_EIGENVALUE: Final = 1e-8
 
 _FREEDOM_FLOOR: Final = 1e-9
 _SINGULAR: Final = 1e-16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spectrum:
-    """Eigenvectors and eigenvalues from which P follows for every regularization.
-
-    Attributes:
-        vectors: U, shape (n, n - p), label order.
-        values: D, shape (n - p,), not negative.
-        mean_vectors: Orthonormal basis of diag(1/u)^1/2 H, shape (n, p).
-        log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
-    """
-
-    vectors: FloatArray
-    values: FloatArray
-    mean_vectors: FloatArray
-    log_volume: float
+_BLOCK: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +64,23 @@ class LeftOut:
         return -0.5 * (np.log(2.0 * np.pi * variances) + self.residuals**2 / variances)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrum:
+    """Eigenvectors and eigenvalues from which P follows for every regularization.
+
+    Attributes:
+        vectors: U, shape (n, n - p), label order.
+        values: D, shape (n - p,), not negative.
+        mean_vectors: Orthonormal basis of diag(1/u)^1/2 H, shape (n, p).
+        log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
+    """
+
+    vectors: FloatArray
+    values: FloatArray
+    mean_vectors: FloatArray
+    log_volume: float
+
+
 def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None = None) -> Spectrum:
     """Eigendecomposition of the kernel among labels, projected on the contrasts of the mean's basis.
 
@@ -92,10 +95,10 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     """
     n, p = basis.shape
     root = np.ones(n) if noise is None else 1.0 / np.sqrt(noise)
-    mean = contrasts(basis * root[:, None])
+    mean_vectors, log_volume = contrasts(basis * root[:, None])
     scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
     if p:
-        scaled, _ = projected(scaled, mean.vectors)
+        scaled, _ = _projected(scaled, mean_vectors)
     values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled, UPLO="L"))
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
@@ -105,29 +108,13 @@ def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None 
     return Spectrum(
         vectors=vectors * root[:, None],
         values=np.maximum(values, 0.0),
-        mean_vectors=mean.vectors,
-        log_volume=mean.log_volume - 2.0 * float(np.log(root).sum()),
+        mean_vectors=mean_vectors,
+        log_volume=log_volume - 2.0 * float(np.log(root).sum()),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contrasts:
-    """What the fitted mean takes away from the labels.
-
-    Attributes:
-        vectors: Orthonormal basis of the mean's basis functions at the labels, shape (n, p).
-        log_volume: log det(H^T H).
-    """
-
-    vectors: FloatArray
-    log_volume: float
-
-
-def contrasts(basis: FloatArray) -> Contrasts:
-    """Orthonormalize the mean's basis.
-
-    Args:
-        basis: H, shape (n, p), p = 0 for a zero mean.
+def contrasts(basis: FloatArray) -> tuple[FloatArray, float]:
+    """Orthonormal basis of the mean's basis functions H at the labels, shape (n, p), and log det(H^T H).
 
     Raises:
         InvalidTrainingSetError: No more labels than coefficients, or the basis is rank deficient on these labels.
@@ -139,7 +126,7 @@ def contrasts(basis: FloatArray) -> Contrasts:
             "structures or choose a constant mean."
         )
     if p == 0:
-        return Contrasts(vectors=basis, log_volume=0.0)
+        return basis, 0.0
     vectors, triangle = np.linalg.qr(basis)
     pivots = np.abs(np.diag(triangle))
     if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
@@ -147,15 +134,11 @@ def contrasts(basis: FloatArray) -> Contrasts:
             f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
             "Label more compositions or choose a constant mean."
         )
-    return Contrasts(vectors=vectors, log_volume=2.0 * float(np.log(pivots).sum()))
+    return vectors, 2.0 * float(np.log(pivots).sum())
 
 
-def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray] = ()) -> None:
-    """Check that the mean is determined without any one label and without any one group.
-
-    Args:
-        mean_vectors: Orthonormal basis of the mean's basis functions at the labels, shape (n, p).
-        groups: Index arrays of labels that are left out together.
+def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray]) -> None:
+    """Check that the mean (orthonormal basis, shape (n, p)) is determined without any one label and any one group.
 
     Raises:
         InvalidTrainingSetError: It is not.
@@ -176,7 +159,7 @@ def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray] = ())
             )
 
 
-def projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray, float]:
+def _projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray, float]:
     """M K M + c Q Q^T, M = I - Q Q^T, and c: the kernel on the contrasts of the mean, the p other eigenvalues at c.
 
     A symmetric rank-2p update, O(n^2 p); c is larger than any eigenvalue of K. Only the lower triangle is meant.
@@ -229,24 +212,66 @@ def leave_out(
 
 
 def log_marginal_likelihood(decomposition: Spectrum, y: FloatArray, regularizations: FloatArray) -> FloatArray:
-    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization.
+    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization, (m,).
 
-    Args:
-        decomposition: Of the kernel among the labels.
-        y: Labels, shape (n,).
-        regularizations: lambda, shape (m,).
-
-    Returns:
-        Array of shape (m,); differences between kernels, regularizations and noise shapes are meaningful.
+    Differences between kernels, regularizations and noise shapes are meaningful.
     """
     shifted = decomposition.values[:, None] + regularizations[None, :]
-    degrees = len(decomposition.values)
     quadratic = ((decomposition.vectors.T @ y) ** 2) @ (1.0 / shifted)
-    return np.asarray(
-        -0.5
-        * (
-            np.log(shifted).sum(axis=0)
-            + decomposition.log_volume
-            + degrees * (np.log(2.0 * np.pi * quadratic / degrees) + 1.0)
+    log_volume = np.log(shifted).sum(axis=0) + decomposition.log_volume
+    return _log_likelihood(log_volume, quadratic, degrees=len(decomposition.values))
+
+
+def _log_likelihood(log_volume: FloatArray, quadratic: FloatArray, *, degrees: int) -> FloatArray:
+    return np.asarray(-0.5 * (log_volume + degrees * (np.log(2.0 * np.pi * quadratic / degrees) + 1.0)))
+
+
+class RestrictedLikelihood:
+    """Restricted likelihood of labels under any kernel; what depends on the labels alone is computed once.
+
+    Args:
+        basis: H, shape (n, p), p = 0 for a zero mean.
+        y: Labels, shape (n,).
+        regularizations: lambda, shape (m,), positive.
+
+    Raises:
+        InvalidTrainingSetError: The labels do not determine the mean.
+    """
+
+    def __init__(self, *, basis: FloatArray, y: FloatArray, regularizations: FloatArray) -> None:
+        self._basis, self._y, self._regularizations = basis, y, regularizations
+        self._mean_vectors, self._log_volume = contrasts(basis)
+
+    def logarithms(self, kernel: FloatArray) -> FloatArray:
+        """Restricted log likelihood with the signal variance at its maximum, for each regularization, shape (m,).
+
+        The same as `log_marginal_likelihood` of the kernel's spectrum to rounding, which is what is computed where
+        T + lambda is not positive definite.
+
+        Args:
+            kernel: K, shape (n, n), in units of the signal variance.
+
+        Raises:
+            InvalidTrainingSetError: The kernel has a clearly negative eigenvalue.
+        """
+        (n, p), m = self._basis.shape, len(self._regularizations)
+        vectors = self._mean_vectors
+        matrix, lift = _projected(kernel, vectors) if p else (kernel.T, 0.0)
+        labels = self._y - vectors @ (vectors.T @ self._y)
+        reduced, diagonal, beside, reflectors, _ = lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
+        rotated = np.empty(n)
+        rotated[0] = labels[0]
+        rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, labels[1:, None], _BLOCK)[0][:, 0]
+        # All T + lambda stand in one block-diagonal matrix: a single call to factorize and one to solve.
+        all_beside = np.tile(np.append(beside, 0.0), m)[:-1]
+        pivots, multipliers, failure = lapack.dpttrf(
+            (diagonal + self._regularizations[:, None]).ravel(), all_beside, overwrite_d=1, overwrite_e=1
         )
-    )
+        if failure:
+            return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)
+        solved = lapack.dpttrs(pivots, multipliers, np.tile(rotated, m)[:, None], overwrite_b=1)[0]
+        quadratic = solved.reshape(m, n) @ rotated
+        log_volume = np.log(pivots).reshape(m, n).sum(axis=1) + self._log_volume
+        if p:
+            log_volume -= p * np.log(lift + self._regularizations)
+        return _log_likelihood(log_volume, quadratic, degrees=n - p)

@@ -6,10 +6,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.leave_one_out import leave_out, log_marginal_likelihood, spectrum
-from hullscout.regression.marginal_likelihood import RestrictedLikelihood
+from hullscout.regression import Mean
+from hullscout.regression.criteria import RestrictedLikelihood, leave_out, log_marginal_likelihood, spectrum
 from hullscout.regression.process import condition
-from hullscout.regression.settings import Mean
 
 STRENGTHS = np.array([1e-6, 1e-3, 1.0])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hullscout.regression import KernelModel
-from hullscout.regression.suspects import distrust
+from hullscout.regression.labelled import distrust
 
 
 @pytest.mark.parametrize("wrong", [3, 27, 55])

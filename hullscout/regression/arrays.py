@@ -1,6 +1,7 @@
 """Array types and the one place where what comes in from outside is checked.
 
-Every function returns float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
+Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped. What cannot be
+used raises `InvalidTrainingSetError` (arrays) or `InvalidSettingError` (settings).
 """
 
 from collections.abc import Iterable
@@ -30,12 +31,7 @@ CONSTANT: Final = 1e-14
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
-    """Two-dimensional float64 array (n, d) without NaN or infinity, n and d at least 1; `what` names it in messages.
-
-    Raises:
-        InvalidTrainingSetError: Not two-dimensional, empty, complex, not finite, or in a unit that overflows or
-            vanishes when squared.
-    """
+    """Two-dimensional float64 array (n, d) without NaN or infinity, n and d at least 1; `what` names it in messages."""
     array = _real(values, what=what)
     if array.ndim != 2:
         raise InvalidTrainingSetError(
@@ -53,12 +49,7 @@ def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
 
 
 def finite_labels(values: npt.ArrayLike, *, n_rows: int) -> FloatArray:
-    """Labels as a float64 vector (n_rows,), finite and not all equal; eV/atom when they are formation energies.
-
-    Raises:
-        InvalidTrainingSetError: Wrong length, too few, NaN, infinite, constant (to rounding), or in a unit that
-            overflows or vanishes when squared.
-    """
+    """Labels as a float64 vector (n_rows,), finite and not all equal; eV/atom when they are formation energies."""
     labels = _real(values, what="y")
     if labels.ndim != 1:
         raise InvalidTrainingSetError(
@@ -86,11 +77,7 @@ def are_constant(labels: FloatArray) -> bool:
 
 
 def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
-    """One-dimensional float64 array without NaN or infinity; may be empty or constant.
-
-    Raises:
-        InvalidTrainingSetError: Not one-dimensional, not numbers or not finite.
-    """
+    """One-dimensional float64 array without NaN or infinity; may be empty or constant."""
     array = _real(values, what=what)
     if array.ndim != 1:
         raise InvalidTrainingSetError(f"Expected one number per structure in {what}, found shape {array.shape}.")
@@ -99,11 +86,7 @@ def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
 
 
 def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
-    """Indices of candidates, shape (q,), which may be none.
-
-    Raises:
-        InvalidTrainingSetError: Not whole numbers, or outside 0 to n_candidates - 1.
-    """
+    """Indices of candidates, shape (q,), which may be none."""
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise InvalidTrainingSetError(
@@ -117,11 +100,7 @@ def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
 
 
 def group_numbers(values: npt.ArrayLike | None) -> IntArray | None:
-    """Groups renamed 0, 1, ... whatever their names were; None stays None.
-
-    Raises:
-        InvalidTrainingSetError: Groups that are not all numbers or all text, or NaN.
-    """
+    """Groups renamed 0, 1, ... whatever their names were; None stays None."""
     if values is None:
         return None
     array = np.asarray(values)
@@ -143,11 +122,7 @@ def are_finite(values: Iterable[Any]) -> bool:
 
 
 def refuse_no_count(least: int = 1, **counts: Any) -> None:
-    """Check settings that count something.
-
-    Raises:
-        InvalidSettingError: Not a whole number, or less than `least`.
-    """
+    """Check settings that count something."""
     wrong = {name: value for name, value in counts.items() if not isinstance(value, Integral) or int(value) < least}
     if wrong:
         raise InvalidSettingError(f"Expected counts of at least {least}, whole numbers, found {wrong}.")

@@ -36,12 +36,7 @@ _EDGES: Final = np.linspace(-5.0, 5.0, 21)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailCalibration:
-    """z-scores follow `scale` times Student-t with `degrees_of_freedom`.
-
-    Attributes:
-        scale: Factor on predicted standard deviations.
-        degrees_of_freedom: Weight of the tails; infinity means Gaussian.
-    """
+    """z-scores follow `scale` times Student-t with `degrees_of_freedom`; infinity means Gaussian."""
 
     scale: float = 1.0
     degrees_of_freedom: float = np.inf
@@ -149,13 +144,9 @@ def diagnose(
     degrees_of_freedom: float = np.inf,
     levels: tuple[float, ...] = LEVELS,
 ) -> CalibrationReport:
-    """Compare residuals with their stated standard deviations.
+    """Compare residuals (label minus prediction, shape (n,)) with their stated standard deviations (n,).
 
-    Args:
-        residuals: Label minus prediction, shape (n,).
-        std: Calibrated standard deviations, shape (n,), positive.
-        degrees_of_freedom: Of the Student-t whose scale `std` is; infinity means Gaussian.
-        levels: Central intervals to report.
+    These are scales of a Student-t of so many `degrees_of_freedom`; infinity means Gaussian.
 
     Raises:
         InvalidTrainingSetError: No residuals, different lengths, not finite, or a standard deviation that is not positive.
@@ -188,11 +179,7 @@ def diagnose(
 
 
 def normal_scores(z: npt.ArrayLike, *, degrees_of_freedom: float) -> FloatArray:
-    """z-scores of a Student-t as those of a normal distribution at the same quantile, to pool what models of different tails say.
-
-    Args:
-        z: Residual over the calibrated standard deviation, shape (n,).
-        degrees_of_freedom: Of the model's tails; infinity changes nothing.
+    """z-scores (n,) of a Student-t as those of a normal distribution at the same quantile, to pool models of different tails.
 
     Raises:
         InvalidTrainingSetError: Not finite.
@@ -238,7 +225,7 @@ def plot_calibration(
         axes.fill_between(PERCENT * levels[n], low, high, fc=grey, ec="0.5", lw=0.4, zorder=0.1 * order, label=label)
     axes.plot([0, 100], [0, 100], "-", color="black", lw=0.8, zorder=1, label="honest model, expected")
     for order, (label, report) in enumerate(reports.items()):
-        style = {"lw": 1.4, "zorder": 2 + order, **(styles or {}).get(label, {})}
+        style: dict[str, Any] = {"lw": 1.4, "zorder": 2 + order, **(styles or {}).get(label, {})}
         axes.plot(PERCENT * np.array(report.levels), PERCENT * np.array(report.coverage), label=label, **style)
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.set_xlabel("stated probability of the interval (%)")

@@ -9,7 +9,7 @@ Musil & Ceriotti, Chimia 73, 972 (2019), section IV, for sums of kernels with on
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 
@@ -36,15 +36,9 @@ def separations(
 ) -> FloatArray:
     """Separation of every row structure from every column structure, shape (n, m).
 
-    Centre features first, so that the rounding error is relative to their spread and not to their distance from the
-    origin. scikit-learn's pairwise functions take more than twice as long for a single row, which is what a new label
-    costs.
-
-    Args:
-        rows: Features, shape (n, d).
-        columns: Features, shape (m, d).
-        metric: Squared Euclidean, Manhattan or dot.
-        squares: Product of every column structure with itself, shape (m,), where somebody keeps them.
+    Of features (n, d) and (m, d), centred, so that the rounding error is relative to their spread and not to their distance
+    from the origin; `squares` (m,) are those of the columns, where somebody keeps them. scikit-learn's pairwise functions
+    take more than twice as long for a single row, which is what a new label costs.
     """
     if metric is Metric.MANHATTAN:
         return np.asarray(cdist(rows, columns, metric="cityblock"))
@@ -80,17 +74,10 @@ class KernelShape(StrEnum):
         return Metric.DOT if self is KernelShape.LINEAR else Metric.SQUARED_EUCLIDEAN
 
     def __call__(self, separations: FloatArray, scale: float = 1.0) -> FloatArray:
-        """f(r) with r the separation over the length scale (squared where the separation is).
+        """f(r) in the shape of the separations, r = scale x separation; 1 at no separation except for the linear kernel.
 
         Gaussian exp(-r/2), Laplacian exp(-r), Matern 3/2 (1 + s) exp(-s) with s = sqrt(3 r), Matern 5/2
         (1 + s + s^2/3) exp(-s) with s = sqrt(5 r), linear r.
-
-        Args:
-            separations: Any shape.
-            scale: What they are multiplied by to give r.
-
-        Returns:
-            Covariances, same shape; 1 at no separation except for the linear kernel.
         """
         match self:
             case KernelShape.GAUSSIAN:
@@ -128,9 +115,8 @@ class KernelTerm:
 
     def __post_init__(self) -> None:
         if not (are_finite([self.length_scale]) and self.length_scale > 0.0):
-            raise InvalidSettingError(
-                f"Expected a positive length scale for block {self.block!r}, found {self.length_scale!r}."
-            )
+            expected = f"a positive length scale for block {self.block!r}"
+            raise InvalidSettingError(f"Expected {expected}, found {self.length_scale!r}.")
         if not (are_finite([self.weight]) and self.weight >= 0.0):
             raise InvalidSettingError(f"Expected a weight >= 0 for block {self.block!r}, found {self.weight!r}.")
 
@@ -161,15 +147,7 @@ class Kernel:
             raise InvalidSettingError(f"Expected a positive weight for at least one of the blocks {names}.")
 
     def __call__(self, separations: Mapping[str, FloatArray]) -> FloatArray:
-        """Covariances in units of the signal variance.
-
-        Args:
-            separations: For every block, an array of the same shape: squared Euclidean distances, Manhattan distances
-                or dot products, as `shape.metric` says.
-
-        Returns:
-            Array of that shape.
-        """
+        """Covariances in units of the signal variance, from separations as `shape.metric` says, one array (any shape) per block."""
         terms = [term for term in self.terms if term.weight]
         if self.combination is Combination.JOINT:
             return self.shape(reduce(np.add, (self.scale(term) * separations[term.block] for term in terms)))
@@ -184,27 +162,23 @@ class Kernel:
         return self.shape(separations[term.block], self.scale(term))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockKernels:
-    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks.
+    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks."""
 
-    Attributes:
-        separations: For each representation and block, separations; arrays of one shape.
-    """
-
-    separations: Representations
-    _blocks: dict[tuple[str, str, float, KernelShape], FloatArray] = field(init=False, repr=False, default_factory=dict)
+    def __init__(self, separations: Representations) -> None:
+        self._separations = separations
+        self._blocks: dict[tuple[str, str, float, KernelShape], FloatArray] = {}
 
     def matrix(self, kernel: Kernel, representation: str) -> FloatArray:
-        """The kernel's covariances, in the shape of the separations; a new array."""
-        separations = self.separations[representation]
+        """The kernel's covariances, a new array like the separations, down to its order in memory."""
+        separations = self._separations[representation]
         if kernel.combination is Combination.JOINT:
-            return np.array(kernel(separations))
+            return kernel(separations)
         total: FloatArray = np.zeros_like(separations[kernel.terms[0].block])
         for term in kernel.terms:
-            if term.weight == 0.0:
-                continue
             key = (representation, term.block, term.length_scale, kernel.shape)
+            if not term.weight:
+                continue
             if key not in self._blocks:
                 self._blocks[key] = kernel.alone(term, separations)
             total += term.weight * self._blocks[key]

@@ -1,8 +1,7 @@
 """What tuning makes best, in closed form for every regularization at once: left-out labels, restricted likelihood.
 
 Labels y follow y = H b + f + noise, with f a Gaussian process of covariance s^2 K, b a coefficient vector under a flat
-prior (constant or composition mean), and noise of variance s^2 lambda u_i (u_i = 1 unless a label is distrusted). With
-A = K + lambda diag(u) and the projected precision
+prior (constant or composition mean), and noise of variance s^2 lambda. With A = K + lambda I and the projected precision
 
     P = A^-1 - A^-1 H (H^T A^-1 H)^-1 H^T A^-1,
 
@@ -36,17 +35,11 @@ _BLOCK: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What is known of each label from all labels outside its group, for each regularization.
+    """What is known of each label from all labels outside its group, for each regularization."""
 
-    Attributes:
-        residuals: Label minus prediction, shape (n, n_regularizations), unit of the labels.
-        variances: Predictive variance over the signal variance, noise included, same shape.
-        counts: Weight of each label, shape (n,): one over the size of its group.
-    """
-
-    residuals: FloatArray
-    variances: FloatArray
-    counts: FloatArray
+    residuals: FloatArray  # Label minus prediction, shape (n, n_regularizations), unit of the labels
+    variances: FloatArray  # Predictive variance over the signal variance, noise included, same shape
+    counts: FloatArray  # Weight of each label, shape (n,): one over the size of its group
 
     @property
     def rmse(self) -> FloatArray:
@@ -66,59 +59,30 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spectrum:
-    """Eigenvectors and eigenvalues from which P follows for every regularization.
+    """Eigenvectors and eigenvalues from which P follows for every regularization."""
 
-    Attributes:
-        vectors: U, shape (n, n - p), label order.
-        values: D, shape (n - p,), not negative.
-        mean_vectors: Orthonormal basis of diag(1/u)^1/2 H, shape (n, p).
-        log_volume: log det(H^T diag(1/u) H) + sum log u, the part of the restricted likelihood without lambda.
-    """
-
-    vectors: FloatArray
-    values: FloatArray
-    mean_vectors: FloatArray
-    log_volume: float
+    vectors: FloatArray  # U, shape (n, n - p), label order
+    values: FloatArray  # D, shape (n - p,), not negative
+    mean_vectors: FloatArray  # Orthonormal basis of H, shape (n, p)
+    log_volume: float  # log det(H^T H), the part of the restricted likelihood without lambda
 
 
-def spectrum(kernel: FloatArray, basis: FloatArray, *, noise: FloatArray | None = None) -> Spectrum:
-    """Eigendecomposition of the kernel among labels, projected on the contrasts of the mean's basis.
-
-    Args:
-        kernel: K, shape (n, n), in units of the signal variance.
-        basis: H, shape (n, p), p = 0 for a zero mean.
-        noise: u, shape (n,), noise variance of each label relative to the common one; ones if not given.
-
-    Raises:
-        InvalidTrainingSetError: The kernel has a clearly negative eigenvalue, or the basis is rank deficient on these
-            labels.
-    """
+def spectrum(kernel: FloatArray, basis: FloatArray) -> Spectrum:
+    """Eigendecomposition of K (n, n), in units of the signal variance, on the contrasts of H (n, p), p = 0 for no mean."""
     n, p = basis.shape
-    root = np.ones(n) if noise is None else 1.0 / np.sqrt(noise)
-    mean_vectors, log_volume = contrasts(basis * root[:, None])
-    scaled = kernel if noise is None else kernel * root[:, None] * root[None, :]
-    if p:
-        scaled, _ = _projected(scaled, mean_vectors)
-    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(scaled, UPLO="L"))
+    mean_vectors, log_volume = contrasts(basis)
+    matrix = _projected(kernel, mean_vectors)[0] if p else kernel
+    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(matrix, UPLO="L"))
     if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
         raise InvalidTrainingSetError(
             f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
             f"singular beyond rounding (relative {NEGATIVE_EIGENVALUE})."
         )
-    return Spectrum(
-        vectors=vectors * root[:, None],
-        values=np.maximum(values, 0.0),
-        mean_vectors=mean_vectors,
-        log_volume=log_volume - 2.0 * float(np.log(root).sum()),
-    )
+    return Spectrum(vectors=vectors, values=np.maximum(values, 0.0), mean_vectors=mean_vectors, log_volume=log_volume)
 
 
 def contrasts(basis: FloatArray) -> tuple[FloatArray, float]:
-    """Orthonormal basis of the mean's basis functions H at the labels, shape (n, p), and log det(H^T H).
-
-    Raises:
-        InvalidTrainingSetError: No more labels than coefficients, or the basis is rank deficient on these labels.
-    """
+    """Orthonormal basis of the mean's basis functions H at the labels, shape (n, p), and log det(H^T H)."""
     n, p = basis.shape
     if n <= p:
         raise InvalidTrainingSetError(
@@ -138,11 +102,7 @@ def contrasts(basis: FloatArray) -> tuple[FloatArray, float]:
 
 
 def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray]) -> None:
-    """Check that the mean (orthonormal basis, shape (n, p)) is determined without any one label and any one group.
-
-    Raises:
-        InvalidTrainingSetError: It is not.
-    """
+    """Check that the mean (orthonormal basis, shape (n, p)) is determined without any one label and any one group."""
     leverages = np.sum(mean_vectors**2, axis=1)
     label = int(np.argmax(leverages))
     if leverages[label] >= 1.0 - _FREEDOM_FLOOR:
@@ -174,19 +134,9 @@ def _projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray
 def leave_out(
     decomposition: Spectrum, y: FloatArray, regularizations: FloatArray, *, groups: Sequence[IntArray] = ()
 ) -> LeftOut:
-    """Closed-form residuals and variances of every label, predicted from the labels outside its group.
+    """Residuals and variances (n, m) of every label y, predicted from the labels outside its group, for each lambda (m,) > 0.
 
-    Args:
-        decomposition: Of the kernel among the labels.
-        y: Labels, shape (n,).
-        regularizations: lambda, shape (m,), positive.
-        groups: Index arrays of the groups with two or more labels; everything else is left out alone.
-
-    Returns:
-        Arrays of shape (n, m).
-
-    Raises:
-        InvalidTrainingSetError: Without one of the labels or groups the mean is not determined, or the matrix is singular.
+    `groups` are index arrays of two or more labels; everything else is left out alone.
     """
     refuse_fixed_mean(decomposition.mean_vectors, groups)
     shifted = decomposition.values[:, None] + regularizations[None, :]
@@ -212,10 +162,7 @@ def leave_out(
 
 
 def log_marginal_likelihood(decomposition: Spectrum, y: FloatArray, regularizations: FloatArray) -> FloatArray:
-    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization, (m,).
-
-    Differences between kernels, regularizations and noise shapes are meaningful.
-    """
+    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization, (m,)."""
     shifted = decomposition.values[:, None] + regularizations[None, :]
     quadratic = ((decomposition.vectors.T @ y) ** 2) @ (1.0 / shifted)
     log_volume = np.log(shifted).sum(axis=0) + decomposition.log_volume
@@ -233,9 +180,6 @@ class RestrictedLikelihood:
         basis: H, shape (n, p), p = 0 for a zero mean.
         y: Labels, shape (n,).
         regularizations: lambda, shape (m,), positive.
-
-    Raises:
-        InvalidTrainingSetError: The labels do not determine the mean.
     """
 
     def __init__(self, *, basis: FloatArray, y: FloatArray, regularizations: FloatArray) -> None:
@@ -245,14 +189,8 @@ class RestrictedLikelihood:
     def logarithms(self, kernel: FloatArray) -> FloatArray:
         """Restricted log likelihood with the signal variance at its maximum, for each regularization, shape (m,).
 
-        The same as `log_marginal_likelihood` of the kernel's spectrum to rounding, which is what is computed where
+        The same as `log_marginal_likelihood` of the spectrum of K (n, n) to rounding, which is what is computed where
         T + lambda is not positive definite.
-
-        Args:
-            kernel: K, shape (n, n), in units of the signal variance.
-
-        Raises:
-            InvalidTrainingSetError: The kernel has a clearly negative eigenvalue.
         """
         (n, p), m = self._basis.shape, len(self._regularizations)
         vectors = self._mean_vectors

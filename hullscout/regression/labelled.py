@@ -50,17 +50,11 @@ _MEDIAN_SQUARE: Final = 0.4549364231195727
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
-    """Which labels are merged, and which merged labels are left out together.
+    """Which labels are merged, and which merged labels are left out together."""
 
-    Attributes:
-        kept: Index of the first label of each merged set, rising, shape (k,).
-        merged_to: For every label, its place in `kept`, shape (n,).
-        groups: Arrays of places in `kept`: the groups with two or more members.
-    """
-
-    kept: IntArray
-    merged_to: IntArray
-    groups: tuple[IntArray, ...]
+    kept: IntArray  # Index of the first label of each merged set, rising, shape (k,)
+    merged_to: IntArray  # For every label, its place in `kept`, shape (n,)
+    groups: tuple[IntArray, ...]  # Arrays of places in `kept`: the groups with two or more members
 
     def merge(self, y: FloatArray) -> FloatArray:
         """Mean label of every merged set, shape (k,)."""
@@ -71,17 +65,10 @@ class Grouping:
 def group_labels(
     separations: Mapping[str, FloatArray], y: FloatArray, *, metric: Metric, groups: IntArray | None = None
 ) -> Grouping:
-    """Find coinciding labels and join them with the groups given.
+    """Find coinciding labels y (n,) by their separations (n, n) in every block, and join them with the groups given.
 
-    Args:
-        separations: For every block, separations among the labels, shape (n, n).
-        y: Labels, shape (n,).
-        metric: What the separations are.
-        groups: A number per label; labels with the same number are left out together. None: only coinciding ones are.
-
-    Raises:
-        InvalidTrainingSetError: Groups of another length than the labels, fewer than three different structures, one
-            group only, or merged labels that are all the same.
+    Labels with the same number in `groups` (n,) are left out together; without it only coinciding ones are. Refused are
+    fewer than three different structures, one group only, and merged labels that are all the same.
     """
     coincide = np.ones((len(y), len(y)), dtype=np.bool_)
     for values in separations.values():
@@ -202,15 +189,10 @@ def asked_apart(groups: Sequence[IntArray], labels: IntArray) -> list[tuple[IntA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """Which labels are distrusted and by how much.
+    """Which labels are distrusted and by how much."""
 
-    Attributes:
-        suspects: Indices of the distrusted labels, rising.
-        noise: Noise variance of each label relative to the common one, shape (n,), 1 for trusted labels.
-    """
-
-    suspects: IntArray
-    noise: FloatArray
+    suspects: IntArray  # Indices of the distrusted labels, rising
+    noise: FloatArray  # Noise variance of each label relative to the common one, shape (n,), 1 for trusted labels
 
 
 def no_suspicion(n: int) -> Suspicion:
@@ -221,14 +203,10 @@ def no_suspicion(n: int) -> Suspicion:
 def distrust(
     residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float, doubt: float = 1.0
 ) -> Suspicion:
-    """Find the labels that the others contradict.
+    """The labels that the others contradict by more than `suspicion` robust standard deviations, the worst from `doubt` of it on.
 
-    Args:
-        residuals: Label minus prediction from the other labels, shape (n,).
-        variances: Predictive variance with the common noise, shape (n,).
-        noise_variance: The common noise variance.
-        suspicion: Number of robust standard deviations from which on a label is a suspect; infinity trusts all.
-        doubt: Share of the suspicion from which on the worst label is put on trial; 1 puts none.
+    From label minus prediction from the other labels (n,), the variance of that with the common noise (n,), and the variance
+    of the common noise.
     """
     n = len(residuals)
     squares = residuals**2 / variances
@@ -248,12 +226,7 @@ class Trial:
     """Judges n labels again each time that a model was tuned without the suspects of the time before.
 
     A suspect that a model tuned without it explains is believed from then on, so the trial ends. Labels are believed,
-    too, that the others cannot spare: without which they would be constant or would not determine the mean.
-
-    Args:
-        n: Number of labels.
-        suspicion: Number of robust standard deviations from which on a label is a suspect.
-        can_spare: Whether the labels without some suspects (indices) still can be learned from.
+    too, that the others cannot spare (`can_spare` of their indices): without which nothing could be learned.
     """
 
     def __init__(self, n: int, *, suspicion: float, can_spare: Callable[[IntArray], bool]) -> None:
@@ -282,19 +255,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Labels of different structures, and what each learns from all others under one setting.
+    """Labels of different structures, and what each learns from all others under one setting."""
 
-    Attributes:
-        separations: For each representation and block, separations among the labels, shape (n, n).
-        basis: The mean's basis functions at the labels, shape (n, p).
-        y: Labels, shape (n,).
-        groups: Index arrays of labels that are left out together.
-    """
-
-    separations: Representations
-    basis: FloatArray
-    y: FloatArray
-    groups: tuple[IntArray, ...]
+    separations: Representations  # For each representation and block, separations among the labels, shape (n, n)
+    basis: FloatArray  # The mean's basis functions at the labels, shape (n, p)
+    y: FloatArray  # Labels, shape (n,)
+    groups: tuple[IntArray, ...]  # Index arrays of labels that are left out together
 
     def restricted(self, rows: IntArray) -> "Labelled":
         """Only these labels."""
@@ -340,15 +306,7 @@ class Labelled:
         """Mean and variance (with the common noise) of each label, from the trusted labels outside its group.
 
         Suspects are left out altogether and predicted from the others: to subtract their large noise from a variance would
-        leave rounding only.
-
-        Args:
-            setting: The setting.
-            suspects: Indices of the labels that are not trusted.
-            process: Of that setting, conditioned on the others, where there is one.
-
-        Raises:
-            InvalidTrainingSetError: The kernel matrix is singular to rounding.
+        leave rounding only. `process` is that of the setting, conditioned on the others, where there is one.
         """
         trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
         believed = self.restricted(trusted)

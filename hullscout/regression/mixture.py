@@ -68,18 +68,15 @@ class FittedMixture:
     def predict(
         self, cross: Representations, prior: Representations, basis: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation at new structures, of what `uncertainty` says.
+        """Mean and standard deviation (q,) at new structures, of what `uncertainty` says.
 
         Args:
             cross: For each representation and block, separations labels x structures, shape (n, q).
             prior: For each representation and block, separation of each structure from itself, shape (q,).
             basis: The mean's basis functions at the structures, shape (q, p).
-
-        Returns:
-            Two arrays of shape (q,).
         """
         means, variances = self._moments(cross, prior, basis)
-        return mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
+        return _mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
 
     def posterior(self, cross: Representations, among: Representations, basis: FloatArray) -> MixturePosterior:
         """Joint posterior of the labels of a few structures; arguments as of `predict`, but `among` of shape (q, q)."""
@@ -113,7 +110,7 @@ class FittedMixture:
         kept = self.grouping.kept
         if len(kept) < len(self.grouping.merged_to):  # one label for every merged set
             cross = {name: {block: values[kept] for block, values in blocks.items()} for name, blocks in cross.items()}
-        columns, own = BlockKernels(separations=cross), BlockKernels(separations=prior)
+        columns, own = BlockKernels(cross), BlockKernels(prior)
         pairs = []
         for component in self.components:
             setting = component.hyperparameters
@@ -122,7 +119,7 @@ class FittedMixture:
         return np.stack([mean for mean, _ in pairs]), np.stack([variance for _, variance in pairs])
 
 
-def mixed(
+def _mixed(
     weights: FloatArray, means: FloatArray, variances: FloatArray, *, scale: float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of a mixture of components (shape (m, q) each), whose own variances are scaled."""
@@ -142,17 +139,9 @@ def fit_mixture(
 ) -> FittedMixture:
     """Merge copies, tune, find suspects, average and calibrate.
 
-    Args:
-        labelled: For each representation, for each block, separations among the labels, shape (n, n).
-        basis: The mean's basis functions at the labels, shape (n, p).
-        y: Labels, shape (n,).
-        settings: What is searched and how.
-        groups: A number per label; equal numbers are left out together.
-        warm_start: What an earlier round found; a search from nothing if not given.
-        hyperparameters: Use this setting and search nothing.
-
-    Raises:
-        InvalidTrainingSetError: Fewer than three different structures, or a singular problem.
+    From separations (n, n) among the labels for each representation and block, the mean's basis functions there (n, p) and
+    the labels y (n,). Labels with the same number in `groups` are left out together. The search starts from `warm_start`,
+    or from nothing; with `hyperparameters` nothing is searched.
     """
     metric = settings.shape.metric if hyperparameters is None else hyperparameters.kernel.shape.metric
     grouping = group_labels(next(iter(labelled.values())), y, metric=metric, groups=groups)
@@ -171,7 +160,7 @@ def fit_mixture(
     else:
         left_out = [known.left_out(setting, suspicion.suspects) for setting in averaged]
         processes = [known.process(setting, suspicion.noise) for setting in averaged]
-    loo_mean, raw_std = mixed(
+    loo_mean, raw_std = _mixed(
         weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
     )
     calibration = TailCalibration()

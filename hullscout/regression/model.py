@@ -45,12 +45,13 @@ class Estimator:
     feature_names_in_: npt.NDArray[np.object_]
 
     @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+    def _defaults(cls) -> dict[str, Any]:
+        parameters = inspect.signature(cls).parameters
+        return {name: parameters[name].default for name in sorted(parameters)}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 (scikit-learn's signature)
         """Parameters by name; no estimator here holds another one, so `deep` changes nothing."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
+        return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
@@ -58,7 +59,7 @@ class Estimator:
         Raises:
             InvalidSettingError: A name that is no parameter.
         """
-        names = self._parameter_names()
+        names = list(self._defaults())
         for name, value in params.items():
             if name not in names:
                 raise InvalidSettingError(
@@ -68,21 +69,21 @@ class Estimator:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow)
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow)
 
+        is_regressor = isinstance(self, Regressor)
         return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(),
+            estimator_type="regressor" if is_regressor else None,
+            target_tags=TargetTags(required=is_regressor),
+            regressor_tags=RegressorTags() if is_regressor else None,
+            transformer_tags=None if is_regressor else TransformerTags(),
             input_tags=InputTags(),
         )
 
     def __repr__(self) -> str:
-        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
-        changed = (
-            f"{name}={value!r}" for name, value in self.get_params(deep=False).items() if value is not defaults[name]
-        )
-        return f"{type(self).__name__}({', '.join(changed)})"
+        values = ((name, getattr(self, name), default) for name, default in self._defaults().items())
+        changed = ", ".join(f"{name}={value!r}" for name, value, default in values if value is not default)
+        return f"{type(self).__name__}({changed})"
 
     def _learned_rows(self, X: npt.ArrayLike) -> FloatArray:
         """Rows to learn from; keeps how many columns there are, and what a table calls them."""
@@ -95,11 +96,7 @@ class Estimator:
         return rows
 
     def _new_rows(self, X: npt.ArrayLike) -> FloatArray:
-        """Rows to predict at, checked against what was fitted.
-
-        Raises:
-            InvalidTrainingSetError: Not fitted, another number of features than in fit, or a table with other columns.
-        """
+        """Rows to predict at, checked against what was fitted."""
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
         rows = finite_matrix(X, what="X")
@@ -132,11 +129,7 @@ class Regressor(Estimator, ABC):
         """Predictions at the rows of X."""
 
     def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Coefficient of determination of the predictions, 1 at best.
-
-        Raises:
-            InvalidTrainingSetError: Labels of another length than X, not finite, or constant.
-        """
+        """Coefficient of determination of the predictions, 1 at best; of finite labels that differ, one per row."""
         labels, predicted = finite_vector(y, what="y"), np.asarray(self.predict(X))
         if labels.shape != predicted.shape or are_constant(labels):
             raise InvalidTrainingSetError(
@@ -145,23 +138,9 @@ class Regressor(Estimator, ABC):
         residuals = labels - predicted
         return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
 
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags  # noqa: PLC0415 (slow)
-
-        return Tags(
-            estimator_type="regressor",
-            target_tags=TargetTags(required=True),
-            regressor_tags=RegressorTags(),
-            input_tags=InputTags(),
-        )
-
 
 def named_blocks(blocks: Mapping[str, slice] | None, *, n_columns: int) -> dict[str, slice]:
-    """Columns of each feature block by name; one block "all" if none are given.
-
-    Raises:
-        InvalidSettingError: No slices by name, or one without columns or with columns beyond the last.
-    """
+    """Columns of each feature block by name, checked; one block "all" if none are given."""
     if blocks is None:
         return {"all": slice(None)}
     if not is_kind(blocks, Mapping) or not blocks or not all(isinstance(part, slice) for part in blocks.values()):
@@ -243,12 +222,9 @@ class KernelModel(Regressor):
         self.hyperparameters = hyperparameters
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
-        """Tune on labels.
+        """Tune on features X (n, d) and labels y (n,).
 
-        Args:
-            X: Features, shape (n, d).
-            y: Labels, shape (n,).
-            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway.
+        Labels with the same number or name in `groups` (n,) are left out together. Coinciding rows are grouped anyway.
 
         Raises:
             InvalidSettingError: A parameter that is not allowed.
@@ -282,12 +258,7 @@ class KernelModel(Regressor):
     def predict(
         self, X: npt.ArrayLike, *, return_std: bool = False, return_cov: bool = False
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predictive mean, with the standard deviation or joint covariance of what `uncertainty` says.
-
-        Args:
-            X: Features, shape (q, d).
-            return_std: Also give standard deviations, shape (q,).
-            return_cov: Also give the covariance, shape (q, q).
+        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says.
 
         Raises:
             InvalidSettingError: Both asked for at once.

@@ -93,15 +93,10 @@ class PoolSeparations:
                     self._rows[name][row, index] = 0.0
         self._labelled.extend(new)
 
-    def to_pool(self, candidates: IntArray | slice | None = None) -> dict[str, FloatArray]:
+    def to_pool(self, candidates: IntArray | slice = slice(None)) -> dict[str, FloatArray]:
         """Separations labelled x candidates, shape (n_labelled, n) per block; the whole pool if none are named."""
-        columns = slice(None) if candidates is None else candidates
         n_labelled = len(self._labelled)
-        return {name: rows[:n_labelled][:, columns] for name, rows in self._rows.items()}
-
-    def among_labelled(self) -> dict[str, FloatArray]:
-        """Separations labelled x labelled, shape (n_labelled, n_labelled) per block."""
-        return self.to_pool(self.labelled)
+        return {name: rows[:n_labelled][:, candidates] for name, rows in self._rows.items()}
 
     def among(self, candidates: IntArray) -> dict[str, FloatArray]:
         """Separations candidates x candidates, computed now: meant for the contenders, not for the pool."""
@@ -112,12 +107,9 @@ class PoolSeparations:
                 np.fill_diagonal(matrix, 0.0)
         return result
 
-    def to_self(self, candidates: IntArray | slice | None = None) -> dict[str, FloatArray]:
+    def to_self(self, candidates: IntArray | slice) -> dict[str, FloatArray]:
         """Separation of each candidate from itself, shape (n,) per block: zero, or x.x for the dot product."""
-        columns = slice(None) if candidates is None else candidates
-        return {
-            name: self_separations(features[columns], metric=self.metric) for name, features in self._features.items()
-        }
+        return {name: self_separations(block[candidates], metric=self.metric) for name, block in self._features.items()}
 
 
 class PoolModel:
@@ -176,11 +168,9 @@ class PoolModel:
         Raises:
             InvalidTrainingSetError: Nothing fitted since the last label was added.
         """
-        if self._fitted is None:
-            raise InvalidTrainingSetError(
-                "Expected a fitted model, found labels added since the last fit: call fit first."
-            )
-        return self._fitted
+        if self._fitted is not None:
+            return self._fitted
+        raise InvalidTrainingSetError("Expected a fitted model, found labels added since the last fit: call fit first.")
 
     def add(self, indices: Sequence[int] | IntArray) -> None:
         """Label candidates; their energies come with the next fit."""
@@ -190,26 +180,23 @@ class PoolModel:
 
     def labelled_separations(self) -> dict[str, dict[str, FloatArray]]:
         """For each representation and block, separations among the labelled candidates."""
-        return {name: part.among_labelled() for name, part in self._representations.items()}
+        return {name: part.to_pool(self.labelled) for name, part in self._representations.items()}
 
     def fit(
         self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: WarmStart | None = None
     ) -> FittedMixture:
-        """Tune on all labels.
+        """Tune on labels y, one per labelled candidate in the order of `labelled`, eV/atom.
 
-        Args:
-            y: One label per labelled candidate, in the order of `labelled`, eV/atom.
-            groups: A number per label; equal numbers are left out together.
-            warm_start: From `fitted.best` of an earlier round. Results depend on it: a resumed campaign must give the same.
+        Labels with the same number in `groups` are left out together. Results depend on the `warm_start`, from
+        `fitted.best` of an earlier round.
 
         Raises:
             InvalidTrainingSetError: Labels that cannot be learned from.
         """
-        labels = finite_labels(y, n_rows=len(self.labelled))
         self._fitted = fit_mixture(
             self.labelled_separations(),
             self._basis[self.labelled],
-            labels,
+            finite_labels(y, n_rows=len(self.labelled)),
             settings=self.settings,
             groups=group_numbers(groups),
             warm_start=warm_start,
@@ -217,14 +204,7 @@ class PoolModel:
         return self._fitted
 
     def predict(self, candidates: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Mean and calibrated standard deviation of the labels of candidates.
-
-        Args:
-            candidates: Indices, shape (q,); the whole pool if not given.
-
-        Returns:
-            Two arrays of shape (q,), unit of the labels.
-        """
+        """Mean and calibrated standard deviation (q,) of the labels of candidates, of the whole pool if none are named."""
         chosen = None if candidates is None else candidate_indices(candidates, n_candidates=self.n_candidates)
         n = self.n_candidates if chosen is None else len(chosen)
         means, stds = np.empty(n), np.empty(n)

@@ -25,37 +25,23 @@ MAX_JITTER: Final = 1e-8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaussianProcess:
-    """A process conditioned on labels.
+    """A process conditioned on labels."""
 
-    Attributes:
-        factor: Lower Cholesky factor of A = K + (regularization noise + jitter) I, shape (n, n), signal variance 1.
-        basis: H, shape (n, p), the mean's basis functions at the labels.
-        signal_variance: Prior variance at one point, unit of the labels squared.
-        jitter: What the jitter policy added to the diagonal; 0 in a healthy fit.
-        coefficients: Fitted coefficients of the mean, shape (p,).
-        dual: A^-1 (y - H coefficients), shape (n,): the coefficients of kernel ridge regression.
-        basis_factor: Lower Cholesky factor of H^T A^-1 H, shape (p, p).
-    """
-
-    factor: FloatArray
-    basis: FloatArray
-    signal_variance: float
-    jitter: float
-    coefficients: FloatArray
-    dual: FloatArray
-    basis_factor: FloatArray
+    factor: FloatArray  # Lower Cholesky factor of A = K + (regularization noise + jitter) I, shape (n, n), signal variance 1
+    basis: FloatArray  # H, shape (n, p), the mean's basis functions at the labels
+    signal_variance: float  # Prior variance at one point, unit of the labels squared
+    jitter: float  # What the jitter policy added to the diagonal; 0 in a healthy fit
+    coefficients: FloatArray  # Fitted coefficients of the mean, shape (p,)
+    dual: FloatArray  # A^-1 (y - H coefficients), shape (n,): the coefficients of kernel ridge regression
+    basis_factor: FloatArray  # Lower Cholesky factor of H^T A^-1 H, shape (p, p)
 
     def predict(self, cross: FloatArray, prior: FloatArray, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of the function at new points, without noise.
+        """Mean (q,) and variance of the function at new points, without noise.
 
         Args:
             cross: Kernel labels x points, shape (n, q).
-            prior: Kernel of each point with itself, shape (q,); or among the points, shape (q, q), for joint
-                covariance.
+            prior: Kernel of each point with itself, shape (q,), or for the covariance among the points, shape (q, q).
             basis: The mean's basis functions at the points, shape (q, p).
-
-        Returns:
-            Mean of shape (q,) and variance in the shape of `prior`.
         """
         mean = cross.T @ self.dual + basis @ self.coefficients
         # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
@@ -68,18 +54,9 @@ class GaussianProcess:
         return mean, self.signal_variance * (prior - solved.T @ solved + lifted.T @ lifted)
 
     def left_out(self, groups: Sequence[IntArray] = ()) -> LeftOut:
-        """What is known of each label from all labels outside its group, in closed form (see `criteria.py`).
+        """What is known of each label from all labels outside its group, as `leave_out` gives it, in arrays (n, 1).
 
         With L the factor, P = L^-T (I - U U^T) L^-1, U an orthonormal basis of L^-1 H; P y is `dual`.
-
-        Args:
-            groups: Index arrays of the groups with two or more labels; everything else is left out alone.
-
-        Returns:
-            Arrays of shape (n, 1).
-
-        Raises:
-            InvalidTrainingSetError: Without one of the labels or groups the mean is not determined.
         """
         if self.basis.shape[1]:
             refuse_fixed_mean(contrasts(self.basis)[0], groups)
@@ -108,19 +85,10 @@ def condition(
     signal_variance: float = 1.0,
     noise: FloatArray | None = None,
 ) -> GaussianProcess:
-    """Condition a process on labels.
+    """The process with kernel K (n, n) at signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
 
-    Args:
-        kernel: K among the labels, shape (n, n), signal variance 1.
-        basis: H, shape (n, p), p = 0 for a zero mean.
-        y: Labels, shape (n,).
-        regularization: Noise variance over signal variance, >= 0.
-        signal_variance: Prior variance at one point.
-        noise: Noise variance of each label relative to the common one; ones if not given.
-
-    Raises:
-        InvalidTrainingSetError: The kernel matrix is singular beyond the jitter policy, or the labels do not determine
-            the mean.
+    `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, 1 if not
+    given.
     """
     relative = np.ones(len(y)) if noise is None else noise
     factor, jitter = jittered_cholesky(kernel + np.diag(regularization * relative))
@@ -150,11 +118,7 @@ def condition(
 
 
 def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
-    """Lower Cholesky factor, and what the jitter policy had to add to the diagonal (0 in a healthy matrix).
-
-    Raises:
-        InvalidTrainingSetError: The matrix is singular beyond the jitter policy.
-    """
+    """Lower Cholesky factor, and what the jitter policy had to add to the diagonal (0 in a healthy matrix)."""
     scale = float(np.mean(np.diag(matrix)))
     for jitter in (0.0, *(scale * 10.0**exponent for exponent in range(-12, -7))):
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,7 @@ class ResamplingEnsemble(Regressor):
         n_models: Number of submodels, at least 2.
         fraction: Share of the labels (of the groups, if there are some) in each subset, between 0 and 1.
         seed: Of the subsets.
-        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
+        suspicion: As in `KernelModel`.
 
     Attributes:
         models_: The submodels.
@@ -75,12 +75,9 @@ class ResamplingEnsemble(Regressor):
         self.suspicion = suspicion
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
-        """Tune once, then condition every submodel on its subset.
+        """Tune once on features X (n, d) and labels y (n,), then condition every submodel on its subset.
 
-        Args:
-            X: Features, shape (n, d).
-            y: Labels, shape (n,).
-            groups: A number per label; equal numbers are in or out of a subset together.
+        Labels with the same number in `groups` (n,) are in or out of a subset together.
 
         Raises:
             InvalidSettingError: A parameter that is not allowed.
@@ -142,10 +139,8 @@ class ResamplingEnsemble(Regressor):
         predictions = np.where(is_in, np.nan, self._predictions(rows))
         is_tested = np.sum(~is_in, axis=0) >= 2
         if not np.any(is_tested):
-            raise InvalidTrainingSetError(
-                f"Expected labels unseen by two submodels, found none: raise {self.n_models=} or lower "
-                f"{self.fraction=}."
-            )
+            remedy = f"raise {self.n_models=} or lower {self.fraction=}"
+            raise InvalidTrainingSetError(f"Expected labels unseen by two submodels, found none: {remedy}.")
         unseen = predictions[:, is_tested]
         spread = np.maximum(np.nanstd(unseen, axis=0, ddof=1), 1e-12 * np.std(labels))
         return np.asarray((labels[is_tested] - np.nanmean(unseen, axis=0)) / spread), is_tested
@@ -193,12 +188,12 @@ def learning_curve(
     seed: int = 0,
     label: str = "model",
 ) -> LearningCurve:
-    """Train on nested random subsets and test on what is left.
+    """Train on nested random subsets of features X (n, d) and labels y (n,), and test on what is left.
 
     Args:
         predict: Trains on (X, y) and predicts at new X; `lambda X, y, Q: KernelModel().fit(X, y).predict(Q)`.
-        X: Features, shape (n, d).
-        y: Labels, shape (n,).
+        X: Features.
+        y: Labels.
         sizes: Training sizes, each smaller than n.
         n_repeats: Number of random orders.
         seed: Of the orders.
@@ -235,39 +230,21 @@ def learning_curve(
 
 
 def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = None, *, unit: str = "eV/atom") -> Axes:
-    """Mean error with one standard deviation over repeats, on log-log axes.
-
-    Args:
-        curves: One line each.
-        axes: Where to draw; a new figure if not given.
-        unit: Of the labels.
-
-    Returns:
-        The axes drawn on.
+    """Draw mean errors with one standard deviation over repeats on log-log axes, those given or of a new figure.
 
     Raises:
         InvalidSettingError: No curves.
     """
     if not curves:
         raise InvalidSettingError("Expected one or more learning curves to draw, found none.")
-    from matplotlib.ticker import LogLocator  # noqa: PLC0415 (late: slow to import)
+    from matplotlib.figure import Figure  # noqa: PLC0415  slow to import
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415  the same
 
-    if axes is None:
-        from matplotlib.figure import Figure  # noqa: PLC0415 (late: slow to import)
-
-        axes = Figure(figsize=(6.5, 4.0), layout="constrained").add_subplot()
+    axes = Figure(figsize=(6.5, 4.0), layout="constrained").add_subplot() if axes is None else axes
+    style: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2}
     for curve in curves:
-        axes.errorbar(
-            curve.sizes,
-            curve.mean,
-            yerr=np.minimum(curve.std, 0.9 * curve.mean),
-            marker="o",
-            markersize=3.5,
-            linewidth=1.2,
-            elinewidth=0.8,
-            capsize=2,
-            label=f"{curve.label} (n$^{{{curve.exponent:.2f}}}$)",
-        )
+        spread, label = np.minimum(curve.std, 0.9 * curve.mean), f"{curve.label} (n$^{{{curve.exponent:.2f}}}$)"
+        axes.errorbar(curve.sizes, curve.mean, yerr=spread, label=label, **style)
     axes.set(xscale="log", yscale="log", xlabel="training structures", ylabel=f"RMSE ({unit})")
     sizes = sorted({int(size) for curve in curves for size in curve.sizes})
     axes.set_xticks(sizes, labels=[str(size) for size in sizes])

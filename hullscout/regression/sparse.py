@@ -42,33 +42,20 @@ _MAX_CUR: Final = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRegression:
-    """Regression on [1, phi] conditioned on labels.
+    """Regression on [1, phi] conditioned on labels."""
 
-    Attributes:
-        regularization: Noise variance over signal variance.
-        signal_variance: Prior variance of a coefficient, unit of the labels squared.
-        left_out: What is known of each label from the labels outside its group, arrays of shape (n, 1).
-        coefficients: Of 1 and phi, shape (1 + m,).
-        precision_factor: Lower Cholesky factor of A, shape (1 + m, 1 + m).
-    """
-
-    regularization: float
-    signal_variance: float
-    left_out: LeftOut
-    coefficients: FloatArray
-    precision_factor: FloatArray
+    regularization: float  # Noise variance over signal variance
+    signal_variance: float  # Prior variance of a coefficient, unit of the labels squared
+    left_out: LeftOut  # What is known of each label from the labels outside its group, arrays of shape (n, 1)
+    coefficients: FloatArray  # Of 1 and phi, shape (1 + m,)
+    precision_factor: FloatArray  # Lower Cholesky factor of A, shape (1 + m, 1 + m)
 
     def mean(self, features: FloatArray) -> FloatArray:
         """Predictive mean, shape (q,), at features phi of shape (q, m)."""
         return np.asarray(self.coefficients[0] + features @ self.coefficients[1:])
 
     def variance(self, features: FloatArray, unspanned: FloatArray) -> FloatArray:
-        """Predictive variance of a label, noise included, shape (q,).
-
-        Args:
-            features: phi, shape (q, m).
-            unspanned: Prior variance that phi does not carry, in units of the signal variance, shape (q,).
-        """
+        """Predictive variance of a label, noise included, shape (q,); arguments as of `fit_active`."""
         design = np.hstack([np.ones((len(features), 1)), features])
         solved = solve_triangular(self.precision_factor, design.T, lower=True, check_finite=False)
         return np.asarray(self.signal_variance * (self.regularization * (1.0 + np.sum(solved**2, axis=0)) + unspanned))
@@ -95,9 +82,6 @@ def fit_active(
         regularizations: lambda to choose from, positive.
         signal_variance: Used if given; else the one that makes the mean squared left-out z-score one.
         groups: Index arrays of labels that are left out together.
-
-    Raises:
-        InvalidTrainingSetError: The problem is singular beyond the jitter policy.
     """
     n = len(y)
     centre, deviations = features.mean(axis=0), y - y.mean()
@@ -117,9 +101,8 @@ def fit_active(
             hat = 1.0 / n + (rotated[group] * inverse) @ rotated[group].T
             inverted = np.linalg.pinv(np.eye(len(group)) - hat, hermitian=True)
             residuals[group], spread[group] = inverted @ fitted[group], np.diag(inverted)
-        left_out = LeftOut(
-            residuals=residuals[:, None], variances=(strength * spread + unspanned)[:, None], counts=counts
-        )
+        spread = strength * spread + unspanned
+        left_out = LeftOut(residuals=residuals[:, None], variances=spread[:, None], counts=counts)
         signal = np.full(1, signal_variance) if signal_variance is not None else left_out.signal_variance
         score = float(counts @ left_out.log_scores(signal)[:, 0])
         if score > best_score:
@@ -151,14 +134,13 @@ class SparseKernelModel(Regressor):
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
         seed: Of the random draws.
-        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
+        suspicion: As in `KernelModel`.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:
         active_: Rows of the active points, shape (m,).
         hyperparameters_: Kernel of the tuning subset; regularization and signal variance of all labels.
-        loo_mean_: Prediction of each label from the labels outside its group, shape (n,).
-        loo_std_: Calibrated standard deviation of that prediction, shape (n,).
+        loo_mean_, loo_std_: As of `KernelModel`.
         suspects_: Indices of the labels that the others contradict; they do not count in the fit.
         calibration_: Factor on standard deviations and weight of the tails.
     """
@@ -187,22 +169,13 @@ class SparseKernelModel(Regressor):
         self.hyperparameters = hyperparameters
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
-        """Tune on a subset, choose active points, then fit all labels.
+        """Tune on a subset, choose active points, then fit all labels; arguments and errors as of `KernelModel.fit`.
 
-        Args:
-            X: Features, shape (n, d).
-            y: Labels, shape (n,).
-            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway, and
-                merged where their labels agree.
-
-        Raises:
-            InvalidSettingError: A parameter that is not allowed.
-            InvalidTrainingSetError: Labels or features that cannot be learned from.
+        Coinciding rows are merged where their labels agree.
         """
         if self.variance not in {"projected-process", "subset-of-regressors"}:
-            raise InvalidSettingError(
-                f"Expected variance 'projected-process' or 'subset-of-regressors', found {self.variance=}."
-            )
+            expected = "variance 'projected-process' or 'subset-of-regressors'"
+            raise InvalidSettingError(f"Expected {expected}, found {self.variance=}.")
         refuse_no_count(n_active=self.n_active)
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
@@ -216,7 +189,12 @@ class SparseKernelModel(Regressor):
         grouping = group_rows(parts, all_labels, groups=given)
         rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
         rng = np.random.default_rng([self.seed, len(rows)])
-        tuned = self._tuned(rows, labels, None if given is None else given[grouping.kept], rng)
+        tuned = self.hyperparameters
+        if tuned is None:
+            subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
+            among = None if given is None else given[grouping.kept][subset]
+            model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
+            tuned = model.fit(rows[subset], labels[subset], among).hyperparameters_
         self._kernel: Kernel = tuned.kernel
         is_dot = tuned.kernel.shape.metric is Metric.DOT
         self._centre = np.zeros(rows.shape[1]) if is_dot else rows.mean(axis=0)
@@ -225,7 +203,7 @@ class SparseKernelModel(Regressor):
         self._active_rows = rows[active]
         self._factor, _ = jittered_cholesky(self._covariances(self._active_rows, self._active_rows))
         features = self._features(rows)
-        self._robust_fit(features, self._unspanned(rows, features), grouping, labels, tuned)
+        self._robust_fit(features, self._unspanned(rows, features), labels, grouping, tuned)
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
@@ -251,27 +229,15 @@ class SparseKernelModel(Regressor):
                 f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {self.hyperparameters!r}."
             )
 
-    def _tuned(
-        self, rows: FloatArray, labels: FloatArray, groups: IntArray | None, rng: np.random.Generator
-    ) -> Hyperparameters:
-        if self.hyperparameters is not None:
-            return self.hyperparameters
-        subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
-        model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
-        return model.fit(rows[subset], labels[subset], None if groups is None else groups[subset]).hyperparameters_
-
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
         n = min(self.n_active, len(rows))
-        scaled = np.hstack(
-            [
-                rows[:, self._blocks[term.block]] * (np.sqrt(term.weight) / term.length_scale)
-                for term in self._kernel.terms
-            ]
-        )
         if self.selection == "random":
             return np.sort(rng.permutation(len(rows))[:n])
         if self.selection == "fps":
-            return farthest_rows(scaled, n)
+            scales = (
+                (self._blocks[term.block], np.sqrt(term.weight) / term.length_scale) for term in self._kernel.terms
+            )
+            return farthest_rows(np.hstack([rows[:, part] * scale for part, scale in scales]), n)
         if self.selection == "cur" and len(rows) <= _MAX_CUR:
             return cur_points(self._covariances(rows, rows), n)
         raise InvalidSettingError(
@@ -280,7 +246,7 @@ class SparseKernelModel(Regressor):
         )
 
     def _robust_fit(
-        self, features: FloatArray, unspanned: FloatArray, grouping: Grouping, y: FloatArray, tuned: Hyperparameters
+        self, features: FloatArray, unspanned: FloatArray, y: FloatArray, grouping: Grouping, tuned: Hyperparameters
     ) -> None:
         """Fit the merged labels y on those that are not suspects, until these stay the same; at first all are trusted."""
         n = len(y)
@@ -339,15 +305,11 @@ class SparseKernelModel(Regressor):
         """Prior variance that the active points do not carry, as far as the chosen variance counts it, shape (n,)."""
         if self.variance == "subset-of-regressors":
             return np.zeros(len(rows))
-        return np.asarray(np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0))
+        metric, blocks = self._kernel.shape.metric, self._blocks
+        own = self._kernel({name: self_separations(rows[:, part], metric=metric) for name, part in blocks.items()})
+        return np.asarray(np.maximum(own - np.sum(features**2, axis=1), 0.0))
 
     def _covariances(self, left: FloatArray, right: FloatArray) -> FloatArray:
-        metric = self._kernel.shape.metric
-        pairs = ((name, left - self._centre, right - self._centre, part) for name, part in self._blocks.items())
-        return self._kernel({name: separations(a[:, part], b[:, part], metric=metric) for name, a, b, part in pairs})
-
-    def _own(self, rows: FloatArray) -> FloatArray:
-        metric = self._kernel.shape.metric
-        return self._kernel(
-            {name: self_separations(rows[:, part], metric=metric) for name, part in self._blocks.items()}
-        )
+        metric, blocks = self._kernel.shape.metric, self._blocks
+        a, b = left - self._centre, right - self._centre
+        return self._kernel({name: separations(a[:, part], b[:, part], metric=metric) for name, part in blocks.items()})

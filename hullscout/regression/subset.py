@@ -9,7 +9,7 @@ k = 1; columns are centred, and the error of a selection is that of the best lin
 the selected ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -29,45 +29,25 @@ _NOTHING_NEW: Final = 1e-12
 
 
 def farthest_points(gram: FloatArray, n: int, *, start: int | None = None) -> IntArray:
-    """Farthest point sampling: each next item is the one farthest from all chosen ones.
+    """Farthest point sampling of n items, in the order chosen: each is the one farthest from all before.
 
     Args:
         gram: Dot products (or kernel) among the items, shape (m, m); distance^2 = g_ii + g_jj - 2 g_ij.
-        n: How many to choose.
+        n: How many to choose; ties go to the smaller index.
         start: First item; the one farthest from the mean of all if not given.
-
-    Returns:
-        Indices in the order chosen, shape (n,); ties go to the smaller index.
 
     Raises:
         InvalidSettingError: n is not between 1 and m.
     """
-    gram = _checked_gram(gram)
+    gram = _checked_gram(gram, n)
     diagonal = np.diag(gram)
-    _check_count(n, len(gram))
-    if start is None:
-        first = int(np.argmax(diagonal - 2.0 * gram.mean(axis=1)))
-    else:
-        first = int(candidate_indices([start], n_candidates=len(gram))[0])
-    chosen = [first]
-    distances = diagonal + diagonal[first] - 2.0 * gram[first]
-    for _ in range(n - 1):
-        distances[chosen[-1]] = -np.inf
-        following = int(np.argmax(distances))
-        chosen.append(following)
-        distances = np.minimum(distances, diagonal + diagonal[following] - 2.0 * gram[following])
-    return np.array(chosen, dtype=np.intp)
+    far = int(np.argmax(diagonal - 2.0 * gram.mean(axis=1))) if start is None else start
+    first = int(candidate_indices([far], n_candidates=len(gram))[0])
+    return _farthest(first, n, lambda last: diagonal + diagonal[last] - 2.0 * gram[last])
 
 
 def farthest_rows(rows: FloatArray, n: int) -> IntArray:
-    """Farthest point sampling of structures without their Gram matrix: O(m d) per point, for large pools.
-
-    Args:
-        rows: Features, shape (m, d).
-        n: How many to choose.
-
-    Returns:
-        Indices in the order chosen, shape (n,), the first the one farthest from the mean.
+    """The same for structures of features (m, d) without their Gram matrix: O(m d) per point, for large pools.
 
     Raises:
         InvalidSettingError: n is not between 1 and m.
@@ -76,33 +56,28 @@ def farthest_rows(rows: FloatArray, n: int) -> IntArray:
     _check_count(n, len(rows))
     centred = rows - rows.mean(axis=0)
     squares = np.einsum("ij,ij->i", centred, centred)
-    chosen = [int(np.argmax(squares))]
-    distances = np.full(len(rows), np.inf)
+    first = int(np.argmax(squares))
+    return _farthest(first, n, lambda last: squares + squares[last] - 2.0 * (centred @ centred[last]))
+
+
+def _farthest(first: int, n: int, squared_distances: Callable[[int], FloatArray]) -> IntArray:
+    chosen, nearest = [first], squared_distances(first)
     for _ in range(n - 1):
-        last = chosen[-1]
-        distances = np.minimum(distances, squares + squares[last] - 2.0 * (centred @ centred[last]))
-        distances[last] = -np.inf
-        chosen.append(int(np.argmax(distances)))
+        nearest[chosen[-1]] = -np.inf
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, squared_distances(chosen[-1]))
     return np.array(chosen, dtype=np.intp)
 
 
 def cur_points(gram: FloatArray, n: int) -> IntArray:
-    """CUR selection: each next item is the heaviest in the leading eigenvector of what is left.
+    """CUR selection of n items, in the order chosen: each is the heaviest in the leading eigenvector of what is left.
 
-    Items that add nothing any more (the Gram matrix is exhausted) follow in the order of their indices.
-
-    Args:
-        gram: Dot products (or kernel) among the items, shape (m, m).
-        n: How many to choose.
-
-    Returns:
-        Indices in the order chosen, shape (n,).
+    Items of the Gram matrix (m, m) that add nothing any more follow in the order of their indices.
 
     Raises:
         InvalidSettingError: n is not between 1 and m.
     """
-    gram = _checked_gram(gram)
-    _check_count(n, len(gram))
+    gram = _checked_gram(gram, n)
     left = gram.copy()
     total = float(np.trace(gram))
     chosen: list[int] = []
@@ -127,10 +102,11 @@ def _leading(matrix: FloatArray, start: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, 0])
 
 
-def _checked_gram(gram: FloatArray) -> FloatArray:
+def _checked_gram(gram: FloatArray, n: int) -> FloatArray:
     values = finite_matrix(gram, what="the Gram matrix")
     if values.shape[0] != values.shape[1]:
         raise InvalidSettingError(f"Expected a square Gram matrix, found {values.shape=}.")
+    _check_count(n, len(values))
     return values
 
 
@@ -157,7 +133,9 @@ class FeatureCompressor(Estimator):
     Attributes:
         selected_: Indices of the kept columns in the order chosen, shape (n_features,); empty for PCA.
         components_: Map from centred columns to kept features, shape (d, n_features).
-        error_: Relative reconstruction error, 0 to 1.
+        errors_: Relative reconstruction error norm(X - X') / norm(X) of centred features (Frobenius), 0 to 1, after each
+            kept feature, shape (n_features,).
+        error_: The last of them.
 
     >>> X = np.outer(np.arange(5.0), [1.0, 2.0, 3.0])
     >>> compressor = FeatureCompressor(method="cur", n_features=1).fit(X)
@@ -170,11 +148,7 @@ class FeatureCompressor(Estimator):
         self.n_features = n_features
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
-        """Choose features.
-
-        Args:
-            X: Features, shape (n, d).
-            y: Not needed; there for pipelines.
+        """Choose features of X, shape (n, d); y is there for pipelines.
 
         Raises:
             InvalidSettingError: Unknown method or impossible number.
@@ -187,10 +161,18 @@ class FeatureCompressor(Estimator):
             raise InvalidSettingError(f"Expected n_features from 1 to {d}, found {self.n_features}.")
         self.mean_ = rows.mean(axis=0)
         centred = rows - self.mean_
-        order, directions = _directions(centred, method, self.n_features)
-        self.selected_ = order
-        self.components_: FloatArray = directions if method is Compression.PCA else np.eye(d)[:, order]
-        self.error_ = float(_errors(centred, method, order, directions)[-1])
+        gram, total = centred.T @ centred, float(np.sum(centred**2))
+        self.selected_: IntArray = np.zeros(0, dtype=np.intp)
+        if method is Compression.PCA:
+            self.components_: FloatArray = np.linalg.eigh(gram)[1][:, ::-1][:, : self.n_features]
+            explained = np.sum((centred @ self.components_) ** 2, axis=0)
+        else:
+            self.selected_ = (farthest_points if method is Compression.FPS else cur_points)(gram, self.n_features)
+            self.components_ = np.eye(d)[:, self.selected_]
+            explained = _explained(centred, self.selected_, total=total)
+        left = 1.0 - np.cumsum(explained) / total if total else np.zeros(self.n_features)
+        self.errors_: FloatArray = np.sqrt(np.maximum(left, 0.0))
+        self.error_ = float(self.errors_[-1])
         return self
 
     def transform(self, X: npt.ArrayLike) -> FloatArray:
@@ -212,7 +194,7 @@ class CompressionCurve:
     Attributes:
         method: How features were chosen.
         fractions: Kept share of the features, rising, shape (k,).
-        errors: Relative reconstruction error norm(X - X') / norm(X) of centred features (Frobenius), shape (k,).
+        errors: `FeatureCompressor.errors_` at these, shape (k,).
     """
 
     method: Compression
@@ -223,12 +205,9 @@ class CompressionCurve:
 def compression_curve(
     X: npt.ArrayLike, *, method: str = "cur", counts: Sequence[int] | None = None
 ) -> CompressionCurve:
-    """Error against kept fraction, from one ordered selection.
+    """Error against the kept fraction of features X (n, d), from one ordered selection by "fps", "cur" or "pca".
 
-    Args:
-        X: Features, shape (n, d).
-        method: "fps", "cur" or "pca".
-        counts: Numbers of kept features; 1 to d unless given.
+    `counts` are the numbers of kept features, 1 to d unless given.
 
     Raises:
         InvalidSettingError: Unknown method or impossible counts.
@@ -240,9 +219,7 @@ def compression_curve(
         raise InvalidSettingError(f"Expected counts from 1 to {d}, found {kept.tolist()}.")
     for count in counts or ():
         refuse_no_count(counts=count)
-    centred = rows - rows.mean(axis=0)
-    order, directions = _directions(centred, _method(method), int(kept[-1]))
-    errors = _errors(centred, _method(method), order, directions)
+    errors = FeatureCompressor(method, n_features=int(kept[-1])).fit(rows).errors_
     return CompressionCurve(method=_method(method), fractions=kept / d, errors=errors[kept - 1])
 
 
@@ -251,28 +228,6 @@ def _method(name: str) -> Compression:
         return Compression(name)
     except ValueError as error:
         raise InvalidSettingError(f"Expected a method of {[m.value for m in Compression]}, found {name!r}.") from error
-
-
-def _directions(centred: FloatArray, method: Compression, n: int) -> tuple[IntArray, FloatArray]:
-    """Selected columns in order (none for PCA), and the principal directions, shape (d, n) (none for a selection)."""
-    gram = centred.T @ centred
-    if method is Compression.PCA:
-        _, vectors = np.linalg.eigh(gram)
-        return np.zeros(0, dtype=np.intp), np.asarray(vectors[:, ::-1][:, :n])
-    order = farthest_points(gram, n) if method is Compression.FPS else cur_points(gram, n)
-    return order, np.zeros((centred.shape[1], 0))
-
-
-def _errors(centred: FloatArray, method: Compression, order: IntArray, directions: FloatArray) -> FloatArray:
-    """Relative reconstruction error after each kept feature, by orthogonalizing them one after the other."""
-    total = float(np.sum(centred**2))
-    if total == 0.0:
-        return np.zeros(max(len(order), directions.shape[1]))
-    if method is Compression.PCA:
-        explained = np.sum((centred @ directions) ** 2, axis=0)
-    else:
-        explained = _explained(centred, order, total=total)
-    return np.sqrt(np.maximum(1.0 - np.cumsum(explained) / total, 0.0))
 
 
 def _explained(centred: FloatArray, order: IntArray, *, total: float) -> FloatArray:

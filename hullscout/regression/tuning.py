@@ -58,69 +58,48 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSetting:
-    """A kernel with its best regularization.
+    """A kernel with its best regularization."""
 
-    Attributes:
-        point: Where in the search it lies: the warm start of the next round.
-        kernel: The kernel, in the units of the features.
-        regularization: The best regularization with it.
-        score: Value of the criterion; larger is better.
-        log_scores: Log predictive density of each left-out label times its weight, shape (n,); shape (0,) under the
-            marginal likelihood, which leaves nothing out.
-    """
-
-    point: SearchPoint
-    kernel: Kernel
-    regularization: float
-    score: float
+    point: SearchPoint  # Where in the search it lies: the warm start of the next round
+    kernel: Kernel  # The kernel, in the units of the features
+    regularization: float  # The best regularization with it
+    score: float  # Value of the criterion; larger is better
+    # Log predictive density of each left-out label times its weight, (n,); (0,) under the marginal likelihood
     log_scores: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedSetting:
-    """A setting in the units of features and labels, and what leaving labels out says of it.
+    """A setting in the units of features and labels, and what leaving labels out says of it."""
 
-    Attributes:
-        hyperparameters: The setting.
-        process: The process of that setting, conditioned on the labels.
-        loo_mean: Prediction of each label from the labels outside its group, shape (n,).
-        loo_variance: Variance of that prediction, noise included, shape (n,).
-    """
-
-    hyperparameters: Hyperparameters
-    process: GaussianProcess
-    loo_mean: FloatArray
-    loo_variance: FloatArray
+    hyperparameters: Hyperparameters  # The setting
+    process: GaussianProcess  # The process of that setting, conditioned on the labels
+    loo_mean: FloatArray  # Prediction of each label from the labels outside its group, shape (n,)
+    loo_variance: FloatArray  # Variance of that prediction, noise included, shape (n,)
 
 
 class Search:
-    """One tuning run: every setting evaluated so far is kept.
-
-    Args:
-        known: What is learned from.
-        settings: What is searched and how.
-    """
+    """One tuning run on the labels `known`: every setting evaluated so far is kept."""
 
     def __init__(self, known: Labelled, *, settings: ModelSettings) -> None:
         self._known, self._settings = known, settings
         self._strengths = settings.regularizations
         self._evaluated: dict[SearchPoint, ScoredSetting] = {}
-        self._kernels = BlockKernels(separations=known.separations)
+        self._kernels = BlockKernels(known.separations)
         self._likelihood = RestrictedLikelihood(basis=known.basis, y=known.y, regularizations=self._strengths)
         self._scales = {
             name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}
             for name, blocks in known.separations.items()
         }
 
-    def run(self, *, warm_start: WarmStart | None = None) -> list[ScoredSetting]:
-        """Search, and return every evaluated setting, best first."""
+    def run(self, *, warm_start: WarmStart | None = None) -> None:
+        """Search from nothing, or from what an earlier fit found."""
         if warm_start is None:
             self._refine(self._coarse(), steps=_STEPS)
         else:
             start = self.evaluate(self._checked(warm_start))
             if warm_start.is_searched:
                 self._refine(start, steps=_STEPS[1:])
-        return self.ranked()
 
     def ranked(self) -> list[ScoredSetting]:
         """Every evaluated setting, best first; ties in the order of evaluation."""
@@ -168,8 +147,8 @@ class Search:
         """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
         scales = self._scales[point.representation]
         is_sum = self._settings.combination is Combination.SUM
-        weights = np.exp2(point.log_weights) if is_sum else np.ones(len(scales))
-        weights = weights / weights.sum() if is_sum else weights
+        powers = np.exp2(point.log_weights)
+        weights = powers / powers.sum() if is_sum else np.ones(len(scales))
         return Kernel(
             terms=tuple(
                 KernelTerm(block=block, length_scale=scale * 2.0**log_length, weight=float(weight))
@@ -245,19 +224,11 @@ class Search:
 def averaging_weights(
     settings: Sequence[ScoredSetting], *, criterion: Criterion, n_kept: int
 ) -> tuple[list[int], FloatArray]:
-    """How much each setting counts: its likelihood, or how often it would win if the labels were drawn again.
+    """Indices of the `n_kept` heaviest settings, and their weights, summing to one.
 
-    With the marginal likelihood weights are those of Bayes' rule under equal priors; with a leave-one-out criterion
-    they are those of pseudo-BMA+, because left-out scores of neighbouring settings differ by less than their own
-    scatter.
-
-    Args:
-        settings: Scored settings on the same labels.
-        criterion: What they were scored by.
-        n_kept: Largest number of settings kept.
-
-    Returns:
-        Indices of the kept settings, heaviest first, and their weights, summing to one.
+    With the marginal likelihood weights are those of Bayes' rule under equal priors. With a leave-one-out criterion they
+    are those of pseudo-BMA+, how often a setting would win if the labels were drawn again, because left-out scores of
+    neighbouring settings differ by less than their own scatter.
     """
     if criterion is Criterion.MARGINAL_LIKELIHOOD:
         totals = np.array([[setting.score for setting in settings]])

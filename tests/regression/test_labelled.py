@@ -43,6 +43,14 @@ def test_several_wrong_labels_cannot_hide_each_other(alloy):
     assert KernelModel(blocks=blocks).fit(X[:60], labels).suspects_.tolist() == [5, 20, 41]
 
 
+def test_a_suspect_whose_noise_is_the_common_one_is_left_out_all_the_same(alloy):
+    X, y, _, blocks = alloy
+    labels = y[:80].copy()
+    labels[[40, 36, 60]] += [0.2, -0.3, 1.5]
+    model = KernelModel(combination="joint", blocks=blocks, max_kernels=20).fit(X[:80], labels)
+    assert model.suspects_.tolist() == [36, 40, 60]
+
+
 def test_clean_labels_are_trusted(alloy):
     X, y, _, blocks = alloy
     for start in range(0, 180, 60):

@@ -266,12 +266,9 @@ class Labelled:
         """Only these labels."""
         if len(rows) == len(self.y):
             return self
-        return Labelled(
-            separations=chosen(self.separations, rows),
-            basis=self.basis[rows],
-            y=self.y[rows],
-            groups=groups_among(self.groups, rows, n=len(self.y)),
-        )
+        groups = groups_among(self.groups, rows, n=len(self.y))
+        separations = chosen(self.separations, rows)
+        return Labelled(separations=separations, basis=self.basis[rows], y=self.y[rows], groups=groups)
 
     def without(self, suspects: IntArray) -> "Labelled":
         """All other labels."""
@@ -291,13 +288,9 @@ class Labelled:
 
     def process(self, setting: Hyperparameters, noise: FloatArray | None = None) -> GaussianProcess:
         """The process of a setting, conditioned on the labels; `noise` relative to the common one."""
+        kernel, signal = setting.kernel(self.separations[setting.representation]), setting.signal_variance
         return condition(
-            setting.kernel(self.separations[setting.representation]),
-            self.basis,
-            self.y,
-            regularization=setting.regularization,
-            signal_variance=setting.signal_variance,
-            noise=noise,
+            kernel, self.basis, self.y, regularization=setting.regularization, signal_variance=signal, noise=noise
         )
 
     def left_out(

@@ -13,6 +13,7 @@ Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Onat, Ortner
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -39,7 +40,7 @@ class NotFittedError(InvalidTrainingSetError, AttributeError):
 
 
 class Estimator:
-    """Base of the estimators: parameters are the arguments of `__init__`, kept under their names, checked in `fit`."""
+    """Base of the estimators: parameters are the fields of a dataclass, checked in `fit`."""
 
     n_features_in_: int
     feature_names_in_: npt.NDArray[np.object_]
@@ -156,6 +157,7 @@ def named_blocks(blocks: Mapping[str, slice] | None, *, n_columns: int) -> dict[
     return dict(blocks)
 
 
+@dataclass(eq=False, repr=False)
 class KernelModel(Regressor):
     """Gaussian process regression on feature blocks, tuned in closed form: by marginal likelihood or leave-one-out.
 
@@ -192,34 +194,19 @@ class KernelModel(Regressor):
     ((5,), (5,), True)
     """
 
-    def __init__(
-        self,
-        kernel: str = "matern52",
-        *,
-        blocks: Mapping[str, slice] | None = None,
-        alternatives: Mapping[str, Mapping[str, slice]] | None = None,
-        combination: str = "sum",
-        mean: str = "constant",
-        composition: int | None = None,
-        criterion: str = "marginal-likelihood",
-        suspicion: float = 6.0,
-        uncertainty: str = "label",
-        n_averaged: int = 4,
-        max_kernels: int = 60,
-        hyperparameters: Hyperparameters | None = None,
-    ) -> None:
-        self.kernel = kernel
-        self.blocks = blocks
-        self.alternatives = alternatives
-        self.combination = combination
-        self.mean = mean
-        self.composition = composition
-        self.criterion = criterion
-        self.suspicion = suspicion
-        self.uncertainty = uncertainty
-        self.n_averaged = n_averaged
-        self.max_kernels = max_kernels
-        self.hyperparameters = hyperparameters
+    kernel: str = "matern52"
+    _: KW_ONLY
+    blocks: Mapping[str, slice] | None = None
+    alternatives: Mapping[str, Mapping[str, slice]] | None = None
+    combination: str = "sum"
+    mean: str = "constant"
+    composition: int | None = None
+    criterion: str = "marginal-likelihood"
+    suspicion: float = 6.0
+    uncertainty: str = "label"
+    n_averaged: int = 4
+    max_kernels: int = 60
+    hyperparameters: Hyperparameters | None = None
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Tune on features X (n, d) and labels y (n,).

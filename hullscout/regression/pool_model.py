@@ -149,10 +149,6 @@ class PoolModel:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
         compositions = None if composition is None else finite_vector(composition, what="composition")
-        if compositions is not None and len(compositions) != self.n_candidates:
-            raise InvalidTrainingSetError(
-                f"Expected a composition for each of {self.n_candidates} structures, found {len(compositions)}."
-            )
         self._basis = self.settings.mean.basis(self.n_candidates, compositions)
         self._fitted: FittedMixture | None = None
 

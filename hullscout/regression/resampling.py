@@ -8,7 +8,7 @@ labels that a submodel has not seen, as in Musil et al., J. Chem. Theory Comput.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -37,11 +37,11 @@ Predictor = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """(X of the labels, y, X of the rest) -> predictions at the rest."""
 
 
+@dataclass(eq=False, repr=False)
 class ResamplingEnsemble(Regressor):
     """Submodels with the hyperparameters of one tuned model, each conditioned on a random subset of the labels.
 
-    For those who want a spread that assumes no Gaussian process; its own variance stays the default, and no command uses
-    this.
+    For those who want a spread that assumes no Gaussian process; no command uses it.
 
     Args:
         kernel: Kernel shape, as in `KernelModel`.
@@ -57,22 +57,13 @@ class ResamplingEnsemble(Regressor):
         suspects_: Indices of the labels that the others contradict; they are in no subset.
     """
 
-    def __init__(
-        self,
-        kernel: str = "matern52",
-        *,
-        blocks: Mapping[str, slice] | None = None,
-        n_models: int = 16,
-        fraction: float = 0.5,
-        seed: int = 0,
-        suspicion: float = 6.0,
-    ) -> None:
-        self.kernel = kernel
-        self.blocks = blocks
-        self.n_models = n_models
-        self.fraction = fraction
-        self.seed = seed
-        self.suspicion = suspicion
+    kernel: str = "matern52"
+    _: KW_ONLY
+    blocks: Mapping[str, slice] | None = None
+    n_models: int = 16
+    fraction: float = 0.5
+    seed: int = 0
+    suspicion: float = 6.0
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Tune once on features X (n, d) and labels y (n,), then condition every submodel on its subset.
@@ -192,8 +183,8 @@ def learning_curve(
 
     Args:
         predict: Trains on (X, y) and predicts at new X; `lambda X, y, Q: KernelModel().fit(X, y).predict(Q)`.
-        X: Features.
-        y: Labels.
+        X: What is learned from and tested on.
+        y: The same.
         sizes: Training sizes, each smaller than n.
         n_repeats: Number of random orders.
         seed: Of the orders.
@@ -209,22 +200,18 @@ def learning_curve(
         raise InvalidSettingError(
             f"Expected two or more sizes from 1 to {len(rows) - 1} and a repeat, found {list(sizes)} and {n_repeats=}."
         )
-    for size in sizes:
-        refuse_no_count(size=size)
-    refuse_no_count(n_repeats=n_repeats)
+    for count in (*sizes, n_repeats):
+        refuse_no_count(count=count)
     refuse_no_count(0, seed=seed)
     errors = np.empty((len(rising), n_repeats))
     for repeat in range(n_repeats):
         order = np.random.default_rng([seed, repeat]).permutation(len(rows))
         for place, size in enumerate(rising):
             known, held_out = order[:size], order[size:]
-            predicted = finite_vector(
-                predict(rows[known], labels[known], rows[held_out]), what=f"the predictions of {label!r}"
-            )
-            if len(predicted) != len(held_out):
-                raise InvalidTrainingSetError(
-                    f"Expected {len(held_out)} predictions of {label!r}, found {len(predicted)}. Return means only."
-                )
+            what, n = f"predictions of {label!r}", len(held_out)
+            predicted = finite_vector(predict(rows[known], labels[known], rows[held_out]), what=f"the {what}")
+            if len(predicted) != n:
+                raise InvalidTrainingSetError(f"Expected {n} {what}, found {len(predicted)}. Return means only.")
             errors[place, repeat] = np.sqrt(np.mean((labels[held_out] - predicted) ** 2))
     return LearningCurve(label=label, sizes=rising, errors=errors)
 

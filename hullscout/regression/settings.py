@@ -39,14 +39,13 @@ class Mean(StrEnum):
         Raises:
             InvalidTrainingSetError: A composition mean without compositions, or of another length.
         """
-        if self.n_coefficients <= 1:
-            return np.ones((n, self.n_coefficients))
-        if composition is None or composition.shape != (n,):
-            found = None if composition is None else composition.shape
+        shape = None if composition is None else composition.shape
+        if shape != (n,) and (shape is not None or self.n_coefficients > 1):
             raise InvalidTrainingSetError(
-                f"Expected a composition for each of {n} structures ({self} mean), found shape {found}."
+                f"Expected a composition for each of {n} structures ({self} mean), found shape {shape}."
             )
-        return np.asarray(composition[:, None] ** np.arange(self.n_coefficients))
+        powers = np.arange(self.n_coefficients)
+        return np.ones((n, len(powers))) if composition is None else np.asarray(composition[:, None] ** powers)
 
 
 class Criterion(StrEnum):

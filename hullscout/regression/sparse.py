@@ -11,7 +11,7 @@ Regression (1982), section 2.2, for leave-one-out residuals from the hat matrix.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final, Self
 
 import numpy as np
@@ -121,6 +121,7 @@ def fit_active(
     )
 
 
+@dataclass(eq=False, repr=False)
 class SparseKernelModel(Regressor):
     """Projected process or subset of regressors with a constant mean.
 
@@ -145,28 +146,16 @@ class SparseKernelModel(Regressor):
         calibration_: Factor on standard deviations and weight of the tails.
     """
 
-    def __init__(
-        self,
-        kernel: str = "matern52",
-        *,
-        blocks: Mapping[str, slice] | None = None,
-        n_active: int = 200,
-        selection: str = "fps",
-        variance: str = "projected-process",
-        n_tuning: int = 300,
-        seed: int = 0,
-        suspicion: float = 6.0,
-        hyperparameters: Hyperparameters | None = None,
-    ) -> None:
-        self.kernel = kernel
-        self.blocks = blocks
-        self.n_active = n_active
-        self.selection = selection
-        self.variance = variance
-        self.n_tuning = n_tuning
-        self.seed = seed
-        self.suspicion = suspicion
-        self.hyperparameters = hyperparameters
+    kernel: str = "matern52"
+    _: KW_ONLY
+    blocks: Mapping[str, slice] | None = None
+    n_active: int = 200
+    selection: str = "fps"
+    variance: str = "projected-process"
+    n_tuning: int = 300
+    seed: int = 0
+    suspicion: float = 6.0
+    hyperparameters: Hyperparameters | None = None
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Tune on a subset, choose active points, then fit all labels; arguments and errors as of `KernelModel.fit`.
@@ -180,10 +169,10 @@ class SparseKernelModel(Regressor):
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
         refuse_no_suspicion(self.suspicion)
-        self._refuse_foreign_hyperparameters()
         all_rows = self._learned_rows(X)
         all_labels = finite_labels(y, n_rows=len(all_rows))
         self._blocks = named_blocks(self.blocks, n_columns=all_rows.shape[1])
+        self._refuse_foreign_hyperparameters()
         given = group_numbers(groups)
         parts = {name: all_rows[:, part] for name, part in self._blocks.items()}
         grouping = group_rows(parts, all_labels, groups=given)
@@ -217,16 +206,14 @@ class SparseKernelModel(Regressor):
         return mean, np.asarray(self.calibration_.scale * np.sqrt(variance))
 
     def _refuse_foreign_hyperparameters(self) -> None:
-        if self.hyperparameters is None:
-            return
-        names = ["all"] if self.blocks is None else list(self.blocks)
-        if (
-            not is_kind(self.hyperparameters, Hyperparameters)
-            or {term.block for term in self.hyperparameters.kernel.terms} - set(names)
-            or not self.hyperparameters.regularization > 0.0
+        given, names = self.hyperparameters, list(self._blocks)
+        if given is not None and (
+            not is_kind(given, Hyperparameters)
+            or {term.block for term in given.kernel.terms} - set(names)
+            or not given.regularization > 0.0
         ):
             raise InvalidSettingError(
-                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {self.hyperparameters!r}."
+                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {given!r}."
             )
 
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
@@ -256,14 +243,9 @@ class SparseKernelModel(Regressor):
         strengths = np.array([tuned.regularization]) if is_fixed else ModelSettings().regularizations
 
         def fitted(rows: IntArray, strengths: FloatArray, signal_variance: float | None) -> ActiveRegression:
-            return fit_active(
-                features[rows],
-                unspanned[rows],
-                y[rows],
-                regularizations=strengths,
-                signal_variance=signal_variance,
-                groups=groups_among(grouping.groups, rows, n=n),
-            )
+            groups, signal = groups_among(grouping.groups, rows, n=n), signal_variance
+            parts = (features[rows], unspanned[rows], y[rows])
+            return fit_active(*parts, regularizations=strengths, signal_variance=signal, groups=groups)
 
         for number in range(1, MAX_TRIALS + 1):
             trusted = np.setdiff1d(np.arange(n), suspects)

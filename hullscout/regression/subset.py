@@ -10,8 +10,7 @@ the selected ones.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -115,14 +114,11 @@ def _check_count(n: int, available: int) -> None:
         raise InvalidSettingError(f"Expected to choose 1 to {available} items, found {n=}.")
 
 
-class Compression(StrEnum):
-    """How features are made fewer."""
-
-    FPS = "fps"
-    CUR = "cur"
-    PCA = "pca"
+_SELECTIONS: Final = {"fps": farthest_points, "cur": cur_points}
+_PCA: Final = "pca"
 
 
+@dataclass(eq=False, repr=False)
 class FeatureCompressor(Estimator):
     """Keep few features: a scikit-learn transformer for those who store or send features; no command uses it.
 
@@ -143,9 +139,9 @@ class FeatureCompressor(Estimator):
     ([2], True)
     """
 
-    def __init__(self, method: str = "cur", *, n_features: int = 1) -> None:
-        self.method = method
-        self.n_features = n_features
+    method: str = "cur"
+    _: KW_ONLY
+    n_features: int = 1
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
         """Choose features of X, shape (n, d); y is there for pipelines.
@@ -153,7 +149,8 @@ class FeatureCompressor(Estimator):
         Raises:
             InvalidSettingError: Unknown method or impossible number.
         """
-        method = _method(self.method)
+        if self.method not in {*_SELECTIONS, _PCA}:
+            raise InvalidSettingError(f"Expected a method of {[*_SELECTIONS, _PCA]}, found {self.method!r}.")
         rows = self._learned_rows(X)
         d = rows.shape[1]
         refuse_no_count(n_features=self.n_features)
@@ -163,11 +160,11 @@ class FeatureCompressor(Estimator):
         centred = rows - self.mean_
         gram, total = centred.T @ centred, float(np.sum(centred**2))
         self.selected_: IntArray = np.zeros(0, dtype=np.intp)
-        if method is Compression.PCA:
+        if self.method == _PCA:
             self.components_: FloatArray = np.linalg.eigh(gram)[1][:, ::-1][:, : self.n_features]
             explained = np.sum((centred @ self.components_) ** 2, axis=0)
         else:
-            self.selected_ = (farthest_points if method is Compression.FPS else cur_points)(gram, self.n_features)
+            self.selected_ = _SELECTIONS[self.method](gram, self.n_features)
             self.components_ = np.eye(d)[:, self.selected_]
             explained = _explained(centred, self.selected_, total=total)
         left = 1.0 - np.cumsum(explained) / total if total else np.zeros(self.n_features)
@@ -178,7 +175,7 @@ class FeatureCompressor(Estimator):
     def transform(self, X: npt.ArrayLike) -> FloatArray:
         """Kept features, shape (n, n_features)."""
         rows = self._new_rows(X)
-        if self.method == Compression.PCA:
+        if self.method == _PCA:
             return np.asarray((rows - self.mean_) @ self.components_)
         return rows[:, self.selected_]
 
@@ -197,7 +194,7 @@ class CompressionCurve:
         errors: `FeatureCompressor.errors_` at these, shape (k,).
     """
 
-    method: Compression
+    method: str
     fractions: FloatArray
     errors: FloatArray
 
@@ -220,14 +217,7 @@ def compression_curve(
     for count in counts or ():
         refuse_no_count(counts=count)
     errors = FeatureCompressor(method, n_features=int(kept[-1])).fit(rows).errors_
-    return CompressionCurve(method=_method(method), fractions=kept / d, errors=errors[kept - 1])
-
-
-def _method(name: str) -> Compression:
-    try:
-        return Compression(name)
-    except ValueError as error:
-        raise InvalidSettingError(f"Expected a method of {[m.value for m in Compression]}, found {name!r}.") from error
+    return CompressionCurve(method=method, fractions=kept / d, errors=errors[kept - 1])
 
 
 def _explained(centred: FloatArray, order: IntArray, *, total: float) -> FloatArray:

@@ -16,9 +16,7 @@ from hullscout.regression.arrays import FloatArray, finite_vector, is_kind
 def cap_height(height: npt.ArrayLike, cap: float) -> FloatArray:
     """Height c tanh(h / c): h where small, never more than the cap c, its order kept; h itself for an infinite cap.
 
-    Args:
-        height: Heights above the hull, eV/atom, any shape.
-        cap: c, in the same unit, above 0.
+    Heights (any shape) and c > 0 are in one unit, as eV/atom.
 
     Raises:
         InvalidSettingError: A cap that is no number above 0.
@@ -47,7 +45,7 @@ def tune_cap(
     Args:
         leave_out: Fits on capped energies, gives leave-one-out means and standard deviations, each of shape (n,).
         energies: Formation energies, eV/atom, shape (n,).
-        heights: Heights above the current hull, eV/atom, shape (n,).
+        heights: Their heights above the current hull.
         caps: Caps to choose from, eV/atom.
 
     Raises:

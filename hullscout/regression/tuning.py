@@ -123,12 +123,8 @@ class Search:
     def tuned(self, scored: ScoredSetting) -> TunedSetting:
         """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
         y = self._known.y
-        process = condition(
-            self._kernels.matrix(scored.kernel, scored.point.representation),
-            self._known.basis,
-            y,
-            regularization=scored.regularization,
-        )
+        matrix = self._kernels.matrix(scored.kernel, scored.point.representation)
+        process = condition(matrix, self._known.basis, y, regularization=scored.regularization)
         left_out = process.left_out(self._known.groups)
         signal = float(left_out.signal_variance[0])
         return TunedSetting(

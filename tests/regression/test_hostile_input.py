@@ -277,7 +277,9 @@ def test_a_pool_checks_what_kind_of_thing_it_is_given():
         PoolModel({"all": X}, settings={"mean": "linear"})
     with pytest.raises(InvalidSettingError, match="representations by name, found list"):
         PoolModel({"all": X}, alternatives=[X])
-    with pytest.raises(InvalidTrainingSetError, match="composition for each of 40 structures, found 3"):
+    with pytest.raises(
+        InvalidTrainingSetError, match=r"composition for each of 40 structures \(constant mean\), found shape \(3,\)"
+    ):
         PoolModel({"all": X}, composition=np.ones(3))
 
 

@@ -146,9 +146,8 @@ def draw_learning(ax: Axes, history: History) -> Axes:
         OutputError: Too few energies are known.
     """
     from hullscout.hull import lower_hull  # noqa: PLC0415
-    from hullscout.regression import KernelModel, learning_curve, plot_learning_curves  # noqa: PLC0415
+    from hullscout.regression import KernelModel, cap_height, learning_curve, plot_learning_curves  # noqa: PLC0415
     from hullscout.selection.hull_posterior import HullPosteriorRule  # noqa: PLC0415
-    from hullscout.selection.transforms import cap_height  # noqa: PLC0415
 
     known = history.now
     is_replay = known.true_formation_ev_per_atom is not None

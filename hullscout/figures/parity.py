@@ -12,8 +12,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, NOT_CALCULATED, legend_below, set_title
-from hullscout.regression import diagnose
-from hullscout.regression.calibration import TailCalibration, student_quantile
+from hullscout.regression import TailCalibration, diagnose, student_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

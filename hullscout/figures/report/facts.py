@@ -16,7 +16,7 @@ from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, e
 from hullscout.figures.report.numbers import energies_mev, energy_mev, listed, milli, percent
 from hullscout.figures.symmetry import Lattice, parent_lattice
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import student_quantile
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:

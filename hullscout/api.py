@@ -23,7 +23,7 @@ from hullscout.campaign.run import create, run
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
-from hullscout.figures import save_result
+from hullscout.figures import save_result, shown_candidate
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import Candidate
 
@@ -336,24 +336,22 @@ class Campaign:
         Raises:
             OutputError: Fewer than 40 energies are known.
         """
-        from hullscout.figures.kinds import draw_learning  # noqa: PLC0415
+        from hullscout.figures.parity import draw_learning  # noqa: PLC0415
 
         return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the representation of a candidate, of the lowest calculated one by default: pairs and angles into two axes.
+        """Draw the representation of a candidate, of the lowest calculated one by default: of the MBTR two panels, pairs and angles.
 
         Raises:
             OutputError: There is no such candidate.
         """
-        from hullscout.figures.kinds import draw_representation, shown_candidate  # noqa: PLC0415
+        from hullscout.figures.representation import draw_panels  # noqa: PLC0415
+        from hullscout.figures.style import new_row  # noqa: PLC0415
 
         candidate = shown_candidate(self.history, candidate_id)
-        if axes is None:
-            from hullscout.figures.style import new_pair  # noqa: PLC0415
-
-            axes = new_pair()
-        return draw_representation(axes, self.history, candidate)
+        panels = self._setup.representation.panels(candidate)
+        return draw_panels(new_row(len(panels)) if axes is None else axes, panels, candidate)
 
     def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
         """Write everything about the campaign into one HTML page, as `hullscout report` does.

@@ -21,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from hullscout.citations import GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, SERVICES, Citation, each_once
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
@@ -151,12 +150,6 @@ class CampaignConfig(Settings):
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
         return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
-
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        """The papers behind the methods of a campaign with these settings, the specific ones first."""
-        own = (*self.representation.citations, *self.select.citations)
-        return each_once((*own, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES))
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
         """Full names of the settings that differ, with both values.

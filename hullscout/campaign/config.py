@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -27,7 +27,7 @@ from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSet
 from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
-from hullscout.settings import Kinds, Settings
+from hullscout.settings import Kinds, Settings, by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,28 +39,11 @@ if TYPE_CHECKING:
 
     from hullscout.pool import Candidate
 
-ORACLES = Kinds(
-    section="oracle",
-    key="kind",
-    base=Settings,
-    paths={
-        "table": "hullscout.oracle.settings.TableSettings",
-        "calculator": "hullscout.oracle.settings.CalculatorSettings",
-        "handoff": "hullscout.oracle.settings.HandoffSettings",
-    },
-    default="table",
+ORACLES: Kinds[Any] = Kinds(
+    section="oracle", key="kind", base=Settings, ours=by_key("kind", get_args(AnyOracle)), default="table"
 )
-EXECUTORS = Kinds(
-    section="executor",
-    key="kind",
-    base=Settings,
-    paths={
-        "in-process": "hullscout.oracle.settings.InProcessSettings",
-        "processes": "hullscout.oracle.settings.ProcessesSettings",
-        "dask": "hullscout.oracle.settings.DaskSettings",
-        "custom": "hullscout.oracle.settings.CustomSettings",
-    },
-    default="processes",
+EXECUTORS: Kinds[Any] = Kinds(
+    section="executor", key="kind", base=Settings, ours=by_key("kind", get_args(AnyExecutor)), default="processes"
 )
 KINDS: dict[str, Kinds[Any]] = {kinds.section: kinds for kinds in (RULES, ORACLES, EXECUTORS, REPRESENTATIONS)}
 """The sections of which there are several kinds."""

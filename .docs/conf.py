@@ -61,7 +61,7 @@ _OWN_NAMES = (
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",
-    r"(AnyExecutor|Lattice|Normalization|Output|Predictor|Progress|Recipe|TermCounts)",
+    r"(AnyExecutor|Lattice|Normalization|Output|Predictor|Progress|Recipe|MBTRDefinition|TermCounts)",
 )
 nitpick_ignore_regex = [(r"py:.*", name) for name in (*_OTHER_PACKAGES, *_OWN_NAMES)]
 

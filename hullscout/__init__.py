@@ -1,31 +1,98 @@
-"""Find the ground-state convex hull of a binary alloy with few DFT calculations, and say how sure it is.
+"""Find the ground-state convex hull of an alloy with few DFT calculations, and say how sure it is.
 
-The rooms: `pool` (candidates), `mbtr` (representation), `regression` (kernel models), `hull`, `selection` (what to compute
-next, and when to stop), `oracle` (where energies come from), `campaign` (the loop and its store), `figures`, `cli`.
-`Campaign` and `Pool` are what a notebook needs. Importing this package loads none of the rooms; these two load theirs.
+The rooms: `pool` (candidates), `representation` and `mbtr` (features), `regression` (kernel models), `hull`, `selection` (what to
+calculate next, and when to stop), `oracle` (where energies come from), `campaign` (the loop and its store), `planning`, `figures`,
+`cli`. Here stands what scripts and notebooks need. Importing this package loads none of the rooms; a name loads its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hullscout.campaign.campaign import Campaign
-    from hullscout.pool import Pool
+    from hullscout.api import Campaign
+    from hullscout.hull import Hull, lower_hull
+    from hullscout.mbtr import MBTR
+    from hullscout.pool import Candidate, Pool
+    from hullscout.regression import KernelModel
+    from hullscout.representation import MbtrRepresentation, Representation
+    from hullscout.selection import (
+        Belief,
+        CostSettings,
+        Decision,
+        GreedyRule,
+        HullPosteriorRule,
+        HullThresholdRule,
+        Known,
+        RandomRule,
+        Rule,
+        StopSettings,
+        SurrogateSettings,
+        ThresholdRule,
+        VarianceRule,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Campaign", "Pool", "__version__"]
 
-_WHERE = {"Campaign": "hullscout.campaign.campaign", "Pool": "hullscout.pool"}
+_WHERE = {
+    "Campaign": "api",
+    "Candidate": "pool",
+    "Pool": "pool",
+    "MBTR": "mbtr",
+    "KernelModel": "regression",
+    "Hull": "hull",
+    "lower_hull": "hull",
+    "MbtrRepresentation": "representation",
+    "Representation": "representation",
+    "Belief": "selection",
+    "CostSettings": "selection",
+    "Decision": "selection",
+    "GreedyRule": "selection",
+    "HullPosteriorRule": "selection",
+    "HullThresholdRule": "selection",
+    "Known": "selection",
+    "RandomRule": "selection",
+    "Rule": "selection",
+    "StopSettings": "selection",
+    "SurrogateSettings": "selection",
+    "ThresholdRule": "selection",
+    "VarianceRule": "selection",
+}
+
+__all__ = [
+    "MBTR",
+    "Belief",
+    "Campaign",
+    "Candidate",
+    "CostSettings",
+    "Decision",
+    "GreedyRule",
+    "Hull",
+    "HullPosteriorRule",
+    "HullThresholdRule",
+    "KernelModel",
+    "Known",
+    "MbtrRepresentation",
+    "Pool",
+    "RandomRule",
+    "Representation",
+    "Rule",
+    "StopSettings",
+    "SurrogateSettings",
+    "ThresholdRule",
+    "VarianceRule",
+    "__version__",
+    "lower_hull",
+]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415  only where it is needed
 
-    return getattr(import_module(_WHERE[name]), name)
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_WHERE])
+    return sorted(__all__)

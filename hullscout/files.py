@@ -1,19 +1,24 @@
-"""Files: written whole or not at all, gzip told by content, digests."""
+"""Files: written whole or not at all, gzip told by content, digests, CSV tables with their checks."""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import io
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from hullscout.errors import HullscoutError
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -86,3 +91,80 @@ def gunzipped(content: bytes) -> bytes:
 def sha256_of(content: bytes) -> str:
     """The SHA-256 fingerprint of a content, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of a CSV table.
+
+    Attributes:
+        line: Its number, from 2.
+        n_fields: How many fields it has.
+        cells: What stands in them, by column, without those that are blank.
+    """
+
+    line: int
+    n_fields: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A CSV table: the names of its columns, and the rows that are not blank."""
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_csv(
+    path: Path,
+    *,
+    error: type[HullscoutError],
+    refused: Callable[[tuple[str, ...]], str],
+    plain: Callable[[str], str] = str,
+    is_ragged: bool = False,
+) -> Table:
+    """A CSV table in UTF-8 whose first line names the columns.
+
+    Args:
+        path: The file.
+        error: What is raised.
+        refused: Says of the names of the columns what was expected and what was found, in a sentence; nothing where they will do.
+        plain: Names that are the same after this are the same.
+        is_ragged: Rows may have another number of fields than there are names.
+
+    Raises:
+        HullscoutError: It cannot be read, has other columns or one twice, or a row with another number of fields.
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as fault:
+        raise error(f"{path}: expected a CSV table in UTF-8, found none that can be read: {fault}.") from fault
+    except OSError as fault:
+        raise error(f"{path}: the table cannot be read: {fault.strerror}.") from fault
+    header = tuple(name.strip() for name in lines[0]) if lines else ()
+    if sentence := refused(header):
+        raise error(f"{path}: {sentence}")
+    names = [plain(name) for name in header]
+    if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+        raise error(f"{path}: expected columns of different names, found {repeated[0]!r} more than once.")
+    rows = []
+    for line, fields in enumerate(lines[1:], start=2):
+        if not any(field.strip() for field in fields):
+            continue
+        if len(fields) != len(header) and not is_ragged:
+            raise error(
+                f"{path}, line {line}: expected {len(header)} fields ({','.join(header)}), found {len(fields)}."
+            )
+        cells = {name: field.strip() for name, field in zip(header, fields, strict=False) if field.strip()}
+        rows.append(Row(line=line, n_fields=len(fields), cells=cells))
+    return Table(path=path, header=header, rows=tuple(rows))
+
+
+def number(text: str, otherwise: Exception) -> float:
+    """The number in a cell; what does not read as one raises the error that is given."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise otherwise from error

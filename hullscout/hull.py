@@ -185,7 +185,7 @@ def _qhull(fractions: Floats, energies: Floats) -> tuple[Indices, Indices]:
         ) from error
     is_lower = (body.equations[:, -2] < -FRACTION_TOLERANCE) & (body.simplices != lowest.size).all(axis=1)
     indices, facets = np.unique(lowest[body.simplices[is_lower]], return_inverse=True)
-    return indices, facets.reshape(-1, fractions.shape[1] + 1)
+    return indices, np.sort(facets.reshape(-1, fractions.shape[1] + 1), axis=1)
 
 
 def hull_error(found: Hull, true: Hull) -> float:

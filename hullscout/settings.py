@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from hullscout.errors import InvalidCampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Settings(BaseModel):
@@ -41,6 +42,11 @@ def object_at(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def by_key(key: str, classes: Iterable[type[Settings]]) -> dict[str, type[Settings]]:
+    """Kinds of a section by the default of the key that names them."""
+    return {str(kind.model_fields[key].default): kind for kind in classes}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinds(Generic[S]):
     """A section of which there are several kinds.
@@ -49,7 +55,7 @@ class Kinds(Generic[S]):
         section: Its name in the campaign file.
         key: The key that names the kind; a field of every kind.
         base: What all kinds are.
-        paths: Dotted paths of ours by name.
+        ours: Those of ours by name: the class, or where it is loaded from.
         default: The kind where none is named.
         is_open: Whether anybody's class is a kind by its dotted path.
     """
@@ -57,7 +63,7 @@ class Kinds(Generic[S]):
     section: str
     key: str
     base: type[S]
-    paths: Mapping[str, str]
+    ours: Mapping[str, str | type[S]]
     default: str
     is_open: bool = False
 
@@ -67,11 +73,11 @@ class Kinds(Generic[S]):
         Raises:
             InvalidCampaignError: There is none of this name, or it cannot be used.
         """
-        if isinstance(name, str) and name in self.paths:
-            found: type[S] = object_at(self.paths[name])
-            return found
+        if isinstance(name, str) and name in self.ours:
+            found = self.ours[name]
+            return object_at(found) if isinstance(found, str) else found
         if not (self.is_open and isinstance(name, str) and "." in name):
-            ours = ", ".join(map(repr, self.paths))
+            ours = ", ".join(map(repr, self.ours))
             other = ", or the dotted path of a class" if self.is_open else ""
             raise InvalidCampaignError(f"{self.section}.{self.key}: expected one of {ours}{other}, found {name!r}.")
         try:
@@ -117,26 +123,32 @@ class Kinds(Generic[S]):
                 f"{self.section}.{self.key}: expected a class with {' and '.join(wanted)}, found {name!r}"
                 f"{f' without {missing[0]}' if isinstance(given, type) else ', which is no class'}."
             )
-        fields: dict[str, Any] = {
-            parameter.name: (
-                Any if parameter.annotation is parameter.empty else parameter.annotation,
-                ... if parameter.default is parameter.empty else parameter.default,
-            )
-            for parameter in inspect.signature(given, eval_str=True).parameters.values()
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        }
-        if "elements" in fields:
-            fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
-        own = {
-            member: _handed_on(member)
-            for member in dir(given)
-            if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
-        }
-        adapted = type(given.__name__, (self.base,), {"__module__": given.__module__, "__doc__": given.__doc__, **own})
-        model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
-        model._given = given  # type: ignore[attr-defined]  # noqa: SLF001  read by what hands on
-        model._own = tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001
-        return model
+        return _handing_on(self.base, given)
+
+
+@cache
+def _handing_on(base: type[S], given: type) -> type[S]:
+    """A class of the base whose fields are the arguments of another one, of which it makes one at each call."""
+    fields: dict[str, Any] = {
+        parameter.name: (
+            Any if parameter.annotation is parameter.empty else parameter.annotation,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(given, eval_str=True).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    if "elements" in fields:
+        fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
+    own = {
+        member: _handed_on(member)
+        for member in dir(given)
+        if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
+    }
+    shape = {"__module__": given.__module__, "__doc__": given.__doc__, **own}
+    adapted = type(given.__name__, (base,), shape)
+    model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
+    model._given, model._own = given, tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001  what is handed on to
+    return model
 
 
 def _handed_on(member: str) -> Any:

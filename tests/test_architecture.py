@@ -17,10 +17,11 @@ ALLOWED = {
     "display": set(),
     "files": {"errors"},
     "hull": {"errors", "display", "files"},
-    "mbtr": {"errors", "display", "files"},
+    "neighbors": set(),
+    "mbtr": {"errors", "display", "files", "settings", "neighbors"},
     "regression": {"errors", "display", "files"},
-    "pool": {"errors", "display", "files"},
-    "oracle": {"errors", "display", "files", "settings", "pool"},
+    "pool": {"errors", "display", "files", "neighbors"},
+    "oracle": {"errors", "display", "files", "settings", "neighbors", "pool"},
     "selection": {"errors", "display", "files", "settings", "hull", "regression"},
     "campaign": {
         "errors",
@@ -61,7 +62,7 @@ ALLOWED = {
         "planning",
     },
     "terminal": {"errors", "display", "files", "campaign", "inspection", "planning", "pool"},
-    "inspection": {"errors", "display", "files", "mbtr", "regression", "pool", "oracle"},
+    "inspection": {"errors", "display", "files", "neighbors", "mbtr", "regression", "pool", "oracle"},
     "cli": {
         "errors",
         "display",

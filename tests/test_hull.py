@@ -94,3 +94,46 @@ def test_the_error_counts_only_what_lies_above_the_true_hull():
 def test_impossible_points_are_refused(x, e, message):
     with pytest.raises(InvalidSettingError, match=message):
         lower_hull(x, e)
+
+
+ternary_counts = st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)).filter(lambda c: sum(c) > 0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(ternary_counts, energies), max_size=25))
+def test_the_hull_of_three_elements_agrees_with_pymatgen(points):
+    counts = [(1, 0, 0), (0, 1, 0), (0, 0, 1), *(count for count, _ in points)]
+    energy = np.array([-1.0, -2.0, -3.0, *(value for _, value in points)])
+    n_atoms = np.array([sum(count) for count in counts])
+    fractions = np.array(counts)[:, 1:] / n_atoms[:, None]
+    hull = lower_hull(fractions, energy)
+    diagram = phase_diagram(("Cu", "Ag", "Au"), counts, energy * n_atoms, [str(i) for i in range(energy.size)])
+    heights = {entry.entry_id: diagram.get_e_above_hull(entry) for entry in diagram.all_entries}
+    np.testing.assert_allclose(
+        hull.distance(fractions, energy), [heights[str(i)] for i in range(energy.size)], atol=1e-9
+    )
+    np.testing.assert_allclose(hull.energy_at(hull.fractions), hull.energy_ev_per_atom, atol=1e-9)
+
+
+def test_a_ternary_hull_misses_what_a_missed_compound_would_lower_it():
+    fractions = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.0], [1 / 3, 1 / 3]])
+    energy = np.array([0.0, 0.0, 0.0, -0.1, -0.3])
+    true, found = lower_hull(fractions, energy), lower_hull(fractions[:4], energy[:4])
+    assert hull_error(found, true) == pytest.approx(0.3 - 0.1 * 2 / 3)
+    assert (hull_error(true, true), lower_hull(fractions[:3], energy[:3]).facets.tolist()) == (0.0, [[0, 1, 2]])
+
+
+@pytest.mark.parametrize("x", [-0.01, 1.5, [0.5, 2.0], np.nan])
+def test_a_hull_has_no_energy_outside_of_its_compositions(x):
+    with pytest.raises(InvalidSettingError, match=r"Expected atomic fractions from 0 to 1, where the hull is, found"):
+        lower_hull([0.0, 1.0], [0.0, 0.0]).energy_at(x)
+
+
+def test_a_hull_of_three_elements_has_no_energy_outside_either():
+    hull = lower_hull([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.0, 0.0, 0.0])
+    with pytest.raises(InvalidSettingError, match=r"found \[0.6, 0.6\], which lie outside"):
+        hull.energy_at([[0.2, 0.2], [0.6, 0.6]])
+    with pytest.raises(InvalidSettingError, match="Expected a hull of two elements, found one of 3"):
+        _ = hull.x
+    with pytest.raises(InvalidSettingError, match="span 2 fractions"):
+        lower_hull([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]], [0.0, 0.0, 0.0])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -23,43 +23,32 @@ from pydantic import (
 
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
-from hullscout.oracle.settings import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import PoolFormat, pool_bytes
+from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
+from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
-from hullscout.settings import Kinds, Settings
+from hullscout.settings import Kinds, Settings, by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import ase
     from pydantic_core import ErrorDetails
+    from pymatgen.core.structure import Structure
 
-ORACLES = Kinds(
-    section="oracle",
-    key="kind",
-    base=Settings,
-    paths={
-        "table": "hullscout.oracle.settings.TableSettings",
-        "calculator": "hullscout.oracle.settings.CalculatorSettings",
-        "handoff": "hullscout.oracle.settings.HandoffSettings",
-    },
-    default="table",
+    from hullscout.pool import Candidate
+
+ORACLES: Kinds[Any] = Kinds(
+    section="oracle", key="kind", base=Settings, ours=by_key("kind", get_args(AnyOracle)), default="table"
 )
-EXECUTORS = Kinds(
-    section="executor",
-    key="kind",
-    base=Settings,
-    paths={
-        "in-process": "hullscout.oracle.settings.InProcessSettings",
-        "processes": "hullscout.oracle.settings.ProcessesSettings",
-        "dask": "hullscout.oracle.settings.DaskSettings",
-        "custom": "hullscout.oracle.settings.CustomSettings",
-    },
-    default="processes",
+EXECUTORS: Kinds[Any] = Kinds(
+    section="executor", key="kind", base=Settings, ours=by_key("kind", get_args(AnyExecutor)), default="processes"
 )
 KINDS: dict[str, Kinds[Any]] = {kinds.section: kinds for kinds in (RULES, ORACLES, EXECUTORS, REPRESENTATIONS)}
 """The sections of which there are several kinds."""
+IN_MEMORY = "structures given in Python"
+"""Stands for the path of a pool that is no file."""
 MBTR_SECTION = "mbtr"
 """How campaign files name the section `[representation]` that hold no other than the MBTR."""
 
@@ -69,7 +58,7 @@ class PoolSection(Settings):
 
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
-    format: Annotated[PoolFormat, Field(strict=False)] | None = None
+    format: str | None = None
     """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
@@ -77,6 +66,13 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in FORMATS:
+            raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
+        return name
 
     @field_validator("cost", "baseline")
     @classmethod
@@ -194,6 +190,50 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
     )
 
 
+def origin_of(
+    structures: Pool | Iterable[ase.Atoms | Structure | Candidate],
+    *,
+    name: str,
+    elements: Sequence[str] | None = None,
+    **sections: object,
+) -> Origin:
+    """What a campaign is started from in Python: structures in memory, and sections of a campaign file as objects.
+
+    Args:
+        structures: A pool, whose costs and baseline are used, or crystals.
+        name: Of the campaign.
+        elements: In the order of the axis; in alphabetical order if not given.
+        sections: As in a campaign file, objects or dictionaries; `pool` may hold anything but where it lies.
+
+    Raises:
+        InvalidCampaignError: A setting is not valid.
+        InvalidPoolError: The structures are no pool.
+    """
+    listed = structures if isinstance(structures, Pool) else tuple(structures)
+    pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
+    columns = {}
+    if isinstance(listed, Pool):
+        if listed.cost is not None:
+            columns["cost"] = listed.cost
+        if listed.baseline_ev_per_atom is not None:
+            columns["baseline"] = listed.baseline_ev_per_atom * listed.n_atoms
+    frames = tuple(
+        replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
+        for place, frame in enumerate(Frames.of(listed).frames)
+    )
+    given = sections.pop("pool", {})
+    tree = {
+        "name": name,
+        "elements": tuple(pool.elements) if elements is None else tuple(elements),
+        "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
+        **sections,
+    }
+    config = check_config(tree, source=f"the campaign {name!r}")
+    settings = config.model_dump_json(indent=2, exclude_unset=True)
+    text = "\n".join(["# Made in Python, with these settings:", *(f"# {line}" for line in settings.splitlines())])
+    return Origin(campaign_text=f"{text}\n", config=config, pool_name=IN_MEMORY, pool=format_frames(frames))
+
+
 def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:
     """Read a campaign file and check it.
 
@@ -255,19 +295,20 @@ def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
 
 
 def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:
+    """What is wrong with a section of which there are several kinds."""
+    unknown: list[str] = []
     try:
+        if isinstance(content, dict):
+            allowed = kinds.settings_of(content.get(kinds.key, kinds.default))
+            unknown = [_unknown_key(f"{kinds.section}.{key}", allowed) for key in content if key not in allowed]
+            content = {key: value for key, value in content.items() if key in allowed}
         kinds.build(content)
-        allowed = kinds.settings_of(getattr(content, kinds.key, None) or content.get(kinds.key, kinds.default))
-        filled_in = [key for key in content if key not in allowed] if isinstance(content, dict) else []
-        return [_unknown_key(f"{kinds.section}.{key}", allowed) for key in filled_in]
     except InvalidCampaignError as error:
         return [str(error)]
     except ValidationError as error:
-        allowed = kinds.settings_of(content.get(kinds.key, kinds.default))
-        return [
-            _sentence(fault, [kinds.section, *map(str, fault["loc"])], allowed)
-            for fault in error.errors(include_url=False)
-        ]
+        faults = error.errors(include_url=False)
+        return unknown + [_sentence(fault, [kinds.section, *map(str, fault["loc"])]) for fault in faults]
+    return unknown
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
@@ -298,12 +339,12 @@ def _unknown_key(key: str, allowed: list[str]) -> str:
     return f"{key}: unknown key. Allowed here: {', '.join(allowed)}.{f' Did you mean {close[0]!r}?' if close else ''}"
 
 
-def _sentence(fault: ErrorDetails, where: list[str], allowed: list[str] | None = None) -> str:
-    """A fault that pydantic found, in a sentence; `allowed` are the keys of the section where its model is not the file's."""
+def _sentence(fault: ErrorDetails, where: list[str]) -> str:
+    """A fault that pydantic found, in a sentence."""
     key = ".".join(where)
     match fault["type"]:
         case "extra_forbidden":
-            return _unknown_key(key, _allowed_keys(where[:-1]) if allowed is None else allowed)
+            return _unknown_key(key, _allowed_keys(where[:-1]))
         case "missing":
             return f"{key}: missing, and it has no default."
         case "value_error" if not key:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hullscout.oracle.outcome import Calculated
+from hullscout.oracle import Calculated
 from hullscout.selection import Decision, StopSettings
 from hullscout.selection.rule import missing_pure, starting_pure
 from hullscout.selection.stopping import concluded, refuse_impossible_limits
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
     from hullscout.campaign.ledger import Ledger
-    from hullscout.oracle.outcome import Failed
+    from hullscout.oracle import Failed
     from hullscout.selection import Rule, Stop, Surrogate
     from hullscout.selection.known import Floats
 

@@ -14,10 +14,18 @@ from hullscout.campaign.result import conclude
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
-from hullscout.oracle.inbox import judge, read_replies
-from hullscout.oracle.outbox import folder_names, write_folder
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Reply, is_energy
-from hullscout.oracle.settings import HandoffSettings
+from hullscout.oracle import (
+    Calculated,
+    Failed,
+    FailureReason,
+    HandoffSettings,
+    Reply,
+    folder_names,
+    is_energy,
+    judge,
+    read_replies,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.result import CampaignResult
-    from hullscout.oracle.outcome import Outcome
+    from hullscout.oracle import Outcome
     from hullscout.pool import Candidate
     from hullscout.selection import Known
 
@@ -208,9 +216,8 @@ def tell_energy(
             raise ProtocolError(
                 f"Expected a finite energy of {candidate_id!r} in eV, found {energy_ev}. Tell a failure by tell_failure."
             )
-        outcome: Outcome = Calculated(energy_ev=energy_ev, wall_s=wall_s)
-        if structure is not None:
-            outcome = judge(candidate, structure, energy_ev, settings, wall_s=wall_s)
+        answer = Calculated(energy_ev=energy_ev, relaxed=structure, wall_s=wall_s)
+        outcome = judge(candidate, answer, settings, source="What was told")
         _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell"))
         return outcome
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import ProtocolError
-from hullscout.oracle.outcome import Calculated, Failed
+from hullscout.oracle import Calculated, Failed
 from hullscout.selection import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hullscout.campaign.store import Attempt, Store
-    from hullscout.oracle.outcome import Outcome
+    from hullscout.oracle import Outcome
     from hullscout.pool import Pool
     from hullscout.selection import Decision
     from hullscout.selection.known import Floats

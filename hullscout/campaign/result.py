@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.engine import Engine
     from hullscout.campaign.setup import Setup
-    from hullscout.oracle.outcome import Failed
+    from hullscout.oracle import Failed
     from hullscout.pool import Pool
     from hullscout.selection import Known
     from hullscout.selection.known import Floats

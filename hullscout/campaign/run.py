@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle.outcome import Calculated, Failed
-from hullscout.oracle.settings import CalculatorSettings
-from hullscout.oracle.workers import TableCrew, open_crew, outcome_of
+from hullscout.oracle import Calculated, CalculatorSettings, Failed, TableWorkers, open_workers, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +27,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.setup import Setup
     from hullscout.errors import OracleError
-    from hullscout.oracle.outcome import Outcome
-    from hullscout.oracle.workers import Crew
+    from hullscout.oracle import Outcome, Workers
     from hullscout.selection import Known
 
 
@@ -93,15 +90,15 @@ def run(
     return conclude(setup, engine, timings_s=timings_s), engine.ledger.known.with_truth(setup.true_ev_per_atom)
 
 
-def _open_workers(setup: Setup, *, folder: Path) -> AbstractContextManager[Crew]:
+def _open_workers(setup: Setup, *, folder: Path) -> AbstractContextManager[Workers]:
     oracle = setup.config.oracle
     if setup.table is not None:
-        return nullcontext(TableCrew(table=setup.table))
+        return nullcontext(TableWorkers(table=setup.table))
     if not isinstance(oracle, CalculatorSettings):
         raise InvalidCampaignError(
             f"oracle.kind: '{oracle.kind}' computes nothing here. Hand out by `hullscout ask {quote(str(folder))}`."
         )
-    return open_crew(oracle, setup.config.executor, folder=folder)
+    return open_workers(oracle, setup.config.executor, folder=folder)
 
 
 def _ask(engine: Engine, n_ahead: int) -> tuple[str, ...]:
@@ -115,7 +112,7 @@ def _ask(engine: Engine, n_ahead: int) -> tuple[str, ...]:
 
 def _work(
     engine: Engine,
-    workers: Crew,
+    workers: Workers,
     *,
     n_ahead: int,
     on_progress: Callable[[Known], None],

@@ -31,10 +31,12 @@ class Setup:
     Args:
         origin: Its file and pool.
         features: (n, d) features of the candidates by block name, if they are at hand.
+        has_energies: Whether a table of energies is looked at; if not, its candidates without an energy are kept.
     """
 
-    def __init__(self, origin: Origin, *, features: dict[str, Floats] | None = None) -> None:
+    def __init__(self, origin: Origin, *, features: dict[str, Floats] | None = None, has_energies: bool = True) -> None:
         self.origin = origin
+        self._is_table = has_energies and origin.config.oracle.kind == "table"
         if features is not None:
             self.__dict__["features"] = features
 
@@ -69,7 +71,7 @@ class Setup:
         Raises:
             InvalidPoolError: The pool holds something that no campaign can use.
         """
-        section, is_table = self.config.pool, self.config.oracle.kind == "table"
+        section, is_table = self.config.pool, self._is_table
         return build_pool(
             self.frames,
             self.config.elements,
@@ -83,7 +85,7 @@ class Setup:
     @cached_property
     def table(self) -> TableOracle | None:
         """The table that knows the energies; None where they are computed."""
-        return TableOracle.from_frames(self.frames, self.pool) if self.config.oracle.kind == "table" else None
+        return TableOracle.from_frames(self.frames, self.pool) if self._is_table else None
 
     @property
     def true_ev_per_atom(self) -> Floats | None:

@@ -12,8 +12,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
 from hullscout.figures import style
-from hullscout.regression import diagnose
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 # Intervals that reach further beyond the energies than this share of their range are cut, and counted.
 MAX_BEYOND = 0.4
-LEVELS = np.linspace(0.02, 0.98, 49)
+LEVELS = tuple(np.linspace(0.02, 0.98, 49).tolist())
 # Learning curves: shares of the energies that are learned from, random orders, and the fewest energies that make a curve.
 LEARNED_SHARES = (0.1, 0.2, 0.4, 0.8)
 LEARNED_REPEATS = 3
@@ -98,24 +97,15 @@ def draw_calibration(ax: Axes, belief: Belief) -> Axes:
 
     Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent energies as each curve has.
     """
-    from scipy.stats import binom  # noqa: PLC0415  slow to import
-
-    sets, levels = honest_predictions(belief), (*LEVELS.tolist(), 0.95)
-    for order, n in enumerate(sorted({those.true.size for those in sets})):
-        low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
-        label, color = f"honest model, 95 % range of {n} energies", ("0.88", "0.74")[order]
-        ax.fill_between(PERCENT * LEVELS, low, high, fc=color, ec="0.5", lw=0.4, zorder=0.1 * order, label=label)
-    ax.plot([0, 100], [0, 100], "-", color=style.FOUND, lw=0.8, zorder=1, label="honest model, expected")
-    for order, those in enumerate(sets):
-        errors = those.true - those.mean
-        report = diagnose(errors, those.std, degrees_of_freedom=belief.degrees_of_freedom, levels=levels)
-        *share, at_95 = PERCENT * np.array(report.coverage)
+    reports, styles = {}, {}
+    for those in honest_predictions(belief):
+        errors, tails = those.true - those.mean, belief.degrees_of_freedom
+        (inside,) = coverage(errors / those.std, (0.95,), degrees_of_freedom=tails)
+        label = f"{those.label}: {PERCENT * inside:.0f} % inside the 95 % interval"
+        reports[label] = diagnose(errors, those.std, degrees_of_freedom=tails, levels=LEVELS)
         _, line, color, _ = those.look
-        label = f"{those.label}: {at_95:.0f} % inside the 95 % interval"
-        ax.plot(PERCENT * LEVELS, share, line, color=color, lw=1.4, label=label, zorder=2 + order)
-    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    ax.set_xlabel("stated probability of the interval (%)")
-    ax.set_ylabel("energies inside (%)")
+        styles[label] = {"linestyle": line, "color": color}
+    plot_calibration(reports, ax, styles=styles)
     style.legend_below(ax, n_columns=1)
     style.set_title(ax, belief.known.name)
     return ax
@@ -130,9 +120,13 @@ def draw_learning(ax: Axes, history: History) -> Axes:
         OutputError: Too few energies are known.
     """
     from hullscout.hull import lower_hull  # noqa: PLC0415
-    from hullscout.regression import KernelModel, learning_curve, plot_learning_curves  # noqa: PLC0415
+    from hullscout.regression import (  # noqa: PLC0415
+        KernelModel,
+        cap_height,
+        learning_curve,
+        plot_learning_curves,
+    )
     from hullscout.selection import HullPosteriorRule  # noqa: PLC0415
-    from hullscout.selection.transforms import cap_height  # noqa: PLC0415
 
     known, config, true = history.now, history.config, history.now.true_formation_ev_per_atom
     rows, energies = (known.answered, known.formation_ev_per_atom) if true is None else (np.arange(true.size), true)

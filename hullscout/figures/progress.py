@@ -48,17 +48,8 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     ]
     if hull:
         marker = "o" if len(hull) == 1 else ""  # one moment is a point
-        ax.step(
-            *np.transpose(hull),
-            "-",
-            where="post",
-            marker=marker,
-            ms=3,
-            color=style.FOUND,
-            lw=1.2,
-            label="hull error",
-            zorder=3,
-        )
+        ax.step(*np.transpose(hull), "-", where="post", marker=marker, ms=3, color=style.FOUND, lw=1.2,
+                label="hull error", zorder=3)  # fmt: skip
     if model:
         ax.plot(*np.transpose(model), "o-", color=style.BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2)
     highest = max([1.0, *(error for _, error in (*hull, *model))])
@@ -91,9 +82,8 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
     if result is not None and result.failure_probability is not None:
         stated.append((history.now.n_answered, _percent(result.failure_probability)))
     n_answered, now, _ = zip(*decided, strict=True)
-    ax.plot(
-        n_answered, now, "o", ls="", mfc="white", mec=style.DARK_ORANGE, ms=3.8, mew=0.9, label="of one round", zorder=4
-    )
+    ax.plot(n_answered, now, "o", ls="", mfc="white", mec=style.DARK_ORANGE, ms=3.8, mew=0.9,
+            label="of one round", zorder=4)  # fmt: skip
     ax.plot(*np.transpose(stated), "-", color=style.VERMILLION, lw=1.2, label="stated (with rounds before)", zorder=3)
     ax.plot(*stated[-1], "s", color=style.VERMILLION, ms=3.2, zorder=3)
     accepted = PERCENT * history.config.stop.failure_probability

@@ -140,7 +140,7 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def set_composition_axis(ax: Axes, elements: tuple[str, str]) -> None:
+def set_composition_axis(ax: Axes, elements: tuple[str, ...]) -> None:
     """Limits and label of the axis of composition."""
     ax.set_xlim(-0.04, 1.04)
     ax.set_xlabel(f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)")

@@ -1,6 +1,7 @@
 """Many-body tensor representation (MBTR) of molecules and crystals.
 
-Start with `MBTR` and `Term`. The room knows nothing of pools, energies or campaigns.
+Start with `MBTR` and `Term`; `MBTR.count` gives `Counts`, `MBTR.gradient` a `Gradient`. `bin_centers` and `channel_labels` are
+the axis and the curves of a figure. The room knows nothing of pools, energies or campaigns. Importing it loads numba.
 
 **What is counted.** Every unordered tuple of atoms once per cell: a pair {i, j}; a vertex j with {i, k}; a chain i-j-k-l or its
 reverse. The published sum runs over ordered tuples: it equals ours in channels such as A-B, and is twice ours in channels that read
@@ -20,9 +21,10 @@ features are ours with `placement="points"` and the element set sorted by atomic
 Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022); Himanen et al., Comput. Phys. Commun. 247, 106949 (2020).
 """
 
+from hullscout.mbtr.axis import bin_centers
+from hullscout.mbtr.channels import channel_labels
 from hullscout.mbtr.correlation import periodic_table_correlation, pettifor_correlation
-from hullscout.mbtr.counts import Counts
-from hullscout.mbtr.distances import structure_distances
+from hullscout.mbtr.counts import Counts, structure_distances
 from hullscout.mbtr.gradients import Gradient
 from hullscout.mbtr.term import Term
 from hullscout.mbtr.transformer import MBTR
@@ -32,6 +34,8 @@ __all__ = [
     "Counts",
     "Gradient",
     "Term",
+    "bin_centers",
+    "channel_labels",
     "periodic_table_correlation",
     "pettifor_correlation",
     "structure_distances",

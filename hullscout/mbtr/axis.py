@@ -17,13 +17,12 @@ from __future__ import annotations
 import itertools
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.kernel_arrays import PanelArrays
 from hullscout.mbtr.term import plain_number
 
 if TYPE_CHECKING:
@@ -48,6 +47,26 @@ _NATURAL_RANGE: Final[dict[Geometry, tuple[float, float]]] = {
 _REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # in sigmas; beyond it less than 1e-16
 
 
+class Panels(NamedTuple):
+    """Panels of an axis in its order, and a table that finds them.
+
+    Attributes:
+        edges: Borders, shape (n_panels + 1,); the last is raised by a hair to hold the natural end of the axis.
+        middle: Shape (n_panels,).
+        inverse_half: 2 / width, shape (n_panels,).
+        table: First candidate panel of each cell of a uniform lattice over the axis.
+        table_start: Where that lattice starts.
+        table_inverse: 1 / its spacing.
+    """
+
+    edges: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    inverse_half: NDArray[np.float64]
+    table: NDArray[np.int64]
+    table_start: float
+    table_inverse: float
+
+
 def bin_edges(term: Term) -> NDArray[np.float64]:
     """Return the borders of the output bins, shape (n_x + 1,)."""
     minimum, maximum, n = _grid(term)
@@ -64,14 +83,10 @@ def bin_centers(term: Term) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=64)
-def panels_of(term: Term) -> PanelArrays:
+def panels_of(term: Term) -> Panels:
     """Lay out the panels of a term: no wider than twice its smallest planned width, borders on every kink.
 
-    Args:
-        term: A term with a grid.
-
-    Returns:
-        Panels that cover every g that can reach the grid at the largest planned width.
+    They cover every g that can reach the grid at the largest planned width.
     """
     sigmas = term.planned_sigmas
     output = bin_edges(term)
@@ -111,7 +126,7 @@ def panels_of(term: Term) -> PanelArrays:
     widths = np.diff(edges)
     middle = 0.5 * (edges[1:] + edges[:-1])
     edges[-1] = np.nextafter(high + 1e-12 * (high - low), math.inf)
-    return PanelArrays(
+    return Panels(
         edges=edges,
         middle=middle,
         inverse_half=2.0 / widths,
@@ -143,15 +158,11 @@ def response(term: Term, g: NDArray[np.float64], sigma: float) -> NDArray[np.flo
 def broadening_matrix(term: Term, sigma: float) -> NDArray[np.float64]:
     """Return B, which turns moments into features: F = M B.
 
-    Args:
-        term: A term with a grid.
-        sigma: A width that the term's counts are prepared for.
-
     Returns:
         Shape (n_panels * N_MOMENTS, n_x). Read-only.
 
     Raises:
-        InvalidSettingError: The counts cannot give this width.
+        InvalidSettingError: The counts were not prepared for this width.
     """
     check_sigma(term, sigma)
     matrix = _panel_polynomials(term, lambda g: response(term, g, sigma))
@@ -160,16 +171,7 @@ def broadening_matrix(term: Term, sigma: float) -> NDArray[np.float64]:
 
 
 def density_matrix(term: Term, sigma: float, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the matrix that turns moments into densities at any points, for a normal distribution.
-
-    Args:
-        term: A term with a normal distribution.
-        sigma: A width that the term's counts are prepared for.
-        points: Shape (n_points,).
-
-    Returns:
-        Shape (n_panels * N_MOMENTS, n_points).
-    """
+    """Return what turns moments into normal densities at any points, shape (n_panels * N_MOMENTS, n_points)."""
     check_sigma(term, sigma)
     return _panel_polynomials(term, lambda g: _density("normal", points - g[:, None], sigma))
 

@@ -1,4 +1,4 @@
-"""Element channels: which tuples of elements a k-body term keeps apart, and in which order.
+"""Elements by symbol, and element channels: which tuples of elements a k-body term keeps apart, and in which order.
 
 A channel is a tuple of element positions in the fixed element set, one per index of the tuple of atoms. Tuples that a
 symmetry of the geometry function maps on each other share a channel: (i, j) = (j, i), (i, j, k) = (k, j, i) with j the
@@ -8,12 +8,48 @@ vertex, and (i, j, k, l) = (l, k, j, i). Knows nothing of positions.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hullscout.errors import InvalidSettingError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SYMBOLS: Final = tuple(
+    """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
+    Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg
+    Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts
+    Og""".split()  # noqa: SIM905 - a hundred quotes hide the table
+)
+"""Symbols by atomic number less one."""
+
+_NUMBER: Final = {symbol: z for z, symbol in enumerate(SYMBOLS, start=1)}
+
+
+def atomic_numbers(elements: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the atomic numbers of a set of elements, in its order.
+
+    Raises:
+        InvalidSettingError: No element, one that does not exist, or one named twice.
+
+    Examples:
+        >>> atomic_numbers(("Ag", "Pd"))
+        (47, 46)
+    """
+    found: Any = elements
+    if isinstance(found, str) or not isinstance(found, Sequence):
+        raise InvalidSettingError(f"elements must be a sequence of symbols such as ('Ag', 'Pd'), found {elements!r}")
+    if not elements:
+        raise InvalidSettingError("elements must name at least one element, found none")
+    unknown = [symbol for symbol in found if not isinstance(symbol, str) or symbol not in _NUMBER]
+    if unknown:
+        raise InvalidSettingError(f"elements must be chemical symbols, found {unknown}")
+    if len(set(elements)) != len(elements):
+        raise InvalidSettingError(f"elements must be different, found {elements}")
+    return tuple(_NUMBER[symbol] for symbol in elements)
 
 
 def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
@@ -43,10 +79,6 @@ def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
 def n_channels(n_elements: int, k: int) -> int:
     """Return how many channels there are: ordered tuples, those that differ from their reverse counted once.
 
-    Args:
-        n_elements: Size of the element set.
-        k: Order of the term.
-
     Examples:
         >>> [n_channels(2, k) for k in (1, 2, 3, 4)]
         [2, 3, 6, 10]
@@ -55,15 +87,7 @@ def n_channels(n_elements: int, k: int) -> int:
 
 
 def channel_table(n_elements: int, k: int) -> NDArray[np.int64]:
-    """Return the channel of every ordered element tuple as a flat table, index sum_j z_j n^(k - 1 - j).
-
-    Args:
-        n_elements: Size of the element set, n.
-        k: Order of the term.
-
-    Returns:
-        Channel numbers, shape (n**k,).
-    """
+    """Return the channel of every ordered element tuple, index sum_j z_j n_elements^(k - 1 - j), shape (n_elements**k,)."""
     number = {z: c for c, z in enumerate(list_channels(n_elements, k))}
     ordered = itertools.product(range(n_elements), repeat=k)
     return np.array([number[min(z, z[::-1])] for z in ordered], dtype=np.int64)
@@ -83,15 +107,7 @@ def channel_labels(elements: tuple[str, ...], k: int) -> list[str]:
 
 
 def present_channels(present: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
-    """Say for every structure and channel whether the structure holds all elements of the channel.
-
-    Args:
-        present: Which elements each structure holds, shape (n_structures, n_elements).
-        k: Order of the term.
-
-    Returns:
-        Shape (n_structures, n_channels).
-    """
+    """Say whether structures that hold some elements, (n, n_elements), hold all of each channel, (n, n_channels)."""
     members = np.array(list_channels(present.shape[1], k), dtype=np.int64)
     held = present[:, members[:, 0]].copy()
     for position in range(1, k):

@@ -3,6 +3,9 @@
 Both are Gaussian kernels of a position in a table of the elements, hence symmetric and positive semidefinite with ones
 on the diagonal; short lengths give the identity. Any other symmetric positive semidefinite matrix may be used as well.
 
+For whom: those who learn several alloys together from few energies, or study which element pairs matter, in Python and
+notebooks. No command of hullscout uses a correlation.
+
 Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 2, for the use of C; the kernels are ours.
 """
 
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.elements import atomic_numbers
+from hullscout.mbtr.channels import atomic_numbers
 from hullscout.mbtr.term import plain_number
 
 if TYPE_CHECKING:

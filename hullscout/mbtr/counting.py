@@ -12,35 +12,30 @@ import numpy as np
 
 from hullscout.errors import InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
-from hullscout.mbtr.chain_kernels import count_chains
 from hullscout.mbtr.channels import channel_table, present_channels
 from hullscout.mbtr.counts import Counts, TermCounts
-from hullscout.mbtr.kernel_arrays import TermCodes
-from hullscout.mbtr.kernels import count_angles, count_pairs, deposit
-from hullscout.mbtr.neighbor_kernels import survey
+from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, survey
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
-from hullscout.mbtr.term import GEOMETRIES, Taper, Weighting
-from hullscout.mbtr.truncation import search_radii
-from hullscout.mbtr.workload import expected_neighbors, refuse_density, refuse_excess
+from hullscout.mbtr.term import GEOMETRIES, Taper, Term, Weighting
+from hullscout.mbtr.truncation import expected_neighbors, refuse_density, refuse_excess, search_radii
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.recipe import Recipe
-    from hullscout.mbtr.term import Term
+    from hullscout.mbtr.definition import MBTRDefinition
 
 _SURVEY_RADIUS: Final = 3.0
 _KERNELS: Final = {2: count_pairs, 3: count_angles, 4: count_chains}
 
 
-def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int | None = None) -> Counts:
-    """Count every term of a recipe on a batch.
+def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_threads: int | None = None) -> Counts:
+    """Count every term of a definition on a batch.
 
     Args:
         batch: The structures.
-        recipe: What to count.
+        definition: What to count.
         first: Number of the first structure, for messages.
         n_threads: Threads, at least 1; None: as many as the process may use.
 
@@ -55,10 +50,10 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
     closest = closest_distances(batch, first=first, n_threads=threads)
     ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
         term.label: search_range(batch, term, closest, first=first, n_threads=threads)
-        for term in recipe.terms
+        for term in definition.terms
         if term.k > 1
     }
-    if recipe.normalization == "valle_oganov" and not np.all(batch.pbc):
+    if definition.normalization == "valle_oganov" and not np.all(batch.pbc):
         open_one = first + int(np.argmin(np.all(batch.pbc, axis=1)))
         raise InvalidStructureError(
             f"structure {open_one} is not periodic in three directions: valle_oganov needs a volume"
@@ -66,21 +61,24 @@ def count_batch(batch: Batch, recipe: Recipe, *, first: int = 0, n_threads: int 
     terms = tuple(
         None
         if term.grid is None
-        else _count_atoms(batch, recipe, term)
+        else _count_atoms(batch, definition, term)
         if term.k == 1
-        else _count_tuples(batch, recipe, term, *ranges[term.label], threads)
-        for term in recipe.terms
+        else _count_tuples(batch, definition, term, ranges[term.label], threads)
+        for term in definition.terms
     )
     volumes = np.where(np.all(batch.pbc, axis=1), np.abs(np.linalg.det(batch.cells)), math.nan)
     counts = Counts(
-        recipe=recipe, element_counts=batch.element_counts(len(recipe.elements)), volumes=volumes, terms=terms
+        definition=definition,
+        element_counts=batch.element_counts(len(definition.elements)),
+        volumes=volumes,
+        terms=terms,
     )
     for label, fraction in counts.outside().items():
-        if np.any(fraction > recipe.max_outside):
+        if np.any(fraction > definition.max_outside):
             worst = int(np.argmax(fraction))
             raise InvalidStructureError(
                 f"structure {first + worst}: {fraction[worst]:.1%} of the weight of {label} lies outside its grid "
-                f"(max_outside = {recipe.max_outside:.1%}): widen the grid"
+                f"(max_outside = {definition.max_outside:.1%}): widen the grid"
             )
     return counts
 
@@ -93,12 +91,9 @@ def available_threads() -> int:
 
 
 def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], threads: int) -> None:
-    """Run work(start, stop) over contiguous ranges of about equal cost.
+    """Run work(start, stop) over contiguous ranges of structures of about equal cost, relative costs (n,) given.
 
-    Args:
-        work: Releases the interpreter lock; writes only what belongs to its range.
-        costs: Relative cost per structure, shape (n,).
-        threads: Number of threads.
+    The work releases the interpreter lock, and writes only what belongs to its range.
     """
     n = len(costs)
     if threads == 1 or n <= 1:
@@ -130,20 +125,10 @@ def term_codes(term: Term, n_elements: int) -> TermCodes:
 def search_range(
     batch: Batch, term: Term, closest: NDArray[np.float64], *, first: int = 0, n_threads: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return how far a term reaches in each structure (A), and the largest number of neighbours within.
+    """Return how far a term of k = 2, 3 or 4 reaches in each structure (A), and the largest number of neighbours within.
 
-    Args:
-        batch: The structures.
-        term: A term of k = 2, 3 or 4.
-        closest: A lower bound on the shortest distance in each structure, A, shape (n,).
-        first: Number of the first structure, for messages.
-        n_threads: Threads.
-
-    Returns:
-        Two arrays of shape (n,).
-
-    Raises:
-        InvalidStructureError: A sum that does not converge, or that meets too many tuples.
+    Both have shape (n,), as has `closest`, a lower bound on the shortest distance (A). Sums that do not converge, or that
+    meet too many tuples, are refused; structures are counted from `first` in the message.
     """
     radii = search_radii(term, batch, closest, first=first)
     refuse_excess(expected_neighbors(batch, radii), radii, term, first=first)
@@ -169,49 +154,51 @@ def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> ND
 def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     most = np.zeros(batch.n_structures, dtype=np.int64)
     closest = np.empty(batch.n_structures)
-    arrays = batch.arrays
 
     def work(start: int, stop: int) -> None:
-        survey(start, stop, arrays, radii, most, closest)
+        survey(start, stop, batch, radii, most, closest)
 
     in_threads(work, batch.n_atoms.astype(np.float64) ** 2, threads)
     return most, closest
 
 
-def _count_atoms(batch: Batch, recipe: Recipe, term: Term) -> TermCounts:
+def _nothing_counted(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCounts:
+    """Return counts of zero, with a row for every channel that a structure holds all elements of."""
+    held = present_channels(batch.element_counts(len(definition.elements)) > 0, term.k)
+    return TermCounts(
+        rows=np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1),
+        moments=np.zeros((int(held.sum()), len(panels_of(term).middle), N_MOMENTS)),
+        lost=np.zeros(batch.n_structures),
+    )
+
+
+def _count_atoms(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCounts:
     """Count k = 1: every element's atoms at its atomic number."""
-    panels = panels_of(term)
-    counts = batch.element_counts(len(recipe.elements))
-    held = counts > 0
-    rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
-    moments = np.zeros((int(held.sum()), len(panels.middle), N_MOMENTS))
-    lost = np.zeros(batch.n_structures)
+    found = _nothing_counted(batch, definition, term)
+    counts = batch.element_counts(len(definition.elements))
     zero = np.zeros(1, dtype=np.int64)
-    for element, z in enumerate(recipe.numbers):
-        unit = np.zeros((1, len(panels.middle), N_MOMENTS))
-        missed = deposit(unit, zero, zero, np.array([float(z)]), np.ones(1), 1, panels)
-        owners = held[:, element]
-        moments[rows[owners, element]] = counts[owners, element][:, None, None] * unit[0]
-        lost += counts[:, element] * missed
-    return TermCounts(rows=rows, moments=moments, lost=lost)
+    for element, z in enumerate(definition.numbers):
+        unit = np.zeros((1, *found.moments.shape[1:]))
+        missed = deposit(unit, zero, zero, np.array([float(z)]), np.ones(1), 1, panels_of(term))
+        owners = counts[:, element] > 0
+        found.moments[found.rows[owners, element]] = counts[owners, element][:, None, None] * unit[0]
+        found.lost[:] += counts[:, element] * missed
+    return found
 
 
 def _count_tuples(
-    batch: Batch, recipe: Recipe, term: Term, radii: NDArray[np.float64], most: NDArray[np.int64], threads: int
+    batch: Batch,
+    definition: MBTRDefinition,
+    term: Term,
+    reach: tuple[NDArray[np.float64], NDArray[np.int64]],
+    threads: int,
 ) -> TermCounts:
-    """Count k = 2, 3 or 4 by the compiled kernels."""
-    n_elements = len(recipe.elements)
-    held = present_channels(batch.present(n_elements), term.k)
-    rows = np.where(held, np.cumsum(held.ravel()).reshape(held.shape) - 1, -1)
-    panels = panels_of(term)
-    moments = np.zeros((int(held.sum()), len(panels.middle), N_MOMENTS))
-    lost = np.zeros(batch.n_structures)
-    codes = term_codes(term, n_elements)
-    kernel = _KERNELS[term.k]
-    arrays = batch.arrays
+    """Count k = 2, 3 or 4 by the compiled kernels, within what search_range returned."""
+    found = _nothing_counted(batch, definition, term)
+    settings = (term_codes(term, len(definition.elements)), panels_of(term))
 
     def work(start: int, stop: int) -> None:
-        kernel(start, stop, arrays, radii, most, codes, panels, rows, moments, lost)
+        _KERNELS[term.k](start, stop, batch, *reach, *settings, found.rows, found.moments, found.lost)
 
-    in_threads(work, batch.n_atoms * (1.0 + most) ** (term.k - 1.0), threads)
-    return TermCounts(rows=rows, moments=moments, lost=lost)
+    in_threads(work, batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0), threads)
+    return found

@@ -1,22 +1,30 @@
-"""Counted structures: the geometry is done, any broadening follows from here by matrix products."""
+"""Counted structures: the geometry is done, any broadening follows from here by matrix products.
+
+Scaling of the features, so that structures of different size can be compared, and distances between structures, for many
+widths at once.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 5 for distances; Valle & Oganov, Acta Cryst. A
+66, 507 (2010), in the form of DScribe (Himanen et al., Comput. Phys. Commun. 247, 106949 (2020)), for `valle_oganov`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial.distance import pdist, squareform
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.axis import bin_edges, broadening_matrix, panels_of
-from hullscout.mbtr.channels import correlate
-from hullscout.mbtr.normalization import normalize
+from hullscout.mbtr.axis import bin_edges, broadening_matrix, check_sigma, density_matrix, panels_of
+from hullscout.mbtr.channels import correlate, list_channels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.recipe import Recipe
+    from hullscout.mbtr.definition import MBTRDefinition
     from hullscout.mbtr.term import Term
 
 
@@ -35,19 +43,24 @@ class TermCounts:
     moments: NDArray[np.float64]
     lost: NDArray[np.float64]
 
+    def spread(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return M B per structure and channel, shape (n, n_channels, n_x); the matrix has shape (n_panels * N_MOMENTS, n_x)."""
+        broadened = self.moments.reshape(-1, len(matrix)) @ matrix
+        return np.concatenate((broadened, np.zeros((1, matrix.shape[1]))))[self.rows]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
     """Geometry of a set of structures, counted once.
 
     Attributes:
-        recipe: What was counted.
+        definition: What was counted.
         element_counts: Atoms of each element, shape (n, n_elements).
         volumes: Cell volumes in A^3, NaN unless periodic in three directions, shape (n,).
-        terms: One per term of the recipe; None for `element_count`, which needs no more than element_counts.
+        terms: One per term of the definition; None for `element_count`, which needs no more than element_counts.
     """
 
-    recipe: Recipe
+    definition: MBTRDefinition
     element_counts: NDArray[np.int64]
     volumes: NDArray[np.float64]
     terms: tuple[TermCounts | None, ...]
@@ -70,12 +83,11 @@ class Counts:
             InvalidSettingError: An unknown label, or a width that the counts were not prepared for.
         """
         widths = self.widths(sigma)
-        X = np.empty((self.n_structures, self.recipe.n_features))
-        for term, counts in zip(self.recipe.terms, self.terms, strict=True):
-            block = self.block(term, counts, widths[term.label])
-            block = normalize(block, term, self.recipe.normalization, self.element_counts, self.volumes)
-            X[:, self.recipe.slices[term.label]] = term.factor * block.reshape(
-                -1, self.recipe.n_channels(term) * term.n_x
+        X = np.empty((self.n_structures, self.definition.n_features))
+        for term, counts in zip(self.definition.terms, self.terms, strict=True):
+            block = self.normalize(self.block(term, counts, widths[term.label]), term)
+            X[:, self.definition.slices[term.label]] = term.factor * block.reshape(
+                -1, self.definition.n_channels(term) * term.n_x
             )
         return X
 
@@ -86,7 +98,7 @@ class Counts:
             Arrays of shape (n,) by term label; 0 where a structure has no tuple at all.
         """
         fractions = {}
-        for term, counts in zip(self.recipe.terms, self.terms, strict=True):
+        for term, counts in zip(self.definition.terms, self.terms, strict=True):
             if counts is None:
                 fractions[term.label] = np.zeros(self.n_structures)
                 continue
@@ -101,7 +113,7 @@ class Counts:
 
     def widths(self, sigma: Mapping[str, float] | None) -> dict[str, float]:
         """Return the width of every term by label, with some replaced; refuse unknown labels."""
-        widths = {term.label: term.sigma for term in self.recipe.terms}
+        widths = {term.label: term.sigma for term in self.definition.terms}
         if sigma is not None and not isinstance(sigma, Mapping):
             raise InvalidSettingError(f"sigma must map labels to widths, such as {widths}, found {sigma!r}")
         unknown = set(sigma or {}) - set(widths)
@@ -112,12 +124,84 @@ class Counts:
     def block(self, term: Term, counts: TermCounts | None, sigma: float) -> NDArray[np.float64]:
         """Return the features of one term before normalization, shape (n, n_channels, n_x)."""
         if counts is None:
-            block = self.element_counts[:, :, None].astype(np.float64)
-        else:
-            matrix = broadening_matrix(term, sigma)
-            broadened = counts.moments.reshape(-1, len(matrix)) @ matrix
-            padded = np.concatenate((broadened, np.zeros((1, term.n_x))))
-            block = padded[counts.rows]
-        if self.recipe.correlation is not None:
-            block = correlate(block, self.recipe.correlation, term.k)
-        return block
+            return self.correlated(self.element_counts[:, :, None].astype(np.float64), term)
+        return self.correlated(counts.spread(broadening_matrix(term, sigma)), term)
+
+    def correlated(self, block: NDArray[np.float64], term: Term) -> NDArray[np.float64]:
+        """Return values of one term, shape (..., n_channels, n_x), under the element correlation."""
+        return block if self.definition.correlation is None else correlate(block, self.definition.correlation, term.k)
+
+    def normalize(self, block: NDArray[np.float64], term: Term) -> NDArray[np.float64]:
+        """Scale the features of one term, shape (n, n_channels, n_x); under `l2` a block of zeros stays."""
+        if self.definition.normalization == "l2":
+            length = np.sqrt(np.sum(block**2, axis=(1, 2), keepdims=True))
+            return np.asarray(np.divide(block, length, out=np.zeros_like(block), where=length > 0))
+        return np.asarray(block * self.channel_factors(term)[:, :, None])
+
+    def channel_factors(self, term: Term) -> NDArray[np.float64]:
+        """Return what the features of each structure and channel are multiplied by, shape (n, n_channels).
+
+        `none`: 1. `per_atom`: 1/N. `valle_oganov`: V / (4 pi N_A N_B), with N_A N_A / 2 for equal elements (k = 2), and
+        V / (N_A N_B N_C) (k = 3), so that a random structure has features near one whatever its size; 0 for elements
+        that are not there. Not for `l2`, which is no factor known beforehand.
+        """
+        channels = list_channels(self.element_counts.shape[1], term.k)
+        if self.definition.normalization != "valle_oganov":
+            is_per_atom = self.definition.normalization == "per_atom"
+            factor = 1.0 / self.element_counts.sum(axis=1) if is_per_atom else np.ones(self.n_structures)
+            return np.repeat(factor[:, None], len(channels), axis=1)
+        members = np.array(channels)
+        products = np.prod(self.element_counts[:, members], axis=2).astype(np.float64)
+        if term.k == 2:
+            products *= 4 * math.pi * np.where(members[:, 0] == members[:, 1], 0.5, 1.0)
+        return np.asarray(np.divide(self.volumes[:, None], products, out=np.zeros_like(products), where=products > 0))
+
+
+def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> NDArray[np.float64]:
+    """Return d_k between all counted structures, for each width: d^2 = sum over channels of int (f - f')^2 dx.
+
+    Normal distributions of width s make the integrand so smooth that the plain sum over points s/2 apart is off by a
+    factor of exp(-(2 pi / (s/2))^2 s^2 / 4) = 7e-18 only: no discretization error, and nothing is cut off at the ends of
+    the term's grid, on which the result does not depend. Laplace and uniform distributions have kinks and jumps where
+    the data lie, for which no such sum exists: they are refused.
+
+    Args:
+        counts: Structures, normalized in any way but `l2`.
+        label: Which term; its distribution must be normal.
+        sigmas: Widths that the term's counts are prepared for.
+
+    Returns:
+        Distances, shape (n_sigmas, n, n), in units of features times sqrt(unit of the axis); symmetric, zero on the
+        diagonal.
+
+    Raises:
+        InvalidSettingError: An unknown label, a term without normal distribution, `l2`, or a width that is not planned.
+    """
+    by_label = {term.label: (term, found) for term, found in zip(counts.definition.terms, counts.terms, strict=True)}
+    if label not in by_label:
+        raise InvalidSettingError(f"label must be one of {sorted(by_label)}, found {label!r}")
+    term, term_counts = by_label[label]
+    if term_counts is None or term.distribution != "normal":
+        raise InvalidSettingError(
+            f"distances from counts need a normal distribution, found {term.geometry} with {term.distribution}: "
+            "use distances of the features instead"
+        )
+    if counts.definition.normalization == "l2":
+        raise InvalidSettingError(
+            "distances from counts do not know l2: its length is that of the features on the grid"
+        )
+    if not isinstance(sigmas, Iterable):
+        raise InvalidSettingError(f"sigmas must be a sequence of widths, found {sigmas!r}")
+    sigmas = tuple(sigmas)
+    for sigma in sigmas:
+        check_sigma(term, sigma)
+    edges = panels_of(term).edges
+    factors = counts.channel_factors(term)
+    result = np.empty((len(sigmas), counts.n_structures, counts.n_structures))
+    for number, sigma in enumerate(sigmas):
+        step = sigma / 2
+        points = np.arange(edges[0] - 9 * sigma, edges[-1] + 9 * sigma, step)
+        block = counts.correlated(term_counts.spread(density_matrix(term, sigma, points)), term)
+        block = block * (term.factor * math.sqrt(step) * factors[:, :, None])
+        result[number] = squareform(pdist(block.reshape(-1, block.shape[1] * len(points))))
+    return result

@@ -1,20 +1,24 @@
-"""Compiled counting: moments of weighted geometry values on panels, for k = 2 and 3.
+"""Compiled counting: moments of weighted geometry values on panels, for k = 2, 3 and 4.
 
 One index of a tuple runs over the atoms of the cell, the others over neighbours in all images, so that each tuple is
-counted once per cell: pairs are met from both ends with half the weight each, angles once at their vertex. Plain arrays
-in and out; no broadening here. Every structure writes only its own rows, so results do not depend on the number of
-threads.
+counted once per cell: pairs are met from both ends with half the weight each, angles once at their vertex, chains
+i-j-k-l once from j and once, reversed, from k with half the weight each. Plain arrays in and out; no broadening here.
+Every structure writes only its own rows, so results do not depend on the number of threads.
 """
 # mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from hullscout.mbtr.neighbor_kernels import find_neighbors, prepare_search
+from hullscout.neighbors import find_neighbors, prepare_search
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Codes are positions in the Literal types of term.py.
 EXPONENTIAL = 1
@@ -26,6 +30,35 @@ TAPER_SHARP = 2
 DISTANCE = 0
 INVERSE_DISTANCE = 1
 ANGLE = 0
+DIHEDRAL = 0
+STRAIGHT = 1e-6
+"""Sine of a bond angle below which a chain has no dihedral angle."""
+SAME = 1e-12
+"""Squared distance (A^2) below which two ends of a chain are the same atom."""
+
+
+class TermCodes(NamedTuple):
+    """A term in numbers: geometry, weighting and taper are positions in the tuples of term.py.
+
+    Attributes:
+        geometry: Position in GEOMETRIES[k].
+        weighting: Position in Weighting.
+        taper: Position in Taper.
+        scale: 1/A, 0 if there is none.
+        cutoff: A, infinite if there is none.
+        sharpness: Of the polynomial taper.
+        n_elements: Size of the element set.
+        channels: Channel of each ordered element tuple, shape (n_elements**k,).
+    """
+
+    geometry: int
+    weighting: int
+    taper: int
+    scale: float
+    cutoff: float
+    sharpness: float
+    n_elements: int
+    channels: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +97,7 @@ def deposit(moments, row_of, kind, g, w, n, panels):  # type: ignore[no-untyped-
         g: Geometry values, shape (>= n,).
         w: Weights, shape (>= n,).
         n: Number of tuples.
-        panels: PanelArrays.
+        panels: Panels of axis.py.
     """
     edges, middle, inverse_half, table, table_start, table_inverse = panels
     last = middle.shape[0] - 1
@@ -104,11 +137,11 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
     Args:
         start: First structure.
         stop: One past the last structure.
-        structures: StructureArrays of n structures.
+        structures: Batch of n structures.
         radii: Search radius per structure, A.
         most: Largest number of neighbours of an atom, per structure.
         term: TermCodes.
-        panels: PanelArrays.
+        panels: Panels of axis.py.
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
         moments: Output, added to, shape (n_rows, n_panels, 16).
         lost: Output, weight that lies on no panel, shape (n,).
@@ -117,15 +150,16 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
     n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
-        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
+        kinds = species[offsets[s] : offsets[s + 1]]
+        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
         vectors = np.empty((most[s], 3))
         atoms = np.empty(most[s], dtype=np.int64)
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
-        for i in range(offsets[s], offsets[s + 1]):
-            n, _ = find_neighbors(i, offsets[s], offsets[s + 1], positions, pbc[s], search, radii[s], vectors, atoms)
+        for i in range(len(kinds)):
+            n, _ = find_neighbors(i, search, vectors, atoms)
             for e in range(n_elements):
-                row_of[e] = rows[s, term.channels[species[i] * n_elements + e]]
+                row_of[e] = rows[s, term.channels[kinds[i] * n_elements + e]]
             for a in range(n):
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
                 w[a] = 0.5 * decay(d, term.weighting, term.scale)
@@ -133,7 +167,7 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
                 g[a] = d
                 if term.geometry != DISTANCE:
                     g[a] = 1.0 / d if term.geometry == INVERSE_DISTANCE else 1.0 / (d * d)
-                atoms[a] = species[atoms[a]]
+                atoms[a] = kinds[atoms[a]]
             missed += deposit(moments, row_of, atoms, g, w, n, panels)
         lost[s] = missed
 
@@ -147,24 +181,25 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
     row_of = np.empty(n_elements, dtype=np.int64)
     for s in range(start, stop):
-        search = prepare_search(offsets[s], offsets[s + 1], positions, cells[s], pbc[s], radii[s])
+        kinds = species[offsets[s] : offsets[s + 1]]
+        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
         vectors = np.empty((most[s], 3))
         atoms = np.empty(most[s], dtype=np.int64)
         x, y, z = np.empty(most[s]), np.empty(most[s]), np.empty(most[s])
         length, leg = np.empty(most[s]), np.empty(most[s])
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
-        for j in range(offsets[s], offsets[s + 1]):
-            n, _ = find_neighbors(j, offsets[s], offsets[s + 1], positions, pbc[s], search, radii[s], vectors, atoms)
+        for j in range(len(kinds)):
+            n, _ = find_neighbors(j, search, vectors, atoms)
             for a in range(n):
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
                 x[a], y[a], z[a] = vectors[a, 0] / d, vectors[a, 1] / d, vectors[a, 2] / d
                 length[a] = d
                 leg[a] = decay(d, weighting, scale) * taper_factor(d, taper, cutoff, term.sharpness)
-                atoms[a] = species[atoms[a]]
+                atoms[a] = kinds[atoms[a]]
             for a in range(n):
                 for e in range(n_elements):
-                    row_of[e] = rows[s, term.channels[(atoms[a] * n_elements + species[j]) * n_elements + e]]
+                    row_of[e] = rows[s, term.channels[(atoms[a] * n_elements + kinds[j]) * n_elements + e]]
                 for b in range(a):  # no branches: one vector instruction does several
                     g[b] = min(1.0, max(-1.0, x[a] * x[b] + y[a] * y[b] + z[a] * z[b]))
                     w[b] = leg[a] * leg[b]
@@ -186,3 +221,88 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
                         g[b] = math.atan2(math.sqrt(cx * cx + cy * cy + cz * cz), g[b])
                 missed += deposit(moments, row_of, atoms, g, w, a, panels)
         lost[s] = missed
+
+
+@njit(cache=True, nogil=True)
+def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop nest
+    """Count the chains of structures start to stop; arguments as in count_pairs."""
+    offsets, species, positions, cells, pbc = structures
+    n_elements = term.n_elements
+    row_of = np.empty(n_elements, dtype=np.int64)
+    for s in range(start, stop):
+        kinds = species[offsets[s] : offsets[s + 1]]
+        n_atoms = len(kinds)
+        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
+        vectors = np.empty((n_atoms, most[s], 3))
+        atoms = np.empty((n_atoms, most[s]), dtype=np.int64)
+        bond = np.empty((n_atoms, most[s]))
+        found = np.empty(n_atoms, dtype=np.int64)
+        g, w = np.empty(most[s]), np.empty(most[s])
+        kind = np.empty(most[s], dtype=np.int64)
+        missed = 0.0
+        for i in range(n_atoms):
+            n, _ = find_neighbors(i, search, vectors[i], atoms[i])
+            found[i] = n
+            for a in range(n):
+                d = math.sqrt(vectors[i, a, 0] ** 2 + vectors[i, a, 1] ** 2 + vectors[i, a, 2] ** 2)
+                bond[i, a] = decay(d, term.weighting, term.scale) * taper_factor(
+                    d, term.taper, term.cutoff, term.sharpness
+                )
+        for j in range(n_atoms):
+            for a in range(found[j]):
+                k = atoms[j, a]
+                x, y, z = vectors[j, a, 0], vectors[j, a, 1], vectors[j, a, 2]
+                square_jk = x * x + y * y + z * z
+                for b in range(found[j]):
+                    if b == a:
+                        continue
+                    ix, iy, iz = vectors[j, b, 0], vectors[j, b, 1], vectors[j, b, 2]
+                    px, py, pz = iy * z - iz * y, iz * x - ix * z, ix * y - iy * x
+                    square_p = px * px + py * py + pz * pz
+                    if square_p < STRAIGHT**2 * (ix * ix + iy * iy + iz * iz) * square_jk:
+                        continue
+                    e_i, e_j, e_k = kinds[atoms[j, b]], kinds[j], kinds[k]
+                    for e in range(n_elements):
+                        row_of[e] = rows[
+                            s, term.channels[((e_i * n_elements + e_j) * n_elements + e_k) * n_elements + e]
+                        ]
+                    m = 0
+                    for c in range(found[k]):
+                        lx, ly, lz = vectors[k, c, 0], vectors[k, c, 1], vectors[k, c, 2]
+                        ex, ey, ez = x + lx, y + ly, z + lz  # from j to l
+                        if ex * ex + ey * ey + ez * ez < SAME:
+                            continue
+                        if (ex - ix) ** 2 + (ey - iy) ** 2 + (ez - iz) ** 2 < SAME:
+                            continue
+                        qx, qy, qz = y * lz - z * ly, z * lx - x * lz, x * ly - y * lx
+                        square_q = qx * qx + qy * qy + qz * qz
+                        if square_q < STRAIGHT**2 * (lx * lx + ly * ly + lz * lz) * square_jk:
+                            continue
+                        cosine = -(px * qx + py * qy + pz * qz)
+                        if term.geometry == DIHEDRAL:
+                            rx, ry, rz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+                            g[m] = math.atan2(math.sqrt(rx * rx + ry * ry + rz * rz), cosine)
+                        else:
+                            g[m] = min(1.0, max(-1.0, cosine / math.sqrt(square_p * square_q)))
+                        w[m] = 0.5 * bond[j, a] * bond[j, b] * bond[k, c]
+                        kind[m] = kinds[atoms[k, c]]
+                        m += 1
+                    missed += deposit(moments, row_of, kind, g, w, m, panels)
+        lost[s] = missed
+
+
+@njit(cache=True, nogil=True)
+def survey(start, stop, structures, radii, most, closest):  # type: ignore[no-untyped-def]
+    """Write the largest number of neighbours of an atom and the shortest distance, A, of structures start to stop.
+
+    Both outputs have shape (n_structures,); the distance is infinite where no neighbour is found.
+    """
+    offsets, _, positions, cells, pbc = structures
+    vectors, atoms = np.empty((0, 3)), np.empty(0, dtype=np.int64)
+    for s in range(start, stop):
+        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
+        most[s], closest[s] = 0, math.inf
+        for center in range(offsets[s + 1] - offsets[s]):
+            n, square = find_neighbors(center, search, vectors, atoms)
+            most[s] = max(most[s], n)
+            closest[s] = min(closest[s], math.sqrt(square))

@@ -1,21 +1,19 @@
 """Reading structures of other packages into flat arrays, with everything refused that no term can represent.
 
 pymatgen `Structure` and `Molecule` and anything with `numbers`, `positions`, `cell` and `pbc` (ASE `Atoms`) are
-understood by their
-attributes: nothing is imported for it.
+understood by
+their attributes: nothing is imported for it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
-from hullscout.mbtr.elements import SYMBOLS
-from hullscout.mbtr.kernel_arrays import StructureArrays
+from hullscout.mbtr.channels import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +26,8 @@ MAX_LENGTH: Final = 1e7
 """Of coordinates, A: they hold distances to 1e-9 A."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Structures as flat arrays.
+class Batch(NamedTuple):
+    """Structures as flat arrays, as compiled kernels take them.
 
     Attributes:
         offsets: First atom of each structure and the end, shape (n + 1,).
@@ -45,11 +42,6 @@ class Batch:
     positions: NDArray[np.float64]
     cells: NDArray[np.float64]
     pbc: NDArray[np.bool_]
-
-    @property
-    def arrays(self) -> StructureArrays:
-        """The same, for kernels."""
-        return StructureArrays(self.offsets, self.species, self.positions, self.cells, self.pbc)
 
     @property
     def n_structures(self) -> int:
@@ -68,10 +60,9 @@ class Batch:
         return np.asarray(np.sqrt(np.linalg.det(products)))
 
     def half_widths(self) -> NDArray[np.float64]:
-        """Return how far the atoms of slabs and chains lie at most from a plane or line along the periodic directions.
+        """Return how far atoms of slabs and chains lie at most from a plane or line along the periodic directions, A, (n,).
 
-        Returns:
-            Distances in A, shape (n,); 0 for crystals and finite structures.
+        It is 0 for crystals and finite structures.
         """
         widths = np.zeros(self.n_structures)
         for s in np.flatnonzero(np.any(self.pbc, axis=1) & ~np.all(self.pbc, axis=1)):
@@ -81,10 +72,6 @@ class Batch:
             across = across - across @ along @ along.T
             widths[s] = math.sqrt(np.max(np.sum(across**2, axis=1)))
         return widths
-
-    def present(self, n_elements: int) -> NDArray[np.bool_]:
-        """Say which elements each structure holds, shape (n, n_elements)."""
-        return self.element_counts(n_elements) > 0
 
     def element_counts(self, n_elements: int) -> NDArray[np.int64]:
         """Return the number of atoms of each element, shape (n, n_elements)."""

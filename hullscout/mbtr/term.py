@@ -40,9 +40,7 @@ GEOMETRIES: Final[dict[int, tuple[Geometry, ...]]] = {
 }
 WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {
     1: ("unity",),
-    2: ("unity", "exponential", "inverse_square", "inverse_product"),
-    3: ("unity", "exponential", "inverse_square", "inverse_product"),
-    4: ("unity", "exponential", "inverse_square", "inverse_product"),
+    **dict.fromkeys((2, 3, 4), get_args(Weighting)),
 }
 MAX_POINTS: Final = 100_000
 """Of a grid."""
@@ -53,8 +51,7 @@ class Term:
     """w_k(i) D(x, g_k(i)) on a grid: everything of equation 4 but the elements.
 
     Index tuples are unordered: a pair {i, j}, a vertex j with {i, k}, a chain i-j-k-l or its reverse count once, and
-    once per unit cell. The published sum runs over ordered tuples; it equals ours for a channel such as A-B and is
-    twice ours for A-A and A-B-A.
+    once per unit cell; `hullscout.mbtr` says how that compares with the published sum.
 
     Attributes:
         k: Number of atoms in a tuple, 1 to 4.

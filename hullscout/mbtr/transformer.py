@@ -13,10 +13,10 @@ from scipy import sparse
 
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
+from hullscout.mbtr.channels import atomic_numbers
 from hullscout.mbtr.counting import count_batch
-from hullscout.mbtr.elements import atomic_numbers
+from hullscout.mbtr.definition import MBTRDefinition
 from hullscout.mbtr.gradients import gradient_of
-from hullscout.mbtr.recipe import Recipe
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.mbtr.counts import Counts
+    from hullscout.mbtr.definition import Normalization
     from hullscout.mbtr.gradients import Gradient
-    from hullscout.mbtr.recipe import Normalization
 
 Output = Literal["dense", "sparse"]
 
@@ -46,8 +46,8 @@ class MBTR:
     Args:
         elements: Symbols of every element that may occur, in feature order.
         terms: The k-body terms, in feature order, with different labels.
-        normalization: `none`; `per_atom` (supercells agree); `l2` (each term has unit length); `valle_oganov` (k = 2,
-            3).
+        normalization: `none`; `per_atom`: divided by the number of atoms, so that supercells agree; `l2`: each term's
+            slice has unit length; `valle_oganov` (k = 2, 3): see Counts.channel_factors.
         correlation: Element correlation matrix C, symmetric and positive semidefinite, shape (n_elements, n_elements);
             None: identity.
         max_outside: Largest fraction of a term's weight that may lie outside its grid, per structure; more is an error.
@@ -85,7 +85,7 @@ class MBTR:
         self.max_outside = max_outside
         self.output: Output = output
         self.n_threads = n_threads
-        self._recipe = self._checked_recipe()
+        self._definition = self._checked_definition()
 
     @classmethod
     def for_alloys(
@@ -122,12 +122,12 @@ class MBTR:
     @property
     def slices(self) -> dict[str, slice]:
         """Where each term's features lie, by label."""
-        return self._recipe.slices
+        return self._definition.slices
 
     @property
     def n_features(self) -> int:
         """Length of a feature vector."""
-        return self._recipe.n_features
+        return self._definition.n_features
 
     def count(self, structures: Iterable[Any]) -> Counts:
         """Count the geometry of structures, once; any width that the terms plan for then costs no geometry.
@@ -205,11 +205,11 @@ class MBTR:
             InvalidSettingError: A term of k = 4, or a width that is not planned for.
             InvalidStructureError: As for count.
         """
-        return gradient_of(read_structures([structure], self._recipe.numbers), self._recipe, sigma)
+        return gradient_of(read_structures([structure], self._definition.numbers), self._definition, sigma)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's protocol
         """Return a name such as `k2:Ag-Pd:0.345` per feature: label, elements, place on the axis."""
-        return np.array(self._recipe.feature_names(), dtype=object)
+        return np.array(self._definition.feature_names(), dtype=object)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - scikit-learn's protocol
         """Return the settings, with those of every term as `label__setting` if deep."""
@@ -264,7 +264,7 @@ class MBTR:
             no_validation=True,
         )
 
-    def _checked_recipe(self) -> Recipe:
+    def _checked_definition(self) -> MBTRDefinition:
         if self.output not in get_args(Output):
             raise InvalidSettingError(f"output must be one of {', '.join(get_args(Output))}, found {self.output!r}")
         if isinstance(self.terms, Term):
@@ -274,7 +274,7 @@ class MBTR:
         if self.n_threads is not None:
             _check_whole("n_threads", self.n_threads)
         atomic_numbers(self.elements)
-        return Recipe(
+        return MBTRDefinition(
             elements=tuple(self.elements),
             terms=tuple(self.terms),
             normalization=self.normalization,
@@ -283,14 +283,14 @@ class MBTR:
         )
 
     def _count(self, structures: Sequence[Any], first: int) -> Counts:
-        batch = read_structures(structures, self._recipe.numbers, first=first)
+        batch = read_structures(structures, self._definition.numbers, first=first)
         return count_batch(
-            batch, self._recipe, first=first, n_threads=None if self.n_threads is None else int(self.n_threads)
+            batch, self._definition, first=first, n_threads=None if self.n_threads is None else int(self.n_threads)
         )
 
     def _chunk_size(self) -> int:
         per_structure = sum(
-            self._recipe.n_channels(term) * (len(panels_of(term).middle) * N_MOMENTS + term.n_x) * 8
+            self._definition.n_channels(term) * (len(panels_of(term).middle) * N_MOMENTS + term.n_x) * 8
             for term in self.terms
             if term.grid is not None
         )

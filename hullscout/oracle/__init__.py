@@ -1,5 +1,67 @@
-"""Where energies come from: an oracle answers `lookup(candidate_id)` with a total energy in eV per cell."""
+"""Where energies come from: a table, an ASE calculator on workers, or people and queues that take structures as files.
 
+`TableOracle` looks up what is known already. `open_workers` opens workers that compute: what is submitted to them comes back as an
+`Outcome`, an energy in eV of the candidate's cell or a failure. `write_folder` hands a structure out, `read_replies` takes results
+back. How each is set is said by the sections `[oracle]` and `[executor]` of a campaign file. Importing this room loads no heavy
+library: ASE, pymatgen and Dask load when first used.
+"""
+
+from hullscout.oracle.handoff import Reply, folder_names, read_outcome, read_replies, write_folder
+from hullscout.oracle.outcome import (
+    Calculated,
+    Failed,
+    FailureReason,
+    Outcome,
+    candidate_from_tree,
+    candidate_to_tree,
+    change_between,
+    is_energy,
+    judge,
+)
+from hullscout.oracle.settings import (
+    AnyExecutor,
+    AnyOracle,
+    CalculatorSettings,
+    CustomSettings,
+    DaskSettings,
+    HandoffSettings,
+    InProcessSettings,
+    ProcessesSettings,
+    TableSettings,
+)
 from hullscout.oracle.table import TableOracle, TwinConflict
+from hullscout.oracle.workers import TableWorkers, Workers, open_custom, open_dask, open_workers, outcome_of
 
-__all__ = ["TableOracle", "TwinConflict"]
+__all__ = [
+    "AnyExecutor",
+    "AnyOracle",
+    "Calculated",
+    "CalculatorSettings",
+    "CustomSettings",
+    "DaskSettings",
+    "Failed",
+    "FailureReason",
+    "HandoffSettings",
+    "InProcessSettings",
+    "Outcome",
+    "ProcessesSettings",
+    "Reply",
+    "TableOracle",
+    "TableSettings",
+    "TableWorkers",
+    "TwinConflict",
+    "Workers",
+    "candidate_from_tree",
+    "candidate_to_tree",
+    "change_between",
+    "folder_names",
+    "is_energy",
+    "judge",
+    "open_custom",
+    "open_dask",
+    "open_workers",
+    "outcome_of",
+    "read_outcome",
+    "read_replies",
+    "write_folder",
+]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from hullscout.errors import OracleError
 from hullscout.oracle.outcome import (
@@ -17,15 +14,18 @@ from hullscout.oracle.outcome import (
     FailureReason,
     Outcome,
     candidate_from_tree,
+    candidate_of,
     candidate_to_tree,
     is_energy,
+    judge,
 )
-from hullscout.oracle.sameness import change_between
 from hullscout.oracle.settings import CalculatorSettings
-from hullscout.pool import Candidate
+from hullscout.settings import object_at
 
 if TYPE_CHECKING:
     import ase
+
+    from hullscout.pool import Candidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,8 @@ class Task:
     def from_json(cls, line: str) -> Task:
         """The task of `to_json`."""
         tree = json.loads(line)
-        return cls(
-            candidate=candidate_from_tree(tree["candidate"]),
-            settings=CalculatorSettings.model_validate(tree["settings"]),
-        )
+        settings = CalculatorSettings.model_validate(tree["settings"])
+        return cls(candidate=candidate_from_tree(tree["candidate"]), settings=settings)
 
 
 def make_calculator(settings: CalculatorSettings) -> Any:
@@ -64,7 +62,7 @@ def make_calculator(settings: CalculatorSettings) -> Any:
 
     name = settings.calculator
     try:
-        make = resolve(name) if "." in name else get_calculator_class(name)
+        make = object_at(name) if "." in name else get_calculator_class(name)
     except (ImportError, AttributeError) as error:
         raise OracleError(
             f"oracle.calculator: expected a name that ASE knows (emt, gpaw, ...) or the dotted path of a class or function, "
@@ -81,77 +79,50 @@ def make_calculator(settings: CalculatorSettings) -> Any:
     return calculator
 
 
-def resolve(path: str) -> Any:
-    """The object at a dotted path.
-
-    Raises:
-        ImportError: There is no such module.
-        AttributeError: The module holds no such name.
-    """
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+def probe(settings: CalculatorSettings) -> Outcome:
+    """Whether the calculator can be made here: before anything is paid for."""
+    try:
+        make_calculator(settings)
+    except OracleError as error:
+        return Failed(reason=FailureReason.RAISED, sentence=str(error))
+    return Calculated(energy_ev=0.0)
 
 
 def calculate(task: Task) -> Outcome:
     """Compute the energy of a structure, relaxed as the settings say. Whatever the calculator raises becomes a failure."""
     began = time.perf_counter()
-    outcome = _caught(task)
+    try:
+        outcome = _calculate(task.candidate, task.settings)
+    except Exception as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
+        outcome = _failure(error)
     return replace(outcome, wall_s=time.perf_counter() - began)
 
 
-def _caught(task: Task) -> Outcome:
-    try:
-        return _calculate(task)
-    except Exception as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
-        is_unconverged = any(
-            "converge" in base.__name__.lower() or base.__name__ == "SCFError" for base in type(error).__mro__
-        )
-        reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
-        text = " ".join(str(error).split())
-        return Failed(reason=reason, sentence=f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__)
+def _failure(error: Exception) -> Failed:
+    is_unconverged = any(
+        "converge" in base.__name__.lower() or base.__name__ == "SCFError" for base in type(error).__mro__
+    )
+    reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
+    text = " ".join(str(error).split())
+    return Failed(reason=reason, sentence=f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__)
 
 
-def _calculate(task: Task) -> Outcome:
-    settings, candidate = task.settings, task.candidate
+def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     atoms = candidate.to_ase()
     atoms.calc = make_calculator(settings)
-    is_relaxed = True
-    if settings.relax != "none":
-        is_relaxed = _relax(atoms, settings)
+    is_relaxed = settings.relax == "none" or _relax(atoms, settings)
     energy = float(atoms.get_potential_energy())
     if not is_energy(energy, len(atoms)):
         return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy:g} eV.")
+    unconverged = ""
     if getattr(atoms.calc, "converged", None) is False:  # file-based codes say so and do not raise
-        return Failed(
-            reason=FailureReason.NOT_CONVERGED,
-            sentence=f"The calculator says that the electrons did not converge (energy then: {energy:.6f} eV).",
-        )
-    if not is_relaxed:
-        return Failed(
-            reason=FailureReason.NOT_CONVERGED,
-            sentence=f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps "
-            f"(energy then: {energy:.6f} eV).",
-        )
-    if settings.relax == "none":
-        return Calculated(energy_ev=energy)
-    relaxed = Candidate(
-        id=candidate.id, numbers=atoms.numbers, positions=atoms.positions, cell=np.asarray(atoms.cell, dtype=np.float64)
-    )
+        unconverged = "The calculator says that the electrons did not converge"
+    elif not is_relaxed:
+        unconverged = f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps"
+    if unconverged:
+        return Failed(reason=FailureReason.NOT_CONVERGED, sentence=f"{unconverged} (energy then: {energy:.6f} eV).")
+    relaxed = None if settings.relax == "none" else candidate_of(atoms, candidate.id)
     return judge(candidate, Calculated(energy_ev=energy, relaxed=relaxed), settings)
-
-
-def judge(start: Candidate, answer: Calculated, settings: CalculatorSettings) -> Outcome:
-    """The answer, or what becomes of it where the relaxed structure is another one than the start."""
-    if answer.relaxed is None:
-        return answer
-    change = change_between(start, answer.relaxed)
-    what = change.sentence(max_strain=settings.max_strain, max_displacement=settings.max_displacement)
-    if not what:
-        return answer
-    sentence = f"It relaxed into another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
-    if settings.on_change == "fail":
-        return Failed(reason=FailureReason.CHANGED, sentence=sentence)
-    return Calculated(energy_ev=answer.energy_ev, relaxed=answer.relaxed, note=sentence)
 
 
 def _relax(atoms: ase.Atoms, settings: CalculatorSettings) -> bool:
@@ -159,11 +130,7 @@ def _relax(atoms: ase.Atoms, settings: CalculatorSettings) -> bool:
     from ase.filters import FrechetCellFilter  # noqa: PLC0415  (late: ASE loads slowly)
     from ase.optimize import BFGS  # noqa: PLC0415
 
-    match settings.relax:
-        case "cell":
-            movable: Any = FrechetCellFilter(atoms)
-        case "volume":
-            movable = FrechetCellFilter(atoms, hydrostatic_strain=True)
-        case _:
-            movable = atoms
+    movable: Any = atoms
+    if settings.relax != "positions":
+        movable = FrechetCellFilter(atoms, hydrostatic_strain=settings.relax == "volume")
     return bool(BFGS(movable, logfile=None).run(fmax=settings.fmax, steps=settings.max_steps))

@@ -2,6 +2,10 @@
 
 The guard starts the process when it is first needed and again after it died, ends it when a calculation runs past its limit, and
 ends it when it is closed. It can sit in the campaign's own process, or in a worker of Dask or of any other executor.
+
+The process (`work`) reads tasks from its standard input, one JSON line each, and answers each with a line. Whatever a calculator
+prints goes into `output.txt` of the task's own folder. When the input ends (the campaign is gone) the process ends at once, also
+in the middle of a calculation, with all that it started.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -17,34 +22,52 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from hullscout.oracle.child import OUTPUT
-from hullscout.oracle.outcome import Failed, FailureReason, Outcome, outcome_from_json
-
-# Workers share the cores; threads of linear algebra on top of them fight for these. What the environment says goes first.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+from hullscout.oracle.calculator import Task, calculate, probe
+from hullscout.oracle.outcome import Failed, FailureReason, Outcome, outcome_from_json, outcome_to_json
+from hullscout.oracle.settings import CalculatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hullscout.oracle.calculator import Task
-    from hullscout.oracle.settings import CalculatorSettings
+OUTPUT = "output.txt"
+# Workers share the cores; threads of linear algebra on top of them fight for these. What the environment says goes first.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_THREAD = threading.local()
+_GUARDS: set[Guard] = set()
+_LOCK = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a single calculation may take, and where its files go.
+def calculate_guarded(
+    task: Task | CalculatorSettings, time_limit_s: float | None = None, folder: str | None = None
+) -> Outcome:
+    """Compute a task in a worker process of the calling thread: what every executor is given.
 
-    Attributes:
+    Args:
+        task: The task; settings alone to learn whether the process can make their calculator.
         time_limit_s: Seconds until it is ended; None for no limit.
-        folder: Its folder, which is kept; None for a temporary one.
+        folder: The folder of its files, which is kept; None for a temporary one.
     """
+    guard: Guard | None = getattr(_THREAD, "guard", None)
+    if guard is None or guard not in _GUARDS:
+        guard = Guard()
+        _THREAD.guard = guard
+        with _LOCK:
+            _GUARDS.add(guard)
+    told = {"task": task.to_json()} if isinstance(task, Task) else {"probe": task.model_dump_json()}
+    with working_folder(folder) as place:
+        return guard.ask({"folder": str(place), **told}, time_limit_s)
 
-    time_limit_s: float | None = None
-    folder: str | None = None
+
+def close_guards() -> None:
+    """End the worker processes of all threads of this process."""
+    with _LOCK:
+        guards = list(_GUARDS)
+        _GUARDS.clear()
+    for guard in guards:
+        guard.close()
 
 
 class Guard:
@@ -56,16 +79,6 @@ class Guard:
         self._talking = threading.Lock()
         self._is_closed = False
 
-    def calculate(self, task: Task, limits: Limits) -> Outcome:
-        """Compute a task in the worker process."""
-        with working_folder(limits.folder) as folder:
-            return self._ask({"folder": str(folder), "task": task.to_json()}, limits.time_limit_s)
-
-    def probe(self, settings: CalculatorSettings) -> Outcome:
-        """Whether the worker process can make the calculator."""
-        with working_folder(None) as folder:
-            return self._ask({"folder": str(folder), "probe": settings.model_dump_json()}, None)
-
     def close(self) -> None:
         """End the process, also in the middle of a calculation; it is not started again."""
         with self._starting:
@@ -76,7 +89,8 @@ class Guard:
             with self._talking:  # whoever waits for an answer has seen the end by now
                 _reap(process)
 
-    def _ask(self, message: dict[str, str], time_limit_s: float | None) -> Outcome:
+    def ask(self, message: dict[str, str], time_limit_s: float | None) -> Outcome:
+        """Send a message to the worker process, and wait for the outcome that it answers with."""
         with self._talking:
             process = self._running()
             if process is None:
@@ -96,24 +110,16 @@ class Guard:
             finally:
                 timer.cancel()
             wall_s = time.perf_counter() - began
-            if line and not is_late.is_set():
-                return outcome_from_json(line)
-            code = _reap(process)
-            if line:
-                return outcome_from_json(line)
+            code = _reap(process) if is_late.is_set() or not line else 0
+        if line:
+            return outcome_from_json(line)
         if is_late.is_set():
-            return Failed(
-                reason=FailureReason.TIMED_OUT,
-                sentence=f"It ran longer than the limit of {time_limit_s:g} s and was ended.",
-                wall_s=wall_s,
-            )
+            sentence = f"It ran longer than the limit of {time_limit_s:g} s and was ended."
+            return Failed(reason=FailureReason.TIMED_OUT, sentence=sentence, wall_s=wall_s)
         cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         said = _last_line(Path(message["folder"]) / OUTPUT)
-        return Failed(
-            reason=FailureReason.WORKER_DIED,
-            sentence=f"The worker process was ended {cause}" + (f"; it said last: {said}" if said else "."),
-            wall_s=wall_s,
-        )
+        sentence = f"The worker process was ended {cause}" + (f"; it said last: {said}" if said else ".")
+        return Failed(reason=FailureReason.WORKER_DIED, sentence=sentence, wall_s=wall_s)
 
     def _running(self) -> subprocess.Popen[str] | None:
         """The process, started where there is none that lives; None after `close`."""
@@ -125,7 +131,7 @@ class Guard:
             if self._process is not None:
                 _reap(self._process)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hullscout.oracle.child"],
+                [sys.executable, "-c", "from hullscout.oracle.guard import work; work()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -140,25 +146,6 @@ class Guard:
         return process
 
 
-def calculate_guarded(task: Task, limits: Limits) -> Outcome:
-    """Compute a task in a worker process of the calling thread: what every executor is given."""
-    return _guard_of_this_thread().calculate(task, limits)
-
-
-def probe_guarded(settings: CalculatorSettings) -> Outcome:
-    """Whether a worker process of the calling thread can make the calculator."""
-    return _guard_of_this_thread().probe(settings)
-
-
-def close_guards() -> None:
-    """End the worker processes of all threads of this process."""
-    with _LOCK:
-        guards = list(_GUARDS)
-        _GUARDS.clear()
-    for guard in guards:
-        guard.close()
-
-
 @contextlib.contextmanager
 def working_folder(kept: str | None) -> Iterator[Path]:
     """The folder of one calculation: the kept one, made where it is not there, or a temporary one, removed afterwards."""
@@ -171,21 +158,6 @@ def working_folder(kept: str | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-_THREAD = threading.local()
-_GUARDS: set[Guard] = set()
-_LOCK = threading.Lock()
-
-
-def _guard_of_this_thread() -> Guard:
-    guard: Guard | None = getattr(_THREAD, "guard", None)
-    if guard is None or guard not in _GUARDS:
-        guard = Guard()
-        _THREAD.guard = guard
-        with _LOCK:
-            _GUARDS.add(guard)
-    return guard
 
 
 def _exchange(process: subprocess.Popen[str], line: str) -> str:
@@ -229,3 +201,42 @@ def _last_line(path: Path) -> str:
     except OSError:
         return ""
     return next((re.sub(r"\s+", " ", line)[:300] for line in reversed(lines) if line.strip()), "")
+
+
+def work() -> None:
+    """Be a worker process: answer tasks until the input ends."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+        _say(answers, "ready")
+        while True:
+            _say(answers, outcome_to_json(_answer(json.loads(tasks.get()))))
+
+
+def _answer(message: dict[str, str]) -> Outcome:
+    os.chdir(message["folder"])
+    output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    try:
+        if "task" in message:
+            return calculate(Task.from_json(message["task"]))
+        return probe(CalculatorSettings.model_validate_json(message["probe"]))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _listen(tasks: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        tasks.put(line)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _say(answers: TextIO, line: str) -> None:
+    answers.write(line + "\n")
+    answers.flush()

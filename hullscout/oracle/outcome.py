@@ -1,19 +1,41 @@
-"""What comes back from a calculation: an energy, or a failure. Both are values, and both can travel as JSON."""
+"""What comes back from a calculation: an energy or a failure, and whether its structure is still the one that was asked for.
+
+Both are values, and both can travel as JSON.
+
+Source of the comparison: the strain criterion is that of ATAT's `checkrelax` (A. van de Walle, CALPHAD 33, 266 (2009)): the strain
+from the start to the relaxed cell without its volume change, 0.1 by default. A change of volume alone is no other structure: the
+volumes of candidates are guesses. Deviations: displacements of atoms within the cell count too, and a crystal that comes back in
+other vectors of its lattice (a code that standardizes cells) is compared in those that fit best.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.errors import ResultError
 from hullscout.pool import Candidate
 
-LARGEST_ENERGY_EV_PER_ATOM = 1e7
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import ase
+
+    from hullscout.oracle.settings import CalculatorSettings, HandoffSettings
+
+MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
+_NEAR = 0.05
+"""Strains and displacements below this need no search for other cells."""
+_LENGTH_TOLERANCE = 0.2
+_ANGLE_TOLERANCE = 12.0  # degrees
+_UNMOVED = 1e-6
+"""Strains, displacements and relative volume changes up to this are those of rounding."""
 
 
 class FailureReason(StrEnum):
@@ -75,24 +97,15 @@ class Failed:
 Outcome = Calculated | Failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A result that was read.
-
-    Attributes:
-        id: The candidate.
-        outcome: Its energy in eV of the candidate's own cell, or why there is none.
-        source: Where it stood.
-    """
-
-    id: str
-    outcome: Outcome
-    source: str
-
-
 def is_energy(energy_ev: float, n_atoms: int) -> bool:
     """Whether a number can be the total energy in eV of so many atoms: finite, and not beyond all bounds."""
-    return math.isfinite(energy_ev) and abs(energy_ev) <= LARGEST_ENERGY_EV_PER_ATOM * n_atoms
+    return math.isfinite(energy_ev) and abs(energy_ev) <= MAX_ENERGY_EV_PER_ATOM * n_atoms
+
+
+def candidate_of(atoms: ase.Atoms, candidate_id: str) -> Candidate:
+    """The structure of ASE's atoms."""
+    cell = np.asarray(atoms.cell, dtype=np.float64)
+    return Candidate(id=candidate_id, numbers=atoms.numbers, positions=atoms.positions, cell=cell)
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:
@@ -107,29 +120,141 @@ def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:
 
 def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
     """The structure of `candidate_to_tree`."""
-    return Candidate(
-        id=tree["id"],
-        numbers=np.array(tree["numbers"], dtype=np.int64),
-        positions=np.array(tree["positions"], dtype=np.float64),
-        cell=np.array(tree["cell"], dtype=np.float64),
-    )
+    positions, cell = (np.array(tree[key], dtype=np.float64) for key in ("positions", "cell"))
+    return Candidate(id=tree["id"], numbers=np.array(tree["numbers"], dtype=np.int64), positions=positions, cell=cell)
 
 
 def outcome_to_json(outcome: Outcome) -> str:
     """An outcome on one line."""
-    match outcome:
-        case Failed():
-            return json.dumps({"reason": outcome.reason, "sentence": outcome.sentence, "wall_s": outcome.wall_s})
-        case Calculated():
-            relaxed = None if outcome.relaxed is None else candidate_to_tree(outcome.relaxed)
-            tree = {"energy_ev": outcome.energy_ev, "relaxed": relaxed, "note": outcome.note, "wall_s": outcome.wall_s}
-            return json.dumps(tree, allow_nan=False)
+    if isinstance(outcome, Failed):
+        return json.dumps(asdict(outcome))
+    relaxed = None if outcome.relaxed is None else candidate_to_tree(outcome.relaxed)
+    tree = {"energy_ev": outcome.energy_ev, "relaxed": relaxed, "note": outcome.note, "wall_s": outcome.wall_s}
+    return json.dumps(tree, allow_nan=False)
 
 
 def outcome_from_json(line: str) -> Outcome:
     """The outcome of `outcome_to_json`."""
     tree = json.loads(line)
     if "reason" in tree:
-        return Failed(reason=FailureReason(tree["reason"]), sentence=tree["sentence"], wall_s=tree["wall_s"])
-    relaxed = None if tree["relaxed"] is None else candidate_from_tree(tree["relaxed"])
-    return Calculated(energy_ev=tree["energy_ev"], relaxed=relaxed, note=tree["note"], wall_s=tree["wall_s"])
+        return Failed(**{**tree, "reason": FailureReason(tree["reason"])})
+    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"])})
+
+
+def judge(
+    start: Candidate, answer: Calculated, settings: CalculatorSettings | HandoffSettings, *, source: str = "The answer"
+) -> Outcome:
+    """The answer; a failure, or one with a note, where its structure went further from the start than the settings allow.
+
+    Raises:
+        ResultError: The structure does not even hold the same atoms.
+    """
+    if answer.relaxed is None:
+        return answer
+    change = change_between(start, answer.relaxed, source=source)
+    is_back = settings.kind == "handoff"
+    if change.strain > settings.max_strain:
+        what = f"its cell changed shape: strain {change.strain:.2f}, expected at most {settings.max_strain:g}"
+    elif change.displacement > settings.max_displacement:
+        moved, limit = f"{change.displacement:.2f} of a nearest-neighbour distance", settings.max_displacement
+        what = f"an atom moved by {moved}, expected at most {limit:g}"
+    elif is_back and max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED:
+        return replace(answer, relaxed=None)  # it came back as it was handed out
+    else:
+        return answer
+    way = "came back as" if is_back else "relaxed into"
+    sentence = f"It {way} another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
+    if settings.kind == "calculator" and settings.on_change == "keep":
+        return replace(answer, note=sentence)
+    return Failed(reason=FailureReason.CHANGED, sentence=sentence, wall_s=answer.wall_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How far a structure went from its start.
+
+    Attributes:
+        strain: Frobenius norm of U - 1, with U the right stretch of the cell scaled to its first volume.
+        displacement: Largest way of an atom in fractional coordinates, measured in the first cell and without a common shift,
+            over the mean distance of nearest neighbours.
+        volume_ratio: Volume after over volume before.
+    """
+
+    strain: float
+    displacement: float
+    volume_ratio: float
+
+
+def change_between(start: Candidate, end: Candidate, *, source: str = "The answer") -> Change:
+    """Strain, displacement and volume change from one structure to another with as many atoms in the cell, whatever their order.
+
+    A rotation of the whole crystal, a common shift of its atoms and the choice of its cell vectors are no change.
+
+    Raises:
+        ResultError: The two do not hold the same atoms.
+    """
+    if not np.array_equal(np.sort(start.numbers), np.sort(end.numbers)):
+        raise ResultError(
+            f"{source} is of another structure. Expected the atoms {_atoms_in(start)} of {start.id!r}, found "
+            f"{_atoms_in(end)}. Nothing of it was taken."
+        )
+    change = _change(start, end)
+    if max(change.strain, change.displacement) > _NEAR:
+        others = (_change(start, replace(end, cell=cell)) for cell in _other_cells(start, end))
+        change = min((change, *others), key=lambda other: other.strain + other.displacement)
+    return change
+
+
+def _atoms_in(candidate: Candidate) -> str:
+    from ase.data import chemical_symbols  # noqa: PLC0415  (late: ASE loads slowly)
+
+    numbers, counts = np.unique(candidate.numbers, return_counts=True)
+    return " ".join(f"{chemical_symbols[number]}{count}" for number, count in zip(numbers, counts, strict=True))
+
+
+def _change(start: Candidate, end: Candidate) -> Change:
+    """The change where vectors of the cells correspond one to one."""
+    gradient = np.linalg.solve(start.cell, end.cell)
+    stretches = np.linalg.svd(gradient, compute_uv=False)
+    volume_ratio = float(np.prod(stretches))
+    strain = float(np.linalg.norm(stretches / np.cbrt(volume_ratio) - 1.0))
+    return Change(strain=strain, displacement=_largest_displacement(start, end), volume_ratio=volume_ratio)
+
+
+def _other_cells(start: Candidate, end: Candidate) -> Iterator[np.ndarray]:
+    """Cells of the end's lattice whose vectors have about the lengths and angles of the start's, at its volume."""
+    from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: slow to import)
+
+    scale = np.cbrt(abs(np.linalg.det(start.cell) / np.linalg.det(end.cell)))
+    mappings = Lattice(end.cell * scale).find_all_mappings(
+        Lattice(start.cell), ltol=_LENGTH_TOLERANCE, atol=_ANGLE_TOLERANCE, skip_rotation_matrix=True
+    )
+    for _, _, vectors in mappings:
+        if round(abs(np.linalg.det(vectors))) == 1:
+            yield np.asarray(vectors) @ end.cell
+
+
+def _largest_displacement(start: Candidate, end: Candidate) -> float:
+    """Largest way of an atom to its nearest partner, over the mean distance of nearest neighbours."""
+    from ase.geometry import find_mic  # noqa: PLC0415  (late: ASE loads slowly)
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
+
+    before = np.linalg.solve(start.cell.T, start.positions.T).T
+    after = np.linalg.solve(end.cell.T, end.positions.T).T
+    different = start.numbers[:, None] != end.numbers[None, :]
+    best = np.inf
+    # The common shift is not known where atoms were reordered: each atom of the rarest kind may be the partner of the first one.
+    kinds, counts = np.unique(start.numbers, return_counts=True)
+    rarest = kinds[np.argmin(counts)]
+    anchor = before[np.argmax(start.numbers == rarest)]
+    for partner in after[end.numbers == rarest]:
+        ways = (after[None, :, :] - before[:, None, :] - (partner - anchor)) @ start.cell
+        steps = find_mic(ways.reshape(-1, 3), start.cell)[0].reshape(ways.shape)
+        costs = np.where(different, 1e6, (steps**2).sum(axis=2))
+        rows, columns = linear_sum_assignment(costs)
+        moved = steps[rows, columns]
+        best = min(best, float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()))
+    kinds = np.zeros(start.n_atoms, dtype=np.int64)
+    return best / float(nearest_distances(start.positions, start.cell, kinds, 1).mean())

@@ -6,7 +6,7 @@ What is in `[oracle]` decides the energies and belongs to the campaign; what is 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -65,11 +65,6 @@ class HandoffSettings(Settings):
 class _Tries(Settings):
     """What all executors share."""
 
-    @property
-    def n_ahead(self) -> int:
-        """Calculations that may be under way when the next is chosen; 0 where whole rounds are awaited."""
-        return 0
-
     retries: NonNegativeInt = 1
     """Further tries after an error, a time-out or a lost worker."""
     keep_files: str | None = Field(default=None, min_length=1)
@@ -97,6 +92,8 @@ class InProcessSettings(_Tries):
     """One calculation after the other in the process of the campaign: nothing to start, but a crash ends the campaign."""
 
     kind: Literal["in-process"] = "in-process"
+    n_ahead: ClassVar = 0
+    """Calculations that may be under way when the next is chosen."""
 
 
 class ProcessesSettings(_Workers):

@@ -11,25 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import MILLI
 from hullscout.errors import OracleError
+from hullscout.pool.twins import CONFLICT_EV_PER_ATOM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.pool import Frame, Frames, Pool
 
-CONFLICT_EV_PER_ATOM = 0.001
-"""Twins whose energies differ by more than this (not by exactly this) are reported."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinConflict:
-    """One crystal with energies that do not agree.
-
-    Attributes:
-        ids: the candidate, then its twins.
-        spread_ev_per_atom: highest minus lowest energy.
-    """
+    """One crystal with energies that do not agree: the ids of a candidate and its twins, and highest minus lowest energy."""
 
     ids: tuple[str, ...]
     spread_ev_per_atom: float
@@ -37,7 +31,7 @@ class TwinConflict:
     def __str__(self) -> str:
         return (
             f"{' = '.join(self.ids)} are one crystal, but their energies differ by "
-            f"{1000 * self.spread_ev_per_atom:.1f} meV/atom; the lowest is used."
+            f"{MILLI * self.spread_ev_per_atom:.1f} meV/atom; the lowest is used."
         )
 
 
@@ -72,14 +66,7 @@ class TableOracle:
 
     @classmethod
     def from_frames(cls, frames: Frames, pool: Pool) -> TableOracle:
-        """The energies that the frames state for the candidates of a pool.
-
-        Args:
-            frames: what a file says, with energies.
-            pool: built from these frames, those without an energy left out.
-
-        Returns:
-            A table in pool order.
+        """The energies that frames state for the candidates of the pool that was built from them, in its order.
 
         Raises:
             OracleError: a candidate or a twin has no frame, or no energy in its frame.
@@ -97,9 +84,8 @@ class TableOracle:
             spread = max(per_atom) - min(per_atom)
             if spread > CONFLICT_EV_PER_ATOM:
                 conflicts.append(TwinConflict(ids=ids, spread_ev_per_atom=spread))
-        return cls(
-            ids=pool.ids, energies_ev=tuple(energies), n_atoms=tuple(pool.n_atoms.tolist()), conflicts=tuple(conflicts)
-        )
+        n_atoms = tuple(pool.n_atoms.tolist())
+        return cls(ids=pool.ids, energies_ev=tuple(energies), n_atoms=n_atoms, conflicts=tuple(conflicts))
 
     def lookup(self, candidate_id: str) -> float:
         """The total energy in eV of the candidate's cell.

@@ -1,7 +1,7 @@
 """Where calculations run: a table at hand, this process, worker processes here, Dask, or any other executor.
 
-A crew of workers takes candidates and gives a `concurrent.futures.Future` of each outcome. It knows of no campaign, and a
-calculation that went wrong is an outcome, not an exception.
+Workers take candidates and give a `concurrent.futures.Future` of each outcome. They know of no campaign, and a calculation that
+went wrong is an outcome, not an exception.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hullscout.errors import OracleError
-from hullscout.oracle.calculator import Task, calculate, resolve
-from hullscout.oracle.child import OUTPUT, probe
-from hullscout.oracle.guard import Limits, calculate_guarded, close_guards, probe_guarded, working_folder
-from hullscout.oracle.outbox import folder_name
+from hullscout.oracle.calculator import Task, calculate, probe
+from hullscout.oracle.guard import OUTPUT, calculate_guarded, close_guards, working_folder
+from hullscout.oracle.handoff import folder_name
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
 from hullscout.oracle.settings import (
     AnyExecutor,
@@ -27,6 +26,7 @@ from hullscout.oracle.settings import (
     InProcessSettings,
     ProcessesSettings,
 )
+from hullscout.settings import object_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,27 +36,25 @@ if TYPE_CHECKING:
 
 PROBE_TIMEOUT_S = 600.0
 """Workers of a cluster may have to wait for a machine; a probe that takes longer is awaited no more."""
+CONNECT_TIMEOUT_S = 30
 
 
-class Crew(Protocol):
-    """Workers that compute energies.
-
-    Attributes:
-        size: Calculations at a time.
-        retries: Further tries after a failure that may pass.
-        is_recorded: Whether each calculation is worth a record of its own.
-    """
+class Workers(Protocol):
+    """What computes energies."""
 
     size: int
+    """Calculations at a time."""
     retries: int
+    """Further tries after a failure that may pass."""
     is_recorded: bool
+    """Whether each calculation is worth a record of its own."""
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
         """Start a calculation; the attempts of one candidate are counted from 1."""
 
 
 @dataclass(kw_only=True)
-class TableCrew:
+class TableWorkers:
     """Energies that are known already."""
 
     table: TableOracle
@@ -64,13 +62,13 @@ class TableCrew:
     retries: int = 0
     is_recorded: bool = False
 
-    def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:  # noqa: ARG002  the interface of all crews
+    def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:  # noqa: ARG002  the interface of all workers
         """Look an energy up."""
         return _done(Calculated(energy_ev=self.table.lookup(candidate.id)))
 
 
 @dataclass(kw_only=True)
-class CalculatorCrew:
+class CalculatorWorkers:
     """Energies computed by an ASE calculator through an executor, or in this process where there is none."""
 
     settings: CalculatorSettings
@@ -86,37 +84,30 @@ class CalculatorCrew:
         """Start a calculation."""
         task = Task(candidate=candidate, settings=self.settings)
         kept = None if self.keep_files is None else str(self.keep_files / f"{folder_name(candidate.id)}.{attempt}")
-        if self.executor is None:
-            with (
-                working_folder(kept) as folder,
-                chdir(folder),
-                Path(OUTPUT).open("a") as output,
-                redirect_stdout(output),
-            ):
-                return _done(calculate(task))
-        limits = Limits(time_limit_s=self.time_limit_s, folder=kept)
-        return self.executor.submit(calculate_guarded, task, limits, **self.options)
+        if self.executor is not None:
+            return self.executor.submit(calculate_guarded, task, self.time_limit_s, kept, **self.options)
+        with working_folder(kept) as folder, chdir(folder), Path(OUTPUT).open("a") as output, redirect_stdout(output):
+            return _done(calculate(task))
 
 
 def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
     """The outcome of a finished future; a worker that was lost with it is a failure, an executor that is gone an error."""
     try:
         return future.result()
-    except Exception as error:  # noqa: BLE001  an executor may raise anything; all of it is told
+    except (Exception, CancelledError) as error:  # noqa: BLE001  an executor may raise anything; all of it is told
         if type(error).__name__ == "KilledWorker":  # Dask's, which is not imported for its name
             return Failed(reason=FailureReason.WORKER_DIED, sentence="The Dask worker that ran it was killed or lost.")
-        return _gone(error)
-    except CancelledError as error:
-        return _gone(error)
+        text = " ".join(str(error).split())
+        gone = OracleError(
+            f"The executor is gone ({type(error).__name__}{': ' * bool(text)}{text}). What was computed is kept; run the same "
+            "command again."
+        )
+        gone.__cause__ = error
+        return gone
 
 
 @contextmanager
-def open_crew(
-    oracle: CalculatorSettings,
-    executor: AnyExecutor,
-    *,
-    folder: Path,
-) -> Iterator[CalculatorCrew]:
+def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: Path) -> Iterator[CalculatorWorkers]:
     """Workers for a campaign in `folder`; they are ended, with all that they are doing, on leaving.
 
     Raises:
@@ -124,7 +115,10 @@ def open_crew(
     """
     with ExitStack() as stack:
         pool, size, options = _executor(executor, stack)
-        crew = CalculatorCrew(
+        verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, options)
+        if isinstance(verdict, Failed):
+            raise OracleError(verdict.sentence)
+        yield CalculatorWorkers(
             settings=oracle,
             executor=pool,
             options=options,
@@ -133,10 +127,6 @@ def open_crew(
             time_limit_s=None if isinstance(executor, InProcessSettings) else executor.time_limit_s,
             keep_files=None if executor.keep_files is None else (folder / executor.keep_files).resolve(),
         )
-        verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, options)
-        if isinstance(verdict, Failed):
-            raise OracleError(verdict.sentence)
-        yield crew
 
 
 class LocalProcesses(ThreadPoolExecutor):
@@ -157,7 +147,7 @@ def open_custom(settings: CustomSettings) -> Iterator[Executor]:
         OracleError: It cannot be made, or is no executor.
     """
     try:
-        pool = resolve(settings.path)(**settings.options)
+        pool = object_at(settings.path)(**settings.options)
     except Exception as error:
         raise OracleError(
             f"executor.path: {settings.path!r} cannot be made with {settings.options}: {type(error).__name__}: {error}"
@@ -173,6 +163,42 @@ def open_custom(settings: CustomSettings) -> Iterator[Executor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+@contextmanager
+def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
+    """An executor on Dask, and how many calculations it takes at a time; a cluster that was started here ends on leaving.
+
+    Raises:
+        OracleError: Dask is not installed, or the cluster cannot be made or reached.
+    """
+    try:
+        import dask  # noqa: PLC0415  an extra
+        from distributed import Client, LocalCluster  # noqa: PLC0415
+    except ImportError as error:
+        raise OracleError(
+            f"executor.kind: 'dask' needs the packages of `pip install 'hullscout[dask]'`: {error}."
+        ) from error
+    with ExitStack() as stack:
+        # A worker that dies is told at once instead of after three deaths: the campaign counts the tries itself.
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
+        n = settings.workers
+        try:
+            cluster: Any = settings.address
+            if settings.cluster is not None:
+                cluster = stack.enter_context(object_at(settings.cluster)(**settings.options))
+                cluster.scale(n)
+            elif cluster is None:
+                local = LocalCluster(n_workers=n, threads_per_worker=1, processes=True, dashboard_address=":0")
+                cluster = stack.enter_context(local)
+            client = stack.enter_context(Client(cluster, timeout=CONNECT_TIMEOUT_S))
+        except Exception as error:
+            where = settings.address or settings.cluster or "a local cluster"
+            raise OracleError(
+                f"executor: {where} cannot be used as Dask cluster: {type(error).__name__}: {error}"
+            ) from error
+        stack.callback(client.cancel, [], force=True)
+        yield client.get_executor(), n
+
+
 def _executor(settings: AnyExecutor, stack: ExitStack) -> tuple[Executor | None, int, dict[str, Any]]:
     """The executor, how many calculations it takes at a time, and what each submission says beside its task."""
     match settings:
@@ -186,14 +212,12 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> tuple[Executor | None,
             stack.callback(close_guards)
             return stack.enter_context(open_custom(settings)), settings.workers, {}
         case DaskSettings():
-            from hullscout.oracle.dask import open_dask  # noqa: PLC0415  an extra
-
             pool, size = stack.enter_context(open_dask(settings))
             return pool, size, {"pure": False, "retries": 0}
 
 
 def _probe_by(pool: Executor, oracle: CalculatorSettings, options: dict[str, Any]) -> Outcome:
-    future = pool.submit(probe_guarded, oracle, **options)
+    future = pool.submit(calculate_guarded, oracle, **options)
     try:
         return future.result(timeout=PROBE_TIMEOUT_S)
     except TimeoutError as error:
@@ -204,16 +228,6 @@ def _probe_by(pool: Executor, oracle: CalculatorSettings, options: dict[str, Any
         raise OracleError(
             f"The workers cannot run calculations ({type(error).__name__}: {error}). Is hullscout installed where they run?"
         ) from error
-
-
-def _gone(error: BaseException) -> OracleError:
-    text = " ".join(str(error).split())
-    lost = OracleError(
-        f"The executor is gone ({type(error).__name__}{': ' * bool(text)}{text}). What was computed is kept; run the same "
-        "command again."
-    )
-    lost.__cause__ = error
-    return lost
 
 
 def _done(outcome: Outcome) -> Future[Outcome]:

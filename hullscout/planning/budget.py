@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.planning.path import Path as ReplayPath
-    from hullscout.selection.interface import Floats, Indices
+    from hullscout.selection.known import Floats, Indices
 
 
 class BudgetUnit(StrEnum):

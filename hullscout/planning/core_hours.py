@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.pool import Pool
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 DEFAULT_EXPONENT = 3.0
 LEAST_TIMES = 5

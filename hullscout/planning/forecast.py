@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hullscout.selection.hull_posterior import MOST_STEADY, HullPosteriorRule
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hullscout.campaign.config import CampaignConfig
-    from hullscout.campaign.state import State
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats, Known
 
 LEVELS: Final = (0.05, 0.5, 0.95)
 
@@ -59,20 +56,16 @@ class Forecast:
         return f"{self.expected} more ({self.low} to {self.high})"
 
 
-def regressors(
-    *, n_foreseen: Floats, n_contenders: Floats, n_known: Floats, n_candidates: Floats, steady: float
-) -> Floats:
+def regressors(*, n_foreseen: Floats, n_contenders: Floats, n_to_stay_low: Floats) -> Floats:
     """(r, 3) what the logarithm of the lookups to the stop is linear in.
 
     Args:
         n_foreseen: (r,) lookups foreseen in each round.
         n_contenders: (r,) contenders.
-        n_known: (r,) calculations until then.
-        n_candidates: (r,) size of the pool.
-        steady: `select.steady`.
+        n_to_stay_low: (r,) calculations for which the probability must stay low, `Rule.calculations_to_stay_low`.
     """
-    to_stay_low = np.minimum(steady * n_candidates, MOST_STEADY * n_known)
-    return np.column_stack([np.ones(len(n_known)), np.log(n_foreseen + to_stay_low + 1.0), np.log(n_contenders + 1.0)])
+    ones = np.ones(len(n_foreseen))
+    return np.column_stack([ones, np.log(n_foreseen + n_to_stay_low + 1.0), np.log(n_contenders + 1.0)])
 
 
 def calibrate(rows: Floats, lookups: Floats, *, weights: Floats, pools: Sequence[str]) -> Calibration:
@@ -103,24 +96,21 @@ def predict(rows: Floats, calibration: Calibration) -> Floats:
     return np.asarray(np.exp(middle[:, None] + np.array(calibration.errors)))
 
 
-def forecast(config: CampaignConfig, state: State) -> Forecast | None:
+def forecast(config: CampaignConfig, known: Known) -> Forecast | None:
     """Forecast a campaign from its last round; None under rules that foresee nothing, and before there is a model."""
-    if not state.rounds or not isinstance(config.select, HullPosteriorRule):
+    if not known.decisions or known.decisions[-1].n_lookups_foreseen is None:
         return None
-    record, n_candidates = state.rounds[-1], len(state.pool.ids)
-    if record.n_lookups_foreseen is None:
-        return None
-    n_then = sum(len(earlier.chosen) for earlier in state.rounds[:-1])
+    last = known.decisions[-1]
+    n_then = known.n_asked - len(last.chosen)
     row = regressors(
-        n_foreseen=np.array([record.n_lookups_foreseen]),
-        n_contenders=np.array([record.n_contenders]),
-        n_known=np.array([n_then]),
-        n_candidates=np.array([n_candidates]),
-        steady=config.select.steady,
+        n_foreseen=np.array([last.n_lookups_foreseen]),
+        n_contenders=np.array([last.n_contenders]),
+        n_to_stay_low=np.array([config.select.calculations_to_stay_low(known.n_candidates, n_then)]),
     )
-    most = n_candidates if config.stop.max_calculations is None else min(n_candidates, config.stop.max_calculations)
-    at_end = np.clip(n_then + predict(row, SEEN)[0], n_then + len(record.chosen), most)
-    low, expected, high = np.maximum(np.rint(at_end).astype(int) - state.n_known, 0).tolist()
+    limit = config.stop.max_calculations
+    most = known.n_candidates if limit is None else min(known.n_candidates, limit)
+    at_end = np.clip(n_then + predict(row, SEEN)[0], n_then + len(last.chosen), most)
+    low, expected, high = np.maximum(np.rint(at_end).astype(int) - known.n_answered, 0).tolist()
     return Forecast(expected=expected, low=low, high=high)
 
 

@@ -14,16 +14,14 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.config import RULES, CampaignConfig, check_config
-from hullscout.errors import InvalidPlanError
-from hullscout.selection.hull_posterior import HullPosteriorRule
-from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
-from hullscout.selection.yardsticks import RandomRule
+from hullscout.campaign.config import MBTR_SECTION, CampaignConfig, check_config
+from hullscout.errors import InvalidCampaignError, InvalidPlanError
+from hullscout.selection import RULES, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SECTIONS = ("select", "stop", "cost", "mbtr", "regression")
+SECTIONS = ("select", "stop", "cost", "representation", "mbtr", "regression")
 RULE_KEY, PROBABILITY_KEY = "select.rule", "stop.failure_probability"
 
 
@@ -62,14 +60,14 @@ class Setting:
             mode="json", exclude={"name": True, "seed": True, "executor": True, "pool": {"path"}}
         )
         del tree["stop"]["failure_probability"]
-        if isinstance(self.config.select, ThresholdRule | HullThresholdRule | RandomRule):
+        if not self.config.select.uses_hull_tolerance:
             del tree["stop"]["hull_tolerance"]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     @property
     def features_key(self) -> str:
         """Fingerprint of what the features depend on."""
-        return self.config.mbtr.model_dump_json()
+        return self.config.representation.model_dump_json()
 
 
 def states_probability(config: CampaignConfig) -> bool:
@@ -153,7 +151,8 @@ def _varied(
     tree = copy.deepcopy(dict(written))
     select = tree.setdefault("select", {})
     rule = wanted.get(RULE_KEY, select.get("rule", default_rule))
-    known = next((set(model.model_fields) for model in RULES if model.model_fields["rule"].default == rule), None)
+    kind = _kind(rule)
+    known = None if kind is None else set(RULES.settings_of(rule))
     if known is not None:
         tree["select"] = {key: value for key, value in select.items() if key in known}
     tree["select"]["rule"] = rule
@@ -161,11 +160,20 @@ def _varied(
     for key, value in wanted.items():
         section, _, name = key.partition(".")
         is_foreign = section == "select" and known is not None and name not in known
-        is_idle = key == PROBABILITY_KEY and rule != HullPosteriorRule.model_fields["rule"].default
+        is_idle = key == PROBABILITY_KEY and not (kind is not None and kind.states_probability)
         if not (is_foreign or is_idle):
+            if section == MBTR_SECTION and "representation" in tree:
+                tree[MBTR_SECTION] = tree.pop("representation")
             tree.setdefault(section, {})[name] = value
             varied[key] = value
     return tree, varied
+
+
+def _kind(rule: str) -> type[Rule] | None:
+    try:
+        return RULES.kind(rule)
+    except InvalidCampaignError:
+        return None  # said with the campaign's other faults
 
 
 def _values(listed: str) -> tuple[Any, ...]:

@@ -7,23 +7,24 @@ those that the calculator's settings ask for.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidPlanError
+from hullscout.files import number, read_csv
 from hullscout.planning.core_hours import KPointGrid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from hullscout.files import Row
     from hullscout.pool import Candidate
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -122,7 +123,7 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
             f"--kpoint-spacing: expected the {told} of the calculations in {folder}, found {grid}. Leave the option out, or give "
             "times of that spacing."
         )
-    pool, _ = runner.open_pool(origin)
+    pool = Setup(origin).pool
     seconds: dict[str, float] = {}
     for attempt in attempts:
         if attempt.id in answers and attempt.wall_s is not None:
@@ -141,25 +142,31 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
 
 
 def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidPlanError(f"The measured times {path} cannot be read: {error}.") from error
-    names = set(rows[0]) if rows else set()
-    if not {"atoms", "core_hours"} <= names:
-        raise InvalidPlanError(
-            f"{path}: expected a line of names with atoms and core_hours (and kpoints where they count), then one calculation a "
-            f"line; found {', '.join(sorted(map(str, names))) or 'no calculations'}."
+    def refused(header: tuple[str, ...]) -> str:
+        if {"atoms", "core_hours"} <= set(header):
+            return ""
+        return (
+            "expected a line of names with atoms and core_hours (and kpoints where they count), then one calculation a line; found "
+            f"{', '.join(sorted(header)) or 'no calculations'}."
         )
-    try:
-        atoms, hours = (np.array([float(row[name]) for row in rows]) for name in ("atoms", "core_hours"))
-        kpoints = np.array([float(row["kpoints"]) for row in rows]) if "kpoints" in names else None
-    except (TypeError, ValueError) as error:
-        raise InvalidPlanError(
-            f"{path}: expected a number in every field of every line, found another ({error})."
-        ) from error
-    return MeasuredTimes(source=str(path), n_atoms=atoms, hours=hours, n_kpoints=kpoints, grid=grid)
+
+    table = read_csv(path, error=InvalidPlanError, refused=refused, is_ragged=True)
+    if not table.rows:
+        raise InvalidPlanError(f"{path}: {refused(())}")
+
+    def numbers(column: str) -> Floats:
+        return np.array([_number(row, column, path) for row in table.rows])
+
+    kpoints = numbers("kpoints") if "kpoints" in table.header else None
+    return MeasuredTimes(
+        source=str(path), n_atoms=numbers("atoms"), hours=numbers("core_hours"), n_kpoints=kpoints, grid=grid
+    )
+
+
+def _number(row: Row, column: str, path: Path) -> float:
+    text = row.cells.get(column, "")
+    found = f"expected a number in every field of every line, found {text!r} for {column} in line {row.line}"
+    return number(text, InvalidPlanError(f"{path}: {found}."))
 
 
 def _told(times: MeasuredTimes) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hullscout.planning.budget import Budget
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 
 class Source(StrEnum):

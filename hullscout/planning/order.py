@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPlanError
-from hullscout.oracle.settings import InProcessSettings, ProcessesSettings
+from hullscout.oracle import InProcessSettings, ProcessesSettings
 from hullscout.planning.budget import Budget, BudgetUnit
 from hullscout.planning.core_hours import CostColumn, KPointGrid, fit_power_law, given_law
 from hullscout.planning.intervals import fewest_runs
@@ -18,7 +18,7 @@ from hullscout.planning.new_alloy import LEAST_ALLOYS, Source, too_few_alloys
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hullscout.oracle.settings import AnyExecutor
+    from hullscout.oracle import AnyExecutor
     from hullscout.planning.core_hours import CostModel, Price
     from hullscout.planning.playing import NewCampaign, PlannedCampaign
 

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from hullscout.selection.interface import StopReason
+from hullscout.selection import StopReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

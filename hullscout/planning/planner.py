@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
 from hullscout.planning.grid import parse_axes, settings_of
@@ -21,13 +21,12 @@ from hullscout.planning.recommendation import Recommendation, recommend, recomme
 from hullscout.planning.replay import n_at_start
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import Outcome, outcome_of, save_json, totals
-from hullscout.pool import Columns, WithoutEnergy, build_pool, parse_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hullscout.planning.core_hours import CostModel
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 
 PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
@@ -59,7 +58,7 @@ def read_campaigns(
     fixed, campaigns = list(overrides), []
     axes = parse_axes(grid, fixed=fixed)
     for file in files:
-        origin = runner.read_origin(file, fixed)
+        origin = read_origin(file, fixed)
         campaigns.append(PlannedCampaign(origin=origin, settings=settings_of(origin.config, axes, source=str(file))))
     names = [campaign.name for campaign in campaigns]
     again = sorted({name for name in names if names.count(name) > 1})
@@ -201,11 +200,8 @@ def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[NewC
     """
     fixed, campaigns = list(overrides), []
     for file in files:
-        origin = runner.read_origin(file, fixed)
-        section, frames = origin.config.pool, parse_frames(origin.pool, path=Path(origin.pool_name))
-        columns = Columns(cost=section.cost, baseline=section.baseline)
-        pool = build_pool(frames, origin.config.elements, without_energy=WithoutEnergy.KEEP, columns=columns)
-        campaigns.append(NewCampaign(origin=origin, pool=pool))
+        origin = read_origin(file, fixed)
+        campaigns.append(NewCampaign(origin=origin, pool=Setup(origin, has_energies=False).pool))
     return tuple(campaigns)
 
 

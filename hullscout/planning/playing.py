@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup
 from hullscout.errors import InvalidPlanError, InvalidPoolError
-from hullscout.oracle.settings import ProcessesSettings
+from hullscout.oracle import ProcessesSettings
 from hullscout.planning.grid import Setting, states_probability
 from hullscout.planning.replay import Ground, engine_on
 from hullscout.planning.store import NO_PROBABILITY, PlanStore, ReplayKey
 from hullscout.planning.workers import Job, open_players, play_all
-from hullscout.pool import parse_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hullscout.campaign.store import Origin
-    from hullscout.oracle.settings import AnyExecutor
+    from hullscout.campaign.config import Origin
+    from hullscout.oracle import AnyExecutor
     from hullscout.planning.path import Path as ReplayPath
     from hullscout.pool import Pool
 
@@ -91,9 +89,10 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
             "writes what a campaign computed), or predict this one from them by --like."
         )
     try:
-        pool, oracle = runner.open_pool(origin)
+        setup = Setup(origin)
+        pool, oracle = setup.pool, setup.table
     except InvalidPoolError as error:
-        frames = parse_frames(origin.pool, path=Path(origin.pool_name)).frames
+        frames = setup.frames.frames
         if any(frame.energy_ev is not None for frame in frames):
             raise
         raise InvalidPlanError(
@@ -104,7 +103,7 @@ def open_grounds(campaign: PlannedCampaign) -> dict[str, Ground]:
     grounds: dict[str, Ground] = {}
     for setting in campaign.settings:
         if setting.features_key not in grounds:
-            features = runner.open_features(replace(origin, config=setting.config), pool)
+            features = Setup(replace(origin, config=setting.config)).features
             grounds[setting.features_key] = Ground(
                 pool=pool, energies_ev=np.asarray(oracle.energies_ev), features=features
             )

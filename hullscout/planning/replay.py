@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.campaign.engine import Engine
-from hullscout.campaign.state import State
+from hullscout.campaign import Engine, Ledger
 from hullscout.hull import formation_energy, hull_error, lower_hull
 from hullscout.planning.path import Moment, Path
-from hullscout.selection.surrogate import Surrogate
+from hullscout.selection import StopReason, Surrogate
 
 if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig
     from hullscout.pool import Pool
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,19 +46,16 @@ def engine_on(ground: Ground, config: CampaignConfig, *, seed: int) -> Engine:
     """
     pool = ground.pool
     return Engine(
-        State(pool),
+        Ledger(pool, name=config.name, seed=seed, cost=config.cost.of(pool.n_atoms, column=pool.cost)),
         rule=config.select,
         surrogate=Surrogate(ground.features, x=pool.x, settings=config.regression),
-        seed=seed,
         settings=config.stop,
-        cost=config.cost.of(pool.n_atoms, column=pool.cost),
     )
 
 
 def n_at_start(pool: Pool, config: CampaignConfig) -> int:
     """Calculations that a campaign asks for before it knows anything: those of the rule's start that its limits allow."""
-    snapshot = State(pool).snapshot(seed=config.seed)
-    n = len(config.select.start(snapshot))
+    n = len(config.select.start(Ledger(pool, seed=config.seed).known))
     return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
 
 
@@ -72,12 +68,12 @@ def play(ground: Ground, config: CampaignConfig, *, seed: int) -> Path:
         seed: Of every random choice.
     """
     engine = engine_on(ground, config, seed=seed)
-    state, ids = engine.state, ground.pool.ids
+    ledger, ids = engine.ledger, ground.pool.ids
     index_of = {candidate_id: index for index, candidate_id in enumerate(ids)}
     moments: list[Moment] = []
     while True:
-        n_known, asked = state.n_known, engine.ask()
-        proposal, stop = engine.proposal, engine.stop
+        n_known, asked = ledger.known.n_answered, engine.ask()
+        proposal, stop = engine.decision, engine.stop
         if n_known and proposal is not None:
             moments.append(
                 Moment(
@@ -91,9 +87,9 @@ def play(ground: Ground, config: CampaignConfig, *, seed: int) -> Path:
             break
         for candidate_id in asked:
             engine.tell(candidate_id, float(ground.energies_ev[index_of[candidate_id]]))
-    order = tuple(state.known.tolist())
+    order = tuple(ledger.known.answered.tolist())
     steps = error_steps(ground.pool.x, ground.energies_ev_per_atom, order)
-    return Path(seed=seed, order=order, error_steps=steps, moments=tuple(moments), reason=stop.reason)
+    return Path(seed=seed, order=order, error_steps=steps, moments=tuple(moments), reason=StopReason(stop.reason))
 
 
 def error_steps(x: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...]) -> tuple[tuple[int, float], ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup
 from hullscout.planning.grid import Setting, states_probability
 from hullscout.planning.new_alloy import SEEN, Prediction, Source, log_odds, predict
 from hullscout.planning.playing import NewCampaign, PlannedCampaign, open_grounds, play_jobs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hullscout.planning.order import PlanOrder
     from hullscout.planning.progress import Progress
-    from hullscout.selection.interface import Indices
+    from hullscout.selection.known import Indices
 
 
 def simulate_new(
@@ -137,7 +137,7 @@ def _stand_ins(
     # What stands in for the energies cannot be what the model learns the difference from.
     pool = campaign.pool if scales else replace(campaign.pool, baseline_ev_per_atom=None)
     baseline = None if scales else baseline_energies(campaign.pool)
-    features = runner.open_features(campaign.origin, pool)
+    features = Setup(campaign.origin, has_energies=False).features
     for seed in range(config.seed, config.seed + order.n_replicates):
         energies = draw_energies(pool, features, scales, seed=seed) if baseline is None else baseline
         fingerprint = hashlib.sha256(np.ascontiguousarray(energies).tobytes()).hexdigest()

@@ -17,12 +17,19 @@ import numpy as np
 
 from hullscout.errors import InvalidPlanError
 from hullscout.hull import formation_energy, lower_hull
-from hullscout.regression import Hyperparameters, Kernel, KernelTerm, Mean, ModelSettings, PoolModel
-from hullscout.regression.posterior import covariance_root
-from hullscout.regression.settings import SINGLE
-from hullscout.regression.tuning import typical_separation
+from hullscout.regression import (
+    SINGLE,
+    Hyperparameters,
+    Kernel,
+    KernelTerm,
+    Mean,
+    ModelSettings,
+    PoolModel,
+    cap_height,
+    covariance_root,
+    typical_separation,
+)
 from hullscout.selection.hull_posterior import HullPosteriorRule
-from hullscout.selection.transforms import cap_height
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from hullscout.planning.replay import Ground
     from hullscout.pool import Pool
     from hullscout.regression import Metric
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
     from hullscout.selection.surrogate import SurrogateSettings
 
 # Energies of so many candidates fix the scales of a process well; all of a pool would take minutes.

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hullscout.campaign.store import Origin
+    from hullscout.campaign.config import Origin
 
 DATABASE = "plan.db"
-SCHEMA = "2"
+SCHEMA = "3"
 TABLES = (
     "CREATE TABLE plan (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     "CREATE TABLE campaigns (name TEXT PRIMARY KEY, config TEXT NOT NULL, pool_sha256 TEXT NOT NULL) STRICT",

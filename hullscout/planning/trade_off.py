@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hullscout.planning.core_hours import Price
     from hullscout.planning.grid import Setting
     from hullscout.planning.path import Path as ReplayPath
-    from hullscout.selection.interface import Floats
+    from hullscout.selection.known import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from threadpoolctl import threadpool_limits
 
 from hullscout.errors import WorkersLostError
-from hullscout.oracle.settings import AnyExecutor, CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings
+from hullscout.oracle import (
+    AnyExecutor,
+    CustomSettings,
+    DaskSettings,
+    InProcessSettings,
+    ProcessesSettings,
+    open_custom,
+    open_dask,
+)
 from hullscout.planning.replay import play
 
 if TYPE_CHECKING:
@@ -127,8 +135,6 @@ def open_players(settings: AnyExecutor, grounds: Mapping[str, Ground]) -> Iterat
                 here = InThisProcess()
                 yield Players(submit=lambda job: here.submit(play_on, grounds[job.ground], job), n_ahead=1, retries=0)
         case CustomSettings():
-            from hullscout.oracle.workers import open_custom  # noqa: PLC0415
-
             # Its workers may be threads of this process.
             with open_custom(settings) as custom, threadpool_limits(1):
                 yield Players(
@@ -137,8 +143,6 @@ def open_players(settings: AnyExecutor, grounds: Mapping[str, Ground]) -> Iterat
                     retries=settings.retries,
                 )
         case DaskSettings():
-            from hullscout.oracle.dask import open_dask  # noqa: PLC0415  an extra
-
             with open_dask(settings) as (dask, _):
                 from hullscout.planning.dask_grounds import settled  # noqa: PLC0415
 

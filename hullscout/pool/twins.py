@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 TWIN_TOLERANCE = 1e-3
 """Crystals that can be laid on each other, atoms and cell vectors coinciding within about this many A, are twins."""
 
+CONFLICT_EV_PER_ATOM = 0.001
+"""Twins whose energies differ by more than this (not by exactly this) are reported."""
+
 _SIEVE_WIDTH = 3 * TWIN_TOLERANCE  # 2 for the two atoms of a distance, 1 for the cell vectors between them
 _N_NEAREST = 24
 _MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
@@ -53,13 +56,8 @@ class _Fingerprint:
 def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal; a candidate without a twin is a group of one.
 
-    A group gathers what matches its first member, within TWIN_TOLERANCE.
-
-    Args:
-        candidates: in the order that decides who is first.
-
-    Returns:
-        Every index once, groups in the order of their first members, members in ascending order.
+    A group gathers what matches its first member, within TWIN_TOLERANCE. The order decides who is first. Every index is there once,
+    groups in the order of their first members, members in ascending order.
     """
     by_composition: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
@@ -106,11 +104,11 @@ def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
 
 def _fingerprint(candidate: Candidate) -> _Fingerprint:
     """Sorted neighbour distances of a crystal, unchanged by the choice of its cell."""
-    from hullscout.pool.kernels import nearest_distances  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
     n_kinds = len(symbols)
-    distances = nearest_distances(candidate.positions, kinds, n_kinds, candidate.cell, _N_NEAREST)
+    distances = nearest_distances(candidate.positions, candidate.cell, kinds, _N_NEAREST)
     flat = distances.reshape(candidate.n_atoms, n_kinds * _N_NEAREST)
     rows = tuple(flat[kinds == kind] for kind in range(n_kinds))
     return _Fingerprint(mean=np.concatenate([row.mean(axis=0) for row in rows]), rows=rows)
@@ -123,6 +121,39 @@ def _has_same_rows(one: _Fingerprint, other: _Fingerprint) -> bool:
         if not is_close.any(axis=1).all() or not is_close.any(axis=0).all():
             return False
     return True
+
+
+def second_moments(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], kinds: NDArray[np.intp], radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How the neighbours of each kind lie around each atom: M = sum_j c(d_j) u_j u_j^T, c(d) = (1 - d^2 / radius^2)^2.
+
+    u_j is the unit vector to neighbour j.
+
+    Args:
+        positions: (n, 3) in A; no two atoms coincide.
+        cell: (3, 3) row vectors with a volume, in A.
+        kinds: (n,) kind of each atom, from 0; every kind up to the last occurs.
+        radius: in A.
+
+    Returns:
+        (n, n_kinds, 3, 3) tensors, and (n,) the most that the tensors of an atom, all kinds together, can change
+        (Frobenius norm) per A by which neighbours move: sum_j |c'(d_j)| + 2 c(d_j) / d_j.
+    """
+    from hullscout.neighbors import list_neighbors  # noqa: PLC0415  (late: numba)
+
+    starts, others, vectors = list_neighbors(positions, cell, np.ones(3, dtype=np.bool_), radius)
+    n, n_kinds = len(positions), int(kinds.max()) + 1
+    centers = np.repeat(np.arange(n), np.diff(starts))
+    square = (vectors * vectors).sum(axis=1)
+    fall = 1.0 - square / radius**2
+    weighted = vectors * (fall * fall / square)[:, None]
+    rows = centers * n_kinds + kinds[others]
+    products = (weighted[:, a] * vectors[:, b] for a in range(3) for b in range(3))
+    tensors = np.stack([np.bincount(rows, product, n * n_kinds) for product in products], axis=1)
+    distances = np.sqrt(square)
+    stiffness = np.bincount(centers, 4.0 * distances / radius**2 * fall + 2.0 * fall * fall / distances, n)
+    return np.asarray(tensors.reshape(n, n_kinds, 3, 3), np.float64), np.asarray(stiffness, np.float64)
 
 
 def _has_same_angles(one: Candidate, other: Candidate) -> bool:
@@ -140,11 +171,9 @@ def _has_same_angles(one: Candidate, other: Candidate) -> bool:
 
 def _moment_spectra(candidate: Candidate) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
     """Eigenvalues (n, 3 kinds^2), kinds (n,) and the slack (n,) that twins may differ by."""
-    from hullscout.pool.kernels import second_moments  # noqa: PLC0415  (late: numba)
-
     symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
     n_kinds = len(symbols)
-    moments, stiffness = second_moments(candidate.positions, kinds, n_kinds, candidate.cell, _MOMENT_RADIUS)
+    moments, stiffness = second_moments(candidate.positions, candidate.cell, kinds, _MOMENT_RADIUS)
     mixed = [moments[:, a] + (2 * moments[:, b] if a != b else 0) for a in range(n_kinds) for b in range(n_kinds)]
     return np.linalg.eigvalsh(np.stack(mixed, axis=1)).reshape(len(kinds), -1), kinds, 2 * _SIEVE_WIDTH * stiffness
 
@@ -154,7 +183,7 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
 
     It is asked only where angles agree too and the two are not the same numbers anyway.
     """
-    if all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell")):
+    if one.has_same_atoms(other):
         return True
     if not _has_same_angles(one, other):
         return False

@@ -90,7 +90,7 @@ def main() -> int:
     }
     counts = MBTR(ELEMENTS, TERMS).count(structures)
     for label, C in matrices.items():
-        X = replace(counts, recipe=replace(counts.recipe, correlation=C)).features()
+        X = replace(counts, definition=replace(counts.definition, correlation=C)).features()
         line = f"{label}:"
         for n in arguments.train:
             errors = []

@@ -22,9 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import tab10
 from matplotlib.figure import Figure
 
-from hullscout.mbtr import MBTR, Term
-from hullscout.mbtr.axis import bin_centers
-from hullscout.mbtr.channels import channel_labels
+from hullscout.mbtr import MBTR, Term, bin_centers, channel_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -94,9 +94,9 @@ class Features:
         missing = [key for key in zip(("k2", "k3"), widths, strict=True) if key not in self.known]
         if missing:
             X = self.counts.features({"k2": 2.0 ** widths[0], "k3": 2.0 ** widths[1]})
-            for term, width in zip(self.counts.recipe.terms, widths, strict=True):
+            for term, width in zip(self.counts.definition.terms, widths, strict=True):
                 minimum, maximum, n = term.grid
-                bins = X[:, self.counts.recipe.slices[term.label]].reshape(-1, n) * (maximum - minimum) / n
+                bins = X[:, self.counts.definition.slices[term.label]].reshape(-1, n) * (maximum - minimum) / n
                 scale, basis = np.linalg.eigh(bins.T @ bins)
                 basis = basis[:, scale > 1e-14 * scale[-1]]
                 self.known[term.label, width] = (bins @ basis).reshape(len(X), -1)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hullscout.campaign import runner
+from hullscout.campaign import Beliefs, Setup, read_history, read_origin, run
 from hullscout.campaign.exports import ExportFormat, candidate_rows, computed_entries, export
-from hullscout.campaign.history import Forecaster, read_history
 from hullscout.cli import main
-from hullscout.cli.results import EXPORTS
+from hullscout.cli.campaigns import EXPORTS
 from hullscout.errors import OutputError
+from hullscout.figures import save_result
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import WithoutEnergy, build_pool
 from hullscout.pool.formats import read_pool
@@ -25,10 +25,7 @@ def folder(tmp_path_factory, small_pool):
     (home / "small.toml").write_text(
         'name = "small"\nelements = ["Ag", "Pd"]\npool = {path = "pool.extxyz"}\nstop = {max_calculations = 24}\n'
     )
-    origin = runner.read_origin(home / "small.toml")
-    pool, oracle = runner.open_pool(origin)
-    result, standing = runner.run(origin, home / "run", pool=pool, oracle=oracle)
-    runner.save(home / "run", result, standing)
+    save_result(home / "run", *run(Setup(read_origin(home / "small.toml")), home / "run"))
     return home / "run"
 
 
@@ -56,7 +53,7 @@ def test_pymatgen_finds_the_same_hull_in_the_entries(folder, history, tmp_path):
         )
         assert entry.data["status"] == "calculated"
         assert 0 <= entry.data["probability_on_hull"] <= 1
-    in_python = phase_diagram_of(computed_entries(history))
+    in_python = phase_diagram_of(computed_entries(history.now))
     assert {entry.entry_id for entry in in_python.stable_entries} == {entry.entry_id for entry in stable}
 
 
@@ -66,7 +63,7 @@ def test_ase_reads_every_candidate_with_its_energy(folder, history, tmp_path):
     assert export(folder, tmp_path / "candidates.db", ExportFormat.ASE) == 57
     rows = list(connect(str(tmp_path / "candidates.db")).select())
     assert [row.name for row in rows] == list(history.pool.ids)
-    expected = {row.id: row for row in candidate_rows(history, None)}
+    expected = {row.id: row for row in candidate_rows(history.now)}
     for row, candidate in zip(rows, history.pool.candidates, strict=True):
         atoms = row.toatoms()
         np.testing.assert_array_equal(atoms.positions, candidate.positions)
@@ -82,23 +79,23 @@ def test_entries_and_databases_are_pools_again(folder, history, tmp_path, name):
     export(folder, tmp_path / name, chosen)
     frames = read_pool(tmp_path / name)
     pool = build_pool(frames, ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT)
-    known = {history.pool.ids[i] for i in history.now.standing.known}
+    known = {history.pool.ids[i] for i in history.now.answered}
     assert set(pool.ids) == known
     energies = {frame.id: frame.energy_ev for frame in frames.frames}
-    for row in candidate_rows(history, None):
+    for row in candidate_rows(history.now):
         assert energies.get(row.id) == (None if row.energy_ev is None else pytest.approx(row.energy_ev, rel=1e-12))
 
 
 def test_predictions_leave_out_the_energy_of_the_candidate_itself(history):
-    outlook = Forecaster(history).at(history.now)
-    rows = candidate_rows(history, outlook)
-    known = history.now.standing.known.tolist()
+    belief = Beliefs(history.setup).at(history.now)
+    rows = candidate_rows(history.now, belief=belief)
+    known = history.now.answered.tolist()
     predicted = np.array([row.predicted_formation_energy_ev_per_atom for row in rows])
     std = np.array([row.predicted_std_ev_per_atom for row in rows])
-    np.testing.assert_array_equal(predicted[known], outlook.left_out_mean_ev_per_atom)
-    np.testing.assert_array_equal(std[known], outlook.left_out_std_ev_per_atom)
-    others = history.now.standing.unknown
-    np.testing.assert_array_equal(predicted[others], outlook.mean_ev_per_atom[others])
+    np.testing.assert_array_equal(predicted[known], belief.left_out_mean_ev_per_atom)
+    np.testing.assert_array_equal(std[known], belief.left_out_std_ev_per_atom)
+    others = history.now.unknown
+    np.testing.assert_array_equal(predicted[others], belief.mean_ev_per_atom[others])
 
 
 def test_the_table_holds_every_candidate(folder, history, tmp_path):
@@ -120,7 +117,7 @@ def test_structures_of_the_hull_are_the_same_crystals(folder, history, tmp_path,
     from pymatgen.analysis.structure_matcher import StructureMatcher
     from pymatgen.core import Structure
 
-    vertices = history.now.standing.found_hull.indices.tolist()
+    vertices = history.now.hull.indices.tolist()
     assert export(folder, tmp_path / "hull", chosen) == len(vertices)
     files = sorted((tmp_path / "hull").iterdir())
     assert len(files) == len(vertices)

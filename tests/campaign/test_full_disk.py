@@ -12,8 +12,8 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
-
 from hullscout.campaign.reserve import RESERVE_BYTES
+
 from hullscout.campaign.store import RESERVE
 from hullscout.cli import main
 
@@ -114,13 +114,13 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
     out = tmp_path / "out"
     code = (
         "from hullscout.cli import main; from hullscout.campaign.store import Store\n"
-        "save = Store.save_calculated\n"
+        "save = Store.save_answer\n"
         "def full(self, *a):\n"
         "    if a[0] == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
         "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
         "    save(self, *a)\n"
-        "Store.save_calculated = full\n"
+        "Store.save_answer = full\n"
         "main()"
     )
     done = subprocess.run(
@@ -141,13 +141,13 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
 def test_room_is_kept_back_only_while_a_campaign_is_open(live_file, tmp_path, monkeypatch):
     from hullscout.campaign.store import Store
 
-    sizes, save = [], Store.save_calculated
+    sizes, save = [], Store.save_answer
 
     def look(self, *arguments):
         sizes.append((tmp_path / "out" / RESERVE).stat().st_size)
         save(self, *arguments)
 
-    monkeypatch.setattr(Store, "save_calculated", look)
+    monkeypatch.setattr(Store, "save_answer", look)
     assert CliRunner().invoke(main, ["run", str(live_file), "--out", str(tmp_path / "out")]).exit_code == 0
     assert sizes == [RESERVE_BYTES] * 10
     assert not (tmp_path / "out" / RESERVE).exists()

@@ -13,6 +13,8 @@ from ase.io import read, write
 from click.testing import CliRunner
 
 from hullscout.cli import main
+from hullscout.oracle import HandoffSettings, read_outcome
+from hullscout.pool import Candidate
 
 VASP = Path(ase.test.__file__).parent / "testdata" / "vasp"
 
@@ -173,6 +175,7 @@ FAULTY_TABLES = {
         "expected an energy or a failure of 'fcc-A1-0001', found both",
     ),
     "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected 2 columns, found more"),
+    "twice": (["id,energy_ev,energy_ev", "fcc-A1-0001,1,2"], "found 'energy_ev' more than once"),
     "never asked": (["id,energy_ev", "fcc-A2B1-0001,1"], "'fcc-A2B1-0001' was never asked for"),
 }
 
@@ -357,17 +360,30 @@ def test_a_real_outcar_of_another_structure_is_refused(tmp_path):
     assert "OUTCAR is of another structure. Expected the atoms Na1 Cl1 of 'rocksalt', found Ni18" in text
 
 
-def test_a_real_outcar_is_read(tmp_path):
-    from hullscout.oracle.inbox import _read_result
-    from hullscout.oracle.settings import HandoffSettings
-    from hullscout.pool import Candidate
+def test_the_work_of_a_pressure_is_no_energy_and_atoms_that_did_not_come_to_rest_are_none(tmp_path):
+    """Diamond under PSTRESS: the last loop of the file states the energy, its last lines the enthalpy."""
+    atoms = read(VASP / "vasprun_pstress.xml", format="vasp-xml")
+    candidate = Candidate(id="C2", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
+    vasprun = tmp_path / "vasprun.xml"
+    text = (VASP / "vasprun_pstress.xml").read_text()
+    vasprun.write_text(text)
+    outcome = read_outcome(vasprun, candidate, HandoffSettings())
+    assert (outcome.energy_ev, outcome.relaxed) == (pytest.approx(-20.24720095, abs=1e-7), None)
+    step = text[text.index(" <calculation>") : text.index("</calculation>") + len("</calculation>")]
+    for name, value in (("NSW", 2), ("IBRION", 2)):
+        text = re.sub(rf'(<i type="int" name="{name}">)\s*-?\d+', rf"\g<1> {value}", text)
+    vasprun.write_text(text.replace(step, f"{step}\n{step}"))
+    outcome = read_outcome(vasprun, candidate, HandoffSettings())
+    assert "The atoms did not come to rest within NSW = 2 steps (energy then: -20.247" in outcome.sentence
 
+
+def test_a_real_outcar_is_read(tmp_path):
     atoms = read(VASP / "OUTCAR_example_1", format="vasp-out")
     candidate = Candidate(id="Ni18", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
     outcar = tmp_path / "OUTCAR"
     shutil.copy(VASP / "OUTCAR_example_1", outcar)
-    assert _read_result(outcar, candidate, HandoffSettings()).energy_ev == -68.23102426
+    assert read_outcome(outcar, candidate, HandoffSettings()).energy_ev == -68.23102426
     outcar.write_text(
         outcar.read_text().replace("loop because EDIFF is reached", "loop EDIFF was not reached (unconverged)")
     )
-    assert _read_result(outcar, candidate, HandoffSettings()).reason == "not-converged"
+    assert read_outcome(outcar, candidate, HandoffSettings()).reason == "not-converged"

@@ -1,18 +1,19 @@
 """Nothing that was committed is lost, nothing of another campaign is overwritten, and damage is named."""
 
+import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
-from hullscout.campaign import runner
-from hullscout.campaign.store import Store
+from hullscout.campaign import Setup, Store, read_origin
 from hullscout.errors import StoreError
-from hullscout.regression.tuning import SearchPoint
-from hullscout.selection.interface import RoundRecord
+from hullscout.oracle import Calculated
+from hullscout.regression import SearchPoint
+from hullscout.selection import Decision
 
-RECORD = RoundRecord(
-    round=0,
-    chosen=("Ag", "Pd"),
+DECISION = Decision(
+    chosen=(1, 0),
     n_contenders=57,
     model_errors={"cap": 0.1 + 0.2},
     threshold_ev_per_atom=1 / 3,
@@ -20,9 +21,13 @@ RECORD = RoundRecord(
 )
 
 
+IDS = ("Pd", "Ag")
+MINUS_ONE = Calculated(energy_ev=-1.0)
+
+
 @pytest.fixture
 def origin(campaign_file):
-    return runner.read_origin(campaign_file)
+    return read_origin(campaign_file)
 
 
 @pytest.fixture
@@ -32,26 +37,27 @@ def folder(tmp_path):
 
 def test_what_was_written_is_read_back_to_the_last_bit(origin, folder):
     with Store.create_or_resume(folder, origin) as store:
-        store.save_round(RECORD)
-        store.save_answer("Ag", -1 / 3)
+        store.save_decision(0, DECISION, IDS)
+        store.save_answer("Ag", Calculated(energy_ev=-1 / 3), attempt=None)
     with Store.read(folder) as store:
-        assert store.rounds() == (RECORD,)
+        assert store.decisions({"Pd": 0, "Ag": 1}) == (DECISION,)
+        assert store.decisions({"Pd": 7, "Ag": 3}) == (replace(DECISION, chosen=(3, 7)),), "kept by id"
         assert store.answers() == {"Ag": -1 / 3}
         assert store.origin() == origin
 
 
 def test_an_answer_is_seen_by_others_at_once(origin, folder):
     with Store.create_or_resume(folder, origin) as writer:
-        writer.save_answer("Ag", -1.0)
+        writer.save_answer("Ag", MINUS_ONE, attempt=None)
         with Store.read(folder) as reader:
             assert reader.answers() == {"Ag": -1.0}
 
 
 def test_an_answer_is_never_replaced(origin, folder):
     with Store.create_or_resume(folder, origin) as store:
-        store.save_answer("Ag", -1.0)
+        store.save_answer("Ag", MINUS_ONE, attempt=None)
         with pytest.raises(StoreError, match="could not be written"):
-            store.save_answer("Ag", -2.0)
+            store.save_answer("Ag", Calculated(energy_ev=-2.0), attempt=None)
         assert store.answers() == {"Ag": -1.0}
 
 
@@ -64,11 +70,11 @@ def test_a_second_writer_is_refused_and_a_later_one_is_not(origin, folder):
 def test_other_settings_or_another_pool_are_refused_by_name(origin, folder, campaign_file):
     Store.create_or_resume(folder, origin).close()
     with pytest.raises(StoreError, match=r"seed: 1 before, 2 now\n  select\.batch: 3 before, 5 now"):
-        Store.create_or_resume(folder, runner.read_origin(campaign_file, ["select.batch=5"], seed=2))
+        Store.create_or_resume(folder, read_origin(campaign_file, ["select.batch=5"], seed=2))
     pool = campaign_file.with_name("pool.extxyz")
     pool.write_text(pool.read_text().replace("energy=0.0", "energy=0.1", 1))
     with pytest.raises(StoreError, match=r"pool file .*pool.extxyz: other content"):
-        Store.create_or_resume(folder, runner.read_origin(campaign_file))
+        Store.create_or_resume(folder, read_origin(campaign_file))
 
 
 def test_a_folder_with_results_but_no_database_is_left_alone(origin, folder):
@@ -123,7 +129,7 @@ def test_a_database_that_the_machine_does_not_let_open_is_not_called_damaged(ori
 @pytest.mark.parametrize("table", ["rounds", "campaign"])
 def test_a_database_with_garbled_content_is_refused(origin, folder, table):
     with Store.create_or_resume(folder, origin) as store:
-        store.save_round(RECORD)
+        store.save_decision(0, DECISION, IDS)
     garbled = {
         "rounds": "UPDATE rounds SET record = '{\"a\": 1'",
         "campaign": "UPDATE campaign SET value = x'00' WHERE key = 'pool'",
@@ -132,7 +138,7 @@ def test_a_database_with_garbled_content_is_refused(origin, folder, table):
         connection.execute(garbled[table])
     connection.close()
     with Store.read(folder) as store, pytest.raises(StoreError, match="is damaged"):
-        store.rounds() if table == "rounds" else store.origin()
+        store.decisions({"Ag": 0, "Pd": 1}) if table == "rounds" else store.origin()
 
 
 def test_another_schema_is_refused(origin, folder):
@@ -151,6 +157,28 @@ def test_reading_where_nothing_is_says_so(folder):
 
 def test_a_half_made_database_does_not_stand_in_the_way(origin, folder):
     folder.mkdir()
-    (folder / "campaign.new").write_bytes(b"half")
+    (folder / ".campaign.db.new").write_bytes(b"half")
     with Store.create_or_resume(folder, origin) as store:
         assert store.answers() == {}
+        assert store.origin() == origin
+    assert not (folder / ".campaign.db.new").exists()
+
+
+def test_a_round_of_the_version_before_is_read(origin, folder):
+    """It knew no `stop` and no `stated_settleable_probability`."""
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_decision(0, DECISION, IDS)
+    with sqlite3.connect(folder / "campaign.db") as connection:
+        ((text,),) = connection.execute("SELECT record FROM rounds").fetchall()
+        tree = json.loads(text)
+        del tree["stop"], tree["stated_settleable_probability"]
+        connection.execute("UPDATE rounds SET record = ?", (json.dumps(tree),))
+        (config,) = connection.execute("SELECT value FROM campaign WHERE key = 'config'").fetchone()
+        tree = json.loads(config)
+        tree["mbtr"] = {key: value for key, value in tree.pop("representation").items() if key != "kind"}
+        connection.execute("UPDATE campaign SET value = ? WHERE key = 'config'", (json.dumps(tree).encode(),))
+    connection.close()
+    setup = Setup.read(folder)
+    assert setup.config == origin.config
+    with Store.read(folder) as store:
+        assert store.decisions({"Pd": 0, "Ag": 1}) == (DECISION,)

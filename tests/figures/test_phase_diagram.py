@@ -5,17 +5,17 @@ import itertools
 
 import numpy as np
 import pytest
+from hullscout.campaign.standing import Standing
+from hullscout.campaign.state import State
+from hullscout.selection.interface import RoundRecord
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from hullscout.campaign import runner
 from hullscout.campaign.history import Forecaster, read_history
-from hullscout.campaign.standing import Standing
-from hullscout.campaign.state import State
 from hullscout.figures.phase_diagram import draw_phase_diagram, intervals_of, save_phase_diagram
 from hullscout.figures.style import Width, mathtext_formula
-from hullscout.selection.interface import RoundRecord
 
 ROOTS = ("campaigns/agpd/agpd.toml", "campaigns/agpt-unep/agpt-unep.toml")
 
@@ -25,7 +25,9 @@ def standing_of(campaign_file, n_known, *, has_reference=True, seed=0):
     origin = runner.read_origin(campaign_file)
     pool, oracle = runner.open_pool(origin)
     random = np.random.default_rng(seed).permutation(len(pool.ids))[:n_known].tolist()
-    known = list(dict.fromkeys([*itertools.chain(*pool.end_members), *random]))
+    known = list(
+        dict.fromkeys([*np.flatnonzero(pool.x == 0.0).tolist(), *np.flatnonzero(pool.x == 1.0).tolist(), *random])
+    )
     ids = [pool.ids[i] for i in known]
     state = State(
         pool,

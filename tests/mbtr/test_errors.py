@@ -7,7 +7,7 @@ from ase.build import bulk
 
 from hullscout.errors import HullscoutError, InvalidSettingError, InvalidStructureError
 from hullscout.mbtr import MBTR, Term, periodic_table_correlation, pettifor_correlation, structure_distances
-from hullscout.mbtr.elements import SYMBOLS
+from hullscout.mbtr.channels import SYMBOLS
 
 PAIR = {"k": 2, "geometry": "distance", "grid": (0.0, 9.0, 9), "sigma": 0.5}
 ANGLE = {"k": 3, "geometry": "cosine", "grid": (-1.0, 1.0, 9), "sigma": 0.2, "cutoff": 4.0}

@@ -6,15 +6,14 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mbtr_reference import reference_features
 
 from hullscout.mbtr import MBTR, Term, pettifor_correlation
 from hullscout.mbtr.channels import correlate
 from hullscout.mbtr.counting import closest_distances, search_range
-from hullscout.mbtr.normalization import normalize
-from hullscout.mbtr.power_tails import CONVERGENT_DIRECTIONS
-from hullscout.mbtr.reference import reference_features
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import GEOMETRIES, WEIGHTINGS
+from hullscout.mbtr.truncation import CONVERGENT_DIRECTIONS
 
 ELEMENTS = ("Ag", "Pd")
 AXES = {
@@ -60,7 +59,7 @@ def assert_equals_reference(structure, term, normalization="none", correlation=N
     block = reference_features(batch, term, (47, 46), radii)
     if correlation is not None:
         block = correlate(block, correlation, term.k)
-    block = normalize(block, term, normalization, batch.element_counts(2), np.abs(np.linalg.det(batch.cells)))
+    block = mbtr.count([structure]).normalize(block, term)
     found = mbtr.transform([structure])[0]
     assert np.max(np.abs(found - block.ravel())) <= 1e-10 * max(np.max(np.abs(block)), 1e-12)
 

@@ -11,9 +11,14 @@ from scipy.spatial.distance import pdist, squareform
 from hullscout.errors import InvalidStructureError
 from hullscout.mbtr import MBTR, Term
 from hullscout.mbtr.counting import closest_distances, search_range
-from hullscout.mbtr.power_tails import CONVERGENT_DIRECTIONS, dropped_power_bound
 from hullscout.mbtr.structures import read_structures
-from hullscout.mbtr.truncation import dropped_weight_bound, exponential_radius, search_radii
+from hullscout.mbtr.truncation import (
+    CONVERGENT_DIRECTIONS,
+    _radius,
+    dropped_power_bound,
+    dropped_weight_bound,
+    search_radii,
+)
 
 GRIDS = {
     2: ("distance", (0.0, 60.0, 60), 2.0),
@@ -74,11 +79,11 @@ def test_radius_does_not_depend_on_the_cell():
 
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_bound_falls_with_the_radius_and_the_radius_meets_the_accuracy(k):
-    bounds = [dropped_weight_bound(k, 1.0, radius, 2.5) for radius in (5.0, 10.0, 20.0)]
+    bounds = [dropped_weight_bound(k, 1.0, radius, closest=2.5) for radius in (5.0, 10.0, 20.0)]
     assert bounds[0] > bounds[1] > bounds[2] > 0
-    radius = exponential_radius(k, 1.0, 1e-4, 2.5)
-    assert dropped_weight_bound(k, 1.0, radius, 2.5) <= 1e-4
-    assert dropped_weight_bound(k, 1.0, radius - 1e-5, 2.5) > 1e-4
+    radius = _radius(exponential_term(k, 1.0, accuracy=1e-4), 3, 2.5, 0.0)
+    assert dropped_weight_bound(k, 1.0, radius, closest=2.5) <= 1e-4
+    assert dropped_weight_bound(k, 1.0, radius - 1e-5, closest=2.5) > 1e-4
 
 
 def test_bound_of_pairs_is_the_integral_that_its_docstring_states():
@@ -87,7 +92,7 @@ def test_bound_of_pairs_is_the_integral_that_its_docstring_states():
     a, scale, radius = 2.5, 0.9, 7.0
     density = 6 / (math.pi * a**3)
     integral = quad(lambda r: math.exp(-scale * (r - a / 2)) * 4 * math.pi * r**2, radius - a / 2, 80)[0]
-    assert dropped_weight_bound(2, scale, radius, a) == pytest.approx(0.5 * density * integral, rel=1e-8)
+    assert dropped_weight_bound(2, scale, radius, closest=a) == pytest.approx(0.5 * density * integral, rel=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hullscout.errors import InvalidStructureError
 from hullscout.mbtr import MBTR, Term
 from hullscout.mbtr.counting import closest_distances, search_range
 from hullscout.mbtr.structures import read_structures
-from hullscout.mbtr.workload import MAX_NEIGHBORS, MAX_TUPLES, expected_neighbors
+from hullscout.mbtr.truncation import MAX_NEIGHBORS, MAX_TUPLES, expected_neighbors
 
 TINY = Atoms("Ag", cell=[0.3, 0.3, 0.3], pbc=True)  # nanometres, say
 PAIRS = Term(k=2, geometry="distance", grid=(0.0, 9.0, 9), sigma=0.5, cutoff=8.0)

@@ -9,10 +9,10 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullscout.oracle.sameness import change_between
+from hullscout.oracle import Calculated, HandoffSettings, change_between, judge
 from hullscout.pool import Candidate
 
-LIMITS = {"max_strain": 0.1, "max_displacement": 0.25}
+LIMITS = HandoffSettings(max_strain=0.1, max_displacement=0.25)
 with gzip.open(ROOT / "campaigns" / "cuau-emt" / "cuau-cells.extxyz.gz", "rt") as file:
     CELLS = read(file, ":", format="extxyz")
 
@@ -65,6 +65,6 @@ def test_no_two_cells_of_a_pool_count_as_the_same():
         for place, one in enumerate(CELLS)
         for other in CELLS[:place]
         if sorted(one.numbers) == sorted(other.numbers)
-        and not change_between(candidate(one), candidate(other)).sentence(**LIMITS)
+        and isinstance(judge(candidate(one), Calculated(energy_ev=0.0, relaxed=candidate(other)), LIMITS), Calculated)
     ]
     assert same == []

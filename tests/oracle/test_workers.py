@@ -1,4 +1,4 @@
-"""Whatever a calculation does, the crew answers with an energy or a failure that says why, and goes on."""
+"""Whatever a calculation does, workers answer with an energy or a failure that says why, and go on."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from hullscout.errors import OracleError
-from hullscout.oracle.settings import CalculatorSettings, InProcessSettings, ProcessesSettings
-from hullscout.oracle.workers import open_crew, outcome_of
+from hullscout.oracle import CalculatorSettings, InProcessSettings, ProcessesSettings, open_workers, outcome_of
+from hullscout.oracle.calculator import Task
 from hullscout.pool import Candidate
 
 
@@ -18,8 +18,8 @@ def candidate(a=3.7):
 
 def outcomes(tmp_path, n=1, *, executor=None, start=None, **settings):
     settings = CalculatorSettings(**{"calculator": "emt", **settings})
-    with open_crew(settings, executor or ProcessesSettings(time_limit_s=60.0), folder=tmp_path) as crew:
-        futures = [crew.submit(start or candidate(), attempt=attempt + 1) for attempt in range(n)]
+    with open_workers(settings, executor or ProcessesSettings(time_limit_s=60.0), folder=tmp_path) as workers:
+        futures = [workers.submit(start or candidate(), attempt=attempt + 1) for attempt in range(n)]
         return [outcome_of(future) for future in futures]
 
 
@@ -38,17 +38,18 @@ def test_a_relaxed_structure_comes_with_its_energy(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason", "sentence"),
+    ("name", "reason", "may_pass", "sentence"),
     [
-        ("Raises", "raised", "RuntimeError: no licence"),
-        ("Unconverged", "not-converged", "KohnShamConvergenceError: did not converge"),
-        ("NotANumber", "not-finite", "The energy is nan eV"),
-        ("Dies", "worker-died", "ended by SIGKILL; it said last: out of memory"),
+        ("Raises", "raised", True, "RuntimeError: no licence"),
+        ("Unconverged", "not-converged", False, "KohnShamConvergenceError: did not converge"),
+        ("SaysUnconverged", "not-converged", False, "The calculator says that the electrons did not converge (energy"),
+        ("NotANumber", "not-finite", False, "The energy is nan eV"),
+        ("Dies", "worker-died", True, "ended by SIGKILL; it said last: out of memory"),
     ],
 )
-def test_a_fault_is_a_failure_with_its_reason_and_the_next_try_runs(tmp_path, name, reason, sentence):
+def test_a_fault_is_a_failure_with_its_reason_and_the_next_try_runs(tmp_path, name, reason, may_pass, sentence):
     for outcome in outcomes(tmp_path, 2, calculator=f"faulty_calculators.{name}"):
-        assert outcome.reason == reason
+        assert (outcome.reason, outcome.reason.may_pass) == (reason, may_pass)
         assert sentence in outcome.sentence
 
 
@@ -56,6 +57,14 @@ def test_a_calculation_that_hangs_is_ended_at_its_limit(tmp_path):
     (outcome,) = outcomes(tmp_path, calculator="faulty_calculators.Hangs", executor=ProcessesSettings(time_limit_s=0.5))
     assert outcome.reason == "timed-out"
     assert "longer than the limit of 0.5 s" in outcome.sentence
+
+
+def test_a_task_comes_back_from_json_to_the_last_bit():
+    settings = CalculatorSettings(calculator="emt", arguments={"fixed_cutoff": True}, fmax=0.1)
+    task = Task(candidate=candidate(1 / 3), settings=settings)
+    back = Task.from_json(task.to_json())
+    assert back.settings == settings
+    assert back.candidate.cell.tobytes() == task.candidate.cell.tobytes()
 
 
 def test_a_relaxation_out_of_steps_is_not_converged(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from planning.conftest import GRID, hullscout
 
 from hullscout.errors import InvalidPlanError, WorkersLostError
-from hullscout.oracle.settings import InProcessSettings
+from hullscout.oracle import InProcessSettings
 from hullscout.planning.order import PlanOrder, executor_of
 from hullscout.planning.planner import read_campaigns
 from hullscout.planning.store import ReplayKey

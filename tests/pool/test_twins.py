@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
+from ase import Atoms
 from ase.build import bulk, make_supercell
+from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hullscout.pool import Candidate, find_twins
-from hullscout.pool.twins import TWIN_TOLERANCE
-
-if TYPE_CHECKING:
-    import pytest
+from hullscout.pool.twins import TWIN_TOLERANCE, second_moments
 
 INTEGER_STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-3, 3)), max_size=3)
 
@@ -164,3 +163,23 @@ def test_the_same_numbers_are_twins_without_asking_the_matcher(monkeypatch: pyte
     monkeypatch.setattr(Candidate, "to_pymatgen", None)
     one = crystal(3)
     assert find_twins([one, crystal(3)]) == ((0, 1),)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_second_moments_are_sums_over_the_neighbour_list(seed: int) -> None:
+    cell, numbers = crystal(seed).cell @ np.array([[1, 0, 0], [2, 1, 0], [0, -1, 1]]), crystal(seed).numbers
+    positions = np.random.default_rng(seed).uniform(0, 1, (4, 3)) @ cell
+    kinds = np.array([0, 1, 1, 0])
+    radius = 5.0
+    tensors, stiffness = second_moments(positions, cell, kinds, radius)
+    i, j, d, vectors = neighbor_list("ijdD", Atoms(numbers, positions=positions, cell=cell, pbc=True), radius)
+    weight = (1 - d**2 / radius**2) ** 2
+    slope = 4 * d / radius**2 * (1 - d**2 / radius**2)
+    for atom in range(4):
+        assert stiffness[atom] == pytest.approx((slope + 2 * weight / d)[i == atom].sum(), rel=1e-10)
+        for kind in range(2):
+            mine = (i == atom) & (kinds[j] == kind)
+            unit = vectors[mine] / d[mine, None]
+            expected = np.einsum("j,ja,jb->ab", weight[mine], unit, unit)
+            np.testing.assert_allclose(tensors[atom, kind], expected, atol=1e-10)

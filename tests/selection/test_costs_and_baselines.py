@@ -5,35 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hullscout.campaign import runner
-from hullscout.campaign.engine import Engine
-from hullscout.campaign.state import State
+from hullscout.campaign import Engine, Ledger, Setup, read_origin
 from hullscout.errors import InvalidCampaignError
 from hullscout.hull import lower_hull
-from hullscout.selection.costs import CostSettings
-from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_deepest
-from hullscout.selection.interface import StopReason
-from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import Surrogate
+from hullscout.selection import CostSettings, HullPosteriorRule, StopReason, StopSettings, Surrogate
+from hullscout.selection.hull_posterior import _most_often_deepest
 from hullscout.selection.transforms import Transform
 
 
 @pytest.fixture
 def opened(campaign_file):
-    origin = runner.read_origin(campaign_file)
-    pool, oracle = runner.open_pool(origin)
-    return pool, oracle, runner.open_features(origin, pool)
+    setup = Setup(read_origin(campaign_file))
+    return setup.pool, setup.table, setup.features
 
 
 def play(opened, *, pool=None, costs=None, **stop):
     own, oracle, features = opened
     pool = own if pool is None else pool
     engine = Engine(
-        State(pool),
+        Ledger(pool, cost=None if costs is None else costs.of(pool.n_atoms)),
         rule=HullPosteriorRule(samples=500, n_start=5),
         surrogate=Surrogate(features, x=pool.x),
         settings=StopSettings(**stop),
-        cost=None if costs is None else costs.of(pool.n_atoms),
     )
     while ids := engine.ask():
         for candidate_id in ids:
@@ -70,16 +63,16 @@ def test_what_settles_as_much_for_less_comes_first():
 def test_a_campaign_that_minds_costs_spends_less(opened):
     costs = CostSettings(kind="atoms")
     blind, mindful = play(opened), play(opened, costs=costs)
-    spent_blindly = float(costs.of(opened[0].n_atoms)[blind.state.known].sum())
-    assert mindful.spent < spent_blindly
+    spent_blindly = float(costs.of(opened[0].n_atoms)[blind.ledger.known.answered].sum())
+    assert mindful.ledger.known.spent < spent_blindly
     assert mindful.stop.reason in {StopReason.FAILURE_PROBABILITY, StopReason.ALL_CONTENDERS_KNOWN}
 
 
 def test_a_cost_budget_is_never_exceeded_and_says_so(opened):
     engine = play(opened, costs=CostSettings(kind="atoms"), max_cost=700.0)
     assert engine.stop.reason is StopReason.MAX_COST
-    assert engine.spent <= 700.0
-    assert f"{engine.spent:g} of the cost of 700" in engine.stop.sentence
+    assert engine.ledger.known.spent <= 700.0
+    assert f"{engine.ledger.known.spent:g} of the cost of 700" in engine.stop.sentence
 
 
 def test_a_budget_that_is_just_enough_for_everything_is_enough(opened):
@@ -103,9 +96,9 @@ def test_with_the_right_baseline_the_first_model_knows_everything(opened):
     pool, _, features = opened
     energies = energies_of(opened)
     known = np.concatenate([np.flatnonzero((pool.x == 0) | (pool.x == 1)), [10, 20, 30]])
-    snapshot = replace(State(pool).snapshot(seed=0), known=known, energies_ev_per_atom=energies[known])
-    snapshot = replace(snapshot, baseline_ev_per_atom=energies + 3.0 - 2.0 * pool.x)
-    formation = Surrogate(features, x=pool.x).predict_formation_energy(snapshot)
+    pool = replace(pool, baseline_ev_per_atom=energies + 3.0 - 2.0 * pool.x)
+    view = replace(Ledger(pool).known, answered=known, energies_ev_per_atom=energies[known])
+    formation = Surrogate(features, x=pool.x).predict_formation_energy(view)
     expected = energies - (1 - pool.x) * energies[pool.x == 0].min() - pool.x * energies[pool.x == 1].min()
     np.testing.assert_allclose(formation, expected, atol=1e-9)
 
@@ -115,22 +108,23 @@ def test_an_offset_linear_in_composition_changes_nothing(opened):
     baseline = energies_of(opened) + 0.02 * np.sin(np.arange(len(pool.ids)))
     one = play(opened, pool=replace(pool, baseline_ev_per_atom=baseline))
     other = play(opened, pool=replace(pool, baseline_ev_per_atom=baseline + 0.5 - 0.25 * pool.x))
-    assert [record.chosen for record in one.state.rounds] == [record.chosen for record in other.state.rounds]
+    assert [decision.chosen for decision in one.ledger.decisions] == [
+        decision.chosen for decision in other.ledger.decisions
+    ]
 
 
 def test_a_useful_baseline_saves_calculations(opened):
     pool = opened[0]
     helped = play(opened, pool=replace(pool, baseline_ev_per_atom=energies_of(opened) + 0.1 * pool.x * (1 - pool.x)))
-    assert helped.state.n_known < play(opened).state.n_known
+    assert helped.ledger.known.n_answered < play(opened).ledger.known.n_answered
 
 
 @pytest.mark.parametrize("transform", list(Transform))
 def test_a_baseline_that_is_right_is_on_the_scale_of_the_labels(opened, transform):
-    pool = opened[0]
     energies = energies_of(opened)
-    everything = np.arange(len(pool.ids))
-    snapshot = replace(State(pool).snapshot(seed=0), known=everything, energies_ev_per_atom=energies)
-    labels, baseline = transform(replace(snapshot, baseline_ev_per_atom=energies), energy_cap_ev_per_atom=0.6)
+    pool = replace(opened[0], baseline_ev_per_atom=energies)
+    known = replace(Ledger(pool).known, answered=np.arange(len(pool)), energies_ev_per_atom=energies)
+    labels, baseline = transform(known, energy_cap_ev_per_atom=0.6)
     np.testing.assert_allclose(baseline, labels, atol=1e-12)
 
 
@@ -138,8 +132,9 @@ def test_a_baseline_that_is_right_up_to_offsets_leaves_little_to_look_up(opened)
     pool, oracle, _ = opened
     offsets = 1.3 + 0.7 * pool.x
     engine = play(opened, pool=replace(pool, baseline_ev_per_atom=oracle.energies_ev_per_atom() + offsets))
+    known = engine.ledger.known
     truth = lower_hull(pool.x, oracle.energies_ev_per_atom())
-    found = lower_hull(pool.x[engine.state.known], engine.state.energies_ev_per_atom)
+    found = lower_hull(pool.x[known.answered], known.energies_ev_per_atom)
     assert float((found.energy_at(truth.x) - truth.energy_ev_per_atom).max()) < 1e-9
-    assert engine.state.n_known <= 7 + truth.x.size + 4
-    assert engine.proposal.stated_failure_probability < 0.05
+    assert known.n_answered <= 7 + truth.x.size + 4
+    assert engine.decision.stated_failure_probability < 0.05

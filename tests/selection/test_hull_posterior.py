@@ -5,18 +5,14 @@ import itertools
 import numpy as np
 import pytest
 from frames import frames_of
+from views import decided, known_of
 
-from hullscout.campaign import runner
-from hullscout.campaign.engine import Engine
-from hullscout.campaign.standing import Standing
-from hullscout.campaign.state import State
-from hullscout.hull import lower_hull
+from hullscout.campaign import Engine, Setup, read_origin
+from hullscout.hull import hull_error, lower_hull
 from hullscout.regression import MixturePosterior
-from hullscout.selection.hull_posterior import HullPosteriorRule, _most_often_deepest
-from hullscout.selection.interface import RoundRecord, Snapshot, StopReason
-from hullscout.selection.outlook import heavy_tailed_samples
-from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import Surrogate, SurrogateSettings
+from hullscout.selection import Decision, HullPosteriorRule, StopReason, StopSettings, Surrogate, SurrogateSettings
+from hullscout.selection.belief import heavy_tailed_samples
+from hullscout.selection.hull_posterior import _most_often_deepest
 
 
 @pytest.fixture(scope="module")
@@ -29,37 +25,20 @@ def problem():
     return x, np.column_stack([x, order]), energy
 
 
-def snapshot_of(problem, known, history=()):
-    x, _, energy = problem
-    known = np.asarray(known)
-    n_atoms = np.ones(x.size, dtype=int)
-    return Snapshot(
-        x=x,
-        n_atoms=n_atoms,
-        cost=np.ones(x.size),
-        known=known,
-        energies_ev_per_atom=energy[known],
-        history=history,
-        seed=0,
-    )
+def decide(problem, answered, *, decisions=(), **stop):
+    x, features, energy = problem
+    known = known_of(x, energy, answered, decisions=decisions)
+    return decided(HullPosteriorRule(), known, Surrogate({"all": features}, x=x), **stop)
 
 
-def propose(problem, known, *, rule=None, history=(), **stop):
-    surrogate = Surrogate({"all": problem[1]}, x=problem[0])
-    rule = HullPosteriorRule() if rule is None else rule
-    return rule.select(snapshot_of(problem, known, history), surrogate, stop=StopSettings(**stop))
-
-
-def record(n, probability, number):
-    return RoundRecord(
-        round=number, chosen=tuple(str(i) for i in range(n)), n_contenders=1, failure_probability=probability
-    )
+def earlier(n, probability):
+    return Decision(chosen=tuple(range(n)), n_contenders=1, failure_probability=probability)
 
 
 def test_settings_of_the_model_reach_it(problem):
     def std(**settings):
         surrogate = Surrogate({"all": problem[1]}, x=problem[0], settings=SurrogateSettings(**settings))
-        return surrogate.fit(np.array(FEW), problem[2][FEW]).std
+        return surrogate.fit(known_of(problem[0], problem[2], FEW), problem[2][FEW]).std_ev_per_atom
 
     assert not np.allclose(std(calibrated=False), std())
     assert not np.allclose(std(kernel="gaussian"), std())
@@ -68,66 +47,58 @@ def test_settings_of_the_model_reach_it(problem):
 FEW = [0, 1, *range(2, 152, 12)]
 
 
-def test_the_probability_of_a_deep_hull_error_is_that_of_a_deep_candidate():
-    """The largest gap between two hulls is the largest depth of a point: held against hulls built sample by sample."""
-    rng = np.random.default_rng(0)
-    x = np.concatenate([[0.0, 1.0], rng.uniform(size=12)])
-    known = lower_hull(x[:5], [0.0, 0.0, -0.1, -0.05, 0.02])
-    for _ in range(200):
-        sample = rng.normal(0.0, 0.1, size=9)
-        depth = (known.energy_at(x[5:]) - sample).max()
-        both = lower_hull(np.append(known.x, x[5:]), np.append(known.energy_ev_per_atom, sample))
-        gaps = known.energy_at(both.x) - both.energy_ev_per_atom
-        assert gaps.max() == pytest.approx(max(depth, 0.0), abs=1e-12)
+def test_the_probability_of_a_wrong_hull_is_the_share_of_samples_whose_own_hull_lies_deeper(problem):
+    """The stated probability, held against hulls that are built sample by sample."""
+    x, features, energy = problem
+    known = known_of(x, energy, FEW)
+    belief = HullPosteriorRule(samples=300).believe(known, Surrogate({"all": features}, x=x), stop=StopSettings())
+    assert not belief.others.size, "all contenders are sampled here"
+    at = np.concatenate([known.hull.x, x[belief.sampled]])
+    shares = []
+    for tolerance in (1e-5, 0.0173, 0.0175, 0.0177, 0.04):
+        n_wrong = 0
+        for sample in belief.sampled_ev_per_atom:
+            true = lower_hull(at, np.concatenate([known.hull.energy_ev_per_atom, sample]))
+            n_wrong += hull_error(known.hull, true) > tolerance
+        shares.append(max(n_wrong, 1) / 300)  # as fine as samples can tell
+        assert belief.probability_of_deeper(tolerance) == pytest.approx(shares[-1])
+    assert shares[0] > shares[1] > shares[2] > shares[3] > shares[4]
 
 
 def test_a_smaller_tolerance_is_more_easily_missed(problem):
-    probabilities = [propose(problem, FEW, hull_tolerance=t).failure_probability for t in (1e-5, 0.003, 0.02, 0.1)]
+    probabilities = [decide(problem, FEW, hull_tolerance=t).failure_probability for t in (1e-5, 0.003, 0.02, 0.1)]
     assert probabilities == sorted(probabilities, reverse=True)
     assert probabilities[0] > probabilities[-1]
 
 
 def test_everything_but_the_highest_known_leaves_no_doubt(problem):
-    proposal = propose(problem, np.delete(np.arange(152), np.argmax(problem[2])))
-    assert proposal.failure_probability == 0.0
-    assert proposal.stop.reason is StopReason.ALL_CONTENDERS_KNOWN
-    assert proposal.chosen == ()
+    decision = decide(problem, np.delete(np.arange(152), np.argmax(problem[2])))
+    assert decision.failure_probability == 0.0
+    assert decision.stop.reason is StopReason.ALL_CONTENDERS_KNOWN
+    assert decision.chosen == ()
 
 
 def test_one_low_probability_is_not_enough(problem):
     known = np.delete(np.arange(152), np.argmax(problem[2]))
-    recent_doubt = (record(148, None, 0), record(3, 0.4, 1))
-    proposal = propose(problem, known, history=recent_doubt)
-    assert (proposal.failure_probability, proposal.stated_failure_probability) == (0.0, 0.4)
-    assert proposal.stop is None
-    assert len(proposal.chosen) == 1
-    long_ago = (record(20, None, 0), record(60, 0.4, 1), record(68, 0.4, 2), record(3, 0.01, 3))
-    assert propose(problem, known, history=long_ago).stop is not None
+    decision = decide(problem, known, decisions=(earlier(148, None), earlier(3, 0.4)))
+    assert (decision.failure_probability, decision.stated_failure_probability) == (0.0, 0.4)
+    assert decision.stop is None
+    assert len(decision.chosen) == 1
+    long_ago = (earlier(20, None), earlier(60, 0.4), earlier(68, 0.4), earlier(3, 0.01))
+    assert decide(problem, known, decisions=long_ago).stop is not None
 
 
 def test_a_stricter_probability_never_stops_earlier(campaign_file):
-    origin = runner.read_origin(campaign_file)
-    pool, oracle = runner.open_pool(origin)
-    features = runner.open_features(origin, pool)
+    setup = Setup(read_origin(campaign_file))
     ends, paths = [], []
     for probability in (0.5, 0.1, 0.02):
-        state = State(pool)
-        engine = Engine(
-            state,
-            rule=HullPosteriorRule(samples=500),
-            surrogate=Surrogate(features, x=pool.x),
-            settings=StopSettings(failure_probability=probability),
-        )
-        while ids := engine.ask():
-            for candidate_id in ids:
-                engine.tell(candidate_id, oracle.lookup(candidate_id))
-        ends.append(state.n_known)
-        paths.append([r.chosen for r in state.rounds])
+        ledger = played(setup, failure_probability=probability).ledger
+        ends.append(ledger.known.n_answered)
+        paths.append([decision.chosen for decision in ledger.decisions])
     assert ends == sorted(ends)
     for shorter, longer in itertools.pairwise(paths):
         assert longer[: len(shorter)] == shorter
-    standing = Standing.of(state, name="", reference_ev_per_atom=oracle.energies_ev_per_atom())
-    assert standing.hull_error_ev_per_atom <= 0.001
+    assert ledger.known.with_truth(setup.true_ev_per_atom).hull_error_ev_per_atom <= 0.001
 
 
 def test_a_candidate_far_above_the_hull_changes_nothing(problem):
@@ -139,16 +110,16 @@ def test_a_candidate_far_above_the_hull_changes_nothing(problem):
         np.vstack([features, features[highest] + 1e-4]),
         np.append(energy, energy[highest]),
     )
-    with_it, without = propose(larger, known), propose(problem, known)
+    with_it, without = decide(larger, known), decide(problem, known)
     assert with_it.chosen == without.chosen
     assert with_it.failure_probability == without.failure_probability
 
 
 def test_where_nothing_was_learned_doubt_is_complete(problem):
     x, features, _ = problem
-    proposal = propose((x, features, np.zeros(152)), FEW)
-    assert proposal.failure_probability == 1.0
-    assert len(proposal.chosen) == 4
+    decision = decide((x, features, np.zeros(152)), FEW)
+    assert decision.failure_probability == 1.0
+    assert len(decision.chosen) == 4
 
 
 def posterior_of(n=3, dof=np.inf):
@@ -190,31 +161,31 @@ def test_a_batch_is_diverse():
     assert _most_often_deepest(np.full((10, 3), -1.0), x, cost=np.ones(3), floor=0.0005, n=3) == []
 
 
-def played(campaign_file):
+def played(setup, **stop):
     """The engine of a campaign played to its end."""
-    origin = runner.read_origin(campaign_file)
-    pool, oracle = runner.open_pool(origin)
-    surrogate = Surrogate(runner.open_features(origin, pool), x=pool.x)
-    engine = Engine(State(pool), rule=HullPosteriorRule(samples=500), surrogate=surrogate)
+    rule, settings = HullPosteriorRule(samples=500), StopSettings(**stop)
+    engine = Engine(setup.ledger(), rule=rule, surrogate=setup.surrogate(), settings=settings)
     while ids := engine.ask():
         for candidate_id in ids:
-            engine.tell(candidate_id, oracle.lookup(candidate_id))
+            engine.tell(candidate_id, setup.table.lookup(candidate_id))
     return engine
 
 
 def test_the_order_of_the_frames_in_the_pool_file_changes_nothing(campaign_file):
     pool_file = campaign_file.parent / "pool.extxyz"
-    first = played(campaign_file)
+    first = played(Setup(read_origin(campaign_file)))
     pool_file.write_text("".join(frames_of(pool_file.read_text())[::-1]))
-    second = played(campaign_file)
-    assert [record.chosen for record in first.state.rounds] == [record.chosen for record in second.state.rounds]
-    assert first.proposal.stated_failure_probability == second.proposal.stated_failure_probability
+    second = played(Setup(read_origin(campaign_file)))
+    assert [decision.chosen for decision in first.ledger.decisions] == [
+        decision.chosen for decision in second.ledger.decisions
+    ]
+    assert first.decision.stated_failure_probability == second.decision.stated_failure_probability
 
 
 def test_every_round_keeps_what_was_stated(campaign_file):
-    engine = played(campaign_file)
-    rounds = engine.state.rounds
+    engine = played(Setup(read_origin(campaign_file)))
+    rounds = engine.ledger.decisions
     assert rounds[0].stated_failure_probability is None
-    for record in rounds[1:]:
-        assert record.stated_failure_probability >= record.failure_probability
-        assert record.stated_failure_probability >= engine.proposal.stated_failure_probability
+    for decision in rounds[1:]:
+        assert decision.stated_failure_probability >= decision.failure_probability
+        assert decision.stated_failure_probability >= engine.decision.stated_failure_probability

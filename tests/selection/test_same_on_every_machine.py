@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from hullscout.selection.interface import in_order
+from hullscout.selection.rule import in_order
 
 AG_PD = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
 REPLAY = """
 import sys
 from pathlib import Path
-from hullscout.campaign import runner
-from hullscout.planning.replay import Ground, play
-origin = runner.read_origin(Path(sys.argv[1]))
-pool, oracle = runner.open_pool(origin)
-ground = Ground(pool=pool, energies_ev=oracle.energies_ev, features=runner.open_features(origin, pool))
-print(*play(ground, origin.config, seed=0).order)
+from hullscout.campaign import Setup, read_origin
+setup = Setup(read_origin(Path(sys.argv[1])))
+engine = setup.engine(setup.ledger())
+while ids := engine.ask():
+    for candidate_id in ids:
+        engine.tell(candidate_id, setup.table.lookup(candidate_id))
+print(*engine.ledger.known.answered)
 """
 
 

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hullscout.regression import WarmStart
-from hullscout.regression.tuning import SearchPoint
-from hullscout.selection.interface import RoundRecord
-from hullscout.selection.surrogate import Surrogate, SurrogateSettings
+from hullscout.regression import SearchPoint, WarmStart
+from hullscout.selection import Decision, Surrogate, SurrogateSettings
 
 BLOCKS, X = {"all": np.array([[0.0], [1.0], [2.0]])}, np.array([0.0, 0.5, 1.0])
 
@@ -16,14 +14,13 @@ def point(number):
     return SearchPoint(representation="features", log_lengths=(float(number),), log_weights=(0.0,))
 
 
-def rounds(*sizes, without=()):
+def decisions(*sizes, without=()):
     """A start of ten, then rounds of these sizes, each with its best setting but those named."""
     return (
-        RoundRecord(round=0, chosen=tuple("0123456789"), n_contenders=0),
+        Decision(chosen=tuple(range(10))),
         *(
-            RoundRecord(
-                round=number,
-                chosen=tuple(str(i) for i in range(size)),
+            Decision(
+                chosen=tuple(range(size)),
                 n_contenders=1,
                 warm_starts={} if number in without else {"cap": point(number)},
             )
@@ -42,20 +39,20 @@ def schedule(history, **settings):
 def test_it_searches_when_a_fifth_is_new_and_from_nothing_when_half_is():
     # Asked for:    10      12     14   16     18   20      22   24     26   28   30     32   34
     expected = "nothing search keep search keep nothing keep search keep keep search keep keep"
-    assert schedule(rounds(*[2] * 12)) == expected
+    assert schedule(decisions(*[2] * 12)) == expected
 
 
 def test_it_can_search_in_every_round():
-    assert schedule(rounds(2, 2, 2, 4, 2), search_growth=1.0) == "nothing search search search nothing search"
+    assert schedule(decisions(2, 2, 2, 4, 2), search_growth=1.0) == "nothing search search search nothing search"
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         SurrogateSettings(search_growth=0.9)
 
 
 def test_a_round_without_a_model_is_followed_by_a_search_from_nothing():
-    assert schedule(rounds(1, 1, 1, 1, without=(2,))) == "nothing keep nothing keep keep"
+    assert schedule(decisions(1, 1, 1, 1, without=(2,))) == "nothing keep nothing keep keep"
 
 
 def test_it_starts_from_what_the_last_round_found():
-    history = rounds(2, 1)
+    history = decisions(2, 1)
     assert Surrogate(BLOCKS, x=X).warm_start("cap", history) == WarmStart(point=point(2), is_searched=False)
     assert Surrogate(BLOCKS, x=X).warm_start("another model", history) is None

@@ -16,7 +16,7 @@ from hullscout.display import MILLI
 from hullscout.figures.crystals import parent_lattice
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import student_quantile
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A folder of POSCAR and CIF files, one per candidate, with their energies in a CSV table.
 
 The table's columns are `id`, `file` (relative to the table; without it the file whose name begins like the id), `energy`
-(eV per cell) and any others. Files that it does not name have no energy; without a table none has.
+(eV per cell) and any others; a blank field states nothing. Files that it does not name have no energy; without a table none has.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.formats.csv_table import Table, find_tables, read_table
-from hullscout.pool.formats.gathering import Gathered
+from hullscout.files import Table, number, read_csv
+from hullscout.pool.formats.gathering import Gathered, plain_name
 from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
@@ -26,8 +26,31 @@ SUFFIXES = (".cif", ".vasp", ".poscar")
 _VASP_NAMES = ("POSCAR", "CONTCAR")
 
 
-class _UnreadableError(Exception):
-    """One structure file cannot be read; the others still can."""
+class UnusableError(Exception):
+    """One file of a folder cannot be used; the others still can."""
+
+
+def find_tables(folder: Path) -> list[Path]:
+    """The CSV files of a folder, not of those in it."""
+    return sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
+
+
+def read_table(path: Path) -> Table:
+    """A CSV table beside structures or calculations: a row for each, with `id` or `file` among its columns.
+
+    Raises:
+        InvalidPoolError: see `hullscout.files.read_csv`.
+    """
+
+    def refused(header: tuple[str, ...]) -> str:
+        if {"id", "file"} & set(header):
+            return ""
+        return (
+            "expected a first line that names the columns, separated by commas, with `id` or `file` among them, found "
+            f"{','.join(header)[:80]!r}."
+        )
+
+    return read_csv(path, error=InvalidPoolError, refused=refused, plain=plain_name)
 
 
 def find_structures(folder: Path) -> list[Path]:
@@ -46,10 +69,7 @@ def is_structure_file(path: Path) -> bool:
 
 
 def read_structure_files(path: Path) -> Frames:
-    """All structures of a folder, with what its table states of them.
-
-    Args:
-        path: the folder, with at most one CSV file directly in it; or that CSV file.
+    """All structures of a folder with at most one CSV file directly in it, or of a CSV file's folder, with what the file states.
 
     Raises:
         InvalidPoolError: no structures, several tables, a table that does not fit, or files that cannot be read.
@@ -97,17 +117,18 @@ def structure_id(path: Path, folder: Path) -> str:
 def _add_listed(gathered: Gathered, table: Table, folder: Path, by_id: dict[str, list[Path]]) -> set[Path]:
     """Add the structures that a table names; returns their files."""
     listed: set[Path] = set()
-    for number, stated in table.rows:
-        where = f"{table.path.name}, line {number}"
-        columns = {key: value for key, value in stated.items() if key not in {"id", "file", "energy"}}
+    for row in table.rows:
+        columns = {key: value for key, value in row.cells.items() if key not in {"id", "file", "energy"}}
         try:
-            file = _file_of(stated, folder, by_id)
-            energy = _energy(stated.get("energy"))
-        except _UnreadableError as error:
-            gathered.faults.append(f"{where}: {error}")
+            file = _file_of(row.cells, folder, by_id)
+            energy = None  # eV per cell
+            if text := row.cells.get("energy"):
+                energy = number(text, UnusableError(f"expected energy as a number in eV per cell, found {text!r}"))
+        except UnusableError as error:
+            gathered.faults.append(f"{table.path.name}, line {row.line}: {error}")
             continue
         listed.add(file)
-        name = stated.get("id") or structure_id(file, folder)
+        name = row.cells.get("id") or structure_id(file, folder)
         _add(gathered, file, name=name, energy_ev=energy, columns=columns)
     return listed
 
@@ -117,35 +138,23 @@ def _file_of(stated: dict[str, str], folder: Path, by_id: dict[str, list[Path]])
     if "file" in stated:
         file = folder / stated["file"]
         if not file.is_file():
-            raise _UnreadableError(f"expected the structure file {stated['file']!r} in {folder}, found none")
+            raise UnusableError(f"expected the structure file {stated['file']!r} in {folder}, found none")
         return file
     if "id" not in stated:
-        raise _UnreadableError("expected an id or a file, found neither")
+        raise UnusableError("expected an id or a file, found neither")
     files = by_id.get(stated["id"], [])
     if len(files) != 1:
         found = " and ".join(file.name for file in files) or "none"
-        raise _UnreadableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
+        raise UnusableError(f"expected one structure file for id {stated['id']!r}, found {found}: name it in `file`")
     return files[0]
-
-
-def _energy(text: str | None) -> float | None:
-    """An energy in eV per cell; None for a blank field."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise _UnreadableError(f"expected energy as a number in eV per cell, found {text!r}") from error
 
 
 def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, columns: dict[str, str]) -> None:
     """Read one file; what goes wrong becomes a fault."""
     try:
-        structure = _read(file)
-    except _UnreadableError as error:
+        gathered.add(_read(file), name=name, energy_ev=energy_ev, columns=columns)
+    except UnusableError as error:
         gathered.faults.append(f"{file.name} (id {name!r}): {error}")
-    else:
-        gathered.add(structure, name=name, energy_ev=energy_ev, columns=columns)
 
 
 def _read(file: Path) -> Structure:
@@ -163,12 +172,12 @@ def _read(file: Path) -> Structure:
                 return Poscar.from_str(text).structure
             structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
     except BadPoscarWarning as error:
-        raise _UnreadableError(
+        raise UnusableError(
             f"expected element symbols above the numbers of atoms, as VASP 5 has them: {error}"
         ) from error
     except UNREADABLE as error:
         kind = "CIF" if is_cif else "POSCAR"
-        raise _UnreadableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error
+        raise UnusableError(f"not readable as {kind}: {type(error).__name__}: {error}") from error
     if len(structures) != 1:
-        raise _UnreadableError(f"expected one structure, found {len(structures)}: give each a file of its own")
+        raise UnusableError(f"expected one structure, found {len(structures)}: give each a file of its own")
     return structures[0]

@@ -1,8 +1,9 @@
-"""A folder tree of VASP calculations: the `vasprun.xml` of each is a candidate with its final structure and energy.
+"""What VASP writes, as results of single calculations, and as a pool: a folder tree with a `vasprun.xml` for each candidate.
 
-The energy is that for zero smearing. The id is the path of the calculation's folder. Of a relaxation in several runs, kept under
-the names that custodian gives (`vasprun.xml.relax1`, `.relax2`), the last counts. Settings are functional, cutoff, +U,
-potentials and the coarsest spacing of the k-points. A CSV table in the top folder may state further columns by `id`.
+A candidate of such a pool is the final structure with its energy for zero smearing. The id is the path of the calculation's folder.
+Of a relaxation in several runs, kept under the names that custodian gives (`vasprun.xml.relax1`, `.relax2`), the last counts.
+Settings are functional, cutoff, +U, potentials and the coarsest spacing of the k-points. A CSV table in the top folder may state
+further columns by `id`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.errors import InvalidPoolError
-from hullscout.pool.formats.csv_table import find_tables, read_table
+from hullscout.errors import InvalidPoolError, ResultError
+from hullscout.files import gunzipped
 from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
+from hullscout.pool.formats.structure_files import UnusableError, find_tables, read_table
 from hullscout.pool.frames import UNREADABLE, natural_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import ase
+
     from hullscout.pool.frames import Frames
 
+VASP_NAME = re.compile(r"(?P<file>vasprun\.xml|OUTCAR)(\.relax(?P<run>\d+))?(\.gz)?")
+"""Results as VASP names them, also of one of several runs in a folder (in the manner of custodian)."""
+_EV_PER_KBAR_A3 = 1e-22 / 1.60217733e-19  # with VASP's own elementary charge
 _NAME = re.compile(r"(?P<stem>.*vasprun.*?)\.xml(\.relax(?P<run>\d+))?(\.(gz|bz2|xz))?")
-
-
-class _UnusableError(Exception):
-    """One calculation states no energy that can be used; the others still can."""
 
 
 def find_vaspruns(folder: Path) -> list[Path]:
@@ -62,7 +65,7 @@ def read_vaspruns(path: Path) -> Frames:
     for file, name in zip(files, names, strict=True):
         try:
             structure, energy, settings = _read(file)
-        except _UnusableError as error:
+        except UnusableError as error:
             gathered.faults.append(f"{file.relative_to(path).as_posix()}: {error}")
         else:
             gathered.add(structure, name=name, energy_ev=energy, columns={**stated.get(name, {}), **settings})
@@ -93,27 +96,88 @@ def _stated_by_table(folder: Path) -> dict[str, dict[str, str]]:
             f"{', '.join(path.name for path in tables)} ({','.join(table.header)}). The energies are in the vasprun.xml files; "
             'to read structure files with a table instead, set pool.format = "files".'
         )
-    return {
-        row["id"]: {key: value for key, value in row.items() if key != "id"} for _, row in table.rows if "id" in row
-    }
+    rows = (dict(row.cells) for row in table.rows)
+    return {cells.pop("id"): cells for cells in rows if "id" in cells}
 
 
 def _read(file: Path) -> tuple[Any, float, dict[str, Any]]:
     """Final structure, energy in eV per cell for zero smearing, and settings."""
-    from pymatgen.io.vasp.outputs import Vasprun  # noqa: PLC0415  (late: slow to import)
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is checked
-            run = Vasprun(str(file), parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+            run = _parsed(file)
             if not run.converged_electronic:
-                raise _UnusableError("expected a converged calculation, found the last electronic loop cut off at NELM")
+                raise UnusableError("expected a converged calculation, found the last electronic loop cut off at NELM")
             if not run.converged_ionic:
-                raise _UnusableError("expected a converged relaxation, found it cut off at NSW")
+                raise UnusableError("expected a converged relaxation, found it cut off at NSW")
             energy = float(run.final_energy)
             return run.final_structure, energy, _settings(run)
     except (*UNREADABLE, SyntaxError, EOFError) as error:  # xml's ParseError is a SyntaxError
-        raise _UnusableError(f"not readable as a finished vasprun.xml: {type(error).__name__}: {error}") from error
+        raise UnusableError(f"not readable as a finished vasprun.xml: {type(error).__name__}: {error}") from error
+
+
+def read_vasp_result(file: Path) -> tuple[ase.Atoms, float, str]:
+    """The last structure of one calculation, its energy in eV per cell for zero smearing, and what did not converge, if anything.
+
+    Unlike a pool's, the energy is without the work of an external pressure (PSTRESS), which vasprun.xml holds and OUTCAR does
+    not; and no convergence is expected where there is no loop (NELM = 1), or no relaxation (IBRION).
+
+    Args:
+        file: A vasprun.xml or OUTCAR, named as `VASP_NAME` has it.
+
+    Raises:
+        ResultError: The file is cut off.
+        Exception: Whatever pymatgen or ASE raise at a file without an energy.
+    """
+    if file.name.startswith("OUTCAR"):
+        return _read_outcar(file)
+    from ase import Atoms  # noqa: PLC0415  (late: ASE loads slowly)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is not used here
+            run = _parsed(file)
+    except SyntaxError as error:  # as XML
+        if gunzipped(file.read_bytes()).count(b"</structure>") < 2:  # the first is that of the input
+            raise
+        raise ResultError(f"vasprun.xml is cut off ({error}). Is the calculation complete?") from error
+    last, settings = run.ionic_steps[-1], run.parameters
+    structure, electronic = last["structure"], last["electronic_steps"]
+    # The energy for zero smearing of the step itself may be wrong, that of its last loop lacks dispersion corrections.
+    energy = last["e_fr_energy"] - settings.get("PSTRESS", 0.0) * _EV_PER_KBAR_A3 * structure.volume
+    energy += electronic[-1]["e_0_energy"] - electronic[-1]["e_fr_energy"]
+    n_electronic, n_ionic = settings.get("NELM", 0), settings.get("NSW", 0)
+    unconverged = ""
+    if 1 < n_electronic <= len(electronic):
+        unconverged = f"The electrons did not converge within NELM = {n_electronic} steps"
+    elif settings.get("IBRION") in {1, 2, 3} and 1 < n_ionic <= len(run.ionic_steps):
+        unconverged = f"The atoms did not come to rest within NSW = {n_ionic} steps"
+    atoms = Atoms(list(structure.atomic_numbers), positions=structure.cart_coords, cell=structure.lattice.matrix)
+    return atoms, float(energy), unconverged
+
+
+def _read_outcar(file: Path) -> tuple[ase.Atoms, float, str]:
+    from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
+
+    atoms: Any = read(file, index=-1, format="vasp-out")
+    energy = float(atoms.get_potential_energy())
+    text = gunzipped(file.read_bytes()).decode(errors="replace")
+    if "General timing and accounting" not in text:
+        raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
+    loops = re.findall(r"aborting loop (because EDIFF is reached|EDIFF was not reached)", text)
+    if loops and "not" in loops[-1]:
+        return atoms, energy, "The electrons did not converge"
+    n_steps, mode = (re.search(rf"\b{key}\s*=\s*(-?\d+)", text) for key in ("NSW", "IBRION"))
+    is_relaxation = n_steps and mode and int(n_steps[1]) > 1 and int(mode[1]) in (1, 2, 3)
+    is_cut = is_relaxation and "reached required accuracy" not in text
+    return atoms, energy, "The atoms did not come to rest" if is_cut else ""
+
+
+def _parsed(file: Path) -> Any:
+    """A vasprun.xml by pymatgen, without what is not used of it."""
+    from pymatgen.io.vasp.outputs import Vasprun  # noqa: PLC0415  (late: slow to import)
+
+    return Vasprun(str(file), parse_dos=False, parse_eigen=False, parse_potcar_file=False)
 
 
 def _settings(run: Any) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+"""Compiled derivatives of moments with respect to positions and strain, for k = 2 and 3.
+
+The moments are M_p = sum w t^p, so dM_p = sum (dw t^p + w p t^(p-1) dt): linear in the slopes of weight and geometry.
+Degrees of freedom: x, y, z of every atom of the cell (all its images move along), then the nine strain components e_ab
+in r_a -> r_a + sum_b e_ab r_b, which moves atoms and cell.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 6, with the distribution still to be applied.
+"""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from hullscout.mbtr.kernels import (
+    ANGLE,
+    DISTANCE,
+    EXPONENTIAL,
+    INVERSE_DISTANCE,
+    INVERSE_PRODUCT,
+    INVERSE_SQUARE,
+    TAPER_COSINE,
+    TAPER_SHARP,
+    decay,
+    taper_factor,
+)
+from hullscout.neighbors import find_neighbors, prepare_search
+
+STRAIGHT = 1e-7
+"""Sine of an angle below which the angle has no slope (it has a kink at 0 and pi)."""
+
+
+@njit(cache=True, nogil=True)
+def decay_slope(d, weighting, scale):  # type: ignore[no-untyped-def]
+    """Return the derivative of decay."""
+    if weighting == EXPONENTIAL:
+        return -scale * math.exp(-scale * d)
+    if weighting == INVERSE_SQUARE:
+        return -2.0 / (d * d * d)
+    if weighting == INVERSE_PRODUCT:
+        return -1.0 / (d * d)
+    return 0.0
+
+
+@njit(cache=True, nogil=True)
+def taper_slope(d, taper, cutoff, sharpness):  # type: ignore[no-untyped-def]
+    """Return the derivative of taper_factor; 0 for a sharp cutoff, whose jump has none."""
+    if taper == TAPER_SHARP or d >= cutoff:
+        return 0.0
+    t = d / cutoff
+    if taper == TAPER_COSINE:
+        return -0.5 * math.pi / cutoff * math.sin(math.pi * t)
+    return sharpness * (sharpness + 1.0) * (t**sharpness - t ** (sharpness - 1.0)) / cutoff
+
+
+@njit(cache=True, nogil=True)
+def find_panel(g, panels):  # type: ignore[no-untyped-def]
+    """Return the panel that holds g, or -1."""
+    edges, _, _, table, table_start, table_inverse = panels
+    last = edges.shape[0] - 2
+    if g < edges[0] or g > edges[last + 1]:
+        return -1
+    panel = table[min(int((g - table_start) * table_inverse), table.shape[0] - 1)]
+    while panel < last and g >= edges[panel + 1]:
+        panel += 1
+    return panel
+
+
+@njit(cache=True, nogil=True)
+def deposit_slopes(slopes, channel, panel, t, w, scale, w_slope, g_slope, vector, sign_atom, minus_atom, n_atoms):  # type: ignore[no-untyped-def]
+    """Add the change of one tuple's moments as one of its edges changes, the vector from minus_atom to sign_atom.
+
+    Weight w and offset t in the panel, whose width is 2/scale; w_slope and g_slope are the derivatives of the weight and
+    of the geometry value by the edge, shape (3,); slopes is the output of pair_slopes.
+    """
+    power = 1.0
+    lower = 0.0
+    for p in range(16):
+        for a in range(3):
+            change = w_slope[a] * power + w * p * lower * scale * g_slope[a]
+            slopes[3 * sign_atom + a, channel, panel, p] += change
+            slopes[3 * minus_atom + a, channel, panel, p] -= change
+            for b in range(3):
+                slopes[3 * n_atoms + 3 * a + b, channel, panel, p] += change * vector[b]
+        lower = power
+        power *= t
+
+
+@njit(cache=True, nogil=True)
+def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
+    """Add the derivatives of the pairs of one structure to slopes.
+
+    Args:
+        species: Element position per atom.
+        positions: A, shape (n_atoms, 3).
+        cell: Lattice vectors as rows, shape (3, 3).
+        pbc: Periodic directions, shape (3,).
+        radius: Search radius, A.
+        most: Largest number of neighbours of an atom.
+        term: TermCodes.
+        panels: Panels of axis.py.
+        slopes: Output, added to, shape (3 n_atoms + 9, n_channels, n_panels, 16).
+    """
+    n_atoms = species.shape[0]
+    search = prepare_search(positions, cell, pbc, radius)
+    vectors = np.empty((most, 3))
+    atoms = np.empty(most, dtype=np.int64)
+    for i in range(n_atoms):
+        n, _ = find_neighbors(i, search, vectors, atoms)
+        for a in range(n):
+            vector = vectors[a]
+            d = math.sqrt(np.sum(vector * vector))
+            fall, ramp = decay(d, term.weighting, term.scale), decay_slope(d, term.weighting, term.scale)
+            taper = taper_factor(d, term.taper, term.cutoff, term.sharpness)
+            bend = taper_slope(d, term.taper, term.cutoff, term.sharpness)
+            if term.geometry == DISTANCE:
+                g, turn = d, 1.0
+            elif term.geometry == INVERSE_DISTANCE:
+                g, turn = 1.0 / d, -1.0 / (d * d)
+            else:
+                g, turn = 1.0 / (d * d), -2.0 / (d * d * d)
+            panel = find_panel(g, panels)
+            if panel >= 0:
+                deposit_slopes(
+                    slopes,
+                    term.channels[species[i] * term.n_elements + species[atoms[a]]],
+                    panel,
+                    (g - panels.middle[panel]) * panels.inverse_half[panel],
+                    0.5 * fall * taper,
+                    panels.inverse_half[panel],
+                    0.5 * (ramp * taper + fall * bend) / d * vector,
+                    turn / d * vector,
+                    vector,
+                    atoms[a],
+                    i,
+                    n_atoms,
+                )
+
+
+@njit(cache=True, nogil=True)
+def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
+    """Add the derivatives of the angles of one structure to slopes; arguments as in pair_slopes."""
+    n_atoms = species.shape[0]
+    weighting, taper, scale, cutoff = term.weighting, term.taper, term.scale, term.cutoff
+    longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
+    search = prepare_search(positions, cell, pbc, radius)
+    vectors = np.empty((most, 3))
+    atoms = np.empty(most, dtype=np.int64)
+    length, leg, bend = np.empty(most), np.empty(most), np.empty(most)
+    for j in range(n_atoms):
+        n, _ = find_neighbors(j, search, vectors, atoms)
+        for a in range(n):
+            d = math.sqrt(np.sum(vectors[a] * vectors[a]))
+            fall, factor = decay(d, weighting, scale), taper_factor(d, taper, cutoff, term.sharpness)
+            length[a] = d
+            leg[a] = fall * factor
+            bend[a] = decay_slope(d, weighting, scale) * factor
+            bend[a] += fall * taper_slope(d, taper, cutoff, term.sharpness)
+        for a in range(n):
+            u = vectors[a] / length[a]
+            for b in range(a):
+                v = vectors[b] / length[b]
+                across = vectors[a] - vectors[b]
+                third = math.sqrt(np.sum(across * across))
+                if length[a] + length[b] + third > longest:
+                    continue
+                cosine = min(1.0, max(-1.0, np.sum(u * v)))
+                g, turn = cosine, 1.0
+                if term.geometry == ANGLE:
+                    x, y, z = u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
+                    sine = math.sqrt(x * x + y * y + z * z)
+                    g = math.atan2(sine, cosine)
+                    turn = -1.0 / sine if sine > STRAIGHT else 0.0
+                panel = find_panel(g, panels)
+                if panel < 0:
+                    continue
+                channel = term.channels[
+                    (species[atoms[a]] * term.n_elements + species[j]) * term.n_elements + species[atoms[b]]
+                ]
+                far = decay(third, weighting, scale)
+                ramp = leg[a] * leg[b] * decay_slope(third, weighting, scale) / third * across
+                t = (g - panels.middle[panel]) * panels.inverse_half[panel]
+                w = leg[a] * leg[b] * far
+                deposit_slopes(
+                    slopes,
+                    channel,
+                    panel,
+                    t,
+                    w,
+                    panels.inverse_half[panel],
+                    bend[a] * leg[b] * far * u + ramp,
+                    turn / length[a] * (v - cosine * u),
+                    vectors[a],
+                    atoms[a],
+                    j,
+                    n_atoms,
+                )
+                deposit_slopes(
+                    slopes,
+                    channel,
+                    panel,
+                    t,
+                    w,
+                    panels.inverse_half[panel],
+                    leg[a] * bend[b] * far * v - ramp,
+                    turn / length[b] * (u - cosine * v),
+                    vectors[b],
+                    atoms[b],
+                    j,
+                    n_atoms,
+                )

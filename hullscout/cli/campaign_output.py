@@ -84,9 +84,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     table.add_column("formation energy (meV/atom)", justify="right")
     table.add_column("id", overflow="fold")
     for state in result.hull:
-        table.add_row(
-            state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id
-        )
+        table.add_row(state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id)
     screen.print(table)
     screen.print(
         f"Looked up {result.n_calculations} of {result.n_candidates} candidates: {PERCENT * result.saved_fraction:.1f} % saved."
@@ -102,7 +100,9 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     if result.failure_probability is None:
         screen.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
     else:
-        screen.print(f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %.")
+        screen.print(
+            f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %."
+        )
     reference = result.reference
     if reference is not None:
         sentence = "The hull found is the true hull."

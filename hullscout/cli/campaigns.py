@@ -80,7 +80,9 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     print_result(asked.result, folder)
 
 
-@main.command(epilog=HANDOFF_EPILOG, interrupted="What was taken so far is kept; run the same command again for the rest.")
+@main.command(
+    epilog=HANDOFF_EPILOG, interrupted="What was taken so far is kept; run the same command again for the rest."
+)
 @FOLDER
 @click.argument("results", nargs=-1, required=True, type=PATH)
 def tell(folder: Path, results: tuple[Path, ...]) -> None:

@@ -20,9 +20,7 @@ Examples:
 @main.command(epilog=EPILOG, interrupted="Every finished replay is kept; run the same command again to go on.")
 @click.argument("campaigns", nargs=-1, required=True, type=PATH)
 @click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
-@click.option(
-    "--out", type=PATH, help="Output folder; made, or resumed.  [default: plans/<name>]"
-)
+@click.option("--out", type=PATH, help="Output folder; made, or resumed.  [default: plans/<name>]")
 @click.option(
     "--grid",
     multiple=True,

@@ -218,7 +218,9 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     if inspection.is_clean:
         screen.print(f"Nothing is wrong with this pool{f'; {notes}' if counts['note'] else ''}.")
     else:
-        taken = "No campaign takes it as it is" if counts["fault"] else "A campaign takes it; look at the suspects first"
+        taken = (
+            "No campaign takes it as it is" if counts["fault"] else "A campaign takes it; look at the suspects first"
+        )
         screen.print(f"{faults}, {suspects}. {taken}.")
 
 
@@ -238,7 +240,9 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
         n_so_far[severity, kind] += 1
         n_beyond = 0 if n_shown is None else n_so_far[severity, kind] - n_shown
         if n_beyond == 1:
-            table.add_row("", kind, Text(f"and {kinds[severity, kind] - n_so_far[severity, kind] + 1} more; --all shows them"))
+            table.add_row(
+                "", kind, Text(f"and {kinds[severity, kind] - n_so_far[severity, kind] + 1} more; --all shows them")
+            )
         if n_beyond > 0:
             continue
         n_out = len(finding.left_out(suspects))

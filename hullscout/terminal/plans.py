@@ -11,9 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.table import Table
 
 from hullscout.display import MILLI, PERCENT
-from hullscout.planning.intervals import three_digits
-from hullscout.planning.new_alloy import Source, total_of
-from hullscout.planning.trade_off import totals
+from hullscout.planning.forecast import Source, total_of
+from hullscout.planning.trade_off import three_digits, totals
 from hullscout.terminal.live import LiveLine
 
 if TYPE_CHECKING:
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
 
     from hullscout.planning.budget import Budget, Share, Spending
     from hullscout.planning.core_hours import CostModel
-    from hullscout.planning.intervals import Rate
-    from hullscout.planning.new_alloy import Prediction
+    from hullscout.planning.forecast import Prediction
     from hullscout.planning.order import PlanOrder
-    from hullscout.planning.recommendation import Recommendation
-    from hullscout.planning.trade_off import Outcome, Total
+    from hullscout.planning.trade_off import Rate, Recommendation, SettingOutcome, Total
 
 INTERVAL = (0.05, 0.5, 0.95)
 
@@ -56,7 +53,7 @@ class PlanProgress(LiveLine):
         self._bar.update(self._task, description="replays", completed=n_done, total=n_all)
 
 
-def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None = None) -> None:
+def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel | None = None) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     console = Console(highlight=False, markup=False)
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
@@ -76,7 +73,7 @@ def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None 
         console.print(f"Core-hours: {cost_model}.", soft_wrap=True)
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
+def _table(outcomes: Sequence[SettingOutcome]) -> Table:
     first = outcomes[0]
     has_cost = any(round(o.cost["saved_fraction"] - o.saved_fraction.mean, 12) for o in outcomes)
     columns = ["calculations", *["cost\nsaved %"] * has_cost, *["core-hours"] * (first.cost_core_hours is not None)]
@@ -143,7 +140,7 @@ def _risk(risk: Rate, stated: float | None) -> str:
 
 
 def print_budget(
-    budget: Budget, outcomes: Sequence[Outcome], spendings: Sequence[Spending], shares: Sequence[Share], *, risk: float
+    budget: Budget, outcomes: Sequence[SettingOutcome], spendings: Sequence[Spending], shares: Sequence[Share], *, risk: float
 ) -> None:
     """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
     console = Console(highlight=False, markup=False)

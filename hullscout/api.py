@@ -99,8 +99,8 @@ class Campaign:
         """Make a campaign of structures in memory, without a file, or open the one that is in the folder.
 
         Args:
-            structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms carry
-                are those of the table.
+            structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms
+                carry are those of the table.
             folder: Made where there is none; `runs/<name>` if not given.
             name: Of the campaign.
             elements: In the order of the axis; in alphabetical order if not given.
@@ -338,7 +338,7 @@ class Campaign:
         """
         from hullscout.figures.kinds import draw_learning  # noqa: PLC0415
 
-        return draw_learning(_axes(ax), self.history, self._setup.features)
+        return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
         """Draw the representation of a candidate, of the lowest calculated one by default: pairs and angles into two axes.
@@ -371,7 +371,7 @@ class Campaign:
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 
         target = self.folder / REPORT if path is None else Path(path)
-        write_report(target, Reported.of(self.history, features=self._setup.features, has_lattices=has_lattices))
+        write_report(target, Reported.of(self.history, has_lattices=has_lattices))
         return target
 
     def __repr__(self) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +73,14 @@ SPGLIB = Citation(
 )
 SERVICES = (TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)
 """What every campaign uses."""
+
+
+def each_once(citations: Iterable[Citation]) -> tuple[Citation, ...]:
+    """The papers in the order of their first use; one that was used for several things has them in one sentence."""
+    papers: dict[str, Citation] = {}
+    for citation in citations:
+        first, use = papers.setdefault(citation.text, citation), citation.used_for
+        if use != first.used_for:
+            both = f"{first.used_for.removesuffix('.')} and {use[:1].lower()}{use[1:]}"
+            papers[citation.text] = replace(first, used_for=both)
+    return tuple(papers.values())

@@ -80,8 +80,8 @@ def test_ctrl_c_says_that_nothing_was_written(pool, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hullscout.pool.making.make_pool", interrupted)
-    monkeypatch.setattr("hullscout.inspection.inspect_frames", interrupted)
+    monkeypatch.setattr("hullscout.pool.make_pool", interrupted)
+    monkeypatch.setattr("hullscout.pool.inspect_frames", interrupted)
     target = tmp_path / "new.extxyz"
     for command in (["enumerate", "Ag", "Pt", "-o", target], ["check", pool, "--write", target]):
         assert hullscout(*command) == (130, "\nInterrupted. Nothing was written.\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -21,19 +21,24 @@ from pydantic import (
     model_validator,
 )
 
+from hullscout.citations import GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, SERVICES, Citation, each_once
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import PoolFormat, pool_bytes
+from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import ase
     from pydantic_core import ErrorDetails
+    from pymatgen.core.structure import Structure
+
+    from hullscout.pool import Candidate
 
 ORACLES = Kinds(
     section="oracle",
@@ -71,7 +76,7 @@ class PoolSection(Settings):
 
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
-    format: Annotated[PoolFormat, Field(strict=False)] | None = None
+    format: str | None = None
     """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
@@ -79,6 +84,13 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in FORMATS:
+            raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
+        return name
 
     @field_validator("cost", "baseline")
     @classmethod
@@ -139,6 +151,12 @@ class CampaignConfig(Settings):
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
         return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The papers behind the methods of a campaign with these settings, the specific ones first."""
+        own = (*self.representation.citations, *self.select.citations)
+        return each_once((*own, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES))
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
         """Full names of the settings that differ, with both values.

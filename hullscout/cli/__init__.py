@@ -4,33 +4,7 @@ Exit codes: 0 done, 1 `check` found something wrong, 2 something given is not va
 130 interrupted.
 """
 
-from __future__ import annotations
+from hullscout.cli import campaigns, plans, pools  # noqa: F401  each adds its commands to `main`
+from hullscout.cli.shared import main
 
-import click
-
-from hullscout import __version__
-from hullscout.cli import campaigns, plans, pools, results
-from hullscout.cli.shared import EPILOG
-
-
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="hullscout")
-def main() -> None:
-    """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
-
-
-for _command in (
-    campaigns.run,
-    campaigns.ask,
-    campaigns.tell,
-    campaigns.table,
-    campaigns.status,
-    results.plot,
-    results.report,
-    results.export,
-    results.cite,
-    pools.enumerate_,
-    pools.check,
-    plans.plan,
-):
-    main.add_command(_command)
+__all__ = ["main"]

@@ -1,4 +1,4 @@
-"""Commands that run a campaign and say where it stands."""
+"""Commands of one campaign: run it, hand out and take back, say where it stands, show and export what it found."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 
 import click
 
-from hullscout.cli.shared import EPILOG, reports_errors
+from hullscout import __version__
+from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
 
+# Written down where they are defined, too; but what defines them takes a second to import, and the help does not wait for it.
+EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
+FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", "mbtr")
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign
@@ -18,55 +22,46 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("campaign", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: runs/<name>]")
+@main.command(epilog=EPILOG, interrupted="Every answer so far is kept; run the same command again to go on.")
+@click.argument("campaign", type=PATH)
+@click.option("--out", type=PATH, help="Output folder; made, or resumed.  [default: runs/<name>]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice, instead of the file's.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
-)
+@OVERRIDES
 @click.option("--retry-failed", is_flag=True, help="Calculate again what failed before.")
-@reports_errors("Every answer so far is kept; run the same command again to go on.")
 def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str, ...], *, retry_failed: bool) -> None:
     """Run the campaign file CAMPAIGN to its end, or resume it.
 
     The output folder holds campaign.db (everything asked and answered), result.json and hull.png. Run the same command
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
-    from hullscout.campaign import runner  # noqa: PLC0415  loads the scientific packages
-    from hullscout.terminal.campaigns import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
+    from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.cli.campaign_output import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
+    from hullscout.figures import save_result  # noqa: PLC0415
 
-    origin = runner.read_origin(campaign, overrides, seed=seed)
-    folder = out if out is not None else Path("runs") / origin.config.folder_name
-    if origin.config.oracle.kind == "handoff":
-        runner.create(origin, folder, pool=runner.open_pool(origin)[0], retry_failed=retry_failed)
-        print_handoff(folder, origin.config)
+    setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
+    folder = out if out is not None else Path("runs") / setup.config.folder_name
+    if setup.config.oracle.kind == "handoff":
+        campaigns.create(setup, folder, retry_failed=retry_failed)
+        print_handoff(folder, setup.config)
         return
-    pool, oracle = runner.open_pool(origin)
-    for line in (*pool.report.lines(), *map(str, () if oracle is None else oracle.conflicts)):
+    for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         click.echo(line)
-    with CampaignProgress(origin.config, n_candidates=len(pool.ids)) as progress:
-        result, standing = runner.run(
-            origin,
-            folder,
-            pool=pool,
-            oracle=oracle,
-            retry_failed=retry_failed,
-            on_progress=progress.update,
-            on_note=progress.note,
+    progress = CampaignProgress(setup)
+    with progress.line:
+        result, known = campaigns.run(
+            setup, folder, retry_failed=retry_failed, on_progress=progress.update, on_note=progress.note
         )
-        runner.save(folder, result, standing)
+        save_result(folder, result, known)
     print_result(result, folder)
 
 
-@click.command(epilog=HANDOFF_EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path))
+@main.command(epilog=HANDOFF_EPILOG, interrupted="Nothing is handed out twice; run the same command again to go on.")
+@FOLDER
 @click.option("-n", "n", type=click.IntRange(min=1), default=4, show_default=True, help="Number of structures.")
 @click.option(
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
-@reports_errors("Nothing is handed out twice; run the same command again to go on.")
 def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
@@ -74,19 +69,22 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.terminal.campaigns import print_asked, print_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_asked, print_result  # noqa: PLC0415
+    from hullscout.figures import save_result  # noqa: PLC0415
 
-    handed = handoff.ask(folder, n=n, outbox=outbox, again=again)
-    if handed.result is not None:
-        print_result(handed.result, folder)
-    else:
-        print_asked(handed.folders, folder=folder, n_awaited=handed.n_awaited, n_wanted=n)
+    asked = handoff.ask(folder, n=n, outbox=outbox, again=again)
+    if asked.result is None or asked.known is None:
+        print_asked(asked, folder=folder, n_wanted=n)
+        return
+    save_result(folder, asked.result, asked.known)
+    print_result(asked.result, folder)
 
 
-@click.command(epilog=HANDOFF_EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@reports_errors("What was taken so far is kept; run the same command again for the rest.")
+@main.command(
+    epilog=HANDOFF_EPILOG, interrupted="What was taken so far is kept; run the same command again for the rest."
+)
+@FOLDER
+@click.argument("results", nargs=-1, required=True, type=PATH)
 def tell(folder: Path, results: tuple[Path, ...]) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
@@ -95,7 +93,7 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     a calculation failed, and why. Results may come late, in any order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.terminal.campaigns import print_told  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_told  # noqa: PLC0415
 
     told = handoff.tell(folder, results)
     print_told(told, folder=folder)
@@ -103,36 +101,113 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
         sys.exit(2)
 
 
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Pool file, .extxyz or .extxyz.gz."
-)
-@click.option("--force", is_flag=True, help="Replace the file if there is one.")
-@reports_errors()
+@main.command()
+@FOLDER
+@POOL_FILE
+@FORCE
 def table(folder: Path, output: Path, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
     Structures are those that were asked for, not relaxed ones; ids stay. Candidates without an energy are written without one.
     """
-    from hullscout.campaign import runner  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, save_frames  # noqa: PLC0415
+    from hullscout.campaign.exports import frames_with_energies  # noqa: PLC0415
+    from hullscout.pool import Existing, save_frames  # noqa: PLC0415
 
-    frames = runner.read_frames_with_energies(folder)
+    frames = frames_with_energies(folder)
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)
     n_known = sum(frame.energy_ev is not None for frame in frames)
     click.echo(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")
 
 
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@reports_errors()
+@main.command()
+@FOLDER
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
-    from hullscout.campaign import runner  # noqa: PLC0415
-    from hullscout.campaign.history import read_result  # noqa: PLC0415
-    from hullscout.terminal.campaigns import print_status  # noqa: PLC0415
+    from hullscout.campaign import Setup, read_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
 
-    config, state = runner.read_state(folder)
-    result = read_result(folder / runner.RESULT)
-    print_status(config, state, runner.read_attempts(folder), folder=folder, result=result)
+    setup = Setup.read(folder)
+    print_status(setup.config, setup.read_ledger(folder), folder=folder, result=read_result(folder))
+
+
+@main.command()
+@FOLDER
+@click.option("--kind", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True, help="What to draw.")
+@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
+@click.option(
+    "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
+)
+@click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
+@click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
+def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: str | None, *, lattices: bool) -> None:
+    """Draw the campaign in FOLDER, finished or not.
+
+    \b
+    hull         phase diagram, with what the model still believes possible
+    distance     distance of every candidate to the hull
+    progress     errors and the probability of a wrong hull, by calculations
+    parity       predicted against true energies
+    calibration  whether the stated uncertainty holds
+    learning     model error by number of random structures (40 or more energies)
+    mbtr         the representation of a structure
+    """  # noqa: D301  click takes the character, not the two letters
+    if lattices and kind != "hull":
+        raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
+    if candidate is not None and kind != "mbtr":
+        raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
+    from hullscout.figures.kinds import Kind, save_campaign_figure  # noqa: PLC0415
+    from hullscout.figures.style import Width  # noqa: PLC0415
+
+    target = output if output is not None else folder / f"{kind}.png"
+    save_campaign_figure(
+        folder, target, kind=Kind(kind), width=Width(width), has_lattices=lattices, candidate_id=candidate
+    )
+    click.echo(f"Wrote {target}")
+
+
+@main.command()
+@FOLDER
+@click.option("-o", "--output", type=PATH, help="HTML file.  [default: FOLDER/report.html]")
+@click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
+def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
+    """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
+    from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
+
+    target = output if output is not None else folder / REPORT
+    write_report(target, read_report(folder, has_lattices=lattices))
+    click.echo(f"Wrote {target}")
+
+
+@main.command()
+@FOLDER
+@click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
+@click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def export(folder: Path, export_format: str, output: Path | None, *, force: bool) -> None:
+    """Write what the campaign in FOLDER found for other programs, finished or not.
+
+    \b
+    entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
+    ase          ASE database: all candidates
+    csv          table: all candidates, with predictions and P(on the hull)
+    cif, poscar  folder of the structures of the hull
+    """  # noqa: D301  click takes the character, not the two letters
+    from hullscout.campaign import exports  # noqa: PLC0415
+
+    chosen = exports.ExportFormat(export_format)
+    target = output if output is not None else folder / chosen.default_name
+    n_written = exports.export(folder, target, chosen, replace=force)
+    click.echo(f"Wrote {n_written} structures to {target}")
+
+
+@main.command()
+@click.argument("folder", type=PATH, required=False)
+def cite(folder: Path | None) -> None:
+    """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
+    papers = ["Give a campaign's folder for the papers behind the methods that it used."]
+    if folder is not None:
+        from hullscout.campaign import Setup  # noqa: PLC0415
+
+        cited = Setup.read(folder).config.citations
+        papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
+    click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

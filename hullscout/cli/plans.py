@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hullscout.cli.shared import reports_errors
+from hullscout.cli.shared import OVERRIDES, PATH, main
 
 EPILOG = """\b
 Examples:
@@ -17,21 +17,17 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("campaigns", nargs=-1, required=True, type=click.Path(path_type=Path))
+@main.command(epilog=EPILOG, interrupted="Every finished replay is kept; run the same command again to go on.")
+@click.argument("campaigns", nargs=-1, required=True, type=PATH)
 @click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Output folder; made, or resumed.  [default: plans/<name>]"
-)
+@click.option("--out", type=PATH, help="Output folder; made, or resumed.  [default: plans/<name>]")
 @click.option(
     "--grid",
     multiple=True,
     metavar="SECTION.KEY=V1,V2,...",
     help="Values of a setting to compare; may be repeated. A key that a rule does not know is left alone for it.",
 )
-@click.option(
-    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
-)
+@OVERRIDES
 @click.option("--risk", type=float, default=0.05, show_default=True, help="Wanted risk of a hull beyond the tolerance.")
 @click.option(
     "--core-hours",
@@ -54,7 +50,7 @@ Examples:
 @click.option(
     "--like",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="CAMPAIGN",
     help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.",
 )
@@ -74,7 +70,6 @@ Examples:
     help="Replays at a time, in processes here or where [executor] of the campaign files (--set executor.kind=dask) says.  "
     "[default: one per core]",
 )
-@reports_errors("Every finished replay is kept; run the same command again to go on.")
 def plan(
     *,
     campaigns: tuple[Path, ...],
@@ -98,6 +93,7 @@ def plan(
     interruption, or with more replicates or another grid, and only what is missing is played. The recommendation is the cheapest
     setting whose observed risk is below the wanted one with confidence.
     """
+    from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
     from hullscout.planning import order as orders  # noqa: PLC0415
     from hullscout.planning import planner  # noqa: PLC0415
@@ -106,17 +102,16 @@ def plan(
     from hullscout.planning.forecast import Source  # noqa: PLC0415
     from hullscout.planning.stand_in import simulate_new  # noqa: PLC0415
     from hullscout.planning.store import DATABASE  # noqa: PLC0415
-    from hullscout.terminal import plans as terminal  # noqa: PLC0415  loads the scientific packages
 
-    is_new = bool(like) or source == Source.BASELINE
+    origin = Source(source)
+    is_new, is_replayed = bool(like) or origin is Source.BASELINE, origin is Source.REPLAYS
     chosen = planner.read_campaigns(like if is_new else campaigns, grid=grid, overrides=overrides)
     new = planner.read_new(campaigns, overrides) if is_new else ()
+    executor = orders.executor_of(chosen if is_replayed else new, overrides=overrides, n_workers=workers)
     order = orders.PlanOrder(
         n_replicates=replicates,
         risk=risk,
-        executor=orders.executor_of(
-            chosen if source == Source.REPLAYS else new, overrides=overrides, n_workers=workers
-        ),
+        executor=executor,
         n_workers=workers,
         cost_model=orders.cost_model(core_hours, kpoint_spacing=kpoint_spacing, cores=cores),
         price=None if price is None else Price.parse(price),
@@ -124,29 +119,29 @@ def plan(
     given = None if budget is None else Budget.parse(budget)
     orders.check_budget(given, order)
     folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
-    if is_new or source != Source.REPLAYS:
-        unused = ["--grid"] if grid else []
-        orders.check_source(Source(source), new=new, similar=chosen if like else (), unused=unused)
-    if source != Source.REPLAYS:
-        with terminal.PlanProgress() as progress:
-            predictions = simulate_new(new, chosen, folder, source=Source(source), order=order, progress=progress)
-        planner.save_predictions(folder, predictions)
-        terminal.print_predictions(predictions, source=Source(source), n_similar=len(chosen), order=order, budget=given)
-        terminal.print_written(folder, [DATABASE, planner.PREDICTION])
-        return
-    with terminal.PlanProgress() as progress:
-        made = planner.make_plan(chosen, folder, order=order, progress=progress)
-    terminal.print_outcomes(made.outcomes, cost_model=order.cost_model)
-    if given is not None and not new:
-        spendings = planner.fixed_budget(made, given, order=order)
-        shares = planner.split_budget(made, spendings, given)
-        planner.save_budget(folder, given, made, spendings, shares)
-        terminal.print_budget(given, made.outcomes, spendings, shares, risk=risk)
-    save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
-    terminal.print_recommendations(planner.recommendations(made.outcomes, risk=risk))
+    if is_new or not is_replayed:
+        orders.check_source(origin, new=new, similar=chosen if like else (), unused=["--grid"] if grid else [])
+    progress, predictions, written = output.PlanProgress(), (), [DATABASE]
+    with progress.line:
+        if is_replayed:
+            made = planner.make_plan(chosen, folder, order=order, progress=progress)
+        else:
+            predictions = simulate_new(new, chosen, folder, source=origin, order=order, progress=progress)
+    if is_replayed:
+        written += [planner.PLAN, planner.FIGURE]
+        output.print_outcomes(made.outcomes, cost_model=order.cost_model)
+        if given is not None and not new:
+            spendings = planner.fixed_budget(made, given, order=order)
+            shares = planner.split_budget(made, spendings, given)
+            planner.save_budget(folder, given, made, spendings, shares)
+            written.append(planner.BUDGET)
+            output.print_budget(given, made.outcomes, spendings, shares, risk=risk)
+        save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
+        for recommendation in planner.recommendations(made.outcomes, risk=risk):
+            click.echo(recommendation.sentence)
+        predictions = planner.predict_new(made, new, order=order) if new else ()
     if new:
-        predictions = planner.predict_new(made, new, order=order)
         planner.save_predictions(folder, predictions)
-        terminal.print_predictions(predictions, source=Source(source), n_similar=len(chosen), order=order, budget=given)
-    further = [planner.PREDICTION] if new else [planner.BUDGET] if given is not None else []
-    terminal.print_written(folder, [DATABASE, planner.PLAN, planner.FIGURE, *further])
+        written.append(planner.PREDICTION)
+        output.print_predictions(predictions, source=origin, n_similar=len(chosen), order=order, budget=given)
+    click.echo(f"Wrote {folder}/{', '.join(written[:-1])} and {written[-1]}.")

@@ -1,13 +1,20 @@
-"""Commands that make a pool and look it over."""
+"""Commands that make a pool and look it over, and what they print."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hullscout.cli.shared import reports_errors
+from hullscout.cli.shared import FORCE, PATH, POOL_FILE, console, main
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hullscout.pool import EnumerationSettings, Inspection, MadePool, Suspects
 
 ENUMERATE_EPILOG = """\b
 Examples:
@@ -15,18 +22,25 @@ Examples:
   hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
 """
-PROTOTYPE_ATOMS = 16
 CHECK_EPILOG = """\b
 Examples:
   hullscout check agpt.extxyz.gz
   hullscout check agpt.extxyz.gz --elements Pt,Ag --all --write cleaned.extxyz.gz
 """
+PROTOTYPE_ATOMS = 16
+# They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
+FORMATS = ("extxyz", "ase", "entries", "files", "vasprun")
+LATTICES = ("fcc", "bcc", "hcp")
+N_SHOWN = 8
+"""Findings of one kind that are shown where not all are asked for."""
+STYLES = {"fault": "bold red", "suspect": "yellow", "note": "dim"}
+"""Of findings by their severity."""
 
 
 def _lattices(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
-    if not set(names) <= {"fcc", "bcc", "hcp"} or len(set(names)) < len(names):
-        raise click.BadParameter(f"expected some of fcc, bcc, hcp, separated by commas, found {text!r}")
+    if not set(names) <= set(LATTICES) or len(set(names)) < len(names):
+        raise click.BadParameter(f"expected some of {', '.join(LATTICES)}, separated by commas, found {text!r}")
     return names
 
 
@@ -41,13 +55,13 @@ def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str
     return volumes
 
 
-@click.command("enumerate", epilog=ENUMERATE_EPILOG)
+@main.command("enumerate", epilog=ENUMERATE_EPILOG, interrupted="Nothing was written.")
 @click.argument("first")
 @click.argument("second")
 @click.option(
     "--lattice",
     "lattices",
-    default="fcc,bcc,hcp",
+    default=",".join(LATTICES),
     show_default=True,
     metavar="NAMES",
     callback=_lattices,
@@ -64,21 +78,19 @@ def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str
     callback=_volumes,
     help="Volume per atom of a pure element, instead of the tabulated one; may be repeated.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Pool file, .extxyz or .extxyz.gz."
-)
-@click.option("--force", is_flag=True, help="Replace the file if there is one.")
-@reports_errors("Nothing was written.")
+@POOL_FILE
+@FORCE
 def enumerate_(
     first: str,
     second: str,
     lattices: tuple[str, ...],
     max_atoms: int,
-    prototypes: bool,  # noqa: FBT001  click passes flags by name
     prototype_atoms: int | None,
     volumes: dict[str, float],
     output: Path,
-    force: bool,  # noqa: FBT001
+    *,
+    prototypes: bool,
+    force: bool,
 ) -> None:
     """Make a pool of the elements FIRST and SECOND, without energies.
 
@@ -87,25 +99,23 @@ def enumerate_(
     """
     if prototype_atoms is not None and not prototypes:
         raise click.UsageError("--prototype-atoms says nothing without --prototypes; give both.")
-    from hullscout.pool.enumeration import ParentLattice  # noqa: PLC0415  loads the scientific packages
-    from hullscout.pool.making import Recipe, make_pool  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
-    from hullscout.terminal.pools import Working, print_made  # noqa: PLC0415
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
-    most_atoms = PROTOTYPE_ATOMS if prototype_atoms is None else prototype_atoms
-    recipe = Recipe(
+    if prototypes and prototype_atoms is None:
+        prototype_atoms = PROTOTYPE_ATOMS
+    settings = pools.EnumerationSettings(
         elements=(first, second),
-        lattices=tuple(ParentLattice(name) for name in lattices),
+        lattices=tuple(pools.ParentLattice(name) for name in lattices),
         max_atoms=max_atoms,
-        prototype_atoms=most_atoms if prototypes else None,
+        prototype_atoms=prototype_atoms,
         volumes=volumes,
     )
-    existing = Existing.REPLACE if force else Existing.REFUSE
-    check_target(output, existing)
-    with Working() as working:
-        made = make_pool(recipe, on_progress=working.update)
-    save_frames(output, made.frames, existing=existing)
-    print_made(made, recipe, output)
+    existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
+    pools.check_target(output, existing)
+    with console(stderr=True).status("starting") as working:
+        made = pools.make_pool(settings, on_progress=working.update)
+    pools.save_frames(output, made.frames, existing=existing)
+    _print_made(made, settings, output)
 
 
 def _elements(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, str] | None:
@@ -117,30 +127,27 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
     raise click.BadParameter(f"expected two elements, for example Ag,Pd, found {text!r}")
 
 
-@click.command(epilog=CHECK_EPILOG)
-@click.argument("pool", type=click.Path(path_type=Path))
+@main.command(epilog=CHECK_EPILOG, interrupted="Nothing was written.")
+@click.argument("pool", type=PATH)
 @click.option(
     "--elements", metavar="A,B", callback=_elements, help="The two elements.  [default: the two in most frames]"
 )
 @click.option(
-    "--format",
-    "pool_format",
-    type=click.Choice(["extxyz", "ase", "entries", "files", "vasprun"]),
-    help="Format of POOL.  [default: told by what is there]",
+    "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
 )
 @click.option("--all", "show_all", is_flag=True, help="Show every finding, not only the first of each kind.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write a cleaned pool, .extxyz or .extxyz.gz.")
+@click.option("--write", type=PATH, help="Write a cleaned pool, .extxyz or .extxyz.gz.")
 @click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")
 @click.option("--force", is_flag=True, help="Replace the cleaned pool's file if there is one.")
-@reports_errors("Nothing was written.")
 def check(
     pool: Path,
     elements: tuple[str, str] | None,
     pool_format: str | None,
-    show_all: bool,  # noqa: FBT001
     write: Path | None,
-    without_suspects: bool,  # noqa: FBT001
-    force: bool,  # noqa: FBT001
+    *,
+    show_all: bool,
+    without_suspects: bool,
+    force: bool,
 ) -> None:
     """Look POOL over: duplicates, missing or suspect energies, mixed settings, odd volumes and distances, missing elements.
 
@@ -148,22 +155,97 @@ def check(
     but the most frequent; suspect energies, volumes and distances only on request. Exit codes: 0 nothing wrong, 1 faults or
     suspects found, 2 POOL cannot be read.
     """
-    from hullscout.inspection import Suspects, clean, inspect_frames, most_frequent_elements  # noqa: PLC0415
-    from hullscout.pool import PoolFormat, read_pool  # noqa: PLC0415
-    from hullscout.pool.writing import Existing, check_target, save_frames  # noqa: PLC0415
-    from hullscout.terminal.pools import N_SHOWN, Working, print_cleaned, print_inspection  # noqa: PLC0415
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
-    existing = Existing.REPLACE if force else Existing.REFUSE
+    existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     if write is not None:
-        check_target(write, existing, source=pool)
-    with Working() as working:
-        working.update(f"reading {pool}")
-        frames = read_pool(pool, None if pool_format is None else PoolFormat(pool_format))
-        found = inspect_frames(frames, elements or most_frequent_elements(frames), on_progress=working.update)
-    suspects = Suspects.LEAVE_OUT if without_suspects else Suspects.KEEP
-    print_inspection(found, pool, suspects=suspects, n_shown=None if show_all else N_SHOWN)
+        pools.check_target(write, existing, source=pool)
+    with console(stderr=True).status(f"reading {pool}") as working:
+        frames = pools.read_pool(pool, pool_format)
+        wanted = elements or pools.most_frequent_elements(frames)
+        found = pools.inspect_frames(frames, wanted, on_progress=working.update)
+    suspects = pools.Suspects.LEAVE_OUT if without_suspects else pools.Suspects.KEEP
+    _print_inspection(found, pool, _findings_table(found, suspects, n_shown=None if show_all else N_SHOWN))
     if write is not None:
-        left = clean(frames.frames, found, suspects=suspects)
-        save_frames(write, left, existing=existing)
-        print_cleaned(len(left), found.n_frames, write)
+        left = pools.clean(frames.frames, found, suspects=suspects)
+        pools.save_frames(write, left, existing=existing)
+        click.echo(f"Wrote {write}: {len(left)} of {found.n_frames} frames, {found.n_frames - len(left)} taken out.")
     sys.exit(0 if found.is_clean else 1)
+
+
+def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> None:
+    """Print how many candidates there are by size and source, and in sentences what was left out."""
+    from rich.table import Table  # noqa: PLC0415  the help does without it
+
+    first, second = settings.elements
+    sources = list(dict.fromkeys(source for source, _ in made.counts))
+    sizes = sorted({n_atoms for _, n_atoms in made.counts})
+    table = Table(title=f"Candidates of {first}-{second}", title_justify="left", title_style="bold")
+    for heading in ("atoms", *sources, "all"):
+        table.add_column(heading, justify="right")
+    for n_atoms in sizes:
+        row = [made.counts.get((source, n_atoms), 0) for source in sources]
+        table.add_row(str(n_atoms), *(str(count or "") for count in row), str(sum(row)))
+    table.add_section()
+    totals = [sum(made.counts.get((source, n_atoms), 0) for n_atoms in sizes) for source in sources]
+    table.add_row("all", *map(str, totals), str(sum(totals)))
+    console().print(table)
+    volumes = ", ".join(
+        f"{symbol} {volume:.2f}" for symbol, volume in zip(settings.elements, made.volumes, strict=True)
+    )
+    click.echo(f"Volumes by Vegard's law between {volumes} A^3 per atom.")
+    if settings.prototype_atoms is not None:
+        click.echo(
+            f"Prototypes left out: {made.n_known} that were there already, {made.n_open} whose atoms come too close for an alloy."
+        )
+    click.echo(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.")
+
+
+def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
+    """Print what was found in a pool as a table, what counts as suspect, and the verdict in a sentence."""
+    screen, (first, second) = console(), inspection.elements
+    screen.print(
+        f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
+        f"{inspection.n_crystals} different crystals.",
+        soft_wrap=True,
+    )
+    if inspection.findings:
+        screen.print(table)
+    for criterion in inspection.criteria:
+        screen.print(criterion)
+    counts = Counter(finding.severity.value for finding in inspection.findings)
+    faults, suspects, notes = (f"{counts[noun]} {noun}{'s' * (counts[noun] != 1)}" for noun in STYLES)
+    if inspection.is_clean:
+        screen.print(f"Nothing is wrong with this pool{f'; {notes}' if counts['note'] else ''}.")
+    else:
+        taken = (
+            "No campaign takes it as it is" if counts["fault"] else "A campaign takes it; look at the suspects first"
+        )
+        screen.print(f"{faults}, {suspects}. {taken}.")
+
+
+def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int | None) -> Table:
+    """One row per finding, of each kind only the first where there are many."""
+    from rich.table import Table  # noqa: PLC0415  the help does without it
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table()
+    for heading in ("", "about", "found", "cleaned pool"):
+        table.add_column(heading, overflow="fold" if heading == "found" else "ellipsis")
+    table.columns[-1].justify = "right"
+    kinds = Counter((finding.severity, finding.kind) for finding in inspection.findings)
+    n_so_far: Counter[tuple[object, str]] = Counter()
+    for finding in inspection.findings:
+        severity, kind = finding.severity, finding.kind
+        n_so_far[severity, kind] += 1
+        n_beyond = 0 if n_shown is None else n_so_far[severity, kind] - n_shown
+        if n_beyond == 1:
+            table.add_row(
+                "", kind, Text(f"and {kinds[severity, kind] - n_so_far[severity, kind] + 1} more; --all shows them")
+            )
+        if n_beyond > 0:
+            continue
+        n_out = len(finding.left_out(suspects))
+        fate = f"{n_out} out" if n_out else "stays" if finding.frames else ""
+        table.add_row(Text(severity.value, style=STYLES[severity.value]), kind, Text(finding.sentence), fate)
+    return table

@@ -1,19 +1,19 @@
-"""What the commands share: examples, and how an error is shown."""
+"""What the commands share: their group, how an error is shown, options, and where they print."""
 
 from __future__ import annotations
 
 import sys
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hullscout import __version__
 from hullscout.errors import HullscoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-P = ParamSpec("P")
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 EPILOG = """\b
 Examples:
@@ -26,27 +26,62 @@ Examples:
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
 """
+PATH = click.Path(path_type=Path)
+FOLDER = click.argument("folder", type=PATH)
+FORCE = click.option("--force", is_flag=True, help="Replace the file if there is one.")
+OVERRIDES = click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
+)
+POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
 
 
-def reports_errors(interrupted: str = "") -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Print an error that Hullscout raises on purpose, without a traceback, and exit with code 2; with 130 on Ctrl-C.
+class Command(click.Command):
+    """A command that shows an error raised on purpose without a traceback and exits with code 2; with 130 on Ctrl-C.
 
     Args:
         interrupted: What is kept when the command is interrupted, and what to do, in a sentence.
     """
 
-    def decorate(command: Callable[P, None]) -> Callable[P, None]:
-        @wraps(command)
-        def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-            try:
-                command(*args, **kwargs)
-            except HullscoutError as error:
-                click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
-                sys.exit(2)
-            except KeyboardInterrupt:
-                click.echo(f"\nInterrupted. {interrupted}".rstrip(), err=True)
-                sys.exit(130)
+    def __init__(self, *args: Any, interrupted: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._interrupted = interrupted
 
-        return wrapped
+    def invoke(self, ctx: click.Context) -> None:
+        """Run it."""
+        try:
+            super().invoke(ctx)
+        except HullscoutError as error:
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
+            sys.exit(130)
 
-    return decorate
+
+class Commands(click.Group):
+    """Commands of this kind."""
+
+    command_class = Command
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="hullscout")
+def main() -> None:
+    """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables and sentences are printed: names and ids as they are, never as markup."""
+    from rich.console import Console  # noqa: PLC0415  the help does without it
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def live_line(*columns: ProgressColumn) -> Progress:
+    """A line on standard error that is gone at its end; silent where output is no terminal."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    screen = console(stderr=True)
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

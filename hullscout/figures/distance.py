@@ -27,44 +27,43 @@ from hullscout.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hullscout.campaign.history import Outlook
-    from hullscout.campaign.standing import Standing
+    from hullscout.selection import Belief, Known
 
 LINEAR_MEV = 1.0
 
 
 def draw_hull_distance(
-    ax: Axes, standing: Standing, *, outlook: Outlook | None = None, tolerance_ev_per_atom: float | None = None
+    ax: Axes, known: Known, *, belief: Belief | None = None, tolerance_ev_per_atom: float | None = None
 ) -> Axes:
     """Draw the distance of every candidate to the hull found against its composition.
 
     Args:
         ax: Where to draw.
-        standing: The campaign at one moment.
-        outlook: What was believed at that moment.
+        known: The campaign at one moment.
+        belief: What was believed at that moment.
         tolerance_ev_per_atom: The campaign's `stop.hull_tolerance`, drawn as a line on either side of the hull.
     """
-    pool, hull, unknown = standing.pool, standing.found_hull, standing.unknown
-    x_known = pool.x[standing.known]
+    pool, hull, unknown = known.pool, known.hull, known.unknown
+    x_known = pool.x[known.answered]
     lowest, highest = 0.0, 0.0
-    if standing.reference_ev_per_atom is not None and unknown.size:
-        distance = hull.distance(pool.x[unknown], standing.reference_ev_per_atom[unknown]) * MILLI
+    if known.true_formation_ev_per_atom is not None and unknown.size:
+        distance = hull.distance(pool.x[unknown], known.true_formation_ev_per_atom[unknown]) * MILLI
         ax.plot(pool.x[unknown], distance, "^", ls="", mfc=NOT_CALCULATED, mec=DARK_ORANGE, ms=3.4, mew=0.5, zorder=2,
                 label=f"not calculated ({unknown.size}, true energy)")  # fmt: skip
         lowest, highest = min(lowest, float(distance.min())), float(distance.max())
-    if outlook is not None and standing.n_failed:
-        failed = standing.failed
-        distance = hull.distance(pool.x[failed], outlook.mean_ev_per_atom[failed]) * MILLI
+    if belief is not None and known.n_failed:
+        failed = known.failed
+        distance = hull.distance(pool.x[failed], belief.mean_ev_per_atom[failed]) * MILLI
         ax.plot(pool.x[failed], distance, "x", ls="", color=FOUND, ms=4.5, mew=1.1, zorder=5,
-                label=f"failed ({standing.n_failed}, predicted energy)")  # fmt: skip
+                label=f"failed ({known.n_failed}, predicted energy)")  # fmt: skip
         lowest, highest = min(lowest, float(distance.min())), max(highest, float(distance.max()))
-    distance = hull.distance(x_known, standing.formation_ev_per_atom) * MILLI
+    distance = hull.distance(x_known, known.formation_ev_per_atom) * MILLI
     ax.plot(x_known, distance, "o", ls="", color=CALCULATED, ms=3.6, mec="white", mew=0.3, zorder=3,
-            label=f"calculated ({standing.n_known})")  # fmt: skip
+            label=f"calculated ({known.n_answered})")  # fmt: skip
     highest = max(highest, float(distance.max()))
-    if outlook is not None:
-        chosen, half_width = intervals_of(standing, outlook)
-        mean = hull.distance(pool.x[chosen], outlook.mean_ev_per_atom[chosen]) * MILLI
+    if belief is not None:
+        chosen, half_width = intervals_of(belief)
+        mean = hull.distance(pool.x[chosen], belief.mean_ev_per_atom[chosen]) * MILLI
         if chosen.size:
             ax.errorbar(
                 pool.x[chosen], mean, half_width * MILLI, fmt="D", ms=3.4, mfc="white", mec=FOUND, mew=0.7, ecolor=BELIEVED,
@@ -83,7 +82,7 @@ def draw_hull_distance(
     ax.set_xlim(-0.04, 1.04)
     ax.set_xlabel(composition_label(pool.elements))
     ax.set_ylabel("distance to the hull (meV/atom)")
-    set_title(ax, title_of(standing))
+    set_title(ax, title_of(known))
     legend_below(ax, n_columns=_columns(ax))
     return ax
 

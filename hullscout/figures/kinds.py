@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    from hullscout.campaign.history import History, Outlook
+    from hullscout.campaign.history import History
     from hullscout.pool import Candidate
+    from hullscout.selection import Belief
 
-    Features = dict[str, NDArray[np.float64]]
 
 # Learning curves: shares of the energies that are learned from, random orders, and the fewest energies that make a curve.
 LEARNED_SHARES = (0.1, 0.2, 0.4, 0.8)
@@ -76,8 +75,8 @@ def save_campaign_figure(
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
     refuse_other_formats(path)
-    from hullscout.campaign.history import Forecaster, read_history  # noqa: PLC0415  loads the scientific packages
-    from hullscout.campaign.runner import open_features  # noqa: PLC0415
+    from hullscout.campaign.history import read_history  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.setup import Beliefs  # noqa: PLC0415
 
     history = read_history(folder)
     square = width is Width.PAGE and kind in (Kind.PARITY, Kind.CALIBRATION)
@@ -96,19 +95,18 @@ def save_campaign_figure(
             aspect=kind.aspect(width),
         )
         return
-    features = open_features(history.origin, history.pool)
     if kind is Kind.LEARNING:
         save_figure(
             path,
-            lambda figure: draw_learning(figure.add_subplot(), history, features),
+            lambda figure: draw_learning(figure.add_subplot(), history),
             width=width,
             aspect=kind.aspect(width),
         )
         return
-    outlook = Forecaster(history, features=features).at(history.now)
+    belief = Beliefs(history.setup).at(history.now)
     save_figure(
         path,
-        lambda figure: _draw_outlook(figure, history, outlook, kind=kind, has_lattices=has_lattices),
+        lambda figure: _draw_outlook(figure, history, belief, kind=kind, has_lattices=has_lattices),
         width=width,
         aspect=kind.aspect(width),
     )
@@ -118,7 +116,7 @@ def draw_progress(figure: Figure, history: History) -> None:
     """Errors against the calculations, and below them probabilities of a wrong hull where the rule states any."""
     from hullscout.figures.progress import draw_errors, draw_failure_probability  # noqa: PLC0415
 
-    states_probability = any(moment.failure_probability is not None for moment in history.moments)
+    states_probability = any(d is not None and d.failure_probability is not None for d in history.decided)
     if states_probability:
         above, below = figure.subplots(2, 1, sharex=True)
         draw_errors(above, history)
@@ -131,18 +129,15 @@ def draw_progress(figure: Figure, history: History) -> None:
 
 def draw_representation(axes: Sequence[Axes], history: History, candidate: Candidate) -> Sequence[Axes]:
     """Draw the pairs and the angles of one candidate, as the campaign represents it, into two axes of one figure."""
-    from hullscout.campaign.runner import open_mbtr  # noqa: PLC0415
-    from hullscout.figures.representation import draw_channels  # noqa: PLC0415
+    from hullscout.figures.representation import draw_curves  # noqa: PLC0415
 
-    mbtr = open_mbtr(history.origin)
-    features = mbtr.transform([candidate])[0]
-    for ax, term, columns in zip(axes, mbtr.terms, mbtr.slices.values(), strict=True):
-        draw_channels(ax, mbtr, term, features[columns], y_label=f"$f_{term.k}$ per atom (arb. units)")
+    for ax, panel in zip(axes, history.setup.representation.panels(candidate), strict=True):
+        draw_curves(ax, panel)
     axes[0].figure.suptitle(f"{mathtext_formula(candidate.formula)}, {plain(candidate.id)}", fontsize="medium")
     return axes
 
 
-def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
+def draw_learning(ax: Axes, history: History) -> Axes:
     """Draw the error of the campaign's kind of model against the number of random structures that it learns from.
 
     All candidates of a replay, what was calculated otherwise; heights above their hull are capped as in the campaign.
@@ -155,11 +150,11 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
     from hullscout.selection.hull_posterior import HullPosteriorRule  # noqa: PLC0415
     from hullscout.selection.transforms import cap_height  # noqa: PLC0415
 
-    standing = history.now.standing
-    is_replay = standing.reference_ev_per_atom is not None
-    rows = np.arange(standing.n_candidates) if is_replay else standing.known
+    known = history.now
+    is_replay = known.true_formation_ev_per_atom is not None
+    rows = np.arange(known.n_candidates) if is_replay else known.answered
     energies = (
-        standing.formation_ev_per_atom if standing.reference_ev_per_atom is None else standing.reference_ev_per_atom
+        known.formation_ev_per_atom if known.true_formation_ev_per_atom is None else known.true_formation_ev_per_atom
     )
     if rows.size < LEAST_LEARNED:
         remedy = "The pool is too small for one." if is_replay else "Draw it when more is calculated."
@@ -167,9 +162,10 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
             f"Expected at least {LEAST_LEARNED} known energies for a learning curve, found {rows.size}. {remedy}"
         )
     cap = getattr(history.config.select, "energy_cap", HullPosteriorRule().energy_cap)
-    x = standing.pool.x[rows]
+    x = known.pool.x[rows]
     at_hull = lower_hull(x, energies).energy_at(x)
     labels = (at_hull + cap_height(energies - at_hull, cap)) * MILLI
+    features = history.setup.features
     blocks, start = {}, 0
     for name, block in features.items():
         blocks[name] = slice(start, start + block.shape[1])
@@ -190,26 +186,26 @@ def draw_learning(ax: Axes, history: History, features: Features) -> Axes:
     return ax
 
 
-def _draw_outlook(figure: Figure, history: History, outlook: Outlook | None, *, kind: Kind, has_lattices: bool) -> None:
+def _draw_outlook(figure: Figure, history: History, belief: Belief | None, *, kind: Kind, has_lattices: bool) -> None:
     from hullscout.figures.distance import draw_hull_distance  # noqa: PLC0415  loads matplotlib
     from hullscout.figures.parity import draw_calibration, draw_parity  # noqa: PLC0415
     from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415
 
-    ax, standing = figure.add_subplot(), history.now.standing
+    ax, known = figure.add_subplot(), history.now
     match kind:
         case Kind.HULL:
-            draw_phase_diagram(ax, standing, outlook=outlook, has_lattices=has_lattices)
+            draw_phase_diagram(ax, known, belief=belief, has_lattices=has_lattices)
         case Kind.DISTANCE:
-            draw_hull_distance(ax, standing, outlook=outlook, tolerance_ev_per_atom=history.config.stop.hull_tolerance)
-        case _ if outlook is None:
+            draw_hull_distance(ax, known, belief=belief, tolerance_ev_per_atom=history.config.stop.hull_tolerance)
+        case _ if belief is None:
             raise OutputError(
-                f"{kind}: expected something to predict and three or more energies that differ, found {standing.n_known} of "
-                f"{standing.n_candidates} known. Draw another kind."
+                f"{kind}: expected something to predict and three or more energies that differ, found {known.n_answered} of "
+                f"{known.n_candidates} known. Draw another kind."
             )
         case Kind.PARITY:
-            draw_parity(ax, standing, outlook)
+            draw_parity(ax, belief)
         case _:
-            draw_calibration(ax, standing, outlook)
+            draw_calibration(ax, belief)
 
 
 def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
@@ -218,7 +214,7 @@ def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
     Raises:
         OutputError: There is no such candidate.
     """
-    hull = history.now.standing.found_hull
+    hull = history.now.hull
     if candidate_id is None:
         return history.pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]
     if candidate_id not in history.pool.ids:

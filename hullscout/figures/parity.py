@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hullscout.campaign.history import Outlook
-    from hullscout.campaign.standing import Standing
+    from hullscout.selection import Belief
 
     Floats = NDArray[np.float64]
 
@@ -48,37 +47,37 @@ class HonestPredictions:
     degrees_of_freedom: float
 
 
-def honest_predictions(standing: Standing, outlook: Outlook) -> tuple[HonestPredictions, ...]:
+def honest_predictions(belief: Belief) -> tuple[HonestPredictions, ...]:
     """Of the known candidates, each left out; and of the unknown ones, where their energies are known to a replay."""
-    x = standing.pool.x
-    formation = np.zeros(x.size)
-    formation[standing.known] = standing.formation_ev_per_atom
+    known = belief.known
+    formation = np.zeros(known.n_candidates)
+    formation[known.answered] = known.formation_ev_per_atom
     left_out = HonestPredictions(
         label="calculated, left out",
-        true=outlook.capped(formation)[standing.known],
-        mean=outlook.left_out_mean_ev_per_atom,
-        std=outlook.left_out_std_ev_per_atom,
-        degrees_of_freedom=outlook.degrees_of_freedom,
+        true=belief.capped(formation)[known.answered],
+        mean=belief.left_out_mean_ev_per_atom,
+        std=belief.left_out_std_ev_per_atom,
+        degrees_of_freedom=belief.degrees_of_freedom,
     )
-    if standing.reference_ev_per_atom is None or not standing.unknown.size:
+    if known.true_formation_ev_per_atom is None or not known.unknown.size:
         return (left_out,)
-    unknown = standing.unknown
+    unknown = known.unknown
     unseen = HonestPredictions(
         label="not calculated",
-        true=outlook.capped(standing.reference_ev_per_atom)[unknown],
-        mean=outlook.mean_ev_per_atom[unknown],
-        std=outlook.std_ev_per_atom[unknown],
-        degrees_of_freedom=outlook.degrees_of_freedom,
+        true=belief.capped(known.true_formation_ev_per_atom)[unknown],
+        mean=belief.mean_ev_per_atom[unknown],
+        std=belief.std_ev_per_atom[unknown],
+        degrees_of_freedom=belief.degrees_of_freedom,
     )
     return unseen, left_out
 
 
-def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
+def draw_parity(ax: Axes, belief: Belief) -> Axes:
     """Draw predicted against true formation energies with 95 % intervals.
 
     Heights above the hull are capped smoothly at `select.energy_cap`, as the model learns them.
     """
-    sets = honest_predictions(standing, outlook)
+    known, sets = belief.known, honest_predictions(belief)
     styles = {"not calculated": ("^", NOT_CALCULATED), "calculated, left out": ("o", BLUE)}
     every = np.concatenate([np.concatenate([s.true, s.mean]) for s in sets]) * MILLI
     ends = []
@@ -102,25 +101,25 @@ def draw_parity(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     ax.plot(limits, limits, "-", color=FOUND, lw=0.8, label="predicted as they are", zorder=1)
     ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
     ax.set(xlim=limits, ylim=(bottom, top), aspect="equal")
-    ax.set_xlabel(f"{'calculated' if standing.reference_ev_per_atom is None else 'true'} formation energy (meV/atom)")
+    ax.set_xlabel(f"{'calculated' if known.true_formation_ev_per_atom is None else 'true'} formation energy (meV/atom)")
     ax.set_ylabel("predicted formation energy (meV/atom)")
     legend_below(ax, n_columns=1)
     set_title(
         ax,
-        standing.name,
+        known.name,
         f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else "",
     )
     return ax
 
 
-def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
+def draw_calibration(ax: Axes, belief: Belief) -> Axes:
     """Draw the share of energies inside the stated central interval of each probability; the diagonal is honest.
 
     Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent energies as each curve has.
     """
     from scipy.stats import binom  # noqa: PLC0415  slow to import
 
-    sets = honest_predictions(standing, outlook)
+    known, sets = belief.known, honest_predictions(belief)
     for order, n in enumerate(sorted({predictions.true.size for predictions in sets})):
         low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
         label = f"honest model, 95 % range of {n} energies"
@@ -143,5 +142,5 @@ def draw_calibration(ax: Axes, standing: Standing, outlook: Outlook) -> Axes:
     ax.set_xlabel("stated probability of the interval (%)")
     ax.set_ylabel("energies inside (%)")
     legend_below(ax, n_columns=1)
-    set_title(ax, standing.name)
+    set_title(ax, known.name)
     return ax

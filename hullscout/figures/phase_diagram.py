@@ -32,7 +32,6 @@ from hullscout.figures.style import (
     title_of,
 )
 from hullscout.figures.symmetry import Lattice, mathtext_structure, parent_lattice
-from hullscout.regression.calibration import student_quantile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hullscout.campaign.history import Outlook
-    from hullscout.campaign.standing import Standing
+    from hullscout.selection import Belief, Known
 
     Floats = NDArray[np.float64]
 
@@ -67,38 +65,38 @@ MARKERS = {Lattice.FCC: "o", Lattice.BCC: "s", Lattice.HCP: "v", Lattice.OTHER: 
 
 
 def draw_phase_diagram(
-    ax: Axes, standing: Standing, *, outlook: Outlook | None = None, has_lattices: bool = False, has_labels: bool = True
+    ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False, has_labels: bool = True
 ) -> Axes:
     """Draw a campaign's phase diagram into `ax` and return it.
 
     Args:
         ax: Where to draw.
-        standing: The campaign at one moment.
-        outlook: What was believed at that moment.
+        known: The campaign at one moment.
+        belief: What was believed at that moment.
         has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
         has_labels: Whether the vertices of the hull are named: formula and prototype or space group.
     """
-    pool, found, true = standing.pool, standing.found_hull, standing.true_hull
-    energies, is_shown = _energies(standing, outlook)
-    is_known = np.isin(np.arange(standing.n_candidates), standing.known)
-    if outlook is not None:
+    pool, found, true = known.pool, known.hull, known.true_hull
+    energies, is_shown = _energies(known, belief)
+    is_known = np.isin(np.arange(known.n_candidates), known.answered)
+    if belief is not None:
         at = np.linspace(0.0, 1.0, 401)
-        low, _, high = outlook.hull.band_ev_per_atom(at) * MILLI
+        low, _, high = belief.band_ev_per_atom(at) * MILLI
         ax.fill_between(at, low, high, fc=BAND, ec=BAND_EDGE, lw=0.6, label="95 % band of the hull", zorder=1.5)
-    what = "not calculated" if standing.reference_ev_per_atom is not None else "predicted"
-    is_failed = np.isin(np.arange(standing.n_candidates), standing.failed) & is_shown
+    what = "not calculated" if known.true_formation_ev_per_atom is not None else "predicted"
+    is_failed = np.isin(np.arange(known.n_candidates), known.failed) & is_shown
     _draw_candidates(
-        ax, standing, energies, ~is_known & ~is_failed & is_shown, color=NOT_CALCULATED, what=what, has_lattices=has_lattices
+        ax, known, energies, ~is_known & ~is_failed & is_shown, color=NOT_CALCULATED, what=what, has_lattices=has_lattices
     )  # fmt: skip
-    _draw_failed(ax, standing, energies, is_failed)
-    _draw_candidates(ax, standing, energies, is_known, color=CALCULATED, what="calculated", has_lattices=has_lattices)
+    _draw_failed(ax, known, energies, is_failed)
+    _draw_candidates(ax, known, energies, is_known, color=CALCULATED, what="calculated", has_lattices=has_lattices)
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
         ax.plot(true.x, true.energy_ev_per_atom * MILLI, "-", color=TRUE, lw=2.6, label="true hull", zorder=2.5)
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "-", color=FOUND, lw=1.1, label="hull found", zorder=4)
     ax.plot(found.x, found.energy_ev_per_atom * MILLI, "o", mfc="none", mec=FOUND, ms=6, mew=1.0, zorder=6)
-    lowest, top = energy_range(standing, energies[is_shown])
-    low_end, high_end = _draw_beliefs(ax, standing, outlook) if outlook is not None else (np.empty(0), np.empty(0))
+    lowest, top = energy_range(known, energies[is_shown])
+    low_end, high_end = _draw_beliefs(ax, known, belief) if belief is not None else (np.empty(0), np.empty(0))
     lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MOST_BELOW * (top - lowest)))
     ax.set_xlim(-0.04, 1.04)
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
@@ -108,20 +106,20 @@ def draw_phase_diagram(
     legend_below(ax, n_columns=n_columns)
     ax.set_ylim(lowest - _footroom(ax, found.x.size - 2 if has_labels else 0) * (top - lowest), top)
     bottom, _ = ax.get_ylim()
-    is_band_cut = outlook is not None and bool(low.min() < bottom or high.max() > top)
+    is_band_cut = belief is not None and bool(low.min() < bottom or high.max() > top)
     n_cut = int(((low_end < bottom) | (high_end > top)).sum())
     remark = _remark(n_above=int((energies[is_shown] * MILLI > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
-    set_title(ax, title_of(standing), remark)
+    set_title(ax, title_of(known), remark)
     if has_labels:
-        _label_vertices(ax, standing, points=np.column_stack([pool.x, energies * MILLI])[is_shown])
+        _label_vertices(ax, known, points=np.column_stack([pool.x, energies * MILLI])[is_shown])
     return ax
 
 
 def save_phase_diagram(
     path: Path,
-    standing: Standing,
+    known: Known,
     *,
-    outlook: Outlook | None = None,
+    belief: Belief | None = None,
     has_lattices: bool = False,
     width: Width = Width.PAGE,
 ) -> None:
@@ -132,19 +130,19 @@ def save_phase_diagram(
     """
     save_figure(
         path,
-        lambda figure: draw_phase_diagram(figure.add_subplot(), standing, outlook=outlook, has_lattices=has_lattices),
+        lambda figure: draw_phase_diagram(figure.add_subplot(), known, belief=belief, has_lattices=has_lattices),
         width=width,
     )
 
 
-def energy_range(standing: Standing, energies_ev_per_atom: Floats) -> tuple[float, float]:
+def energy_range(known: Known, energies_ev_per_atom: Floats) -> tuple[float, float]:
     """Lowest and highest energy that a phase diagram shows, in meV/atom, without the room for labels below.
 
     Args:
-        standing: The campaign.
+        known: The campaign.
         energies_ev_per_atom: (k,) of the candidates that are drawn.
     """
-    hulls = [hull for hull in (standing.found_hull, standing.true_hull) if hull is not None]
+    hulls = [hull for hull in (known.hull, known.true_hull) if hull is not None]
     lowest = min(float(hull.energy_ev_per_atom.min()) for hull in hulls) * MILLI
     share = LEAST_SHOWN_WITHOUT_COMPOUNDS if all(hull.x.size == 2 for hull in hulls) else LEAST_SHOWN
     top = max(HEADROOM * -lowest, LEAST_HEADROOM_MEV, 1.05 * float(np.quantile(energies_ev_per_atom, share)) * MILLI)
@@ -152,23 +150,23 @@ def energy_range(standing: Standing, energies_ev_per_atom: Floats) -> tuple[floa
     return lowest, min(top, highest)
 
 
-def intervals_of(standing: Standing, outlook: Outlook) -> tuple[NDArray[np.intp], Floats]:
+def intervals_of(belief: Belief) -> tuple[NDArray[np.intp], Floats]:
     """The unknown candidates that may be on the hull, most probable first, and half their 95 % intervals, eV/atom."""
-    unknown = standing.unknown
-    probability = outlook.probability_on_hull[unknown]
+    unknown = belief.known.unknown
+    probability = belief.probability_on_hull[unknown]
     chosen = unknown[np.argsort(-probability, kind="stable")[: int((probability >= LEAST_PROBABILITY).sum())]]
     chosen = chosen[:MOST_INTERVALS]
-    return chosen, student_quantile(0.975, outlook.degrees_of_freedom) * outlook.std_ev_per_atom[chosen]
+    return chosen, belief.half_width_ev_per_atom()[chosen]
 
 
-def _energies(standing: Standing, outlook: Outlook | None) -> tuple[Floats, NDArray[np.bool_]]:
+def _energies(known: Known, belief: Belief | None) -> tuple[Floats, NDArray[np.bool_]]:
     """(n,) formation energies to draw, known, true or predicted, and for which candidates there are any."""
-    if standing.reference_ev_per_atom is not None:
-        return standing.reference_ev_per_atom, np.ones(standing.n_candidates, dtype=bool)
-    energies = np.zeros(standing.n_candidates) if outlook is None else outlook.mean_ev_per_atom.copy()
-    energies[standing.known] = standing.formation_ev_per_atom
-    is_shown = np.full(standing.n_candidates, outlook is not None)
-    is_shown[standing.known] = True
+    if known.true_formation_ev_per_atom is not None:
+        return known.true_formation_ev_per_atom, np.ones(known.n_candidates, dtype=bool)
+    energies = np.zeros(known.n_candidates) if belief is None else belief.mean_ev_per_atom.copy()
+    energies[known.answered] = known.formation_ev_per_atom
+    is_shown = np.full(known.n_candidates, belief is not None)
+    is_shown[known.answered] = True
     return energies, is_shown
 
 
@@ -186,12 +184,12 @@ def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
     return ", ".join(parts)
 
 
-def _draw_failed(ax: Axes, standing: Standing, energies: Floats, is_failed: NDArray[np.bool_]) -> None:
+def _draw_failed(ax: Axes, known: Known, energies: Floats, is_failed: NDArray[np.bool_]) -> None:
     """Crosses where calculations failed, at the energies that they are believed, or known to a replay, to have."""
     if is_failed.any():
-        energy = "true" if standing.reference_ev_per_atom is not None else "predicted"
+        energy = "true" if known.true_formation_ev_per_atom is not None else "predicted"
         ax.plot(
-            standing.pool.x[is_failed], energies[is_failed] * MILLI, "x", ls="", color=FOUND, ms=4.5, mew=1.1, zorder=8,
+            known.pool.x[is_failed], energies[is_failed] * MILLI, "x", ls="", color=FOUND, ms=4.5, mew=1.1, zorder=8,
             label=f"failed ({is_failed.sum()}, {energy} energy)",
         )  # fmt: skip
 
@@ -206,7 +204,7 @@ def _footroom(ax: Axes, n_labels: int) -> float:
 
 def _draw_candidates(
     ax: Axes,
-    standing: Standing,
+    known: Known,
     energies: Floats,
     chosen: NDArray[np.bool_],
     *,
@@ -221,7 +219,7 @@ def _draw_candidates(
     energy = ", true energy" if what == "not calculated" else ""
     groups = {("o" if is_filled else "^", f"{what} ({chosen.sum()}{energy})"): np.flatnonzero(chosen)}
     if has_lattices:
-        lattices = np.array([parent_lattice(candidate).value for candidate in standing.pool.candidates])
+        lattices = np.array([parent_lattice(candidate).value for candidate in known.pool.candidates])
         groups = {
             (marker, f"{lattice.value}, {what}{energy and ' (true energy)'}"): np.flatnonzero(
                 chosen & (lattices == lattice.value)
@@ -231,20 +229,20 @@ def _draw_candidates(
     for (marker, label), indices in groups.items():
         if indices.size:
             ax.plot(
-                standing.pool.x[indices], energies[indices] * MILLI, marker, ls="", ms=3.6, mew=0.3 if is_filled else 0.6,
+                known.pool.x[indices], energies[indices] * MILLI, marker, ls="", ms=3.6, mew=0.3 if is_filled else 0.6,
                 mfc="none" if has_lattices and not is_filled else color, mec="white" if is_filled else DARK_ORANGE,
                 label=label, zorder=3 if is_filled else 2,
             )  # fmt: skip
 
 
-def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> tuple[Floats, Floats]:
+def _draw_beliefs(ax: Axes, known: Known, belief: Belief) -> tuple[Floats, Floats]:
     """Predicted energies and intervals of what may be on the hull, shaded by the probability; ends of these in meV/atom."""
-    chosen, half_width = intervals_of(standing, outlook)
+    chosen, half_width = intervals_of(belief)
     if not chosen.size:
         return np.empty(0), np.empty(0)
-    probability = PERCENT * outlook.probability_on_hull[chosen]
+    probability = PERCENT * belief.probability_on_hull[chosen]
     highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
-    x, mean = standing.pool.x[chosen], outlook.mean_ev_per_atom[chosen] * MILLI
+    x, mean = known.pool.x[chosen], belief.mean_ev_per_atom[chosen] * MILLI
     ax.errorbar(
         x, mean, half_width * MILLI, fmt="none", ecolor=BELIEVED, elinewidth=0.7, capsize=1.5, capthick=0.7, zorder=6.5
     )
@@ -258,14 +256,14 @@ def _draw_beliefs(ax: Axes, standing: Standing, outlook: Outlook) -> tuple[Float
     return mean - half_width * MILLI, mean + half_width * MILLI
 
 
-def _label_vertices(ax: Axes, standing: Standing, *, points: Floats) -> None:
+def _label_vertices(ax: Axes, known: Known, *, points: Floats) -> None:
     """Write each vertex's formula and prototype or space group below it, at the pure elements above."""
-    found = standing.found_hull
+    found = known.hull
     at = np.linspace(0, 1, 400)
     line = np.column_stack([at, found.energy_at(at) * MILLI])
     labels = []
     for x, energy, index in zip(found.x, found.energy_ev_per_atom * MILLI, found.indices.tolist(), strict=True):
-        candidate = standing.pool.candidates[index]
+        candidate = known.pool.candidates[index]
         text = "\n".join(filter(None, (mathtext_formula(candidate.formula), mathtext_structure(candidate))))
         labels.append(Label(text=text, x=float(x), y=float(energy), is_above=x in (0, 1)))
     place_labels(ax, labels, avoid=np.vstack([line, points]))

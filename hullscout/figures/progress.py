@@ -27,8 +27,8 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     rule decided. The axis is linear below 0.1 meV/atom.
     """
     moments = history.moments
-    n_known = [moment.n_known for moment in moments]
-    errors = [moment.standing.hull_error_ev_per_atom for moment in moments]
+    n_known = [known.n_answered for known in moments]
+    errors = [known.hull_error_ev_per_atom for known in moments]
     highest = 1.0
     if all(error is not None for error in errors):
         values = np.array(errors, dtype=np.float64) * MILLI
@@ -38,7 +38,11 @@ def draw_errors(ax: Axes, history: History) -> Axes:
             n_known, values, "-", where="post", marker=marker, ms=3, color=FOUND, lw=1.2, label="hull error", zorder=3
         )
         highest = max(highest, float(values.max()))
-    model = [(m.n_known, m.model_error_ev_per_atom * MILLI) for m in moments if m.model_error_ev_per_atom is not None]
+    model = [
+        (known.n_answered, decision.model_error * MILLI)
+        for known, decision in zip(moments, history.decided, strict=True)
+        if decision is not None and decision.model_error is not None
+    ]
     if model:
         ax.plot(*zip(*model, strict=True), "o-", color=BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2)
         highest = max(highest, *(error for _, error in model))
@@ -59,7 +63,11 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
 
     Where none is stated the axes say so. Below 0.1 % values are drawn at 0.1 %.
     """
-    decided = [moment for moment in history.moments if moment.failure_probability is not None]
+    decided = [
+        (known.n_answered, decision)
+        for known, decision in zip(history.moments, history.decided, strict=True)
+        if decision is not None and decision.failure_probability is not None
+    ]
     if not decided:
         rule = history.config.select
         _say(
@@ -69,11 +77,11 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
             else f"the rule '{rule.rule}'\nstates no probability",
         )
         return ax
-    n_known = [moment.n_known for moment in decided]
-    now = [_percent(moment.failure_probability) for moment in decided]
-    stated = [_percent(moment.stated_failure_probability) for moment in decided]
+    n_known = [n for n, _ in decided]
+    now = [_percent(decision.failure_probability) for _, decision in decided]
+    stated = [_percent(decision.stated_failure_probability) for _, decision in decided]
     last = None if history.result is None else history.result.failure_probability
-    n_stated = n_known if last is None else [*n_known, history.now.n_known]
+    n_stated = n_known if last is None else [*n_known, history.now.n_answered]
     stated = stated if last is None else [*stated, _percent(last)]
     ax.plot(n_known, now, "o", ls="", mfc="white", mec=DARK_ORANGE, ms=3.8, mew=0.9, label="of one round", zorder=4)
     ax.plot(n_stated, stated, "-", color=VERMILLION, lw=1.2, label="stated (with rounds before)", zorder=3)
@@ -100,7 +108,7 @@ def _percent(probability: float | None) -> float:
 def _finish(ax: Axes, history: History) -> None:
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
 
-    n_now = history.now.n_known
+    n_now = history.now.n_answered
     ax.set_xlim(0, 1.04 * max(n_now, 1))
     ax.set_xlabel(f"calculations (of {len(history.pool)} candidates)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hullscout.campaign.standing import Standing
+    from hullscout.selection import Known
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
 CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
@@ -148,7 +148,7 @@ def mathtext_formula(formula: str) -> str:
     return re.sub(r"(\d+)", r"$_{\1}$", formula)
 
 
-def composition_label(elements: tuple[str, str]) -> str:
+def composition_label(elements: tuple[str, ...]) -> str:
     """Label of the axis of composition."""
     return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
 
@@ -204,11 +204,11 @@ def legend_below(ax: Axes, *, n_columns: int) -> None:
         )
 
 
-def title_of(standing: Standing) -> str:
+def title_of(known: Known) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved."""
-    failed = f", {standing.n_failed} failed" if standing.n_failed else ""
-    calculated = f"{standing.n_known} of {standing.n_candidates} calculated{failed}"
-    return f"{standing.name}: {calculated}, {PERCENT * standing.saved_fraction:.0f} % saved"
+    failed = f", {known.n_failed} failed" if known.n_failed else ""
+    calculated = f"{known.n_answered} of {known.n_candidates} calculated{failed}"
+    return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
 
 
 def plain(text: str) -> str:

@@ -13,14 +13,12 @@ import numpy as np
 
 from hullscout.display import MILLI
 from hullscout.errors import OracleError
+from hullscout.pool.twins import CONFLICT_EV_PER_ATOM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hullscout.pool import Frame, Frames, Pool
-
-CONFLICT_EV_PER_ATOM = 0.001
-"""Twins whose energies differ by more than this (not by exactly this) are reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

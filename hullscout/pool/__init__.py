@@ -1,35 +1,63 @@
-"""Candidates and where they come from: reading, checking, grouping of twins.
+"""Candidates and where they come from: reading, checking, grouping of twins, looking over, enumeration.
 
-`read_pool` says what a file or folder of any format holds, `build_pool` makes candidates of it. A pool holds no energies.
-Importing this package loads numpy only; ASE, numba and pymatgen load when first used.
+`Pool.read` and `Pool.of` give the candidates of a file and of a list of structures. `read_pool` says what a file or folder of any
+format holds, frame by frame, `build_pool` makes candidates of it, `inspect_frames` looks it over, `make_pool` enumerates a new one.
+A pool holds no energies: they stay in the frames. Importing this package loads numpy only; ASE, numba and pymatgen load when first
+used.
 """
 
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.columns import Columns
-from hullscout.pool.extxyz import parse_frames, read_frames
-from hullscout.pool.formats import PoolFormat, pool_bytes, read_pool
-from hullscout.pool.frames import Frame, Frames, natural_key
+from hullscout.pool.checks import MixedSettings, SettingConflict
+from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
+from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
+from hullscout.pool.formats import FORMATS, Format, pool_bytes, read_pool
+from hullscout.pool.frames import Columns, Frame, Frames, natural_key
+from hullscout.pool.inspection import (
+    Finding,
+    Inspection,
+    Severity,
+    Suspects,
+    clean,
+    inspect_frames,
+    most_frequent_elements,
+)
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool
-from hullscout.pool.theory import MixedSettings, SettingConflict
-from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
+from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 __all__ = [
+    "CONFLICT_EV_PER_ATOM",
+    "FORMATS",
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",
+    "EnumerationSettings",
+    "Existing",
+    "Finding",
+    "Format",
     "Frame",
     "Frames",
+    "Inspection",
+    "MadePool",
     "MixedSettings",
+    "ParentLattice",
     "Pool",
-    "PoolFormat",
     "PoolReport",
     "SettingConflict",
+    "Severity",
+    "Suspects",
     "WithoutEnergy",
     "build_pool",
+    "check_target",
+    "clean",
     "find_twins",
+    "format_frames",
+    "inspect_frames",
+    "make_pool",
+    "most_frequent_elements",
     "natural_key",
     "parse_frames",
     "pool_bytes",
     "read_frames",
     "read_pool",
+    "save_frames",
 ]

@@ -1,7 +1,4 @@
-"""One periodic structure whose energy a campaign may ask for.
-
-A candidate knows its atoms and its cell, and refuses to know an energy.
-"""
+"""One periodic structure whose energy a campaign may ask for: its atoms and its cell, and no energy."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:
+    from typing import Any, Self
+
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
@@ -23,14 +22,7 @@ FLAT_CELL = 1e-9
 
 
 def has_volume(cell: NDArray[np.float64]) -> bool:
-    """The three row vectors of a cell span a volume: |det| > FLAT_CELL |a| |b| |c|.
-
-    Args:
-        cell: (3, 3) row vectors in A.
-
-    Returns:
-        False for a zero vector, for coplanar vectors and for entries that are not finite.
-    """
+    """The three row vectors of a cell in A span a volume: |det| > FLAT_CELL |a| |b| |c|; they do not where one is not finite."""
     if not np.isfinite(cell).all():
         return False
     edges = float(np.prod(np.linalg.norm(cell, axis=1)))
@@ -77,6 +69,31 @@ class Candidate:
                 f"cell={self.cell.tolist()}. Correct the structure or leave it out."
             )
 
+    @classmethod
+    def from_ase(cls, atoms: ase.Atoms, id: str | None = None) -> Self:  # noqa: A002  the attribute's name
+        """A candidate of ASE's `Atoms`, periodic in three directions; its id is `atoms.info["id"]` where none is given.
+
+        Raises:
+            InvalidStructureError: not periodic, no id, or anything that the class refuses.
+        """
+        name = stated_id(atoms) if id is None else id
+        numbers, positions, cell, pbc = atoms_of(atoms)
+        if not all(pbc):
+            raise InvalidStructureError(
+                f"Candidate {name!r}: expected a crystal, periodic in three directions, found pbc={list(pbc)}. Set pbc=True, "
+                "if it is one."
+            )
+        return cls(id=name, numbers=numbers, positions=positions, cell=cell)
+
+    @classmethod
+    def from_structure(cls, structure: Structure, id: str | None = None) -> Self:  # noqa: A002
+        """A candidate of pymatgen's `Structure`; its id is `structure.properties["id"]` where none is given.
+
+        Raises:
+            InvalidStructureError: partly occupied sites, not periodic, no id, or anything that the class refuses.
+        """
+        return cls.from_ase(structure, id)
+
     def __repr__(self) -> str:
         return f"Candidate(id={self.id!r}, formula={self.formula!r}, n_atoms={self.n_atoms})"
 
@@ -103,6 +120,10 @@ class Candidate:
         numbers, counts = np.unique(self.numbers, return_counts=True)
         return str(Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula)
 
+    def has_same_atoms(self, other: Candidate) -> bool:
+        """Whether numbers, positions and cell are the same to the last bit."""
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ("numbers", "positions", "cell"))
+
     def to_ase(self) -> ase.Atoms:
         """The same crystal as ASE's `Atoms`, with the id in `info`."""
         from ase import Atoms  # noqa: PLC0415  (late: a light import of this package)
@@ -117,3 +138,38 @@ class Candidate:
 
         species = [Element.from_Z(number) for number in self.numbers.tolist()]
         return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True)
+
+
+def atoms_of(
+    structure: ase.Atoms | Structure | Candidate,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], tuple[bool, bool, bool]]:
+    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, and the periodic directions of a structure of any kind.
+
+    Raises:
+        InvalidStructureError: another type, or partly occupied sites; the message does not name the structure.
+    """
+    given: Any = structure  # told by its attributes: importing ASE and pymatgen takes long
+    if hasattr(given, "lattice") and hasattr(given, "is_ordered"):
+        if not given.is_ordered:
+            raise InvalidStructureError("expected whole atoms, found partly occupied sites")
+        numbers, positions, cell = [site.specie.Z for site in given], given.cart_coords, given.lattice.matrix
+    elif all(hasattr(given, name) for name in ("numbers", "positions", "cell", "pbc")):
+        numbers, positions, cell = given.numbers, given.positions, np.array(given.cell)
+    else:
+        found = type(structure).__name__
+        raise InvalidStructureError(f"expected ase.Atoms, a pymatgen Structure or a Candidate, found {found}")
+    first, second, third = (bool(axis) for axis in given.pbc)
+    return (
+        np.asarray(numbers, dtype=np.int64),
+        np.asarray(positions, dtype=np.float64),
+        np.asarray(cell, dtype=np.float64),
+        (first, second, third),
+    )
+
+
+def stated_id(structure: ase.Atoms | Structure | Candidate) -> str:
+    """The id that a structure carries: a candidate's, that in ASE's `info` or in pymatgen's `properties`; empty for none."""
+    if isinstance(structure, Candidate):
+        return structure.id
+    value = (getattr(structure, "info", None) or getattr(structure, "properties", None) or {}).get("id")
+    return "" if value is None else str(value)

@@ -1,8 +1,10 @@
-"""Extended XYZ files, plain or gzipped: ASE reads the frames; what ASE lets pass is caught here.
+"""Extended XYZ files, plain or gzipped: read as they stand, written whole or not at all.
 
-ASE turns `id=0001` into 1 and `id=1e5` into 100000.0, takes a line with too many columns, puts atoms without positions
-at the origin, and stops without a word at an empty line. So frames are cut apart here, counted against what they
-announce, and each is then given to ASE alone; ids are taken from the comment line letter by letter.
+ASE reads the frames; what ASE lets pass is caught here. ASE turns `id=0001` into 1 and `id=1e5` into 100000.0, takes a line with
+too many columns, puts atoms without positions at the origin, and stops without a word at an empty line. So frames are cut apart
+here, counted against what they announce, and each is then given to ASE alone; ids are taken from the comment line letter by letter.
+
+What is written reads back as the same frames: ids letter by letter, energies to the last bit, coordinates to 1e-10 A.
 """
 
 from __future__ import annotations
@@ -11,29 +13,37 @@ import gzip
 import io
 import re
 import zlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.errors import InvalidPoolError
-from hullscout.pool.frames import UNREADABLE, Frame, Frames, number_shared_labels, one_error
+from hullscout.errors import InvalidPoolError, OutputError
+from hullscout.files import is_gzipped, write_whole
+from hullscout.pool.frames import (
+    UNREADABLE,
+    Frame,
+    FrameError,
+    Frames,
+    named,
+    number_shared_labels,
+    one_energy,
+    one_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_GZIP_MAGIC = b"\x1f\x8b"
+SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
 _PAIR = re.compile(
     r"""(?P<key>[^\s="'{\[]+)\s*=\s*"""
     r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|\{(?P<curly>[^}]*)\}|\[(?P<square>[^\]]*)\]|(?P<bare>\S*))"""
 )
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
-
-
-class _FrameError(Exception):
-    """One frame cannot be read; the others still can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +78,8 @@ def read_frames(path: Path) -> Frames:
 def parse_frames(raw: bytes, *, path: Path) -> Frames:
     """All frames of the content of an extended XYZ file; compression is told by the content, not by the name.
 
-    Args:
-        raw: the content. `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name.
-        path: where it was read from, for messages.
-
-    Returns:
-        Frames in the file's order. Where no frame has an id they are named `frame-000001` and so on; structures that
-        share a prototype's label are numbered (see `number_shared_labels`).
+    `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name. Where no frame has an id they are
+    named `frame-000001` and so on; structures that share a prototype's label are numbered (see `number_shared_labels`).
 
     Raises:
         InvalidPoolError: the content is empty, cut off or not extended XYZ; some frames have ids, some have not.
@@ -86,22 +91,18 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
     for block in blocks:
         try:
             frames.append(_read_block(block))
-        except _FrameError as error:
+        except FrameError as error:
             faults.append(f"{block.name}: {error}")
     nameless = [block.number for block in blocks if "id" not in block.stated]
-    if len(nameless) == len(blocks):
-        frames = [replace(frame, id=f"frame-{frame.number:06d}") for frame in frames]
-    elif nameless:
-        shown = ", ".join(str(number) for number in nameless[:5]) + (", ..." if len(nameless) > 5 else "")
-        faults.append(f"{len(nameless)} of {len(blocks)} frames have no id (frame {shown}): name all frames or none")
+    all_named = named(frames, nameless, len(blocks), faults)
     if faults:
         raise one_error(path, faults, n_frames=len(blocks))
-    return number_shared_labels(Frames(path=path, frames=tuple(frames), keys=keys))
+    return number_shared_labels(Frames(path=path, frames=all_named, keys=keys))
 
 
 def _text(raw: bytes, path: Path) -> str:
     """The content as text, decompressed if it begins like gzip."""
-    if raw.startswith(_GZIP_MAGIC):
+    if is_gzipped(raw):
         parts: list[bytes] = []
         try:
             with gzip.open(io.BytesIO(raw)) as stream:
@@ -124,20 +125,18 @@ def _text(raw: bytes, path: Path) -> str:
 
 def _last_whole_frame(text: str) -> str:
     """How far a broken file can be read, in words."""
-    last = None
-    try:
-        for last in _iter_blocks(text):  # noqa: B007  (the last one is wanted)
-            pass
-    except _FrameError:
-        pass
-    return "no frame of it is whole" if last is None else f"the last whole frame is {last.name}"
+    found = "no frame of it is whole"
+    with suppress(FrameError):
+        for block in _iter_blocks(text):
+            found = f"the last whole frame is {block.name}"
+    return found
 
 
 def _cut(text: str, path: Path) -> list[_Block]:
     """Frames as blocks of lines; a file that is not made of whole frames is refused."""
     try:
         blocks = list(_iter_blocks(text))
-    except _FrameError as error:
+    except FrameError as error:
         raise InvalidPoolError(f"{path}: {error}") from error
     if not blocks:
         raise InvalidPoolError(
@@ -157,7 +156,7 @@ def _iter_blocks(text: str) -> Iterator[_Block]:
         number += 1
         head = lines[start].strip()
         if not re.fullmatch(r"[0-9]{1,9}", head) or int(head) == 0:
-            raise _FrameError(
+            raise FrameError(
                 f"frame {number}, line {start + 1}: expected the number of atoms (a whole number above 0), "
                 f"found {head[:60]!r}. An extended XYZ frame is a count, a comment line and one line per atom; "
                 "check the frame before."
@@ -166,7 +165,7 @@ def _iter_blocks(text: str) -> Iterator[_Block]:
         stated = _stated(lines[start + 1]) if start + 1 < len(lines) else {}
         block = _Block(number=number, lines=tuple(lines[start:stop]), stated=stated)
         if stop > len(lines):
-            raise _FrameError(
+            raise FrameError(
                 f"{block.name} is truncated: expected {head} atom lines, found {max(0, len(lines) - start - 2)} "
                 "before the end of the file. Copy or write the file again."
             )
@@ -192,24 +191,23 @@ def _read_block(block: _Block) -> Frame:
     from ase.io.extxyz import read_xyz  # noqa: PLC0415  (late: ASE loads slowly)
 
     if block.stated.get("id") == "":
-        raise _FrameError("expected an id, found an empty one: name the frame")
+        raise FrameError("expected an id, found an empty one: name the frame")
     properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
     fields = properties.split(":")
     columns = dict(zip(fields[::3], fields[2::3], strict=False))
     if len(fields) % 3 or not all(count.isdecimal() for count in columns.values()):
-        raise _FrameError(f"expected Properties as name:type:columns, found {properties!r}")
+        raise FrameError(f"expected Properties as name:type:columns, found {properties!r}")
     if columns.get("pos") != "3" or not {"species", "Z"} & set(columns):
-        raise _FrameError(f"expected species (or Z) and three pos columns in Properties, found {properties!r}")
+        raise FrameError(f"expected species (or Z) and three pos columns in Properties, found {properties!r}")
     n_columns = sum(int(count) for count in fields[2::3])
     for offset, line in enumerate(block.lines[2:], start=1):
         if len(line.split()) != n_columns:
-            raise _FrameError(
-                f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}"
-            )
+            raise FrameError(f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}")
     try:
         (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
     except UNREADABLE as error:
-        raise _FrameError(f"not readable as extended XYZ: {type(error).__name__}: {error}") from error
+        raise FrameError(f"not readable as extended XYZ: {type(error).__name__}: {error}") from error
+    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),
@@ -217,19 +215,96 @@ def _read_block(block: _Block) -> Frame:
         positions=np.asarray(atoms.positions, dtype=np.float64),
         cell=np.array(atoms.cell, dtype=np.float64),
         pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
-        energy_ev=None if atoms.calc is None else _energy(atoms.calc.results),
+        energy_ev=one_energy(results["energy"]) if "energy" in results else None,
         columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
     )
 
 
-def _energy(results: dict[str, Any]) -> float | None:
-    """The energy that ASE moved from the comment line into its calculator, in eV per cell.
+class Existing(Enum):
+    """What becomes of a file that is there already."""
 
-    NaN and infinity pass: they are the checks' to refuse.
+    REFUSE = "refuse"
+    """It stays as it is."""
+    REPLACE = "replace"
+    """The new one takes its place, once it is complete."""
+
+
+def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
+    """Whether a pool may be written there, and not over the `source` that is read: to be asked before any cost.
+
+    Raises:
+        OutputError: another suffix than one of SUFFIXES, no such folder, or a file that may not be replaced.
     """
-    if "energy" not in results:
-        return None
-    value = results["energy"]
-    if isinstance(value, bool) or not np.isscalar(value) or isinstance(value, str):
-        raise _FrameError(f"expected energy as one number in eV per cell, found {value!r}")
-    return float(value)  # type: ignore[arg-type]  # np.isscalar narrows to more than numbers
+    if not path.name.endswith(SUFFIXES):
+        raise OutputError(
+            f"{path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.name!r}. Rename it."
+        )
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise OutputError(f"{path} is the pool that is read and stays as it is. Give another name.")
+    if path.is_dir() or (path.exists() and existing is Existing.REFUSE):
+        raise OutputError(
+            f"{path} is there already and was not changed. Give another name, or --force to replace a file."
+        )
+
+
+def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:
+    """Write frames as a pool file, gzipped where the name says so; the same frames give the same bytes.
+
+    Raises:
+        OutputError: see `check_target`; or the disk refuses it.
+    """
+    check_target(path, existing)
+    content = format_frames(frames)
+    if path.name.endswith(".gz"):
+        content = gzip.compress(content, mtime=0)
+    write_whole(path, content, remedy="Nothing was changed.")
+
+
+def format_frames(frames: Sequence[Frame]) -> bytes:
+    """Frames as the content of an extended XYZ file, UTF-8."""
+    return "".join(_format(frame) for frame in frames).encode()
+
+
+def _format(frame: Frame) -> str:
+    """One frame: a count, a comment line, one line per atom."""
+    from ase.data import chemical_symbols  # noqa: PLC0415  (late: ASE loads slowly)
+
+    periodic = " ".join("T" if axis else "F" for axis in frame.pbc)
+    stated = {"id": frame.id, "energy": frame.energy_ev, **frame.columns}
+    lines = [
+        str(len(frame.numbers)),
+        " ".join(
+            [
+                f'Lattice="{_row(frame.cell.ravel())}"',
+                "Properties=species:S:1:pos:R:3",
+                *(f"{key}={_value(value)}" for key, value in stated.items() if value is not None),
+                f'pbc="{periodic}"',
+            ]
+        ),
+        *(
+            f"{chemical_symbols[number]} {_row(position)}"
+            for number, position in zip(frame.numbers.tolist(), frame.positions, strict=True)
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(values: np.ndarray) -> str:
+    """Coordinates in A with ten decimals, without a sign before zero."""
+    return " ".join(f"{value:z.10f}" for value in values.tolist())
+
+
+def _value(value: str | float) -> str:
+    """A value as a comment line holds it: numbers bare and exact, words in quotes where they need them."""
+    if not isinstance(value, str):
+        return repr(float(value))
+    if (
+        value
+        and value.isascii()
+        and value.replace("_", "").replace("-", "").replace("#", "").replace(".", "").isalnum()
+    ):
+        return value
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+    return f'"{quoted}"'

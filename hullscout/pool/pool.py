@@ -5,7 +5,8 @@ A pool holds no energy and no way to one. It looks at a frame's energy only to s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +16,28 @@ import numpy as np
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends
-from hullscout.pool.columns import Columns, read_baseline, read_cost
-from hullscout.pool.frames import natural_key, one_error, shown_ids
-from hullscout.pool.theory import MixedSettings, SettingConflict, find_setting_conflicts, refuse_mixed_settings
+from hullscout.pool.checks import (
+    MixedSettings,
+    SettingConflict,
+    atomic_numbers,
+    find_faults,
+    find_missing_ends,
+    find_setting_conflicts,
+    refuse_mixed_settings,
+    symbol_of,
+    two_atomic_numbers,
+)
+from hullscout.pool.formats import read_pool
+from hullscout.pool.frames import Columns, Frames, natural_key, one_error, shown_ids
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    import ase
     import pandas as pd
-    from numpy.typing import NDArray
-
-    from hullscout.pool.frames import Frames
-
+    from numpy.typing import ArrayLike, NDArray
+    from pymatgen.core.structure import Structure
 
 NO_COLUMNS = Columns()
 
@@ -47,22 +56,22 @@ class PoolReport:
     """What was found in the frames and what was done about it.
 
     Attributes:
-        elements: the two elements of the axis.
+        elements: those of the candidates.
         n_frames: frames in the source.
         n_candidates: crystals that a campaign may ask for.
         left_out: ids of frames without an energy that are no candidates, in pool order.
         twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
-        n_pure: candidates that are the pure first and the pure second element.
+        n_pure: candidates that are each pure element.
         shared_labels: prototype labels that stood for several structures, which got numbers.
         mixed_settings: settings that differ among the energies, where that was allowed.
     """
 
-    elements: tuple[str, str]
+    elements: tuple[str, ...]
     n_frames: int
     n_candidates: int
     left_out: tuple[str, ...]
     twin_groups: tuple[tuple[str, ...], ...]
-    n_pure: tuple[int, int]
+    n_pure: tuple[int, ...]
     shared_labels: tuple[str, ...] = ()
     mixed_settings: tuple[SettingConflict, ...] = ()
 
@@ -76,19 +85,17 @@ class PoolReport:
     def _sentences(self) -> Iterator[str]:
         yield f"{self.n_frames} frames hold {self.n_candidates} candidates."
         if self.left_out:
-            yield f"Left out, since they have no energy: {_counted(self.left_out)}."
+            n_out = len(self.left_out)
+            shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
+            yield f"Left out, since they have no energy: {shown}."
         if self.twin_groups:
-            n_groups = len(self.twin_groups)
-            n_twins = _n_frames(sum(len(group) - 1 for group in self.twin_groups))
-            first = " = ".join(self.twin_groups[0])
-            within = f"more than once (within {TWIN_TOLERANCE} A)"
-            if n_groups == 1:
-                yield f"1 crystal occurs {within}; it is looked up once, {n_twins} counted as its twins: {first}."
-            else:
-                yield (
-                    f"{n_groups} crystals occur {within}; each is looked up once, {n_twins} counted as their twins. "
-                    f"The first: {first}."
-                )
+            n_groups, n_twins = len(self.twin_groups), sum(len(group) - 1 for group in self.twin_groups)
+            one = n_groups == 1
+            yield (
+                f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
+                f"{'it' if one else 'each'} is looked up once, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
+                f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
+            )
         if self.shared_labels:
             label = self.shared_labels[0]
             yield (
@@ -104,71 +111,67 @@ class PoolReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool:
-    """Candidates in the natural order of their ids (`a2` before `a10`), whatever the order of the file.
+    """Candidates in the natural order of their ids (`a2` before `a10`), whatever the order of the source.
+
+    `pool[3]` is a candidate by its place, `pool["a3"]` by its id; `in` takes an id or a candidate, and a loop gives candidates.
 
     Attributes:
-        elements: the two elements of the axis.
+        elements: two or more.
         candidates: one for each crystal.
         report: what was left out or grouped.
         cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
         baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom; None where there are none.
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
-        x: (n,) atomic fraction of the second element.
-        end_members: indices of the pure first and of the pure second element; at least one each.
+        fractions: (n, k) atomic fractions of the elements after the first.
 
     Raises:
-        InvalidPoolError: no candidate for an end of the axis, a foreign element, an id that occurs twice, costs or baselines
+        InvalidPoolError: no candidate that is a pure element, a foreign element, an id that occurs twice, costs or baselines
             that are not one finite number per candidate, a cost not above 0.
     """
 
-    elements: tuple[str, str]
+    elements: tuple[str, ...]
     candidates: tuple[Candidate, ...] = field(repr=False)
     report: PoolReport = field(repr=False)
     cost: NDArray[np.float64] | None = field(default=None, repr=False)
     baseline_ev_per_atom: NDArray[np.float64] | None = field(default=None, repr=False)
     ids: tuple[str, ...] = field(init=False, repr=False)
     n_atoms: NDArray[np.int64] = field(init=False, repr=False)
-    x: NDArray[np.float64] = field(init=False, repr=False)
-    end_members: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False, repr=False)
+    fractions: NDArray[np.float64] = field(init=False, repr=False)
+    _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        first, second = atomic_numbers(self.elements)
-        n_first = np.array([int((c.numbers == first).sum()) for c in self.candidates], dtype=np.int64)
-        n_second = np.array([int((c.numbers == second).sum()) for c in self.candidates], dtype=np.int64)
         n_atoms = np.array([c.n_atoms for c in self.candidates], dtype=np.int64)
+        counts = np.array(  # (n, elements) atoms of each element
+            [[(c.numbers == number).sum() for c in self.candidates] for number in atomic_numbers(self.elements)],
+            dtype=np.int64,
+        ).T
         ids = tuple(c.id for c in self.candidates)
-        ends = (tuple(np.flatnonzero(n_second == 0).tolist()), tuple(np.flatnonzero(n_first == 0).tolist()))
-        if not all(ends) or not np.array_equal(n_first + n_second, n_atoms) or len(set(ids)) < len(ids):
+        places = {name: place for place, name in enumerate(ids)}
+        n_pure = (counts == n_atoms[:, None]).sum(axis=0)
+        if not n_pure.all() or not np.array_equal(counts.sum(axis=1), n_atoms) or len(places) < len(ids):
             raise InvalidPoolError(
-                f"Expected candidates of {self.elements} with unique ids and both pure elements, found {len(ids)} "
-                f"candidates with {len(set(ids))} ids and {len(ends[0])} and {len(ends[1])} pure structures. "
-                "Build pools by build_pool."
+                f"Expected candidates of {self.elements} with unique ids and {'both' if len(n_pure) == 2 else 'all'} pure "
+                f"elements, found {len(ids)} candidates with {len(places)} ids and {' and '.join(map(str, n_pure))} pure "
+                "structures. Build pools by build_pool."
             )
-        x = n_second / n_atoms
-        arrays = {"n_atoms": n_atoms, "x": x}
-        for name, above in (("cost", 0.0), ("baseline_ev_per_atom", -np.inf)):
+        arrays = {"n_atoms": n_atoms, "fractions": counts[:, 1:] / n_atoms[:, None]}
+        for name in ("cost", "baseline_ev_per_atom"):
             if getattr(self, name) is not None:
-                arrays[name] = _checked(getattr(self, name), name, n=len(ids), above=above)
+                arrays[name] = _checked(getattr(self, name), name, n=len(ids), remedy="Build pools by build_pool.")
         for array in arrays.values():
             array.setflags(write=False)
-        for name, value in (("ids", ids), ("end_members", ends), *arrays.items()):
+        for name, value in (("ids", ids), ("_places", places), *arrays.items()):
             object.__setattr__(self, name, value)
 
     @classmethod
     def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
-        """The candidates of a file or folder of any format that is read, whether or not it states energies.
-
-        Args:
-            path: A file or a folder; what it is, is told by what is there.
-            elements: First and second element of the axis.
-            columns: Which columns state cost and baseline.
+        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there.
 
         Raises:
             InvalidPoolError: There is none, or it holds something that no campaign can use.
         """
-        from hullscout.pool.formats import read_pool  # noqa: PLC0415  the formats know frames, and these the pool
-
+        two_atomic_numbers(elements)
         return build_pool(
             read_pool(Path(path)),
             elements,
@@ -177,17 +180,96 @@ class Pool:
             mixed_settings=MixedSettings.ALLOW,
         )
 
+    @classmethod
+    def of(
+        cls,
+        structures: Iterable[ase.Atoms | Structure | Candidate],
+        elements: Sequence[str] | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        cost: ArrayLike | None = None,
+        baseline_ev_per_atom: ArrayLike | None = None,
+    ) -> Pool:
+        """The candidates in a list, which may hold ASE's atoms, pymatgen's structures and candidates side by side.
+
+        They are checked and grouped as those of a file; a crystal that occurs more than once keeps the cost and baseline of the one
+        whose id comes first. For a table of the energies that they carry: `TableOracle.from_frames(Frames.of(structures), pool)`.
+
+        Args:
+            structures: Crystals, pure elements among them.
+            elements: In the order of the axis; those that occur, in alphabetical order, if not given.
+            ids: One for each; else `atoms.info["id"]`, a candidate's id, or the place in the list from 1.
+            cost: (n,) What computing each one costs, above 0, in any unit.
+            baseline_ev_per_atom: (n,) Energies of a cheaper method in eV/atom.
+
+        Raises:
+            InvalidPoolError: Lists of different lengths; structures that no campaign can use, all in one error by place and id.
+        """
+        frames = Frames.of(structures, ids=ids)
+        stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
+        remedy = "Give one for each structure, in their order."
+        arrays = {n: v if v is None else _checked(v, n, n=len(frames.frames), remedy=remedy) for n, v in stated.items()}
+        if elements is None:
+            elements = sorted({symbol_of(z) for frame in frames.frames for z in np.unique(frame.numbers).tolist()})
+        pool = build_pool(
+            frames, tuple(elements), without_energy=WithoutEnergy.KEEP, mixed_settings=MixedSettings.ALLOW
+        )
+        place_of = {frame.id: place for place, frame in enumerate(frames.frames)}
+        places = [place_of[name] for name in pool.ids]
+        cost, baseline = (None if values is None else values[places] for values in arrays.values())
+        return replace(pool, cost=cost, baseline_ev_per_atom=baseline)
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """(n,) atomic fraction of the second of two elements.
+
+        Raises:
+            InvalidPoolError: there are more.
+        """
+        if len(self.elements) != 2:
+            raise InvalidPoolError(
+                f"Expected a pool of two elements to have x, found {', '.join(self.elements)}. Use fractions, (n, k)."
+            )
+        return self.fractions[:, 0]
+
     def __len__(self) -> int:
         return len(self.candidates)
 
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self.candidates)
+
+    def __getitem__(self, key: int | str) -> Candidate:
+        if isinstance(key, slice):
+            raise TypeError(f"Expected a place or an id, found {key}. Slices are taken of pool.candidates.")
+        return self.candidates[self.index_of(key) if isinstance(key, str) else key]
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, Candidate):
+            return item.id in self._places and item.has_same_atoms(self[item.id])
+        return isinstance(item, str) and item in self._places
+
+    def index_of(self, id: str) -> int:  # noqa: A002  the candidate's attribute
+        """The place of a candidate in the pool.
+
+        Raises:
+            KeyError: no candidate has this id; ids that look like it are named.
+        """
+        if id in self._places:
+            return self._places[id]
+        kept = next((first for first, twins in self.twins.items() if id in twins), None)
+        near = get_close_matches(str(id), self.ids, n=3)
+        hint = f" It is a twin of {kept!r}." if kept else f" Near: {', '.join(map(repr, near))}." if near else ""
+        raise KeyError(f"Expected the id of one of {len(self)} candidates, found {id!r}.{hint}")
+
     def table(self) -> pd.DataFrame:
-        """The candidates by id: formula, x, atoms in the cell, and cost and baseline where the pool has them."""
+        """The candidates by id: formula, composition, atoms in the cell, and cost and baseline where the pool has them."""
         import pandas as pd  # noqa: PLC0415  slow to import
 
+        names = ["x"] if len(self.elements) == 2 else [f"x_{symbol}" for symbol in self.elements[1:]]
         columns: dict[str, object] = {
             "id": self.ids,
             "formula": [candidate.formula for candidate in self.candidates],
-            "x": self.x,
+            **{name: self.fractions[:, place] for place, name in enumerate(names)},
             "n_atoms": self.n_atoms,
         }
         for name in ("cost", "baseline_ev_per_atom"):
@@ -198,18 +280,13 @@ class Pool:
     def _repr_html_(self) -> str:
         sizes, counts = np.unique(self.n_atoms, return_counts=True)
         rows = [
-            (f"{size}", f"{count}", f"{np.unique(self.x[self.n_atoms == size]).size}")
+            (f"{size}", f"{count}", f"{len(np.unique(self.fractions[self.n_atoms == size], axis=0))}")
             for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
         ]
         title = f"Pool of {' and '.join(self.elements)}"
         return html_sentences(title, *self.report.lines()) + html_table(
             ("atoms in the cell", "candidates", "compositions"), rows
         )
-
-    @property
-    def fractions(self) -> NDArray[np.float64]:
-        """(n, k) atomic fractions of the elements after the first."""
-        return self.x[:, None]
 
     @property
     def twins(self) -> dict[str, tuple[str, ...]]:
@@ -219,25 +296,15 @@ class Pool:
 
 def build_pool(
     frames: Frames,
-    elements: tuple[str, str],
+    elements: tuple[str, ...],
     *,
     without_energy: WithoutEnergy,
     columns: Columns = NO_COLUMNS,
     mixed_settings: MixedSettings = MixedSettings.REFUSE,
 ) -> Pool:
-    """Check frames, group what is the same crystal, and order it.
+    """Check what a source says, group what is the same crystal, and order it.
 
     The candidate of a group is the one whose id comes first; cost and baseline are its own.
-
-    Args:
-        frames: what a file says.
-        elements: first and second element of the axis.
-        without_energy: what becomes of frames that state no energy.
-        columns: which columns state cost and baseline.
-        mixed_settings: what becomes of energies computed with different settings.
-
-    Returns:
-        A pool that knows no energies.
 
     Raises:
         InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
@@ -259,46 +326,30 @@ def build_pool(
     if mixed_settings is MixedSettings.REFUSE:
         refuse_mixed_settings(frames.path, conflicts)
     usable.sort(key=lambda frame: natural_key(frame.id))
-    candidates = [Candidate(id=f.id, numbers=f.numbers, positions=f.positions, cell=f.cell) for f in usable]
-    groups = find_twins(candidates)
-    chosen = tuple(candidates[group[0]] for group in groups)
-    used_frames = [usable[group[0]] for group in groups]
-    pure = [sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)]
-    used = {candidate.id for candidate in candidates}
+    crystals = [frame.candidate() for frame in usable]
+    groups = find_twins(crystals)
+    chosen = tuple(crystals[group[0]] for group in groups)
     report = PoolReport(
         elements=elements,
         n_frames=len(frames.frames),
         n_candidates=len(chosen),
-        left_out=tuple(sorted((f.id for f in frames.frames if f.id not in used), key=natural_key)),
-        twin_groups=tuple(tuple(candidates[i].id for i in group) for group in groups if len(group) > 1),
-        n_pure=(pure[0], pure[1]),
+        left_out=tuple(sorted({f.id for f in frames.frames} - {f.id for f in usable}, key=natural_key)),
+        twin_groups=tuple(tuple(crystals[i].id for i in group) for group in groups if len(group) > 1),
+        n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
     )
-    return Pool(
-        elements=elements,
-        candidates=chosen,
-        report=report,
-        cost=read_cost(frames, used_frames, columns.cost),
-        baseline_ev_per_atom=read_baseline(frames, used_frames, columns.baseline),
-    )
+    cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
+    return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)
 
 
-def _checked(values: NDArray[np.float64], name: str, *, n: int, above: float) -> NDArray[np.float64]:
-    """A copy of a pool's column: (n,) finite numbers above a floor."""
-    array = np.array(values, dtype=np.float64)
+def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np.float64]:
+    """A copy of a column: (n,) finite numbers, costs above 0."""
+    above = 0.0 if name == "cost" else -np.inf
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidPoolError(f"Expected {name} as {n} finite numbers, found {values!r}. {remedy}") from error
     if array.shape != (n,) or not (np.isfinite(array) & (array > above)).all():
-        raise InvalidPoolError(
-            f"Expected {name} as {n} finite numbers above {above:g}, found {array}. Build pools by build_pool."
-        )
+        raise InvalidPoolError(f"Expected {name} as {n} finite numbers above {above:g}, found {array}. {remedy}")
     return array
-
-
-def _n_frames(count: int) -> str:
-    """`1 frame is` or `2 frames are`."""
-    return "1 frame is" if count == 1 else f"{count} frames are"
-
-
-def _counted(ids: tuple[str, ...]) -> str:
-    """The first few ids and how many there are."""
-    return f"{len(ids)} frames ({shown_ids(ids)})" if len(ids) > 1 else ids[0]

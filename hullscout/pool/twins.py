@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 TWIN_TOLERANCE = 1e-3
 """Crystals that can be laid on each other, atoms and cell vectors coinciding within about this many A, are twins."""
 
+CONFLICT_EV_PER_ATOM = 0.001
+"""Twins whose energies differ by more than this (not by exactly this) are reported."""
+
 _SIEVE_WIDTH = 3 * TWIN_TOLERANCE  # 2 for the two atoms of a distance, 1 for the cell vectors between them
 _N_NEAREST = 24
 _MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
@@ -53,13 +56,8 @@ class _Fingerprint:
 def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal; a candidate without a twin is a group of one.
 
-    A group gathers what matches its first member, within TWIN_TOLERANCE.
-
-    Args:
-        candidates: in the order that decides who is first.
-
-    Returns:
-        Every index once, groups in the order of their first members, members in ascending order.
+    A group gathers what matches its first member, within TWIN_TOLERANCE. The order decides who is first. Every index is there once,
+    groups in the order of their first members, members in ascending order.
     """
     by_composition: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
@@ -185,7 +183,7 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
 
     It is asked only where angles agree too and the two are not the same numbers anyway.
     """
-    if all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell")):
+    if one.has_same_atoms(other):
         return True
     if not _has_same_angles(one, other):
         return False

@@ -25,7 +25,9 @@ def standing_of(campaign_file, n_known, *, has_reference=True, seed=0):
     origin = runner.read_origin(campaign_file)
     pool, oracle = runner.open_pool(origin)
     random = np.random.default_rng(seed).permutation(len(pool.ids))[:n_known].tolist()
-    known = list(dict.fromkeys([*itertools.chain(*pool.end_members), *random]))
+    known = list(
+        dict.fromkeys([*np.flatnonzero(pool.x == 0.0).tolist(), *np.flatnonzero(pool.x == 1.0).tolist(), *random])
+    )
     ids = [pool.ids[i] for i in known]
     state = State(
         pool,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from frames import frames_of
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.pool import Columns, Pool, WithoutEnergy, build_pool, read_frames
 
@@ -118,9 +118,9 @@ def test_a_campaign_file_names_the_columns(campaign_file: Path):
     pool_file = campaign_file.with_name("pool.extxyz")
     frames = frames_of(pool_file.read_text())
     pool_file.write_text("".join(f.replace(" id=", f" hours={n + 1} id=", 1) for n, f in enumerate(frames)))
-    origin = runner.read_origin(campaign_file, ["pool.cost=hours", "cost.kind=column", "pool.baseline=hours"])
-    pool, _ = runner.open_pool(origin)
+    origin = read_origin(campaign_file, ["pool.cost=hours", "cost.kind=column", "pool.baseline=hours"])
+    pool = Setup(origin).pool
     assert sorted(pool.cost.tolist()) == [float(n + 1) for n in range(len(frames))]
     np.testing.assert_allclose(pool.baseline_ev_per_atom * pool.n_atoms, pool.cost)
     with pytest.raises(InvalidCampaignError, match=r"pool\.cost: expected a column other than the energy"):
-        runner.read_origin(campaign_file, ["pool.cost=energy"])
+        read_origin(campaign_file, ["pool.cost=energy"])

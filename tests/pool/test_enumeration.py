@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hullscout.errors import InvalidPoolError, InvalidSettingError, MissingPackageError
-from hullscout.pool import Candidate, find_twins
-from hullscout.pool.enumeration import ParentLattice, atomic_volumes, enumerate_cells, vegard
-from hullscout.pool.making import PROTOTYPE, Recipe, make_pool
-from hullscout.pool.prototypes import without_known
+from hullscout.pool import Candidate, EnumerationSettings, ParentLattice, find_twins, make_pool
+from hullscout.pool.enumeration import PROTOTYPE, atomic_volumes, enumerate_cells, vegard, without_known
 
 ELEMENTS = ("Ag", "Pt")
 VOLUMES = (17.0, 15.0)
@@ -134,8 +132,8 @@ def test_hcp_has_the_ideal_axial_ratio():
 
 
 def test_ids_name_lattice_and_atoms_and_do_not_depend_on_what_else_is_made():
-    wide = make_pool(Recipe(elements=ELEMENTS, lattices=(BCC, FCC), max_atoms=5))
-    narrow = make_pool(Recipe(elements=ELEMENTS, lattices=(FCC,), max_atoms=4))
+    wide = make_pool(EnumerationSettings(elements=ELEMENTS, lattices=(BCC, FCC), max_atoms=5))
+    narrow = make_pool(EnumerationSettings(elements=ELEMENTS, lattices=(FCC,), max_atoms=4))
     by_id = {frame.id: frame for frame in wide.frames}
     for frame in narrow.frames:
         np.testing.assert_array_equal(by_id[frame.id].positions, frame.positions)
@@ -165,7 +163,7 @@ PURE_SEARCH = {"elements": ELEMENTS, "lattices": (FCC,), "max_atoms": 2}
 
 @pytest.fixture(scope="module")
 def with_prototypes():
-    return make_pool(Recipe(**{**PURE_SEARCH, "lattices": (FCC, BCC), "max_atoms": 4}, prototype_atoms=8))
+    return make_pool(EnumerationSettings(**{**PURE_SEARCH, "lattices": (FCC, BCC), "max_atoms": 4}, prototype_atoms=8))
 
 
 def test_prototypes_come_both_ways_round(with_prototypes):
@@ -226,7 +224,7 @@ def test_prototypes_have_the_volume_of_vegard(with_prototypes):
 )
 def test_an_impossible_recipe_is_refused_before_any_cost(changes, error, message):
     with pytest.raises(error, match=message):
-        Recipe(**{**PURE_SEARCH, **changes})
+        EnumerationSettings(**{**PURE_SEARCH, **changes})
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):

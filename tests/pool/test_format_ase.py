@@ -15,7 +15,6 @@ from pool_writers import (
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import (
-    PoolFormat,
     read_pool,
 )
 
@@ -44,4 +43,4 @@ def test_an_empty_database_is_refused(tmp_path):
             database.write(Atoms("Ag"))
         database.delete([1])
         with pytest.raises(InvalidPoolError, match="expected an ASE database with candidates, found no rows"):
-            read_pool(tmp_path / name, PoolFormat.ASE)
+            read_pool(tmp_path / name, "ase")

@@ -19,7 +19,6 @@ from pool_writers import (
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import (
-    PoolFormat,
     read_pool,
 )
 
@@ -119,4 +118,4 @@ def test_a_vasprun_that_was_cut_off_is_refused_and_all_faults_are_told(frames, t
 def test_a_table_that_does_not_fit_calculations_is_refused(table, message, frames, tmp_path):
     path = make(tmp_path, {"Ag/vasprun.xml": vasprun_text(frames[0]), "t.csv": table})
     with pytest.raises(InvalidPoolError, match=re.escape(message)):
-        read_pool(path, PoolFormat.VASPRUN)
+        read_pool(path, "vasprun")

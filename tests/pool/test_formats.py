@@ -14,13 +14,13 @@ from pool_writers import (
     make,
 )
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin, run
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.pool import (
+    FORMATS,
     Candidate,
     Columns,
-    PoolFormat,
     WithoutEnergy,
     build_pool,
     find_twins,
@@ -89,10 +89,7 @@ def played(path, folder):
     """The hull and the energies that a campaign with this pool finds."""
     campaign = folder / "campaign.toml"
     campaign.write_text(CAMPAIGN.format(path=path.as_posix()))
-    origin = runner.read_origin(campaign)
-    pool, oracle = runner.open_pool(origin)
-    result, standing = runner.run(origin, folder / "out", pool=pool, oracle=oracle)
-    runner.save(folder / "out", result, standing)
+    result, _ = run(Setup(read_origin(campaign)), folder / "out")
     with Store.read(folder / "out") as store:
         return result, store.answers()
 
@@ -130,13 +127,13 @@ def test_pools_without_any_energies_are_read(kind, frames, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("ase.db", PoolFormat.ASE),
-        ("ase.json", PoolFormat.ASE),
-        ("entries.json", PoolFormat.ENTRIES),
-        ("entries.json.gz", PoolFormat.ENTRIES),
-        ("cif", PoolFormat.FILES),
-        ("poscar", PoolFormat.FILES),
-        ("vasprun", PoolFormat.VASPRUN),
+        ("ase.db", "ase"),
+        ("ase.json", "ase"),
+        ("entries.json", "entries"),
+        ("entries.json.gz", "entries"),
+        ("cif", "files"),
+        ("poscar", "files"),
+        ("vasprun", "vasprun"),
     ],
 )
 def test_the_format_is_told_by_the_content(kind, expected, frames, tmp_path):
@@ -191,12 +188,12 @@ def test_faults_of_structures_are_the_same_in_every_format(frames, tmp_path):
         assert f"frame 3 (id {frames[2].id!r}): foreign element Al" in str(refused.value)
 
 
-@pytest.mark.parametrize("pool_format", list(PoolFormat))
+@pytest.mark.parametrize("pool_format", list(FORMATS))
 def test_a_format_that_does_not_fit_what_is_there_is_refused(pool_format, frames, tmp_path):
-    is_folder = pool_format in {PoolFormat.VASPRUN, PoolFormat.FILES}
+    is_folder = FORMATS[pool_format].is_folder
     path = WRITERS["ase.db" if is_folder else "cif"](tmp_path, frames[:2])
     found = "a file" if is_folder else "a folder"
-    with pytest.raises(InvalidPoolError, match=f'pool.format = "{pool_format.value}" reads, found {found}'):
+    with pytest.raises(InvalidPoolError, match=f'pool.format = "{pool_format}" reads, found {found}'):
         read_pool(path, pool_format)
     with pytest.raises(InvalidPoolError, match="found no file or folder of this name"):
         read_pool(tmp_path / "nothing", pool_format)
@@ -210,10 +207,10 @@ def test_nothing_there_is_a_clear_error(tmp_path):
 def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     path = WRITERS["ase.db"](tmp_path, frames)
     (tmp_path / "c.toml").write_text(CAMPAIGN.format(path=path.name).replace("[select]", 'format = "ase"\n\n[select]'))
-    assert runner.read_origin(tmp_path / "c.toml").config.pool.format is PoolFormat.ASE
+    assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
     with pytest.raises(
-        InvalidCampaignError, match=r"pool\.format: expected 'extxyz', 'ase', 'entries', 'files' or 'vasprun'"
+        InvalidCampaignError, match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun'; found 'excel'"
     ):
-        runner.read_origin(tmp_path / "c.toml", ["pool.format=excel"])
+        read_origin(tmp_path / "c.toml", ["pool.format=excel"])
     with pytest.raises(InvalidPoolError, match="expected JSON"):
-        runner.read_origin(tmp_path / "c.toml", ["pool.format=entries"])
+        read_origin(tmp_path / "c.toml", ["pool.format=entries"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hullscout.errors import OutputError
 from hullscout.pool import parse_frames, read_frames
-from hullscout.pool.writing import Existing, format_frames, save_frames
+from hullscout.pool.extxyz import Existing, format_frames, save_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_nothing_half_made(frame, tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hullscout.pool.writing.os.fsync", full)
+    monkeypatch.setattr("hullscout.files.os.fsync", full)
     with pytest.raises(OutputError, match=r"cannot be written: No space left on device\. Nothing was changed"):
         save_frames(path, frame.frames, existing=Existing.REPLACE)
     assert path.read_bytes() == b"before"

@@ -5,17 +5,17 @@ Formation energies refer to the lowest known structures of the pure elements, th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.campaign.history import Forecaster
+from hullscout.campaign.setup import Beliefs
 from hullscout.display import MILLI
 from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, energy_range, intervals_of
 from hullscout.figures.report.numbers import energies_mev, energy_mev, listed, milli, percent
 from hullscout.figures.symmetry import Lattice, parent_lattice
-from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, LowerHull, hull_error
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
 from hullscout.regression.calibration import student_quantile
 from hullscout.selection.transforms import Transform
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.campaign.history import History, Moment, Outlook
+    from hullscout.campaign.history import History
     from hullscout.campaign.result import FailedCandidate
-    from hullscout.campaign.standing import Standing
+    from hullscout.hull import Hull
+    from hullscout.selection import Belief, Known
 
     Floats = NDArray[np.float64]
 
@@ -47,46 +48,45 @@ class Reported:
 
     Attributes:
         history: The campaign until now.
-        outlook: Of every candidate; None for rules without a posterior, and where too little or everything is known.
+        belief: Of every candidate; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
             moment; None where there is none, and before now in pools of more than `MOST_WITH_BANDS`.
         lattices: The parent lattice of each candidate, where markers are to tell it.
     """
 
     history: History
-    outlook: Outlook | None
+    belief: Belief | None
     bands: tuple[Floats | None, ...]
     lattices: tuple[Lattice, ...] | None = None
 
     @classmethod
-    def of(cls, history: History, *, features: dict[str, Floats] | None = None, has_lattices: bool = False) -> Reported:
+    def of(cls, history: History, *, has_lattices: bool = False) -> Reported:
         """A campaign, with what its rule believes now and believed before each round, where it has a posterior.
 
         Args:
             history: The campaign.
-            features: (n, d) features of all candidates by block name, if they are at hand.
             has_lattices: Whether the lattice of each candidate is found.
         """
         lattices = tuple(parent_lattice(c) for c in history.pool.candidates) if has_lattices else None
-        if history.config.select.rule != "hull-posterior":
-            return cls(history=history, outlook=None, bands=(None,) * len(history.moments), lattices=lattices)
-        forecaster = Forecaster(history, features=features)
+        if not history.config.select.states_probability:
+            return cls(history=history, belief=None, bands=(None,) * len(history.moments), lattices=lattices)
+        beliefs = Beliefs(history.setup)
         bands = []
         for moment in history.moments:
             is_wanted = moment is history.now or len(history.pool) <= MOST_WITH_BANDS
-            outlook = forecaster.at(moment) if is_wanted else None
-            bands.append(None if outlook is None else outlook.hull.band_ev_per_atom(BAND_AT)[[0, 2]])
-        return cls(history=history, outlook=outlook, bands=tuple(bands), lattices=lattices)
+            belief = beliefs.at(moment) if is_wanted else None
+            bands.append(None if belief is None else belief.band_ev_per_atom(BAND_AT)[[0, 2]])
+        return cls(history=history, belief=belief, bands=tuple(bands), lattices=lattices)
 
     @property
-    def standing(self) -> Standing:
+    def known(self) -> Known:
         """Where the campaign stands now."""
-        return self.history.now.standing
+        return self.history.now
 
     @property
     def is_replay(self) -> bool:
         """Whether the energies of all candidates are known to the oracle."""
-        return self.standing.reference_ev_per_atom is not None
+        return self.known.true_formation_ev_per_atom is not None
 
     @property
     def is_finished(self) -> bool:
@@ -98,12 +98,12 @@ class Reported:
         """Probability of a wrong hull that the rule stands by now; None where it states none."""
         if self.history.result is not None:
             return self.history.result.failure_probability
-        return None if self.outlook is None else self.outlook.stated_failure_probability
+        return None if self.belief is None else self.belief.stated_failure_probability
 
     @property
     def round_of(self) -> dict[int, int]:
         """The round in which each known candidate was asked for, by its index."""
-        return {index: self.history.asked_in[index] for index in self.standing.known.tolist()}
+        return {index: self.known.asked_in[index] for index in self.known.answered.tolist()}
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -118,34 +118,34 @@ class Reported:
     @property
     def half_width_per_std(self) -> float | None:
         """Half the 95 % interval of a prediction over its standard deviation; None where nothing is predicted."""
-        return None if self.outlook is None else student_quantile(0.975, self.outlook.degrees_of_freedom)
+        return None if self.belief is None else student_quantile(0.975, self.belief.degrees_of_freedom)
 
     @property
     def model_errors_ev_per_atom(self) -> tuple[float | None, ...]:
-        """Error of the rule's model at each moment; that of now is not written down in a round, and is the outlook's."""
-        *before, now = (moment.model_error_ev_per_atom for moment in self.history.moments)
-        return (*before, now if self.outlook is None else self.outlook.model_error_ev_per_atom)
+        """Error of the rule's model at each moment; that of now is not written down in a round, and is the belief's."""
+        *before, now = (None if decision is None else decision.model_error for decision in self.history.decided)
+        return (*before, now if self.belief is None else self.belief.model_error_ev_per_atom)
 
     @property
     def energies_ev_per_atom(self) -> Floats:
         """(n,) formation energies of what is known; nan of the others."""
-        energies = np.full(self.standing.n_candidates, np.nan)
-        energies[self.standing.known] = self.standing.formation_ev_per_atom
+        energies = np.full(self.known.n_candidates, np.nan)
+        energies[self.known.answered] = self.known.formation_ev_per_atom
         return energies
 
 
 def headline(reported: Reported) -> dict[str, Any]:
     """What the page says in words: its head, its figures, its settings."""
-    history, standing = reported.history, reported.standing
+    history, known = reported.history, reported.known
     config = history.config
     return {
         "name": config.name,
         "elements": config.elements,
         "rule": config.select.rule,
         "seed": config.seed,
-        "n_candidates": standing.n_candidates,
+        "n_candidates": known.n_candidates,
         "is_replay": reported.is_replay,
-        "has_posterior": reported.outlook is not None,
+        "has_posterior": reported.belief is not None,
         "n_failed": len(reported.failures),
         "least_probability": percent(LEAST_PROBABILITY),
         "most_intervals": MOST_INTERVALS,
@@ -153,24 +153,24 @@ def headline(reported: Reported) -> dict[str, Any]:
         "has_model_error": any(error is not None for error in reported.model_errors_ev_per_atom),
         "energy_cap": _energy_cap(reported),
         "has_lattices": reported.lattices is not None,
-        "states_probability": any(moment.failure_probability is not None for moment in history.moments),
+        "states_probability": any(d is not None and d.failure_probability is not None for d in history.decided),
         "summary": summary(reported),
         "remarks": list(_remarks(reported)),
         "warning": _warning(reported),
         "facts": list(_facts(reported)),
         "n_above": int((drawn_energies(reported) > view_of_energies(reported)[1]).sum()),
         "settings": list(_settings(reported)),
-        "campaign_text": history.origin.campaign_text,
+        "campaign_text": history.setup.origin.campaign_text,
         "pool_lines": history.pool.report.lines(),
-        "pool_sha256": history.origin.pool_sha256,
+        "pool_sha256": history.setup.origin.pool_sha256,
     }
 
 
 def summary(reported: Reported) -> str:
     """The report in one sentence: what was found, with how many calculations, and how sure that is."""
-    standing = reported.standing
-    took = f"{standing.n_known} of {standing.n_candidates} calculations"
-    hull = f"hull of {standing.found_hull.x.size} structures"
+    known = reported.known
+    took = f"{known.n_answered} of {known.n_candidates} calculations"
+    hull = f"hull of {known.hull.x.size} structures"
     found = f"A {hull} was found with {took}" if reported.is_finished else f"So far {took} give a {hull}"
     wrong = f"wrong by more than {_tolerance(reported)} meV/atom"
     stated = reported.stated_failure_probability
@@ -185,8 +185,8 @@ def drawn_energies(reported: Reported) -> Floats:
     """(n,) meV/atom that the phase diagram shows each candidate at: calculated, else true, else predicted; nan where it cannot."""
     drawn = reported.energies_ev_per_atom
     others = [
-        reported.standing.reference_ev_per_atom,
-        None if reported.outlook is None else reported.outlook.mean_ev_per_atom,
+        reported.known.true_formation_ev_per_atom,
+        None if reported.belief is None else reported.belief.mean_ev_per_atom,
     ]
     for energies in others:
         if energies is not None:
@@ -197,14 +197,14 @@ def drawn_energies(reported: Reported) -> Floats:
 def view_of_energies(reported: Reported) -> tuple[float, float]:
     """The range of the energy axis: the hulls, and above them what still says something; below them room for labels."""
     drawn = drawn_energies(reported) / MILLI
-    lowest, top = energy_range(reported.standing, drawn[~np.isnan(drawn)])
+    lowest, top = energy_range(reported.known, drawn[~np.isnan(drawn)])
     return lowest - FOOTROOM * (top - lowest), top
 
 
 def page_data(reported: Reported) -> dict[str, Any]:
     """What the scripts of the page draw: the candidates in columns, and the campaign after each round."""
-    standing, config = reported.standing, reported.history.config
-    true = standing.true_hull
+    known, config = reported.known, reported.history.config
+    true = known.true_hull
     return {
         "fileName": config.folder_name,
         "elements": list(config.elements),
@@ -222,8 +222,8 @@ def page_data(reported: Reported) -> dict[str, Any]:
 
 
 def _candidates(reported: Reported) -> dict[str, Any]:
-    pool, outlook, round_of = reported.history.pool, reported.outlook, reported.round_of
-    energies, reference = reported.energies_ev_per_atom, reported.standing.reference_ev_per_atom
+    pool, belief, round_of = reported.history.pool, reported.belief, reported.round_of
+    energies, reference = reported.energies_ev_per_atom, reported.known.true_formation_ev_per_atom
     is_unknown = np.isnan(energies)
     columns: dict[str, Any] = {
         "id": list(pool.ids),
@@ -236,7 +236,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "pending": list(reported.pending),
         "failed": {
             str(index): {
-                "round": reported.history.asked_in[index],
+                "round": reported.known.asked_in[index],
                 "reason": failed.reason,
                 "sentence": failed.sentence,
             }
@@ -244,45 +244,43 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         },
         "reference": None if reference is None else energies_mev(np.where(is_unknown, reference, np.nan)),
     }
-    if outlook is not None:
-        columns["predicted"] = energies_mev(np.where(is_unknown, outlook.mean_ev_per_atom, np.nan))
-        columns["std"] = energies_mev(np.where(is_unknown, outlook.std_ev_per_atom, np.nan))
-        columns["onHull"] = listed(outlook.probability_on_hull, 4)
-        columns["contenders"] = intervals_of(reported.standing, outlook)[0].tolist()
+    if belief is not None:
+        columns["predicted"] = energies_mev(np.where(is_unknown, belief.mean_ev_per_atom, np.nan))
+        columns["std"] = energies_mev(np.where(is_unknown, belief.std_ev_per_atom, np.nan))
+        columns["onHull"] = listed(belief.probability_on_hull, 4)
+        columns["contenders"] = intervals_of(belief)[0].tolist()
     return columns
 
 
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
-    energies, outlook = reported.energies_ev_per_atom, reported.outlook
-    before: LowerHull | None = None
-    for moment, band, model_error in zip(
-        reported.history.moments, reported.bands, reported.model_errors_ev_per_atom, strict=True
+    energies, belief = reported.energies_ev_per_atom, reported.belief
+    before: Hull | None = None
+    history = reported.history
+    for known, decision, band, model_error in zip(
+        history.moments, history.decided, reported.bands, reported.model_errors_ev_per_atom, strict=True
     ):
-        hull = _seen_from_now(moment, energies)
+        hull = _seen_from_now(known.hull, energies)
         # What the rule knew now was not yet written down in a round.
-        now = outlook if moment.decision is None and outlook is not None else moment
+        now = belief if decision is None else decision
         yield {
-            "round": moment.round - 1,
-            "known": moment.n_known,
+            "round": len(known.decisions) - 1,
+            "known": known.n_answered,
             "hull": hull.indices.tolist(),
             "lowering": None if before is None else energy_mev(hull_error(before, hull)),
-            "error": energy_mev(moment.standing.hull_error_ev_per_atom),
+            "error": energy_mev(known.hull_error_ev_per_atom),
             "modelError": energy_mev(model_error),
-            "probability": now.failure_probability,
-            "stated": reported.stated_failure_probability
-            if moment.decision is None
-            else moment.stated_failure_probability,
+            "probability": None if now is None else now.failure_probability,
+            "stated": reported.stated_failure_probability if decision is None else decision.stated_failure_probability,
             "band": None if band is None else _band(band, hull),
         }
         before = hull
 
 
-def _seen_from_now(moment: Moment, energies_ev_per_atom: Floats) -> LowerHull:
-    found = moment.standing.found_hull
-    return LowerHull(x=found.x, energy_ev_per_atom=energies_ev_per_atom[found.indices], indices=found.indices)
+def _seen_from_now(found: Hull, energies_ev_per_atom: Floats) -> Hull:
+    return replace(found, energy_ev_per_atom=energies_ev_per_atom[found.indices])
 
 
-def _band(band_ev_per_atom: Floats, hull: LowerHull) -> dict[str, Any]:
+def _band(band_ev_per_atom: Floats, hull: Hull) -> dict[str, Any]:
     """The band of an earlier moment relative to the pure elements known now, whose energies are the ends of that moment's hull."""
     first, last = hull.energy_ev_per_atom[[0, -1]]
     low, high = band_ev_per_atom + (1.0 - BAND_AT) * first + BAND_AT * last
@@ -292,7 +290,7 @@ def _band(band_ev_per_atom: Floats, hull: LowerHull) -> dict[str, Any]:
 def _remarks(reported: Reported) -> Iterator[str]:
     if reported.history.result is not None:
         yield f"Stopped: {reported.history.result.stop_sentence}"
-    error = reported.standing.hull_error_ev_per_atom
+    error = reported.known.hull_error_ev_per_atom
     if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
         yield "The hull found is the true hull, which this replay knows."
     elif error is not None:
@@ -309,16 +307,16 @@ def _remarks(reported: Reported) -> Iterator[str]:
 
 def _ties(reported: Reported) -> Iterator[str]:
     """A sentence for each ground state that other calculated structures share their composition and energy with."""
-    standing, hull = reported.standing, reported.standing.found_hull
-    x = standing.pool.x
+    known, hull = reported.known, reported.known.hull
+    x = known.pool.x
     for vertex, at, energy in zip(hull.indices.tolist(), hull.x, hull.energy_ev_per_atom, strict=True):
-        is_alike = (x[standing.known] == at) & (np.abs(standing.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM)
-        others = [index for index in standing.known[is_alike].tolist() if index != vertex]
+        is_alike = (x[known.answered] == at) & (np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM)
+        others = [index for index in known.answered[is_alike].tolist() if index != vertex]
         if others:
-            ids = ", ".join(standing.pool.ids[index] for index in others)
+            ids = ", ".join(known.pool.ids[index] for index in others)
             yield (
-                f"{ids} and {standing.pool.ids[vertex]} have one composition and, to 0.001 meV/atom, one energy; "
-                f"{standing.pool.ids[vertex]} stands for them on the hull and in P(on hull)."
+                f"{ids} and {known.pool.ids[vertex]} have one composition and, to 0.001 meV/atom, one energy; "
+                f"{known.pool.ids[vertex]} stands for them on the hull and in P(on hull)."
             )
 
 
@@ -334,26 +332,26 @@ def _warning(reported: Reported) -> str | None:
 
 
 def _facts(reported: Reported) -> Iterator[dict[str, str]]:
-    standing, config = reported.standing, reported.history.config
-    yield _fact("calculations", f"{standing.n_known}", f"of {standing.n_candidates}")
+    known, config = reported.known, reported.history.config
+    yield _fact("calculations", f"{known.n_answered}", f"of {known.n_candidates}")
     so_far = "of the calculations" if reported.is_finished else "of the calculations, so far"
-    yield _fact("saved", f"{100 * standing.saved_fraction:.1f} %", so_far)
+    yield _fact("saved", f"{100 * known.saved_fraction:.1f} %", so_far)
     if config.cost.kind != "equal":
-        cost = reported.history.now.snapshot.cost
-        yield _fact("cost spent", f"{reported.history.now.cost_spent:.6g}", f"of {float(cost.sum()):.6g}")
+        spent = float(known.cost[known.answered].sum())
+        yield _fact("cost spent", f"{spent:.6g}", f"of {float(known.cost.sum()):.6g}")
     stated = reported.stated_failure_probability
     if stated is not None:
         accepted = f"accepted: {percent(config.stop.failure_probability)}"
         yield _fact(f"P(wrong by more than {_tolerance(reported)} meV/atom)", percent(stated), accepted)
-    yield _fact("structures on the hull", f"{standing.found_hull.x.size}", "pure elements included")
-    error = standing.hull_error_ev_per_atom
+    yield _fact("structures on the hull", f"{known.hull.x.size}", "pure elements included")
+    error = known.hull_error_ev_per_atom
     if error is not None:
         yield _fact("hull error, known by the replay", milli(error, 2), "meV/atom")
     errors = zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
-    fitted = [(error, moment.n_known) for error, moment in errors if error is not None]
+    fitted = [(error, known.n_answered) for error, known in errors if error is not None]
     if fitted:
         error, n_known = fitted[-1]
-        unit = "meV/atom" if n_known == standing.n_known else f"meV/atom, after {n_known} calculations"
+        unit = "meV/atom" if n_known == known.n_answered else f"meV/atom, after {n_known} calculations"
         yield _fact(f"{_model_error_name(reported)} of the model", milli(error), unit)
 
 

@@ -14,7 +14,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hullscout import __version__
-from hullscout.campaign.citations import citations_of
 from hullscout.campaign.history import read_history
 from hullscout.errors import OutputError
 from hullscout.figures.phase_diagram import draw_phase_diagram
@@ -94,7 +93,7 @@ def render_report(reported: Reported) -> str:
         style=(room / "page.css").read_text(encoding="utf-8"),
         version=__version__,
         versions=_versions(),
-        citations=citations_of(reported.history.config),
+        citations=reported.history.config.citations,
         kinds=[
             {"symbol": symbol, "colour": colour}
             for symbol, colour in zip(reported.history.pool.elements, COLOURS, strict=True)
@@ -106,7 +105,7 @@ def render_report(reported: Reported) -> str:
 def _still(reported: Reported, width: Width) -> str:
     """The phase diagram as a picture, in the form of a `data:` address: seen until the one to point at is drawn, or instead."""
     picture = figure_bytes(
-        lambda figure: draw_phase_diagram(figure.add_subplot(), reported.standing, outlook=reported.outlook),
+        lambda figure: draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief),
         suffix=".png",
         width=width,
         aspect=STILL_ASPECT[width],

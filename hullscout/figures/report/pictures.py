@@ -80,7 +80,7 @@ def drawn_cell(candidate: Candidate) -> DrawnCell:
     )
 
 
-def picture(drawn: DrawnCell, elements: tuple[str, str]) -> str:
+def picture(drawn: DrawnCell, elements: tuple[str, ...]) -> str:
     """A structure as a PNG picture, in the form of a `data:` address: nearer atoms cover farther ones, and all the edges."""
     from ase.data import atomic_numbers, covalent_radii  # noqa: PLC0415  slow to import, as all these
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415

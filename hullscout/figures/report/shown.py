@@ -39,19 +39,19 @@ class ShownStructures:
 
 def shown_structures(reported: Reported) -> ShownStructures:
     """Choose what is shown, and find its symmetry."""
-    pool, standing, outlook = reported.history.pool, reported.standing, reported.outlook
-    found = standing.found_hull
+    pool, known, belief = reported.history.pool, reported.known, reported.belief
+    found = known.hull
     vertices = found.indices.tolist()
-    height = found.distance(pool.x[standing.known], standing.formation_ev_per_atom)
-    by_height = standing.known[np.argsort(height, kind="stable")].tolist()
+    height = found.distance(pool.x[known.answered], known.formation_ev_per_atom)
+    by_height = known.answered[np.argsort(height, kind="stable")].tolist()
     nearest = [index for index in by_height if index not in vertices][:N_NEXT]
     likeliest: list[int] = []
-    if outlook is not None:
-        unknown = standing.unknown
-        above = outlook.mean_ev_per_atom[unknown] - found.energy_at(pool.x[unknown])
-        order = np.lexsort((above, -outlook.probability_on_hull[unknown]))
-        likeliest = [index for index in unknown[order].tolist() if outlook.probability_on_hull[index] > 0][:N_NEXT]
-    ever = [index for moment in reported.history.moments for index in moment.standing.found_hull.indices.tolist()]
+    if belief is not None:
+        unknown = known.unknown
+        above = belief.mean_ev_per_atom[unknown] - found.energy_at(pool.x[unknown])
+        order = np.lexsort((above, -belief.probability_on_hull[unknown]))
+        likeliest = [index for index in unknown[order].tolist() if belief.probability_on_hull[index] > 0][:N_NEXT]
+    ever = [index for moment in reported.history.moments for index in moment.hull.indices.tolist()]
     wanted = dict.fromkeys([*vertices, *nearest, *likeliest, *ever])
     return ShownStructures(
         hull=tuple(vertices),
@@ -92,17 +92,17 @@ def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
 
 
 def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
-    pool, standing, outlook = reported.history.pool, reported.standing, reported.outlook
+    pool, known, belief = reported.history.pool, reported.known, reported.belief
     candidate, at_round = pool.candidates[index], reported.round_of.get(index)
     if at_round is not None:
-        energy = float(standing.formation_ev_per_atom[standing.known == index][0])
+        energy = float(known.formation_ev_per_atom[known.answered == index][0])
         status, shown = f"calculated (round {at_round})", milli(energy)
-    elif outlook is not None and reported.half_width_per_std is not None:
-        energy = float(outlook.mean_ev_per_atom[index])
+    elif belief is not None and reported.half_width_per_std is not None:
+        energy = float(belief.mean_ev_per_atom[index])
         status = "not calculated"
         if index in reported.failures:
-            status = f"failed (round {reported.history.asked_in[index]}): {reported.failures[index].reason}"
-        half_width = reported.half_width_per_std * float(outlook.std_ev_per_atom[index])
+            status = f"failed (round {reported.known.asked_in[index]}): {reported.failures[index].reason}"
+        half_width = reported.half_width_per_std * float(belief.std_ev_per_atom[index])
         shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(half_width)}"
     return {
         "index": index,
@@ -114,8 +114,8 @@ def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
         "space_group": cell.space_group or "not found",
         "prototype": cell.prototype,
         "energy": shown,
-        "above_hull": milli(energy - float(standing.found_hull.energy_at(pool.x[index]))),
-        "on_hull": "" if outlook is None else percent(float(outlook.probability_on_hull[index])),
+        "above_hull": milli(energy - float(known.hull.energy_at(pool.x[index]))),
+        "on_hull": "" if belief is None else percent(float(belief.probability_on_hull[index])),
         "status": status,
     }
 

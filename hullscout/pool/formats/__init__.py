@@ -5,16 +5,14 @@ A campaign keeps any of them as extended XYZ (`pool_bytes`).
 
 from __future__ import annotations
 
-import gzip
-import io
 import zlib
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.extxyz import read_frames
-from hullscout.pool.formats.ase_database import SQLITE_MAGIC, read_ase_database
-from hullscout.pool.formats.entries import read_entries, read_json
+from hullscout.files import is_gzipped
+from hullscout.pool.extxyz import format_frames, read_frames
+from hullscout.pool.formats.databases import SQLITE_MAGIC, read_ase_database, read_entries, read_json
 from hullscout.pool.formats.structure_files import (
     find_structures,
     find_tables,
@@ -24,60 +22,55 @@ from hullscout.pool.formats.structure_files import (
 )
 from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
-from hullscout.pool.writing import format_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hullscout.pool.frames import Frames
 
 _HEAD = 4096
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
-class PoolFormat(Enum):
-    """How candidates are written down."""
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write candidates down.
 
-    EXTXYZ = "extxyz"
-    """Extended XYZ, plain or gzipped."""
-    ASE = "ase"
-    """An ASE database, `.db` or `.json`."""
-    ENTRIES = "entries"
-    """JSON list of pymatgen's `ComputedStructureEntry`, plain or gzipped."""
-    FILES = "files"
-    """A folder of POSCAR or CIF files with a CSV table of their energies; or that table."""
-    VASPRUN = "vasprun"
-    """A folder tree of `vasprun.xml` files."""
+    Attributes:
+        read: Reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
+        is_folder: Whether it is a folder.
+    """
+
+    read: Callable[[Path], Frames]
+    is_folder: bool = False
 
 
-_READERS = {
-    PoolFormat.ASE: read_ase_database,
-    PoolFormat.ENTRIES: read_entries,
-    PoolFormat.FILES: read_structure_files,
-    PoolFormat.VASPRUN: read_vaspruns,
+FORMATS: dict[str, Format] = {
+    "extxyz": Format(read_frames),
+    "ase": Format(read_ase_database),
+    "entries": Format(read_entries),
+    "files": Format(read_structure_files, is_folder=True),
+    "vasprun": Format(read_vaspruns, is_folder=True),
 }
+"""The formats by name: extended XYZ, plain or gzipped; an ASE database, `.db` or `.json`; a JSON list of pymatgen's
+`ComputedStructureEntry`, plain or gzipped; a folder of POSCAR or CIF files with a CSV table of their energies, or that table; a
+folder tree of `vasprun.xml` files. A format is one reader and one line here."""
 
 
-def read_pool(path: Path, pool_format: PoolFormat | None = None) -> Frames:
-    """All frames of a pool, whatever its format.
+def read_pool(path: Path, pool_format: str | None = None) -> Frames:
+    """All frames of a file or folder, whatever its format, which is told by what is there if not given.
 
-    Args:
-        path: a file or a folder.
-        pool_format: its format; told by what is there if not given.
-
-    Returns:
-        Frames in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
+    They are in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
 
     Raises:
         InvalidPoolError: there is nothing, or it cannot be read in that format; all faults in one error.
     """
     chosen = _chosen(path, pool_format)
-    if chosen is PoolFormat.EXTXYZ:
-        return read_frames(path)
-    return number_shared_labels(_READERS[chosen](path))
+    frames = FORMATS[chosen].read(path)
+    return frames if chosen == "extxyz" else number_shared_labels(frames)
 
 
-def pool_bytes(path: Path, pool_format: PoolFormat | None = None) -> bytes:
+def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
     """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such.
 
     The same pool gives the same bytes.
@@ -86,15 +79,15 @@ def pool_bytes(path: Path, pool_format: PoolFormat | None = None) -> bytes:
         InvalidPoolError: see `read_pool`.
     """
     chosen = _chosen(path, pool_format)
-    if chosen is PoolFormat.EXTXYZ:
+    if chosen == "extxyz":
         try:
             return path.read_bytes()
         except OSError as error:
             raise _unreadable(path, error) from error
-    return format_frames(_READERS[chosen](path).frames)
+    return format_frames(FORMATS[chosen].read(path).frames)
 
 
-def detect_format(path: Path) -> PoolFormat:
+def detect_format(path: Path) -> str:
     """The format of what is at a path: by its content, not its name; CSV tables by their name.
 
     Raises:
@@ -108,29 +101,30 @@ def detect_format(path: Path) -> PoolFormat:
     except OSError as error:
         raise _unreadable(path, error) from error
     if head.startswith(SQLITE_MAGIC):
-        return PoolFormat.ASE
+        return "ase"
     if path.suffix.lower() == ".csv":
-        return PoolFormat.FILES
+        return "files"
     return _format_of_text(path, head)
 
 
-def _chosen(path: Path, pool_format: PoolFormat | None) -> PoolFormat:
+def _chosen(path: Path, pool_format: str | None) -> str:
     """The format that was asked for, or the one that is there."""
     chosen = detect_format(path) if pool_format is None else pool_format
     if not path.exists():
         raise InvalidPoolError(f"{path}: expected a pool, found no file or folder of this name. Correct the path.")
-    if path.is_dir() != (chosen in {PoolFormat.VASPRUN, PoolFormat.FILES}) and not (
-        chosen is PoolFormat.FILES and path.suffix.lower() == ".csv"
-    ):
+    if chosen not in FORMATS:
+        raise InvalidPoolError(f"pool.format: expected one of {', '.join(map(repr, FORMATS))}, found {chosen!r}.")
+    is_table = chosen == "files" and path.suffix.lower() == ".csv"
+    if path.is_dir() != FORMATS[chosen].is_folder and not is_table:
         found = "a folder" if path.is_dir() else "a file"
         raise InvalidPoolError(
-            f'{path}: expected what pool.format = "{chosen.value}" reads, found {found}. '
+            f'{path}: expected what pool.format = "{chosen}" reads, found {found}. '
             "Correct pool.path, or leave pool.format out."
         )
     return chosen
 
 
-def _format_of_folder(folder: Path) -> PoolFormat:
+def _format_of_folder(folder: Path) -> str:
     """Calculations or structure files."""
     if find_vaspruns(folder):
         tables = find_tables(folder)
@@ -139,9 +133,9 @@ def _format_of_folder(folder: Path) -> PoolFormat:
                 f"{folder}: expected vasprun.xml files, or structure files with a table of energies, found both. Set pool.format "
                 '= "vasprun" or "files".'
             )
-        return PoolFormat.VASPRUN
+        return "vasprun"
     if find_structures(folder):
-        return PoolFormat.FILES
+        return "files"
     n_files = sum(1 for path in folder.rglob("*") if path.is_file())
     raise InvalidPoolError(
         f"{folder}: expected vasprun.xml, POSCAR or CIF files in the folder, found none among {n_files} files. Name a folder "
@@ -149,12 +143,11 @@ def _format_of_folder(folder: Path) -> PoolFormat:
     )
 
 
-def _format_of_text(path: Path, head: bytes) -> PoolFormat:
+def _format_of_text(path: Path, head: bytes) -> str:
     """JSON of either kind, or else extended XYZ; plain or gzipped."""
-    is_gzipped = head.startswith(_GZIP_MAGIC)
     first = _first_character(head)
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
-    if is_gzipped and (is_ase or first == SQLITE_MAGIC[:1]):
+    if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
     if is_structure_file(path):
         raise InvalidPoolError(
@@ -165,17 +158,16 @@ def _format_of_text(path: Path, head: bytes) -> PoolFormat:
             f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."
         )
     if is_ase:
-        return PoolFormat.ASE
-    return PoolFormat.ENTRIES if first in {b"[", b"{"} else PoolFormat.EXTXYZ
+        return "ase"
+    return "entries" if first in {b"[", b"{"} else "extxyz"
 
 
 def _first_character(head: bytes) -> bytes:
     """The first character of a content that is no space, decompressed if it begins like gzip."""
-    if head.startswith(_GZIP_MAGIC):
+    if is_gzipped(head):
         try:
-            with gzip.open(io.BytesIO(head)) as stream:
-                head = stream.read1(_HEAD)
-        except (EOFError, OSError, zlib.error):
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
+        except zlib.error:
             return b""  # the reader says what is wrong
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 

@@ -11,9 +11,8 @@ import pytest
 from frames import frames_of
 
 from hullscout.errors import InvalidPoolError
-from hullscout.inspection import Severity, Suspects, clean, inspect_frames, most_frequent_elements
-from hullscout.inspection.geometry import find_odd_volumes
-from hullscout.pool import parse_frames
+from hullscout.pool import Severity, Suspects, clean, inspect_frames, most_frequent_elements, parse_frames
+from hullscout.pool.suspects import find_odd_volumes
 
 ROOT = Path(__file__).parents[2]
 ELEMENTS = ("Ag", "Pd")
@@ -83,7 +82,7 @@ def test_large_absolute_energies_hide_no_wrong_one(texts):
 
 
 def test_large_pools_are_judged_in_parts(texts, monkeypatch):
-    monkeypatch.setattr("hullscout.inspection.energies.MOST", 80)
+    monkeypatch.setattr("hullscout.pool.suspects.MAX_COMPARED", 80)
     doing = []
     wrong = changed(texts[100], energy=energy_of(texts[100]) + 3.0)
     frames = read(*texts[:100], wrong, *texts[101:])
@@ -197,11 +196,9 @@ def test_the_elements_are_those_in_most_frames(texts):
 
 
 def test_an_enumerated_pool_with_prototypes_has_nothing_but_missing_energies():
-    from hullscout.pool import Frames
-    from hullscout.pool.enumeration import ParentLattice
-    from hullscout.pool.making import Recipe, make_pool
+    from hullscout.pool import EnumerationSettings, Frames, ParentLattice, make_pool
 
-    recipe = Recipe(elements=("Ag", "Pt"), lattices=(ParentLattice.FCC,), max_atoms=3, prototype_atoms=6)
+    recipe = EnumerationSettings(elements=("Ag", "Pt"), lattices=(ParentLattice.FCC,), max_atoms=3, prototype_atoms=6)
     made = make_pool(recipe)
     inspection = inspect_frames(Frames(path=Path("made"), frames=made.frames, keys=()), ("Ag", "Pt"))
     assert [finding.kind for finding in inspection.findings] == ["no energy"]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import MixedSettings, WithoutEnergy, build_pool, parse_frames, read_frames
+from hullscout.pool.checks import find_setting_conflicts
 from hullscout.pool.frames import Frame
-from hullscout.pool.theory import find_setting_conflicts
 
 
 def frame(number, energy=-1.0, **columns):
@@ -118,6 +118,6 @@ def test_the_campaign_file_allows_them(campaign_file):
     pool_file.write_text(text.replace(" id=", " xc=LDA id=", 1).replace(" id=Pd ", " id=Pd xc=PBE ", 1))
     assert len(find_setting_conflicts(read_frames(pool_file).frames)) == 1
     with pytest.raises(InvalidPoolError, match="functional: "):
-        runner.open_pool(runner.read_origin(campaign_file))
-    pool, _ = runner.open_pool(runner.read_origin(campaign_file, ["pool.allow_mixed_settings=true"]))
+        _ = Setup(read_origin(campaign_file)).pool
+    pool = Setup(read_origin(campaign_file, ["pool.allow_mixed_settings=true"])).pool
     assert len(pool.report.mixed_settings) == 1

@@ -1,0 +1,213 @@
+"""What a campaign shows in the terminal: its progress, its result, where it stands, what was handed out and came back."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hullscout.cli.shared import console, live_line
+from hullscout.display import MILLI, PERCENT
+from hullscout.planning.forecast import forecast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from hullscout.campaign import CampaignConfig, CampaignResult, Ledger, Setup
+    from hullscout.campaign.handoff import Asked, Told
+    from hullscout.campaign.result import FailedCandidate
+    from hullscout.oracle import Failed
+    from hullscout.selection import Known
+
+
+class CampaignProgress:
+    """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
+
+    What went wrong with a calculation is a line of its own in both.
+
+    Args:
+        setup: What the campaign is made of.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._config = setup.config
+        self.line = live_line(
+            TextColumn("round {task.fields[round]}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total} looked up", markup=False),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
+        self._task = self.line.add_task("computing features", total=len(setup.pool), round=0)
+        self._is_computed = setup.table is None
+        self._hull: tuple[str, ...] = ()
+
+    def update(self, known: Known) -> None:
+        """Show what is known after an answer."""
+        decision, n_round = known.decisions[-1], len(known.decisions) - 1
+        figures = [f"{PERCENT * (1 - known.n_answered / known.n_candidates):.0f} % saved"]
+        if self._is_computed and known.pending.size:
+            figures.append(f"{known.pending.size} awaited")
+        if known.n_failed:
+            figures.append(f"{known.n_failed} failed")
+        if decision.model_error is not None:
+            figures.append(f"RMSE left out {decision.model_error * MILLI:.1f} meV/atom")
+        if decision.failure_probability is not None:
+            figures.append(f"P(wrong hull) {PERCENT * decision.failure_probability:.0f} %")
+        foreseen = forecast(self._config, known)
+        if foreseen is not None:
+            figures.append(str(foreseen))
+        if known.has_hull:
+            hull = known.hull_formulas
+            figures.append(f"hull {' '.join(hull)}")
+            if hull != self._hull and not self.line.console.is_terminal:
+                self.note(f"round {n_round}: {known.n_answered} looked up, {', '.join(figures)}")
+            self._hull = hull
+        self.line.update(self._task, completed=known.n_answered, round=n_round, description="  ".join(figures))
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence above the line."""
+        self.line.console.print(sentence, soft_wrap=True)
+
+
+def print_result(result: CampaignResult, folder: Path) -> None:
+    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
+    screen = console()
+    table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
+    table.add_column("formula")
+    table.add_column(f"x ({result.elements[1]})", justify="right")
+    table.add_column("formation energy (meV/atom)", justify="right")
+    table.add_column("id", overflow="fold")
+    for state in result.hull:
+        table.add_row(state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id)
+    screen.print(table)
+    screen.print(
+        f"Looked up {result.n_calculations} of {result.n_candidates} candidates: {PERCENT * result.saved_fraction:.1f} % saved."
+    )
+    if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
+        screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
+    _print_failures(screen, {failed.id: failed for failed in result.failed})
+    if result.failed:
+        screen.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
+    if "calculations" in result.timings_s:
+        screen.print(f"The calculations took {_duration(result.timings_s['calculations'])} of worker time.")
+    screen.print(f"Stopped: {result.stop_sentence}")
+    if result.failure_probability is None:
+        screen.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
+    else:
+        screen.print(
+            f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %."
+        )
+    reference = result.reference
+    if reference is not None:
+        sentence = "The hull found is the true hull."
+        if not reference.exact:
+            error = reference.hull_error_ev_per_atom * MILLI
+            verdict = "within" if reference.within_tolerance else "beyond"
+            sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull, {verdict} the tolerance."
+        if reference.mae_uncomputed_ev_per_atom is not None:
+            mae = reference.mae_uncomputed_ev_per_atom * MILLI
+            n_unknown = result.n_candidates - result.n_calculations
+            sentence += f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
+        screen.print(sentence)
+    screen.print(
+        f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True
+    )
+
+
+def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
+    """Print where a campaign stands, and how it ended or goes on."""
+    screen, known = console(), ledger.known
+    screen.print(
+        f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(known.decisions)} rounds, "
+        f"{known.n_answered} of {known.n_candidates} candidates looked up ({PERCENT * known.saved_fraction:.1f} % saved so far), "
+        f"{len(ledger.awaited)} asked for and not yet answered."
+    )
+    errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]
+    if errors:
+        screen.print(
+            f"RMSE of the model on known energies left out of its training, last round: {errors[-1] * MILLI:.1f} meV/atom."
+        )
+    stated = [d.stated_failure_probability for d in known.decisions if d.stated_failure_probability is not None]
+    if result is not None and result.failure_probability is not None:
+        screen.print(f"Stated probability of a wrong hull at the end: {PERCENT * result.failure_probability:.1f} %.")
+    elif result is None and stated:
+        screen.print(f"Stated probability of a wrong hull in the last round: {PERCENT * stated[-1]:.1f} %.")
+    if known.has_hull:
+        screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
+    _print_failures(screen, ledger.failures)
+    is_handoff = config.oracle.kind == "handoff"
+    _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
+    foreseen = None if result is not None else forecast(config, known)
+    if foreseen is not None:
+        screen.print(
+            f"Expected until the stop: {foreseen.expected} more calculations (90 % interval {foreseen.low} to {foreseen.high})."
+        )
+    if result is not None:
+        ending = f"Finished; see result.json. {result.stop_sentence}"
+    elif is_handoff:
+        named = quote(str(folder))
+        ending = f"Not finished; `hullscout ask {named}` and `hullscout tell {named}` go on."
+    else:
+        ending = "Not finished; the same `hullscout run` command goes on."
+    screen.print(ending, soft_wrap=True)
+
+
+def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
+    attempts = ledger.attempts
+    latest = {attempt.id: attempt for attempt in attempts}
+    failed = {attempt.id: attempt for attempt in attempts if attempt.reason is not None}
+    for attempt in (latest[candidate_id] for candidate_id in ledger.pending if candidate_id in latest):
+        sentence = f"{started}: {attempt.id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
+        before = failed.get(attempt.id)
+        sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
+        screen.print(sentence, soft_wrap=True)
+    if attempts:
+        total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
+        screen.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
+
+
+def print_handoff(folder: Path, config: CampaignConfig) -> None:
+    """Say how a hand-off campaign goes on."""
+    screen, named = console(), quote(str(folder))
+    screen.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
+    screen.print(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/", soft_wrap=True)
+
+
+def print_asked(asked: Asked, *, folder: Path, n_wanted: int) -> None:
+    """Say what was handed out."""
+    screen = console()
+    for structure in asked.folders:
+        screen.print(f"  {structure}", soft_wrap=True)
+    screen.print(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
+    if len(asked.folders) < n_wanted:
+        screen.print("More can be asked for when some of these are told.")
+    screen.print(f"Next: hullscout tell {quote(str(folder))} RESULTS", soft_wrap=True)
+
+
+def print_told(told: Told, *, folder: Path) -> None:
+    """Say what came back, and what could not be taken."""
+    screen, errors = console(), console(stderr=True)
+    new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
+    screen.print(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    _print_failures(screen, told.failures)
+    for fault in told.faults:
+        errors.print(f"Error: {fault}", soft_wrap=True)
+    screen.print(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/", soft_wrap=True)
+
+
+def _print_failures(screen: Console, failures: Mapping[str, Failed | FailedCandidate]) -> None:
+    for candidate_id, failed in failures.items():
+        screen.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in a unit that reads well."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

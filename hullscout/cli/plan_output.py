@@ -1,0 +1,210 @@
+"""What a plan shows in the terminal: its progress, its tables, how a budget is shared, what new alloys take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hullscout.cli.shared import console, live_line
+from hullscout.display import MILLI, PERCENT
+from hullscout.planning.forecast import Source, total_of
+from hullscout.planning.trade_off import three_digits, totals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from hullscout.planning.budget import Budget, Share, Spending
+    from hullscout.planning.core_hours import CostModel
+    from hullscout.planning.forecast import Prediction
+    from hullscout.planning.order import PlanOrder
+    from hullscout.planning.trade_off import Rate, SettingOutcome, Total
+
+    Columns = list[tuple[str, list[str]]]
+
+INTERVAL = (0.05, 0.5, 0.95)
+
+
+class PlanProgress:
+    """A live line: replays finished of all, and the time that is left. Silent where output is no terminal."""
+
+    def __init__(self) -> None:
+        self.line = live_line(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+        )
+        self._task = self.line.add_task("opening the pools", total=None)
+
+    def opening(self, name: str) -> None:
+        """Say which campaign's features are being computed."""
+        self.line.update(self._task, description=f"features of {name}")
+
+    def update(self, n_done: int, n_all: int) -> None:
+        """Show how many replays are finished."""
+        self.line.update(self._task, description="replays", completed=n_done, total=n_all)
+
+
+def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel | None = None) -> None:
+    """Print a table for each campaign, one row per setting, and one of all campaigns together."""
+    screen = console()
+    names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
+    for name in names:
+        mine = [outcome for outcome in outcomes if outcome.campaign == name]
+        _head(screen, f"{name}: {mine[0].replicates} replays of {mine[0].n_candidates} candidates")
+        screen.print(_outcome_table(mine))
+    if len(names) > 1:
+        _head(screen, f"All {len(names)} campaigns together")
+        screen.print(_total_table(totals(outcomes)))
+    screen.print(
+        "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
+        "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
+        soft_wrap=True,
+    )
+    if cost_model is not None:
+        screen.print(f"Core-hours: {cost_model}.", soft_wrap=True)
+
+
+def _outcome_table(outcomes: Sequence[SettingOutcome]) -> Table:
+    first = outcomes[0].setting
+    shared = {key for key, value in first.items() if all(o.setting.get(key) == value for o in outcomes)}
+    counts = [
+        f"{o.calculations.mean:.0f} ({o.calculations.p05:.0f}-{o.calculations.p95:.0f})\n{PERCENT * o.saved_fraction.mean:.1f}"
+        for o in outcomes
+    ]
+    columns: Columns = [("calculations", counts)]
+    if any(round(o.cost["saved_fraction"] - o.saved_fraction.mean, 12) for o in outcomes):
+        columns.append(("cost\nsaved %", [f"\n{PERCENT * o.cost['saved_fraction']:.1f}" for o in outcomes]))
+    if hours := [o.cost_core_hours for o in outcomes if o.cost_core_hours is not None]:
+        spent = [f"{three_digits(h['mean'])} ({three_digits(h['p05'])}-{three_digits(h['p95'])})" for h in hours]
+        saved = [f"{PERCENT * h['saved_fraction']:.1f}" for h in hours]
+        columns.append(("core-hours", [f"{above}\n{below}" for above, below in zip(spent, saved, strict=True)]))
+    if prices := [o.cost_priced for o in outcomes if o.cost_priced is not None]:
+        columns.append((str(prices[0]["unit"]), [three_digits(float(price["mean"])) for price in prices]))
+    columns.append(("risk %", [_risk(o.risk, o.failure["stated"]) for o in outcomes]))
+    columns.append(("largest\nerror", [f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}" for o in outcomes]))
+    settings = [_setting(o.rule, {k: value for k, value in o.setting.items() if k not in shared}) for o in outcomes]
+    return _table(settings, columns)
+
+
+def _total_table(sums: Sequence[Total]) -> Table:
+    """One row per setting that all campaigns have."""
+    counts = [f"{t.calculations:.0f} of {t.n_candidates}\n{PERCENT * t.saved_fraction:.1f}" for t in sums]
+    hours = [
+        f"{three_digits(t.core_hours)}\n{PERCENT * t.core_hours_saved:.1f}"
+        for t in sums
+        if t.core_hours is not None and t.core_hours_saved is not None
+    ]
+    columns: Columns = [("calculations", counts), *([("core-hours", hours)] if hours else [])]
+    columns.append(("risk %", [_risk(t.risk, t.stated) for t in sums]))
+    return _table([_setting(t.rule, t.varied) for t in sums], columns)
+
+
+def print_budget(
+    budget: Budget,
+    outcomes: Sequence[SettingOutcome],
+    spendings: Sequence[Spending],
+    shares: Sequence[Share],
+    *,
+    risk: float,
+) -> None:
+    """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
+    screen = console()
+    _head(screen, f"{budget} for one campaign alone give the right hull")
+    varied = [{key: value for key, value in o.setting.items() if key != "hull_tolerance"} for o in outcomes]
+    names = [f"{o.campaign}\n{_setting(f' {o.rule}', those)}" for o, those in zip(outcomes, varied, strict=True)]
+    chances = [_percent(spending.chance(budget.amount)) for spending in spendings]
+    least = [spending.least_budget(1.0 - risk) for spending in spendings]
+    wanted = ["-" if amount is None else three_digits(amount) for amount in least]
+    columns = [("of the\nreplays %", chances), (f"{PERCENT * (1.0 - risk):g} % with\nconfidence take", wanted)]
+    screen.print(_table(names, columns, first="campaign"))
+    screen.print("-: it takes more replicates or a larger budget to show that.", soft_wrap=True)
+    if len(shares) > 1:
+        right = sum(share.chance.rate for share in shares)
+        _head(screen, f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected")
+        columns = [
+            (str(budget.unit), [three_digits(share.budget) for share in shares]),
+            ("right hulls,\n% of the replays", [_percent(share.chance) for share in shares]),
+        ]
+        screen.print(_table([share.name for share in shares], columns, first="campaign"))
+        settings = totals(outcomes)
+        if len(settings) > 1:
+            screen.print(f"Each under the first setting, {settings[0].label}.", soft_wrap=True)
+
+
+def print_predictions(
+    predictions: Sequence[Prediction], *, source: Source, n_similar: int, order: PlanOrder, budget: Budget | None = None
+) -> None:
+    """Print what new alloys are expected to take, and with which probability a budget is enough."""
+    screen = console()
+    origin = {
+        Source.REPLAYS: f"from replays of {n_similar} other campaigns",
+        Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other campaigns are",
+        Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies",
+    }[source]
+    shown = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
+    counts = [_interval(np.rint(p.quantiles(INTERVAL)), of=f" of {p.n_candidates}") for p in shown]
+    columns: Columns = [("calculations", counts)]
+    hours = [p.core_hour_quantiles(INTERVAL) for p in shown]
+    if any(h is not None for h in hours):
+        priced = [] if order.price is None else [(order.price.unit, order.price.per_core_hour)]
+        for unit, per_hour in [("core-hours", 1.0), *priced]:
+            columns.append((unit, ["" if h is None else _interval(per_hour * h) for h in hours]))
+    if budget is not None:
+        enough = [f"{PERCENT * p.probability_within(budget):.0f} %" for p in shown]
+        take = [_least(p, budget, risk=order.risk) for p in shown]
+        columns += [(f"{budget.short}\nenough", enough), (f"{PERCENT * (1.0 - order.risk):g} %\ntake", take)]
+    _head(screen, f"Predicted {origin}: median, 90 % interval")
+    screen.print(_table([prediction.name for prediction in shown], columns, first="campaign"))
+
+
+def _head(screen: Console, title: str) -> None:
+    screen.print()
+    screen.print(title, style="bold", soft_wrap=True)
+
+
+def _table(names: Sequence[str], columns: Columns, *, first: str = "rule") -> Table:
+    # Two lines to a row, so that it is read on a terminal of 80 characters.
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(first, overflow="fold")
+    for heading, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in zip(names, *(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _setting(rule: str, varied: Mapping[str, Any]) -> str:
+    # A key of a section is shown as it is typed.
+    lines = [
+        f" {key if '.' in key else key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None
+    ]
+    return "\n".join([rule, *lines])
+
+
+def _risk(risk: Rate, stated: float | None) -> str:
+    return f"{_percent(risk)}\n{'-' if stated is None else f'{PERCENT * stated:.1f}'}"
+
+
+def _percent(rate: Rate) -> str:
+    return f"{PERCENT * rate.rate:.1f} ({PERCENT * rate.low:.0f}-{PERCENT * rate.high:.0f})"
+
+
+def _interval(quantiles: NDArray[np.float64], *, of: str = "") -> str:
+    low, middle, high = (three_digits(value) for value in quantiles.tolist())
+    return f"{middle}{of}\n({low}-{high})"
+
+
+def _least(prediction: Prediction, budget: Budget, *, risk: float) -> str:
+    level = (1.0 - risk,)
+    amounts = prediction.core_hour_quantiles(level) if budget.is_core_hours else np.ceil(prediction.quantiles(level))
+    return "-" if amounts is None else three_digits(float(amounts[0]))

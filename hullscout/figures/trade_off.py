@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from hullscout.planning.trade_off import Outcome
+    from hullscout.planning.trade_off import SettingOutcome
 
 # Okabe and Ito's colours, different markers and dashes: rules are told apart without colour as well.
 STYLES = (
@@ -31,7 +31,7 @@ APART = 3.0
 MOST_COLUMNS = 4
 
 
-def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules: Sequence[str]) -> Axes:
+def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float, rules: Sequence[str]) -> Axes:
     """Draw the settings of one campaign into `ax` and return it.
 
     Horizontally the share of replays beyond the tolerance with its 95 % interval, vertically the saved share with its 5th to 95th
@@ -81,7 +81,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
     return ax
 
 
-def save_trade_off(path: Path, outcomes: Sequence[Outcome], *, risk: float) -> None:
+def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: float) -> None:
     """Write the figure of a whole plan to a file, whole or not at all.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -35,14 +36,16 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
-    from hullscout.cli.campaign_output import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import CampaignProgress, print_result  # noqa: PLC0415
     from hullscout.figures import save_result  # noqa: PLC0415
 
     setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
     folder = out if out is not None else Path("runs") / setup.config.folder_name
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
-        print_handoff(folder, setup.config)
+        click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        named = quote(str(folder))
+        click.echo(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         click.echo(line)
@@ -69,15 +72,20 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.cli.campaign_output import print_asked, print_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
     from hullscout.figures import save_result  # noqa: PLC0415
 
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again)
-    if asked.result is None or asked.known is None:
-        print_asked(asked, folder=folder, n_wanted=n)
+    if asked.result is not None and asked.known is not None:
+        save_result(folder, asked.result, asked.known)
+        print_result(asked.result, folder)
         return
-    save_result(folder, asked.result, asked.known)
-    print_result(asked.result, folder)
+    for structure in asked.folders:
+        click.echo(f"  {structure}")
+    click.echo(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
+    if len(asked.folders) < n:
+        click.echo("More can be asked for when some of these are told.")
+    click.echo(f"Next: hullscout tell {quote(str(folder))} RESULTS")
 
 
 @main.command(

@@ -8,7 +8,7 @@ from hullscout.campaign import check_config, read_origin
 from hullscout.selection import RULES
 
 
-@pytest.mark.parametrize("rule", list(RULES.paths))
+@pytest.mark.parametrize("rule", list(RULES.ours))
 def test_each_rule_cites_its_methods_once(rule):
     tree = {"name": "a", "elements": ["Ag", "Pd"], "pool": {"path": "a"}, "select": {"rule": rule}}
     citations = check_config(tree, source="test").citations

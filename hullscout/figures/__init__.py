@@ -7,7 +7,7 @@ the command line reads it there. The report is in `hullscout.figures.report`, `s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OutputError
@@ -26,60 +26,46 @@ FIGURE = "hull.png"
 __all__ = ["FIGURE", "KINDS", "Kind", "Width", "save_campaign_figure", "save_result"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of figure of a campaign.
 
     Attributes:
-        shows: What, in a line.
-        draw: Dotted path of the function that draws it.
-        takes: What the function takes of the campaign after the axes, by the names of its parameters: `known` and `history`,
-            `belief` (None where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, and the `candidate` that is asked
-            for.
-        needs_belief: Whether a campaign of which nothing is believed is refused.
+        draw: Dotted path of the function that draws it; anybody's.
+        shows: What it shows, in a line.
+        takes: What the function takes after the axes, by its parameters: `known` and `history` of the campaign, the `belief` (None
+            where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, and the `candidate` that is asked for.
         is_of_axes: Whether the function draws into one `Axes`; else into the `Figure`.
+        needs_belief: Whether a campaign of which nothing is believed is refused.
         aspect: Height over width, on the page and in a column, where legends stand below each other.
         is_narrow: Whether it is as wide as a column on the page too.
     """
 
-    shows: str
     draw: str
+    shows: str
     takes: tuple[str, ...]
-    needs_belief: bool = False
+    _: KW_ONLY
     is_of_axes: bool = True
+    needs_belief: bool = False
     aspect: tuple[float, float] = (0.65, 1.1)
     is_narrow: bool = False
 
 
-_REPRESENTATION = Kind(
-    shows="the representation of a structure", draw="hullscout.figures.representation.draw_representation",
-    takes=("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3),
-)  # fmt: skip
-KINDS: dict[str, Kind] = {
-    "hull": Kind(
-        shows="phase diagram, with what the model still believes possible",
-        draw="hullscout.figures.phase_diagram.draw_phase_diagram", takes=("known", "belief", "has_lattices"),
-    ),
-    "distance": Kind(
-        shows="distance of every candidate to the hull", draw="hullscout.figures.distance.draw_hull_distance",
-        takes=("known", "belief", "tolerance_ev_per_atom"),
-    ),
-    "progress": Kind(
-        shows="errors and the probability of a wrong hull, by calculations",
-        draw="hullscout.figures.progress.draw_progress", takes=("history",), is_of_axes=False, aspect=(0.72, 1.2),
-    ),
-    "parity": Kind(
-        shows="predicted against true energies", draw="hullscout.figures.parity.draw_parity",
-        takes=("belief",), needs_belief=True, aspect=(1.45, 1.45), is_narrow=True,
-    ),
-    "calibration": Kind(
-        shows="whether the stated uncertainty holds", draw="hullscout.figures.parity.draw_calibration",
-        takes=("belief",), needs_belief=True, aspect=(1.25, 1.25), is_narrow=True,
-    ),
-    "learning": Kind(
-        shows="model error by number of random structures (40 or more energies)",
-        draw="hullscout.figures.parity.draw_learning", takes=("history",),
-    ),
+_REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "the representation of a structure",
+                       ("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3))  # fmt: skip
+KINDS = {
+    "hull": Kind("hullscout.figures.phase_diagram.draw_phase_diagram",
+                 "phase diagram, with what the model still believes possible", ("known", "belief", "has_lattices")),
+    "distance": Kind("hullscout.figures.distance.draw_hull_distance", "distance of every candidate to the hull",
+                     ("known", "belief", "tolerance_ev_per_atom")),
+    "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
+                     ("history",), is_of_axes=False, aspect=(0.72, 1.2)),
+    "parity": Kind("hullscout.figures.parity.draw_parity", "predicted against true energies", ("belief",),
+                   needs_belief=True, aspect=(1.45, 1.45), is_narrow=True),
+    "calibration": Kind("hullscout.figures.parity.draw_calibration", "whether the stated uncertainty holds", ("belief",),
+                        needs_belief=True, aspect=(1.25, 1.25), is_narrow=True),
+    "learning": Kind("hullscout.figures.parity.draw_learning",
+                     "model error by number of random structures (40 or more energies)", ("history",)),
     "mbtr": _REPRESENTATION,
     "representation": _REPRESENTATION,
 }  # fmt: skip
@@ -102,8 +88,8 @@ def save_campaign_figure(
         path: PNG, SVG or PDF by its suffix.
         kind: One of `KINDS`.
         width: A column or the page.
-        has_lattices: Where the kind takes it: markers of their own for candidates on fcc, bcc and hcp lattices.
-        candidate_id: Where the kind takes a candidate: which; the lowest structure by default.
+        has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
+        candidate_id: `mbtr`: whose representation; of the lowest structure by default.
 
     Raises:
         OutputError: The suffix is another one, the file cannot be written, or there is not enough to draw.
@@ -145,20 +131,15 @@ def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
     if candidate_id is None:
         return pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]
     if candidate_id not in pool.ids:
+        first = ", ".join(pool.ids[:3])
         raise OutputError(
-            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are "
-            f"{', '.join(pool.ids[:3])}."
+            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are {first}."
         )
     return pool.candidates[pool.ids.index(candidate_id)]
 
 
 def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
-    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all.
-
-    Args:
-        folder: Of the campaign.
-        result: Of the campaign at its end.
-        known: What was known then.
+    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all, with what was known at its end.
 
     Raises:
         OutputError: One of them cannot be written.

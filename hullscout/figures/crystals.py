@@ -7,9 +7,8 @@ import itertools
 import re
 import warnings
 from dataclasses import dataclass
-from enum import Enum
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from hullscout.pool import Candidate
 
     Floats = NDArray[np.float64]
+    Lattice = Literal["fcc", "bcc", "hcp", "other"]
 
 # Positions within this distance in A are equivalent.
 SYMMETRY_TOLERANCE = 0.01
@@ -37,35 +37,26 @@ PIXELS = 160
 VIEW = (-20.0, -75.0)
 
 
-class Lattice(Enum):
-    """A parent lattice, by its name."""
-
-    FCC = "fcc"
-    BCC = "bcc"
-    HCP = "hcp"
-    OTHER = "other"
-
-
 # Space group and atoms in the primitive cell of the elements in these lattices.
-PARENTS = {(225, 1): Lattice.FCC, (229, 1): Lattice.BCC, (194, 2): Lattice.HCP}
+PARENTS: dict[tuple[int, int], Lattice] = {(225, 1): "fcc", (229, 1): "bcc", (194, 2): "hcp"}
 # Ordered structures on these lattices, by space group and atoms of each element in the primitive cell, and their names: the
 # Strukturbericht, or the crystal named first. Those that lattice, space group and numbers tell for certain: among the
 # derivative structures with so many atoms each is the only one.
 PROTOTYPES = {
-    (Lattice.FCC, 123, (1, 1)): "L1_0",
-    (Lattice.FCC, 166, (1, 1)): "L1_1",
-    (Lattice.FCC, 221, (1, 3)): "L1_2",
-    (Lattice.FCC, 139, (1, 3)): "D0_22",
-    (Lattice.FCC, 139, (2, 6)): "D0_23",
-    (Lattice.FCC, 87, (1, 4)): "D1_a",
-    (Lattice.FCC, 71, (1, 2)): "MoPt_2",
-    (Lattice.BCC, 221, (1, 1)): "B2",
-    (Lattice.BCC, 227, (2, 2)): "B32",
-    (Lattice.BCC, 225, (1, 3)): "D0_3",
-    (Lattice.BCC, 139, (1, 2)): "C11_b",
-    (Lattice.HCP, 51, (2, 2)): "B19",
-    (Lattice.HCP, 187, (1, 1)): "B_h",
-    (Lattice.HCP, 194, (2, 6)): "D0_19",
+    ("fcc", 123, (1, 1)): "L1_0",
+    ("fcc", 166, (1, 1)): "L1_1",
+    ("fcc", 221, (1, 3)): "L1_2",
+    ("fcc", 139, (1, 3)): "D0_22",
+    ("fcc", 139, (2, 6)): "D0_23",
+    ("fcc", 87, (1, 4)): "D1_a",
+    ("fcc", 71, (1, 2)): "MoPt_2",
+    ("bcc", 221, (1, 1)): "B2",
+    ("bcc", 227, (2, 2)): "B32",
+    ("bcc", 225, (1, 3)): "D0_3",
+    ("bcc", 139, (1, 2)): "C11_b",
+    ("hcp", 51, (2, 2)): "B19",
+    ("hcp", 187, (1, 1)): "B_h",
+    ("hcp", 194, (2, 6)): "D0_19",
 }
 
 
@@ -81,9 +72,9 @@ def parent_lattice(candidate: Candidate) -> Lattice:
     nearest = (np.sqrt(2.0) * volume) ** (1.0 / 3.0)  # of close-packed spheres of this volume per atom
     dataset = _symmetry(candidate, np.ones_like(candidate.numbers), tolerance=PARENT_TOLERANCE * nearest)
     if dataset is None:
-        return Lattice.OTHER
+        return "other"
     n_primitive = len(set(dataset.mapping_to_primitive.tolist()))
-    return PARENTS.get((int(dataset.number), n_primitive), Lattice.OTHER)
+    return PARENTS.get((int(dataset.number), n_primitive), "other")
 
 
 def prototype(candidate: Candidate) -> str | None:
@@ -94,8 +85,7 @@ def prototype(candidate: Candidate) -> str | None:
     _, first = np.unique(dataset.mapping_to_primitive, return_index=True)
     counts = tuple(sorted(np.unique(candidate.numbers[first], return_counts=True)[1].tolist()))
     if len(counts) == 1:
-        element = PARENTS.get((int(dataset.number), counts[0]))
-        return None if element is None else element.value
+        return PARENTS.get((int(dataset.number), counts[0]))
     if not any((int(dataset.number), counts) == key[1:] for key in PROTOTYPES):
         return None
     return PROTOTYPES.get((parent_lattice(candidate), int(dataset.number), counts))

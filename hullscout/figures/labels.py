@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.text import Text
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
-    from numpy.typing import ArrayLike, NDArray
 
-    Floats = NDArray[np.float64]
+    from hullscout.selection.known import Floats
 
 # Places tried for a label, nearest first: the gap to its point in points, then in units of its own height and width.
 GAP = 5.0
@@ -28,16 +28,8 @@ COLUMNS = (0.0, -0.5, 0.5, -1.0, 1.0)
 SPACE = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """A text and the point that it names, in the units of the axes.
-
-    Attributes:
-        text: What is written.
-        x: Of the point.
-        y: Of the point.
-        is_above: Whether it stands above its point, or below.
-    """
+class Label(NamedTuple):
+    """A text, the point that it names, in the units of the axes, and whether it stands above that or below."""
 
     text: str
     x: float
@@ -45,7 +37,7 @@ class Label:
     is_above: bool
 
 
-def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: ArrayLike) -> list[Annotation]:
+def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: Floats) -> None:
     """Write labels, each at the nearest place where no other label, line to a label, and none of the points of `avoid`, stands.
 
     If there is no such place for one of those below, all of those below stand in rows under the lowest point, in the order of
@@ -58,60 +50,56 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: ArrayLike) -> list
     """
     figure = ax.get_figure(root=True)
     if figure is None or not labels:
-        return []
+        return
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every canvas of Agg has it
-    frame = ax.get_window_extent(renderer)
-    placer = _Placer(renderer=renderer, frame=frame, per_point=figure.dpi / 72.0)
-    annotations = [_annotate(ax, label) for label in labels]
     at = ax.transData.transform([(label.x, label.y) for label in labels])
-    above = [place for place, label in enumerate(labels) if label.is_above]
-    below = [place for place, label in enumerate(labels) if not label.is_above]
-    obstacles = np.vstack([ax.transData.transform(np.asarray(avoid, dtype=np.float64)), at])
-    taken: list[Bbox] = []
-    free = {
-        place: placer.beside(annotations[place], at[place], taken, obstacles, is_above=labels[place].is_above)
-        for place in (*above, *below)
-    }
-    if not all(free[place] for place in below):
-        placer.in_rows([annotations[place] for place in below], at[below])
-    return annotations
+    obstacles = np.vstack([ax.transData.transform(avoid), at])
+    placer = _Placer(renderer, ax.get_window_extent(renderer), figure.dpi / 72.0, obstacles)
+    written = [(_annotate(ax, label), point) for label, point in zip(labels, at, strict=True)]
+    above, below = (
+        [pair for pair, label in zip(written, labels, strict=True) if label.is_above is up] for up in (True, False)
+    )
+    for pair in above:
+        placer.beside(*pair, is_above=True)
+    are_free = [placer.beside(*pair, is_above=False) for pair in below]
+    if not all(are_free):
+        placer.in_rows([annotation for annotation, _ in below], np.array([point for _, point in below]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Placer:
-    """Moves labels; boxes and points are in pixels."""
+    """Moves labels; boxes and points (k, 2) to be kept free are in pixels."""
 
     renderer: RendererBase
     frame: Bbox
     per_point: float
+    obstacles: Floats
+    taken: list[Bbox] = field(default_factory=list)
 
     def box(self, label: Annotation) -> Bbox:
         label.update_positions(self.renderer)
         return Text.get_window_extent(label, self.renderer).padded(2)
 
-    def beside(self, label: Annotation, at: Floats, taken: list[Bbox], obstacles: Floats, *, is_above: bool) -> bool:
+    def beside(self, label: Annotation, at: Floats, *, is_above: bool) -> bool:
         """Move a label to the first free place; to the one where it covers fewest labels where none is. Whether it is free."""
-        own = self.box(label)
+        own, frame, tried = self.box(label), self.frame, []
         width, height = own.width / self.per_point, own.height / self.per_point
-        tried = []
-        for row in ROWS:
-            for column in COLUMNS:
-                dy = GAP + (row - 0.5) * height
-                label.set_position((column * width, dy if is_above else -dy))
-                box = self.box(label)
-                leader = _leader(at, box)
-                is_outside = box.x0 < self.frame.x0 or box.x1 > self.frame.x1
-                is_outside |= box.y0 < self.frame.y0 or box.y1 > self.frame.y1
-                n_labels = sum(bool(box.overlaps(other)) or other.count_contains(leader) > 0 for other in taken)
-                covered = (n_labels, int(is_outside), int(box.count_contains(obstacles)))
-                tried.append((covered, label.get_position()))
-                if not any(covered):
-                    taken.append(box)
-                    return True
-        label.set_position(min(tried, key=lambda attempt: attempt[0])[1])
-        taken.append(self.box(label))
-        return False
+        for row, column in itertools.product(ROWS, COLUMNS):
+            dy = GAP + (row - 0.5) * height
+            label.set_position((column * width, dy if is_above else -dy))
+            box = self.box(label)
+            leader = _leader(at, box)
+            is_outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+            n_labels = sum(bool(box.overlaps(other)) or other.count_contains(leader) > 0 for other in self.taken)
+            covered = (n_labels, int(is_outside), int(box.count_contains(self.obstacles)))
+            tried.append((covered, label.get_position()))
+            if not any(covered):
+                break
+        covered, position = min(tried, key=lambda attempt: attempt[0])
+        label.set_position(position)
+        self.taken.append(self.box(label))
+        return not any(covered)
 
     def in_rows(self, labels: list[Annotation], at: Floats) -> None:
         """Move labels into one row under the lowest point, or two where they are too many; sideways as little as possible."""

@@ -7,13 +7,13 @@ hull, and of each candidate that may be on it the predicted energy, its 95 % int
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
-from hullscout.figures.crystals import Lattice, mathtext_structure, parent_lattice
+from hullscout.figures.crystals import mathtext_structure, parent_lattice
 from hullscout.figures.labels import Label, place_labels
 
 if TYPE_CHECKING:
@@ -44,45 +44,34 @@ MAX_INTERVALS = 40
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 BAND_AT = np.linspace(0.0, 1.0, 401)
-MARKERS = {Lattice.FCC: "o", Lattice.BCC: "s", Lattice.HCP: "v", Lattice.OTHER: "^"}
+MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
-def draw_phase_diagram(
-    ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False, has_labels: bool = True
-) -> Axes:
-    """Draw a campaign's phase diagram into `ax` and return it.
+def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
+    """Draw a campaign's phase diagram into `ax`; vertices of the hull are named with formula and prototype or space group.
 
     Args:
         ax: Where to draw.
         known: The campaign at one moment.
         belief: What was believed at that moment.
         has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
-        has_labels: Whether the vertices of the hull are named: formula and prototype or space group.
     """
     found, true, energies = known.hull, known.true_hull, drawn_energies(known, belief) * MILLI
-    is_shown, every = ~np.isnan(energies), np.arange(known.n_candidates)
+    points, is_shown, every = np.column_stack([known.x, energies]), ~np.isnan(energies), np.arange(energies.size)
     is_answered, is_failed = np.isin(every, known.answered), np.isin(every, known.failed) & is_shown
     if belief is not None:
         low, _, high = belief.band_ev_per_atom(BAND_AT) * MILLI
         label = "95 % band of the hull"
         ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
-    lattices = np.array([parent_lattice(c).value for c in known.pool.candidates]) if has_lattices else None
-    others = is_shown & ~is_answered & ~is_failed
-    _draw_candidates(ax, known, energies, others, is_calculated=False, lattices=lattices)
-    if is_failed.any():
-        label = f"failed ({is_failed.sum()}, {'predicted' if true is None else 'true'} energy)"
-        ax.plot(
-            known.x[is_failed],
-            energies[is_failed],
-            "x",
-            ls="",
-            color=style.FOUND,
-            ms=4.5,
-            mew=1.1,
-            label=label,
-            zorder=8,
-        )
-    _draw_candidates(ax, known, energies, is_answered, is_calculated=True, lattices=lattices)
+    lattices = np.array([parent_lattice(c) for c in known.pool.candidates]) if has_lattices else None
+    what, energy = ("predicted", "") if true is None else ("not calculated", "true energy")
+    color = "none" if has_lattices else style.NOT_CALCULATED
+    others = points, is_shown & ~is_answered & ~is_failed
+    _draw_points(ax, *others, "^", what, energy, lattices, mfc=color, mec=style.DARK_ORANGE, ms=3.6, mew=0.6, zorder=2)
+    energy = energy or "predicted energy"
+    _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.FOUND, ms=4.5, mew=1.1, zorder=8)
+    look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
+    _draw_points(ax, points, is_answered, "o", "calculated", "", lattices, **look)
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
         ax.plot(true.x, true.energy_ev_per_atom * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
@@ -96,14 +85,13 @@ def draw_phase_diagram(
     style.set_composition_axis(ax, known.pool.elements)
     ax.set_ylabel("formation energy (meV/atom)")
     style.legend_below(ax, n_columns=style.legend_columns(ax))
-    bottom = lowest - _footroom(ax, found.x.size - 2 if has_labels else 0) * (top - lowest)
+    bottom = lowest - _footroom(ax, found.x.size - 2) * (top - lowest)
     ax.set_ylim(bottom, top)
     is_band_cut = belief is not None and bool(low.min() < bottom or high.max() > top)
     n_cut = int(((low_end < bottom) | (high_end > top)).sum())
     remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
     style.set_title(ax, style.title_of(known), remark)
-    if has_labels:
-        _label_vertices(ax, known, points=np.column_stack([known.x, energies])[is_shown])
+    _label_vertices(ax, known, points=points[is_shown])
     return ax
 
 
@@ -158,43 +146,26 @@ def _footroom(ax: Axes, n_labels: int) -> float:
     return share / (1.0 - share)
 
 
-def _draw_candidates(
+def _draw_points(
     ax: Axes,
-    known: Known,
-    energies_mev: Floats,
+    points: Floats,
     chosen: Mask,
-    *,
-    is_calculated: bool,
+    marker: str,
+    what: str,
+    energy: str,
     lattices: NDArray[np.str_] | None,
+    **look: Any,
 ) -> None:
-    """Markers of some candidates: filled where calculated; triangles, or the markers of their lattices, where not."""
-    is_replay = known.true_hull is not None
-    what = "calculated" if is_calculated else "not calculated" if is_replay else "predicted"
-    true, edge, width, order = (
-        ("", "white", 0.3, 3) if is_calculated else ("true energy" * is_replay, style.DARK_ORANGE, 0.6, 2)
-    )
-    color = style.CALCULATED if is_calculated else style.NOT_CALCULATED
-    groups = [("o" if is_calculated else "^", chosen, f"{what} ({chosen.sum()}{true and f', {true}'})")]
+    """Markers of chosen candidates (n, 2), counted in the legend, or those of their lattices (n,) where these are given."""
+    groups = [(marker, chosen, f"{what} ({chosen.sum()}{energy and f', {energy}'})")]
     if lattices is not None:
-        color = color if is_calculated else "none"
         groups = [
-            (marker, chosen & (lattices == lattice.value), f"{lattice.value}, {what}{true and f' ({true})'}")
+            (marker, chosen & (lattices == lattice), f"{lattice}, {what}{energy and f' ({energy})'}")
             for lattice, marker in MARKERS.items()
         ]
-    for marker, those, label in groups:
+    for marker, those, label in groups:  # noqa: PLR1704
         if those.any():
-            ax.plot(
-                known.x[those],
-                energies_mev[those],
-                marker,
-                ls="",
-                ms=3.6,
-                mfc=color,
-                mec=edge,
-                mew=width,
-                label=label,
-                zorder=order,
-            )
+            ax.plot(*points[those].T, marker, ls="", label=label, **look)
 
 
 def _draw_belief(ax: Axes, belief: Belief) -> tuple[Floats, Floats]:
@@ -224,9 +195,7 @@ def _label_vertices(ax: Axes, known: Known, *, points: Floats) -> None:
     at = np.linspace(0, 1, 400)
     line = np.column_stack([at, found.energy_at(at) * MILLI])
     labels = []
-    for x, energy, index in zip(
-        found.x.tolist(), found.energy_ev_per_atom.tolist(), found.indices.tolist(), strict=True
-    ):
+    for x, energy, index in zip(found.x.tolist(), found.energy_ev_per_atom.tolist(), found.indices, strict=True):
         candidate = known.pool.candidates[index]
         text = "\n".join(filter(None, (style.mathtext_formula(candidate.formula), mathtext_structure(candidate))))
         labels.append(Label(text=text, x=x, y=energy * MILLI, is_above=x in (0, 1)))

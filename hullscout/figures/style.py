@@ -58,10 +58,10 @@ class Width(StrEnum):
     COLUMN = "column"
     PAGE = "page"
 
-    @property
-    def inches(self) -> float:
-        """3.4 in or 7.0 in."""
-        return 3.4 if self is Width.COLUMN else 7.0
+    def size(self, aspect: float) -> tuple[float, float]:
+        """Width and height in inches."""
+        inches = 3.4 if self is Width.COLUMN else 7.0
+        return inches, aspect * inches
 
     @property
     def dots_per_inch(self) -> int:
@@ -72,20 +72,13 @@ class Width(StrEnum):
 def save_figure(
     path: Path, draw: Callable[[Figure], object], *, width: Width = Width.PAGE, aspect: float = 0.65
 ) -> None:
-    """Make a figure in the style, let `draw` fill it, and write it to a file by its suffix, whole or not at all.
-
-    Args:
-        path: PNG, SVG or PDF.
-        draw: Draws into the empty figure.
-        width: Of the figure.
-        aspect: Its height over its width.
+    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG or PDF file, whole or not at all.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
     refuse_other_formats(path)
-    size = (width.inches, aspect * width.inches)
-    content = figure_bytes(draw, suffix=path.suffix, inches=size, dpi=width.dots_per_inch)
+    content = figure_bytes(draw, suffix=path.suffix, inches=width.size(aspect), dpi=width.dots_per_inch)
     write_whole(path, content, remedy="Give another file.")
 
 
@@ -116,8 +109,7 @@ def new_row(n: int, *, width: Width = Width.PAGE, aspect: float = 0.45) -> list[
     """Axes beside each other in a new pyplot figure, which a notebook shows."""
     import matplotlib.pyplot as plt  # noqa: PLC0415  chooses the notebook's backend
 
-    size = (width.inches, aspect * width.inches)
-    figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, n, figsize=width.size(aspect), layout="constrained", squeeze=False)
     figure.set_dpi(110)
     return list(axes.flat)
 

@@ -212,7 +212,9 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "halfWidthPerStd": None if belief is None else student_quantile(0.975, belief.degrees_of_freedom),
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
-        "trueHull": None if true is None else {"x": listed(true.x, 6), "energy": energies_mev(true.energy_ev_per_atom)},
+        "trueHull": None
+        if true is None
+        else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)},
         "bandAt": listed(BAND_AT, 4),
         "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev)},
     }
@@ -228,18 +230,18 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "x": listed(pool.x, 6),
         "atoms": pool.n_atoms.tolist(),
         "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
-        "energy": energies_mev(np.where(is_known, drawn_energies(known, None), np.nan)),
-        "lattice": [parent_lattice(c).value for c in pool.candidates] if reported.has_lattices else None,
+        "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
+        "lattice": [parent_lattice(c) for c in pool.candidates] if reported.has_lattices else None,
         "pending": sorted(history.awaited),
         "failed": {
             str(index): {"round": known.asked_in[index], "reason": failed.reason, "sentence": failed.sentence}
             for index, failed in sorted(history.failures.items())
         },
-        "reference": None if true is None else energies_mev(np.where(is_known, np.nan, true)),
+        "reference": None if true is None else listed(np.where(is_known, np.nan, MILLI * true), 3),
     }
     if belief is not None:
-        columns["predicted"] = energies_mev(np.where(is_known, np.nan, belief.mean_ev_per_atom))
-        columns["std"] = energies_mev(np.where(is_known, np.nan, belief.std_ev_per_atom))
+        columns["predicted"] = listed(np.where(is_known, np.nan, MILLI * belief.mean_ev_per_atom), 3)
+        columns["std"] = listed(np.where(is_known, np.nan, MILLI * belief.std_ev_per_atom), 3)
         columns["onHull"] = listed(belief.probability_on_hull, 4)
         columns["contenders"] = intervals_of(belief)[0].tolist()
     return columns
@@ -251,6 +253,7 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         history.moments, history.decided, reported.bands, reported.model_errors_ev_per_atom, strict=True
     ):
         hull = replace(known.hull, energy_ev_per_atom=energies[known.hull.indices])  # as seen from now
+        error = known.hull_error_ev_per_atom
         # What the rule knows now is not written down in a round yet.
         now, stated = (
             (reported.belief, reported.stated_failure_probability)
@@ -261,9 +264,9 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "round": len(known.decisions) - 1,
             "known": known.n_answered,
             "hull": hull.indices.tolist(),
-            "lowering": None if before is None else energy_mev(hull_error(before, hull)),
-            "error": energy_mev(known.hull_error_ev_per_atom),
-            "modelError": energy_mev(model_error),
+            "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),
+            "error": None if error is None else round(MILLI * error, 3),
+            "modelError": None if model_error is None else round(MILLI * model_error, 3),
             "probability": None if now is None else now.failure_probability,
             "stated": stated,
             "band": None if band is None else _band(band, hull),
@@ -308,16 +311,6 @@ def unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
 
 
-def energies_mev(ev: Floats) -> list[float | None]:
-    """Energies in meV, as `energy_mev`."""
-    return [energy_mev(value) for value in ev.tolist()]
-
-
-def energy_mev(ev: float | None) -> float | None:
-    """In meV, to 0.001; None where there is none."""
-    return None if ev is None or np.isnan(ev) else round(ev * MILLI, 3)
-
-
-def listed(values: Floats, digits: int) -> list[float]:
-    """Numbers rounded to so many digits."""
-    return [round(value, digits) for value in values.tolist()]
+def listed(values: Floats, digits: int) -> list[float | None]:
+    """Numbers rounded to so many digits; None for nan."""
+    return [None if np.isnan(value) else round(value, digits) for value in values.tolist()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires, version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from hullscout.errors import OutputError
 from hullscout.figures.crystals import COLOURS, data_address
 from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_phase_diagram
 from hullscout.figures.report import facts
-from hullscout.figures.report.shown import shown_structures, table_rows, view_data
+from hullscout.figures.report.shown import shown_structures, table_row, view_data
 from hullscout.figures.style import Width, figure_bytes
 from hullscout.files import write_whole
 
@@ -77,26 +77,22 @@ def render_report(reported: facts.Reported) -> str:
     )
     environment.filters["unbroken"] = facts.unbroken
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
-    shown = shown_structures(reported)
+    shown, cells = shown_structures(reported)
     return environment.get_template("page.html.jinja").render(
         reported=reported,
         history=reported.history,
         config=config,
         known=reported.known,
-        summary=facts.summary(reported),
-        remarks=facts.remarks(reported),
-        warning=facts.warning(reported),
-        facts=facts.facts(reported),
-        settings=list(facts.settings(reported)),
+        say=facts,
         least_probability=facts.percent(MIN_PROBABILITY),
         most_intervals=MAX_INTERVALS,
-        tables=table_rows(reported, shown),
-        page={**facts.page_data(reported), "structures": view_data(reported, shown)},
+        tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
+        page={**facts.page_data(reported), "structures": view_data(config.elements, cells)},
         policy=_policy(scripts),
         scripts=scripts,
         still={width.value: _still(reported, width) for width in Width},
         style=(room / "page.css").read_text(encoding="utf-8"),
-        versions=[("hullscout", __version__), *_versions()],
+        versions=_versions(),
         citations=citations_of(config.representation, config.select),
         kinds=list(zip(config.elements, COLOURS, strict=True)),
         split_formula=lambda formula: re.split(r"(\d+)", formula),
@@ -108,7 +104,7 @@ def _still(reported: facts.Reported, width: Width) -> str:
     png = figure_bytes(
         lambda figure: draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief),
         suffix=".png",
-        inches=(width.inches, STILL_ASPECT[width] * width.inches),
+        inches=width.size(STILL_ASPECT[width]),
         dpi=width.dots_per_inch,
     )
     return data_address(png)
@@ -122,12 +118,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _versions() -> list[tuple[str, str]]:
-    """The packages that Hullscout needs, with the versions installed."""
-    found = []
+    """Hullscout and the packages that it needs, with the versions installed."""
     needed = (requirement for requirement in requires("hullscout") or () if "extra ==" not in requirement)
-    for name in sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in needed):
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:  # pragma: no cover  a broken installation
-            found.append((name, "not found"))
-    return found
+    names = sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in needed)
+    return [("hullscout", __version__), *((name, version(name)) for name in names)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,25 +17,12 @@ if TYPE_CHECKING:
 N_NEXT = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownStructures:
-    """Indices of candidates, best first, and how they are drawn.
+def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int, DrawnCell]]:
+    """Indices of the candidates of each table, best first, and the cells of all these and of everything that was on the hull.
 
-    Attributes:
-        hull: Vertices of the found hull, by ascending x.
-        nearest: Calculated ones that lie next above it.
-        likeliest: Not calculated ones that are most probably on the true hull; none without a posterior.
-        cells: Of all these, and of everything that was on the hull after some round.
+    The tables: the vertices of the hull by ascending x; calculated structures next above it; those not calculated that are most
+    probably on the true hull, none without a posterior.
     """
-
-    hull: tuple[int, ...]
-    nearest: tuple[int, ...]
-    likeliest: tuple[int, ...]
-    cells: dict[int, DrawnCell]
-
-
-def shown_structures(reported: Reported) -> ShownStructures:
-    """Choose what is shown, and find its symmetry."""
     known, belief = reported.known, reported.belief
     vertices = known.hull.indices.tolist()
     height = known.hull.distance(known.x[known.answered], known.formation_ev_per_atom)
@@ -50,23 +36,13 @@ def shown_structures(reported: Reported) -> ShownStructures:
         likeliest = [index for index in unknown[order].tolist() if probability[index] > 0][:N_NEXT]
     ever = [index for then in reported.history.moments for index in then.hull.indices.tolist()]
     wanted = dict.fromkeys([*vertices, *nearest, *likeliest, *ever])
-    return ShownStructures(
-        hull=tuple(vertices),
-        nearest=tuple(nearest),
-        likeliest=tuple(likeliest),
-        cells={index: drawn_cell(known.pool.candidates[index]) for index in wanted},
-    )
+    cells = {index: drawn_cell(known.pool.candidates[index]) for index in wanted}
+    return {"hull": vertices, "nearest": nearest, "likeliest": likeliest}, cells
 
 
-def table_rows(reported: Reported, shown: ShownStructures) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the tables with pictures, by the table's name."""
-    tables = {"hull": shown.hull, "nearest": shown.nearest, "likeliest": shown.likeliest}
-    return {name: [_row(reported, index, shown.cells[index]) for index in those] for name, those in tables.items()}
-
-
-def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
+def view_data(elements: tuple[str, str], cells: dict[int, DrawnCell]) -> dict[str, Any]:
     """What the page needs to show the structures in three dimensions: lengths in A, elements as 0 and 1."""
-    kind_of = {atomic_numbers[symbol]: kind for kind, symbol in enumerate(reported.history.pool.elements)}
+    kind_of = {atomic_numbers[symbol]: kind for kind, symbol in enumerate(elements)}
     return {
         "colours": list(COLOURS),
         "radii": [float(covalent_radii[number]) for number in kind_of],
@@ -76,17 +52,23 @@ def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
                 "prototype": cell.prototype,
                 "n": cell.n_atoms,
                 "atoms": [
-                    [kind_of[number], *(round(length, 3) for length in position)]
-                    for number, position in zip(cell.numbers.tolist(), cell.positions.tolist(), strict=True)
+                    [kind_of[number], *position]
+                    for number, position in zip(cell.numbers.tolist(), _rounded(cell.positions.tolist()), strict=True)
                 ],
-                "edges": [[[round(length, 3) for length in end] for end in edge] for edge in cell.edges.tolist()],
+                "edges": _rounded(cell.edges.tolist()),
             }
-            for index, cell in shown.cells.items()
+            for index, cell in cells.items()
         },
     }
 
 
-def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
+def _rounded(lengths: Any) -> Any:
+    """Nested lists of lengths, to 0.001 A."""
+    return [_rounded(inner) for inner in lengths] if isinstance(lengths, list) else round(lengths, 3)
+
+
+def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
+    """The row of a structure in a table with pictures."""
     known, belief, failed = reported.known, reported.belief, reported.history.failures.get(index)
     candidate, is_answered = known.pool.candidates[index], known.answered == index
     if is_answered.any():

@@ -61,9 +61,8 @@ class Setting:
 
         Left out are the seed, the name, where the pool lies, where replays are played, and what only ends or judges a replay.
         """
-        left_out = {"name": True, "seed": True, "executor": True, "pool": {"path"}}
-        tree = self.config.model_dump(mode="json", exclude=left_out)
-        del tree["stop"]["failure_probability"]
+        tree = self.config.model_dump(mode="json", exclude={"name", "seed", "executor"})
+        del tree["pool"]["path"], tree["stop"]["failure_probability"]
         if not self.config.select.uses_hull_tolerance:
             del tree["stop"]["hull_tolerance"]
         return sha256_of(json.dumps(tree, sort_keys=True).encode())

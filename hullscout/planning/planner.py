@@ -53,8 +53,17 @@ class Progress(Protocol):
         """So many replays of all are finished."""
 
 
-class Silent(Progress):
+class Silent:
     """Nobody watches."""
+
+    def opening(self, name: str) -> None:
+        """Say nothing."""
+
+    def update(self, n_done: int, n_all: int) -> None:
+        """Say nothing."""
+
+
+SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +146,7 @@ def folder_name(campaigns: Sequence[PlannedCampaign | Setup]) -> str:
 
 
 def make_plan(
-    campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress | None = None
+    campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress = SILENT
 ) -> Plan:
     """Play what `folder` does not hold yet, and write `plan.json` there.
 
@@ -155,12 +164,11 @@ def make_plan(
         StoreError: The folder holds another plan.
         OutputError: `plan.json` cannot be written.
     """
-    told = Silent() if progress is None else progress
     origins = [campaign.origin for campaign in campaigns]
     PlanStore.refuse_another(folder, origins)
     pools: dict[str, ReplayPool] = {}
     for campaign in campaigns:
-        told.opening(campaign.name)
+        progress.opening(campaign.name)
         pools |= open_pools(campaign)
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
@@ -169,7 +177,7 @@ def make_plan(
         # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
         of_seeds = zip(*jobs.values(), strict=True)
         every = [job for of_seed in of_seeds for of_campaign in of_seed for job in of_campaign]
-        kept = play_missing(every, pools, store, order=order, progress=told)
+        kept = play_missing(every, pools, store, order=order, progress=progress)
     played = tuple(
         Played(
             setting=setting,

@@ -163,7 +163,7 @@ def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) 
                 )
         case DaskSettings():
             with open_dask(settings) as (dask, _), _dask_made_ready(dict(pools)) as (plan, n_threads):
-                submit = partial(dask.submit, partial(play_ready, plan), pure=False, retries=0)  # type: ignore[call-arg]
+                submit = partial(dask.submit, partial(play_ready, plan), pure=False, retries=0)
                 yield ReplayWorkers(
                     submit=submit, n_ahead=2 * max(n_threads, settings.workers), retries=settings.retries
                 )

@@ -9,6 +9,7 @@ from shlex import quote
 import click
 
 from hullscout import __version__
+from hullscout.citations import citations_of
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
@@ -205,6 +206,7 @@ def cite(folder: Path | None) -> None:
     if folder is not None:
         from hullscout.campaign import Setup  # noqa: PLC0415
 
-        cited = Setup.read(folder).config.citations
+        config = Setup.read(folder).config
+        cited = citations_of(config.representation, config.select)
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

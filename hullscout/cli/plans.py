@@ -95,12 +95,8 @@ def plan(
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
+    from hullscout.planning import Budget, Price, Source, planner, simulate_new  # noqa: PLC0415
     from hullscout.planning import order as orders  # noqa: PLC0415
-    from hullscout.planning import planner  # noqa: PLC0415
-    from hullscout.planning.budget import Budget  # noqa: PLC0415
-    from hullscout.planning.core_hours import Price  # noqa: PLC0415
-    from hullscout.planning.new_alloy import Source  # noqa: PLC0415
-    from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
     from hullscout.planning.store import DATABASE  # noqa: PLC0415
 
     origin = Source(source)

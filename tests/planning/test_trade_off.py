@@ -5,29 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from planning.conftest import made_path
 from scipy.stats import beta
 
 from hullscout.campaign.config import load_config
 from hullscout.errors import OutputError
 from hullscout.figures.trade_off import draw_trade_off, save_trade_off
 from hullscout.planning.grid import parse_axes, settings_of
-from hullscout.planning.intervals import Rate, Spread, fewest_runs
-from hullscout.planning.path import Moment, Path
 from hullscout.planning.planner import recommendations
-from hullscout.planning.recommendation import recommend
-from hullscout.planning.trade_off import outcome_of, totals
-from hullscout.selection.interface import StopReason
+from hullscout.planning.trade_off import Rate, Spread, fewest_runs, outcome_of, recommend, totals
 
 
 def path(seed, *, stated=0.01, is_right=True, n=20):
     """Ten calculations at a stated half, then all `n`; the hull is found after fifteen, or never."""
     steps = ((2, 0.5), (15, 0.0)) if is_right else ((2, 0.5),)
-    moments = (
-        Moment(n_known=10, n_contenders=9, stated=0.5, n_foreseen=8),
-        Moment(n_known=n, n_contenders=5, stated=stated, n_foreseen=0),
-    )
-    reason = StopReason.FAILURE_PROBABILITY
-    return Path(seed=seed, order=tuple(range(n)), error_steps=steps, moments=moments, reason=reason)
+    return made_path((10, 9, 0.5, 8), (n, 5, stated, 0), seed=seed, steps=steps)
 
 
 @pytest.fixture

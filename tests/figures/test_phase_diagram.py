@@ -12,9 +12,9 @@ from matplotlib.text import Annotation, Text
 
 from hullscout.campaign import Setup, read_origin, read_result
 from hullscout.errors import OutputError
-from hullscout.figures import save_campaign_figure, save_result
+from hullscout.figures import save_result
 from hullscout.figures.phase_diagram import draw_phase_diagram, drawn_energies, intervals_of
-from hullscout.figures.style import Width, mathtext_formula
+from hullscout.figures.style import Width, mathtext_formula, save_figure
 from hullscout.hull import pure
 from hullscout.oracle.outcome import Calculated
 from hullscout.selection import Decision
@@ -147,9 +147,9 @@ def test_the_title_counts_intervals_that_leave_the_range(history, belief):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_a_figure_is_saved_whole_in_the_format_of_its_name(stopped, tmp_path, suffix):
+def test_a_figure_is_saved_whole_in_the_format_of_its_name(history, tmp_path, suffix):
     for name in ("hull", "again"):
-        save_campaign_figure(stopped, tmp_path / f"{name}{suffix}")
+        save_figure(tmp_path / f"{name}{suffix}", lambda figure: draw_phase_diagram(figure.add_subplot(), history.now))
     written = (tmp_path / f"hull{suffix}").read_bytes()
     assert written[:5] == {".png": b"\x89PNG\r", ".svg": b"<?xml", ".pdf": b"%PDF-"}[suffix]
     assert written == (tmp_path / f"again{suffix}").read_bytes()

@@ -69,6 +69,12 @@ def written(reported, folder):
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def page(report):
+    """The page of the finished replay."""
+    return Page(report.read_text(encoding="utf-8"))
+
+
 @pytest.fixture
 def cut(finished, tmp_path):
     """The finished campaign as it was when the answers of its last round were awaited."""
@@ -122,8 +128,8 @@ def test_a_campaign_that_ran_out_of_budget_warns(early):
     assert "ended before the probability of a wrong hull was below the accepted 5 %" in warning(early)
 
 
-def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
-    page, history, known = written(reported, tmp_path).data, reported.history, reported.known
+def test_the_page_holds_every_candidate_and_every_round(reported, page):
+    page, history, known = page.data, reported.history, reported.known
     candidates = page["candidates"]
     assert candidates["id"] == list(history.pool.ids)
     energies = np.array(candidates["energy"], dtype=float)
@@ -145,8 +151,8 @@ def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
         assert before["error"] - after["error"] <= after["lowering"] + 1e-3
 
 
-def test_each_round_has_the_band_that_was_believed_then(reported, tmp_path):
-    page, history = written(reported, tmp_path).data, reported.history
+def test_each_round_has_the_band_that_was_believed_then(reported, page):
+    page, history = page.data, reported.history
     k = len(history.moments) // 2
     low, _, high = 1000 * Beliefs(history.setup).at(history.moments[k]).band_ev_per_atom(BAND_AT)
     np.testing.assert_allclose(page["moments"][k]["band"]["low"], low, atol=5.1e-3)
@@ -246,8 +252,7 @@ def test_predictions_are_those_of_the_figure_with_their_95_percent_intervals(ear
     assert energy == f"{milli(early.belief.mean_ev_per_atom[index])} \N{PLUS-MINUS SIGN} {milli(half)}"
 
 
-def test_the_error_of_the_model_has_one_name_and_one_value(reported, tmp_path):
-    page = written(reported, tmp_path)
+def test_the_error_of_the_model_has_one_name_and_one_value(reported, page):
     (fact,) = (fact for fact in facts(reported) if "RMSE" in fact[0])
     error = milli(reported.belief.model_error_ev_per_atom)
     assert fact == ("leave-one-out RMSE of the model", error, "meV/atom")
@@ -268,24 +273,21 @@ def test_an_error_on_a_held_out_half_is_named_so_with_the_calculations_before_it
     assert unit == f"meV/atom{after}"
 
 
-def test_numbers_stay_with_their_units(reported, tmp_path):
-    texts = written(reported, tmp_path).texts
-    about = [text for text in texts if "stop.hull_tolerance" not in text]
+def test_numbers_stay_with_their_units(page):
+    about = [text for text in page.texts if "stop.hull_tolerance" not in text]
     found = [text for text in about if re.search(r"\d (%|meV)", text)]
     assert found == []
-    assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in texts)
+    assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in page.texts)
 
 
-def test_the_page_names_no_address_outside_itself(report):
-    page = Page(report.read_text(encoding="utf-8"))
+def test_the_page_names_no_address_outside_itself(page):
     assert len(page.addresses) > 5
     assert [address for address in page.addresses if not address.startswith("data:")] == []
     assert page.policy.startswith("default-src 'none'; ")
     assert "http" not in page.policy
 
 
-def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(report):
-    page = Page(report.read_text(encoding="utf-8"))
+def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(page):
     hashes = {
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in page.scripts
     }

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from hullscout.pool import Candidate
     from hullscout.selection import Known
 
-FIGURE = "hull.png"
-
-__all__ = ["FIGURE", "KINDS", "Kind", "Width", "save_campaign_figure", "save_result"]
+__all__ = ["KINDS", "Kind", "Width", "save_campaign_figure", "save_result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "
 KINDS = {
     "hull": Kind("hullscout.figures.phase_diagram.draw_phase_diagram",
                  "phase diagram, with what the model still believes possible", ("known", "belief", "has_lattices")),
-    "distance": Kind("hullscout.figures.distance.draw_hull_distance", "distance of every candidate to the hull",
+    "distance": Kind("hullscout.figures.phase_diagram.draw_hull_distance", "distance of every candidate to the hull",
                      ("known", "belief", "tolerance_ev_per_atom")),
     "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
                      ("history",), is_of_axes=False, aspect=(0.72, 1.2)),
@@ -147,5 +145,5 @@ def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
     from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
 
-    save_figure(folder / FIGURE, lambda figure: draw_phase_diagram(figure.add_subplot(), known))
+    save_figure(folder / "hull.png", lambda figure: draw_phase_diagram(figure.add_subplot(), known))
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

@@ -35,8 +35,6 @@ SHARE_OF_RADIUS = 0.5
 PIXELS = 160
 # Turned about the third axis, then tilted towards the reader, in degrees: that axis points upwards, seen a little from above.
 VIEW = (-20.0, -75.0)
-
-
 # Space group and atoms in the primitive cell of the elements in these lattices.
 PARENTS: dict[tuple[int, int], Lattice] = {(225, 1): "fcc", (229, 1): "bcc", (194, 2): "hcp"}
 # Ordered structures on these lattices, by space group and atoms of each element in the primitive cell, and their names: the
@@ -92,19 +90,11 @@ def prototype(candidate: Candidate) -> str | None:
 
 
 def mathtext_structure(candidate: Candidate) -> str:
-    """How a label names a structure: its prototype, else its space group, else nothing."""
+    """How a label names a structure: its prototype, else its space group with bars and screw axes as printed, else nothing."""
     name = prototype(candidate)
     if name is not None:
         return re.sub(r"_(\w+)", r"$_{\1}$", name)
-    return mathtext_space_group(space_group(candidate) or "")
-
-
-def mathtext_space_group(symbol: str) -> str:
-    r"""An international symbol with bars and screw axes as they are printed.
-
-    >>> mathtext_space_group("P6_3/mmc"), mathtext_space_group("Fm-3m")
-    ('$P6_{3}/mmc$', '$Fm\\bar{3}m$')
-    """
+    symbol = space_group(candidate) or ""
     return symbol and "$" + re.sub(r"_(\d)", r"_{\1}", re.sub(r"-(\d)", r"\\bar{\1}", symbol)) + "$"
 
 

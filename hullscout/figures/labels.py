@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.backend_bases import RendererBase
-    from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
     from hullscout.selection.known import Floats
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 GAP = 5.0
 ROWS = (1.0, 1.3, 1.7, 2.1)
 COLUMNS = (0.0, -0.5, 0.5, -1.0, 1.0)
+# Points of the line from the middle of a label to what it names, without the end there.
+ALONG = np.linspace(0.0, 0.9, 20)
 # Between labels in a row, points.
 SPACE = 3.0
 
@@ -89,7 +90,8 @@ class _Placer:
             dy = GAP + (row - 0.5) * height
             label.set_position((column * width, dy if is_above else -dy))
             box = self.box(label)
-            leader = _leader(at, box)
+            middle = np.array([0.5 * (box.x0 + box.x1), 0.5 * (box.y0 + box.y1)])
+            leader = middle + ALONG[:, None] * (at - middle)
             is_outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
             n_labels = sum(bool(box.overlaps(other)) or other.count_contains(leader) > 0 for other in self.taken)
             covered = (n_labels, int(is_outside), int(box.count_contains(self.obstacles)))
@@ -131,9 +133,3 @@ def _annotate(ax: Axes, label: Label) -> Annotation:
     )  # fmt: skip
     annotation.set_in_layout(False)  # or else far labels would shrink the axes
     return annotation
-
-
-def _leader(at: Floats, box: Bbox) -> Floats:
-    """(20, 2) points of the line from the middle of a label to what it names, without the end there."""
-    middle = np.array([0.5 * (box.x0 + box.x1), 0.5 * (box.y0 + box.y1)])
-    return np.asarray(middle + np.linspace(0.0, 0.9, 20)[:, None] * (at - middle))

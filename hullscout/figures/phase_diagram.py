@@ -3,6 +3,9 @@
 In the manner of figure 4 of Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022): every candidate at its true energy where
 that is known, calculated structures filled and round, the others as triangles. Where the posterior is given, the 95 % band of the
 hull, and of each candidate that may be on it the predicted energy, its 95 % interval and the probability.
+
+And the same by the distance to the hull, on an axis that is linear within one meV/atom of it and logarithmic beyond: ground states
+and structures of several eV/atom stand in one picture, and predictions below today's hull too.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices
 
     Mask = NDArray[np.bool_]
+    Names = NDArray[np.str_]
 
 # The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom, and the lowest quarter of the
 # candidates; where the elements do not mix, three quarters); what lies higher is counted.
@@ -44,6 +48,8 @@ MAX_INTERVALS = 40
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 BAND_AT = np.linspace(0.0, 1.0, 401)
+# Of distances to the hull: where their axis is linear.
+LINEAR_MEV = 1.0
 MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
@@ -95,6 +101,56 @@ def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, 
     return ax
 
 
+def draw_hull_distance(
+    ax: Axes, known: Known, *, belief: Belief | None = None, tolerance_ev_per_atom: float | None = None
+) -> Axes:
+    """Draw the distance of every candidate to the hull found against its composition.
+
+    Args:
+        ax: Where to draw.
+        known: The campaign at one moment.
+        belief: What was believed at that moment.
+        tolerance_ev_per_atom: The campaign's `stop.hull_tolerance`, drawn as a line on either side of the hull.
+    """
+    drawn = [np.zeros(1)]
+
+    def heights(those: Indices, formation_ev_per_atom: Floats) -> tuple[Floats, Floats]:
+        drawn.append(known.hull.distance(known.x[those], formation_ev_per_atom) * MILLI)
+        return known.x[those], drawn[-1]
+
+    unknown, true = known.unknown, known.true_formation_ev_per_atom
+    if true is not None and unknown.size:
+        ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
+                label=f"not calculated ({unknown.size}, true energy)", zorder=2)  # fmt: skip
+    if belief is not None and known.n_failed:
+        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.FOUND, ms=4.5, mew=1.1,
+                label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
+    ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
+            mew=0.3, label=f"calculated ({known.n_answered})", zorder=3)  # fmt: skip
+    if belief is not None and (chosen := intervals_of(belief)[0]).size:
+        half_width = belief.half_width_ev_per_atom()[chosen] * MILLI
+        x, mean = heights(chosen, belief.mean_ev_per_atom[chosen])
+        drawn += [mean - half_width, mean + half_width]
+        ax.errorbar(
+            x, mean, half_width, fmt="D", ms=3.4, mfc="white", mec=style.FOUND, mew=0.7, ecolor=style.BELIEVED, elinewidth=0.7,
+            capsize=1.5, capthick=0.7, label="prediction, 95 % interval", zorder=4,
+        )  # fmt: skip
+    ax.axhline(0, color=style.FOUND, lw=1.2, zorder=1.5, label="hull found")
+    if tolerance_ev_per_atom is not None:
+        tolerance = tolerance_ev_per_atom * MILLI
+        for at, label in ((tolerance, f"tolerance, {tolerance:g} meV/atom"), (-tolerance, None)):
+            ax.axhline(at, color="0.45", lw=0.7, ls=":", zorder=1.5, label=label)
+    ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.7)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    every = np.concatenate(drawn)
+    ax.set_ylim(1.6 * float(every.min()) - 0.6, 2.0 * max(float(every.max()), 10.0))
+    style.set_composition_axis(ax, known.pool.elements)
+    ax.set_ylabel("distance to the hull (meV/atom)")
+    style.set_title(ax, style.title_of(known))
+    style.legend_below(ax, n_columns=style.legend_columns(ax))
+    return ax
+
+
 def drawn_energies(known: Known, belief: Belief | None) -> Floats:
     """(n,) eV/atom that each candidate is drawn at: calculated, else true, else predicted; nan where nothing says it."""
     true = known.true_formation_ev_per_atom
@@ -126,16 +182,13 @@ def intervals_of(belief: Belief) -> tuple[Indices, Floats]:
 
 def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
     """What the energy axis cuts off; empty where nothing."""
-    parts = []
-    if n_above:
-        parts.append(f"{n_above} {'candidate lies' if n_above == 1 else 'candidates lie'} above this range")
-    if n_cut:
-        parts.append(f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} it")
-    if is_band_cut:
-        parts.append("the band leaves it")
-    if parts and not n_above:
-        parts[0] = parts[0].removesuffix("it") + "this range"
-    return ", ".join(parts)
+    lie, leave = (
+        "candidate lies" if n_above == 1 else "candidates lie",
+        "interval leaves" if n_cut == 1 else "intervals leave",
+    )
+    told = {f"{n_above} {lie} above": n_above, f"{n_cut} {leave}": n_cut, "the band leaves": is_band_cut}
+    cut = [what for what, is_so in told.items() if is_so]
+    return ", ".join(f"{what} {'it' if place else 'this range'}" for place, what in enumerate(cut))
 
 
 def _footroom(ax: Axes, n_labels: int) -> float:
@@ -147,14 +200,7 @@ def _footroom(ax: Axes, n_labels: int) -> float:
 
 
 def _draw_points(
-    ax: Axes,
-    points: Floats,
-    chosen: Mask,
-    marker: str,
-    what: str,
-    energy: str,
-    lattices: NDArray[np.str_] | None,
-    **look: Any,
+    ax: Axes, points: Floats, chosen: Mask, marker: str, what: str, energy: str, lattices: Names | None, **look: Any
 ) -> None:
     """Markers of chosen candidates (n, 2), counted in the legend, or those of their lattices (n,) where these are given."""
     groups = [(marker, chosen, f"{what} ({chosen.sum()}{energy and f', {energy}'})")]

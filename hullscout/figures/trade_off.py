@@ -21,14 +21,9 @@ if TYPE_CHECKING:
     from hullscout.planning.trade_off import SettingOutcome
 
 # Different markers and dashes: rules are told apart without colour as well.
-LOOKS = (
-    (style.BLUE, "o", "-"),
-    (style.VERMILLION, "s", "--"),
-    (style.GREEN, "^", "-."),
-    (style.PURPLE, "D", ":"),
-    (style.ORANGE, "v", (0, (6, 1, 1, 1))),
-    (style.SKY, "P", (0, (1, 1))),
-)
+COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
+DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1)), (0, (1, 1)))
+LOOKS = tuple(zip(COLOURS, "os^DvP", DASHES, strict=True))
 # Rules are drawn side by side, so many points apart: often many have the same risk.
 APART = 3.0
 MAX_COLUMNS = 4

@@ -7,7 +7,16 @@ import pytest
 from ase.build import bulk
 from ase.data import atomic_numbers
 
-from hullscout.figures.crystals import COLOURS, PROTOTYPES, drawn_cell, parent_lattice, picture, prototype, space_group
+from hullscout.figures.crystals import (
+    COLOURS,
+    PROTOTYPES,
+    drawn_cell,
+    mathtext_structure,
+    parent_lattice,
+    picture,
+    prototype,
+    space_group,
+)
 from hullscout.pool import Candidate
 
 
@@ -146,3 +155,12 @@ def test_lattices_and_space_groups_are_those_of_known_structures():
     assert (space_group(caesium), parent_lattice(caesium)) == ("Pm-3m", "bcc")
     assert (space_group(salt), parent_lattice(salt)) == ("Fm-3m", "other")
     assert parent_lattice(candidate(bulk("Ti"))) == "hcp"
+
+
+@pytest.mark.parametrize(("atoms", "label"), [
+    (bulk("NaCl", "rocksalt", a=5.64), r"$Fm\bar{3}m$"),
+    (bulk("NaCl", "wurtzite", a=5.64), "$P6_{3}mc$"),
+    (bulk("NaCl", "cesiumchloride", a=4.0), "B2"),
+], ids=["rock salt", "wurtzite", "B2"])  # fmt: skip
+def test_labels_hold_the_prototype_or_the_space_group_as_printed(atoms, label):
+    assert mathtext_structure(candidate(atoms)) == label

@@ -140,8 +140,8 @@ def remarks(reported: Reported) -> Iterator[str]:
     for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
         is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
         is_alike &= (known.x[known.answered] == known.x[vertex]) & (known.answered != vertex)
-        if is_alike.any():
-            others, one = ", ".join(known.pool.ids[index] for index in known.answered[is_alike]), known.pool.ids[vertex]
+        others, one = ", ".join(known.pool.ids[index] for index in known.answered[is_alike]), known.pool.ids[vertex]
+        if others:
             yield (
                 f"{others} and {one} have one composition and, to 0.001 meV/atom, one energy; "
                 f"{one} stands for them on the hull and in P(on hull)."
@@ -149,9 +149,8 @@ def remarks(reported: Reported) -> Iterator[str]:
     told = [f"{failed.id} ({failed.reason}): {failed.sentence}" for _, failed in sorted(history.failures.items())]
     if told:
         more = [f"{len(told) - MAX_FAILURES} more are in the table."] if len(told) > MAX_FAILURES else []
-        yield " ".join(
-            ["Failed calculations, which count as unknown and not as high in energy:", *told[:MAX_FAILURES], *more]
-        )
+        head = "Failed calculations, which count as unknown and not as high in energy:"
+        yield " ".join([head, *told[:MAX_FAILURES], *more])
 
 
 def warning(reported: Reported) -> str | None:
@@ -254,11 +253,8 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         hull = replace(known.hull, energy_ev_per_atom=energies[known.hull.indices])  # as seen from now
         error = known.hull_error_ev_per_atom
         # What the rule knows now is not written down in a round yet.
-        now, stated = (
-            (reported.belief, reported.stated_failure_probability)
-            if decision is None
-            else (decision, decision.stated_failure_probability)
-        )
+        now = reported.belief if decision is None else decision
+        stated = reported.stated_failure_probability if decision is None else decision.stated_failure_probability
         yield {
             "round": len(known.decisions) - 1,
             "known": known.n_answered,

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 from importlib.metadata import requires, version
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hullscout.campaign import read_history
@@ -25,11 +25,10 @@ from hullscout.figures.style import Width, figure_bytes
 from hullscout.files import write_whole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
+PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
 # Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
@@ -59,16 +58,16 @@ def write_report(path: Path, reported: facts.Reported) -> None:
 
 def render_report(reported: facts.Reported) -> str:
     """The HTML text of the report of a campaign."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  slow to import
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  slow to import
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
-    room, config = files("hullscout.figures.report") / "parts", reported.history.config
-    own = sorted((file for file in room.iterdir() if file.name.endswith(".js")), key=lambda file: file.name)
-    *first, last = (file.read_text(encoding="utf-8") for file in own)
+    config = reported.history.config
+    *first, last = (file.read_text(encoding="utf-8") for file in sorted(PARTS.glob("*.js")))
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
-    loader = PackageLoader("hullscout.figures.report", "parts")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     environment.filters["unbroken"] = unbroken
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     shown, cells = shown_structures(reported)
@@ -82,7 +81,7 @@ def render_report(reported: facts.Reported) -> str:
         policy=_policy(scripts),
         scripts=scripts,
         still={width.value: _still(reported, width) for width in Width},
-        style=(room / "page.css").read_text(encoding="utf-8"),
+        style=(PARTS / "page.css").read_text(encoding="utf-8"),
         versions=_versions(),
         citations=citations_of(config.representation, config.select),
         kinds=list(zip(config.elements, COLOURS, strict=True)),

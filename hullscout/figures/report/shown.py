@@ -35,8 +35,8 @@ def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int
         order = np.lexsort((above, -probability[unknown]))
         likeliest = [index for index in unknown[order].tolist() if probability[index] > 0][:N_NEXT]
     ever = [index for then in reported.history.moments for index in then.hull.indices.tolist()]
-    wanted = dict.fromkeys([*vertices, *nearest, *likeliest, *ever])
-    cells = {index: drawn_cell(known.pool.candidates[index]) for index in wanted}
+    wanted = [*vertices, *nearest, *likeliest, *ever]
+    cells = {index: drawn_cell(known.pool.candidates[index]) for index in dict.fromkeys(wanted)}
     return {"hull": vertices, "nearest": nearest, "likeliest": likeliest}, cells
 
 

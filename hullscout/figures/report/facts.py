@@ -116,8 +116,7 @@ class Reported:
 def summary(reported: Reported) -> str:
     """The report in one sentence: what was found, with how many calculations, and how sure that is."""
     known, rule, wrong = reported.known, reported.history.config.select, reported.wrong
-    took = f"{known.n_answered} of {known.n_candidates} calculations"
-    hull = f"hull of {known.hull.x.size} structures"
+    took, hull = f"{known.n_answered} of {known.n_candidates} calculations", f"hull of {known.hull.x.size} structures"
     found = f"So far {took} give a {hull}" if reported.history.result is None else f"A {hull} was found with {took}"
     stated = reported.stated_failure_probability
     if stated is not None:

@@ -12,8 +12,6 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from hullscout.campaign import handoff
 from hullscout.campaign.config import origin_of, read_origin
 from hullscout.campaign.exports import candidate_rows, computed_entries
@@ -23,7 +21,11 @@ from hullscout.campaign.run import create, run
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
-from hullscout.figures import save_result
+from hullscout.figures import save_result, shown_candidate
+from hullscout.figures.parity import draw_calibration, draw_learning, draw_parity
+from hullscout.figures.progress import draw_errors, draw_failure_probability
+from hullscout.figures.representation import draw_panels
+from hullscout.figures.style import new_axes, new_row
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import Candidate
 
@@ -193,7 +195,7 @@ class Campaign:
             raise InvalidSettingError(
                 f"Expected energy_ev of {candidate_id!r} as a number in eV, found {energy_ev!r}. Convert it first."
             )
-        end = None if structure is None else _as_candidate(candidate_id, structure)
+        end = None if structure is None else Candidate.from_ase(structure, candidate_id)
         outcome = handoff.tell_energy(
             self.folder, candidate_id, float(energy_ev), setup=self._setup, structure=end, wall_s=wall_s
         )
@@ -308,26 +310,18 @@ class Campaign:
 
     def plot_errors(self, ax: Axes | None = None) -> Axes:
         """Draw hull error and model error by calculations."""
-        from hullscout.figures.progress import draw_errors  # noqa: PLC0415
-
         return draw_errors(_axes(ax), self.history)
 
     def plot_failure_probability(self, ax: Axes | None = None) -> Axes:
         """Draw the stated probability of a wrong hull by calculations."""
-        from hullscout.figures.progress import draw_failure_probability  # noqa: PLC0415
-
         return draw_failure_probability(_axes(ax), self.history)
 
     def plot_parity(self, ax: Axes | None = None) -> Axes:
         """Draw predicted against true energies."""
-        from hullscout.figures.parity import draw_parity  # noqa: PLC0415
-
         return draw_parity(_axes(ax), self._needed_belief())
 
     def plot_calibration(self, ax: Axes | None = None) -> Axes:
         """Draw the share of energies inside the stated intervals."""
-        from hullscout.figures.parity import draw_calibration  # noqa: PLC0415
-
         return draw_calibration(_axes(ax), self._needed_belief())
 
     def plot_learning(self, ax: Axes | None = None) -> Axes:
@@ -336,24 +330,17 @@ class Campaign:
         Raises:
             OutputError: Fewer than 40 energies are known.
         """
-        from hullscout.figures.kinds import draw_learning  # noqa: PLC0415
-
         return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the representation of a candidate, of the lowest calculated one by default: pairs and angles into two axes.
+        """Draw the representation of a candidate, of the lowest calculated one by default: the MBTR has two panels.
 
         Raises:
             OutputError: There is no such candidate.
         """
-        from hullscout.figures.kinds import draw_representation, shown_candidate  # noqa: PLC0415
-
         candidate = shown_candidate(self.history, candidate_id)
-        if axes is None:
-            from hullscout.figures.style import new_pair  # noqa: PLC0415
-
-            axes = new_pair()
-        return draw_representation(axes, self.history, candidate)
+        panels = self._setup.representation.panels(candidate)
+        return draw_panels(new_row(len(panels)) if axes is None else axes, panels, candidate)
 
     def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
         """Write everything about the campaign into one HTML page, as `hullscout report` does.
@@ -408,20 +395,5 @@ class Campaign:
         return self.belief
 
 
-def _as_candidate(candidate_id: str, structure: ase.Atoms | Structure | Candidate) -> Candidate:
-    """A structure of ASE or pymatgen under the id of a candidate."""
-    from pymatgen.core.structure import Structure  # noqa: PLC0415  slow to import
-
-    if isinstance(structure, Structure):
-        numbers, positions, cell = structure.atomic_numbers, structure.cart_coords, structure.lattice.matrix
-    else:
-        numbers, positions, cell = structure.numbers, structure.positions, np.asarray(structure.cell)
-    return Candidate(id=candidate_id, numbers=np.asarray(numbers), positions=positions, cell=cell)
-
-
 def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    from hullscout.figures.style import new_axes  # noqa: PLC0415  loads matplotlib
-
-    return new_axes()
+    return new_axes() if ax is None else ax

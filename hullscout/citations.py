@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +72,21 @@ SERVICES = (TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)
 """What every campaign uses."""
 
 
-def each_once(citations: Iterable[Citation]) -> tuple[Citation, ...]:
-    """The papers in the order of their first use; one that was used for several things has them in one sentence."""
+class Cites(Protocol):
+    """A rule, a representation: what names its papers."""
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """Papers that it owes something to."""
+
+
+def citations_of(representation: Cites, rule: Cites) -> tuple[Citation, ...]:
+    """The papers behind the methods of a campaign, the specific ones first; a paper named twice is one with both uses."""
     papers: dict[str, Citation] = {}
-    for citation in citations:
-        first, use = papers.setdefault(citation.text, citation), citation.used_for
-        if use != first.used_for:
-            both = f"{first.used_for.removesuffix('.')} and {use[:1].lower()}{use[1:]}"
-            papers[citation.text] = replace(first, used_for=both)
+    for paper in (*representation.citations, *rule.citations, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES):
+        named = papers.get(paper.text)
+        if named is not None:
+            further = f"{paper.used_for[:1].lower()}{paper.used_for[1:]}"
+            paper = replace(named, used_for=f"{named.used_for.removesuffix('.')} and {further}")  # noqa: PLW2901
+        papers[paper.text] = paper
     return tuple(papers.values())

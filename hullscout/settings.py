@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from hullscout.errors import InvalidCampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Settings(BaseModel):
@@ -42,6 +42,11 @@ def object_at(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def by_key(key: str, classes: Iterable[type[Settings]]) -> dict[str, type[Settings]]:
+    """Kinds of a section by the default of the key that names them."""
+    return {str(kind.model_fields[key].default): kind for kind in classes}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinds(Generic[S]):
     """A section of which there are several kinds.
@@ -50,7 +55,7 @@ class Kinds(Generic[S]):
         section: Its name in the campaign file.
         key: The key that names the kind; a field of every kind.
         base: What all kinds are.
-        paths: Dotted paths of ours by name.
+        ours: Those of ours by name: the class, or where it is loaded from.
         default: The kind where none is named.
         is_open: Whether anybody's class is a kind by its dotted path.
     """
@@ -58,7 +63,7 @@ class Kinds(Generic[S]):
     section: str
     key: str
     base: type[S]
-    paths: Mapping[str, str]
+    ours: Mapping[str, str | type[S]]
     default: str
     is_open: bool = False
 
@@ -68,11 +73,11 @@ class Kinds(Generic[S]):
         Raises:
             InvalidCampaignError: There is none of this name, or it cannot be used.
         """
-        if isinstance(name, str) and name in self.paths:
-            found: type[S] = object_at(self.paths[name])
-            return found
+        if isinstance(name, str) and name in self.ours:
+            found = self.ours[name]
+            return object_at(found) if isinstance(found, str) else found
         if not (self.is_open and isinstance(name, str) and "." in name):
-            ours = ", ".join(map(repr, self.paths))
+            ours = ", ".join(map(repr, self.ours))
             other = ", or the dotted path of a class" if self.is_open else ""
             raise InvalidCampaignError(f"{self.section}.{self.key}: expected one of {ours}{other}, found {name!r}.")
         try:

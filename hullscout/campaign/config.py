@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -21,14 +21,13 @@ from pydantic import (
     model_validator,
 )
 
-from hullscout.citations import GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, SERVICES, Citation, each_once
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
-from hullscout.settings import Kinds, Settings
+from hullscout.settings import Kinds, Settings, by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,28 +39,11 @@ if TYPE_CHECKING:
 
     from hullscout.pool import Candidate
 
-ORACLES = Kinds(
-    section="oracle",
-    key="kind",
-    base=Settings,
-    paths={
-        "table": "hullscout.oracle.settings.TableSettings",
-        "calculator": "hullscout.oracle.settings.CalculatorSettings",
-        "handoff": "hullscout.oracle.settings.HandoffSettings",
-    },
-    default="table",
+ORACLES: Kinds[Any] = Kinds(
+    section="oracle", key="kind", base=Settings, ours=by_key("kind", get_args(AnyOracle)), default="table"
 )
-EXECUTORS = Kinds(
-    section="executor",
-    key="kind",
-    base=Settings,
-    paths={
-        "in-process": "hullscout.oracle.settings.InProcessSettings",
-        "processes": "hullscout.oracle.settings.ProcessesSettings",
-        "dask": "hullscout.oracle.settings.DaskSettings",
-        "custom": "hullscout.oracle.settings.CustomSettings",
-    },
-    default="processes",
+EXECUTORS: Kinds[Any] = Kinds(
+    section="executor", key="kind", base=Settings, ours=by_key("kind", get_args(AnyExecutor)), default="processes"
 )
 KINDS: dict[str, Kinds[Any]] = {kinds.section: kinds for kinds in (RULES, ORACLES, EXECUTORS, REPRESENTATIONS)}
 """The sections of which there are several kinds."""
@@ -151,12 +133,6 @@ class CampaignConfig(Settings):
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
         return re.sub(r"[^\w.-]+", "-", self.name)[:80].strip("-.") or "campaign"
-
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        """The papers behind the methods of a campaign with these settings, the specific ones first."""
-        own = (*self.representation.citations, *self.select.citations)
-        return each_once((*own, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES))
 
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
         """Full names of the settings that differ, with both values.

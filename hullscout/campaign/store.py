@@ -14,20 +14,20 @@ import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hullscout.campaign.config import Origin, check_config
 from hullscout.campaign.database import DatabaseStore, Reserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
-from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
 from hullscout.selection import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from hullscout.pool import Candidate
 
+T = TypeVar("T")
 DATABASE = "campaign.db"
 RESERVE = ".campaign.reserve"
 SCHEMA = 3
@@ -145,10 +145,7 @@ class Store(DatabaseStore):
         Args:
             index: Of each candidate by its id, by which they are kept.
         """
-        try:
-            return tuple(_decision(text, index) for (text,) in self._rows("SELECT record FROM rounds ORDER BY round"))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self.damaged(self.database, error) from error
+        return self._read("SELECT record FROM rounds ORDER BY round", lambda text: _decision(text, index))
 
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
@@ -167,32 +164,13 @@ class Store(DatabaseStore):
 
     def failures(self) -> dict[str, Failed]:
         """Each candidate whose energy could not be had."""
-        rows = self._rows("SELECT id, reason, sentence FROM failures")
-        try:
-            return {i: Failed(reason=FailureReason(reason), sentence=sentence) for i, reason, sentence in rows}
-        except ValueError as error:
-            raise self.damaged(self.database, error) from error
+        query = "SELECT id, reason, sentence FROM failures"
+        return dict(self._read(query, lambda i, why, told: (i, Failed(reason=FailureReason(why), sentence=told))))
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Every calculation that was started, in this order; none where energies are looked up in a table."""
         query = "SELECT id, attempt, began, ended, wall_s, reason, sentence, is_forgiven FROM attempts ORDER BY rowid"
-        rows = self._rows(query)
-        try:
-            return tuple(
-                Attempt(
-                    id=row[0],
-                    attempt=row[1],
-                    began=datetime.fromisoformat(row[2]),
-                    ended=None if row[3] is None else datetime.fromisoformat(row[3]),
-                    wall_s=row[4],
-                    reason=row[5],
-                    sentence=row[6],
-                    is_forgiven=bool(row[7]),
-                )
-                for row in rows
-            )
-        except ValueError as error:
-            raise self.damaged(self.database, error) from error
+        return self._read(query, _attempt)
 
     def save_start(self, candidate_id: str, attempt: int) -> None:
         """Commit that a calculation is about to be started."""
@@ -230,19 +208,19 @@ class Store(DatabaseStore):
         """Let every candidate that failed be calculated again, with all its tries."""
         self._write(("DELETE FROM failures", ()), ("UPDATE attempts SET is_forgiven = 1 WHERE reason IS NOT NULL", ()))
 
-    def relaxed(self) -> dict[str, Candidate]:
-        """The relaxed structures that answers came with."""
-        rows = self._rows("SELECT id, relaxed FROM answers WHERE relaxed IS NOT NULL")
-        try:
-            return {candidate_id: candidate_from_tree(json.loads(text)) for candidate_id, text in rows}
-        except (KeyError, TypeError, ValueError) as error:
-            raise self.damaged(self.database, error) from error
-
     def close(self) -> None:
         """Close the database and let another process have it."""
         if self._reserve is not None:
             self._reserve.give_back()
         super().close()
+
+    def _read(self, query: str, parse: Callable[..., T]) -> tuple[T, ...]:
+        """What each row says; one that cannot be read is damage."""
+        rows = self._rows(query)
+        try:
+            return tuple(parse(*row) for row in rows)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self.damaged(self.database, error) from error
 
     def _made_room(self, error: sqlite3.Error) -> bool:
         """Whether the reserve could be given back."""
@@ -260,6 +238,13 @@ def _decision(text: str, index: Mapping[str, int]) -> Decision:
     tree = json.loads(text)
     del tree["round"]
     return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})
+
+
+def _attempt(*row: Any) -> Attempt:
+    values = dict(zip(Attempt.__dataclass_fields__, row, strict=True))
+    for name in ("began", "ended"):
+        values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
+    return Attempt(**{**values, "is_forgiven": bool(values["is_forgiven"])})
 
 
 def _create(database: Path, origin: Origin) -> None:

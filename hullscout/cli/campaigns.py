@@ -208,6 +208,7 @@ def cite(folder: Path | None) -> None:
     if folder is not None:
         from hullscout.campaign import Setup  # noqa: PLC0415
 
-        cited = Setup.read(folder).config.citations
+        config = Setup.read(folder).config
+        cited = citations_of(config.representation, config.select)
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

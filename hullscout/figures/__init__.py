@@ -1,19 +1,155 @@
-"""Figures of campaigns and plans, and the report; matplotlib loads when the first is drawn."""
+"""Figures of campaigns and plans, and the report; matplotlib loads when the first is drawn.
+
+A figure is a function of `Axes` (or of a `Figure`, where it has several) and of what it shows of a campaign. `KINDS` has them by
+name, and `save_campaign_figure` draws one from a campaign's folder. To add a figure write its function, and a line in `KINDS`:
+the command line reads it there. The report is in `hullscout.figures.report`, `save_trade_off` draws a plan.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.result import RESULT
+from hullscout.errors import OutputError
+from hullscout.figures.style import Width, refuse_other_formats, save_figure
 from hullscout.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hullscout.campaign.result import CampaignResult
+    from hullscout.campaign import CampaignResult, History
+    from hullscout.pool import Candidate
     from hullscout.selection import Known
 
 FIGURE = "hull.png"
+
+__all__ = ["FIGURE", "KINDS", "Kind", "Width", "save_campaign_figure", "save_result"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of figure of a campaign.
+
+    Attributes:
+        shows: What, in a line.
+        draw: Dotted path of the function that draws it.
+        takes: What the function takes of the campaign after the axes, by the names of its parameters: `known` and `history`,
+            `belief` (None where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, and the `candidate` that is asked
+            for.
+        needs_belief: Whether a campaign of which nothing is believed is refused.
+        is_of_axes: Whether the function draws into one `Axes`; else into the `Figure`.
+        aspect: Height over width, on the page and in a column, where legends stand below each other.
+        is_narrow: Whether it is as wide as a column on the page too.
+    """
+
+    shows: str
+    draw: str
+    takes: tuple[str, ...]
+    needs_belief: bool = False
+    is_of_axes: bool = True
+    aspect: tuple[float, float] = (0.65, 1.1)
+    is_narrow: bool = False
+
+
+_REPRESENTATION = Kind(
+    shows="the representation of a structure", draw="hullscout.figures.representation.draw_representation",
+    takes=("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3),
+)  # fmt: skip
+KINDS: dict[str, Kind] = {
+    "hull": Kind(
+        shows="phase diagram, with what the model still believes possible",
+        draw="hullscout.figures.phase_diagram.draw_phase_diagram", takes=("known", "belief", "has_lattices"),
+    ),
+    "distance": Kind(
+        shows="distance of every candidate to the hull", draw="hullscout.figures.distance.draw_hull_distance",
+        takes=("known", "belief", "tolerance_ev_per_atom"),
+    ),
+    "progress": Kind(
+        shows="errors and the probability of a wrong hull, by calculations",
+        draw="hullscout.figures.progress.draw_progress", takes=("history",), is_of_axes=False, aspect=(0.72, 1.2),
+    ),
+    "parity": Kind(
+        shows="predicted against true energies", draw="hullscout.figures.parity.draw_parity",
+        takes=("belief",), needs_belief=True, aspect=(1.45, 1.45), is_narrow=True,
+    ),
+    "calibration": Kind(
+        shows="whether the stated uncertainty holds", draw="hullscout.figures.parity.draw_calibration",
+        takes=("belief",), needs_belief=True, aspect=(1.25, 1.25), is_narrow=True,
+    ),
+    "learning": Kind(
+        shows="model error by number of random structures (40 or more energies)",
+        draw="hullscout.figures.parity.draw_learning", takes=("history",),
+    ),
+    "mbtr": _REPRESENTATION,
+    "representation": _REPRESENTATION,
+}  # fmt: skip
+"""The figures of a campaign by name."""
+
+
+def save_campaign_figure(
+    folder: Path,
+    path: Path,
+    *,
+    kind: str = "hull",
+    width: Width = Width.PAGE,
+    has_lattices: bool = False,
+    candidate_id: str | None = None,
+) -> None:
+    """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
+
+    Args:
+        folder: Of the campaign.
+        path: PNG, SVG or PDF by its suffix.
+        kind: One of `KINDS`.
+        width: A column or the page.
+        has_lattices: Where the kind takes it: markers of their own for candidates on fcc, bcc and hcp lattices.
+        candidate_id: Where the kind takes a candidate: which; the lowest structure by default.
+
+    Raises:
+        OutputError: The suffix is another one, the file cannot be written, or there is not enough to draw.
+        StoreError: There is no campaign, it is damaged, or it has no hull yet.
+    """
+    refuse_other_formats(path)
+    from hullscout.campaign import Beliefs, read_history  # noqa: PLC0415  loads the scientific packages
+    from hullscout.settings import object_at  # noqa: PLC0415
+
+    chosen, history = KINDS[kind], read_history(folder)
+    known = history.now
+    belief = Beliefs(history.setup).at(known) if "belief" in chosen.takes else None
+    if belief is None and chosen.needs_belief:
+        raise OutputError(
+            f"{kind}: expected something to predict and three or more energies that differ, found {known.n_answered} of "
+            f"{known.n_candidates} known. Draw another kind."
+        )
+    offered: dict[str, Any] = {
+        "known": known,
+        "history": history,
+        "belief": belief,
+        "tolerance_ev_per_atom": history.config.stop.hull_tolerance,
+        "has_lattices": has_lattices,
+        "candidate": shown_candidate(history, candidate_id),
+    }
+    draw, taken = object_at(chosen.draw), {name: offered[name] for name in chosen.takes}
+    width = Width.COLUMN if chosen.is_narrow else width
+    aspect = chosen.aspect[0 if width is Width.PAGE else 1]
+    save_figure(path, lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken), width=width, aspect=aspect)
+
+
+def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
+    """The candidate with an id; the lowest on the hull found where none is given.
+
+    Raises:
+        OutputError: There is no such candidate.
+    """
+    hull, pool = history.now.hull, history.pool
+    if candidate_id is None:
+        return pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]
+    if candidate_id not in pool.ids:
+        raise OutputError(
+            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are "
+            f"{', '.join(pool.ids[:3])}."
+        )
+    return pool.candidates[pool.ids.index(candidate_id)]
 
 
 def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
@@ -27,7 +163,8 @@ def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
     Raises:
         OutputError: One of them cannot be written.
     """
-    from hullscout.figures.phase_diagram import save_phase_diagram  # noqa: PLC0415  loads matplotlib
+    from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
+    from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
 
-    save_phase_diagram(folder / FIGURE, known)
+    save_figure(folder / FIGURE, lambda figure: draw_phase_diagram(figure.add_subplot(), known))
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

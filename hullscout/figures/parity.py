@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.display import MILLI, PERCENT
-from hullscout.figures.style import BLUE, DARK_ORANGE, FOUND, NOT_CALCULATED, legend_below, set_title
-from hullscout.regression import diagnose
-from hullscout.regression.calibration import TailCalibration, student_quantile
+from hullscout.errors import OutputError
+from hullscout.figures import style
+from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
+    from hullscout.campaign import History
     from hullscout.selection import Belief
-
-    Floats = NDArray[np.float64]
+    from hullscout.selection.known import Floats
 
 # Intervals that reach further beyond the energies than this share of their range are cut, and counted.
-MOST_BEYOND = 0.4
-LEVELS = np.linspace(0.02, 0.98, 49)
+MAX_BEYOND = 0.4
+LEVELS = tuple(np.linspace(0.02, 0.98, 49).tolist())
+# Learning curves: shares of the energies that are learned from, random orders, and the fewest energies that make a curve.
+LEARNED_SHARES = (0.1, 0.2, 0.4, 0.8)
+LEARNED_REPEATS = 3
+MIN_LEARNED = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,40 +37,39 @@ class HonestPredictions:
 
     Attributes:
         label: Of what, for the legend.
+        look: Marker, line, colour and colour of the outline.
         true: (k,) formation energies, heights above the hull capped as in the model.
         mean: (k,) predictions.
         std: (k,) their standard deviations: scales of a Student-t.
-        degrees_of_freedom: Of that.
     """
 
     label: str
+    look: tuple[str, str, str, str]
     true: Floats
     mean: Floats
     std: Floats
-    degrees_of_freedom: float
 
 
 def honest_predictions(belief: Belief) -> tuple[HonestPredictions, ...]:
     """Of the known candidates, each left out; and of the unknown ones, where their energies are known to a replay."""
     known = belief.known
-    formation = np.zeros(known.n_candidates)
+    unknown, true, formation = known.unknown, known.true_formation_ev_per_atom, np.zeros(known.n_candidates)
     formation[known.answered] = known.formation_ev_per_atom
     left_out = HonestPredictions(
-        label="calculated, left out",
+        label=f"calculated, left out ({known.n_answered})",
+        look=("o", "-", style.BLUE, "white"),
         true=belief.capped(formation)[known.answered],
         mean=belief.left_out_mean_ev_per_atom,
         std=belief.left_out_std_ev_per_atom,
-        degrees_of_freedom=belief.degrees_of_freedom,
     )
-    if known.true_formation_ev_per_atom is None or not known.unknown.size:
+    if true is None or not unknown.size:
         return (left_out,)
-    unknown = known.unknown
     unseen = HonestPredictions(
-        label="not calculated",
-        true=belief.capped(known.true_formation_ev_per_atom)[unknown],
+        label=f"not calculated ({unknown.size})",
+        look=("^", "--", style.NOT_CALCULATED, style.DARK_ORANGE),
+        true=belief.capped(true)[unknown],
         mean=belief.mean_ev_per_atom[unknown],
         std=belief.std_ev_per_atom[unknown],
-        degrees_of_freedom=belief.degrees_of_freedom,
     )
     return unseen, left_out
 
@@ -77,38 +79,30 @@ def draw_parity(ax: Axes, belief: Belief) -> Axes:
 
     Heights above the hull are capped smoothly at `select.energy_cap`, as the model learns them.
     """
-    known, sets = belief.known, honest_predictions(belief)
-    styles = {"not calculated": ("^", NOT_CALCULATED), "calculated, left out": ("o", BLUE)}
-    every = np.concatenate([np.concatenate([s.true, s.mean]) for s in sets]) * MILLI
-    ends = []
-    for order, predictions in enumerate(sets):
-        marker, color = styles[predictions.label]
-        error = predictions.mean - predictions.true
-        rmse = float(np.sqrt(np.mean(error**2))) * MILLI
-        label = f"{predictions.label} ({predictions.true.size}), RMSE {rmse:.3g} meV/atom"
-        half_width = student_quantile(0.975, predictions.degrees_of_freedom) * predictions.std * MILLI
-        true, mean = predictions.true * MILLI, predictions.mean * MILLI
+    known, sets, ends = belief.known, honest_predictions(belief), []
+    per_std = student_quantile(0.975, belief.degrees_of_freedom)
+    for order, those in enumerate(sets):
+        marker, _, color, edge = those.look
+        true, mean, half_width = those.true * MILLI, those.mean * MILLI, per_std * those.std * MILLI
+        label = f"{those.label}, RMSE {float(np.sqrt(np.mean((those.mean - those.true) ** 2))) * MILLI:.3g} meV/atom"
         ends.append(np.stack([mean - half_width, mean + half_width]))
         ax.errorbar(true, mean, half_width, fmt="none", ecolor=color, elinewidth=0.5, alpha=0.55, zorder=2 + order)
-        edge = "white" if color == BLUE else DARK_ORANGE
         ax.plot(true, mean, marker, ls="", mfc=color, mec=edge, ms=3.2, mew=0.3, label=label, zorder=4 + order)
+    every = np.concatenate([np.concatenate([those.true, those.mean]) for those in sets]) * MILLI
     span = float(np.ptp(every))
     limits = (float(every.min()) - 0.05 * span, float(every.max()) + 0.05 * span)
     low, high = np.concatenate(ends, axis=1)
-    bottom = min(limits[0], max(float(low.min()), limits[0] - MOST_BEYOND * span) - 0.02 * span)
-    top = max(limits[1], min(float(high.max()), limits[1] + MOST_BEYOND * span) + 0.02 * span)
+    bottom = min(limits[0], max(float(low.min()), limits[0] - MAX_BEYOND * span) - 0.02 * span)
+    top = max(limits[1], min(float(high.max()), limits[1] + MAX_BEYOND * span) + 0.02 * span)
     n_cut = int(((low < bottom) | (high > top)).sum())
-    ax.plot(limits, limits, "-", color=FOUND, lw=0.8, label="predicted as they are", zorder=1)
+    ax.plot(limits, limits, "-", color=style.FOUND, lw=0.8, label="predicted as they are", zorder=1)
     ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
     ax.set(xlim=limits, ylim=(bottom, top), aspect="equal")
-    ax.set_xlabel(f"{'calculated' if known.true_formation_ev_per_atom is None else 'true'} formation energy (meV/atom)")
+    ax.set_xlabel(f"{'calculated' if known.true_ev_per_atom is None else 'true'} formation energy (meV/atom)")
     ax.set_ylabel("predicted formation energy (meV/atom)")
-    legend_below(ax, n_columns=1)
-    set_title(
-        ax,
-        known.name,
-        f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else "",
-    )
+    style.legend_below(ax, n_columns=1)
+    cut = f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else ""
+    style.set_title(ax, known.name, cut)
     return ax
 
 
@@ -117,30 +111,59 @@ def draw_calibration(ax: Axes, belief: Belief) -> Axes:
 
     Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent energies as each curve has.
     """
-    from scipy.stats import binom  # noqa: PLC0415  slow to import
+    reports, styles = {}, {}
+    for those in honest_predictions(belief):
+        errors, tails = those.true - those.mean, belief.degrees_of_freedom
+        (inside,) = coverage(errors / those.std, (0.95,), degrees_of_freedom=tails)
+        label = f"{those.label}: {PERCENT * inside:.0f} % inside the 95 % interval"
+        reports[label] = diagnose(errors, those.std, degrees_of_freedom=tails, levels=LEVELS)
+        _, line, color, _ = those.look
+        styles[label] = {"linestyle": line, "color": color}
+    plot_calibration(reports, ax, styles=styles)
+    style.legend_below(ax, n_columns=1)
+    style.set_title(ax, belief.known.name)
+    return ax
 
-    known, sets = belief.known, honest_predictions(belief)
-    for order, n in enumerate(sorted({predictions.true.size for predictions in sets})):
-        low, high = (PERCENT * binom.ppf(p, n, LEVELS) / n for p in (0.025, 0.975))
-        label = f"honest model, 95 % range of {n} energies"
-        ax.fill_between(
-            PERCENT * LEVELS, low, high, fc=("0.88", "0.74")[order], ec="0.5", lw=0.4, zorder=0.1 * order, label=label
+
+def draw_learning(ax: Axes, history: History) -> Axes:
+    """Draw the error of the campaign's kind of model against the number of random structures that it learns from.
+
+    All candidates of a replay, what was calculated otherwise; heights above their hull are capped as in the campaign.
+
+    Raises:
+        OutputError: Too few energies are known.
+    """
+    from hullscout.hull import lower_hull  # noqa: PLC0415
+    from hullscout.regression import (  # noqa: PLC0415
+        KernelModel,
+        cap_height,
+        learning_curve,
+        plot_learning_curves,
+    )
+    from hullscout.selection import HullPosteriorRule  # noqa: PLC0415
+
+    known, config, true = history.now, history.config, history.now.true_formation_ev_per_atom
+    rows, energies = (known.answered, known.formation_ev_per_atom) if true is None else (np.arange(true.size), true)
+    if rows.size < MIN_LEARNED:
+        remedy = "Draw it when more is calculated." if true is None else "The pool is too small for one."
+        raise OutputError(
+            f"Expected at least {MIN_LEARNED} known energies for a learning curve, found {rows.size}. {remedy}"
         )
-    ax.plot([0, 100], [0, 100], "-", color=FOUND, lw=0.8, zorder=1, label="honest model, expected")
-    styles = {"not calculated": ("--", NOT_CALCULATED), "calculated, left out": ("-", BLUE)}
-    for order, predictions in enumerate(sets):
-        z = np.abs(predictions.true - predictions.mean) / predictions.std
-        tails = TailCalibration(degrees_of_freedom=predictions.degrees_of_freedom)
-        share = [PERCENT * float(np.mean(z <= tails.half_width(float(level)))) for level in LEVELS]
-        report = diagnose(
-            predictions.true - predictions.mean, predictions.std, degrees_of_freedom=predictions.degrees_of_freedom
-        )
-        line, color = styles[predictions.label]
-        label = f"{predictions.label} ({predictions.true.size}): {PERCENT * report.coverage[-1]:.0f} % inside the 95 % interval"
-        ax.plot(PERCENT * LEVELS, share, line, color=color, lw=1.4, label=label, zorder=2 + order)
-    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    ax.set_xlabel("stated probability of the interval (%)")
-    ax.set_ylabel("energies inside (%)")
-    legend_below(ax, n_columns=1)
-    set_title(ax, known.name)
+    cap = getattr(config.select, "energy_cap", HullPosteriorRule().energy_cap)
+    at_hull = lower_hull(known.x[rows], energies).energy_at(known.x[rows])
+    ends = np.cumsum([0, *(block.shape[1] for block in history.setup.features.values())]).tolist()
+    blocks = {name: slice(*pair) for name, *pair in zip(history.setup.features, ends, ends[1:], strict=False)}
+    shape = config.regression.kernel
+    curve = learning_curve(
+        lambda learned, y, new: np.asarray(KernelModel(shape, blocks=blocks).fit(learned, y).predict(new)),
+        np.hstack(list(history.setup.features.values()))[rows],
+        (at_hull + cap_height(energies - at_hull, cap)) * MILLI,
+        sizes=[int(share * rows.size) for share in LEARNED_SHARES],
+        n_repeats=LEARNED_REPEATS,
+        seed=config.seed,
+        label=f"{shape} kernel, random structures",
+    )
+    ax.set_prop_cycle(color=[style.BLUE])
+    plot_learning_curves([curve], ax, unit="meV/atom")
+    style.set_title(ax, f"{config.name}: {rows.size} energies, heights capped at {cap * MILLI:g} meV/atom")
     return ax

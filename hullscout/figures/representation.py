@@ -1,4 +1,4 @@
-"""The representation of a structure: one curve per element channel, in the manner of figure 1 of Huo & Rupp 2022."""
+"""The representation of a structure: a panel for each part, in the manner of figure 1 of Huo & Rupp 2022."""
 
 from __future__ import annotations
 
@@ -6,27 +6,57 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.figures.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION
+from hullscout.figures import style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hullscout.campaign import History
+    from hullscout.pool import Candidate
     from hullscout.representation import Panel
 
-COLOURS = (BLUE, VERMILLION, BLACK, ORANGE, SKY, GREY, "#009E73", "#CC79A7")
+COLOURS = (style.BLUE, style.VERMILLION, style.BLACK, style.ORANGE, style.SKY, style.GREY, style.GREEN, style.PURPLE)
 LINES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (3, 3, 1, 3)))
 # From the widest line to the narrowest: one that lies exactly under another is still seen beside it.
 WIDEST, NARROWEST = 2.8, 1.0
-# Channels that stay below this share of the highest curve are left out.
-LEAST_SHOWN = 1e-3
+# Curves that stay below this share of the highest one are left out.
+MIN_SHOWN = 1e-3
 
 
-def draw_curves(ax: Axes, panel: Panel) -> Axes:
-    """Draw a part of the representation of one structure, each curve that is not zero in a colour and line of its own."""
+def draw_representation(figure: Figure, history: History, candidate: Candidate) -> None:
+    """Draw one candidate as the campaign represents it: panels beside each other, or below where the figure is upright.
+
+    The figure is made for two panels; for another number of them its height changes.
+    """
+    panels = history.setup.representation.panels(candidate)
+    is_upright = figure.get_figheight() > figure.get_figwidth()
+    n_columns = 1 if is_upright else min(len(panels), 2)
+    n_rows = -(-len(panels) // n_columns)
+    figure.set_figheight(figure.get_figheight() * n_rows / (2 if is_upright else 1))
+    axes = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    draw_panels(axes, panels, candidate)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+
+
+def draw_panels(axes: Sequence[Axes], panels: Sequence[Panel], candidate: Candidate) -> Sequence[Axes]:
+    """Draw the panels of a candidate into axes of one figure, which gets its formula and id as title."""
+    for ax, panel in zip(axes, panels, strict=False):
+        draw_panel(ax, panel)
+    title = f"{style.mathtext_formula(candidate.formula)}, {style.plain(candidate.id)}"
+    axes[0].figure.suptitle(title, fontsize="medium")
+    return axes
+
+
+def draw_panel(ax: Axes, panel: Panel) -> Axes:
+    """Draw a part of a representation, each curve that is not zero in a colour and a line of its own."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
 
     highest = max(float(np.max(np.abs(curve))) for curve in panel.curves.values())
-    shown = {label: curve for label, curve in panel.curves.items() if np.max(np.abs(curve)) > LEAST_SHOWN * highest}
+    shown = {label: curve for label, curve in panel.curves.items() if np.max(np.abs(curve)) > MIN_SHOWN * highest}
     for place, (label, curve) in enumerate(shown.items()):
         color, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
         width = WIDEST - (WIDEST - NARROWEST) * place / max(len(shown) - 1, 1)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
 from hullscout.errors import OutputError
+from hullscout.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
     from hullscout.selection import Known
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
+GREEN, PURPLE = "#009E73", "#CC79A7"
 CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
 BELIEVED, BAND, BAND_EDGE = "#595959", "#BFBFBF", "#808080"
 DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for grey
 # Mean width of a character and distance of a legend from its axes, in font sizes; fewest characters of a line.
 CHARACTER_WIDTH = 0.52
 LEGEND_DROP = 3.6
-LEAST_CHARACTERS = 20
+MIN_CHARACTERS = 20
+# Axes less wide than this, in inches, get legends of two columns.
+NARROW = 4.5
 FORMATS = (".png", ".svg", ".pdf")
 RC: dict[Any, Any] = {
     "font.size": 8.0,
@@ -49,7 +53,7 @@ RC: dict[Any, Any] = {
 
 
 class Width(StrEnum):
-    """How wide a figure is: one column of a two-column paper, or the page."""
+    """How wide a figure is: one column of a two-column paper, 3.4 inches, or the page, 7 inches."""
 
     COLUMN = "column"
     PAGE = "page"
@@ -80,24 +84,22 @@ def save_figure(
         OutputError: The suffix is another one, or the file cannot be written.
     """
     refuse_other_formats(path)
-    half_made = path.with_name(f".{path.name}.new")
-    content = figure_bytes(draw, suffix=path.suffix, width=width, aspect=aspect)
-    try:
-        half_made.write_bytes(content)
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+    size = (width.inches, aspect * width.inches)
+    content = figure_bytes(draw, suffix=path.suffix, inches=size, dpi=width.dots_per_inch)
+    write_whole(path, content, remedy="Give another file.")
 
 
-def figure_bytes(draw: Callable[[Figure], object], *, suffix: str, width: Width, aspect: float) -> bytes:
-    """What `save_figure` writes into a file that ends in `suffix`. The same drawing gives the same bytes."""
+def figure_bytes(
+    draw: Callable[[Figure], object], *, suffix: str, inches: tuple[float, float], dpi: int, rc: dict[Any, Any] = RC
+) -> bytes:
+    """A figure that `draw` fills, as a file that ends in `suffix`. The same drawing gives the same bytes."""
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     stream = BytesIO()
-    with rc_context(RC):
-        figure = Figure(figsize=(width.inches, aspect * width.inches), dpi=width.dots_per_inch, layout="constrained")
+    with rc_context(rc):
+        figure = Figure(figsize=inches, dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
         metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]  # no date
@@ -107,22 +109,15 @@ def figure_bytes(draw: Callable[[Figure], object], *, suffix: str, width: Width,
 
 def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
     """Axes in a new pyplot figure, which a notebook shows."""
-    (ax,) = _new_row(1, width, aspect)
-    return ax
+    return new_row(1, width=width, aspect=aspect)[0]
 
 
-def new_pair(width: Width = Width.PAGE, aspect: float = 0.45) -> tuple[Axes, Axes]:
-    """Two axes beside each other in a new pyplot figure, which a notebook shows."""
-    left, right = _new_row(2, width, aspect)
-    return left, right
-
-
-def _new_row(n: int, width: Width, aspect: float) -> Sequence[Axes]:
+def new_row(n: int, *, width: Width = Width.PAGE, aspect: float = 0.45) -> list[Axes]:
+    """Axes beside each other in a new pyplot figure, which a notebook shows."""
     import matplotlib.pyplot as plt  # noqa: PLC0415  chooses the notebook's backend
 
-    figure, axes = plt.subplots(
-        1, n, figsize=(width.inches, aspect * width.inches), layout="constrained", squeeze=False
-    )
+    size = (width.inches, aspect * width.inches)
+    figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", squeeze=False)
     figure.set_dpi(110)
     return list(axes.flat)
 
@@ -148,9 +143,15 @@ def mathtext_formula(formula: str) -> str:
     return re.sub(r"(\d+)", r"$_{\1}$", formula)
 
 
-def composition_label(elements: tuple[str, ...]) -> str:
-    """Label of the axis of composition."""
-    return f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)"
+def plain(text: str) -> str:
+    """Text without mathematics: a name may hold dollars."""
+    return text.replace("$", r"\$")
+
+
+def set_composition_axis(ax: Axes, elements: tuple[str, ...]) -> None:
+    """Limits and label of the axis of composition."""
+    ax.set_xlim(-0.04, 1.04)
+    ax.set_xlabel(f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)")
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -163,10 +164,17 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     return float(extent.width) / per_point, float(extent.height) / per_point
 
 
+def title_of(known: Known) -> str:
+    """A campaign in a line: its name, what was calculated, what failed, what was saved."""
+    failed = f", {known.n_failed} failed" if known.n_failed else ""
+    calculated = f"{known.n_answered} of {known.n_candidates} calculated{failed}"
+    return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
+
+
 def set_title(ax: Axes, *lines: str) -> None:
     """Write a title over `ax`, each line broken where it would be wider than the axes."""
     width, _ = size_in_points(ax)
-    n_characters = max(int(width / (CHARACTER_WIDTH * float(ax.title.get_fontsize()))), LEAST_CHARACTERS)
+    n_characters = max(int(width / (CHARACTER_WIDTH * float(ax.title.get_fontsize()))), MIN_CHARACTERS)
     broken = [part for line in lines for part in _wrapped(line, n_characters)]
     ax.set_title("\n".join(map(plain, broken)))
 
@@ -179,6 +187,11 @@ def _wrapped(line: str, n_characters: int) -> list[str]:
     return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
+def legend_columns(ax: Axes) -> int:
+    """Columns of a legend that `ax` has room for."""
+    return 2 if ax.get_window_extent().width < NARROW * ax.figure.dpi else 3
+
+
 def legend_below(ax: Axes, *, n_columns: int) -> None:
     """A legend under `ax` where the figure makes room for it (`layout="constrained"`), else inside, where it hides least."""
     from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415  loads matplotlib
@@ -187,30 +200,12 @@ def legend_below(ax: Axes, *, n_columns: int) -> None:
     if figure is None or figure.get_layout_engine() is None:
         ax.legend(loc="best", fontsize="small", framealpha=0.8)
     elif any(other is not ax and other.get_label() != "<colorbar>" for other in figure.axes):
-        down = ScaledTranslation(
-            0.0, -LEGEND_DROP * float(ax.xaxis.label.get_fontsize()) / 72.0, figure.dpi_scale_trans
-        )
+        drop = -LEGEND_DROP * float(ax.xaxis.label.get_fontsize()) / 72.0
+        below = ax.transAxes + ScaledTranslation(0.0, drop, figure.dpi_scale_trans)
         ax.legend(
-            loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=ax.transAxes + down, fontsize="small",
-            frameon=False, ncols=min(n_columns, 2), borderaxespad=0.0, columnspacing=1.2,
+            loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=below, fontsize="small", frameon=False,
+            ncols=min(n_columns, 2), borderaxespad=0.0, columnspacing=1.2,
         )  # fmt: skip
     else:  # alone: the whole width of the figure
-        figure.legend(
-            *ax.get_legend_handles_labels(),
-            loc="outside lower center",
-            fontsize="small",
-            frameon=False,
-            ncols=n_columns,
-        )
-
-
-def title_of(known: Known) -> str:
-    """A campaign in a line: its name, what was calculated, what failed, what was saved."""
-    failed = f", {known.n_failed} failed" if known.n_failed else ""
-    calculated = f"{known.n_answered} of {known.n_candidates} calculated{failed}"
-    return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
-
-
-def plain(text: str) -> str:
-    """Text without mathematics: a name may hold dollars."""
-    return text.replace("$", r"\$")
+        handles, labels = ax.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", fontsize="small", frameon=False, ncols=n_columns)

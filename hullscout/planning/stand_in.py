@@ -24,12 +24,17 @@ from hullscout.planning.planner import open_pools, play_missing, predict_setup
 from hullscout.planning.replay import ReplayPool
 from hullscout.planning.store import PlanStore, ReplayKey
 from hullscout.planning.workers import ReplayJob
-from hullscout.regression import Hyperparameters, Mean, ModelSettings, PoolModel
-from hullscout.regression.posterior import covariance_root
-from hullscout.regression.settings import SINGLE
-from hullscout.regression.tuning import typical_separation
+from hullscout.regression import (
+    SINGLE,
+    Hyperparameters,
+    Mean,
+    ModelSettings,
+    PoolModel,
+    cap_height,
+    covariance_root,
+    typical_separation,
+)
 from hullscout.selection import HullPosteriorRule
-from hullscout.selection.transforms import cap_height
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,35 +1,47 @@
 """Regression service: kernel models on feature blocks whose uncertainty can be believed.
 
 `PoolModel` serves a campaign's rounds, `KernelModel` and its kin are scikit-learn estimators. The service knows neither
-structures nor hulls nor campaigns: it takes feature arrays and heights, and gives means, covariances and samples.
+structures nor hulls nor campaigns: it takes feature arrays and heights, and gives means, covariances and samples. All
+names are imported from here; numba, matplotlib and scikit-learn load when something first needs them.
 """
 
-from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.compression import CompressionCurve, FeatureCompressor, compression_curve
+from hullscout.regression.calibration import (
+    CalibrationReport,
+    TailCalibration,
+    calibrate,
+    coverage,
+    diagnose,
+    normal_scores,
+    plot_calibration,
+    student_quantile,
+)
 from hullscout.regression.covariance import Combination, Kernel, KernelShape, KernelTerm, Metric
-from hullscout.regression.diagnostics import CalibrationReport, diagnose, normal_scores, plot_calibration
-from hullscout.regression.ensembles import ResamplingEnsemble
-from hullscout.regression.estimator import NotFittedError
-from hullscout.regression.learning_curves import LearningCurve, learning_curve, plot_learning_curves
 from hullscout.regression.mixture import FittedMixture
-from hullscout.regression.model import KernelModel
-from hullscout.regression.pool_model import PoolModel
-from hullscout.regression.posterior import MixturePosterior
-from hullscout.regression.separations import PoolSeparations
-from hullscout.regression.settings import Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+from hullscout.regression.model import KernelModel, NotFittedError
+from hullscout.regression.pool_model import PoolModel, PoolSeparations
+from hullscout.regression.process import MixturePosterior, covariance_root
+from hullscout.regression.resampling import LearningCurve, ResamplingEnsemble, learning_curve, plot_learning_curves
+from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
 from hullscout.regression.sparse import SparseKernelModel
-from hullscout.regression.subset import cur_points, farthest_points, farthest_rows
-from hullscout.regression.targets import HeightCap, tune_cap
-from hullscout.regression.tuning import WarmStart
+from hullscout.regression.subset import (
+    CompressionCurve,
+    FeatureCompressor,
+    compression_curve,
+    cur_points,
+    farthest_points,
+    farthest_rows,
+)
+from hullscout.regression.targets import cap_height, tune_cap
+from hullscout.regression.tuning import SearchPoint, WarmStart, typical_separation
 
 __all__ = [
+    "SINGLE",
     "CalibrationReport",
     "Combination",
     "CompressionCurve",
     "Criterion",
     "FeatureCompressor",
     "FittedMixture",
-    "HeightCap",
     "Hyperparameters",
     "Kernel",
     "KernelModel",
@@ -44,12 +56,16 @@ __all__ = [
     "PoolModel",
     "PoolSeparations",
     "ResamplingEnsemble",
+    "SearchPoint",
     "SparseKernelModel",
     "TailCalibration",
     "Uncertainty",
     "WarmStart",
     "calibrate",
+    "cap_height",
     "compression_curve",
+    "covariance_root",
+    "coverage",
     "cur_points",
     "diagnose",
     "farthest_points",
@@ -58,5 +74,7 @@ __all__ = [
     "normal_scores",
     "plot_calibration",
     "plot_learning_curves",
+    "student_quantile",
     "tune_cap",
+    "typical_separation",
 ]

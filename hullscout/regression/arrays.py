@@ -1,6 +1,7 @@
 """Array types and the one place where what comes in from outside is checked.
 
-Every function returns float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
+Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped. What cannot be
+used raises `InvalidTrainingSetError` (arrays) or `InvalidSettingError` (settings).
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
 
 MIN_LABELS: Final = 3
 """Fewest labels that a tuned model accepts: leaving one out must leave two."""
@@ -29,19 +31,7 @@ CONSTANT: Final = 1e-14
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
-    """Two-dimensional float64 array without NaN or infinity.
-
-    Args:
-        values: Rows are structures, columns are features.
-        what: Name used in the message.
-
-    Returns:
-        Array of shape (n, d), n and d at least 1.
-
-    Raises:
-        InvalidTrainingSetError: Not two-dimensional, empty, complex, not finite, or in a unit that overflows or
-            vanishes when squared.
-    """
+    """Two-dimensional float64 array (n, d) without NaN or infinity, n and d at least 1; `what` names it in messages."""
     array = _real(values, what=what)
     if array.ndim != 2:
         raise InvalidTrainingSetError(
@@ -58,21 +48,8 @@ def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:
     return array
 
 
-def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_LABELS) -> FloatArray:
-    """Labels as a float64 vector, one per row, finite, and not all equal.
-
-    Args:
-        values: Labels, shape (n_rows,), eV/atom when they are formation energies.
-        n_rows: Number of structures that the labels belong to.
-        min_labels: Fewest labels accepted.
-
-    Returns:
-        Array of shape (n_rows,).
-
-    Raises:
-        InvalidTrainingSetError: Wrong length, too few, NaN, infinite, constant (to rounding), or in a unit that
-            overflows or vanishes when squared.
-    """
+def finite_labels(values: npt.ArrayLike, *, n_rows: int) -> FloatArray:
+    """Labels as a float64 vector (n_rows,), finite and not all equal; eV/atom when they are formation energies."""
     labels = _real(values, what="y")
     if labels.ndim != 1:
         raise InvalidTrainingSetError(
@@ -81,9 +58,9 @@ def finite_labels(values: npt.ArrayLike, *, n_rows: int, min_labels: int = MIN_L
     if len(labels) != n_rows:
         raise InvalidTrainingSetError(f"Expected one label per row, found {len(labels)} labels and {n_rows} rows.")
     _refuse_not_finite(labels, what="y")
-    if len(labels) < min_labels:
+    if len(labels) < MIN_LABELS:
         raise InvalidTrainingSetError(
-            f"Expected at least {min_labels} labels, found n_samples={len(labels)}. Label more structures first."
+            f"Expected at least {MIN_LABELS} labels, found n_samples={len(labels)}. Label more structures first."
         )
     _refuse_absurd_unit(labels, float(np.ptp(labels)), what="y")
     if are_constant(labels):
@@ -100,11 +77,7 @@ def are_constant(labels: FloatArray) -> bool:
 
 
 def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
-    """One-dimensional float64 array without NaN or infinity; may be empty or constant.
-
-    Raises:
-        InvalidTrainingSetError: Not one-dimensional, not numbers or not finite.
-    """
+    """One-dimensional float64 array without NaN or infinity; may be empty or constant."""
     array = _real(values, what=what)
     if array.ndim != 1:
         raise InvalidTrainingSetError(f"Expected one number per structure in {what}, found shape {array.shape}.")
@@ -113,29 +86,21 @@ def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
 
 
 def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
-    """Indices of candidates, shape (q,), which may be none.
-
-    Raises:
-        InvalidTrainingSetError: Not whole numbers, or outside 0 to n_candidates - 1.
-    """
+    """Indices of candidates, shape (q,), which may be none."""
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise InvalidTrainingSetError(
             f"Expected a list of whole numbers that name candidates, found shape {array.shape} of {array.dtype}. Turn a "
             "mask into indices with np.flatnonzero."
         )
-    wrong = array[(array < 0) | (array >= n_candidates)] if array.size else array
+    wrong = array[(array < 0) | (array >= n_candidates)]
     if wrong.size:
         raise InvalidTrainingSetError(f"Expected candidates 0 to {n_candidates - 1}, found {wrong.tolist()}.")
     return array.astype(np.intp)
 
 
 def group_numbers(values: npt.ArrayLike | None) -> IntArray | None:
-    """Groups renamed 0, 1, ... whatever their names were; None stays None.
-
-    Raises:
-        InvalidTrainingSetError: Groups that are not all numbers or all text, or NaN.
-    """
+    """Groups renamed 0, 1, ... whatever their names were; None stays None."""
     if values is None:
         return None
     array = np.asarray(values)
@@ -157,11 +122,7 @@ def are_finite(values: Iterable[Any]) -> bool:
 
 
 def refuse_no_count(least: int = 1, **counts: Any) -> None:
-    """Check settings that count something.
-
-    Raises:
-        InvalidSettingError: Not a whole number, or less than `least`.
-    """
+    """Check settings that count something."""
     wrong = {name: value for name, value in counts.items() if not isinstance(value, Integral) or int(value) < least}
     if wrong:
         raise InvalidSettingError(f"Expected counts of at least {least}, whole numbers, found {wrong}.")

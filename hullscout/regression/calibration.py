@@ -1,30 +1,42 @@
-"""The factor on standard deviations, and the weight of the tails, that make stated intervals hold.
+"""The factor on standard deviations, and the weight of the tails, that make stated intervals hold; and whether they do.
 
 A z-score is a residual over its predicted standard deviation. Left-out labels give honest z-scores without a test set.
+
+Source: Kuleshov, Fenner & Ermon, ICML 2018, eq. 9, for the calibration error, with absolute instead of squared
+deviations, over central intervals.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import gammaln, ndtri, stdtrit
+from scipy.special import gammaln, ndtri, stdtr, stdtrit
 
-from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray
+from hullscout.display import PERCENT
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import BoolArray, FloatArray, IntArray, finite_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+LEVELS: Final = (0.5, 0.8, 0.95)
+"""Central intervals reported by default."""
 
 TAILS: Final = (3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)
 """Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution."""
 
+_ERROR_LEVELS: Final = np.linspace(0.05, 0.95, 19)
+_EDGES: Final = np.linspace(-5.0, 5.0, 21)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailCalibration:
-    """z-scores follow `scale` times Student-t with `degrees_of_freedom`.
-
-    Attributes:
-        scale: Factor on predicted standard deviations.
-        degrees_of_freedom: Weight of the tails; infinity means Gaussian.
-    """
+    """z-scores follow `scale` times Student-t with `degrees_of_freedom`; infinity means Gaussian."""
 
     scale: float = 1.0
     degrees_of_freedom: float = np.inf
@@ -42,7 +54,7 @@ def student_quantile(probability: float, degrees_of_freedom: float) -> float:
 
 
 def calibrate(
-    z: FloatArray, *, level: float = 0.95, n_tuned: int = 0, is_suspect: npt.NDArray[np.bool_] | None = None
+    z: FloatArray, *, level: float = 0.95, n_tuned: int = 0, is_suspect: BoolArray | None = None
 ) -> TailCalibration:
     """Tail weight from the likelihood of the z-scores, then the scale that makes the interval of `level` hold.
 
@@ -92,3 +104,132 @@ def _log_likelihoods(z: FloatArray) -> FloatArray:
     constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * scale)
     heavy = n * constant[:, 0] - 0.5 * (nu[:, 0] + 1.0) * np.log1p(squares / (nu * scale)).sum(axis=1)
     return np.append(heavy, gaussian)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationReport:
+    """How stated and observed uncertainty compare on labels that the model had not seen.
+
+    Attributes:
+        n: Number of labels.
+        rmse: Root mean square residual, unit of the labels.
+        levels: Stated probabilities of central intervals.
+        coverage: Share of labels inside the interval of each level.
+        expected_calibration_error: Mean of abs(coverage - level) over levels 0.05, 0.10, ..., 0.95.
+        z_edges: Bin edges of the z-score histogram, shape (k + 1,); z-scores beyond the ends are in the end bins.
+        z_counts: Number of z-scores in each bin, shape (k,); residual over calibrated standard deviation.
+        log_score: Mean log predictive density of a normal distribution of that standard deviation.
+    """
+
+    n: int
+    rmse: float
+    levels: tuple[float, ...]
+    coverage: tuple[float, ...]
+    expected_calibration_error: float
+    z_edges: FloatArray
+    z_counts: IntArray
+    log_score: float
+
+
+def coverage(z: FloatArray, levels: Sequence[float] | FloatArray, *, degrees_of_freedom: float = np.inf) -> FloatArray:
+    """Share of z-scores (n,) inside the central interval of each level, shape of `levels`: the curve that says how honest."""
+    tails = TailCalibration(degrees_of_freedom=degrees_of_freedom)
+    return np.array([np.mean(np.abs(z) <= tails.half_width(float(level))) for level in levels])
+
+
+def diagnose(
+    residuals: npt.ArrayLike,
+    std: npt.ArrayLike,
+    *,
+    degrees_of_freedom: float = np.inf,
+    levels: tuple[float, ...] = LEVELS,
+) -> CalibrationReport:
+    """Compare residuals (label minus prediction, shape (n,)) with their stated standard deviations (n,).
+
+    These are scales of a Student-t of so many `degrees_of_freedom`; infinity means Gaussian.
+
+    Raises:
+        InvalidTrainingSetError: No residuals, different lengths, not finite, or a standard deviation that is not positive.
+        InvalidSettingError: Levels that are no probabilities, or degrees of freedom that are not positive.
+    """
+    errors, deviations = finite_vector(residuals, what="residuals"), finite_vector(std, what="std")
+    if errors.shape != deviations.shape or len(errors) == 0:
+        raise InvalidTrainingSetError(
+            f"Expected as many residuals as deviations, one or more, found {errors.shape} and {deviations.shape}."
+        )
+    if not np.all(deviations > 0.0):
+        raise InvalidTrainingSetError(f"Expected positive standard deviations, found {float(np.min(deviations))}.")
+    if not all(0.0 < level < 1.0 for level in levels) or not degrees_of_freedom > 0.0:
+        raise InvalidSettingError(
+            f"Expected levels between 0 and 1 and positive degrees of freedom, found {levels=}, {degrees_of_freedom=}."
+        )
+    z = errors / deviations
+    off = coverage(z, _ERROR_LEVELS, degrees_of_freedom=degrees_of_freedom) - _ERROR_LEVELS
+    counts, _ = np.histogram(np.clip(z, _EDGES[0], _EDGES[-1]), bins=_EDGES)
+    return CalibrationReport(
+        n=len(z),
+        rmse=float(np.sqrt(np.mean(errors**2))),
+        levels=levels,
+        coverage=tuple(coverage(z, levels, degrees_of_freedom=degrees_of_freedom).tolist()),
+        expected_calibration_error=float(np.mean(np.abs(off))),
+        z_edges=_EDGES.copy(),
+        z_counts=counts.astype(np.intp),
+        log_score=float(np.mean(-0.5 * np.log(2.0 * np.pi * deviations**2) - 0.5 * z**2)),
+    )
+
+
+def normal_scores(z: npt.ArrayLike, *, degrees_of_freedom: float) -> FloatArray:
+    """z-scores (n,) of a Student-t as those of a normal distribution at the same quantile, to pool models of different tails.
+
+    Raises:
+        InvalidTrainingSetError: Not finite.
+        InvalidSettingError: Degrees of freedom that are not positive.
+    """
+    values = finite_vector(z, what="z")
+    if not degrees_of_freedom > 0.0:
+        raise InvalidSettingError(f"Expected positive degrees of freedom, found {degrees_of_freedom=}.")
+    if np.isinf(degrees_of_freedom):
+        return values
+    return np.asarray(-np.sign(values) * ndtri(stdtr(degrees_of_freedom, -np.abs(values))))
+
+
+def plot_calibration(
+    reports: Mapping[str, CalibrationReport],
+    axes: Axes | None = None,
+    *,
+    styles: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Axes:
+    """Draw the share of labels inside the stated central interval of each probability; the diagonal is honest.
+
+    Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent labels as each curve has.
+
+    Args:
+        reports: One curve each, by label; of `diagnose` with the `levels` to draw.
+        axes: Where to draw, for a legend of your own; a new figure with a legend if not given.
+        styles: How matplotlib draws the line of a label.
+
+    Raises:
+        InvalidSettingError: No reports.
+    """
+    if not reports:
+        raise InvalidSettingError("Expected one or more reports to draw, found none.")
+    from matplotlib.figure import Figure  # noqa: PLC0415  slow to import
+    from scipy.stats import binom  # noqa: PLC0415  the same
+
+    is_ours = axes is None
+    axes = Figure(figsize=(5.0, 5.0), layout="constrained").add_subplot() if axes is None else axes
+    levels = {report.n: np.array(report.levels) for report in reports.values()}
+    for order, n in enumerate(sorted(levels)):
+        low, high = (PERCENT * binom.ppf(p, n, levels[n]) / n for p in (0.025, 0.975))
+        grey, label = f"{max(0.88 - 0.14 * order, 0.32):.2f}", f"honest model, 95 % range of {n} energies"
+        axes.fill_between(PERCENT * levels[n], low, high, fc=grey, ec="0.5", lw=0.4, zorder=0.1 * order, label=label)
+    axes.plot([0, 100], [0, 100], "-", color="black", lw=0.8, zorder=1, label="honest model, expected")
+    for order, (label, report) in enumerate(reports.items()):
+        style: dict[str, Any] = {"lw": 1.4, "zorder": 2 + order, **(styles or {}).get(label, {})}
+        axes.plot(PERCENT * np.array(report.levels), PERCENT * np.array(report.coverage), label=label, **style)
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.set_xlabel("stated probability of the interval (%)")
+    axes.set_ylabel("energies inside (%)")
+    if is_ours:
+        axes.legend(frameon=False)
+    return axes

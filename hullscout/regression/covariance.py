@@ -1,9 +1,11 @@
 """Kernels on feature blocks: k(a, b) = sum_t w_t f(r_t) or f(sum_t r_t), with r_t the scaled separation in block t.
 
 A kernel never sees features, only separations (squared distances, Manhattan distances or dot products) block by block;
-so one set of separations serves every length scale and every weight. Shapes follow Rasmussen & Williams, Gaussian
-Processes for Machine Learning, MIT Press 2006, section 4.2; sums of kernels with one weight per many-body term follow
-Musil & Ceriotti, Chimia 73, 972 (2019), section IV.
+so one set of separations serves every length scale and every weight.
+
+Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, section 4.2, for the shapes;
+Musil & Ceriotti, Chimia 73, 972 (2019), section IV, for sums of kernels with one weight per many-body term; Onat, Ortner
+& Kermode, J. Chem. Phys. 153, 144106 (2020), eq. 36, for |a - b|^2 = |a|^2 + |b|^2 - 2 a.b.
 """
 
 from collections.abc import Mapping
@@ -12,9 +14,13 @@ from enum import StrEnum
 from functools import reduce
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, are_finite
+
+Representations = Mapping[str, Mapping[str, FloatArray]]
+"""For each representation, for each block, separations."""
 
 
 class Metric(StrEnum):
@@ -23,6 +29,32 @@ class Metric(StrEnum):
     SQUARED_EUCLIDEAN = "squared-euclidean"
     MANHATTAN = "manhattan"
     DOT = "dot"
+
+
+def separations(
+    rows: FloatArray, columns: FloatArray, *, metric: Metric, squares: FloatArray | None = None
+) -> FloatArray:
+    """Separation of every row structure from every column structure, shape (n, m).
+
+    Of features (n, d) and (m, d), centred, so that the rounding error is relative to their spread and not to their distance
+    from the origin; `squares` (m,) are those of the columns, where somebody keeps them. scikit-learn's pairwise functions
+    take more than twice as long for a single row, which is what a new label costs.
+    """
+    if metric is Metric.MANHATTAN:
+        return np.asarray(cdist(rows, columns, metric="cityblock"))
+    products: FloatArray = rows @ columns.T
+    if metric is Metric.DOT:
+        return products
+    products *= -2.0
+    products += np.einsum("ij,ij->i", rows, rows)[:, None]
+    products += (np.einsum("ij,ij->i", columns, columns) if squares is None else squares)[None, :]
+    np.maximum(products, 0.0, out=products)
+    return products
+
+
+def self_separations(rows: FloatArray, *, metric: Metric) -> FloatArray:
+    """Separation of every structure from itself, shape (n,): zero, or x.x for the dot product."""
+    return np.einsum("ij,ij->i", rows, rows) if metric is Metric.DOT else np.zeros(len(rows))
 
 
 class KernelShape(StrEnum):
@@ -42,33 +74,22 @@ class KernelShape(StrEnum):
         return Metric.DOT if self is KernelShape.LINEAR else Metric.SQUARED_EUCLIDEAN
 
     def __call__(self, separations: FloatArray, scale: float = 1.0) -> FloatArray:
-        """f(r) with r the separation over the length scale (squared where the separation is).
+        """f(r) in the shape of the separations, r = scale x separation; 1 at no separation except for the linear kernel.
 
         Gaussian exp(-r/2), Laplacian exp(-r), Matern 3/2 (1 + s) exp(-s) with s = sqrt(3 r), Matern 5/2
         (1 + s + s^2/3) exp(-s) with s = sqrt(5 r), linear r.
-
-        Args:
-            separations: Any shape.
-            scale: What they are multiplied by to give r.
-
-        Returns:
-            Covariances, same shape; 1 at no separation except for the linear kernel.
         """
         match self:
             case KernelShape.GAUSSIAN:
                 return np.exp(-0.5 * scale * separations)
             case KernelShape.LAPLACIAN:
                 return np.exp(-scale * separations)
-            case KernelShape.MATERN32:
-                from hullscout.regression.shape_kernels import matern32  # noqa: PLC0415  loads numba
-
-                return np.asarray(matern32(np.ravel(separations), scale).reshape(np.shape(separations)))
-            case KernelShape.MATERN52:
-                from hullscout.regression.shape_kernels import matern52  # noqa: PLC0415  loads numba
-
-                return np.asarray(matern52(np.ravel(separations), scale).reshape(np.shape(separations)))
             case KernelShape.LINEAR:
                 return scale * separations
+        from hullscout.regression.shape_kernels import matern32, matern52  # noqa: PLC0415  loads numba
+
+        compiled = matern32 if self is KernelShape.MATERN32 else matern52
+        return np.asarray(compiled(np.ravel(separations), scale).reshape(np.shape(separations)))
 
 
 class Combination(StrEnum):
@@ -94,9 +115,8 @@ class KernelTerm:
 
     def __post_init__(self) -> None:
         if not (are_finite([self.length_scale]) and self.length_scale > 0.0):
-            raise InvalidSettingError(
-                f"Expected a positive length scale for block {self.block!r}, found {self.length_scale!r}."
-            )
+            expected = f"a positive length scale for block {self.block!r}"
+            raise InvalidSettingError(f"Expected {expected}, found {self.length_scale!r}.")
         if not (are_finite([self.weight]) and self.weight >= 0.0):
             raise InvalidSettingError(f"Expected a weight >= 0 for block {self.block!r}, found {self.weight!r}.")
 
@@ -127,15 +147,7 @@ class Kernel:
             raise InvalidSettingError(f"Expected a positive weight for at least one of the blocks {names}.")
 
     def __call__(self, separations: Mapping[str, FloatArray]) -> FloatArray:
-        """Covariances in units of the signal variance.
-
-        Args:
-            separations: For every block, an array of the same shape: squared Euclidean distances, Manhattan distances
-                or dot products, as `shape.metric` says.
-
-        Returns:
-            Array of that shape.
-        """
+        """Covariances in units of the signal variance, from separations as `shape.metric` says, one array (any shape) per block."""
         terms = [term for term in self.terms if term.weight]
         if self.combination is Combination.JOINT:
             return self.shape(reduce(np.add, (self.scale(term) * separations[term.block] for term in terms)))
@@ -148,3 +160,26 @@ class Kernel:
     def alone(self, term: KernelTerm, separations: Mapping[str, FloatArray]) -> FloatArray:
         """A term of a sum without its weight, in the shape of the separations."""
         return self.shape(separations[term.block], self.scale(term))
+
+
+class BlockKernels:
+    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks."""
+
+    def __init__(self, separations: Representations) -> None:
+        self._separations = separations
+        self._blocks: dict[tuple[str, str, float, KernelShape], FloatArray] = {}
+
+    def matrix(self, kernel: Kernel, representation: str) -> FloatArray:
+        """The kernel's covariances, a new array like the separations, down to its order in memory."""
+        separations = self._separations[representation]
+        if kernel.combination is Combination.JOINT:
+            return kernel(separations)
+        total: FloatArray = np.zeros_like(separations[kernel.terms[0].block])
+        for term in kernel.terms:
+            key = (representation, term.block, term.length_scale, kernel.shape)
+            if not term.weight:
+                continue
+            if key not in self._blocks:
+                self._blocks[key] = kernel.alone(term, separations)
+            total += term.weight * self._blocks[key]
+        return total

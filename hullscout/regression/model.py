@@ -3,44 +3,149 @@
 Its mean is that of a Gaussian process, so it gives joint covariances too. It works on a feature matrix whose columns
 are split in named blocks, and knows nothing of structures, pools or hulls.
 
+`clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
+the tags, which `Estimator` and `Regressor` give without scikit-learn: importing it would cost a second at start-up.
+
 Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Onat, Ortner & Kermode, J. Chem. Phys. 153, 144106
 (2020), eqs. 34-36.
 """
 
+import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, finite_labels, finite_matrix, group_numbers, is_kind
-from hullscout.regression.covariance import Combination, KernelShape, Metric
-from hullscout.regression.estimator import Regressor
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import (
+    FloatArray,
+    are_constant,
+    finite_labels,
+    finite_matrix,
+    finite_vector,
+    group_numbers,
+    is_kind,
+)
+from hullscout.regression.covariance import Combination, KernelShape, Metric, self_separations, separations
 from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.posterior import MixturePosterior
-from hullscout.regression.separations import self_separations, separations
+from hullscout.regression.process import MixturePosterior
 from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
 
 
-def refuse_no_blocks(blocks: Mapping[str, slice] | None) -> None:
-    """Check that blocks are slices by name.
+class NotFittedError(InvalidTrainingSetError, AttributeError):
+    """A model was asked before it had learned."""
 
-    Raises:
-        InvalidSettingError: They are not.
-    """
+
+class Estimator:
+    """Base of the estimators: parameters are the fields of a dataclass, checked in `fit`."""
+
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        parameters = inspect.signature(cls).parameters
+        return {name: parameters[name].default for name in sorted(parameters)}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 (scikit-learn's signature)
+        """Parameters by name; no estimator here holds another one, so `deep` changes nothing."""
+        return {name: getattr(self, name) for name in self._defaults()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises:
+            InvalidSettingError: A name that is no parameter.
+        """
+        names = list(self._defaults())
+        for name, value in params.items():
+            if name not in names:
+                raise InvalidSettingError(
+                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags, TransformerTags  # noqa: PLC0415 (slow)
+
+        is_regressor = isinstance(self, Regressor)
+        return Tags(
+            estimator_type="regressor" if is_regressor else None,
+            target_tags=TargetTags(required=is_regressor),
+            regressor_tags=RegressorTags() if is_regressor else None,
+            transformer_tags=None if is_regressor else TransformerTags(),
+            input_tags=InputTags(),
+        )
+
+    def __repr__(self) -> str:
+        values = ((name, getattr(self, name), default) for name, default in self._defaults().items())
+        changed = ", ".join(f"{name}={value!r}" for name, value, default in values if value is not default)
+        return f"{type(self).__name__}({changed})"
+
+    def _learned_rows(self, X: npt.ArrayLike) -> FloatArray:
+        """Rows to learn from; keeps how many columns there are, and what a table calls them."""
+        rows, names = finite_matrix(X, what="X"), _column_names(X)
+        self.n_features_in_ = rows.shape[1]
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return rows
+
+    def _new_rows(self, X: npt.ArrayLike) -> FloatArray:
+        """Rows to predict at, checked against what was fitted."""
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
+        rows = finite_matrix(X, what="X")
+        if rows.shape[1] != self.n_features_in_:
+            raise InvalidTrainingSetError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features "
+                "as input."
+            )
+        names, learned = _column_names(X), getattr(self, "feature_names_in_", None)
+        if names is not None and learned is not None and not np.array_equal(names, learned):
+            raise InvalidTrainingSetError(
+                f"Expected the columns learned from, in their order, found {names.tolist()} instead of {learned.tolist()}."
+                " Select them by name."
+            )
+        return rows
+
+
+def _column_names(X: npt.ArrayLike) -> npt.NDArray[np.object_] | None:
+    """Names of a table's columns if all are text, as in scikit-learn; None for arrays and lists."""
+    columns = getattr(X, "columns", None)
+    names = [] if columns is None else list(columns)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
+
+
+class Regressor(Estimator, ABC):
+    """An estimator that predicts numbers."""
+
+    @abstractmethod
+    def predict(self, X: npt.ArrayLike) -> Any:
+        """Predictions at the rows of X."""
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Coefficient of determination of the predictions, 1 at best; of finite labels that differ, one per row."""
+        labels, predicted = finite_vector(y, what="y"), np.asarray(self.predict(X))
+        if labels.shape != predicted.shape or are_constant(labels):
+            raise InvalidTrainingSetError(
+                f"Expected one label per row that are not all equal, found {len(labels)} labels for {len(predicted)} rows."
+            )
+        residuals = labels - predicted
+        return float(1.0 - np.sum(residuals**2) / np.sum((labels - labels.mean()) ** 2))
+
+
+def named_blocks(blocks: Mapping[str, slice] | None, *, n_columns: int) -> dict[str, slice]:
+    """Columns of each feature block by name, checked; one block "all" if none are given."""
     if blocks is None:
-        return
+        return {"all": slice(None)}
     if not is_kind(blocks, Mapping) or not blocks or not all(isinstance(part, slice) for part in blocks.values()):
         raise InvalidSettingError(f"Expected one or more slices of columns by block name, found {blocks!r}.")
-
-
-def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
-    """Check that every block has columns, and none beyond the last.
-
-    Raises:
-        InvalidSettingError: One has none, or more than there are.
-    """
     for block, columns in blocks.items():
         if max(columns.start or 0, columns.stop or 0) > n_columns:
             raise InvalidSettingError(
@@ -49,8 +154,10 @@ def refuse_empty_blocks(blocks: Mapping[str, slice], *, n_columns: int) -> None:
             )
         if len(range(*columns.indices(n_columns))) == 0:
             raise InvalidSettingError(f"Expected columns for block {block!r}, found none in {columns} of {n_columns}.")
+    return dict(blocks)
 
 
+@dataclass(eq=False, repr=False)
 class KernelModel(Regressor):
     """Gaussian process regression on feature blocks, tuned in closed form: by marginal likelihood or leave-one-out.
 
@@ -87,51 +194,32 @@ class KernelModel(Regressor):
     ((5,), (5,), True)
     """
 
-    def __init__(
-        self,
-        kernel: str = "matern52",
-        *,
-        blocks: Mapping[str, slice] | None = None,
-        alternatives: Mapping[str, Mapping[str, slice]] | None = None,
-        combination: str = "sum",
-        mean: str = "constant",
-        composition: int | None = None,
-        criterion: str = "marginal-likelihood",
-        suspicion: float = 6.0,
-        uncertainty: str = "label",
-        n_averaged: int = 4,
-        max_kernels: int = 60,
-        hyperparameters: Hyperparameters | None = None,
-    ) -> None:
-        self.kernel = kernel
-        self.blocks = blocks
-        self.alternatives = alternatives
-        self.combination = combination
-        self.mean = mean
-        self.composition = composition
-        self.criterion = criterion
-        self.suspicion = suspicion
-        self.uncertainty = uncertainty
-        self.n_averaged = n_averaged
-        self.max_kernels = max_kernels
-        self.hyperparameters = hyperparameters
+    kernel: str = "matern52"
+    _: KW_ONLY
+    blocks: Mapping[str, slice] | None = None
+    alternatives: Mapping[str, Mapping[str, slice]] | None = None
+    combination: str = "sum"
+    mean: str = "constant"
+    composition: int | None = None
+    criterion: str = "marginal-likelihood"
+    suspicion: float = 6.0
+    uncertainty: str = "label"
+    n_averaged: int = 4
+    max_kernels: int = 60
+    hyperparameters: Hyperparameters | None = None
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
-        """Tune on labels.
+        """Tune on features X (n, d) and labels y (n,).
 
-        Args:
-            X: Features, shape (n, d).
-            y: Labels, shape (n,).
-            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway.
+        Labels with the same number or name in `groups` (n,) are left out together. Coinciding rows are grouped anyway.
 
         Raises:
             InvalidSettingError: A parameter that is not allowed.
             InvalidTrainingSetError: Labels or features that cannot be learned from.
         """
         settings = self._settings()
-        rows = finite_matrix(X, what="X")
+        rows = self._learned_rows(X)
         labels = finite_labels(y, n_rows=len(rows))
-        self._remember_columns(X, rows)
         self._columns = self._checked_blocks()
         self._mean = settings.mean
         self._metric = (
@@ -157,12 +245,7 @@ class KernelModel(Regressor):
     def predict(
         self, X: npt.ArrayLike, *, return_std: bool = False, return_cov: bool = False
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predictive mean, with the standard deviation or joint covariance of what `uncertainty` says.
-
-        Args:
-            X: Features, shape (q, d).
-            return_std: Also give standard deviations, shape (q,).
-            return_cov: Also give the covariance, shape (q, q).
+        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says.
 
         Raises:
             InvalidSettingError: Both asked for at once.
@@ -202,24 +285,19 @@ class KernelModel(Regressor):
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 
     def _checked_blocks(self) -> dict[str, dict[str, slice]]:
-        refuse_no_blocks(self.blocks)
-        for other in (self.alternatives or {}).values():
-            refuse_no_blocks(other)
-        blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
-        named = {SINGLE: blocks, **{name: dict(other) for name, other in (self.alternatives or {}).items()}}
+        parts = {SINGLE: self.blocks, **(self.alternatives or {})}
+        named = {name: named_blocks(part, n_columns=self.n_features_in_) for name, part in parts.items()}
+        blocks = list(named[SINGLE])
         for name, representation in named.items():
             if set(representation) != set(blocks):
-                raise InvalidSettingError(
-                    f"Expected the blocks {list(blocks)} in {name!r}, found {list(representation)}."
-                )
-            refuse_empty_blocks(representation, n_columns=self.n_features_in_)
+                raise InvalidSettingError(f"Expected the blocks {blocks} in {name!r}, found {list(representation)}.")
         if self.hyperparameters is not None:
             if not isinstance(self.hyperparameters, Hyperparameters):
                 raise InvalidSettingError(f"Expected Hyperparameters or None, found {self.hyperparameters=}.")
             asked = [term.block for term in self.hyperparameters.kernel.terms]
             if not set(asked) <= set(blocks) or self.hyperparameters.representation not in named:
                 raise InvalidSettingError(
-                    f"Expected hyperparameters of {list(blocks)} in one of {list(named)}, found {asked} in "
+                    f"Expected hyperparameters of {blocks} in one of {list(named)}, found {asked} in "
                     f"{self.hyperparameters.representation!r}."
                 )
         if self.composition is not None and not (

@@ -15,17 +15,101 @@ from hullscout.regression.arrays import (
     IntArray,
     candidate_indices,
     finite_labels,
+    finite_matrix,
     finite_vector,
     group_numbers,
     is_kind,
 )
+from hullscout.regression.covariance import Metric, self_separations, separations
 from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.posterior import MixturePosterior
-from hullscout.regression.separations import PoolSeparations
+from hullscout.regression.process import MixturePosterior
 from hullscout.regression.settings import SINGLE, ModelSettings
 from hullscout.regression.tuning import WarmStart
 
 _SLICE = 4096
+_FIRST_ROWS = 32
+
+
+class PoolSeparations:
+    """Separations labelled x pool, for each feature block, growing by a row when a structure is labelled.
+
+    Never candidates x candidates: 8 bytes x labelled x candidates x blocks (up to twice that while growing).
+
+    Args:
+        blocks: For every block name the features of all candidates, shape (n_candidates, d_block).
+        metric: What is measured; squared Euclidean unless the kernel is linear or Laplacian.
+    """
+
+    def __init__(self, blocks: Mapping[str, npt.ArrayLike], *, metric: Metric = Metric.SQUARED_EUCLIDEAN) -> None:
+        if not blocks:
+            raise InvalidSettingError("Expected at least one feature block, found none.")
+        features = {name: finite_matrix(values, what=f"block {name!r}") for name, values in blocks.items()}
+        lengths = {name: len(values) for name, values in features.items()}
+        if len(set(lengths.values())) > 1:
+            raise InvalidTrainingSetError(f"Expected blocks with the same number of candidates, found {lengths}.")
+        self.metric = metric
+        self.n_candidates = next(iter(lengths.values()))
+        is_shift_free = metric is not Metric.DOT
+        self._features = {name: values - values.mean(axis=0) * is_shift_free for name, values in features.items()}
+        self._squares = {name: np.einsum("ij,ij->i", values, values) for name, values in self._features.items()}
+        self._rows = {name: np.empty((0, self.n_candidates)) for name in features}
+        self._labelled: list[int] = []
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Names of the feature blocks."""
+        return tuple(self._features)
+
+    @property
+    def labelled(self) -> IntArray:
+        """Indices of the labelled candidates, in the order in which they were added."""
+        return np.array(self._labelled, dtype=np.intp)
+
+    def add(self, indices: Sequence[int] | IntArray) -> None:
+        """Label candidates: one row per block and candidate.
+
+        Each row is computed alone, so that how labels came in batches leaves no trace in rounding.
+
+        Raises:
+            InvalidTrainingSetError: An index outside the pool, or labelled before.
+        """
+        new = candidate_indices(indices, n_candidates=self.n_candidates).tolist()
+        known = set(self._labelled)
+        if len(set(new)) < len(new) or known.intersection(new):
+            raise InvalidTrainingSetError(
+                f"Expected candidates not labelled before, found {sorted(known & set(new)) or new}."
+            )
+        n_old, n_new = len(self._labelled), len(self._labelled) + len(new)
+        for name, features in self._features.items():
+            if n_new > len(self._rows[name]):
+                grown = np.empty((max(_FIRST_ROWS, n_new, 3 * n_old // 2), self.n_candidates))
+                grown[:n_old] = self._rows[name][:n_old]
+                self._rows[name] = grown
+            for row, index in zip(range(n_old, n_new), new, strict=True):
+                self._rows[name][row] = separations(
+                    features[[index]], features, metric=self.metric, squares=self._squares[name]
+                )[0]
+                if self.metric is not Metric.DOT:
+                    self._rows[name][row, index] = 0.0
+        self._labelled.extend(new)
+
+    def to_pool(self, candidates: IntArray | slice = slice(None)) -> dict[str, FloatArray]:
+        """Separations labelled x candidates, shape (n_labelled, n) per block; the whole pool if none are named."""
+        n_labelled = len(self._labelled)
+        return {name: rows[:n_labelled][:, candidates] for name, rows in self._rows.items()}
+
+    def among(self, candidates: IntArray) -> dict[str, FloatArray]:
+        """Separations candidates x candidates, computed now: meant for the contenders, not for the pool."""
+        chosen = {name: features[candidates] for name, features in self._features.items()}
+        result = {name: separations(block, block, metric=self.metric) for name, block in chosen.items()}
+        if self.metric is not Metric.DOT:
+            for matrix in result.values():
+                np.fill_diagonal(matrix, 0.0)
+        return result
+
+    def to_self(self, candidates: IntArray | slice) -> dict[str, FloatArray]:
+        """Separation of each candidate from itself, shape (n,) per block: zero, or x.x for the dot product."""
+        return {name: self_separations(block[candidates], metric=self.metric) for name, block in self._features.items()}
 
 
 class PoolModel:
@@ -65,10 +149,6 @@ class PoolModel:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
         compositions = None if composition is None else finite_vector(composition, what="composition")
-        if compositions is not None and len(compositions) != self.n_candidates:
-            raise InvalidTrainingSetError(
-                f"Expected a composition for each of {self.n_candidates} structures, found {len(compositions)}."
-            )
         self._basis = self.settings.mean.basis(self.n_candidates, compositions)
         self._fitted: FittedMixture | None = None
 
@@ -84,11 +164,9 @@ class PoolModel:
         Raises:
             InvalidTrainingSetError: Nothing fitted since the last label was added.
         """
-        if self._fitted is None:
-            raise InvalidTrainingSetError(
-                "Expected a fitted model, found labels added since the last fit: call fit first."
-            )
-        return self._fitted
+        if self._fitted is not None:
+            return self._fitted
+        raise InvalidTrainingSetError("Expected a fitted model, found labels added since the last fit: call fit first.")
 
     def add(self, indices: Sequence[int] | IntArray) -> None:
         """Label candidates; their energies come with the next fit."""
@@ -98,67 +176,31 @@ class PoolModel:
 
     def labelled_separations(self) -> dict[str, dict[str, FloatArray]]:
         """For each representation and block, separations among the labelled candidates."""
-        return {name: part.among_labelled() for name, part in self._representations.items()}
+        return {name: part.to_pool(self.labelled) for name, part in self._representations.items()}
 
     def fit(
         self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: WarmStart | None = None
     ) -> FittedMixture:
-        """Tune on all labels.
+        """Tune on labels y, one per labelled candidate in the order of `labelled`, eV/atom.
 
-        Args:
-            y: One label per labelled candidate, in the order of `labelled`, eV/atom.
-            groups: A number per label; equal numbers are left out together.
-            warm_start: From `fitted.best` of an earlier round. Results depend on it: a resumed campaign must give the same.
+        Labels with the same number in `groups` are left out together. Results depend on the `warm_start`, from
+        `fitted.best` of an earlier round.
 
         Raises:
             InvalidTrainingSetError: Labels that cannot be learned from.
         """
-        labels = finite_labels(y, n_rows=len(self.labelled))
         self._fitted = fit_mixture(
             self.labelled_separations(),
             self._basis[self.labelled],
-            labels,
+            finite_labels(y, n_rows=len(self.labelled)),
             settings=self.settings,
             groups=group_numbers(groups),
             warm_start=warm_start,
         )
         return self._fitted
 
-    def extend(self, indices: Sequence[int] | IntArray, y: npt.ArrayLike) -> FittedMixture:
-        """Label candidates and learn their labels without tuning again: O(n^2) per label, for use between fits.
-
-        A copy of a known structure counts as a second label until the next fit merges it.
-
-        Args:
-            indices: Candidates not labelled before, shape (m,).
-            y: Their labels, shape (m,), eV/atom.
-
-        Raises:
-            InvalidTrainingSetError: Not fitted, labels that are not finite or of another length, or a singular problem.
-        """
-        fitted, known = self.fitted, self.labelled
-        new = candidate_indices(indices, n_candidates=self.n_candidates)
-        labels = finite_vector(y, what="y")
-        if len(labels) != len(new):
-            raise InvalidTrainingSetError(f"Expected one label per candidate, found {len(labels)} for {len(new)}.")
-        self.add(new)
-        cross = {
-            name: {block: values[: len(known)] for block, values in part.to_pool(new).items()}
-            for name, part in self._representations.items()
-        }
-        among = {name: part.among(new) for name, part in self._representations.items()}
-        self._fitted = fitted.extended(cross, among, self._basis[new], labels)
-        return self._fitted
-
     def predict(self, candidates: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Mean and calibrated standard deviation of the labels of candidates.
-
-        Args:
-            candidates: Indices, shape (q,); the whole pool if not given.
-
-        Returns:
-            Two arrays of shape (q,), unit of the labels.
-        """
+        """Mean and calibrated standard deviation (q,) of the labels of candidates, of the whole pool if none are named."""
         chosen = None if candidates is None else candidate_indices(candidates, n_candidates=self.n_candidates)
         n = self.n_candidates if chosen is None else len(chosen)
         means, stds = np.empty(n), np.empty(n)

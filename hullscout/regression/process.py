@@ -1,8 +1,8 @@
-"""The exact Gaussian process on kernel matrices: one Cholesky factor, grown when labels are added.
+"""The exact Gaussian process on kernel matrices, and the joint posterior that a mixture of such processes states.
 
-It knows no features, only covariances among labels and from labels to candidates. The regularization is the only thing
-on the diagonal. If the factorization fails all the same, the jitter policy adds 1e-12, 1e-11, ... of the mean diagonal
-up to `MAX_JITTER`, keeps what it added in `jitter`, and refuses beyond; nothing is added when it is not needed.
+A process knows no features, only covariances among labels and from labels to candidates. The regularization is the only
+thing on the diagonal. If the factorization fails all the same, the jitter policy adds 1e-12, 1e-11, ... of the mean
+diagonal up to `MAX_JITTER`, keeps what it added in `jitter`, and refuses beyond; nothing is added when it is not needed.
 
 Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Rasmussen & Williams (2006), eqs. 2.41-2.42 for the
 mean with fitted coefficients.
@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from scipy.linalg import blas, cho_solve, lapack, solve_triangular
 
-from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray
-from hullscout.regression.leave_one_out import LeftOut, contrasts, refuse_fixed_mean
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, IntArray, is_kind, refuse_no_count
+from hullscout.regression.criteria import LeftOut, contrasts, refuse_fixed_mean
 
 MAX_JITTER: Final = 1e-8
 """Largest addition to the diagonal, relative to its mean, before a kernel matrix is called singular."""
@@ -25,44 +25,27 @@ MAX_JITTER: Final = 1e-8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaussianProcess:
-    """A process conditioned on labels.
+    """A process conditioned on labels."""
 
-    Attributes:
-        factor: Lower Cholesky factor of K + (regularization noise + jitter) I, shape (n, n), signal variance 1.
-        basis: H, shape (n, p), the mean's basis functions at the labels.
-        y: Labels, shape (n,).
-        regularization: Noise variance over signal variance.
-        signal_variance: Prior variance at one point, unit of the labels squared.
-        jitter: What the jitter policy added to the diagonal; 0 in a healthy fit.
-        coefficients: Fitted coefficients of the mean, shape (p,).
-        dual: (K + ...)^-1 (y - H coefficients), shape (n,): the coefficients of kernel ridge regression.
-        basis_factor: Lower Cholesky factor of H^T A^-1 H, shape (p, p).
-    """
-
-    factor: FloatArray
-    basis: FloatArray
-    y: FloatArray
-    regularization: float
-    signal_variance: float
-    jitter: float
-    coefficients: FloatArray
-    dual: FloatArray
-    basis_factor: FloatArray
+    factor: FloatArray  # Lower Cholesky factor of A = K + (regularization noise + jitter) I, shape (n, n), signal variance 1
+    basis: FloatArray  # H, shape (n, p), the mean's basis functions at the labels
+    signal_variance: float  # Prior variance at one point, unit of the labels squared
+    jitter: float  # What the jitter policy added to the diagonal; 0 in a healthy fit
+    coefficients: FloatArray  # Fitted coefficients of the mean, shape (p,)
+    dual: FloatArray  # A^-1 (y - H coefficients), shape (n,): the coefficients of kernel ridge regression
+    basis_factor: FloatArray  # Lower Cholesky factor of H^T A^-1 H, shape (p, p)
 
     def predict(self, cross: FloatArray, prior: FloatArray, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of the function at new points, without noise.
+        """Mean (q,) and variance of the function at new points, without noise.
 
         Args:
             cross: Kernel labels x points, shape (n, q).
-            prior: Kernel of each point with itself, shape (q,); or among the points, shape (q, q), for joint
-                covariance.
+            prior: Kernel of each point with itself, shape (q,), or for the covariance among the points, shape (q, q).
             basis: The mean's basis functions at the points, shape (q, p).
-
-        Returns:
-            Mean of shape (q,) and variance in the shape of `prior`.
         """
         mean = cross.T @ self.dual + basis @ self.coefficients
-        solved = _solved_by_rows(self.factor, cross)
+        # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
+        solved = np.asarray(blas.dtrsm(1.0, self.factor.T, cross.T, side=1, lower=0).T)
         lift = basis.T - self._solved_basis().T @ solved
         lifted = solve_triangular(self.basis_factor, lift, lower=True, check_finite=False) if lift.size else lift
         if prior.ndim == 1:
@@ -70,67 +53,18 @@ class GaussianProcess:
             return mean, self.signal_variance * np.maximum(variance, 0.0)
         return mean, self.signal_variance * (prior - solved.T @ solved + lifted.T @ lifted)
 
-    def extended(
-        self, cross: FloatArray, among: FloatArray, basis: FloatArray, y: FloatArray, *, noise: FloatArray | None = None
-    ) -> "GaussianProcess":
-        """The process that knows m more labels, by growing the Cholesky factor: O(n^2 m), not O(n^3).
-
-        Args:
-            cross: Kernel old labels x new labels, shape (n, m).
-            among: Kernel among the new labels, shape (m, m).
-            basis: The mean's basis functions at the new labels, shape (m, p).
-            y: New labels, shape (m,).
-            noise: Noise variance of each new label relative to the common one; ones if not given.
-
-        Raises:
-            InvalidTrainingSetError: The grown matrix is singular; fit from the beginning, where the jitter policy
-                applies.
-        """
-        n, m = cross.shape
-        block = solve_triangular(self.factor, cross, lower=True, check_finite=False)
-        relative = np.ones(m) if noise is None else noise
-        complement = among + np.diag(self.regularization * relative + self.jitter) - block.T @ block
-        try:
-            corner = np.linalg.cholesky(complement)
-        except np.linalg.LinAlgError as error:
-            raise InvalidTrainingSetError(
-                f"Expected new labels that are not determined by the {n} known ones, found a singular kernel matrix "
-                f"with {self.regularization=}. Fit again from the beginning."
-            ) from error
-        factor = np.zeros((n + m, n + m))
-        factor[:n, :n] = self.factor
-        factor[n:, :n] = block.T
-        factor[n:, n:] = corner
-        return _solve(
-            factor=factor,
-            basis=np.vstack([self.basis, basis]),
-            y=np.concatenate([self.y, y]),
-            regularization=self.regularization,
-            signal_variance=self.signal_variance,
-            jitter=self.jitter,
-        )
-
     def left_out(self, groups: Sequence[IntArray] = ()) -> LeftOut:
-        """What is known of each label from all labels outside its group, in closed form (see `leave_one_out.py`).
+        """What is known of each label from all labels outside its group, as `leave_out` gives it, in arrays (n, 1).
 
         With L the factor, P = L^-T (I - U U^T) L^-1, U an orthonormal basis of L^-1 H; P y is `dual`.
-
-        Args:
-            groups: Index arrays of the groups with two or more labels; everything else is left out alone.
-
-        Returns:
-            Arrays of shape (n, 1).
-
-        Raises:
-            InvalidTrainingSetError: Without one of the labels or groups the mean is not determined.
         """
         if self.basis.shape[1]:
-            refuse_fixed_mean(contrasts(self.basis).vectors, groups)
+            refuse_fixed_mean(contrasts(self.basis)[0], groups)
         inverse = lapack.dtrtri(self.factor, lower=1)[0]
         orthonormal = solve_triangular(self.basis_factor, self._solved_basis().T, lower=True, check_finite=False).T
         means = inverse.T @ orthonormal
         variances = 1.0 / (np.einsum("ij,ij->j", inverse, inverse) - np.einsum("ij,ij->i", means, means))
-        residuals, counts = self.dual * variances, np.ones(len(self.y))
+        residuals, counts = self.dual * variances, np.ones(len(self.dual))
         for group in groups:
             covariance = np.linalg.inv(inverse[:, group].T @ inverse[:, group] - means[group] @ means[group].T)
             residuals[group] = covariance @ self.dual[group]
@@ -142,14 +76,6 @@ class GaussianProcess:
         return solve_triangular(self.factor, self.basis, lower=True, check_finite=False)
 
 
-def _solved_by_rows(factor: FloatArray, columns: FloatArray) -> FloatArray:
-    """L^-1 B for a lower factor L, shape (n, n), and B, shape (n, q) in C order, without a copy of either.
-
-    Solves X L^T = B^T from the right, where B^T is what BLAS takes as it is.
-    """
-    return np.asarray(blas.dtrsm(1.0, factor.T, columns.T, side=1, lower=0).T)
-
-
 def condition(
     kernel: FloatArray,
     basis: FloatArray,
@@ -159,61 +85,13 @@ def condition(
     signal_variance: float = 1.0,
     noise: FloatArray | None = None,
 ) -> GaussianProcess:
-    """Condition a process on labels.
+    """The process with kernel K (n, n) at signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
 
-    Args:
-        kernel: K among the labels, shape (n, n), signal variance 1.
-        basis: H, shape (n, p), p = 0 for a zero mean.
-        y: Labels, shape (n,).
-        regularization: Noise variance over signal variance, >= 0.
-        signal_variance: Prior variance at one point.
-        noise: Noise variance of each label relative to the common one; ones if not given.
-
-    Returns:
-        The conditioned process.
-
-    Raises:
-        InvalidTrainingSetError: The kernel matrix is singular beyond the jitter policy.
+    `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, 1 if not
+    given.
     """
     relative = np.ones(len(y)) if noise is None else noise
     factor, jitter = jittered_cholesky(kernel + np.diag(regularization * relative))
-    return _solve(
-        factor=factor,
-        basis=basis,
-        y=y,
-        regularization=regularization,
-        signal_variance=signal_variance,
-        jitter=jitter,
-    )
-
-
-def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
-    """Lower Cholesky factor, and what the jitter policy had to add to the diagonal (0 in a healthy matrix).
-
-    Raises:
-        InvalidTrainingSetError: The matrix is singular beyond the jitter policy.
-    """
-    scale = float(np.mean(np.diag(matrix)))
-    for jitter in (0.0, *(scale * 10.0**exponent for exponent in range(-12, -7))):
-        try:
-            return np.asarray(np.linalg.cholesky(matrix + jitter * np.eye(len(matrix))), dtype=np.float64), jitter
-        except np.linalg.LinAlgError:
-            continue
-    raise InvalidTrainingSetError(
-        f"Expected a positive definite kernel matrix, found it singular with a jitter of {MAX_JITTER} times its mean "
-        "diagonal. Raise the regularization, or group coinciding structures."
-    )
-
-
-def _solve(
-    *,
-    factor: FloatArray,
-    basis: FloatArray,
-    y: FloatArray,
-    regularization: float,
-    signal_variance: float,
-    jitter: float,
-) -> GaussianProcess:
     solved_basis = solve_triangular(factor, basis, lower=True, check_finite=False)
     solved_y = solve_triangular(factor, y, lower=True, check_finite=False)
     try:
@@ -228,15 +106,97 @@ def _solve(
         if basis.shape[1]
         else np.zeros(0)
     )
-    dual = solve_triangular(factor, solved_y - solved_basis @ coefficients, lower=True, trans=1, check_finite=False)
     return GaussianProcess(
         factor=factor,
         basis=basis,
-        y=y,
-        regularization=regularization,
         signal_variance=signal_variance,
         jitter=jitter,
         coefficients=coefficients,
-        dual=dual,
+        dual=solve_triangular(factor, solved_y - solved_basis @ coefficients, lower=True, trans=1, check_finite=False),
         basis_factor=basis_factor,
     )
+
+
+def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
+    """Lower Cholesky factor, and what the jitter policy had to add to the diagonal (0 in a healthy matrix)."""
+    scale = float(np.mean(np.diag(matrix)))
+    for jitter in (0.0, *(scale * 10.0**exponent for exponent in range(-12, -7))):
+        try:
+            return np.asarray(np.linalg.cholesky(matrix + jitter * np.eye(len(matrix))), dtype=np.float64), jitter
+        except np.linalg.LinAlgError:
+            continue
+    raise InvalidTrainingSetError(
+        f"Expected a positive definite kernel matrix, found it singular with a jitter of {MAX_JITTER} times its mean "
+        "diagonal. Raise the regularization, or group coinciding structures."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixturePosterior:
+    """Joint posterior of the labels of q candidates: Gaussians mixed, widened to heavy tails as leave-one-out asks.
+
+    Each component is one setting of the hyperparameters. `scale` and `degrees_of_freedom` come from the z-scores of the
+    labels that were left out (see `calibration.py`), so that the intervals hold on data and not only under the model.
+
+    Attributes:
+        weights: Of the components, shape (m,), summing to one.
+        means: Shape (m, q), unit of the labels.
+        covariances: Shape (m, q, q), noise of the labels included, before scaling.
+        scale: Factor on standard deviations.
+        degrees_of_freedom: Of the Student-t that samples follow; infinity means Gaussian.
+    """
+
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+    scale: float
+    degrees_of_freedom: float
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mixture mean, shape (q,)."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Scaled covariance within components plus the spread of their means, shape (q, q)."""
+        within = np.tensordot(self.weights, self.covariances, axes=1) * self.scale**2
+        deviations = self.means - self.mean
+        return np.asarray(within + (deviations * self.weights[:, None]).T @ deviations)
+
+    @property
+    def std(self) -> FloatArray:
+        """Standard deviation of each candidate, shape (q,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Joint samples, shape (n, q): a component by weight, then a multivariate Student-t around its mean.
+
+        All candidates of one sample share the tail factor sqrt(nu / chi^2_nu), so a bad day is a bad day everywhere.
+
+        Raises:
+            InvalidSettingError: n is no count, or rng no generator.
+        """
+        refuse_no_count(least=0, n=n)
+        if not is_kind(rng, np.random.Generator):
+            raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
+        counts = rng.multinomial(n, self.weights)
+        samples = np.empty((n, self.means.shape[1]))
+        start = 0
+        for count, mean, covariance in zip(counts, self.means, self.covariances, strict=True):
+            normal = rng.standard_normal((count, len(mean)))
+            samples[start : start + count] = mean + self.scale * normal @ covariance_root(covariance).T
+            if np.isfinite(self.degrees_of_freedom):
+                tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
+                samples[start : start + count] += (tails - 1.0)[:, None] * (samples[start : start + count] - mean)
+            start += count
+        return samples[rng.permutation(n)]
+
+
+def covariance_root(covariance: FloatArray) -> FloatArray:
+    """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

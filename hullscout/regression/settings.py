@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,17 +15,9 @@ SINGLE: Final = "features"
 
 
 def refuse_no_suspicion(suspicion: float) -> None:
-    """Check the number of standard deviations from which on a label is distrusted.
-
-    Raises:
-        InvalidSettingError: Not a number above 0.
-    """
+    """Check the number of standard deviations from which on a label is distrusted."""
     if not is_kind(suspicion, float, int) or not suspicion > 0.0:
         raise InvalidSettingError(f"Expected a suspicion > 0 (infinity to trust every label), found {suspicion!r}.")
-
-
-def _is_range(bounds: Any) -> bool:
-    return isinstance(bounds, tuple) and len(bounds) == 2 and are_finite(bounds) and bounds[0] <= bounds[1]
 
 
 class Mean(StrEnum):
@@ -42,26 +34,18 @@ class Mean(StrEnum):
         return list(Mean).index(self)
 
     def basis(self, n: int, composition: FloatArray | None) -> FloatArray:
-        """The basis functions 1, x, x^2 as far as they are in use.
-
-        Args:
-            n: Number of structures.
-            composition: Atomic fraction x of each, shape (n,); needed from a linear mean on.
-
-        Returns:
-            Array of shape (n, p).
+        """The basis functions 1, x, x^2 as far as they are in use, at n structures of atomic fraction x: shape (n, p).
 
         Raises:
             InvalidTrainingSetError: A composition mean without compositions, or of another length.
         """
-        if self.n_coefficients <= 1:
-            return np.ones((n, self.n_coefficients))
-        if composition is None or composition.shape != (n,):
-            found = None if composition is None else composition.shape
+        shape = None if composition is None else composition.shape
+        if shape != (n,) and (shape is not None or self.n_coefficients > 1):
             raise InvalidTrainingSetError(
-                f"Expected a composition for each of {n} structures ({self} mean), found shape {found}."
+                f"Expected a composition for each of {n} structures ({self} mean), found shape {shape}."
             )
-        return np.asarray(composition[:, None] ** np.arange(self.n_coefficients))
+        powers = np.arange(self.n_coefficients)
+        return np.ones((n, len(powers))) if composition is None else np.asarray(composition[:, None] ** powers)
 
 
 class Criterion(StrEnum):
@@ -101,6 +85,11 @@ class Hyperparameters:
         if not (are_finite((self.signal_variance,)) and self.signal_variance > 0.0):
             raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance!r}.")
 
+    @property
+    def noise_variance(self) -> float:
+        """Variance of a label around the function, unit of the labels squared."""
+        return self.regularization * self.signal_variance
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
@@ -137,27 +126,21 @@ class ModelSettings:
     n_regularizations: int = 41
 
     def __post_init__(self) -> None:
-        for value, kind in (
-            (self.shape, KernelShape),
-            (self.combination, Combination),
-            (self.mean, Mean),
-            (self.criterion, Criterion),
-            (self.uncertainty, Uncertainty),
-        ):
+        choices = (self.shape, self.combination, self.mean, self.criterion, self.uncertainty)
+        for value, kind in zip(choices, (KernelShape, Combination, Mean, Criterion, Uncertainty), strict=True):
             if not isinstance(value, kind):
-                raise InvalidSettingError(
-                    f"Expected one of {[f'{kind.__name__}.{m.name}' for m in kind]}, found {value!r}."
-                )
-        refuse_no_count(
-            n_averaged=self.n_averaged, max_kernels=self.max_kernels, n_regularizations=self.n_regularizations
-        )
+                names = [f"{kind.__name__}.{member.name}" for member in kind]
+                raise InvalidSettingError(f"Expected one of {names}, found {value!r}.")
+        refuse_no_count(n_averaged=self.n_averaged, max_kernels=self.max_kernels)
+        refuse_no_count(n_regularizations=self.n_regularizations)
         refuse_no_suspicion(self.suspicion)
         if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):
             raise InvalidSettingError(
                 f"Expected at least one coarse length scale, a tuple of numbers, found {self.log_lengths!r}."
             )
-        for bounds in (self.log_length_bounds, self.log_regularization_bounds):
-            if not _is_range(bounds):
+        ranges: tuple[tuple[float, ...], ...] = (self.log_length_bounds, self.log_regularization_bounds)
+        for bounds in ranges:
+            if not is_kind(bounds, tuple) or len(bounds) != 2 or not are_finite(bounds) or bounds[0] > bounds[1]:
                 raise InvalidSettingError(f"Expected bounds in rising order, two numbers, found {bounds!r}.")
 
     def n_tuned(self, n_blocks: int) -> int:

@@ -1,51 +1,131 @@
 """Large training sets: a process that stands on few active points.
 
-With M active points, phi(x) = L^-1 k_M(x), L L^T = K_MM, the process is Bayesian linear regression on [H, phi] (mean
-basis and M features): O(N M^2) to fit, O(M^2) to predict. The subset of regressors keeps that model's variance; the
-projected process adds what the active points do not span, k(x, x) - |phi(x)|^2, so that its variance is right far from
-all data.
+With M active points, phi(x) = L^-1 k_M(x), L L^T = K_MM, the process is Bayesian linear regression on [1, phi]:
+O(N M^2) to fit, O(M^2) to predict, every regularization from one eigenproblem. The subset of regressors keeps that
+model's variance; the projected process adds what the active points do not span, k(x, x) - |phi(x)|^2, so that its
+variance is right far from all data.
 
 Source: Musil & Ceriotti, Chimia 73, 972 (2019), eq. 20, with active points by farthest point sampling or CUR as they
-say there; Rasmussen & Williams (2006), section 8.3. Leave-one-out residuals e / (1 - h) come from the hat matrix,
-active points fixed.
+say there; Rasmussen & Williams (2006), eqs. 2.8-2.9 and section 8.3; Cook & Weisberg, Residuals and Influence in
+Regression (1982), section 2.2, for leave-one-out residuals from the hat matrix.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.active_regression import ActiveRegression, fit_active
 from hullscout.regression.arrays import (
     FloatArray,
     IntArray,
     are_constant,
     finite_labels,
-    finite_matrix,
     group_numbers,
     is_kind,
     refuse_no_count,
 )
 from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.covariance import Kernel, Metric
-from hullscout.regression.estimator import Regressor
-from hullscout.regression.grouping import Grouping, asked_apart, group_rows, groups_among
-from hullscout.regression.model import KernelModel, refuse_empty_blocks, refuse_no_blocks
+from hullscout.regression.covariance import Kernel, Metric, self_separations, separations
+from hullscout.regression.criteria import LeftOut
+from hullscout.regression.labelled import MAX_TRIALS, Grouping, Trial, asked_apart, group_rows, groups_among
+from hullscout.regression.model import KernelModel, Regressor, named_blocks
 from hullscout.regression.process import jittered_cholesky
-from hullscout.regression.separations import self_separations, separations
 from hullscout.regression.settings import Hyperparameters, ModelSettings, refuse_no_suspicion
 from hullscout.regression.subset import cur_points, farthest_rows
-from hullscout.regression.suspects import DOUBT, distrust
 
 _MAX_CUR: Final = 4000
-_MAX_ROUNDS: Final = 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRegression:
+    """Regression on [1, phi] conditioned on labels."""
+
+    regularization: float  # Noise variance over signal variance
+    signal_variance: float  # Prior variance of a coefficient, unit of the labels squared
+    left_out: LeftOut  # What is known of each label from the labels outside its group, arrays of shape (n, 1)
+    coefficients: FloatArray  # Of 1 and phi, shape (1 + m,)
+    precision_factor: FloatArray  # Lower Cholesky factor of A, shape (1 + m, 1 + m)
+
+    def mean(self, features: FloatArray) -> FloatArray:
+        """Predictive mean, shape (q,), at features phi of shape (q, m)."""
+        return np.asarray(self.coefficients[0] + features @ self.coefficients[1:])
+
+    def variance(self, features: FloatArray, unspanned: FloatArray) -> FloatArray:
+        """Predictive variance of a label, noise included, shape (q,); arguments as of `fit_active`."""
+        design = np.hstack([np.ones((len(features), 1)), features])
+        solved = solve_triangular(self.precision_factor, design.T, lower=True, check_finite=False)
+        return np.asarray(self.signal_variance * (self.regularization * (1.0 + np.sum(solved**2, axis=0)) + unspanned))
+
+
+def fit_active(
+    features: FloatArray,
+    unspanned: FloatArray,
+    y: FloatArray,
+    *,
+    regularizations: Sequence[float] | FloatArray,
+    signal_variance: float | None = None,
+    groups: Sequence[IntArray] = (),
+) -> ActiveRegression:
+    """The regression whose regularization has the best leave-one-out log score.
+
+    With D = [1, phi], A = D^T D + lambda diag(0, 1) and H = D A^-1 D^T, leaving group g out gives the residual
+    (I - H_gg)^-1 e_g with covariance s^2 lambda (I - H_gg)^-1, exactly, active points fixed.
+
+    Args:
+        features: phi at the labels, shape (n, m).
+        unspanned: Prior variance that phi does not carry, in units of the signal variance, shape (n,).
+        y: Labels, shape (n,).
+        regularizations: lambda to choose from, positive.
+        signal_variance: Used if given; else the one that makes the mean squared left-out z-score one.
+        groups: Index arrays of labels that are left out together.
+    """
+    n = len(y)
+    centre, deviations = features.mean(axis=0), y - y.mean()
+    values, vectors = np.linalg.eigh((features - centre).T @ (features - centre))
+    rotated = (features - centre) @ vectors
+    projected = rotated.T @ deviations
+    counts = np.ones(n)
+    for group in groups:
+        counts[group] = 1.0 / len(group)
+    best_score = -np.inf
+    for strength in regularizations:
+        inverse = 1.0 / (np.maximum(values, 0.0) + strength)
+        freedom = np.maximum(1.0 - 1.0 / n - (rotated**2) @ inverse, 1e-12)
+        fitted = deviations - rotated @ (inverse * projected)
+        residuals, spread = fitted / freedom, 1.0 / freedom
+        for group in groups:
+            hat = 1.0 / n + (rotated[group] * inverse) @ rotated[group].T
+            inverted = np.linalg.pinv(np.eye(len(group)) - hat, hermitian=True)
+            residuals[group], spread[group] = inverted @ fitted[group], np.diag(inverted)
+        spread = strength * spread + unspanned
+        left_out = LeftOut(residuals=residuals[:, None], variances=spread[:, None], counts=counts)
+        signal = np.full(1, signal_variance) if signal_variance is not None else left_out.signal_variance
+        score = float(counts @ left_out.log_scores(signal)[:, 0])
+        if score > best_score:
+            best_score, best = score, (float(strength), float(signal[0]), left_out)
+    regularization, variance, left_out = best
+    design = np.hstack([np.ones((n, 1)), features])
+    precision = design.T @ design
+    precision[np.arange(1, len(precision)), np.arange(1, len(precision))] += regularization
+    factor, _ = jittered_cholesky(precision)
+    return ActiveRegression(
+        regularization=regularization,
+        signal_variance=variance,
+        left_out=left_out,
+        coefficients=np.asarray(cho_solve((factor, True), design.T @ y, check_finite=False)),
+        precision_factor=factor,
+    )
+
+
+@dataclass(eq=False, repr=False)
 class SparseKernelModel(Regressor):
     """Projected process or subset of regressors with a constant mean.
+
+    For those who learn from some thousand labels or more outside a campaign; no command uses it.
 
     Args:
         kernel: Kernel shape, as in `KernelModel`.
@@ -55,76 +135,55 @@ class SparseKernelModel(Regressor):
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
         seed: Of the random draws.
-        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
+        suspicion: As in `KernelModel`.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:
         active_: Rows of the active points, shape (m,).
         hyperparameters_: Kernel of the tuning subset; regularization and signal variance of all labels.
-        loo_mean_: Prediction of each label from the labels outside its group, shape (n,).
-        loo_std_: Calibrated standard deviation of that prediction, shape (n,).
+        loo_mean_, loo_std_: As of `KernelModel`.
         suspects_: Indices of the labels that the others contradict; they do not count in the fit.
         calibration_: Factor on standard deviations and weight of the tails.
     """
 
-    def __init__(
-        self,
-        kernel: str = "matern52",
-        *,
-        blocks: Mapping[str, slice] | None = None,
-        n_active: int = 200,
-        selection: str = "fps",
-        variance: str = "projected-process",
-        n_tuning: int = 300,
-        seed: int = 0,
-        suspicion: float = 6.0,
-        hyperparameters: Hyperparameters | None = None,
-    ) -> None:
-        self.kernel = kernel
-        self.blocks = blocks
-        self.n_active = n_active
-        self.selection = selection
-        self.variance = variance
-        self.n_tuning = n_tuning
-        self.seed = seed
-        self.suspicion = suspicion
-        self.hyperparameters = hyperparameters
+    kernel: str = "matern52"
+    _: KW_ONLY
+    blocks: Mapping[str, slice] | None = None
+    n_active: int = 200
+    selection: str = "fps"
+    variance: str = "projected-process"
+    n_tuning: int = 300
+    seed: int = 0
+    suspicion: float = 6.0
+    hyperparameters: Hyperparameters | None = None
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
-        """Tune on a subset, choose active points, then fit all labels.
+        """Tune on a subset, choose active points, then fit all labels; arguments and errors as of `KernelModel.fit`.
 
-        Args:
-            X: Features, shape (n, d).
-            y: Labels, shape (n,).
-            groups: A number per label; equal numbers are left out together. Coinciding rows are grouped anyway, and
-                merged where their labels agree.
-
-        Raises:
-            InvalidSettingError: A parameter that is not allowed.
-            InvalidTrainingSetError: Labels or features that cannot be learned from.
+        Coinciding rows are merged where their labels agree.
         """
         if self.variance not in {"projected-process", "subset-of-regressors"}:
-            raise InvalidSettingError(
-                f"Expected variance 'projected-process' or 'subset-of-regressors', found {self.variance=}."
-            )
+            expected = "variance 'projected-process' or 'subset-of-regressors'"
+            raise InvalidSettingError(f"Expected {expected}, found {self.variance=}.")
         refuse_no_count(n_active=self.n_active)
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
         refuse_no_suspicion(self.suspicion)
-        refuse_no_blocks(self.blocks)
-        self._refuse_foreign_hyperparameters()
-        all_rows = finite_matrix(X, what="X")
+        all_rows = self._learned_rows(X)
         all_labels = finite_labels(y, n_rows=len(all_rows))
-        self._blocks = {"all": slice(None)} if self.blocks is None else dict(self.blocks)
-        refuse_empty_blocks(self._blocks, n_columns=all_rows.shape[1])
+        self._blocks = named_blocks(self.blocks, n_columns=all_rows.shape[1])
+        self._refuse_foreign_hyperparameters()
         given = group_numbers(groups)
-        grouping = group_rows(
-            {name: all_rows[:, part] for name, part in self._blocks.items()}, all_labels, groups=given
-        )
+        parts = {name: all_rows[:, part] for name, part in self._blocks.items()}
+        grouping = group_rows(parts, all_labels, groups=given)
         rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
-        self._remember_columns(X, all_rows)
         rng = np.random.default_rng([self.seed, len(rows)])
-        tuned = self._tuned(rows, labels, None if given is None else given[grouping.kept], rng)
+        tuned = self.hyperparameters
+        if tuned is None:
+            subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
+            among = None if given is None else given[grouping.kept][subset]
+            model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
+            tuned = model.fit(rows[subset], labels[subset], among).hyperparameters_
         self._kernel: Kernel = tuned.kernel
         is_dot = tuned.kernel.shape.metric is Metric.DOT
         self._centre = np.zeros(rows.shape[1]) if is_dot else rows.mean(axis=0)
@@ -133,7 +192,7 @@ class SparseKernelModel(Regressor):
         self._active_rows = rows[active]
         self._factor, _ = jittered_cholesky(self._covariances(self._active_rows, self._active_rows))
         features = self._features(rows)
-        self._robust_fit(features, self._unspanned(rows, features), grouping, labels, tuned)
+        self._robust_fit(features, self._unspanned(rows, features), labels, grouping, tuned)
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
@@ -147,39 +206,25 @@ class SparseKernelModel(Regressor):
         return mean, np.asarray(self.calibration_.scale * np.sqrt(variance))
 
     def _refuse_foreign_hyperparameters(self) -> None:
-        if self.hyperparameters is None:
-            return
-        names = ["all"] if self.blocks is None else list(self.blocks)
-        if (
-            not is_kind(self.hyperparameters, Hyperparameters)
-            or {term.block for term in self.hyperparameters.kernel.terms} - set(names)
-            or not self.hyperparameters.regularization > 0.0
+        given, names = self.hyperparameters, list(self._blocks)
+        if given is not None and (
+            not is_kind(given, Hyperparameters)
+            or {term.block for term in given.kernel.terms} - set(names)
+            or not given.regularization > 0.0
         ):
             raise InvalidSettingError(
-                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {self.hyperparameters!r}."
+                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {given!r}."
             )
-
-    def _tuned(
-        self, rows: FloatArray, labels: FloatArray, groups: IntArray | None, rng: np.random.Generator
-    ) -> Hyperparameters:
-        if self.hyperparameters is not None:
-            return self.hyperparameters
-        subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
-        model = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
-        return model.fit(rows[subset], labels[subset], None if groups is None else groups[subset]).hyperparameters_
 
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
         n = min(self.n_active, len(rows))
-        scaled = np.hstack(
-            [
-                rows[:, self._blocks[term.block]] * (np.sqrt(term.weight) / term.length_scale)
-                for term in self._kernel.terms
-            ]
-        )
         if self.selection == "random":
             return np.sort(rng.permutation(len(rows))[:n])
         if self.selection == "fps":
-            return farthest_rows(scaled, n)
+            scales = (
+                (self._blocks[term.block], np.sqrt(term.weight) / term.length_scale) for term in self._kernel.terms
+            )
+            return farthest_rows(np.hstack([rows[:, part] * scale for part, scale in scales]), n)
         if self.selection == "cur" and len(rows) <= _MAX_CUR:
             return cur_points(self._covariances(rows, rows), n)
         raise InvalidSettingError(
@@ -188,25 +233,21 @@ class SparseKernelModel(Regressor):
         )
 
     def _robust_fit(
-        self, features: FloatArray, unspanned: FloatArray, grouping: Grouping, y: FloatArray, tuned: Hyperparameters
+        self, features: FloatArray, unspanned: FloatArray, y: FloatArray, grouping: Grouping, tuned: Hyperparameters
     ) -> None:
         """Fit the merged labels y on those that are not suspects, until these stay the same; at first all are trusted."""
         n = len(y)
-        suspects, is_believed = np.zeros(0, dtype=np.intp), np.zeros(n, dtype=np.bool_)
+        suspects = np.zeros(0, dtype=np.intp)
+        trial = Trial(n, suspicion=self.suspicion, can_spare=lambda found: not are_constant(np.delete(y, found)))
         is_fixed = self.hyperparameters is not None
         strengths = np.array([tuned.regularization]) if is_fixed else ModelSettings().regularizations
 
         def fitted(rows: IntArray, strengths: FloatArray, signal_variance: float | None) -> ActiveRegression:
-            return fit_active(
-                features[rows],
-                unspanned[rows],
-                y[rows],
-                regularizations=strengths,
-                signal_variance=signal_variance,
-                groups=groups_among(grouping.groups, rows, n=n),
-            )
+            groups, signal = groups_among(grouping.groups, rows, n=n), signal_variance
+            parts = (features[rows], unspanned[rows], y[rows])
+            return fit_active(*parts, regularizations=strengths, signal_variance=signal, groups=groups)
 
-        for number in range(_MAX_ROUNDS):
+        for number in range(1, MAX_TRIALS + 1):
             trusted = np.setdiff1d(np.arange(n), suspects)
             model = fitted(trusted, strengths, tuned.signal_variance if is_fixed else None)
             mean, variance = np.empty(n), np.empty(n)
@@ -217,17 +258,8 @@ class SparseKernelModel(Regressor):
                 apart = fitted(rows, np.array([model.regularization]), model.signal_variance) if len(group) else model
                 mean[asked] = apart.mean(features[asked])
                 variance[asked] = apart.variance(features[asked], unspanned[asked])
-            found = distrust(
-                np.where(is_believed, 0.0, y - mean),
-                variance,
-                model.regularization * model.signal_variance,
-                suspicion=self.suspicion,
-                doubt=1.0 if number else DOUBT,
-            ).suspects
-            if are_constant(np.delete(y, found)):
-                is_believed[found], found = True, found[:0]
-            is_believed[np.setdiff1d(suspects, found)] = True
-            if np.array_equal(found, suspects) or number == _MAX_ROUNDS - 1:
+            found = trial.judge(suspects, y - mean, variance, model.regularization * model.signal_variance).suspects
+            if np.array_equal(found, suspects) or number == MAX_TRIALS:
                 break
             suspects = found
         self._regression = model
@@ -255,15 +287,11 @@ class SparseKernelModel(Regressor):
         """Prior variance that the active points do not carry, as far as the chosen variance counts it, shape (n,)."""
         if self.variance == "subset-of-regressors":
             return np.zeros(len(rows))
-        return np.asarray(np.maximum(self._own(rows) - np.sum(features**2, axis=1), 0.0))
+        metric, blocks = self._kernel.shape.metric, self._blocks
+        own = self._kernel({name: self_separations(rows[:, part], metric=metric) for name, part in blocks.items()})
+        return np.asarray(np.maximum(own - np.sum(features**2, axis=1), 0.0))
 
     def _covariances(self, left: FloatArray, right: FloatArray) -> FloatArray:
-        metric = self._kernel.shape.metric
-        pairs = ((name, left - self._centre, right - self._centre, part) for name, part in self._blocks.items())
-        return self._kernel({name: separations(a[:, part], b[:, part], metric=metric) for name, a, b, part in pairs})
-
-    def _own(self, rows: FloatArray) -> FloatArray:
-        metric = self._kernel.shape.metric
-        return self._kernel(
-            {name: self_separations(rows[:, part], metric=metric) for name, part in self._blocks.items()}
-        )
+        metric, blocks = self._kernel.shape.metric, self._blocks
+        a, b = left - self._centre, right - self._centre
+        return self._kernel({name: separations(a[:, part], b[:, part], metric=metric) for name, part in blocks.items()})

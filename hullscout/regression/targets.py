@@ -1,13 +1,10 @@
-"""What is learned: energies whose height above the current hull is tamed.
+"""What is learned: energies whose height above the current hull is capped.
 
 What lies far above the hull says nothing about the hull, yet a few structures at several eV/atom would set the model's
-scale. Heights up to the cap stay as they are; beyond it they grow as a logarithm, so that order is kept and slope is
-continuous. Hulls are not known here: heights come in as arrays.
+scale. Hulls are not known here: heights come in as arrays.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,72 +12,22 @@ import numpy.typing as npt
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, finite_vector, is_kind
 
-_LARGEST_LOG: Final = 690.0
 
+def cap_height(height: npt.ArrayLike, cap: float) -> FloatArray:
+    """Height c tanh(h / c): h where small, never more than the cap c, its order kept; h itself for an infinite cap.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeightCap:
-    """h -> h up to `cap`, cap (1 + ln(h / cap)) beyond.
+    Heights (any shape) and c > 0 are in one unit, as eV/atom.
 
-    Attributes:
-        cap: Height from which on energies are compressed, eV/atom; infinity changes nothing.
+    Raises:
+        InvalidSettingError: A cap that is no number above 0.
 
-    >>> HeightCap(cap=0.1).tame(np.array([0.05, 0.1, 1.0])).round(3).tolist()
-    [0.05, 0.1, 0.33]
+    >>> cap_height(np.array([0.0, 0.01, 3.0]), 0.15).round(4).tolist()
+    [0.0, 0.01, 0.15]
     """
-
-    cap: float
-
-    def __post_init__(self) -> None:
-        if not is_kind(self.cap, float, int) or not self.cap > 0.0:
-            raise InvalidSettingError(f"Expected a cap > 0 eV/atom (infinity for none), found {self.cap!r}.")
-
-    def tame(self, heights: npt.ArrayLike) -> FloatArray:
-        """Compressed heights; negative ones (below the hull given) stay.
-
-        Args:
-            heights: Heights above the current hull, eV/atom, any shape.
-
-        Raises:
-            InvalidTrainingSetError: NaN, infinity or no numbers.
-        """
-        values = finite_vector(np.ravel(np.asarray(heights)), what="heights").reshape(np.shape(heights))
-        if np.isinf(self.cap):
-            return values.copy()
-        return np.where(
-            values > self.cap, self.cap * (1.0 + np.log(np.maximum(values, self.cap)) - np.log(self.cap)), values
-        )
-
-    def restore(self, tamed: npt.ArrayLike) -> FloatArray:
-        """Heights from compressed heights: the inverse of `tame`.
-
-        Raises:
-            InvalidTrainingSetError: NaN, infinity, or heights that no height below 1e300 is compressed to.
-        """
-        values = finite_vector(np.ravel(np.asarray(tamed)), what="tamed heights").reshape(np.shape(tamed))
-        if values.size and np.isfinite(self.cap) and np.log(self.cap) + np.max(values) / self.cap - 1.0 > _LARGEST_LOG:
-            raise InvalidTrainingSetError(
-                f"Expected heights tamed with {self.cap=}, found {float(np.max(values))}: it would stand for more than "
-                "1e300 eV/atom. Restore with the cap that tamed them."
-            )
-        if np.isinf(self.cap):
-            return values.copy()
-        return np.where(values > self.cap, self.cap * np.exp(np.maximum(values, self.cap) / self.cap - 1.0), values)
-
-    def apply(self, energies: npt.ArrayLike, heights: npt.ArrayLike) -> FloatArray:
-        """Energies lowered by as much as their heights are compressed.
-
-        Args:
-            energies: Formation energies, eV/atom, shape (n,).
-            heights: Their heights above the current hull, eV/atom, shape (n,).
-
-        Raises:
-            InvalidTrainingSetError: Different lengths, or not finite.
-        """
-        values, above = finite_vector(energies, what="energies"), finite_vector(heights, what="heights")
-        if values.shape != above.shape:
-            raise InvalidTrainingSetError(f"Expected one height per energy, found {above.shape} and {values.shape}.")
-        return np.asarray(values - above + self.tame(above))
+    if not is_kind(cap, float, int) or not cap > 0.0:
+        raise InvalidSettingError(f"Expected a cap > 0 eV/atom (infinity for none), found {cap!r}.")
+    heights = np.asarray(height)
+    return np.asarray(heights if np.isinf(cap) else cap * np.tanh(heights / cap), dtype=np.float64)
 
 
 def tune_cap(
@@ -89,19 +36,20 @@ def tune_cap(
     heights: npt.ArrayLike,
     *,
     caps: Sequence[float] = (0.05, 0.1, 0.2, 0.4, np.inf),
-) -> HeightCap:
-    """The cap under which the labels near the hull are predicted best from all others.
+) -> float:
+    """The cap under which the labels near the hull are predicted best from all others; for models outside a campaign.
 
-    Caps are compared on the labels lower than the smallest cap, which no cap changes, by their leave-one-out log score.
+    Caps are compared by the leave-one-out log density of the labels lower than the smallest cap, as energies: the density
+    of the capped label times the slope 1 - tanh^2(h / c) of the cap there.
 
     Args:
-        leave_out: Fits on tamed energies, gives leave-one-out means and standard deviations, each of shape (n,).
+        leave_out: Fits on capped energies, gives leave-one-out means and standard deviations, each of shape (n,).
         energies: Formation energies, eV/atom, shape (n,).
-        heights: Heights above the current hull, eV/atom, shape (n,).
+        heights: Their heights above the current hull.
         caps: Caps to choose from, eV/atom.
 
     Raises:
-        InvalidSettingError: No caps.
+        InvalidSettingError: No caps, or one that is not above 0.
         InvalidTrainingSetError: Different lengths, not finite, or fewer than three labels below the smallest cap.
     """
     if not caps:
@@ -115,9 +63,11 @@ def tune_cap(
             f"Expected at least 3 labels within {min(caps)} eV/atom of the hull, found {np.count_nonzero(is_low)}."
         )
 
-    def score(cap: HeightCap) -> float:
-        mean, std = leave_out(cap.apply(values, above))
-        z = (values - mean)[is_low] / std[is_low]
-        return float(-np.mean(np.log(std[is_low]) + 0.5 * z**2))
+    def log_density(cap: float) -> float:
+        labels = values - above + cap_height(above, cap)
+        mean, std = leave_out(labels)
+        slope = 1.0 - np.tanh(above[is_low] / cap) ** 2
+        z = (labels - mean)[is_low] / std[is_low]
+        return float(np.mean(np.log(slope) - np.log(std[is_low]) - 0.5 * z**2))
 
-    return max((HeightCap(cap=cap) for cap in caps), key=score)
+    return max(caps, key=log_density)

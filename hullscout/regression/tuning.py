@@ -9,17 +9,16 @@ left-out labels under the Bayesian bootstrap).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray
-from hullscout.regression.block_kernels import BlockKernels, Representations
-from hullscout.regression.covariance import Combination, Kernel, KernelTerm, Metric
-from hullscout.regression.leave_one_out import leave_out, spectrum
-from hullscout.regression.marginal_likelihood import RestrictedLikelihood
+from hullscout.regression.arrays import FloatArray
+from hullscout.regression.covariance import BlockKernels, Combination, Kernel, KernelTerm, Metric
+from hullscout.regression.criteria import RestrictedLikelihood, leave_out, spectrum
+from hullscout.regression.labelled import Labelled
 from hullscout.regression.process import GaussianProcess, condition
 from hullscout.regression.settings import Criterion, Hyperparameters, ModelSettings
 
@@ -59,117 +58,74 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSetting:
-    """A kernel with its best regularization.
+    """A kernel with its best regularization."""
 
-    Attributes:
-        point: Where in the search it lies: the warm start of the next round.
-        kernel: The kernel, in the units of the features.
-        regularization: The best regularization with it.
-        score: Value of the criterion; larger is better.
-        log_scores: Log predictive density of each left-out label times its weight, shape (n,); shape (0,) under the
-            marginal likelihood, which leaves nothing out.
-    """
-
-    point: SearchPoint
-    kernel: Kernel
-    regularization: float
-    score: float
+    point: SearchPoint  # Where in the search it lies: the warm start of the next round
+    kernel: Kernel  # The kernel, in the units of the features
+    regularization: float  # The best regularization with it
+    score: float  # Value of the criterion; larger is better
+    # Log predictive density of each left-out label times its weight, (n,); (0,) under the marginal likelihood
     log_scores: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedSetting:
-    """A setting in the units of features and labels, and what leaving labels out says of it.
+    """A setting in the units of features and labels, and what leaving labels out says of it."""
 
-    Attributes:
-        hyperparameters: The setting.
-        process: The process of that setting, conditioned on the labels.
-        residuals: Left-out label minus prediction, shape (n,).
-        variances: Predictive variance of each left-out label, noise included, shape (n,).
-    """
-
-    hyperparameters: Hyperparameters
-    process: GaussianProcess
-    residuals: FloatArray
-    variances: FloatArray
-
-    def left_out(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of each label y (those tuned on) from the labels outside its group, shape (n,) each."""
-        return y - self.residuals, self.variances
+    hyperparameters: Hyperparameters  # The setting
+    process: GaussianProcess  # The process of that setting, conditioned on the labels
+    loo_mean: FloatArray  # Prediction of each label from the labels outside its group, shape (n,)
+    loo_variance: FloatArray  # Variance of that prediction, noise included, shape (n,)
 
 
-@dataclass(slots=True, kw_only=True)
 class Search:
-    """One tuning run: the labels, what is searched, and every setting evaluated so far.
+    """One tuning run on the labels `known`: every setting evaluated so far is kept."""
 
-    Attributes:
-        labelled: For each representation, for each block, separations among labels, shape (n, n).
-        basis: The mean's basis functions at the labels, shape (n, p).
-        y: Labels, shape (n,).
-        settings: What is searched and how.
-        groups: Index arrays of labels that are left out together.
-        evaluated: Every setting so far, by search point.
-    """
-
-    labelled: Representations
-    basis: FloatArray
-    y: FloatArray
-    settings: ModelSettings
-    groups: Sequence[IntArray] = ()
-    evaluated: dict[SearchPoint, ScoredSetting] = field(default_factory=dict)
-    _scales: dict[str, dict[str, float]] = field(init=False)
-    _kernels: BlockKernels = field(init=False)
-    _likelihood: RestrictedLikelihood = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._kernels = BlockKernels(separations=self.labelled)
-        self._likelihood = RestrictedLikelihood(
-            basis=self.basis, y=self.y, regularizations=self.settings.regularizations
-        )
-        metric = self.settings.shape.metric
+    def __init__(self, known: Labelled, *, settings: ModelSettings) -> None:
+        self._known, self._settings = known, settings
+        self._strengths = settings.regularizations
+        self._evaluated: dict[SearchPoint, ScoredSetting] = {}
+        self._kernels = BlockKernels(known.separations)
+        self._likelihood = RestrictedLikelihood(basis=known.basis, y=known.y, regularizations=self._strengths)
         self._scales = {
-            name: {block: typical_separation(values, metric=metric) for block, values in blocks.items()}
-            for name, blocks in self.labelled.items()
+            name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}
+            for name, blocks in known.separations.items()
         }
 
-    def run(self, *, warm_start: WarmStart | None = None) -> list[ScoredSetting]:
-        """Search, and return every evaluated setting, best first."""
+    def run(self, *, warm_start: WarmStart | None = None) -> None:
+        """Search from nothing, or from what an earlier fit found."""
         if warm_start is None:
             self._refine(self._coarse(), steps=_STEPS)
         else:
             start = self.evaluate(self._checked(warm_start))
             if warm_start.is_searched:
                 self._refine(start, steps=_STEPS[1:])
-        return self.ranked()
 
     def ranked(self) -> list[ScoredSetting]:
         """Every evaluated setting, best first; ties in the order of evaluation."""
-        return sorted(self.evaluated.values(), key=lambda setting: -setting.score)
+        return sorted(self._evaluated.values(), key=lambda setting: -setting.score)
 
     def evaluate(self, point: SearchPoint) -> ScoredSetting:
         """One kernel matrix, one decomposition, all regularizations; the best of them is kept."""
-        if point not in self.evaluated:
-            kernel = self.kernel(point)
+        if point not in self._evaluated:
+            kernel = self._kernel(point)
             scores, log_scores = self._scores(self._kernels.matrix(kernel, point.representation))
             best = int(np.argmax(scores))
-            self.evaluated[point] = ScoredSetting(
+            self._evaluated[point] = ScoredSetting(
                 point=point,
                 kernel=kernel,
-                regularization=float(self._likelihood.regularizations[best]),
+                regularization=float(self._strengths[best]),
                 score=float(scores[best]),
                 log_scores=log_scores[:, best],
             )
-        return self.evaluated[point]
+        return self._evaluated[point]
 
     def tuned(self, scored: ScoredSetting) -> TunedSetting:
         """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
-        process = condition(
-            self._kernels.matrix(scored.kernel, scored.point.representation),
-            self.basis,
-            self.y,
-            regularization=scored.regularization,
-        )
-        left_out = process.left_out(self.groups)
+        y = self._known.y
+        matrix = self._kernels.matrix(scored.kernel, scored.point.representation)
+        process = condition(matrix, self._known.basis, y, regularization=scored.regularization)
+        left_out = process.left_out(self._known.groups)
         signal = float(left_out.signal_variance[0])
         return TunedSetting(
             hyperparameters=Hyperparameters(
@@ -179,33 +135,33 @@ class Search:
                 representation=scored.point.representation,
             ),
             process=replace(process, signal_variance=signal),
-            residuals=left_out.residuals[:, 0],
-            variances=left_out.variances[:, 0] * signal,
+            loo_mean=y - left_out.residuals[:, 0],
+            loo_variance=left_out.variances[:, 0] * signal,
         )
 
-    def kernel(self, point: SearchPoint) -> Kernel:
+    def _kernel(self, point: SearchPoint) -> Kernel:
         """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
         scales = self._scales[point.representation]
-        is_sum = self.settings.combination is Combination.SUM
-        weights = np.exp2(point.log_weights) if is_sum else np.ones(len(scales))
-        weights = weights / weights.sum() if is_sum else weights
+        is_sum = self._settings.combination is Combination.SUM
+        powers = np.exp2(point.log_weights)
+        weights = powers / powers.sum() if is_sum else np.ones(len(scales))
         return Kernel(
             terms=tuple(
                 KernelTerm(block=block, length_scale=scale * 2.0**log_length, weight=float(weight))
                 for (block, scale), log_length, weight in zip(scales.items(), point.log_lengths, weights, strict=True)
             ),
-            shape=self.settings.shape,
-            combination=self.settings.combination,
+            shape=self._settings.shape,
+            combination=self._settings.combination,
         )
 
     def _scores(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Criterion (m,) and log scores of the left-out labels (n, m), or (0, m) if it needs none, per regularization."""
-        strengths = self._likelihood.regularizations
-        if self.settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
-            return self._likelihood.logarithms(matrix), np.empty((0, len(strengths)))
-        left_out = leave_out(spectrum(matrix, self.basis), self.y, strengths, groups=self.groups)
+        if self._settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
+            return self._likelihood.logarithms(matrix), np.empty((0, len(self._strengths)))
+        known = self._known
+        left_out = leave_out(spectrum(matrix, known.basis), known.y, self._strengths, groups=known.groups)
         log_scores = left_out.counts[:, None] * left_out.log_scores(left_out.signal_variance)
-        return -left_out.rmse if self.settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores
+        return -left_out.rmse if self._settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores
 
     def _checked(self, warm_start: object) -> SearchPoint:
         if isinstance(warm_start, WarmStart) and isinstance(point := warm_start.point, SearchPoint):
@@ -219,21 +175,18 @@ class Search:
 
     def _coarse(self) -> ScoredSetting:
         for name, blocks in self._scales.items():
-            for log_length in self.settings.log_lengths:
-                if len(self.evaluated) < self.settings.max_kernels:
-                    n_blocks = len(blocks)
-                    self.evaluate(
-                        SearchPoint(
-                            representation=name, log_lengths=(log_length,) * n_blocks, log_weights=(0.0,) * n_blocks
-                        )
-                    )
+            flat = (0.0,) * len(blocks)
+            for log_length in self._settings.log_lengths:
+                if len(self._evaluated) < self._settings.max_kernels:
+                    lengths = (log_length,) * len(blocks)
+                    self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=flat))
         return self.ranked()[0]
 
     def _refine(self, best: ScoredSetting, *, steps: Sequence[float]) -> None:
         for step in steps:
             for axis in range(self._n_axes(best.point)):
                 for neighbour in self._neighbours(best.point, axis, step):
-                    if len(self.evaluated) >= self.settings.max_kernels:
+                    if len(self._evaluated) >= self._settings.max_kernels:
                         return
                     candidate = self.evaluate(neighbour)
                     if candidate.score > best.score:
@@ -242,46 +195,36 @@ class Search:
 
     def _n_axes(self, point: SearchPoint) -> int:
         n_blocks = len(point.log_lengths)
-        has_weights = self.settings.combination is Combination.SUM and n_blocks > 1
+        has_weights = self._settings.combination is Combination.SUM and n_blocks > 1
         return n_blocks * (2 if has_weights else 1) + (len(self._scales) > 1)
 
     def _neighbours(self, point: SearchPoint, axis: int, step: float) -> Iterator[SearchPoint]:
         n_blocks = len(point.log_lengths)
-        low, high = self.settings.log_length_bounds
+        low, high = self._settings.log_length_bounds
         for sign in (1.0, -1.0):
             if axis < n_blocks:
                 moved = point.log_lengths[axis] + sign * step
                 if low <= moved <= high:
-                    yield _moved(point, log_lengths=_replaced(point.log_lengths, axis, moved))
-            elif self.settings.combination is Combination.SUM and axis < 2 * n_blocks and n_blocks > 1:
+                    yield replace(point, log_lengths=_replaced(point.log_lengths, axis, moved))
+            elif self._settings.combination is Combination.SUM and axis < 2 * n_blocks and n_blocks > 1:
                 block = axis - n_blocks
                 moved = point.log_weights[block] + sign * 2.0 * step
-                yield _moved(point, log_weights=_normalized(_replaced(point.log_weights, block, moved)))
+                yield replace(point, log_weights=_normalized(_replaced(point.log_weights, block, moved)))
             else:
                 names = list(self._scales)
                 index = names.index(point.representation) + int(sign)
                 if 0 <= index < len(names):
-                    yield SearchPoint(
-                        representation=names[index], log_lengths=point.log_lengths, log_weights=point.log_weights
-                    )
+                    yield replace(point, representation=names[index])
 
 
 def averaging_weights(
     settings: Sequence[ScoredSetting], *, criterion: Criterion, n_kept: int
 ) -> tuple[list[int], FloatArray]:
-    """How much each setting counts: its likelihood, or how often it would win if the labels were drawn again.
+    """Indices of the `n_kept` heaviest settings, and their weights, summing to one.
 
-    With the marginal likelihood weights are those of Bayes' rule under equal priors; with a leave-one-out criterion
-    they are those of pseudo-BMA+, because left-out scores of neighbouring settings differ by less than their own
-    scatter.
-
-    Args:
-        settings: Scored settings on the same labels.
-        criterion: What they were scored by.
-        n_kept: Largest number of settings kept.
-
-    Returns:
-        Indices of the kept settings, heaviest first, and their weights, summing to one.
+    With the marginal likelihood weights are those of Bayes' rule under equal priors. With a leave-one-out criterion they
+    are those of pseudo-BMA+, how often a setting would win if the labels were drawn again, because left-out scores of
+    neighbouring settings differ by less than their own scatter.
     """
     if criterion is Criterion.MARGINAL_LIKELIHOOD:
         totals = np.array([[setting.score for setting in settings]])
@@ -303,16 +246,6 @@ def typical_separation(values: FloatArray, *, metric: Metric) -> float:
     if mean <= 0.0:
         return 1.0
     return mean if metric is Metric.MANHATTAN else float(np.sqrt(mean))
-
-
-def _moved(
-    point: SearchPoint, *, log_lengths: tuple[float, ...] | None = None, log_weights: tuple[float, ...] | None = None
-) -> SearchPoint:
-    return SearchPoint(
-        representation=point.representation,
-        log_lengths=point.log_lengths if log_lengths is None else log_lengths,
-        log_weights=point.log_weights if log_weights is None else log_weights,
-    )
 
 
 def _normalized(log_weights: tuple[float, ...]) -> tuple[float, ...]:

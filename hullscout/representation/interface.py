@@ -95,7 +95,7 @@ REPRESENTATIONS = Kinds(
     section="representation",
     key="kind",
     base=Representation,  # type: ignore[type-abstract]  # what all are
-    paths={"mbtr": "hullscout.representation.many_body.MbtrRepresentation"},
+    ours={"mbtr": "hullscout.representation.many_body.MbtrRepresentation"},
     default="mbtr",
     is_open=True,
 )

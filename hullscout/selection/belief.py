@@ -13,16 +13,13 @@ import numpy as np
 from scipy.special import chdtri, ndtri, stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
-from hullscout.regression.calibration import student_quantile
-from hullscout.regression.posterior import covariance_root
+from hullscout.regression import cap_height, covariance_root, student_quantile
 from hullscout.selection.known import NONE
-from hullscout.selection.transforms import cap_height
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.regression import MixturePosterior
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import MixturePosterior, SearchPoint
     from hullscout.selection.known import Floats, Indices, Known
 
     Singles = NDArray[np.float32]

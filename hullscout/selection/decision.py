@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -81,7 +81,7 @@ RULES = Kinds(
     section="select",
     key="rule",
     base=Rule,  # type: ignore[type-abstract]  # what all are
-    paths={
+    ours={
         "hull-posterior": "hullscout.selection.hull_posterior.HullPosteriorRule",
         "threshold": "hullscout.selection.threshold.ThresholdRule",
         "hull-threshold": "hullscout.selection.threshold.HullThresholdRule",

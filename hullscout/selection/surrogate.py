@@ -20,7 +20,7 @@ from hullscout.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import SearchPoint
     from hullscout.selection.decision import Decision
     from hullscout.selection.known import Floats, Indices, Known
 

@@ -24,7 +24,7 @@ from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
-    from hullscout.regression.tuning import SearchPoint
+    from hullscout.regression import SearchPoint
     from hullscout.selection.known import Floats, Indices, Known
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate

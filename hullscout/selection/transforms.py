@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.hull import lower_hull
+from hullscout.regression import cap_height
 
 if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Known
@@ -62,12 +63,3 @@ class Transform(StrEnum):
                 return np.where(formation < 0, STRETCH * formation, formation)
             case Transform.STANDARDIZE:
                 return np.asarray((formation - mean) / (std if std > 0 else 1.0))
-
-
-def cap_height(height: Floats, cap: float) -> Floats:
-    """Return c tanh(h / c): h for small heights, never more than the cap c, its order kept.
-
-    >>> cap_height(np.array([0.0, 0.01, 3.0]), 0.15).round(4).tolist()
-    [0.0, 0.01, 0.15]
-    """
-    return np.asarray(cap * np.tanh(height / cap))

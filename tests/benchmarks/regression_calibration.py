@@ -4,8 +4,8 @@
     python tests/benchmarks/regression_calibration.py --model sparse        # 100 active points; or ensemble: 16 submodels
     python tests/benchmarks/regression_calibration.py --out calibration     # one figure per pool
 
-Random splits, both pure elements always among the labels. Heights above the hull of the labels are capped (--cap, eV/atom), as
-in a campaign; RMSE is that of the capped energies, "low" that of structures less than 0.1 eV/atom above the hull. Coverage is
+Random splits, both pure elements always among the labels. Heights above the hull of the labels are compressed beyond --cap
+(eV/atom); RMSE is that of the compressed energies, "low" that of structures less than 0.1 eV/atom above the hull. Coverage is
 the share of unseen structures inside the stated central interval, "!" marks 95 % intervals that cover less than 93 or more than
 97 %; "|z| > 3" is the share of z-scores (as normal ones, where 0.0027 are expected) in the tails. Figures show the whole histogram
 and observed against stated coverage. Ends with leave-one-out over all structures of the Ag-Pd pool.
@@ -136,7 +136,14 @@ def draw(name: str, scores: dict[int, np.ndarray], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(10.0, 4.5), layout="constrained")
     reports = {f"n = {n}": diagnose(z, np.ones(len(z)), levels=LEVELS) for n, z in scores.items()}
-    plot_calibration(reports, tuple(figure.subplots(1, 2)))
+    left, right = figure.subplots(1, 2)
+    plot_calibration(reports, left).legend(frameon=False, fontsize="small")
+    for label, report in reports.items():
+        right.stairs(report.z_counts / (report.n * np.diff(report.z_edges)), report.z_edges, label=label)
+    grid = np.linspace(-5.0, 5.0, 201)
+    right.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2.0 * np.pi), color="0.6", label="normal")
+    right.set(xlabel="z-score (beyond the ends: in the end bins)", ylabel="density")
+    right.legend(frameon=False, fontsize="small")
     figure.suptitle(name)
     figure.savefig(out / f"{name}.png", dpi=150)
 

@@ -32,10 +32,12 @@ from hullscout.regression import (
     Mean,
     ModelSettings,
     PoolModel,
+    Search,
+    SearchPoint,
     SparseKernelModel,
     WarmStart,
 )
-from hullscout.regression.tuning import Search, SearchPoint
+from hullscout.regression.labelled import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,9 +76,8 @@ def whole_grid(blocks: dict[str, np.ndarray], y: np.ndarray, known: np.ndarray) 
     )
     model = PoolModel({name: block[known] for name, block in blocks.items()}, settings=settings)
     model.add(range(len(known)))
-    search = Search(
-        labelled=model.labelled_separations(), basis=np.zeros((len(known), 0)), y=y[known], settings=settings
-    )
+    labels = Labelled(separations=model.labelled_separations(), basis=np.zeros((len(known), 0)), y=y[known], groups=())
+    search = Search(labels, settings=settings)
     for length in LENGTHS:
         for leaning in LEANINGS:
             search.evaluate(

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from hullscout.campaign.citations import citations_of
-from hullscout.campaign.config import RULES, check_config
+from hullscout.campaign import check_config, read_origin
+from hullscout.selection import RULES
 
 
-@pytest.mark.parametrize("rule", [rule.model_fields["rule"].default for rule in RULES])
+@pytest.mark.parametrize("rule", list(RULES.ours))
 def test_each_rule_cites_its_methods_once(rule):
     tree = {"name": "a", "elements": ["Ag", "Pd"], "pool": {"path": "a"}, "select": {"rule": rule}}
-    citations = citations_of(check_config(tree, source="test"))
+    citations = check_config(tree, source="test").citations
     texts = [citation.text for citation in citations]
     assert len(texts) == len(set(texts)) >= 5
     assert any("3, 045017 (2022)" in text for text in texts)
@@ -37,15 +37,14 @@ def test_the_citation_file_is_of_this_version():
 def test_the_command_line_lists_the_papers_of_a_campaign(campaign_file, tmp_path):
     from click.testing import CliRunner
 
-    from hullscout.campaign import runner
-    from hullscout.campaign.store import Store
+    from hullscout.campaign import Store
     from hullscout.cli import main
 
-    origin = runner.read_origin(campaign_file)
+    origin = read_origin(campaign_file)
     with Store.create_or_resume(tmp_path / "run", origin):
         pass
     lines = CliRunner().invoke(main, ["cite", str(tmp_path / "run")]).output.splitlines()
     assert lines[0].startswith("The Hullscout developers: Hullscout, version ")
-    assert len(lines) == 1 + len(citations_of(origin.config))
+    assert len(lines) == 1 + len(origin.config.citations)
     assert "doi:10.1088/2632-2153/aca005" in lines[1]
     assert len(CliRunner().invoke(main, ["cite"]).output.splitlines()) == 2

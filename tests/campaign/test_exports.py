@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hullscout.campaign import Beliefs, Setup, read_history, read_origin, run
 from hullscout.campaign.exports import ExportFormat, candidate_rows, computed_entries, export
 from hullscout.cli import main
-from hullscout.cli.results import EXPORTS
+from hullscout.cli.campaigns import EXPORTS
 from hullscout.errors import OutputError
 from hullscout.figures import save_result
 from hullscout.hull import phase_diagram_of
@@ -53,7 +53,7 @@ def test_pymatgen_finds_the_same_hull_in_the_entries(folder, history, tmp_path):
         )
         assert entry.data["status"] == "calculated"
         assert 0 <= entry.data["probability_on_hull"] <= 1
-    in_python = phase_diagram_of(computed_entries(history))
+    in_python = phase_diagram_of(computed_entries(history.now))
     assert {entry.entry_id for entry in in_python.stable_entries} == {entry.entry_id for entry in stable}
 
 
@@ -63,7 +63,7 @@ def test_ase_reads_every_candidate_with_its_energy(folder, history, tmp_path):
     assert export(folder, tmp_path / "candidates.db", ExportFormat.ASE) == 57
     rows = list(connect(str(tmp_path / "candidates.db")).select())
     assert [row.name for row in rows] == list(history.pool.ids)
-    expected = {row.id: row for row in candidate_rows(history, None)}
+    expected = {row.id: row for row in candidate_rows(history.now)}
     for row, candidate in zip(rows, history.pool.candidates, strict=True):
         atoms = row.toatoms()
         np.testing.assert_array_equal(atoms.positions, candidate.positions)
@@ -82,7 +82,7 @@ def test_entries_and_databases_are_pools_again(folder, history, tmp_path, name):
     known = {history.pool.ids[i] for i in history.now.answered}
     assert set(pool.ids) == known
     energies = {frame.id: frame.energy_ev for frame in frames.frames}
-    for row in candidate_rows(history, None):
+    for row in candidate_rows(history.now):
         assert energies.get(row.id) == (None if row.energy_ev is None else pytest.approx(row.energy_ev, rel=1e-12))
 
 

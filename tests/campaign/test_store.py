@@ -9,7 +9,7 @@ import pytest
 from hullscout.campaign import Setup, Store, read_origin
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint
 from hullscout.selection import Decision
 
 DECISION = Decision(

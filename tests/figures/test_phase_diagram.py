@@ -5,17 +5,17 @@ import itertools
 
 import numpy as np
 import pytest
+from hullscout.campaign.standing import Standing
+from hullscout.campaign.state import State
+from hullscout.selection.interface import RoundRecord
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from hullscout.campaign import runner
 from hullscout.campaign.history import Forecaster, read_history
-from hullscout.campaign.standing import Standing
-from hullscout.campaign.state import State
 from hullscout.figures.phase_diagram import draw_phase_diagram, intervals_of, save_phase_diagram
 from hullscout.figures.style import Width, mathtext_formula
-from hullscout.selection.interface import RoundRecord
 
 ROOTS = ("campaigns/agpd/agpd.toml", "campaigns/agpt-unep/agpt-unep.toml")
 

@@ -209,7 +209,8 @@ def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     (tmp_path / "c.toml").write_text(CAMPAIGN.format(path=path.name).replace("[select]", 'format = "ase"\n\n[select]'))
     assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
     with pytest.raises(
-        InvalidCampaignError, match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun'; found 'excel'"
+        InvalidCampaignError,
+        match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun'; found 'excel'",
     ):
         read_origin(tmp_path / "c.toml", ["pool.format=excel"])
     with pytest.raises(InvalidPoolError, match="expected JSON"):

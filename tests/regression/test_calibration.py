@@ -8,6 +8,7 @@ from hullscout.regression import (
     KernelModel,
     TailCalibration,
     calibrate,
+    coverage,
     diagnose,
     normal_scores,
     plot_calibration,
@@ -85,6 +86,12 @@ def test_diagnosis_refuses_what_it_cannot_compare(residuals, std, message):
         diagnose(residuals, std)
 
 
+def test_coverage_counts_what_lies_inside_each_interval():
+    z = np.array([-0.1, 0.5, -1.0, 2.0])
+    assert coverage(z, (0.5, 0.8, 0.99)).tolist() == [0.5, 0.75, 1.0]
+    assert coverage(z, (0.8,), degrees_of_freedom=1.0).tolist() == [1.0]
+
+
 def test_normal_scores_of_student_t_are_normal():
     z = np.random.default_rng(5).standard_t(4, 20_000)
     scores = normal_scores(z, degrees_of_freedom=4.0)
@@ -103,11 +110,16 @@ def test_a_calibration_figure_shows_what_the_reports_say():
         "honest": diagnose(residuals, np.ones(400), levels=levels),
         "bold": diagnose(residuals, np.full(400, 0.2), levels=levels),
     }
-    left, right = plot_calibration(reports)
-    np.testing.assert_array_equal(left.lines[1].get_xydata(), np.transpose([levels, reports["honest"].coverage]))
-    heights, edges, _ = right.patches[1].get_data()
-    assert np.sum(heights * np.diff(edges)) == pytest.approx(1.0)
-    assert heights[0] > 0.05
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["honest", "bold", "normal"]
+    axes = plot_calibration(reports, styles={"bold": {"color": "red"}})
+    diagonal, honest, bold = axes.lines
+    np.testing.assert_allclose(honest.get_xydata(), 100.0 * np.transpose([levels, reports["honest"].coverage]))
+    assert bold.get_color() == "red"
+    band = axes.collections[0].get_paths()[0].vertices
+    width = [np.ptp(band[np.isclose(band[:, 0], 100.0 * level), 1]) for level in levels]
+    assert np.all(np.abs(honest.get_ydata() - 100.0 * np.array(levels)) < width)
+    assert np.all(bold.get_ydata() < 100.0 * np.array(levels) - width)
+    assert diagonal.get_xydata().tolist() == [[0.0, 0.0], [100.0, 100.0]]
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["honest model, 95 % range of 400 energies", "honest model, expected", "honest", "bold"]
     with pytest.raises(InvalidSettingError, match="one or more reports to draw"):
         plot_calibration({})

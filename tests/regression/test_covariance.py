@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import laplacian_kernel, linear_kernel, rbf_kernel
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression import Combination, Kernel, KernelShape, KernelTerm, shape_kernels
-from hullscout.regression.separations import separations
+from hullscout.regression.covariance import separations
 
 SCALE = 1.7
 REFERENCES = {

@@ -14,8 +14,8 @@ from hullscout.regression import (
     WarmStart,
     pool_model,
 )
-from hullscout.regression.grouping import group_labels, group_rows
-from hullscout.regression.separations import separations
+from hullscout.regression.covariance import separations
+from hullscout.regression.labelled import group_labels, group_rows
 
 
 def parts(X, blocks):
@@ -36,7 +36,9 @@ def test_grown_separations_are_those_computed_at_once(alloy, metric):
             grown.to_pool()[name], separations(features[labelled], features, metric=metric), atol=1e-12
         )
         np.testing.assert_allclose(
-            grown.among_labelled()[name], separations(features[labelled], features[labelled], metric=metric), atol=1e-12
+            grown.to_pool(labelled)[name],
+            separations(features[labelled], features[labelled], metric=metric),
+            atol=1e-12,
         )
         np.testing.assert_allclose(
             np.diag(grown.among(np.array([7, 9]))[name]), grown.to_self(np.array([7, 9]))[name], atol=1e-12
@@ -195,27 +197,6 @@ def test_a_failed_addition_changes_nothing(alloy):
     with pytest.raises(InvalidTrainingSetError, match="not labelled before"):
         pool.add([5, 5])
     assert pool.labelled.tolist() == [1, 2]
-
-
-def test_extending_equals_fitting_with_the_same_setting(alloy):
-    X, y, _, blocks = alloy
-    pool = PoolModel(parts(X, blocks), settings=ModelSettings(n_averaged=1, suspicion=np.inf))
-    pool.add(range(50))
-    before = pool.fit(y[:50])
-    predicted, _ = pool.predict(np.arange(50, 55))
-    extended = pool.extend(np.arange(50, 55), y[50:55])
-    setting = before.components[0].hyperparameters
-    fixed = KernelModel(blocks=blocks, hyperparameters=setting, suspicion=np.inf).fit(X[:55], y[:55])
-    np.testing.assert_allclose(pool.predict()[0], fixed.predict(X), atol=1e-9)
-    np.testing.assert_allclose(extended.loo_mean[50:], predicted, atol=1e-12)
-    assert extended.calibration == before.calibration
-    once_more = pool.extend([60], y[[60]])
-    assert len(once_more.loo_mean) == 56
-    with pytest.raises(InvalidTrainingSetError, match="finite numbers in y"):
-        pool.extend([70], [np.nan])
-    with pytest.raises(InvalidTrainingSetError, match="one label per candidate, found 1 for 2"):
-        pool.extend([70, 71], [0.1])
-    assert pool.labelled.tolist() == [*range(55), 60]
 
 
 def test_batches_leave_no_trace_in_rounding(alloy):

@@ -1,4 +1,4 @@
-"""The exact process agrees with scikit-learn, grows as if it had always known, and says when it is singular."""
+"""The exact process agrees with scikit-learn and says when it is singular."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.kernel_ridge import KernelRidge
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression import Hyperparameters, Kernel, KernelModel, KernelShape, KernelTerm
+from hullscout.regression import Hyperparameters, Kernel, KernelModel, KernelShape, KernelTerm, Mean
 from hullscout.regression.process import MAX_JITTER, condition
-from hullscout.regression.settings import Mean
 
 SETTING = Hyperparameters(
     kernel=Kernel(terms=(KernelTerm(block="all", length_scale=1.7),), shape=KernelShape.GAUSSIAN),
@@ -40,23 +39,6 @@ def test_mean_is_kernel_ridge_regression(smooth):
     np.testing.assert_allclose(model.fitted_.components[0].process.dual, reference.dual_coef_, atol=1e-8)
 
 
-@pytest.mark.parametrize("mean", Mean)
-def test_growing_equals_refitting(smooth, mean):
-    X, y = smooth
-    kernel = np.exp(-np.sum((X[:, None] - X[None]) ** 2, axis=-1) / 10.0)
-    basis = mean.basis(len(y), np.linspace(0.0, 1.0, len(y)))
-    old, new, rest = slice(0, 40), slice(40, 47), slice(47, None)
-    small = condition(kernel[old, old], basis[old], y[old], regularization=1e-4, signal_variance=0.3)
-    grown = small.extended(kernel[old, new], kernel[new, new], basis[new], y[new])
-    whole = condition(kernel[:47, :47], basis[:47], y[:47], regularization=1e-4, signal_variance=0.3)
-    for found, expected in zip(
-        grown.predict(kernel[:47, rest], kernel[rest, rest], basis[rest]),
-        whole.predict(kernel[:47, rest], kernel[rest, rest], basis[rest]),
-        strict=True,
-    ):
-        np.testing.assert_allclose(found, expected, atol=1e-9)
-
-
 def test_variance_is_the_diagonal_of_the_covariance(smooth):
     X, y = smooth
     kernel = np.exp(-np.sum((X[:, None] - X[None]) ** 2, axis=-1) / 10.0)
@@ -80,14 +62,6 @@ def test_healthy_matrices_get_no_jitter_and_singular_ones_say_how_much(smooth):
 def test_a_matrix_singular_beyond_the_policy_is_refused():
     with pytest.raises(InvalidTrainingSetError, match="singular with a jitter"):
         condition(np.array([[1.0, 1.1], [1.1, 1.0]]), np.ones((2, 1)), np.arange(2.0), regularization=0.0)
-
-
-def test_growing_by_a_known_structure_without_noise_is_refused(smooth):
-    X, y = smooth
-    kernel = np.exp(-np.sum((X[:, None] - X[None]) ** 2, axis=-1) / 10.0)[:20, :20]
-    process = condition(kernel, np.ones((20, 1)), y[:20], regularization=0.0)
-    with pytest.raises(InvalidTrainingSetError, match="Fit again from the beginning"):
-        process.extended(kernel[:, [3]], np.full((1, 1), 1.0 - 1e-9), np.ones((1, 1)), y[[3]])
 
 
 def test_labels_of_one_composition_cannot_fix_a_linear_mean():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hullscout.regression import WarmStart
-from hullscout.regression.tuning import SearchPoint
+from hullscout.regression import SearchPoint, WarmStart
 from hullscout.selection import Decision, Surrogate, SurrogateSettings
 
 BLOCKS, X = {"all": np.array([[0.0], [1.0], [2.0]])}, np.array([0.0, 0.5, 1.0])

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from views import decided, known_of
 
+from hullscout.regression import cap_height
 from hullscout.selection import Decision, StopReason, Surrogate, ThresholdRule
 from hullscout.selection.threshold import lowest_of_composition
-from hullscout.selection.transforms import Transform, cap_height
+from hullscout.selection.transforms import Transform
 
 CAP = ThresholdRule().energy_cap
 

@@ -5,93 +5,71 @@ Formation energies refer to the lowest known structures of the pure elements, th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.campaign.setup import Beliefs
+from hullscout.campaign import Beliefs
 from hullscout.display import MILLI
-from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, energy_range, intervals_of
-from hullscout.figures.report.numbers import energies_mev, energy_mev, listed, milli, percent
-from hullscout.figures.symmetry import Lattice, parent_lattice
+from hullscout.figures.crystals import parent_lattice
+from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
-from hullscout.regression.calibration import student_quantile
+from hullscout.regression import student_quantile
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
-    from hullscout.campaign.history import History
-    from hullscout.campaign.result import FailedCandidate
+    from hullscout.campaign import History
     from hullscout.hull import Hull
     from hullscout.selection import Belief, Known
-
-    Floats = NDArray[np.float64]
+    from hullscout.selection.known import Floats
 
 # Energies that differ by less look the same on the page.
 SHOWN_EV_PER_ATOM = 1e-6
 # Below the hull the energy axis leaves this share of its range for labels.
 FOOTROOM = 0.3
 # Failed calculations that the head of the page names.
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 BAND_AT = np.linspace(0.0, 1.0, 121)
 # Of larger pools only the band of now is computed: each round costs seconds.
-MOST_WITH_BANDS = 3000
+MAX_WITH_BANDS = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A campaign, and what its rule believes now and believed before.
+    """A campaign's history, and what a report adds to it.
 
     Attributes:
         history: The campaign until now.
-        belief: Of every candidate; None for rules without a posterior, and where too little or everything is known.
+        belief: What its rule believes now; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
-            moment; None where there is none, and before now in pools of more than `MOST_WITH_BANDS`.
-        lattices: The parent lattice of each candidate, where markers are to tell it.
+            moment; None where there is none, and before now in pools of more than `MAX_WITH_BANDS`.
+        has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
     """
 
     history: History
     belief: Belief | None
     bands: tuple[Floats | None, ...]
-    lattices: tuple[Lattice, ...] | None = None
+    has_lattices: bool = False
 
     @classmethod
     def of(cls, history: History, *, has_lattices: bool = False) -> Reported:
-        """A campaign, with what its rule believes now and believed before each round, where it has a posterior.
-
-        Args:
-            history: The campaign.
-            has_lattices: Whether the lattice of each candidate is found.
-        """
-        lattices = tuple(parent_lattice(c) for c in history.pool.candidates) if has_lattices else None
-        if not history.config.select.states_probability:
-            return cls(history=history, belief=None, bands=(None,) * len(history.moments), lattices=lattices)
-        beliefs = Beliefs(history.setup)
-        bands = []
-        for moment in history.moments:
-            is_wanted = moment is history.now or len(history.pool) <= MOST_WITH_BANDS
-            belief = beliefs.at(moment) if is_wanted else None
-            bands.append(None if belief is None else belief.band_ev_per_atom(BAND_AT)[[0, 2]])
-        return cls(history=history, belief=belief, bands=tuple(bands), lattices=lattices)
+        """A campaign, with what its rule believes now and believed before each round, where it has a posterior."""
+        belief, bands = None, []
+        beliefs = Beliefs(history.setup) if history.config.select.states_probability else None
+        for known in history.moments:
+            is_wanted = known is history.now or len(history.pool) <= MAX_WITH_BANDS
+            belief = beliefs.at(known) if beliefs is not None and is_wanted else None
+            bands.append(None if belief is None else belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
+        return cls(history=history, belief=belief, bands=tuple(bands), has_lattices=has_lattices)
 
     @property
     def known(self) -> Known:
-        """Where the campaign stands now."""
+        """What is known now."""
         return self.history.now
-
-    @property
-    def is_replay(self) -> bool:
-        """Whether the energies of all candidates are known to the oracle."""
-        return self.known.true_formation_ev_per_atom is not None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the campaign has come to its end."""
-        return self.history.result is not None
 
     @property
     def stated_failure_probability(self) -> float | None:
@@ -101,167 +79,184 @@ class Reported:
         return None if self.belief is None else self.belief.stated_failure_probability
 
     @property
-    def round_of(self) -> dict[int, int]:
-        """The round in which each known candidate was asked for, by its index."""
-        return {index: self.known.asked_in[index] for index in self.known.answered.tolist()}
-
-    @property
-    def pending(self) -> tuple[int, ...]:
-        """Candidates asked for, in a hand-off handed out, and not answered."""
-        return tuple(sorted(self.history.awaited))
-
-    @property
-    def failures(self) -> dict[int, FailedCandidate]:
-        """Why each calculation that failed for good did, by the candidate's index; they count as unknown."""
-        return dict(sorted(self.history.failures.items()))
-
-    @property
-    def half_width_per_std(self) -> float | None:
-        """Half the 95 % interval of a prediction over its standard deviation; None where nothing is predicted."""
-        return None if self.belief is None else student_quantile(0.975, self.belief.degrees_of_freedom)
-
-    @property
     def model_errors_ev_per_atom(self) -> tuple[float | None, ...]:
         """Error of the rule's model at each moment; that of now is not written down in a round, and is the belief's."""
-        *before, now = (None if decision is None else decision.model_error for decision in self.history.decided)
-        return (*before, now if self.belief is None else self.belief.model_error_ev_per_atom)
+        before = (None if decision is None else decision.model_error for decision in self.history.decided[:-1])
+        return (*before, None if self.belief is None else self.belief.model_error_ev_per_atom)
 
     @property
-    def energies_ev_per_atom(self) -> Floats:
-        """(n,) formation energies of what is known; nan of the others."""
-        energies = np.full(self.known.n_candidates, np.nan)
-        energies[self.known.answered] = self.known.formation_ev_per_atom
-        return energies
+    def model_error_name(self) -> str:
+        """What exactly the error of the rule's model is."""
+        is_half = getattr(self.history.config.select, "held_out", "leave-one-out") == "half"
+        return "RMSE on a held-out half" if is_half else "leave-one-out RMSE"
 
+    @property
+    def energy_cap(self) -> str | None:
+        """What heights above the hull are capped at in the energies that the rule's model learns; None if at nothing."""
+        rule = self.history.config.select
+        is_capped = getattr(rule, "transforms", (Transform.CAP,))[0] is Transform.CAP
+        return milli(rule.energy_cap, 0) if is_capped and hasattr(rule, "energy_cap") else None
 
-def headline(reported: Reported) -> dict[str, Any]:
-    """What the page says in words: its head, its figures, its settings."""
-    history, known = reported.history, reported.known
-    config = history.config
-    return {
-        "name": config.name,
-        "elements": config.elements,
-        "rule": config.select.rule,
-        "seed": config.seed,
-        "n_candidates": known.n_candidates,
-        "is_replay": reported.is_replay,
-        "has_posterior": reported.belief is not None,
-        "n_failed": len(reported.failures),
-        "least_probability": percent(LEAST_PROBABILITY),
-        "most_intervals": MOST_INTERVALS,
-        "model_error": _model_error_name(reported),
-        "has_model_error": any(error is not None for error in reported.model_errors_ev_per_atom),
-        "energy_cap": _energy_cap(reported),
-        "has_lattices": reported.lattices is not None,
-        "states_probability": any(d is not None and d.failure_probability is not None for d in history.decided),
-        "summary": summary(reported),
-        "remarks": list(_remarks(reported)),
-        "warning": _warning(reported),
-        "facts": list(_facts(reported)),
-        "n_above": int((drawn_energies(reported) > view_of_energies(reported)[1]).sum()),
-        "settings": list(_settings(reported)),
-        "campaign_text": history.setup.origin.campaign_text,
-        "pool_lines": history.pool.report.lines(),
-        "pool_sha256": history.setup.origin.pool_sha256,
-    }
+    @property
+    def wrong(self) -> str:
+        """What a wrong hull is."""
+        return f"wrong by more than {self.history.config.stop.hull_tolerance * MILLI:g} meV/atom"
+
+    @property
+    def view_mev(self) -> tuple[float, float]:
+        """The range of the energy axis: the hulls, and above them what still says something; below them room for labels."""
+        lowest, top = energy_range(self.known, self.belief)
+        return lowest - FOOTROOM * (top - lowest), top
+
+    @property
+    def n_above(self) -> int:
+        """Number of candidates above that."""
+        return int((drawn_energies(self.known, self.belief) * MILLI > self.view_mev[1]).sum())
 
 
 def summary(reported: Reported) -> str:
     """The report in one sentence: what was found, with how many calculations, and how sure that is."""
-    known = reported.known
+    known, rule, wrong = reported.known, reported.history.config.select, reported.wrong
     took = f"{known.n_answered} of {known.n_candidates} calculations"
     hull = f"hull of {known.hull.x.size} structures"
-    found = f"A {hull} was found with {took}" if reported.is_finished else f"So far {took} give a {hull}"
-    wrong = f"wrong by more than {_tolerance(reported)} meV/atom"
+    found = f"So far {took} give a {hull}" if reported.history.result is None else f"A {hull} was found with {took}"
     stated = reported.stated_failure_probability
-    if stated is None and reported.history.config.select.states_probability:
+    if stated is not None:
+        return f"{found}; probability that it is {wrong}: {percent(stated)}."
+    if rule.states_probability:
         return f"{found}; too little is known to state a probability that it is {wrong}."
-    if stated is None:
-        return f"{found}; the rule {reported.history.config.select.rule} states no probability that it is {wrong}."
-    return f"{found}; probability that it is {wrong}: {percent(stated)}."
+    return f"{found}; the rule {rule.rule} states no probability that it is {wrong}."
 
 
-def drawn_energies(reported: Reported) -> Floats:
-    """(n,) meV/atom that the phase diagram shows each candidate at: calculated, else true, else predicted; nan where it cannot."""
-    drawn = reported.energies_ev_per_atom
-    others = [
-        reported.known.true_formation_ev_per_atom,
-        None if reported.belief is None else reported.belief.mean_ev_per_atom,
-    ]
-    for energies in others:
-        if energies is not None:
-            drawn = np.where(np.isnan(drawn), energies, drawn)
-    return drawn * MILLI
+def remarks(reported: Reported) -> Iterator[str]:
+    """Sentences under the summary: why it ended, how right it is, which structures are alike, what failed."""
+    history, known = reported.history, reported.known
+    if history.result is not None:
+        yield f"Stopped: {history.result.stop_sentence}"
+    error = known.hull_error_ev_per_atom
+    if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
+        yield "The hull found is the true hull, which this replay knows."
+    elif error is not None:
+        yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
+    for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
+        is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
+        is_alike &= (known.x[known.answered] == known.x[vertex]) & (known.answered != vertex)
+        if is_alike.any():
+            others, one = ", ".join(known.pool.ids[index] for index in known.answered[is_alike]), known.pool.ids[vertex]
+            yield (
+                f"{others} and {one} have one composition and, to 0.001 meV/atom, one energy; "
+                f"{one} stands for them on the hull and in P(on hull)."
+            )
+    told = [f"{failed.id} ({failed.reason}): {failed.sentence}" for _, failed in sorted(history.failures.items())]
+    if told:
+        more = [f"{len(told) - MAX_FAILURES} more are in the table."] if len(told) > MAX_FAILURES else []
+        yield " ".join(
+            ["Failed calculations, which count as unknown and not as high in energy:", *told[:MAX_FAILURES], *more]
+        )
 
 
-def view_of_energies(reported: Reported) -> tuple[float, float]:
-    """The range of the energy axis: the hulls, and above them what still says something; below them room for labels."""
-    drawn = drawn_energies(reported) / MILLI
-    lowest, top = energy_range(reported.known, drawn[~np.isnan(drawn)])
-    return lowest - FOOTROOM * (top - lowest), top
+def warning(reported: Reported) -> str | None:
+    """What a reader must know before believing the summary; None where there is nothing."""
+    history, stated = reported.history, reported.stated_failure_probability
+    if history.result is None:
+        n_awaited = len(history.awaited)
+        waiting = f" {n_awaited} structures are asked for and not yet answered." if n_awaited else ""
+        return f"This campaign has not come to its end; what is said of the hull holds for what is known now.{waiting}"
+    accepted = history.config.stop.failure_probability
+    if stated is not None and stated >= accepted:
+        return f"The campaign ended before the probability of a wrong hull was below the accepted {percent(accepted)}."
+    return None
+
+
+def facts(reported: Reported) -> Iterator[tuple[str, str, str]]:
+    """The figures of the page: name, value, unit."""
+    history, known, config = reported.history, reported.known, reported.history.config
+    yield "calculations", f"{known.n_answered}", f"of {known.n_candidates}"
+    so_far = ", so far" if history.result is None else ""
+    yield "saved", f"{100 * known.saved_fraction:.1f} %", f"of the calculations{so_far}"
+    if config.cost.kind != "equal":
+        yield "cost spent", f"{float(known.cost[known.answered].sum()):.6g}", f"of {float(known.cost.sum()):.6g}"
+    stated = reported.stated_failure_probability
+    if stated is not None:
+        yield f"P({reported.wrong})", percent(stated), f"accepted: {percent(config.stop.failure_probability)}"
+    yield "structures on the hull", f"{known.hull.x.size}", "pure elements included"
+    if known.hull_error_ev_per_atom is not None:
+        yield "hull error, known by the replay", milli(known.hull_error_ev_per_atom, 2), "meV/atom"
+    errors = zip(reported.model_errors_ev_per_atom, history.moments, strict=True)
+    fitted = [(error, then.n_answered) for error, then in errors if error is not None]
+    if fitted:
+        error, n = fitted[-1]
+        after = "" if n == known.n_answered else f", after {n} calculations"
+        yield f"{reported.model_error_name} of the model", milli(error), f"meV/atom{after}"
+
+
+def settings(reported: Reported) -> Iterator[tuple[str, Any]]:
+    """Every setting in force by its full name."""
+    for section, value in reported.history.config.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            yield from ((f"{section}.{key}", setting) for key, setting in value.items())
+        else:
+            yield section, value
 
 
 def page_data(reported: Reported) -> dict[str, Any]:
     """What the scripts of the page draw: the candidates in columns, and the campaign after each round."""
-    known, config = reported.known, reported.history.config
-    true = known.true_hull
+    config, true, belief = reported.history.config, reported.known.true_hull, reported.belief
     return {
         "fileName": config.folder_name,
         "elements": list(config.elements),
-        "isReplay": reported.is_replay,
-        "tolerance": float(_tolerance(reported)),
+        "isReplay": true is not None,
+        "tolerance": float(f"{config.stop.hull_tolerance * MILLI:g}"),
         "accepted": config.stop.failure_probability,
-        "modelErrorName": _model_error_name(reported),
-        "halfWidthPerStd": reported.half_width_per_std,
+        "modelErrorName": reported.model_error_name,
+        "halfWidthPerStd": None if belief is None else student_quantile(0.975, belief.degrees_of_freedom),
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
         "trueHull": None if true is None else {"x": listed(true.x, 6), "energy": energies_mev(true.energy_ev_per_atom)},
         "bandAt": listed(BAND_AT, 4),
-        "view": {"x": [-0.03, 1.03], "energy": list(view_of_energies(reported))},
+        "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev)},
     }
 
 
 def _candidates(reported: Reported) -> dict[str, Any]:
-    pool, belief, round_of = reported.history.pool, reported.belief, reported.round_of
-    energies, reference = reported.energies_ev_per_atom, reported.known.true_formation_ev_per_atom
-    is_unknown = np.isnan(energies)
+    history, known, belief = reported.history, reported.known, reported.belief
+    pool, true, is_known = known.pool, known.true_formation_ev_per_atom, np.zeros(known.n_candidates, dtype=bool)
+    is_known[known.answered] = True
     columns: dict[str, Any] = {
         "id": list(pool.ids),
         "formula": [candidate.formula for candidate in pool.candidates],
         "x": listed(pool.x, 6),
         "atoms": pool.n_atoms.tolist(),
-        "round": [round_of.get(index) for index in range(energies.size)],
-        "energy": energies_mev(energies),
-        "lattice": None if reported.lattices is None else [lattice.value for lattice in reported.lattices],
-        "pending": list(reported.pending),
+        "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
+        "energy": energies_mev(np.where(is_known, drawn_energies(known, None), np.nan)),
+        "lattice": [parent_lattice(c).value for c in pool.candidates] if reported.has_lattices else None,
+        "pending": sorted(history.awaited),
         "failed": {
-            str(index): {
-                "round": reported.known.asked_in[index],
-                "reason": failed.reason,
-                "sentence": failed.sentence,
-            }
-            for index, failed in reported.failures.items()
+            str(index): {"round": known.asked_in[index], "reason": failed.reason, "sentence": failed.sentence}
+            for index, failed in sorted(history.failures.items())
         },
-        "reference": None if reference is None else energies_mev(np.where(is_unknown, reference, np.nan)),
+        "reference": None if true is None else energies_mev(np.where(is_known, np.nan, true)),
     }
     if belief is not None:
-        columns["predicted"] = energies_mev(np.where(is_unknown, belief.mean_ev_per_atom, np.nan))
-        columns["std"] = energies_mev(np.where(is_unknown, belief.std_ev_per_atom, np.nan))
+        columns["predicted"] = energies_mev(np.where(is_known, np.nan, belief.mean_ev_per_atom))
+        columns["std"] = energies_mev(np.where(is_known, np.nan, belief.std_ev_per_atom))
         columns["onHull"] = listed(belief.probability_on_hull, 4)
         columns["contenders"] = intervals_of(belief)[0].tolist()
     return columns
 
 
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
-    energies, belief = reported.energies_ev_per_atom, reported.belief
-    before: Hull | None = None
-    history = reported.history
+    history, energies, before = reported.history, drawn_energies(reported.known, None), None
     for known, decision, band, model_error in zip(
         history.moments, history.decided, reported.bands, reported.model_errors_ev_per_atom, strict=True
     ):
-        hull = _seen_from_now(known.hull, energies)
-        # What the rule knew now was not yet written down in a round.
-        now = belief if decision is None else decision
+        hull = replace(known.hull, energy_ev_per_atom=energies[known.hull.indices])  # as seen from now
+        # What the rule knows now is not written down in a round yet.
+        now, stated = (
+            (reported.belief, reported.stated_failure_probability)
+            if decision is None
+            else (decision, decision.stated_failure_probability)
+        )
         yield {
             "round": len(known.decisions) - 1,
             "known": known.n_answered,
@@ -270,14 +265,10 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "error": energy_mev(known.hull_error_ev_per_atom),
             "modelError": energy_mev(model_error),
             "probability": None if now is None else now.failure_probability,
-            "stated": reported.stated_failure_probability if decision is None else decision.stated_failure_probability,
+            "stated": stated,
             "band": None if band is None else _band(band, hull),
         }
         before = hull
-
-
-def _seen_from_now(found: Hull, energies_ev_per_atom: Floats) -> Hull:
-    return replace(found, energy_ev_per_atom=energies_ev_per_atom[found.indices])
 
 
 def _band(band_ev_per_atom: Floats, hull: Hull) -> dict[str, Any]:
@@ -287,98 +278,46 @@ def _band(band_ev_per_atom: Floats, hull: Hull) -> dict[str, Any]:
     return {"low": listed(low * MILLI, 2), "high": listed(high * MILLI, 2)}
 
 
-def _remarks(reported: Reported) -> Iterator[str]:
-    if reported.history.result is not None:
-        yield f"Stopped: {reported.history.result.stop_sentence}"
-    error = reported.known.hull_error_ev_per_atom
-    if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
-        yield "The hull found is the true hull, which this replay knows."
-    elif error is not None:
-        yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
-    yield from _ties(reported)
-    if reported.failures:
-        ids = reported.history.pool.ids
-        told = [f"{ids[i]} ({failed.reason}): {failed.sentence}" for i, failed in reported.failures.items()]
-        more = [f"{len(told) - MOST_FAILURES} more are in the table."] if len(told) > MOST_FAILURES else []
-        yield " ".join(
-            ["Failed calculations, which count as unknown and not as high in energy:", *told[:MOST_FAILURES], *more]
-        )
+def percent(share: float) -> str:
+    """A probability as it is shown.
+
+    >>> percent(0.0283), percent(0.05), percent(0.497), percent(0.0), percent(1e-4)
+    ('2.8 %', '5 %', '50 %', '0 %', '< 0.1 %')
+    """
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
 
 
-def _ties(reported: Reported) -> Iterator[str]:
-    """A sentence for each ground state that other calculated structures share their composition and energy with."""
-    known, hull = reported.known, reported.known.hull
-    x = known.pool.x
-    for vertex, at, energy in zip(hull.indices.tolist(), hull.x, hull.energy_ev_per_atom, strict=True):
-        is_alike = (x[known.answered] == at) & (np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM)
-        others = [index for index in known.answered[is_alike].tolist() if index != vertex]
-        if others:
-            ids = ", ".join(known.pool.ids[index] for index in others)
-            yield (
-                f"{ids} and {known.pool.ids[vertex]} have one composition and, to 0.001 meV/atom, one energy; "
-                f"{known.pool.ids[vertex]} stands for them on the hull and in P(on hull)."
-            )
+def milli(energy_ev: float, digits: int = 1) -> str:
+    """An energy in eV as it is shown, in meV.
+
+    >>> milli(0.0561), milli(-1e-12)
+    ('56.1', '0.0')
+    """
+    text = f"{energy_ev * MILLI:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def _warning(reported: Reported) -> str | None:
-    if not reported.is_finished:
-        n_pending = len(reported.pending)
-        waiting = f" {n_pending} structures are asked for and not yet answered." if n_pending else ""
-        return f"This campaign has not come to its end; what is said of the hull holds for what is known now.{waiting}"
-    accepted, stated = reported.history.config.stop.failure_probability, reported.stated_failure_probability
-    if stated is not None and stated >= accepted:
-        return f"The campaign ended before the probability of a wrong hull was below the accepted {percent(accepted)}."
-    return None
+def unbroken(text: str) -> str:
+    """A text whose numbers stay with their units: no-break spaces between them.
+
+    >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
+    '5_% of 20, 1_meV/atom'
+    """
+    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
 
 
-def _facts(reported: Reported) -> Iterator[dict[str, str]]:
-    known, config = reported.known, reported.history.config
-    yield _fact("calculations", f"{known.n_answered}", f"of {known.n_candidates}")
-    so_far = "of the calculations" if reported.is_finished else "of the calculations, so far"
-    yield _fact("saved", f"{100 * known.saved_fraction:.1f} %", so_far)
-    if config.cost.kind != "equal":
-        spent = float(known.cost[known.answered].sum())
-        yield _fact("cost spent", f"{spent:.6g}", f"of {float(known.cost.sum()):.6g}")
-    stated = reported.stated_failure_probability
-    if stated is not None:
-        accepted = f"accepted: {percent(config.stop.failure_probability)}"
-        yield _fact(f"P(wrong by more than {_tolerance(reported)} meV/atom)", percent(stated), accepted)
-    yield _fact("structures on the hull", f"{known.hull.x.size}", "pure elements included")
-    error = known.hull_error_ev_per_atom
-    if error is not None:
-        yield _fact("hull error, known by the replay", milli(error, 2), "meV/atom")
-    errors = zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
-    fitted = [(error, known.n_answered) for error, known in errors if error is not None]
-    if fitted:
-        error, n_known = fitted[-1]
-        unit = "meV/atom" if n_known == known.n_answered else f"meV/atom, after {n_known} calculations"
-        yield _fact(f"{_model_error_name(reported)} of the model", milli(error), unit)
+def energies_mev(ev: Floats) -> list[float | None]:
+    """Energies in meV, as `energy_mev`."""
+    return [energy_mev(value) for value in ev.tolist()]
 
 
-def _fact(name: str, value: str, unit: str) -> dict[str, str]:
-    return {"name": name, "value": value, "unit": unit}
+def energy_mev(ev: float | None) -> float | None:
+    """In meV, to 0.001; None where there is none."""
+    return None if ev is None or np.isnan(ev) else round(ev * MILLI, 3)
 
 
-def _settings(reported: Reported) -> Iterator[tuple[str, Any]]:
-    for section, value in reported.history.config.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            yield from ((f"{section}.{key}", setting) for key, setting in value.items())
-        else:
-            yield section, value
-
-
-def _model_error_name(reported: Reported) -> str:
-    """What exactly the error of the rule's model is."""
-    is_half = getattr(reported.history.config.select, "held_out", "leave-one-out") == "half"
-    return "RMSE on a held-out half" if is_half else "leave-one-out RMSE"
-
-
-def _energy_cap(reported: Reported) -> str | None:
-    """In meV/atom, what heights above the hull are capped at in the energies that the rule's model learns; None if at nothing."""
-    rule = reported.history.config.select
-    is_capped = getattr(rule, "transforms", (Transform.CAP,))[0] is Transform.CAP
-    return milli(rule.energy_cap, 0) if is_capped and hasattr(rule, "energy_cap") else None
-
-
-def _tolerance(reported: Reported) -> str:
-    return f"{reported.history.config.stop.hull_tolerance * MILLI:g}"
+def listed(values: Floats, digits: int) -> list[float]:
+    """Numbers rounded to so many digits."""
+    return [round(value, digits) for value in values.tolist()]

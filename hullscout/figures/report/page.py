@@ -14,14 +14,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hullscout import __version__
-from hullscout.campaign.history import read_history
+from hullscout.campaign import read_history
+from hullscout.citations import citations_of
 from hullscout.errors import OutputError
-from hullscout.figures.phase_diagram import draw_phase_diagram
-from hullscout.figures.report.facts import Reported, headline, page_data
-from hullscout.figures.report.numbers import unbroken
-from hullscout.figures.report.pictures import COLOURS
+from hullscout.figures.crystals import COLOURS, data_address
+from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_phase_diagram
+from hullscout.figures.report import facts
 from hullscout.figures.report.shown import shown_structures, table_rows, view_data
 from hullscout.figures.style import Width, figure_bytes
+from hullscout.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ SUFFIXES = (".html", ".htm")
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
-def read_report(folder: Path, *, has_lattices: bool = False) -> Reported:
+def read_report(folder: Path, *, has_lattices: bool = False) -> facts.Reported:
     """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
 
     Args:
@@ -42,10 +43,10 @@ def read_report(folder: Path, *, has_lattices: bool = False) -> Reported:
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    return Reported.of(read_history(folder), has_lattices=has_lattices)
+    return facts.Reported.of(read_history(folder), has_lattices=has_lattices)
 
 
-def write_report(path: Path, reported: Reported) -> None:
+def write_report(path: Path, reported: facts.Reported) -> None:
     """Write the report of a campaign, finished or not, whole or not at all. The same campaign gives the same bytes.
 
     Raises:
@@ -55,21 +56,15 @@ def write_report(path: Path, reported: Reported) -> None:
         raise OutputError(
             f"{path}: expected a file that ends in {' or '.join(SUFFIXES)}, found {path.suffix or 'no ending'!r}."
         )
-    text = render_report(reported)
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        half_made.write_text(text, encoding="utf-8")
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Give another file.") from error
+    write_whole(path, render_report(reported), remedy="Give another file.")
 
 
-def render_report(reported: Reported) -> str:
+def render_report(reported: facts.Reported) -> str:
     """The HTML text of the report of a campaign."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  slow to import
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
-    room = files("hullscout.figures.report") / "parts"
+    room, config = files("hullscout.figures.report") / "parts", reported.history.config
     own = sorted((file for file in room.iterdir() if file.name.endswith(".js")), key=lambda file: file.name)
     *first, last = (file.read_text(encoding="utf-8") for file in own)
     # plotly.js takes a second to load: the tables work before it does.
@@ -80,37 +75,43 @@ def render_report(reported: Reported) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["unbroken"] = unbroken
+    environment.filters["unbroken"] = facts.unbroken
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     shown = shown_structures(reported)
     return environment.get_template("page.html.jinja").render(
-        headline(reported),
-        **table_rows(reported, shown),
-        page={**page_data(reported), "structures": view_data(reported, shown)},
+        reported=reported,
+        history=reported.history,
+        config=config,
+        known=reported.known,
+        summary=facts.summary(reported),
+        remarks=facts.remarks(reported),
+        warning=facts.warning(reported),
+        facts=facts.facts(reported),
+        settings=list(facts.settings(reported)),
+        least_probability=facts.percent(MIN_PROBABILITY),
+        most_intervals=MAX_INTERVALS,
+        tables=table_rows(reported, shown),
+        page={**facts.page_data(reported), "structures": view_data(reported, shown)},
         policy=_policy(scripts),
         scripts=scripts,
         still={width.value: _still(reported, width) for width in Width},
         style=(room / "page.css").read_text(encoding="utf-8"),
-        version=__version__,
-        versions=_versions(),
-        citations=reported.history.config.citations,
-        kinds=[
-            {"symbol": symbol, "colour": colour}
-            for symbol, colour in zip(reported.history.pool.elements, COLOURS, strict=True)
-        ],
+        versions=[("hullscout", __version__), *_versions()],
+        citations=citations_of(config.representation, config.select),
+        kinds=list(zip(config.elements, COLOURS, strict=True)),
         split_formula=lambda formula: re.split(r"(\d+)", formula),
     )
 
 
-def _still(reported: Reported, width: Width) -> str:
-    """The phase diagram as a picture, in the form of a `data:` address: seen until the one to point at is drawn, or instead."""
-    picture = figure_bytes(
+def _still(reported: facts.Reported, width: Width) -> str:
+    """The phase diagram as a picture: seen until the one to point at is drawn, or instead."""
+    png = figure_bytes(
         lambda figure: draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief),
         suffix=".png",
-        width=width,
-        aspect=STILL_ASPECT[width],
+        inches=(width.inches, STILL_ASPECT[width] * width.inches),
+        dpi=width.dots_per_inch,
     )
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    return data_address(png)
 
 
 def _policy(scripts: list[str]) -> str:
@@ -121,14 +122,10 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _versions() -> list[tuple[str, str]]:
-    """Hullscout and the packages that it needs, with the versions installed."""
-    names = [
-        re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        for requirement in requires("hullscout") or ()
-        if "extra ==" not in requirement
-    ]
-    found = [("hullscout", __version__)]
-    for name in sorted(names):
+    """The packages that Hullscout needs, with the versions installed."""
+    found = []
+    needed = (requirement for requirement in requires("hullscout") or () if "extra ==" not in requirement)
+    for name in sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in needed):
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:  # pragma: no cover  a broken installation

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from hullscout.figures.report.numbers import milli, percent
-from hullscout.figures.report.pictures import COLOURS, DrawnCell, drawn_cell, picture
+from hullscout.figures.crystals import COLOURS, DrawnCell, drawn_cell, picture
+from hullscout.figures.report.facts import milli, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from hullscout.figures.report.facts import Reported
 
 # Structures shown beside the hull: of the calculated ones, and of the others.
@@ -39,34 +37,31 @@ class ShownStructures:
 
 def shown_structures(reported: Reported) -> ShownStructures:
     """Choose what is shown, and find its symmetry."""
-    pool, known, belief = reported.history.pool, reported.known, reported.belief
-    found = known.hull
-    vertices = found.indices.tolist()
-    height = found.distance(pool.x[known.answered], known.formation_ev_per_atom)
+    known, belief = reported.known, reported.belief
+    vertices = known.hull.indices.tolist()
+    height = known.hull.distance(known.x[known.answered], known.formation_ev_per_atom)
     by_height = known.answered[np.argsort(height, kind="stable")].tolist()
     nearest = [index for index in by_height if index not in vertices][:N_NEXT]
     likeliest: list[int] = []
     if belief is not None:
-        unknown = known.unknown
-        above = belief.mean_ev_per_atom[unknown] - found.energy_at(pool.x[unknown])
-        order = np.lexsort((above, -belief.probability_on_hull[unknown]))
-        likeliest = [index for index in unknown[order].tolist() if belief.probability_on_hull[index] > 0][:N_NEXT]
-    ever = [index for moment in reported.history.moments for index in moment.hull.indices.tolist()]
+        unknown, probability = known.unknown, belief.probability_on_hull
+        above = known.hull.distance(known.x[unknown], belief.mean_ev_per_atom[unknown])
+        order = np.lexsort((above, -probability[unknown]))
+        likeliest = [index for index in unknown[order].tolist() if probability[index] > 0][:N_NEXT]
+    ever = [index for then in reported.history.moments for index in then.hull.indices.tolist()]
     wanted = dict.fromkeys([*vertices, *nearest, *likeliest, *ever])
     return ShownStructures(
         hull=tuple(vertices),
         nearest=tuple(nearest),
         likeliest=tuple(likeliest),
-        cells={index: drawn_cell(pool.candidates[index]) for index in wanted},
+        cells={index: drawn_cell(known.pool.candidates[index]) for index in wanted},
     )
 
 
 def table_rows(reported: Reported, shown: ShownStructures) -> dict[str, list[dict[str, Any]]]:
     """The rows of the tables with pictures, by the table's name."""
-    return {
-        name: [_row(reported, index, shown.cells[index]) for index in indices]
-        for name, indices in (("hull", shown.hull), ("nearest", shown.nearest), ("likeliest", shown.likeliest))
-    }
+    tables = {"hull": shown.hull, "nearest": shown.nearest, "likeliest": shown.likeliest}
+    return {name: [_row(reported, index, shown.cells[index]) for index in those] for name, those in tables.items()}
 
 
 def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
@@ -81,10 +76,10 @@ def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
                 "prototype": cell.prototype,
                 "n": cell.n_atoms,
                 "atoms": [
-                    [kind_of[number], *_rounded(position)]
+                    [kind_of[number], *(round(length, 3) for length in position)]
                     for number, position in zip(cell.numbers.tolist(), cell.positions.tolist(), strict=True)
                 ],
-                "edges": [[_rounded(end) for end in edge] for edge in cell.edges.tolist()],
+                "edges": [[[round(length, 3) for length in end] for end in edge] for edge in cell.edges.tolist()],
             }
             for index, cell in shown.cells.items()
         },
@@ -92,33 +87,26 @@ def view_data(reported: Reported, shown: ShownStructures) -> dict[str, Any]:
 
 
 def _row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]:
-    pool, known, belief = reported.history.pool, reported.known, reported.belief
-    candidate, at_round = pool.candidates[index], reported.round_of.get(index)
-    if at_round is not None:
-        energy = float(known.formation_ev_per_atom[known.answered == index][0])
-        status, shown = f"calculated (round {at_round})", milli(energy)
-    elif belief is not None and reported.half_width_per_std is not None:
-        energy = float(belief.mean_ev_per_atom[index])
-        status = "not calculated"
-        if index in reported.failures:
-            status = f"failed (round {reported.known.asked_in[index]}): {reported.failures[index].reason}"
-        half_width = reported.half_width_per_std * float(belief.std_ev_per_atom[index])
+    known, belief, failed = reported.known, reported.belief, reported.history.failures.get(index)
+    candidate, is_answered = known.pool.candidates[index], known.answered == index
+    if is_answered.any():
+        energy = float(known.formation_ev_per_atom[is_answered][0])
+        status, shown = f"calculated (round {known.asked_in[index]})", milli(energy)
+    elif belief is not None:
+        energy, half_width = float(belief.mean_ev_per_atom[index]), float(belief.half_width_ev_per_atom()[index])
+        status = f"failed (round {known.asked_in[index]}): {failed.reason}" if failed else "not calculated"
         shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(half_width)}"
     return {
         "index": index,
-        "image": picture(cell, pool.elements),
+        "image": picture(cell, known.pool.elements),
         "formula": candidate.formula,
         "id": candidate.id,
-        "x": float(pool.x[index]),
+        "x": float(known.x[index]),
         "n_atoms": candidate.n_atoms,
         "space_group": cell.space_group or "not found",
         "prototype": cell.prototype,
         "energy": shown,
-        "above_hull": milli(energy - float(known.hull.energy_at(pool.x[index]))),
+        "above_hull": milli(energy - float(known.hull.energy_at(known.x[index]))),
         "on_hull": "" if belief is None else percent(float(belief.probability_on_hull[index])),
         "status": status,
     }
-
-
-def _rounded(position: Iterable[float]) -> list[float]:
-    return [round(length, 3) for length in position]

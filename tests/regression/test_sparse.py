@@ -6,7 +6,7 @@ import pytest
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression import Hyperparameters, Kernel, KernelModel, KernelShape, KernelTerm, ResamplingEnsemble
 from hullscout.regression import SparseKernelModel as Sparse
-from hullscout.regression.active_regression import fit_active
+from hullscout.regression.sparse import fit_active
 
 SETTING = Hyperparameters(
     kernel=Kernel(terms=(KernelTerm(block="all", length_scale=1.5),), shape=KernelShape.MATERN52),

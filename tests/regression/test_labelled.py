@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hullscout.regression import KernelModel
-from hullscout.regression.suspects import distrust
+from hullscout.regression.labelled import distrust
 
 
 @pytest.mark.parametrize("wrong", [3, 27, 55])
@@ -41,6 +41,14 @@ def test_several_wrong_labels_cannot_hide_each_other(alloy):
     labels = y[:60].copy()
     labels[[5, 20, 41]] += [0.2, -0.3, 1.5]
     assert KernelModel(blocks=blocks).fit(X[:60], labels).suspects_.tolist() == [5, 20, 41]
+
+
+def test_a_suspect_whose_noise_is_the_common_one_is_left_out_all_the_same(alloy):
+    X, y, _, blocks = alloy
+    labels = y[:80].copy()
+    labels[[40, 36, 60]] += [0.2, -0.3, 1.5]
+    model = KernelModel(combination="joint", blocks=blocks, max_kernels=20).fit(X[:80], labels)
+    assert model.suspects_.tolist() == [36, 40, 60]
 
 
 def test_clean_labels_are_trusted(alloy):

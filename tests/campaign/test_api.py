@@ -12,8 +12,7 @@ from filelock import FileLock
 from matplotlib.axes import Axes
 
 from hullscout import Campaign, Pool
-from hullscout.campaign import runner
-from hullscout.campaign.store import Store
+from hullscout.campaign import Setup
 from hullscout.cli import main
 from hullscout.errors import (
     InvalidCampaignError,
@@ -25,7 +24,7 @@ from hullscout.errors import (
     StoreError,
 )
 from hullscout.oracle import Calculated, Failed
-from hullscout.selection.interface import StopReason
+from hullscout.selection import StopReason
 
 mpl.use("Agg")
 
@@ -65,7 +64,7 @@ def test_a_campaign_is_asked_and_told_to_its_end(handed):
         assert handed.pending == tuple(candidate.id for candidate in candidates)
         answer(handed, candidates)
         told += [candidate.id for candidate in candidates]
-        assert handed.history.now.n_known == len(told)
+        assert handed.history.now.n_answered == len(told)
     assert sorted(told) == sorted(handed.pool.ids)
     assert handed.result.n_calculations == 10
     assert handed.hull == handed.result.hull
@@ -252,7 +251,7 @@ def test_the_page_of_a_notebook_shows_the_hull_and_escapes_names(run):
 
 def test_with_nothing_left_to_predict_parity_is_refused(run):
     campaign = run("select={rule = 'random', batch = 57}")
-    assert campaign.outlook is None
+    assert campaign.belief is None
     assert campaign.candidates().probability_on_hull.isna().all()
     with pytest.raises(InvalidSettingError, match="found 57 of 57 known"):
         campaign.plot_parity()
@@ -265,8 +264,7 @@ def test_a_campaign_whose_energies_come_by_hand_is_not_run(handed):
 
 def test_only_what_was_handed_out_is_awaited(handed, tmp_path):
     (out,) = handed.ask(1)  # the start comes whole, and one of it is handed out
-    with Store.read(handed.folder) as store:
-        chosen = runner.open_state(store, handed.pool).pending
+    chosen = Setup.read(handed.folder).read_ledger(handed.folder).pending
     assert len(chosen) > 1
     assert handed.pending == (out.id,)
     asked = handed.candidates()

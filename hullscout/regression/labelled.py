@@ -1,0 +1,331 @@
+"""Labels of different structures: copies merged, groups left out together, and labels that cannot be believed.
+
+**Copies.** Two copies of one structure carry one piece of information, and leaving out one while the other stays tests
+nothing. So labels with coinciding features and agreeing values are merged into one; coinciding features with different
+values (two structures that the representation cannot tell apart) stay, as a group.
+
+**Suspects.** Noise is a contaminated normal, heavier-tailed than any Student-t: nearly every label has the common
+variance, a few have any larger one. Given all other labels, label i has residual r_i and predictive variance V_i (noise
+included); it is a suspect if |r_i| > suspicion x sqrt(V_i), where V_i is rescaled by the median so that a few wild labels
+cannot hide each other. Its noise variance then becomes what explains it, r_i^2 - (V_i - noise), and the model is tuned on
+the others. A surprising label far from all others has a large V_i and is no suspect. One wrong label can hide itself: a
+model tuned with it takes it for noise. So the worst label is put on trial from `DOUBT` x suspicion on: the model is tuned
+without it, and it is a suspect if that model contradicts it beyond the full suspicion, believed for good if not.
+
+Source: contaminated normal and hard assignment (hard EM) as in Tukey (1960) and West, J. R. Stat. Soc. B 46, 431 (1984).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hullscout.errors import InvalidTrainingSetError
+from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, are_constant
+from hullscout.regression.covariance import Metric, Representations
+from hullscout.regression.process import GaussianProcess, condition
+from hullscout.regression.settings import Hyperparameters
+
+COINCIDENCE: Final = 1e-5
+"""Distance below which features coincide, relative to the typical distance in every block."""
+
+AGREEMENT: Final = 1e-3
+"""Difference below which labels of coinciding structures agree, relative to the labels' standard deviation."""
+
+MAX_SUSPECT_SHARE: Final = 0.1
+"""At most this share of the labels is distrusted: more is a model that does not fit, not labels that are wrong."""
+
+DOUBT: Final = 2.0 / 3.0
+"""From this share of the suspicion on, the worst label of a model tuned on all labels is put on trial."""
+
+MAX_TRIALS: Final = 4
+"""At most so many times a model is tuned, each time without the suspects of the time before."""
+
+_MEDIAN_SQUARE: Final = 0.4549364231195727
+"""Median of the square of a standard normal variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Which labels are merged, and which merged labels are left out together."""
+
+    kept: IntArray  # Index of the first label of each merged set, rising, shape (k,)
+    merged_to: IntArray  # For every label, its place in `kept`, shape (n,)
+    groups: tuple[IntArray, ...]  # Arrays of places in `kept`: the groups with two or more members
+
+    def merge(self, y: FloatArray) -> FloatArray:
+        """Mean label of every merged set, shape (k,)."""
+        sums = np.bincount(self.merged_to, weights=y, minlength=len(self.kept))
+        return np.asarray(sums / np.bincount(self.merged_to, minlength=len(self.kept)))
+
+
+def group_labels(
+    separations: Mapping[str, FloatArray], y: FloatArray, *, metric: Metric, groups: IntArray | None = None
+) -> Grouping:
+    """Find coinciding labels y (n,) by their separations (n, n) in every block, and join them with the groups given.
+
+    Labels with the same number in `groups` (n,) are left out together; without it only coinciding ones are. Refused are
+    fewer than three different structures, one group only, and merged labels that are all the same.
+    """
+    coincide = np.ones((len(y), len(y)), dtype=np.bool_)
+    for values in separations.values():
+        coincide &= _coincide(values, metric)
+    return _grouped(np.argwhere(np.triu(coincide, 1)), y, groups)
+
+
+def group_rows(blocks: Mapping[str, FloatArray], y: FloatArray, *, groups: IntArray | None = None) -> Grouping:
+    """The same from features (n, d) by block, without separations among all labels, for large training sets.
+
+    Coinciding rows have coinciding projections on any direction, so only neighbours on one random direction are
+    compared. The typical distance of a block is the rms one; distances are Euclidean.
+    """
+    scaled = [_in_tolerances(features) for features in blocks.values()]
+    rows = np.hstack(scaled)
+    direction: FloatArray = np.random.default_rng(rows.shape[1]).standard_normal((rows.shape[1],))
+    direction /= np.linalg.norm(direction)
+    projections = rows @ direction
+    by_projection = np.argsort(projections, kind="stable")
+    # A distance of 1 in every block, and what rounding adds to the projections.
+    reach = float(np.sqrt(len(scaled))) + 1e-12 * float(np.max(np.abs(projections)))
+    pairs = [np.empty((0, 2), dtype=np.intp)]
+    for shift in range(1, len(y)):
+        near = np.flatnonzero(projections[by_projection[shift:]] - projections[by_projection[:-shift]] <= reach)
+        if len(near) == 0:
+            break
+        left, right = by_projection[near], by_projection[near + shift]
+        coincide = np.all([np.sum((block[left] - block[right]) ** 2, axis=1) <= 1.0 for block in scaled], axis=0)
+        pairs.append(np.stack([left[coincide], right[coincide]], axis=1))
+    return _grouped(np.concatenate(pairs), y, groups)
+
+
+def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Grouping:
+    """Merge and group labels, given the pairs of those that coincide, shape (m, 2)."""
+    n = len(y)
+    if groups is not None and np.shape(groups) != (n,):
+        raise InvalidTrainingSetError(f"Expected one group number per label, found {np.shape(groups)} for {n} labels.")
+    if len(pairs) == 0 and groups is None:
+        apart = Grouping(kept=np.arange(n), merged_to=np.arange(n), groups=())
+        _refuse_nothing_to_compare(apart, y)
+        return apart
+    agree = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]]) <= AGREEMENT * np.std(y)
+    copies = _connected(pairs[agree], n)
+    _, kept, merged_to = np.unique(copies, return_index=True, return_inverse=True)
+    together = merged_to[pairs[np.all(np.isin(pairs, kept), axis=1)]]
+    if groups is not None:
+        order = np.argsort(groups[kept], kind="stable")
+        is_same = np.diff(groups[kept][order]) == 0
+        together = np.concatenate([together, np.stack([order[:-1][is_same], order[1:][is_same]], axis=1)])
+    sets = _connected(together, len(kept))
+    grouping = Grouping(
+        kept=kept.astype(np.intp),
+        merged_to=merged_to.astype(np.intp),
+        groups=tuple(np.flatnonzero(sets == number) for number in np.flatnonzero(np.bincount(sets) > 1)),
+    )
+    _refuse_nothing_to_compare(grouping, y)
+    return grouping
+
+
+def _refuse_nothing_to_compare(grouping: Grouping, y: FloatArray) -> None:
+    n_kept = len(grouping.kept)
+    if n_kept < MIN_LABELS:
+        raise InvalidTrainingSetError(
+            f"Expected labels of at least {MIN_LABELS} different structures, found {n_kept}. Label more structures first."
+        )
+    if any(len(group) == n_kept for group in grouping.groups):
+        raise InvalidTrainingSetError(
+            f"Expected labels in at least 2 groups, found all {len(y)} in one: their features coincide, or are grouped so. "
+            "Use features that tell the structures apart, or other groups."
+        )
+    if are_constant(grouping.merge(y)):
+        raise InvalidTrainingSetError(
+            f"Expected different structures with labels that differ, found {n_kept} times {y[0]}: nothing can be "
+            "learned from them. Label other structures."
+        )
+
+
+def _coincide(values: FloatArray, metric: Metric) -> BoolArray:
+    distances = values
+    if metric is Metric.DOT:
+        norms = np.diag(values)
+        distances = norms[:, None] + norms[None, :] - 2.0 * values
+    if metric is not Metric.MANHATTAN:
+        distances = np.sqrt(np.maximum(distances, 0.0))
+    return np.asarray(distances <= COINCIDENCE * distances.mean())
+
+
+def _in_tolerances(features: FloatArray) -> FloatArray:
+    """Centred features in units of the distance below which they coincide; zeros if all are the same."""
+    centred = features - features.mean(axis=0)
+    typical = float(np.sqrt(2.0 * np.sum(np.mean(centred**2, axis=0))))
+    return np.asarray(centred / (COINCIDENCE * typical)) if typical > 0.0 else np.zeros_like(centred)
+
+
+def _connected(pairs: IntArray, n: int) -> IntArray:
+    """Number of the set of each of n items, given the pairs that belong together; sets in the order of first members."""
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    sets = connected_components(links, directed=False)[1]
+    _, first, inverse = np.unique(sets, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.intp)
+
+
+def groups_among(groups: Sequence[IntArray], rows: IntArray, *, n: int) -> tuple[IntArray, ...]:
+    """What is left of groups among n labels when only `rows` stay, as places in `rows`."""
+    place = np.full(n, -1)
+    place[rows] = np.arange(len(rows))
+    moved = (place[group][place[group] >= 0] for group in groups)
+    return tuple(group for group in moved if len(group) > 1)
+
+
+def asked_apart(groups: Sequence[IntArray], labels: IntArray) -> list[tuple[IntArray, IntArray]]:
+    """Which of some labels can be asked together, each with the group that must not answer (empty for single ones)."""
+    in_groups = [(np.intersect1d(group, labels), group) for group in groups]
+    alone = np.setdiff1d(labels, np.concatenate([asked for asked, _ in in_groups])) if in_groups else labels
+    parts = [(alone, np.zeros(0, dtype=np.intp)), *in_groups]
+    return [(asked.astype(np.intp), group) for asked, group in parts if len(asked)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """Which labels are distrusted and by how much."""
+
+    suspects: IntArray  # Indices of the distrusted labels, rising
+    noise: FloatArray  # Noise variance of each label relative to the common one, shape (n,), 1 for trusted labels
+
+
+def no_suspicion(n: int) -> Suspicion:
+    """All n labels are trusted."""
+    return Suspicion(suspects=np.zeros(0, dtype=np.intp), noise=np.ones(n))
+
+
+def distrust(
+    residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float, doubt: float = 1.0
+) -> Suspicion:
+    """The labels that the others contradict by more than `suspicion` robust standard deviations, the worst from `doubt` of it on.
+
+    From label minus prediction from the other labels (n,), the variance of that with the common noise (n,), and the variance
+    of the common noise.
+    """
+    n = len(residuals)
+    squares = residuals**2 / variances
+    shrink = min(1.0, float(np.median(squares)) / _MEDIAN_SQUARE)
+    excess = squares / max(shrink, np.finfo(np.float64).tiny)
+    worst = np.argsort(-excess, kind="stable")[: int(MAX_SUSPECT_SHARE * n)]
+    thresholds = np.full(len(worst), suspicion**2)
+    thresholds[:1] *= doubt**2
+    suspects = np.sort(worst[excess[worst] > thresholds])
+    noise = np.ones(n)
+    cavity = (variances[suspects] - noise_variance) * shrink
+    noise[suspects] = np.maximum((residuals[suspects] ** 2 - cavity) / noise_variance, 1.0)
+    return Suspicion(suspects=suspects.astype(np.intp), noise=noise)
+
+
+class Trial:
+    """Judges n labels again each time that a model was tuned without the suspects of the time before.
+
+    A suspect that a model tuned without it explains is believed from then on, so the trial ends. Labels are believed,
+    too, that the others cannot spare (`can_spare` of their indices): without which nothing could be learned.
+    """
+
+    def __init__(self, n: int, *, suspicion: float, can_spare: Callable[[IntArray], bool]) -> None:
+        self._suspicion, self._can_spare = suspicion, can_spare
+        self._is_believed = np.zeros(n, dtype=np.bool_)
+        self._doubt = DOUBT
+
+    def judge(
+        self, suspects: IntArray, residuals: FloatArray, variances: FloatArray, noise_variance: float
+    ) -> Suspicion:
+        """The suspects now, given those that the model was tuned without; other arguments as of `distrust`."""
+        found = distrust(
+            np.where(self._is_believed, 0.0, residuals),
+            variances,
+            noise_variance,
+            suspicion=self._suspicion,
+            doubt=self._doubt,
+        )
+        self._doubt = 1.0
+        if len(found.suspects) and not self._can_spare(found.suspects):
+            self._is_believed[found.suspects] = True
+            found = no_suspicion(len(residuals))
+        self._is_believed[np.setdiff1d(suspects, found.suspects)] = True
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """Labels of different structures, and what each learns from all others under one setting."""
+
+    separations: Representations  # For each representation and block, separations among the labels, shape (n, n)
+    basis: FloatArray  # The mean's basis functions at the labels, shape (n, p)
+    y: FloatArray  # Labels, shape (n,)
+    groups: tuple[IntArray, ...]  # Index arrays of labels that are left out together
+
+    def restricted(self, rows: IntArray) -> "Labelled":
+        """Only these labels."""
+        if len(rows) == len(self.y):
+            return self
+        groups = groups_among(self.groups, rows, n=len(self.y))
+        separations = chosen(self.separations, rows)
+        return Labelled(separations=separations, basis=self.basis[rows], y=self.y[rows], groups=groups)
+
+    def without(self, suspects: IntArray) -> "Labelled":
+        """All other labels."""
+        return self.restricted(np.setdiff1d(np.arange(len(self.y)), suspects))
+
+    def can_spare(self, suspects: IntArray) -> bool:
+        """Whether the other labels still differ and still determine the mean when one more, or a group, is left out."""
+        believed = self.without(suspects)
+        n, p = believed.basis.shape
+        if n <= p + 1 or are_constant(believed.y):
+            return False
+        if p == 0:
+            return True
+        leverages = np.sum(np.linalg.qr(believed.basis)[0] ** 2, axis=1)
+        parts = (believed.basis, *(np.delete(believed.basis, group, axis=0) for group in believed.groups))
+        return bool(leverages.max() < 1.0 - 1e-6) and all(np.linalg.matrix_rank(part) == p for part in parts)
+
+    def process(self, setting: Hyperparameters, noise: FloatArray | None = None) -> GaussianProcess:
+        """The process of a setting, conditioned on the labels; `noise` relative to the common one."""
+        kernel, signal = setting.kernel(self.separations[setting.representation]), setting.signal_variance
+        return condition(
+            kernel, self.basis, self.y, regularization=setting.regularization, signal_variance=signal, noise=noise
+        )
+
+    def left_out(
+        self, setting: Hyperparameters, suspects: IntArray, *, process: GaussianProcess | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (with the common noise) of each label, from the trusted labels outside its group.
+
+        Suspects are left out altogether and predicted from the others: to subtract their large noise from a variance would
+        leave rounding only. `process` is that of the setting, conditioned on the others, where there is one.
+        """
+        trusted = np.setdiff1d(np.arange(len(self.y)), suspects)
+        believed = self.restricted(trusted)
+        if process is None:
+            process = believed.process(setting)
+        if process.jitter:
+            raise InvalidTrainingSetError(
+                f"Expected a regular kernel matrix of {len(trusted)} labels, found it singular to rounding with regularization "
+                f"{setting.regularization:.3g}: what is left out would be rounding. Raise the regularization."
+            )
+        result = process.left_out(believed.groups)
+        mean, variance = np.empty(len(self.y)), np.empty(len(self.y))
+        mean[trusted] = believed.y - result.residuals[:, 0]
+        variance[trusted] = result.variances[:, 0] * setting.signal_variance
+        for asked, group in asked_apart(self.groups, suspects):
+            rows = np.setdiff1d(trusted, group)
+            others = self.restricted(rows).process(setting) if len(rows) < len(trusted) else process
+            separations = self.separations[setting.representation]
+            cross = setting.kernel({block: values[np.ix_(rows, asked)] for block, values in separations.items()})
+            prior = setting.kernel({block: np.diag(values)[asked] for block, values in separations.items()})
+            mean[asked], of_function = others.predict(cross, prior, self.basis[asked])
+            variance[asked] = of_function + setting.noise_variance
+        return mean, variance
+
+
+def chosen(separations: Representations, rows: IntArray) -> dict[str, dict[str, FloatArray]]:
+    """Separations among some of the labels."""
+    square = np.ix_(rows, rows)
+    return {name: {block: values[square] for block, values in blocks.items()} for name, blocks in separations.items()}

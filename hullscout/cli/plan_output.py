@@ -11,9 +11,9 @@ from rich.table import Table
 
 from hullscout.cli.shared import console, live_line
 from hullscout.display import MILLI, PERCENT
-from hullscout.planning.intervals import three_digits
-from hullscout.planning.new_alloy import Source, total_of
-from hullscout.planning.trade_off import totals
+from hullscout.planning.forecast import Source, total_of
+from hullscout.planning.planner import Progress
+from hullscout.planning.trade_off import three_digits, totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
     from hullscout.planning.budget import Budget, Share, Spending
     from hullscout.planning.core_hours import CostModel
-    from hullscout.planning.intervals import Rate
-    from hullscout.planning.new_alloy import Prediction
+    from hullscout.planning.forecast import Prediction
     from hullscout.planning.order import PlanOrder
-    from hullscout.planning.trade_off import Outcome, Total
+    from hullscout.planning.trade_off import Rate, SettingOutcome, Total
 
     Columns = list[tuple[str, list[str]]]
 
 INTERVAL = (0.05, 0.5, 0.95)
 
 
-class PlanProgress:
+class PlanProgress(Progress):
     """A live line: replays finished of all, and the time that is left. Silent where output is no terminal."""
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class PlanProgress:
         self.line.update(self._task, description="replays", completed=n_done, total=n_all)
 
 
-def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None = None) -> None:
+def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel | None = None) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     screen = console()
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
@@ -76,7 +75,7 @@ def print_outcomes(outcomes: Sequence[Outcome], *, cost_model: CostModel | None 
         screen.print(f"Core-hours: {cost_model}.", soft_wrap=True)
 
 
-def _outcome_table(outcomes: Sequence[Outcome]) -> Table:
+def _outcome_table(outcomes: Sequence[SettingOutcome]) -> Table:
     first = outcomes[0].setting
     shared = {key for key, value in first.items() if all(o.setting.get(key) == value for o in outcomes)}
     counts = [
@@ -112,7 +111,12 @@ def _total_table(sums: Sequence[Total]) -> Table:
 
 
 def print_budget(
-    budget: Budget, outcomes: Sequence[Outcome], spendings: Sequence[Spending], shares: Sequence[Share], *, risk: float
+    budget: Budget,
+    outcomes: Sequence[SettingOutcome],
+    spendings: Sequence[Spending],
+    shares: Sequence[Share],
+    *,
+    risk: float,
 ) -> None:
     """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
     screen = console()

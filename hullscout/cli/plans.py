@@ -99,8 +99,8 @@ def plan(
     from hullscout.planning import planner  # noqa: PLC0415
     from hullscout.planning.budget import Budget  # noqa: PLC0415
     from hullscout.planning.core_hours import Price  # noqa: PLC0415
-    from hullscout.planning.new_alloy import Source  # noqa: PLC0415
-    from hullscout.planning.simulated import simulate_new  # noqa: PLC0415
+    from hullscout.planning.forecast import Source  # noqa: PLC0415
+    from hullscout.planning.stand_in import simulate_new  # noqa: PLC0415
     from hullscout.planning.store import DATABASE  # noqa: PLC0415
 
     origin = Source(source)

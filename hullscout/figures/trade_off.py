@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hullscout.planning.trade_off import Outcome
+    from hullscout.planning.trade_off import SettingOutcome
 
 # Different markers and dashes: rules are told apart without colour as well.
 LOOKS = (
@@ -34,7 +34,7 @@ APART = 3.0
 MAX_COLUMNS = 4
 
 
-def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules: Sequence[str]) -> Axes:
+def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float, rules: Sequence[str]) -> Axes:
     """Draw the settings of one campaign into `ax` and return it.
 
     Horizontally the share of replays beyond the tolerance with its 95 % interval, vertically the saved share with its 5th to 95th
@@ -80,7 +80,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[Outcome], *, risk: float, rules:
     return ax
 
 
-def save_trade_off(path: Path, outcomes: Sequence[Outcome], *, risk: float) -> None:
+def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: float) -> None:
     """Write the figure of a whole plan to a file, whole or not at all.
 
     Raises:

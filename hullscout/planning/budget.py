@@ -6,38 +6,30 @@ All from replays: after a spend b a run stands where its path was then, or at it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.intervals import Rate
+from hullscout.planning.trade_off import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hullscout.planning.path import Path as ReplayPath
+    from hullscout.planning.replay import Path as ReplayPath
     from hullscout.selection.known import Floats, Indices
-
-
-class BudgetUnit(StrEnum):
-    """What a budget is counted in."""
-
-    CALCULATIONS = "calculations"
-    CORE_HOURS = "core-hours"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent.
+    """What may be spent: a number of calculations, or core-hours.
 
     Raises:
         InvalidPlanError: It is not above 0.
     """
 
     amount: float
-    unit: BudgetUnit
+    is_core_hours: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.amount) and self.amount > 0):
@@ -45,29 +37,26 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read a number of calculations, or of core-hours with an `h` behind it.
+        """Read a number of calculations, or of core-hours with an `h` behind it; anything else is an `InvalidPlanError`.
 
-        Raises:
-            InvalidPlanError: It is none.
-
-        >>> Budget.parse("500h").unit.value
+        >>> Budget.parse("500h").unit
         'core-hours'
         """
-        unit = BudgetUnit.CORE_HOURS if text.strip().endswith("h") else BudgetUnit.CALCULATIONS
+        is_core_hours = text.strip().endswith("h")
         try:
             amount = float(text.strip().removesuffix("h"))
-            if unit is BudgetUnit.CALCULATIONS and np.isfinite(amount):
+            if not is_core_hours and np.isfinite(amount):
                 amount = int(text)
         except ValueError as error:
             raise InvalidPlanError(
                 f"--budget {text}: expected a whole number of calculations such as 300, or core-hours such as 5000h."
             ) from error
-        return cls(amount=amount, unit=unit)
+        return cls(amount=amount, is_core_hours=is_core_hours)
 
     @property
-    def is_core_hours(self) -> bool:
-        """Whether it is counted in core-hours."""
-        return self.unit is BudgetUnit.CORE_HOURS
+    def unit(self) -> str:
+        """What it is counted in."""
+        return "core-hours" if self.is_core_hours else "calculations"
 
     @property
     def short(self) -> str:
@@ -78,10 +67,10 @@ class Budget:
         return f"{self.amount:.12g} {self.unit}"
 
 
-# So many steps a budget is split into at most.
-FINEST = 2000
-# So small a part of a budget must not be lost to the rounding of a sum of costs.
+MAX_STEPS = 2000
+"""A budget is split in so many steps at most."""
 ROUNDING = 1e-9
+"""So small a part of a budget must not be lost to the rounding of a sum of costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +79,19 @@ class Spending:
 
     Attributes:
         name: Name of the campaign.
-        spent: For each replay (m,) the cost of its first calculations, ascending.
-        right_from: For each replay the cost from which on its hull is within the tolerance; infinite if it never is.
+        whole: (r,) cost of each replay to its own end.
+        right_from: (r,) cost from which on the hull of each is within the tolerance; infinite if it never is.
 
     Raises:
         InvalidPlanError: There is no replay.
     """
 
     name: str
-    spent: tuple[Floats, ...]
+    whole: Floats
     right_from: Floats
 
     def __post_init__(self) -> None:
-        if not self.spent:
+        if not self.whole.size:
             raise InvalidPlanError("Expected one replay or more, found none.")
 
     @classmethod
@@ -115,36 +104,31 @@ class Spending:
         hull_tolerance: float,
         failure_probability: float | None,
     ) -> Spending:
-        """Read it off replays.
+        """Read it off the replays of a campaign.
 
         Args:
             name: Name of the campaign.
             paths: Its replays.
             cost: (n,) cost of each candidate's calculation, in the unit of the budget; ones for a number of calculations.
-            hull_tolerance: Hull error up to which (and with which) a hull counts as right, eV/atom.
+            hull_tolerance: A hull counts as right up to this error, eV/atom.
             failure_probability: Where the runs end; None for the ends of the paths.
         """
-        spent, right_from = [], []
+        whole, right_from = [], []
         for path in paths:
             n_end = path.end(failure_probability).n_calculations
-            along = np.cumsum(cost[list(path.order[:n_end])])
+            spent = np.cumsum(cost[list(path.order[:n_end])])
             # The error never rises again: a hull of more points is nowhere higher.
             n_right = next((n for n, error in path.error_steps if error <= hull_tolerance), n_end + 1)
-            spent.append(along)
-            right_from.append(along[n_right - 1] if n_right <= n_end else np.inf)
-        return cls(name=name, spent=tuple(spent), right_from=np.array(right_from))
+            whole.append(spent[-1])
+            right_from.append(spent[n_right - 1] if n_right <= n_end else np.inf)
+        return cls(name=name, whole=np.array(whole), right_from=np.array(right_from))
 
     def chance(self, budget: float) -> Rate:
         """Share of the runs whose hull is within the tolerance once the budget is spent, with its 95 % interval.
 
         A run that meets a calculation that it cannot afford any more ends there.
         """
-        return Rate.of(int((self.right_from <= budget * (1.0 + ROUNDING)).sum()), len(self.spent))
-
-    def used(self, budget: float) -> float:
-        """Mean of what the runs really spend of a budget; a run that stops by itself leaves the rest."""
-        most = budget * (1.0 + ROUNDING)
-        return float(np.mean([along[: np.searchsorted(along, most, side="right")][-1:].sum() for along in self.spent]))
+        return Rate.of(int((self.right_from <= budget * (1.0 + ROUNDING)).sum()), self.whole.size)
 
     def least_budget(self, wanted: float) -> float | None:
         """The smallest budget of which the chance is `wanted` or more with confidence; None if no replay number shows that.
@@ -152,7 +136,7 @@ class Spending:
         Confidence: the lower end of the 95 % interval.
         """
         for n_right, budget in enumerate(np.sort(self.right_from), start=1):
-            if np.isfinite(budget) and Rate.of(n_right, len(self.spent)).low >= wanted:
+            if np.isfinite(budget) and Rate.of(n_right, self.whole.size).low >= wanted:
                 return float(budget)
         return None
 
@@ -184,7 +168,7 @@ def split(spendings: Sequence[Spending], budget: float) -> tuple[Share, ...]:
         spendings: One for each alloy.
         budget: In the unit of their costs, above 0.
     """
-    n_steps = int(budget) if float(budget).is_integer() and budget <= FINEST else FINEST
+    n_steps = int(budget) if float(budget).is_integer() and budget <= MAX_STEPS else MAX_STEPS
     best = np.zeros(n_steps + 1)
     choices: list[tuple[Floats, Indices, Indices]] = []
     for spending in spendings:
@@ -207,16 +191,9 @@ def split(spendings: Sequence[Spending], budget: float) -> tuple[Share, ...]:
         left -= int(sizes[k])
     rest = budget - float(given.sum())
     if rest > 0.0:
-        given += rest * _needs(spendings, given)
+        needs = np.maximum([spending.whole.mean() for spending in spendings] - given, 0.0)
+        given += rest * (needs / needs.sum() if needs.sum() > 0 else np.full(len(needs), 1.0 / len(needs)))
     return tuple(
         Share(name=s.name, budget=float(part), chance=s.chance(float(part)))
         for s, part in zip(spendings, given, strict=True)
     )
-
-
-def _needs(spendings: Sequence[Spending], given: Floats) -> Floats:
-    """(alloys,) shares of what is left: by what each alloy's runs would still spend, equal where none would."""
-    still = np.array(
-        [max(np.mean([along[-1] for along in s.spent]) - part, 0.0) for s, part in zip(spendings, given, strict=True)]
-    )
-    return still / still.sum() if still.sum() > 0 else np.full(len(still), 1.0 / len(still))

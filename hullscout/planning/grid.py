@@ -1,28 +1,28 @@
 """The settings that a plan compares: a campaign file, and values to try for some of its keys.
 
-A key that only some rules know (`select.factor`, `stop.failure_probability`) is varied for those rules and left alone for the
-others, so that a grid over rules holds no setting twice.
+A key that only some rules or representations know (`select.factor`, `stop.failure_probability`) is varied for those and left alone
+for the others, so that a grid over rules holds no setting twice.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
 import json
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.config import MBTR_SECTION, CampaignConfig, check_config
+from hullscout.campaign.config import KINDS, MBTR_SECTION, CampaignConfig, check_config
 from hullscout.errors import InvalidCampaignError, InvalidPlanError
-from hullscout.selection import RULES, Rule
+from hullscout.files import sha256_of
+from hullscout.selection import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SECTIONS = ("select", "stop", "cost", "representation", "mbtr", "regression")
-RULE_KEY, PROBABILITY_KEY = "select.rule", "stop.failure_probability"
+REPRESENTATION, PROBABILITY_KEY = "representation", "stop.failure_probability"
+SECTIONS = ("select", "stop", "cost", REPRESENTATION, MBTR_SECTION, "regression")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Setting:
 
     Attributes:
         config: The campaign file with the varied values in place.
-        varied: Value of each key of the grid that this setting's rule knows.
+        varied: Value of each key of the grid that this setting knows.
     """
 
     config: CampaignConfig
@@ -48,31 +48,29 @@ class Setting:
     @property
     def failure_probability(self) -> float | None:
         """The accepted failure probability; None for rules that state none and do not look at it."""
-        return self.config.stop.failure_probability if states_probability(self.config) else None
+        return self.config.stop.failure_probability if self.config.select.states_probability else None
+
+    @property
+    def played_to(self) -> float:
+        """Failure probability to which a replay has to go on; 0 for rules that state none: their replays serve every one."""
+        return self.failure_probability or 0.0
 
     @property
     def path_key(self) -> str:
-        """Fingerprint of all that the path of a replay depends on; settings that share it share their paths.
+        """Fingerprint of all that a replay depends on; settings that share it share their replays.
 
-        The seed, the name, where the pool lies and where replays are played are left out; so is what only ends a path or judges it.
+        Left out are the seed, the name, where the pool lies, where replays are played, and what only ends or judges a replay.
         """
-        tree = self.config.model_dump(
-            mode="json", exclude={"name": True, "seed": True, "executor": True, "pool": {"path"}}
-        )
-        del tree["stop"]["failure_probability"]
+        tree = self.config.model_dump(mode="json", exclude={"name", "seed", "executor"})
+        del tree["pool"]["path"], tree["stop"]["failure_probability"]
         if not self.config.select.uses_hull_tolerance:
             del tree["stop"]["hull_tolerance"]
-        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+        return sha256_of(json.dumps(tree, sort_keys=True).encode())
 
     @property
     def features_key(self) -> str:
-        """Fingerprint of what the features depend on."""
+        """What the features depend on: the settings of the representation."""
         return self.config.representation.model_dump_json()
-
-
-def states_probability(config: CampaignConfig) -> bool:
-    """Whether the rule states a failure probability and stops by it."""
-    return config.select.states_probability
 
 
 def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis, ...]:
@@ -89,7 +87,7 @@ def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis
     (0.1, 0.05)
     """
     axes: list[Axis] = []
-    is_fixed = {text.partition("=")[0].strip() for text in fixed}
+    is_fixed = {_full(text.partition("=")[0].strip()) for text in fixed}
     for text in texts:
         key, separator, listed = (part.strip() for part in text.partition("="))
         section, _, name = key.partition(".")
@@ -102,8 +100,8 @@ def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis
                 f"--grid {text}: {key} cannot be varied; expected a key of {', '.join(SECTIONS)}. "
                 "Seeds are varied by --replicates; other pools are other campaign files."
             )
-        if key in is_fixed or key in {axis.key for axis in axes}:
-            other = "--set" if key in is_fixed else "another --grid"
+        if _full(key) in is_fixed or _full(key) in {_full(axis.key) for axis in axes}:
+            other = "--set" if _full(key) in is_fixed else "another --grid"
             raise InvalidPlanError(f"--grid {text}: {key} is given by {other} as well. Give each key once.")
         values = _values(listed)
         if len({json.dumps(value) for value in values}) < len(values):
@@ -115,7 +113,8 @@ def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis
 def settings_of(config: CampaignConfig, axes: Iterable[Axis], *, source: str) -> tuple[Setting, ...]:
     """All settings of a campaign on a grid, in the order of the axes, the last one fastest, each once.
 
-    Where the rule is varied, keys of `[select]` in the file that another rule does not know are left out for it.
+    Where the rule is varied, keys of `[select]` in the file that another rule does not know are left out for it; the same holds
+    for the representation.
 
     Args:
         config: The campaign.
@@ -126,54 +125,61 @@ def settings_of(config: CampaignConfig, axes: Iterable[Axis], *, source: str) ->
         InvalidCampaignError: A value is not allowed.
         InvalidPlanError: No rule of the grid knows a key.
     """
-    given = list(axes)
-    written = config.model_dump(mode="json", exclude_unset=True)
-    found: dict[str, Setting] = {}
+    given, found = list(axes), dict[str, Setting]()
     used: set[str] = set()
     for values in itertools.product(*(axis.values for axis in given)):
-        wanted = dict(zip((axis.key for axis in given), values, strict=True))
-        tree, varied = _varied(written, wanted, default_rule=config.select.rule)
+        tree, varied = _varied(config, dict(zip((axis.key for axis in given), values, strict=True)))
         text = ", ".join(f"{key}={value}" for key, value in varied.items())
         setting = Setting(config=check_config(tree, source=f"{source} with {text}" if text else source), varied=varied)
         used.update(varied)
         found.setdefault(json.dumps(varied, sort_keys=True), setting)
     idle = [axis.key for axis in given if axis.key not in used]
     if idle:
-        rules = sorted({setting.config.select.rule for setting in found.values()})
-        raise InvalidPlanError(f"--grid {idle[0]}: the rule {' and '.join(map(repr, rules))} does not use this key.")
+        configs = [setting.config for setting in found.values()]
+        noun, names = "rule", {one.select.rule for one in configs}
+        if _full(idle[0]).startswith(REPRESENTATION):
+            noun, names = REPRESENTATION, {one.representation.kind for one in configs}
+        raise InvalidPlanError(
+            f"--grid {idle[0]}: the {noun} {' and '.join(map(repr, sorted(names)))} does not use this key."
+        )
     return tuple(found.values())
 
 
-def _varied(
-    written: Mapping[str, Any], wanted: Mapping[str, Any], *, default_rule: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tree of the file with the wanted values in place, and those of them that the rule knows."""
-    tree = copy.deepcopy(dict(written))
-    select = tree.setdefault("select", {})
-    rule = wanted.get(RULE_KEY, select.get("rule", default_rule))
-    kind = _kind(rule)
-    known = None if kind is None else set(RULES.settings_of(rule))
-    if known is not None:
-        tree["select"] = {key: value for key, value in select.items() if key in known}
-    tree["select"]["rule"] = rule
+def _varied(config: CampaignConfig, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tree of the file with the wanted values in place, and those of them that the rule and the representation know."""
+    tree = copy.deepcopy(config.model_dump(mode="json", exclude_unset=True))
+    full = {_full(key): value for key, value in wanted.items()}
+    known: dict[str, list[str]] = {}
+    for section in ("select", REPRESENTATION):
+        kinds = KINDS[section]
+        is_varied = f"{section}.{kinds.key}" in full
+        name = full.get(f"{section}.{kinds.key}", getattr(getattr(config, section), kinds.key))
+        try:
+            keys = kinds.settings_of(name)
+        except InvalidCampaignError:
+            continue  # said with the campaign's other faults
+        if is_varied or section == "select":  # else an unknown key is named with those that are allowed
+            known[section] = keys
+        if is_varied:
+            tree[section] = {key: value for key, value in tree.get(section, {}).items() if key in keys}
+    states_probability = (
+        "select" in known and RULES.kind(full.get("select.rule", config.select.rule)).states_probability
+    )
     varied: dict[str, Any] = {}
     for key, value in wanted.items():
-        section, _, name = key.partition(".")
-        is_foreign = section == "select" and known is not None and name not in known
-        is_idle = key == PROBABILITY_KEY and not (kind is not None and kind.states_probability)
-        if not (is_foreign or is_idle):
-            if section == MBTR_SECTION and "representation" in tree:
-                tree[MBTR_SECTION] = tree.pop("representation")
+        section, _, name = _full(key).partition(".")
+        if name in known.get(section, [name]) and (key != PROBABILITY_KEY or states_probability):
             tree.setdefault(section, {})[name] = value
             varied[key] = value
+    if any(key != _full(key) for key in varied):  # named in errors as it was typed
+        tree[MBTR_SECTION] = tree.pop(REPRESENTATION)
     return tree, varied
 
 
-def _kind(rule: str) -> type[Rule] | None:
-    try:
-        return RULES.kind(rule)
-    except InvalidCampaignError:
-        return None  # said with the campaign's other faults
+def _full(key: str) -> str:
+    """A key under the name that its section has in the settings."""
+    section, dot, name = key.partition(".")
+    return f"{REPRESENTATION}{dot}{name}" if section == MBTR_SECTION else key
 
 
 def _values(listed: str) -> tuple[Any, ...]:

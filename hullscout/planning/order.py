@@ -1,4 +1,7 @@
-"""What a plan is asked for: how many replays, where they run, at what risk, what a calculation takes. Checked before any cost."""
+"""What a plan is asked for: which campaigns, how many replays, where they run, at what risk, what a calculation takes.
+
+All of it is checked before any cost.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,31 @@ from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPlanError
 from hullscout.oracle import InProcessSettings, ProcessesSettings
-from hullscout.planning.budget import Budget, BudgetUnit
-from hullscout.planning.core_hours import CostColumn, KPointGrid, fit_power_law, given_law
-from hullscout.planning.intervals import fewest_runs
-from hullscout.planning.measured_times import joined, read_times
-from hullscout.planning.new_alloy import LEAST_ALLOYS, Source, too_few_alloys
+from hullscout.planning.core_hours import CostColumn, KPointGrid, PowerLaw, fit_power_law, joined, read_times
+from hullscout.planning.forecast import EXPERIENCE_RULE, MIN_ALLOYS, Source, too_few_alloys
+from hullscout.planning.trade_off import fewest_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hullscout.campaign import Origin, Setup
     from hullscout.oracle import AnyExecutor
+    from hullscout.planning.budget import Budget
     from hullscout.planning.core_hours import CostModel, Price
-    from hullscout.planning.playing import NewCampaign, PlannedCampaign
+    from hullscout.planning.grid import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCampaign:
+    """A campaign of a plan: its file and pool, and the settings that are compared on it."""
+
+    origin: Origin
+    settings: tuple[Setting, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the campaign."""
+        return self.origin.config.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +63,7 @@ class PlanOrder:
     price: Price | None = None
 
     @property
-    def players(self) -> AnyExecutor:
+    def sized_executor(self) -> AnyExecutor:
         """The executor with its number of workers."""
         executor = ProcessesSettings() if self.executor is None else self.executor
         if isinstance(executor, InProcessSettings) or (
@@ -72,7 +88,7 @@ class PlanOrder:
 
 
 def executor_of(
-    campaigns: Iterable[PlannedCampaign | NewCampaign], *, overrides: Iterable[str] = (), n_workers: int | None = None
+    campaigns: Iterable[PlannedCampaign | Setup], *, overrides: Iterable[str] = (), n_workers: int | None = None
 ) -> AnyExecutor | None:
     """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one.
 
@@ -86,11 +102,8 @@ def executor_of(
     """
     if n_workers is not None and any(text.partition("=")[0].strip() == "executor.workers" for text in overrides):
         raise InvalidPlanError("--workers: executor.workers is given by --set as well. Give one of them.")
-    stated = {
-        campaign.name: campaign.origin.config.executor
-        for campaign in campaigns
-        if "executor" in campaign.origin.config.model_fields_set
-    }
+    configs = [campaign.origin.config for campaign in campaigns]
+    stated = {config.name: config.executor for config in configs if "executor" in config.model_fields_set}
     if not stated:
         return None
     first, executor = next(iter(stated.items()))
@@ -139,16 +152,14 @@ def cost_model(
     if paths:
         times = joined([read_times(path, grid=grid, cores=cores or 1) for path in paths])
         try:
-            return fit_power_law(times.n_atoms, times.hours, n_kpoints=times.n_kpoints, grid=times.grid)
+            return fit_power_law(times)
         except InvalidPlanError as error:
             raise InvalidPlanError(f"{times.source}: {error}") from error
-    if texts[0] == "column":
-        if grid is not None:
-            raise InvalidPlanError(
-                "--kpoint-spacing: the cost column states core-hours already. Leave one of them out."
-            )
-        return CostColumn()
-    return given_law(texts[0], grid=grid)
+    if texts[0] != "column":
+        return PowerLaw.parse(texts[0], grid=grid)
+    if grid is not None:
+        raise InvalidPlanError("--kpoint-spacing: the cost column states core-hours already. Leave one of them out.")
+    return CostColumn()
 
 
 def check_budget(budget: Budget | None, order: PlanOrder) -> None:
@@ -157,14 +168,14 @@ def check_budget(budget: Budget | None, order: PlanOrder) -> None:
     Raises:
         InvalidPlanError: That is so.
     """
-    if budget is not None and budget.unit is BudgetUnit.CORE_HOURS and order.cost_model is None:
+    if budget is not None and budget.is_core_hours and order.cost_model is None:
         raise InvalidPlanError(
             "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
         )
 
 
 def check_source(
-    source: Source, *, new: Sequence[NewCampaign], similar: Sequence[PlannedCampaign], unused: Sequence[str]
+    source: Source, *, new: Sequence[Setup], similar: Sequence[PlannedCampaign], unused: Sequence[str]
 ) -> None:
     """Refuse too few similar alloys, and options that the source of a prediction does not use, before anything is played.
 
@@ -177,25 +188,27 @@ def check_source(
     Raises:
         InvalidPlanError: Fewer alloys than the source needs, or options in conflict.
     """
-    both = {campaign.name for campaign in similar} & {campaign.name for campaign in new}
+    both = {campaign.name for campaign in similar} & {campaign.config.name for campaign in new}
     if both:
         raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")
-    n_alloys = len({frozenset(campaign.origin.config.elements) for campaign in similar})
-    if source is Source.REPLAYS and n_alloys < LEAST_ALLOYS:
-        raise too_few_alloys(n_alloys)
+    if source is Source.REPLAYS:
+        n_alloys = len({frozenset(campaign.origin.config.elements) for campaign in similar})
+        if n_alloys < MIN_ALLOYS:
+            raise too_few_alloys(n_alloys)
+        return
     if source is Source.PRIOR and not similar:
         raise InvalidPlanError(
             "--from prior: give at least one --like, a campaign whose energies show what energies are like."
         )
     if source is Source.BASELINE and similar:
         raise InvalidPlanError("--from baseline: the energies are the pool's own; leave --like out.")
-    strange = [campaign for campaign in new if campaign.origin.config.select.rule != "hull-posterior"]
-    if source is not Source.REPLAYS and strange:
-        raise InvalidPlanError(
-            f"--from {source}: how far off such guesses were is known under select.rule = 'hull-posterior' only, found "
-            f"{strange[0].origin.config.select.rule!r} in {strange[0].name}. Predict it from replays, by --like."
-        )
-    if source is not Source.REPLAYS and unused:
+    for config in (campaign.config for campaign in new):
+        if config.select.rule != EXPERIENCE_RULE:
+            raise InvalidPlanError(
+                f"--from {source}: how far off such guesses were is known under select.rule = {EXPERIENCE_RULE!r} only, found "
+                f"{config.select.rule!r} in {config.name}. Predict it from replays, by --like."
+            )
+    if unused:
         raise InvalidPlanError(
             f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."
         )

@@ -2,47 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.budget import Budget, BudgetUnit, Share, Spending, split
-from hullscout.planning.grid import parse_axes, settings_of
-from hullscout.planning.intervals import fewest_runs
-from hullscout.planning.new_alloy import Experience, Prediction, predict, total_of
-from hullscout.planning.order import PlanOrder, check_budget
-from hullscout.planning.playing import NewCampaign, PlannedCampaign, Played, open_grounds, play_missing, read_played
-from hullscout.planning.progress import SILENT, Progress
-from hullscout.planning.recommendation import Recommendation, recommend, recommend_for_all, too_few
-from hullscout.planning.replay import n_at_start
-from hullscout.planning.store import PlanStore
-from hullscout.planning.trade_off import Outcome, outcome_of, save_json, totals
+from hullscout.files import write_whole
+from hullscout.oracle import ProcessesSettings
+from hullscout.planning.budget import Share, Spending, split
+from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
+from hullscout.planning.grid import Setting, parse_axes, settings_of
+from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
+from hullscout.planning.replay import ReplayPool, n_at_start
+from hullscout.planning.store import PlanStore, ReplayKey
+from hullscout.planning.trade_off import (
+    Recommendation,
+    SettingOutcome,
+    fewest_runs,
+    outcome_of,
+    recommend,
+    too_few,
+    totals,
+)
+from hullscout.planning.workers import ReplayJob, open_replay_workers, play_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from hullscout.planning.budget import Budget
     from hullscout.planning.core_hours import CostModel
+    from hullscout.planning.replay import Path as ReplayPath
+    from hullscout.pool import Pool
     from hullscout.selection.known import Floats
-
 
 PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
 
 
+class Progress:
+    """Told how far a plan is; it says nothing of that, others do."""
+
+    def opening(self, name: str) -> None:
+        """The pool of the campaign `name` is being opened."""
+
+    def update(self, n_done: int, n_all: int) -> None:
+        """So many replays of all are finished."""
+
+
+SILENT = Progress()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A plan that was made.
+class Played:
+    """The replays of one setting.
 
     Attributes:
-        played: The replays of each campaign and setting.
-        outcomes: What they show, in the same order.
+        setting: Which one.
+        pool: The candidates.
+        paths: One for each seed, ascending.
     """
 
+    setting: Setting
+    pool: Pool = field(repr=False)
+    paths: tuple[ReplayPath, ...] = field(repr=False)
+
+    @property
+    def n_calculations(self) -> list[int]:
+        """Calculations of each replay."""
+        return [path.end(self.setting.failure_probability).n_calculations for path in self.paths]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan that was made: the replays of each campaign and setting, and what they show, in the same order."""
+
     played: tuple[Played, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[SettingOutcome, ...]
+
+    @property
+    def first_settings(self) -> tuple[Played, ...]:
+        """The replays of each campaign under its first setting."""
+        first: dict[str, Played] = {}
+        for one in self.played:
+            first.setdefault(one.setting.config.name, one)
+        return tuple(first.values())
 
 
 def read_campaigns(
@@ -69,7 +115,21 @@ def read_campaigns(
     return tuple(campaigns)
 
 
-def folder_name(campaigns: Sequence[PlannedCampaign | NewCampaign]) -> str:
+def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[Setup, ...]:
+    """Open campaigns of which no energy is known, before anything is replayed for them.
+
+    Raises:
+        InvalidCampaignError: A campaign file is not valid.
+        InvalidPoolError: A pool cannot be used.
+    """
+    fixed = list(overrides)
+    setups = tuple(Setup(read_origin(file, fixed), has_energies=False) for file in files)
+    for setup in setups:
+        _ = setup.pool
+    return setups
+
+
+def folder_name(campaigns: Sequence[PlannedCampaign | Setup]) -> str:
     """Name of the default output folder."""
     return campaigns[0].origin.config.folder_name if len(campaigns) == 1 else f"{len(campaigns)}-campaigns"
 
@@ -83,7 +143,7 @@ def make_plan(
         campaigns: From `read_campaigns`.
         folder: Where `plan.db` is kept; made where there is none.
         order: How many replays, at which risk.
-        progress: Told what happens; nobody if not given.
+        progress: Told what happens.
 
     Returns:
         Replays and outcome of each campaign and setting, in the order given.
@@ -93,36 +153,115 @@ def make_plan(
         StoreError: The folder holds another plan.
         OutputError: `plan.json` cannot be written.
     """
-    PlanStore.refuse_another(folder, [campaign.origin for campaign in campaigns])
-    grounds = []
+    origins = [campaign.origin for campaign in campaigns]
+    PlanStore.refuse_another(folder, origins)
+    pools: dict[str, ReplayPool] = {}
     for campaign in campaigns:
         progress.opening(campaign.name)
-        grounds.append(open_grounds(campaign))
+        pools |= open_pools(campaign)
         if order.cost_model is not None:
-            order.cost_model.of(next(iter(grounds[-1].values())).pool)  # refused before any replay
-    with PlanStore.create_or_resume(folder, [campaign.origin for campaign in campaigns]) as store:
-        play_missing(
-            campaigns,
-            grounds,
-            store,
-            n_replicates=order.n_replicates,
-            executor=order.players,
-            on_progress=progress.update,
+            order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
+    jobs = {campaign.name: list(_jobs(campaign, order.n_replicates)) for campaign in campaigns}
+    with PlanStore.create_or_resume(folder, origins) as store:
+        # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
+        of_seeds = zip(*jobs.values(), strict=True)
+        every = [job for of_seed in of_seeds for of_campaign in of_seed for job in of_campaign]
+        kept = play_missing(every, pools, store, order=order, progress=progress)
+    played = tuple(
+        Played(
+            setting=setting,
+            pool=pools[_pool_name(setting)].pool,
+            paths=tuple(kept[of_seed[place].key] for of_seed in jobs[campaign.name]),
         )
-        played = read_played(campaigns, grounds, store, n_replicates=order.n_replicates)
+        for campaign in campaigns
+        for place, setting in enumerate(campaign.settings)
+    )
     outcomes = tuple(_outcome(one, order) for one in played)
-    save_json(folder / PLAN, [asdict(outcome) for outcome in outcomes])
+    _save(folder / PLAN, [asdict(outcome) for outcome in outcomes])
     return Plan(played=played, outcomes=outcomes)
 
 
-def recommendations(outcomes: Sequence[Outcome], *, risk: float) -> tuple[Recommendation, ...]:
+def open_pools(campaign: PlannedCampaign) -> dict[str, ReplayPool]:
+    """The pool of a campaign with its features, once for each representation among its settings, by the name that jobs give it.
+
+    Raises:
+        InvalidPlanError: The energies of the pool are not known, so that nothing can be replayed.
+        InvalidPoolError: The pool holds something that no campaign can use.
+        InvalidCampaignError: A setting does not fit the pool.
+    """
+    pools: dict[str, ReplayPool] = {}
+    for setting in campaign.settings:
+        name = _pool_name(setting)
+        if name not in pools:
+            pools[name] = ReplayPool.of(Setup(replace(campaign.origin, config=setting.config)))
+        pools[name].engine(setting.config, seed=0)
+    return pools
+
+
+def play_missing(
+    jobs: Iterable[ReplayJob],
+    pools: Mapping[str, ReplayPool],
+    store: PlanStore,
+    *,
+    order: PlanOrder,
+    progress: Progress,
+) -> dict[ReplayKey, ReplayPath]:
+    """Play those jobs that the store does not hold, keep each as soon as it is finished, and return all that are kept.
+
+    Of jobs with one key, that to the smallest failure probability is played.
+    """
+    kept, wanted = store.replays(), dict[ReplayKey, ReplayJob]()
+    for job in jobs:
+        if job.key not in wanted or job.played_to < wanted[job.key].played_to:
+            wanted[job.key] = job
+    missing = [job for key, job in wanted.items() if key not in kept or kept[key][0] > job.played_to]
+    n_done, executor = len(wanted) - len(missing), order.sized_executor
+    progress.update(n_done, len(wanted))
+    if missing:
+        if isinstance(executor, ProcessesSettings):
+            executor = executor.model_copy(update={"workers": min(executor.workers, len(missing))})
+        with open_replay_workers(executor, {job.pool: pools[job.pool] for job in missing}) as workers:
+            for job, path in play_all(missing, workers):
+                store.save(job.key, played_to=job.played_to, path=path)
+                n_done += 1
+                progress.update(n_done, len(wanted))
+    return {key: path for key, (_, path) in store.replays().items()}
+
+
+def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple[Recommendation, ...]:
     """One recommendation for each campaign, and one for all of several together."""
     names, n_runs = dict.fromkeys(outcome.campaign for outcome in outcomes), outcomes[0].replicates
     each = tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
     if len(names) > 1 and n_runs < fewest_runs(risk):
-        each = (Recommendation(campaign=None, outcome=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
+        each = (Recommendation(option=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
     sums = totals(outcomes) if len(names) > 1 else ()
-    return (*each, recommend_for_all(sums, risk=risk)) if sums else each
+    return (*each, recommend(sums, risk=risk)) if sums else each
+
+
+def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
+    """The replays of each campaign and setting along what they spend, in the unit of a budget.
+
+    Raises:
+        InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
+    """
+    check_budget(budget, order)
+    model = order.cost_model if budget.is_core_hours else None
+    return tuple(
+        Spending.of(
+            one.setting.config.name,
+            one.paths,
+            cost=np.ones(len(one.pool)) if model is None else model.of(one.pool),
+            hull_tolerance=one.setting.config.stop.hull_tolerance,
+            failure_probability=one.setting.failure_probability,
+        )
+        for one in plan.played
+    )
+
+
+def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> tuple[Share, ...]:
+    """Split a budget over the campaigns of a plan, each under its first setting; alone a campaign gets all of it."""
+    place = {id(one): place for place, one in enumerate(plan.played)}
+    return split([spendings[place[id(one)]] for one in plan.first_settings], budget.amount)
 
 
 def save_budget(
@@ -142,94 +281,48 @@ def save_budget(
         }
         for o, s in zip(plan.outcomes, spendings, strict=True)
     ]
-    tree = {
-        "budget": budget.amount,
-        "unit": budget.unit,
-        "alone": entries,
-        "split": [asdict(share) for share in shares],
-    }
-    save_json(folder / BUDGET, tree)
+    split_to = [asdict(share) for share in shares]
+    _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": entries, "split": split_to})
 
 
-def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
-    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    entries = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
-    save_json(folder / PREDICTION, [prediction.to_tree() for prediction in entries])
-
-
-def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
-    """The replays of each campaign and setting along what they spend, in the unit of a budget.
-
-    Raises:
-        InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
-    """
-    check_budget(budget, order)
-    return tuple(
-        Spending.of(
-            one.setting.config.name,
-            one.paths,
-            cost=np.ones(len(one.pool))
-            if budget.unit is BudgetUnit.CALCULATIONS or order.cost_model is None
-            else order.cost_model.of(one.pool),
-            hull_tolerance=one.setting.config.stop.hull_tolerance,
-            failure_probability=one.setting.failure_probability,
-        )
-        for one in plan.played
-    )
-
-
-def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> tuple[Share, ...]:
-    """Split a budget over the campaigns of a plan, each under its first setting; alone a campaign gets all of it."""
-    first = {
-        outcome.campaign: spending for outcome, spending in reversed(list(zip(plan.outcomes, spendings, strict=True)))
-    }
-    names = dict.fromkeys(outcome.campaign for outcome in plan.outcomes)
-    return split([first[name] for name in names], budget.amount)
-
-
-def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[NewCampaign, ...]:
-    """Open campaigns of which no energy is known, before anything is replayed for them.
-
-    Raises:
-        InvalidCampaignError: A campaign file is not valid.
-        InvalidPoolError: A pool cannot be used.
-    """
-    fixed, campaigns = list(overrides), []
-    for file in files:
-        origin = read_origin(file, fixed)
-        campaigns.append(NewCampaign(origin=origin, pool=Setup(origin, has_energies=False).pool))
-    return tuple(campaigns)
-
-
-def predict_new(plan: Plan, campaigns: Iterable[NewCampaign], *, order: PlanOrder) -> tuple[Prediction, ...]:
+def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tuple[Prediction, ...]:
     """Predict campaigns on pools without energies from the replays of similar alloys, those of each one's first setting.
 
     Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
+
+    Raises:
+        InvalidPlanError: Fewer than three alloys.
     """
-    experience, similar = experience_of(plan), _first_settings(plan)
-    predictions = []
-    for number, campaign in enumerate(campaigns):
-        hours, error = None, 0.0
-        if order.cost_model is not None:
-            size = np.mean([_relative_size(one, order.cost_model) for one in similar])
-            hours = float(order.cost_model.of(campaign.pool).mean() * size)
-            error = order.cost_model.relative_error(campaign.pool)
-        predictions.append(
-            predict(
-                experience,
-                len(campaign.pool),
-                n_start=n_at_start(campaign.pool, campaign.origin.config),
-                name=campaign.name,
-                number=number,
-                hours_per_calculation=hours,
-                hours_error=error,
-            )
-        )
+    experience, model, predictions = experience_of(plan), order.cost_model, []
+    for number, setup in enumerate(setups):
+        hours = None
+        if model is not None:
+            size = np.mean([_relative_size(one, model) for one in plan.first_settings])
+            hours = float(model.of(setup.pool).mean() * size)
+        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
     return tuple(predictions)
+
+
+def predict_setup(
+    setup: Setup,
+    experience: Experience,
+    *,
+    number: int,
+    hours: float | None,
+    cost_model: CostModel | None,
+    guess: float = 0.0,
+) -> Prediction:
+    """Predict a campaign, the `number`-th of those that may be added, of which a calculation takes so many core-hours."""
+    return predict_alloy(
+        experience,
+        len(setup.pool),
+        n_start=n_at_start(setup.pool, setup.config),
+        name=setup.config.name,
+        guess=guess,
+        number=number,
+        hours_per_calculation=hours,
+        hours_error=0.0 if cost_model is None else cost_model.relative_error(setup.pool),
+    )
 
 
 def experience_of(plan: Plan) -> Experience:
@@ -239,32 +332,56 @@ def experience_of(plan: Plan) -> Experience:
         InvalidPlanError: Fewer than three alloys.
     """
     alloys: dict[frozenset[str], list[Floats]] = {}
-    for one in _first_settings(plan):
-        shares = np.array(_ends(one)) / len(one.pool)
+    for one in plan.first_settings:
+        shares = np.array(one.n_calculations) / len(one.pool)
         alloys.setdefault(frozenset(one.setting.config.elements), []).append(shares)
     return Experience.of([np.concatenate(shares) for shares in alloys.values()])
 
 
-def _first_settings(plan: Plan) -> tuple[Played, ...]:
-    first: dict[str, Played] = {}
-    for one in plan.played:
-        first.setdefault(one.setting.config.name, one)
-    return tuple(first.values())
+def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
+    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    entries = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
+    _save(folder / PREDICTION, [prediction.to_tree() for prediction in entries])
 
 
-def _ends(one: Played) -> list[int]:
-    """Calculations of each replay."""
-    return [path.end(one.setting.failure_probability).n_calculations for path in one.paths]
+def _save(path: Path, tree: object) -> None:
+    text = json.dumps(tree, indent=2, allow_nan=False) + "\n"
+    write_whole(path, text, remedy="The replays are kept; run again.")
+
+
+def _jobs(campaign: PlannedCampaign, n_replicates: int) -> Iterator[tuple[ReplayJob, ...]]:
+    """For each seed, a job for each setting; settings that share their path have the same key."""
+    keys = [setting.path_key for setting in campaign.settings]
+    settings = [setting.config.model_dump(mode="json") for setting in campaign.settings]
+    first = campaign.origin.config.seed
+    for seed in range(first, first + n_replicates):
+        yield tuple(
+            ReplayJob(
+                key=ReplayKey(campaign=campaign.name, path_key=key, seed=seed),
+                pool=_pool_name(setting),
+                settings=tree,
+                played_to=setting.played_to,
+            )
+            for setting, key, tree in zip(campaign.settings, keys, settings, strict=True)
+        )
+
+
+def _pool_name(setting: Setting) -> str:
+    return f"{setting.config.name}\n{setting.features_key}"
 
 
 def _relative_size(one: Played, model: CostModel) -> float:
     """Core-hours of the mean calculation over those of the mean candidate."""
     hours = model.of(one.pool)
-    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, _ends(one), strict=True)]
+    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, one.n_calculations, strict=True)]
     return float(np.mean(looked_up) / hours.mean())
 
 
-def _outcome(one: Played, order: PlanOrder) -> Outcome:
+def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
     model, pool = order.cost_model, one.pool
     return outcome_of(
         one.setting,

@@ -1,25 +1,116 @@
-"""A replay: one campaign played through on energies that are all known, without a store."""
+"""A replay: one campaign played through on energies that are all known, without a store; and the path that it took.
+
+A replay goes on to the strictest stop that is asked of it. Which candidates are looked up does not depend on
+`stop.failure_probability`, which only decides when to end; so a run with a larger one is the first part of the same path, and
+its end is read off. This is exact, and a grid over failure probabilities costs no more than its smallest value.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import json
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from hullscout.campaign import Engine, Ledger
-from hullscout.hull import formation_energy, hull_error, lower_hull
-from hullscout.planning.path import Moment, Path
-from hullscout.selection import StopReason, Surrogate
+from hullscout.errors import InvalidPlanError, InvalidPoolError
+from hullscout.hull import end_energies, formation_energy, hull_error, lower_hull, pure
+from hullscout.selection import Decision, Surrogate
+from hullscout.selection.stopping import reason_to_end
 
 if TYPE_CHECKING:
-    from hullscout.campaign.config import CampaignConfig
+    from hullscout.campaign import CampaignConfig, Setup
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        n_calculations: Calculations until then.
+        hull_error_ev_per_atom: Largest height of the found hull above the true one.
+        stated: The failure probability that the rule stood by; None where it states none.
+        reason: Why it ended, a `StopReason`.
+    """
+
+    n_calculations: int
+    hull_error_ev_per_atom: float
+    stated: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """A replay to its end.
+
+    Attributes:
+        seed: Of the replay.
+        decisions: All of them, where their models were searched from left out; the last one ends it.
+        error_steps: (number of calculations, hull error in eV/atom from then on), ascending; the first when both pure elements
+            are known.
+    """
+
+    seed: int
+    decisions: tuple[Decision, ...]
+    error_steps: tuple[tuple[int, float], ...]
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """(m,) indices in the pool in the order of looking up."""
+        return tuple(index for decision in self.decisions for index in decision.chosen)
+
+    @property
+    def n_known(self) -> tuple[int, ...]:
+        """Calculations before each decision."""
+        return tuple(accumulate((len(decision.chosen) for decision in self.decisions[:-1]), initial=0))
+
+    def hull_error_after(self, n_calculations: int) -> float:
+        """Hull error in eV/atom after so many calculations, at the end of the path if it is shorter; infinite without a hull."""
+        step = bisect_right(self.error_steps, n_calculations, key=lambda pair: pair[0])
+        return self.error_steps[step - 1][1] if step else float("inf")
+
+    def end(self, failure_probability: float | None = None) -> Ending:
+        """Where a run that accepts this failure probability ends; the end of the path if it is None or never reached."""
+        n, decision, reason = next(
+            (n, decision, reason)
+            for n, decision in zip(self.n_known, self.decisions, strict=True)
+            if (reason := reason_to_end(decision, failure_probability)) is not None
+        )
+        return Ending(
+            n_calculations=n,
+            hull_error_ev_per_atom=self.hull_error_after(n),
+            stated=decision.stated_failure_probability,
+            reason=reason,
+        )
+
+    def to_json(self) -> str:
+        """The path as text, without what is None or empty; `from_json` gives the same path back."""
+        trees = [{k: v for k, v in one.to_tree().items() if v not in (None, {}, ())} for one in self.decisions]
+        tree = {"seed": self.seed, "decisions": trees, "error_steps": self.error_steps}
+        return json.dumps(tree, allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A path from its text.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: It is none.
+        """
+        tree = json.loads(text)
+        return cls(
+            seed=tree["seed"],
+            decisions=tuple(Decision.from_tree({"chosen": (), "warm_starts": {}, **one}) for one in tree["decisions"]),
+            error_steps=tuple((n, error) for n, error in tree["error_steps"]),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ground:
+class ReplayPool:
     """What all replays on one pool share.
 
     Attributes:
@@ -32,25 +123,63 @@ class Ground:
     energies_ev: Floats = field(repr=False)
     features: dict[str, Floats] = field(repr=False)
 
+    @classmethod
+    def of(cls, setup: Setup) -> Self:
+        """The pool of a campaign whose energies a table knows.
+
+        Raises:
+            InvalidPlanError: The energies are not known, so that nothing can be replayed.
+            InvalidPoolError: The pool holds something that no campaign can use.
+        """
+        name, oracle = setup.config.name, setup.config.oracle
+        try:
+            table = setup.table
+        except InvalidPoolError as error:
+            frames = setup.frames.frames
+            if any(frame.energy_ev is not None for frame in frames):
+                raise
+            raise InvalidPlanError(
+                f"{name}: a replay needs the energies of the candidates, and none of the {len(frames)} frames of "
+                f"{setup.origin.pool_name} states one. Give campaigns whose energies are known, or predict this one from them by "
+                "--like."
+            ) from error
+        if table is None:
+            raise InvalidPlanError(
+                f"{name}: a replay needs the energies of all candidates, and this campaign computes them (oracle.kind = "
+                f"{oracle.kind!r}). Give campaigns with a table of energies (`hullscout table` writes what a campaign computed), "
+                "or predict this one from them by --like."
+            )
+        return cls(pool=setup.pool, energies_ev=np.array(table.energies_ev), features=setup.features)
+
     @property
     def energies_ev_per_atom(self) -> Floats:
         """(n,) energies in eV/atom."""
         return np.asarray(self.energies_ev / self.pool.n_atoms)
 
+    def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
+        """An engine at the start of a campaign on this pool.
 
-def engine_on(ground: Ground, config: CampaignConfig, *, seed: int) -> Engine:
-    """An engine at the start of a campaign on this ground.
+        Raises:
+            InvalidCampaignError: The settings do not fit the pool: no costs, or a budget that does not cover the pure elements.
+        """
+        cost = config.cost.of(self.pool.n_atoms, column=self.pool.cost)
+        surrogate = Surrogate(self.features, x=self.pool.x, settings=config.regression)
+        ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost)
+        return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)
 
-    Raises:
-        InvalidCampaignError: The settings do not fit the pool: no costs, or a budget that does not cover the pure elements.
-    """
-    pool = ground.pool
-    return Engine(
-        Ledger(pool, name=config.name, seed=seed, cost=config.cost.of(pool.n_atoms, column=pool.cost)),
-        rule=config.select,
-        surrogate=Surrogate(ground.features, x=pool.x, settings=config.regression),
-        settings=config.stop,
-    )
+
+def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
+    """Play one campaign from its start to its stop, with this seed in place of its own."""
+    engine = pool.engine(config, seed=seed)
+    energies_ev = dict(zip(pool.pool.ids, pool.energies_ev.tolist(), strict=True))
+    while asked := engine.ask():
+        for candidate_id in asked:
+            engine.tell(candidate_id, energies_ev[candidate_id])
+    ended = () if engine.decision is None else (engine.decision,)
+    decisions = tuple(replace(decision, warm_starts={}) for decision in (*engine.ledger.decisions, *ended))
+    order = tuple(index for decision in decisions for index in decision.chosen)
+    steps = error_steps(pool.pool.fractions, pool.energies_ev_per_atom, order)
+    return Path(seed=seed, decisions=decisions, error_steps=steps)
 
 
 def n_at_start(pool: Pool, config: CampaignConfig) -> int:
@@ -59,57 +188,24 @@ def n_at_start(pool: Pool, config: CampaignConfig) -> int:
     return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
 
 
-def play(ground: Ground, config: CampaignConfig, *, seed: int) -> Path:
-    """Play one campaign from its start to its stop.
-
-    Args:
-        ground: The pool and its energies.
-        config: The settings; its own seed does not count.
-        seed: Of every random choice.
-    """
-    engine = engine_on(ground, config, seed=seed)
-    ledger, ids = engine.ledger, ground.pool.ids
-    index_of = {candidate_id: index for index, candidate_id in enumerate(ids)}
-    moments: list[Moment] = []
-    while True:
-        n_known, asked = ledger.known.n_answered, engine.ask()
-        proposal, stop = engine.decision, engine.stop
-        if n_known and proposal is not None:
-            moments.append(
-                Moment(
-                    n_known=n_known,
-                    n_contenders=proposal.n_contenders,
-                    stated=proposal.stated_failure_probability,
-                    n_foreseen=proposal.n_lookups_foreseen,
-                )
-            )
-        if stop is not None:
-            break
-        for candidate_id in asked:
-            engine.tell(candidate_id, float(ground.energies_ev[index_of[candidate_id]]))
-    order = tuple(ledger.known.answered.tolist())
-    steps = error_steps(ground.pool.x, ground.energies_ev_per_atom, order)
-    return Path(seed=seed, order=order, error_steps=steps, moments=tuple(moments), reason=StopReason(stop.reason))
-
-
-def error_steps(x: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
+def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
     """After how many calculations the hull error changes, and to what, eV/atom.
 
     Args:
-        x: (n,) compositions.
+        fractions: (n, k) compositions.
         energy_ev_per_atom: (n,) energies.
-        order: (m,) indices in the order of looking up.
+        order: (m,) indices of the candidates as they are looked up.
     """
-    ends = (float(energy_ev_per_atom[x == 0].min()), float(energy_ev_per_atom[x == 1].min()))
-    formation = formation_energy(x, energy_ev_per_atom, ends_ev_per_atom=ends)
-    true, found = lower_hull(x, formation), None
+    ends = end_energies(fractions, energy_ev_per_atom)
+    formation = formation_energy(fractions, energy_ev_per_atom, ends_ev_per_atom=ends)
+    true, found = lower_hull(fractions, formation), None
     steps: list[tuple[int, float]] = []
     for n, index in enumerate(order, start=1):
-        if found is not None and float(found.distance(x[index], formation[index])) >= 0.0:
+        if found is not None and float(found.distance(fractions[[index]], formation[[index]])[0]) >= 0.0:
             continue
         known = np.asarray(order[:n], dtype=np.intp)
-        if (x[known] == 0).any() and (x[known] == 1).any():
-            found = lower_hull(x[known], formation[known])
+        if all(indices.size for indices in pure(fractions[known])):
+            found = lower_hull(fractions[known], formation[known])
             error = hull_error(found, true)
             if not steps or steps[-1][1] != error:
                 steps.append((n, error))

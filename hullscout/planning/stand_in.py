@@ -1,27 +1,32 @@
-"""Energies that stand in for those of a new alloy, so that its own pool can be replayed: a cheaper method's, or drawn from a prior.
+"""A new alloy predicted from replays on its own pool, with energies that stand in for those that are not known.
 
-The prior is a Gaussian process on the pool's own features. Its length scales (over the pool's typical separation), weights,
-variance, noise and curvature in composition are those that similar alloys' energies show; each draw takes them from one of these
-alloys and is another possible alloy. The energies that they are learned from are capped above the hull as the rule caps them, since
-what lies far above says nothing of the hull.
+They are a cheaper method's, or drawn from a prior: a Gaussian process on the pool's own features. Its length scales (over the
+pool's typical separation), weights, variance, noise and curvature in composition are those that similar alloys' energies show;
+each draw takes them from one of these alloys and is another possible alloy. The energies that they are learned from are capped
+above the hull as the rule caps them, since what lies far above says nothing of the hull.
 
 Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, eq. 2.17 for draws from the prior.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidPlanError
-from hullscout.hull import formation_energy, lower_hull
+from hullscout.files import sha256_of
+from hullscout.hull import end_energies, formation_energy, lower_hull
+from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
+from hullscout.planning.grid import Setting
+from hullscout.planning.planner import open_pools, play_missing, predict_setup
+from hullscout.planning.replay import ReplayPool
+from hullscout.planning.store import PlanStore, ReplayKey
+from hullscout.planning.workers import ReplayJob
 from hullscout.regression import (
     SINGLE,
     Hyperparameters,
-    Kernel,
-    KernelTerm,
     Mean,
     ModelSettings,
     PoolModel,
@@ -29,21 +34,24 @@ from hullscout.regression import (
     covariance_root,
     typical_separation,
 )
-from hullscout.selection.hull_posterior import HullPosteriorRule
+from hullscout.selection import HullPosteriorRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from hullscout.planning.replay import Ground
+    from hullscout.campaign import Setup
+    from hullscout.planning.order import PlannedCampaign, PlanOrder
+    from hullscout.planning.planner import Progress
     from hullscout.pool import Pool
     from hullscout.regression import Metric
-    from hullscout.selection.known import Floats
-    from hullscout.selection.surrogate import SurrogateSettings
+    from hullscout.selection import SurrogateSettings
+    from hullscout.selection.known import Floats, Indices
 
-# Energies of so many candidates fix the scales of a process well; all of a pool would take minutes.
-MOST_LEARNED = 250
-# A draw takes a matrix of all candidates by all.
-MOST_DRAWN = 4000
+MAX_LEARNED = 250
+"""Energies of so many candidates fix the scales of a process well; all of a pool would take minutes."""
+MAX_DRAWN = 4000
+"""A draw takes a matrix of all candidates by all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +68,96 @@ class EnergyScales:
     coefficients: Floats
 
 
-def learn_scales(ground: Ground, settings: SurrogateSettings, *, energy_cap: float | None = None) -> EnergyScales:
-    """Learn the scales of the energies of a pool, from all of them or a random part.
+def simulate_new(
+    new: Sequence[Setup],
+    similar: Sequence[PlannedCampaign],
+    folder: Path,
+    *,
+    source: Source,
+    order: PlanOrder,
+    progress: Progress,
+) -> tuple[Prediction, ...]:
+    """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
 
     Args:
-        ground: The pool, its energies and features.
-        settings: How energies are learned.
-        energy_cap: Heights above the hull are capped at this, eV/atom; as `hull-posterior` does if not given.
+        new: The campaigns, each with its own settings.
+        similar: Alloys whose energies say what energies are like; not needed for a baseline.
+        folder: Where `plan.db` is kept; made where there is none.
+        source: `PRIOR` or `BASELINE`.
+        order: How many replays; each is of another draw from the prior.
+        progress: Told what happens.
+
+    Raises:
+        InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
+        StoreError: The folder holds another plan.
     """
-    x, energy = ground.pool.x, ground.energies_ev_per_atom
+    scales = learn_all(similar, progress=progress) if source is Source.PRIOR else ()
+    taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
+    model, predictions = order.cost_model, []
+    for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
+        guess = float(log_odds(np.array([len(one) for one in taken]) / len(setup.pool)).mean())
+        hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
+        predictions.append(
+            predict_setup(setup, EXPERIENCE[source], number=number, hours=hours, cost_model=model, guess=guess)
+        )
+    return tuple(predictions)
+
+
+def learn_all(similar: Sequence[PlannedCampaign], *, progress: Progress) -> tuple[EnergyScales, ...]:
+    """What the energies of each of these alloys are like.
+
+    Raises:
+        InvalidPlanError: The energies of one are not known.
+    """
+    scales = []
+    for known in similar:
+        progress.opening(known.name)
+        scales.append(learn_scales(next(iter(open_pools(known).values())), known.origin.config.regression))
+    return tuple(scales)
+
+
+def play_stand_ins(
+    new: Sequence[Setup],
+    similar: Sequence[PlannedCampaign],
+    folder: Path,
+    *,
+    scales: Sequence[EnergyScales],
+    order: PlanOrder,
+    progress: Progress,
+) -> tuple[tuple[Indices, ...], ...]:
+    """Replay campaigns with energies that stand in for their own: for each and each replay, the candidates that were looked up.
+
+    The energies are drawn from a prior of these scales, or are those of the pool's baseline where there are none. The store keeps
+    which similar alloys the scales are of.
+    """
+    origins = [*(campaign.origin for campaign in similar), *(setup.origin for setup in new)]
+    PlanStore.refuse_another(folder, origins)
+    pools: dict[str, ReplayPool] = {}
+    jobs: list[list[ReplayJob]] = []
+    for setup in new:
+        progress.opening(setup.config.name)
+        jobs.append(list(_jobs(setup, scales, order=order, pools=pools)))
+    with PlanStore.create_or_resume(folder, origins) as store:
+        every = [job for of_campaign in jobs for job in of_campaign]
+        kept = play_missing(every, pools, store, order=order, progress=progress)
+    taken = []
+    for setup, of_campaign in zip(new, jobs, strict=True):
+        accepted = Setting(config=setup.config, varied={}).failure_probability
+        paths = [kept[job.key] for job in of_campaign]
+        taken.append(tuple(np.array(path.order[: path.end(accepted).n_calculations]) for path in paths))
+    return tuple(taken)
+
+
+def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: float | None = None) -> EnergyScales:
+    """Learn the scales of the energies of a pool, from all of them or a random part, heights above the hull capped (eV/atom)."""
+    x, fractions, energy = known.pool.x, known.pool.fractions, known.energies_ev_per_atom
     cap = HullPosteriorRule().energy_cap if energy_cap is None else energy_cap
-    ends = (float(energy[x == 0].min()), float(energy[x == 1].min()))
-    formation = formation_energy(x, energy, ends_ev_per_atom=ends)
-    at_hull = lower_hull(x, formation).energy_at(x)
-    chosen = np.sort(np.random.default_rng(0).permutation(x.size)[:MOST_LEARNED])
+    formation = formation_energy(fractions, energy, ends_ev_per_atom=end_energies(fractions, energy))
+    at_hull = lower_hull(fractions, formation).energy_at(fractions)
+    chosen = np.sort(np.random.default_rng(0).permutation(x.size)[:MAX_LEARNED])
     mean = settings.mean if np.unique(x[chosen]).size > settings.mean.n_coefficients else Mean.CONSTANT
     model = PoolModel(
-        ground.features,
+        known.features,
         composition=x,
         settings=ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean),
     )
@@ -101,9 +182,9 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
     Raises:
         InvalidPlanError: The pool is too large for a matrix of all candidates by all.
     """
-    if len(pool) > MOST_DRAWN:
+    if len(pool) > MAX_DRAWN:
         raise InvalidPlanError(
-            f"Expected a pool of at most {MOST_DRAWN} candidates to draw energies for, found {len(pool)}. Plan by replays of "
+            f"Expected a pool of at most {MAX_DRAWN} candidates to draw energies for, found {len(pool)}. Plan by replays of "
             "similar alloys instead."
         )
     rng = np.random.default_rng([seed, len(pool)])
@@ -133,6 +214,26 @@ def baseline_energies(pool: Pool) -> Floats:
     return np.asarray(pool.baseline_ev_per_atom * pool.n_atoms)
 
 
+def _jobs(
+    setup: Setup, scales: Sequence[EnergyScales], *, order: PlanOrder, pools: dict[str, ReplayPool]
+) -> Iterator[ReplayJob]:
+    """A job for each replicate; what they are played on is put into `pools`."""
+    config, setting = setup.config, Setting(config=setup.config, varied={})
+    # What stands in for the energies cannot be what the model learns the difference from.
+    pool = setup.pool if scales else replace(setup.pool, baseline_ev_per_atom=None)
+    baseline = None if scales else baseline_energies(setup.pool)
+    path_key, tree = setting.path_key, config.model_dump(mode="json")
+    for seed in range(config.seed, config.seed + order.n_replicates):
+        energies = draw_energies(pool, setup.features, scales, seed=seed) if baseline is None else baseline
+        fingerprint = sha256_of(np.ascontiguousarray(energies).tobytes())
+        name = f"{config.name}\n{fingerprint}"
+        if name not in pools:
+            pools[name] = ReplayPool(pool=pool, energies_ev=energies, features=setup.features)
+            pools[name].engine(config, seed=seed)
+        key = ReplayKey(campaign=config.name, path_key=f"{path_key} {fingerprint}", seed=seed)
+        yield ReplayJob(key=key, pool=name, settings=tree, played_to=setting.played_to)
+
+
 def _typical(separations: Mapping[str, Floats], *, metric: Metric) -> dict[str, float]:
     return {block: typical_separation(values, metric=metric) for block, values in separations.items()}
 
@@ -140,12 +241,5 @@ def _typical(separations: Mapping[str, Floats], *, metric: Metric) -> dict[str, 
 def _rescaled(hyperparameters: Hyperparameters, factors: Mapping[str, float]) -> Hyperparameters:
     """The same with the length scale of each block times a factor."""
     kernel = hyperparameters.kernel
-    terms = tuple(
-        KernelTerm(block=term.block, length_scale=term.length_scale * factors[term.block], weight=term.weight)
-        for term in kernel.terms
-    )
-    return Hyperparameters(
-        kernel=Kernel(terms=terms, shape=kernel.shape, combination=kernel.combination),
-        regularization=hyperparameters.regularization,
-        signal_variance=hyperparameters.signal_variance,
-    )
+    terms = tuple(replace(term, length_scale=term.length_scale * factors[term.block]) for term in kernel.terms)
+    return replace(hyperparameters, kernel=replace(kernel, terms=terms))

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout import __version__
-from hullscout.campaign.config import CampaignConfig, check_config
+from hullscout.campaign import CampaignConfig, check_config
 from hullscout.campaign.database import DatabaseStore, lock_folder
 from hullscout.campaign.store import DATABASE as CAMPAIGN
 from hullscout.errors import StoreError
-from hullscout.planning.path import Path as ReplayPath
+from hullscout.planning.replay import Path as ReplayPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hullscout.campaign.config import Origin
+    from hullscout.campaign import Origin
 
 DATABASE = "plan.db"
 SCHEMA = "3"
@@ -35,8 +35,6 @@ TABLES = (
         PRIMARY KEY (campaign, path_key, seed)
     ) STRICT""",
 )
-NO_PROBABILITY = 0.0
-"""`played_to` of a path of a rule that states no probability: it serves every failure probability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +96,11 @@ class PlanStore(DatabaseStore):
                 ReplayKey(campaign=campaign, path_key=path_key, seed=seed): (played_to, ReplayPath.from_json(text))
                 for campaign, path_key, seed, played_to, text in rows
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.damaged(self.database, error) from error
 
     def save(self, key: ReplayKey, *, played_to: float, path: ReplayPath) -> None:
-        """Commit a finished replay; one that was played less far is replaced.
-
-        Args:
-            key: Which one.
-            played_to: Failure probability to which it was played, `NO_PROBABILITY` for rules that state none.
-            path: The replay.
-        """
+        """Commit a replay, finished for the failure probability `played_to`; one that was played less far is replaced."""
         values = (key.campaign, key.path_key, key.seed, played_to, path.to_json())
         self._write(("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)", values))
 
@@ -154,6 +146,7 @@ class PlanStore(DatabaseStore):
             )
 
     def _config(self, text: str) -> CampaignConfig:
+        """The settings that are kept of a campaign."""
         try:
             return check_config(json.loads(text), source=f"a campaign kept in {self.database}")
         except ValueError as error:

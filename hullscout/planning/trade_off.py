@@ -1,27 +1,107 @@
-"""What a setting saves and what it risks, from replays; the entries of `plan.json`."""
+"""What each setting saves and what it risks, from replays, with intervals; and which one to take.
+
+The settings' outcomes are the entries of `plan.json`. The cheapest is recommended of those whose observed risk is below the wanted
+one with confidence, or a plain "none is": the upper end of the 95 % interval of the risk is at most the wanted one.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from hullscout.errors import OutputError
+import numpy as np
+from scipy.special import betaincinv
+
+from hullscout.display import PERCENT
+from hullscout.errors import InvalidPlanError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
-from hullscout.planning.intervals import Rate, Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from hullscout.planning.core_hours import Price
     from hullscout.planning.grid import Setting
-    from hullscout.planning.path import Path as ReplayPath
+    from hullscout.planning.replay import Path as ReplayPath
     from hullscout.selection.known import Floats
+
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Rate:
+    """A share of runs, with its two-sided 95 % interval after Clopper and Pearson (exact; it covers at least 95 %).
+
+    Source: Clopper & Pearson, Biometrika 26, 404 (1934).
+    """
+
+    rate: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, n_hits: int, n_runs: int) -> Self:
+        """The rate of hits among one or more runs.
+
+        >>> Rate.of(30, 30).low.__round__(3)
+        0.884
+        """
+        beyond = (1.0 - CONFIDENCE) / 2.0
+        low = betaincinv(n_hits, n_runs - n_hits + 1, beyond) if n_hits else 0.0
+        high = betaincinv(n_hits + 1, n_runs - n_hits, 1.0 - beyond) if n_hits < n_runs else 1.0
+        return cls(rate=n_hits / n_runs, low=float(low), high=float(high))
+
+    @property
+    def complement(self) -> Rate:
+        """The rate of misses."""
+        return Rate(rate=1.0 - self.rate, low=1.0 - self.high, high=1.0 - self.low)
+
+    def __str__(self) -> str:
+        return f"{PERCENT * self.rate:.1f} % ({PERCENT * self.low:.1f} to {PERCENT * self.high:.1f} %)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Mean and 5th and 95th percentile of a quantity over runs, in its own unit."""
+
+    mean: float
+    p05: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """The spread of one or more values.
+
+        >>> Spread.of([1.0, 2.0, 3.0])
+        Spread(mean=2.0, p05=1.1, p95=2.9)
+        """
+        array = np.asarray(list(values), dtype=np.float64)
+        low, high = np.quantile(array, [0.05, 0.95])
+        return cls(mean=float(array.mean()), p05=float(low), p95=float(high))
+
+
+def three_digits(amount: float) -> str:
+    """An amount with three digits, whole from 1000 on.
+
+    >>> three_digits(1234.5), three_digits(0.012345)
+    ('1234', '0.0123')
+    """
+    return f"{amount:.0f}" if abs(amount) >= 999.5 else f"{amount:.3g}"
+
+
+def fewest_runs(risk: float) -> int:
+    """Runs that are needed at least to show that a risk is below `risk`: without any failure the interval ends just there.
+
+    1 - (alpha / 2)^(1 / n) <= risk, from Clopper and Pearson's upper end at no failure.
+
+    >>> fewest_runs(0.05)
+    72
+    """
+    return int(np.ceil(np.log((1.0 - CONFIDENCE) / 2.0) / np.log1p(-risk)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingOutcome:
     """One setting of one campaign: an entry of `plan.json`.
 
     Attributes:
@@ -75,8 +155,27 @@ class Outcome:
 
     @property
     def label(self) -> str:
-        """The varied settings on one line."""
-        return ", ".join(f"{key} = {value}" for key, value in self.setting.items() if value is not None)
+        """The rule and the varied settings on one line."""
+        return f"{self.rule} ({_listed(self.setting)})"
+
+    @property
+    def in_words(self) -> str:
+        """What it takes, saves and risks."""
+        hours, priced = self.cost_core_hours, self.cost_priced
+        text = (
+            f"{self.calculations.mean:.0f} of {self.n_candidates} calculations, "
+            f"{PERCENT * self.saved_fraction.mean:.1f} % saved"
+        )
+        if hours is not None:
+            spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
+            text += f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
+            if hours["relative_error"]:
+                text += f" (the law is uncertain by {PERCENT * hours['relative_error']:.0f} %)"
+        if priced is not None:
+            text += f", {three_digits(float(priced['mean']))} of {three_digits(float(priced['all']))} {priced['unit']}"
+        return f"{text}; risk {self.risk}"
+
+    largest_risk: ClassVar[str] = ""
 
 
 def outcome_of(
@@ -88,7 +187,7 @@ def outcome_of(
     core_hours: Floats | None = None,
     core_hours_error: float = 0.0,
     price: Price | None = None,
-) -> Outcome:
+) -> SettingOutcome:
     """Read the outcome of a setting off its replays.
 
     Args:
@@ -103,30 +202,32 @@ def outcome_of(
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
     errors = [end.hull_error_ev_per_atom for end in ends]
-    n_right = sum(error <= stop.hull_tolerance for error in errors)
-    right = Rate.of(n_right, len(ends))
+    right = Rate.of(sum(error <= stop.hull_tolerance for error in errors), len(ends))
     stated = [end.stated for end in ends if end.stated is not None]
     reasons = [str(end.reason) for end in ends]
-    hours = None
-    if core_hours is not None:
-        hours = {**_spent(paths, [end.n_calculations for end in ends], core_hours), "relative_error": core_hours_error}
+
+    def spent(cost: Floats) -> dict[str, float]:
+        looked_up = [list(path.order[: end.n_calculations]) for path, end in zip(paths, ends, strict=True)]
+        spread, every = Spread.of(float(cost[indices].sum()) for indices in looked_up), float(cost.sum())
+        return {**asdict(spread), "all": every, "saved_fraction": 1.0 - spread.mean / every}
+
+    hours = None if core_hours is None else {**spent(core_hours), "relative_error": core_hours_error}
     priced: dict[str, float | str] | None = None
     if hours is not None and price is not None:
-        amounts = {key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")}
-        priced = {"unit": price.unit, **amounts}
+        priced = {
+            "unit": price.unit,
+            **{key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")},
+        }
     varied = {
         key.removeprefix("select.").removeprefix("stop."): value
         for key, value in setting.varied.items()
         if key != "select.rule"
     }
-    return Outcome(
+    fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
+    return SettingOutcome(
         campaign=setting.config.name,
         rule=setting.config.select.rule,
-        setting={
-            "hull_tolerance": stop.hull_tolerance,
-            "failure_probability": setting.failure_probability,
-            **varied,
-        },
+        setting={**fixed, **varied},
         replicates=len(ends),
         seeds=(paths[0].seed, paths[-1].seed),
         n_candidates=n_candidates,
@@ -137,16 +238,10 @@ def outcome_of(
         hull_error_ev_per_atom={"mean": sum(errors) / len(errors), "max": max(errors)},
         failure={"stated": sum(stated) / len(stated) if stated else None, **asdict(right.complement)},
         stop_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        cost=_spent(paths, [end.n_calculations for end in ends], cost),
+        cost=spent(cost),
         cost_core_hours=hours,
         cost_priced=priced,
     )
-
-
-def _spent(paths: Sequence[ReplayPath], n_calculations: Sequence[int], cost: Floats) -> dict[str, float]:
-    spent = [float(cost[list(path.order[:n])].sum()) for path, n in zip(paths, n_calculations, strict=True)]
-    spread = Spread.of(spent)
-    return {**asdict(spread), "all": float(cost.sum()), "saved_fraction": 1.0 - spread.mean / float(cost.sum())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +251,7 @@ class Total:
     Attributes:
         rule: The rule.
         varied: What was varied beside it.
+        replicates: Replays of all campaigns together.
         n_candidates: Of all pools.
         calculations: Sum of the campaigns' means.
         core_hours: The same in core-hours; None where no model says what a calculation takes.
@@ -167,13 +263,15 @@ class Total:
 
     rule: str
     varied: dict[str, Any]
+    replicates: int
     n_candidates: int
     calculations: float
     core_hours: float | None
     core_hours_saved: float | None
     stated: float | None
     risk: Rate
-    riskiest: Outcome
+    riskiest: SettingOutcome
+    campaign: ClassVar[str] = "All together"
 
     @property
     def saved_fraction(self) -> float:
@@ -188,14 +286,30 @@ class Total:
     @property
     def label(self) -> str:
         """The rule and what was varied, on one line."""
-        varied = ", ".join(f"{key} = {value}" for key, value in self.varied.items())
-        return f"{self.rule} ({varied})" if varied else self.rule
+        return f"{self.rule} ({_listed(self.varied)})" if self.varied else self.rule
+
+    @property
+    def in_words(self) -> str:
+        """What it takes, saves and risks."""
+        hours = ""
+        if self.core_hours is not None:
+            saved = PERCENT * (self.core_hours_saved or 0.0)
+            hours = f"; {three_digits(self.core_hours)} core-hours, {saved:.1f} % saved"
+        return (
+            f"{self.calculations:.0f} of {self.n_candidates} calculations, {PERCENT * self.saved_fraction:.1f} % saved{hours}; "
+            f"risk {self.risk} as the mean of these campaigns"
+        )
+
+    @property
+    def largest_risk(self) -> str:
+        """Where the risk is largest, to go on with."""
+        return f"; largest for {self.riskiest.campaign}: {self.riskiest.risk}"
 
 
-def totals(outcomes: Sequence[Outcome]) -> tuple[Total, ...]:
+def totals(outcomes: Sequence[SettingOutcome]) -> tuple[Total, ...]:
     """Each setting over all campaigns, where every campaign has it, in the order of the first campaign."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[SettingOutcome]] = {}
     for outcome in outcomes:
         found.setdefault(json.dumps([outcome.rule, outcome.setting], sort_keys=True), []).append(outcome)
     groups = [group for group in found.values() if len(group) == n_campaigns]
@@ -205,7 +319,7 @@ def totals(outcomes: Sequence[Outcome]) -> tuple[Total, ...]:
     return tuple(_total(group, shared) for group in groups)
 
 
-def _total(group: Sequence[Outcome], shared: set[str]) -> Total:
+def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
     hours = [outcome.cost_core_hours for outcome in group if outcome.cost_core_hours is not None]
     spent, every = sum(one["mean"] for one in hours), sum(one["all"] for one in hours)
     stated = [value for outcome in group if (value := outcome.failure["stated"]) is not None]
@@ -214,6 +328,7 @@ def _total(group: Sequence[Outcome], shared: set[str]) -> Total:
     return Total(
         rule=group[0].rule,
         varied={key: value for key, value in group[0].setting.items() if key not in shared and value is not None},
+        replicates=n_runs,
         n_candidates=sum(outcome.n_candidates for outcome in group),
         calculations=sum(outcome.calculations.mean for outcome in group),
         core_hours=spent if hours else None,
@@ -224,15 +339,58 @@ def _total(group: Sequence[Outcome], shared: set[str]) -> Total:
     )
 
 
-def save_json(path: Path, tree: object) -> None:
-    """Write a tree as JSON, whole or not at all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What to take.
+
+    Attributes:
+        option: The cheapest setting whose risk is below the wanted one with confidence; None where there is none.
+        sentence: It, or the reason why there is none, for a person.
+    """
+
+    option: SettingOutcome | Total | None
+    sentence: str
+
+
+def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Recommendation:
+    """Recommend among the settings of one campaign, or of all campaigns together by all their replays as one sample.
+
+    The intervals speak of the seeds of these pools, not of another alloy.
+
+    Args:
+        options: Of one campaign, or from `totals`; one or more.
+        risk: Wanted risk, between 0 and 1.
 
     Raises:
-        OutputError: It cannot be written.
+        InvalidPlanError: The risk is no probability.
     """
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        half_made.write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. The replays are kept; run again.") from error
+    if not 0.0 < risk < 1.0:
+        raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")
+    name, n_runs = options[0].campaign, options[0].replicates
+    best = min((one for one in options if one.risk.high <= risk), key=lambda one: one.expense, default=None)
+    if best is not None:
+        sentence = (
+            f"{name}: take {best.label}: {best.in_words}, below the wanted {PERCENT * risk:g} %{best.largest_risk}."
+        )
+    elif n_runs < fewest_runs(risk) and isinstance(options[0], SettingOutcome):
+        sentence = too_few(name, n_runs, risk=risk)
+    else:
+        safest = min(options, key=lambda one: (one.risk.high, one.expense))
+        sentence = (
+            f"{name}: no setting is below the wanted risk of {PERCENT * risk:g} % with confidence. "
+            f"The safest, {safest.label}, has {safest.risk}."
+        )
+    return Recommendation(option=best, sentence=sentence)
+
+
+def too_few(name: str, n_runs: int, *, risk: float) -> str:
+    """The sentence that says how many replicates it takes to show a risk."""
+    runs = "one replicate" if n_runs == 1 else f"{n_runs} replicates"
+    return (
+        f"{name}: none is: with {runs} even no failure leaves a risk of up to {PERCENT * Rate.of(0, n_runs).high:.1f} %, and "
+        f"{PERCENT * risk:g} % are wanted. Give --replicates {fewest_runs(risk)} or more; the finished ones are kept."
+    )
+
+
+def _listed(setting: dict[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in setting.items() if value is not None)

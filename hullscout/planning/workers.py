@@ -1,29 +1,24 @@
 """Replays in parallel, where `[executor]` says: processes here, this process, Dask, or any other executor.
 
 Each replay has one thread of linear algebra, so that results are the same whatever the number of workers and wherever they are.
-What replays are played on is sent to a worker once, not with each replay.
+The pools that replays are played on are sent to a worker once, not with each replay.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import uuid
 from collections import Counter
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
+from hullscout.campaign import check_config
 from hullscout.errors import WorkersLostError
 from hullscout.oracle import (
     AnyExecutor,
@@ -39,54 +34,29 @@ from hullscout.planning.replay import play
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from hullscout.campaign.config import CampaignConfig
-    from hullscout.planning.path import Path
-    from hullscout.planning.replay import Ground
+    from hullscout.planning.replay import Path, ReplayPool
     from hullscout.planning.store import ReplayKey
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ReplayJob:
     """A replay to be played.
 
     Attributes:
         key: Which one.
-        ground: Name of what it is played on.
-        config: Its settings, with the failure probability to which it is played.
+        pool: Name of what it is played on.
+        settings: The campaign file as a tree, of which a worker makes the settings: rules that are not ours cannot be sent.
+        played_to: Failure probability to which it goes on, `Setting.played_to`.
     """
 
     key: ReplayKey
-    ground: str
-    config: CampaignConfig
-
-
-# What the replays of this process are played on.
-_GROUNDS: dict[str, Ground] = {}
-
-
-def settle(grounds: Mapping[str, Ground]) -> None:
-    """Make this process a worker: one thread, deaf to Ctrl-C (the parent hears it), with the pools at hand."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)
-    _GROUNDS.update(grounds)
-
-
-def play_job(job: Job) -> Path:
-    """Play a job in a worker that was settled."""
-    return play(_GROUNDS[job.ground], job.config, seed=job.key.seed)
-
-
-def play_on(ground: Ground, job: Job) -> Path:
-    """Play a job in a worker that nobody settled; it keeps its one thread from then on."""
-    threadpool_limits(1)
-    return play(ground, job.config, seed=job.key.seed)
+    pool: str
+    settings: dict[str, Any]
+    played_to: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Players:
+class ReplayWorkers:
     """Workers that play replays.
 
     Attributes:
@@ -95,98 +65,148 @@ class Players:
         retries: Further tries after a lost worker.
     """
 
-    submit: Callable[[Job], Future[Path]]
+    submit: Callable[[ReplayJob], Future[Path]]
     n_ahead: int
     retries: int
 
 
-class InThisProcess(Executor):
-    """Runs what is submitted at once, in the process that submits it."""
+# What a worker has at hand, by plan: a cluster that runs for long may serve several.
+_POOLS: dict[str, Mapping[str, ReplayPool]] = {}
+_LIMITS: dict[str, threadpool_limits] = {}
 
-    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run it; what it raises is raised here."""
-        future: Future[T] = Future()
-        future.set_result(call(*args, **kwargs))
-        return future
+
+def make_ready(plan: str, pools: Mapping[str, ReplayPool]) -> None:
+    """Give a worker the pools of a plan, and one thread of linear algebra until the plan ends."""
+    _LIMITS[plan] = threadpool_limits(1)
+    _POOLS[plan] = pools
+
+
+def let_go(plan: str) -> None:
+    """Leave a worker as it was before the plan."""
+    _POOLS.pop(plan, None)
+    if plan in _LIMITS:
+        _LIMITS.pop(plan).restore_original_limits()
+
+
+def play_ready(plan: str, job: ReplayJob) -> Path:
+    """Play a job in a worker that was made ready."""
+    return _play(_POOLS[plan][job.pool], job)
+
+
+def play_on(pool: ReplayPool, job: ReplayJob) -> Path:
+    """Play a job in a worker that nobody made ready; it keeps its one thread from then on."""
+    threadpool_limits(1)
+    return _play(pool, job)
+
+
+def _play(pool: ReplayPool, job: ReplayJob) -> Path:
+    return play(pool, check_config(job.settings, source=job.key.campaign), seed=job.key.seed)
+
+
+def _begin_process(plan: str, pools: Mapping[str, ReplayPool]) -> None:
+    """Make a process of ours ready; it is deaf to Ctrl-C, which the parent hears."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    make_ready(plan, pools)
+
+
+def _play_here(plan: str, job: ReplayJob) -> Future[Path]:
+    """Play a job at once; what it raises is raised here."""
+    future: Future[Path] = Future()
+    future.set_result(play_ready(plan, job))
+    return future
 
 
 @contextmanager
-def open_players(settings: AnyExecutor, grounds: Mapping[str, Ground]) -> Iterator[Players]:
-    """Workers that know the grounds; they are ended on leaving, without what they had not begun.
+def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) -> Iterator[ReplayWorkers]:
+    """Workers that know the pools; they are ended on leaving, without what they had not begun.
 
     Args:
         settings: Where they run. Time limits and kept files are those of calculations; replays have neither.
-        grounds: What replays are played on, by name.
+        pools: What replays are played on, by name.
 
     Raises:
         OracleError: The executor cannot be made.
     """
+    plan = uuid.uuid4().hex
     match settings:
-        case ProcessesSettings():
+        case ProcessesSettings(workers=n):
             # Started afresh, so that no threads or locks of the parent are inherited.
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(settings.workers, mp_context=context, initializer=settle, initargs=(grounds,))
+            spawn = multiprocessing.get_context("spawn")
+            processes = ProcessPoolExecutor(n, spawn, initializer=_begin_process, initargs=(plan, pools))
             try:
-                yield Players(submit=lambda job: pool.submit(play_job, job), n_ahead=2 * settings.workers, retries=0)
+                yield ReplayWorkers(submit=partial(processes.submit, play_ready, plan), n_ahead=2 * n, retries=0)
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                processes.shutdown(wait=True, cancel_futures=True)
         case InProcessSettings():
-            with threadpool_limits(1):
-                here = InThisProcess()
-                yield Players(submit=lambda job: here.submit(play_on, grounds[job.ground], job), n_ahead=1, retries=0)
-        case CustomSettings():
+            make_ready(plan, pools)
+            try:
+                yield ReplayWorkers(submit=partial(_play_here, plan), n_ahead=1, retries=0)
+            finally:
+                let_go(plan)
+        case CustomSettings(workers=n):
             # Its workers may be threads of this process.
             with open_custom(settings) as custom, threadpool_limits(1):
-                yield Players(
-                    submit=lambda job: custom.submit(play_on, grounds[job.ground], job),
-                    n_ahead=2 * settings.workers,
+                yield ReplayWorkers(
+                    submit=lambda job: custom.submit(play_on, pools[job.pool], job),
+                    n_ahead=2 * n,
                     retries=settings.retries,
                 )
-        case DaskSettings():
-            with open_dask(settings) as (dask, _):
-                from hullscout.planning.dask_grounds import settled  # noqa: PLC0415
-
+        case DaskSettings(workers=n):
+            with open_dask(settings) as (dask, _), _dask_made_ready(plan, dict(pools)) as n_threads:
                 options: dict[str, Any] = {"pure": False, "retries": 0}
-                with settled(grounds) as (play_settled, n_threads):
-                    yield Players(
-                        submit=lambda job: dask.submit(play_settled, job, **options),
-                        n_ahead=2 * max(n_threads, settings.workers),
-                        retries=settings.retries,
-                    )
+                submit = partial(dask.submit, play_ready, plan, **options)
+                yield ReplayWorkers(submit=submit, n_ahead=2 * max(n_threads, n), retries=settings.retries)
 
 
-def play_all(jobs: Iterable[Job], players: Players) -> Iterator[tuple[Job, Path]]:
+@contextmanager
+def _dask_made_ready(plan: str, pools: dict[str, ReplayPool]) -> Iterator[int]:
+    """Make the workers of the open Dask client ready, also those that join later; how many threads they have now."""
+    from distributed import Worker, WorkerPlugin, get_client  # noqa: PLC0415  an extra
+
+    class Pools(WorkerPlugin):
+        """Sent to each worker once."""
+
+        def setup(self, worker: Worker) -> None:  # noqa: ARG002  the interface of plugins
+            make_ready(plan, pools)
+
+        def teardown(self, worker: Worker) -> None:  # noqa: ARG002  the interface of plugins
+            let_go(plan)
+
+    client = get_client()
+    client.register_plugin(Pools(), name=plan)
+    try:
+        yield sum(client.nthreads().values())
+    finally:
+        client.unregister_worker_plugin(name=plan)
+
+
+def play_all(jobs: Iterable[ReplayJob], workers: ReplayWorkers) -> Iterator[tuple[ReplayJob, Path]]:
     """Play jobs, and give each as it is finished.
 
     Raises:
         WorkersLostError: A worker was lost with its replay, more often than it may be tried again, or all are gone.
     """
     waiting = iter(jobs)
-    running: dict[Future[Path], Job] = {}
+    running: dict[Future[Path], ReplayJob] = {}
     n_lost: Counter[ReplayKey] = Counter()
     while True:
-        while len(running) < players.n_ahead and (job := next(waiting, None)) is not None:
-            running[players.submit(job)] = job
+        while len(running) < workers.n_ahead and (job := next(waiting, None)) is not None:
+            running[workers.submit(job)] = job
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             job = running.pop(future)
-            error = None if future.cancelled() else future.exception()
-            if error is None and not future.cancelled():
+            error = CancelledError() if future.cancelled() else future.exception()
+            is_killed = type(error).__name__ == "KilledWorker"  # Dask's is not imported for its name
+            if error is None:
                 yield job, future.result()
-                continue
-            # Dask's error is not imported for its name.
-            if type(error).__name__ == "KilledWorker" and n_lost[job.key] < players.retries:
+            elif is_killed and n_lost[job.key] < workers.retries:
                 n_lost[job.key] += 1
-                running[players.submit(job)] = job
-                continue
-            if (
-                error is None
-                or isinstance(error, BrokenExecutor | CancelledError)
-                or type(error).__name__ == "KilledWorker"
-            ):
+                running[workers.submit(job)] = job
+            elif is_killed or isinstance(error, BrokenExecutor | CancelledError):
                 raise WorkersLostError(
                     f"A worker was lost while it replayed {job.key.campaign} with seed {job.key.seed}: killed, or out of memory. "
                     "What was played before is kept; run the same command again, with fewer --workers if memory is short."
                 ) from error
-            raise error
+            else:
+                raise error

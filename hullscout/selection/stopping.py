@@ -114,6 +114,28 @@ def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: St
             )
 
 
+def reason_to_end(decision: Decision, failure_probability: float | None) -> str | None:
+    """Why a campaign ends at a decision, also one that accepts a larger failure probability than it was decided for.
+
+    What a rule decides does not depend on what is accepted, so that the ends of campaigns that accept more are read off one that
+    goes on.
+
+    Args:
+        decision: Of the stricter campaign.
+        failure_probability: What is accepted; None for as much as there.
+
+    Returns:
+        None where the campaign goes on.
+    """
+    if decision.stop is not None:
+        return decision.stop.reason
+    stated = decision.stated_failure_probability
+    if stated is None or failure_probability is None or stated >= failure_probability:
+        return None
+    has_contenders = decision.n_contenders > 0 or not decision.model_errors
+    return StopReason.FAILURE_PROBABILITY if has_contenders else StopReason.ALL_CONTENDERS_KNOWN
+
+
 def all_known(now: Situation) -> Stop | None:
     """There is nothing left to calculate."""
     if now.known.unknown.size:

@@ -12,11 +12,12 @@
 All read the replays of the plan in DIR under hull-posterior at 5 %. Pools of the same two elements are one alloy; what is said of
 an alloy was learned without it.
 
-`forecast` prints the calibration of the forecast (constants of `hullscout.planning.forecast`), and how often its 90 % interval
+`forecast` prints the calibration of the forecast (`CALIBRATION` of `hullscout.planning.forecast`), and how often its 90 % interval
 covers the final count, over all rounds and at half of the campaign. The others leave one alloy out: the 90 % interval of the
 number of calculations of each pool, predicted from the replays of the others, or from replays on its own pool with energies drawn
 from a prior like the others, or with EMT's, where it knows both elements; how many of the pool's replays lie within, and how wide
-it is over the true number. `prior` and `baseline` print what `hullscout.planning.new_alloy` keeps as SEEN.
+it is over the true number. `prior` and `baseline` print what stands there as
+`EXPERIENCE`.
 """
 
 from __future__ import annotations
@@ -33,19 +34,25 @@ from pathlib import Path
 import numpy as np
 from selection import CAMPAIGNS, SHARED, emt_energies
 
-from hullscout.campaign import runner
-from hullscout.planning import planner
-from hullscout.planning.forecast import calibrate, predict, regressors
-from hullscout.planning.new_alloy import Experience, Source, log_odds
-from hullscout.planning.new_alloy import predict as predict_alloy
+from hullscout.campaign import Setup
+from hullscout.planning import Path as ReplayPath
+from hullscout.planning import PlannedCampaign, planner
+from hullscout.planning.forecast import (
+    Experience,
+    Source,
+    calibrate,
+    log_odds,
+    predict_alloy,
+    predict_lookups,
+    regressors,
+)
 from hullscout.planning.order import PlanOrder
-from hullscout.planning.path import Path as ReplayPath
-from hullscout.planning.playing import NewCampaign, PlannedCampaign
-from hullscout.planning.progress import SILENT
+from hullscout.planning.planner import SILENT
 from hullscout.planning.replay import n_at_start
-from hullscout.planning.simulated import learn_all, play_stand_ins
+from hullscout.planning.stand_in import learn_all, play_stand_ins
+from hullscout.selection import HullPosteriorRule
 
-STEADY, STATED = 0.03, 0.05
+STATED = 0.05
 UNEP = ("Ag-Pt (UNEP-v1)", "AuPd", "CuPd", "MoPt", "NiPd", "TiPd")
 EMT_ELEMENTS = {"Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"}
 
@@ -81,7 +88,7 @@ def read_pools(folder: Path) -> list[Pool]:
     with closing(sqlite3.connect(f"file:{folder / 'plan.db'}?mode=ro", uri=True)) as connection:
         for name, text in connection.execute("SELECT campaign, path FROM replays ORDER BY campaign, seed"):
             path = ReplayPath.from_json(text)
-            if path.moments[-1].stated is not None:
+            if path.end().stated is not None:
                 paths.setdefault(name, []).append(path)
         names = [name for (name,) in connection.execute("SELECT name FROM campaigns ORDER BY rowid")]
         sizes = {entry["campaign"]: entry["n_candidates"] for entry in json.loads((folder / "plan.json").read_text())}
@@ -90,7 +97,7 @@ def read_pools(folder: Path) -> list[Pool]:
             name=name,
             alloy=frozenset(files[name][0].origin.config.elements),
             size=sizes[name],
-            n_start=n_at_start(runner.open_pool(files[name][0].origin)[0], files[name][0].origin.config),
+            n_start=n_at_start(Setup(files[name][0].origin).pool, files[name][0].origin.config),
             paths=tuple(paths[name]),
             file=files[name][1],
         )
@@ -120,15 +127,15 @@ def rounds_of(pools: list[Pool]) -> list[Round]:
             alloy="-".join(sorted(pool.alloy)),
             run=run,
             n_candidates=pool.size,
-            n_known=moment.n_known,
-            n_foreseen=moment.n_foreseen,
-            n_contenders=moment.n_contenders,
-            n_end=path.moments[-1].n_known,
+            n_known=n_known,
+            n_foreseen=decision.n_lookups_foreseen,
+            n_contenders=decision.n_contenders,
+            n_end=len(path.order),
         )
         for pool in pools
         for run, path in enumerate(pool.paths)
-        for moment in path.moments[:-1]
-        if moment.n_foreseen is not None
+        for n_known, decision in zip(path.n_known[:-1], path.decisions[:-1], strict=True)
+        if decision.n_lookups_foreseen is not None
     ]
 
 
@@ -140,9 +147,12 @@ def table_of(rounds: list[Round]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
         if name not in {"pool", "alloy"}
     }
     rows = regressors(
-        n_foreseen=column["n_foreseen"], n_contenders=column["n_contenders"], n_known=column["n_known"],
-        n_candidates=column["n_candidates"], steady=STEADY,
-    )  # fmt: skip
+        n_foreseen=column["n_foreseen"],
+        n_contenders=column["n_contenders"],
+        n_to_stay_low=np.array(
+            [HullPosteriorRule().calculations_to_stay_low(r.n_candidates, r.n_known) for r in rounds]
+        ),
+    )
     runs = np.array([f"{r.pool} {r.run}" for r in rounds])
     names, which, counts = np.unique(runs, return_inverse=True, return_counts=True)
     off = np.abs(column["n_known"] / column["n_end"] - 0.5)
@@ -168,7 +178,7 @@ def print_forecasts(pools: list[Pool]) -> None:
         is_it = names == name
         is_other = alloys != alloys[is_it][0]
         others = calibrate(rows[is_other], lookups[is_other], weights=weights[is_other], pools=alloys[is_other])
-        low, middle, high = predict(rows[is_it], others).T
+        low, middle, high = predict_lookups(rows[is_it], others).T
         actual, half = lookups[is_it], is_half[is_it]
         # Counts are whole: the interval that is shown is rounded.
         is_in = (actual >= np.rint(low)) & (actual <= np.rint(high))
@@ -243,7 +253,7 @@ def stand_in_shares(
         if source is Source.PRIOR:
             similar = [planned[other.name] for other in pools if other.alloy != pool.alloy]
         else:
-            new = NewCampaign(origin=new.origin, pool=replace(new.pool, baseline_ev_per_atom=emt_energies(new.pool)))
+            vars(new)["pool"] = replace(new.pool, baseline_ev_per_atom=emt_energies(new.pool))
         (taken,) = play_stand_ins(
             [new], similar, folder / new.origin.config.folder_name, scales=[scales[other.name] for other in similar],
             order=order, progress=SILENT,

@@ -33,17 +33,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest
 
-from hullscout.campaign import runner
-from hullscout.planning.replay import Ground, play
+from hullscout.campaign import Setup, load_config, read_origin
+from hullscout.planning import ReplayPool, play
 
 if TYPE_CHECKING:
-    from hullscout.planning.path import Path as Replayed
+    from hullscout.planning import Path as Replayed
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGNS = [path for path in sorted((ROOT / "campaigns").glob("*/*.toml")) if 'kind = "table"' in path.read_text()]
-# These two are the committed campaigns under another name.
-COMMITTED = ("AgPd", "AgPt")
-SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in COMMITTED]
+# Two are the committed campaigns under another name, and one has three elements.
+LEFT_OUT = ("AgPd", "AgPt", "CuAgAu")
+SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in LEFT_OUT]
 STATED = (0.2, 0.1, 0.05, 0.01)
 # Of hull-posterior: what a variant leaves out, and the setting that does so.
 VARIANTS = {
@@ -82,13 +82,11 @@ class Run:
 
 
 @cache
-def opened(path: Path, baseline: str) -> Ground:
-    origin = runner.read_origin(path)
-    pool, oracle = runner.open_pool(origin)
+def opened(path: Path, baseline: str) -> ReplayPool:
+    found = ReplayPool.of(Setup(read_origin(path)))
     if baseline == "emt":
-        pool = replace(pool, baseline_ev_per_atom=emt_energies(pool))
-    energies_ev = oracle.energies_ev_per_atom() * pool.n_atoms
-    return Ground(pool=pool, energies_ev=energies_ev, features=runner.open_features(origin, pool))
+        found = replace(found, pool=replace(found.pool, baseline_ev_per_atom=emt_energies(found.pool)))
+    return found
 
 
 def emt_energies(pool) -> np.ndarray:
@@ -104,11 +102,11 @@ def emt_energies(pool) -> np.ndarray:
 
 
 def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> Run:
-    config = runner.read_origin(path, settings, seed=seed).config
-    ground = opened(path, baseline)
+    config = load_config(path, settings, seed=seed)
+    found = opened(path, baseline)
     began = time.perf_counter()
-    played = play(ground, config, seed=seed)
-    return Run(path=played, n_candidates=len(ground.pool.ids), seconds=time.perf_counter() - began)
+    played = play(found, config, seed=seed)
+    return Run(path=played, n_candidates=len(found.pool), seconds=time.perf_counter() - began)
 
 
 def line(name: str, rule: str, runs: list[Run], probability: float | None, tolerance: float) -> str:
@@ -202,7 +200,7 @@ def main() -> None:
             for path in paths:
                 futures = [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds]
                 runs[path.stem] = [future.result() for future in futures]
-                is_stated = runs[path.stem][0].path.moments[-1].stated is not None
+                is_stated = runs[path.stem][0].path.end().stated is not None
                 probability = arguments.stated if is_stated else None
                 print(line(path.stem, rule, runs[path.stem], probability, arguments.tolerance), flush=True)
             if arguments.calibrate and is_stated:

@@ -12,24 +12,37 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hullscout.campaign import runner
-from hullscout.selection.hull_posterior import HullPosteriorRule
-from hullscout.selection.interface import RoundRecord, Snapshot
-from hullscout.selection.stopping import StopSettings
-from hullscout.selection.surrogate import Surrogate
+from hullscout.campaign import Setup, read_origin
+from hullscout.selection import Decision, HullPosteriorRule, Known, StopSettings, Surrogate
 
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
 
 
+@dataclass(frozen=True, eq=False)
+class Compositions:
+    """What rules ask of a pool: candidates of one atom, without structures."""
+
+    x: np.ndarray
+    baseline_ev_per_atom: None = None
+
+    @property
+    def fractions(self) -> np.ndarray:
+        return self.x[:, None]
+
+    @property
+    def n_atoms(self) -> np.ndarray:
+        return np.ones(self.x.size, dtype=np.int64)
+
+
 def large_pool(n: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Compositions (n,), features by block (n, d) and energies (n,) in eV/atom."""
-    origin = runner.read_origin(CAMPAIGN)
-    pool, oracle = runner.open_pool(origin)
-    blocks, energies = runner.open_features(origin, pool), oracle.energies_ev_per_atom()
+    setup = Setup(read_origin(CAMPAIGN))
+    pool, blocks, energies = setup.pool, setup.features, setup.true_ev_per_atom
     rng = np.random.default_rng(0)
     compounds = np.flatnonzero((pool.x > 0) & (pool.x < 1))
     first = rng.choice(compounds, size=n)
@@ -54,41 +67,28 @@ def main() -> None:
     x, blocks, energies = large_pool(arguments.candidates)
     rule, surrogate = HullPosteriorRule(), Surrogate(blocks, x=x)
     del blocks
-    history: tuple[RoundRecord, ...] = ()
-    known = np.empty(0, dtype=np.intp)
+    pool, decisions = Compositions(x), []
+    answered = np.empty(0, dtype=np.intp)
     seconds = []
     for number in range(arguments.rounds):
-        snapshot = Snapshot(
-            x=x,
-            n_atoms=np.ones(x.size, dtype=np.int64),
+        known = Known(
+            pool=pool,
             cost=np.ones(x.size),
-            known=known,
-            energies_ev_per_atom=energies[known],
-            history=history,
-            seed=0,
+            decisions=tuple(decisions),
+            answered=answered,
+            energies_ev_per_atom=energies[answered],
         )
         began = time.perf_counter()
-        if number == 0:
-            chosen, warm_starts, probability = rule.start(snapshot), {}, None
-        else:
-            proposal = rule.select(snapshot, surrogate, stop=StopSettings())
-            chosen, warm_starts, probability = proposal.chosen, proposal.warm_starts, proposal.failure_probability
+        is_start = number == 0
+        decision = Decision(chosen=rule.start(known)) if is_start else rule.decide(known, surrogate, stop=StopSettings())
         seconds.append(time.perf_counter() - began)
-        if not chosen:
+        if not decision.chosen:
             break
-        history += (
-            RoundRecord(
-                round=number,
-                chosen=tuple(map(str, chosen)),
-                n_contenders=0,
-                failure_probability=probability,
-                warm_starts=warm_starts,
-            ),
-        )
-        known = np.concatenate([known, chosen]).astype(np.intp)
+        decisions.append(decision)
+        answered = np.concatenate([answered, decision.chosen]).astype(np.intp)
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{arguments.candidates} candidates, {len(seconds)} rounds to {known.size} labels: "
+        f"{arguments.candidates} candidates, {len(seconds)} rounds to {answered.size} labels: "
         f"{np.median(seconds[1:]):.2f} s per round (slowest {max(seconds[1:]):.2f} s, the last {seconds[-1]:.2f} s), "
         f"peak memory {peak_gib:.2f} GiB"
     )

@@ -6,27 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
-from planning.conftest import GRID, hullscout
+from planning.conftest import GRID, hullscout, made_path
 
 from hullscout.errors import InvalidPlanError
 from hullscout.planning import planner
-from hullscout.planning.budget import Budget, BudgetUnit, Spending, split
-from hullscout.planning.intervals import Rate
+from hullscout.planning.budget import Budget, Spending, split
 from hullscout.planning.order import PlanOrder
-from hullscout.planning.path import Moment, Path
-from hullscout.selection.interface import StopReason
+from hullscout.planning.trade_off import Rate
 
 
 def path(n_right, *, n_end=20, n_early=10):
     """Right from `n_right` calculations on; the run may end early, at a larger failure probability."""
-    moments = (
-        Moment(n_known=n_early, n_contenders=5, stated=0.3, n_foreseen=4),
-        Moment(n_known=n_end, n_contenders=2, stated=0.02, n_foreseen=0),
-    )
     steps = ((2, 0.2), (n_right, 0.0)) if n_right is not None else ((2, 0.2),)
-    return Path(
-        seed=0, order=tuple(range(n_end)), error_steps=steps, moments=moments, reason=StopReason.FAILURE_PROBABILITY
-    )
+    return made_path((n_early, 5, 0.3, 4), (n_end, 2, 0.02, 0), steps=steps)
 
 
 def spending(n_right, *, name="alloy", cost=None, failure_probability=0.05, **kind):
@@ -48,14 +40,14 @@ def test_the_chance_is_the_share_of_replays_that_are_right_by_then():
 def test_what_a_run_would_find_after_its_own_end_does_not_count():
     early = spending([5, 15], failure_probability=0.5)
     assert early.chance(1000).rate == 0.5
-    assert early.used(1000) == 10
+    assert early.whole.tolist() == [10, 10]
 
 
 def test_costs_are_summed_in_the_order_of_looking_up():
     cost = np.arange(20) + 1.0
     one = spending([3], cost=cost)
     assert one.right_from.tolist() == [6.0]  # 1 + 2 + 3
-    assert [one.used(b) for b in (5.9, 6.0, 9.0)] == [3.0, 6.0, 6.0]
+    assert one.whole.tolist() == [cost.sum()]
 
 
 def test_the_least_budget_shows_the_wanted_chance_with_confidence():
@@ -114,8 +106,8 @@ def test_budgets_that_are_none_are_refused(text):
 
 
 def test_a_budget_is_calculations_or_core_hours():
-    assert Budget.parse("300") == Budget(amount=300, unit=BudgetUnit.CALCULATIONS)
-    assert Budget.parse("5e3 h") == Budget(amount=5000, unit=BudgetUnit.CORE_HOURS)
+    assert Budget.parse("300") == Budget(amount=300)
+    assert Budget.parse("5e3 h") == Budget(amount=5000, is_core_hours=True)
 
 
 def test_a_plan_says_what_a_budget_gives(planned, tmp_path):

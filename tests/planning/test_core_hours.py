@@ -8,16 +8,9 @@ import pytest
 from conftest import CAMPAIGN
 from planning.conftest import hullscout
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.core_hours import (
-    CostColumn,
-    KPointGrid,
-    PowerLaw,
-    Price,
-    fit_power_law,
-    given_law,
-)
+from hullscout.planning.core_hours import CostColumn, KPointGrid, MeasuredTimes, PowerLaw, Price, fit_power_law
 from hullscout.planning.order import cost_model
 
 
@@ -27,10 +20,14 @@ def made_times(n=60, *, exponent=2.6, hours=0.03, scatter=0.15, seed=0):
     return atoms, hours * atoms**exponent * np.exp(scatter * rng.standard_normal(n))
 
 
+def fitted(atoms, hours, **kpoints):
+    return fit_power_law(MeasuredTimes(source="", n_atoms=atoms, hours=hours, **kpoints))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_fit_finds_the_law_within_its_errors(seed):
     atoms, hours = made_times(seed=seed)
-    law = fit_power_law(atoms, hours)
+    law = fitted(atoms, hours)
     assert abs(law.exponent - 2.6) < 3 * law.exponent_error < 0.4
     at_reference = 0.03 * law.reference_atoms**2.6
     assert abs(np.log(law.hours / at_reference)) < 3 * law.hours_error < 0.2
@@ -41,21 +38,21 @@ def test_a_fifth_of_wrong_times_hardly_moves_the_fit():
     atoms, hours = made_times()
     spoilt = hours.copy()
     spoilt[::5] *= np.random.default_rng(1).choice([0.01, 50.0], 12)
-    assert fit_power_law(atoms, spoilt).exponent == pytest.approx(fit_power_law(atoms, hours).exponent, abs=0.25)
+    assert fitted(atoms, spoilt).exponent == pytest.approx(fitted(atoms, hours).exponent, abs=0.25)
 
 
 def test_errors_of_the_exponent_are_those_seen_over_many_fits():
-    fits = [fit_power_law(*made_times(n=30, seed=seed)) for seed in range(60)]
+    fits = [fitted(*made_times(n=30, seed=seed)) for seed in range(60)]
     z = [(fit.exponent - 2.6) / fit.exponent_error for fit in fits]
     assert 0.6 < np.std(z) < 1.5
 
 
-def test_kpoints_are_divided_out_and_multiplied_in(planned):
-    pool, _ = runner.open_pool(runner.read_origin(planned[0]))
+def test_kpoints_are_divided_out_and_multiplied_in(replay_pool):
+    pool = replay_pool.pool
     atoms, hours = made_times()
     kpoints = np.random.default_rng(2).integers(1, 40, atoms.size)
-    law = fit_power_law(atoms, hours * kpoints, n_kpoints=kpoints, grid=KPointGrid(spacing=0.3))
-    plain = fit_power_law(atoms, hours)
+    law = fitted(atoms, hours * kpoints, n_kpoints=kpoints, grid=KPointGrid(spacing=0.3))
+    plain = fitted(atoms, hours)
     assert law.exponent == pytest.approx(plain.exponent)
     expected = plain.of(pool) * [KPointGrid(spacing=0.3).of(candidate.cell) for candidate in pool.candidates]
     np.testing.assert_allclose(law.of(pool), expected)
@@ -69,12 +66,12 @@ def test_a_larger_cell_needs_fewer_kpoints():
     assert KPointGrid(spacing=100.0).of(cell) == 1
 
 
-def test_a_given_law_is_taken_at_its_word(planned):
-    pool, _ = runner.open_pool(runner.read_origin(planned[0]))
-    law = given_law("4:2.5:2")
+def test_a_given_law_is_taken_at_its_word(replay_pool):
+    pool = replay_pool.pool
+    law = PowerLaw.parse("4:2.5:2")
     np.testing.assert_allclose(law.of(pool), 2.5 * (pool.n_atoms / 4) ** 2)
     assert law.relative_error(pool) == 0.0
-    assert given_law("4:2.5") == PowerLaw(hours=2.5, reference_atoms=4.0, exponent=3.0)
+    assert PowerLaw.parse("4:2.5") == PowerLaw(hours=2.5, reference_atoms=4.0, exponent=3.0)
     assert str(law) == "2.5 x (atoms / 4)^2.00 core-hours"
 
 
@@ -159,5 +156,5 @@ def test_a_cost_column_is_read_from_the_pool(tmp_path, small_pool):
         CAMPAIGN.replace('path = "pool.extxyz"', 'path = "pool.extxyz"\ncost = "hours"') + '\n[cost]\nkind = "column"\n'
     )
     (tmp_path / "small.toml").write_text(text)
-    pool, _ = runner.open_pool(runner.read_origin(tmp_path / "small.toml"))
+    pool = Setup(read_origin(tmp_path / "small.toml")).pool
     np.testing.assert_array_equal(CostColumn().of(pool), np.full(57, 1.5))

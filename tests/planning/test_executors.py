@@ -12,7 +12,7 @@ from hullscout.oracle import InProcessSettings
 from hullscout.planning.order import PlanOrder, executor_of
 from hullscout.planning.planner import read_campaigns
 from hullscout.planning.store import ReplayKey
-from hullscout.planning.workers import Job, Players, play_all
+from hullscout.planning.workers import ReplayJob, ReplayWorkers, play_all
 
 EXECUTORS = {
     "in-process": ["--set", "executor.kind=in-process"],
@@ -53,20 +53,20 @@ def test_a_running_dask_cluster_is_used_and_left_as_it_was(planned, tmp_path):
         settings = ["--set", "executor.kind=dask", "--set", f"executor.address={cluster.scheduler_address}"]
         code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *settings)
         assert code == 0, text
-        (seen,) = client.run(lambda: len(__import__("hullscout.planning.dask_grounds", fromlist="_")._GROUNDS)).values()
+        (seen,) = client.run(lambda: len(__import__("hullscout.planning.workers", fromlist="_")._POOLS)).values()
         assert seen == 0
     assert kept(tmp_path / "out") == kept(out)
 
 
 def job(seed):
-    return Job(key=ReplayKey(campaign="small", path_key="", seed=seed), ground="", config=None)
+    return ReplayJob(key=ReplayKey(campaign="small", path_key="", seed=seed), pool="", settings={}, played_to=0.05)
 
 
 class KilledWorker(Exception):  # noqa: N818  the name of Dask's own
     """Stands for the loss of a worker, as Dask tells it."""
 
 
-def players(*, retries, deaths, error):
+def workers(*, retries, deaths, error):
     """Workers that are lost with so many of the jobs of seed 2 before they give an answer."""
     left = [error] * deaths
 
@@ -78,25 +78,25 @@ def players(*, retries, deaths, error):
             future.set_result(given.key.seed)
         return future
 
-    return Players(submit=submit, n_ahead=2, retries=retries)
+    return ReplayWorkers(submit=submit, n_ahead=2, retries=retries)
 
 
 def test_a_replay_whose_worker_was_lost_is_tried_again_so_often():
     jobs = [job(seed) for seed in range(4)]
-    done = {one.key.seed: path for one, path in play_all(jobs, players(retries=2, deaths=2, error=KilledWorker()))}
+    done = {one.key.seed: path for one, path in play_all(jobs, workers(retries=2, deaths=2, error=KilledWorker()))}
     assert done == {0: 0, 1: 1, 2: 2, 3: 3}
     with pytest.raises(WorkersLostError, match=r"replayed small with seed 2.*kept; run the same command again"):
-        list(play_all(jobs, players(retries=1, deaths=2, error=KilledWorker())))
+        list(play_all(jobs, workers(retries=1, deaths=2, error=KilledWorker())))
     with pytest.raises(WorkersLostError, match="killed, or out of memory"):
-        list(play_all(jobs, players(retries=9, deaths=1, error=BrokenExecutor())))
+        list(play_all(jobs, workers(retries=9, deaths=1, error=BrokenExecutor())))
     with pytest.raises(ZeroDivisionError, match="a fault of the code"):
-        list(play_all(jobs, players(retries=9, deaths=1, error=ZeroDivisionError("a fault of the code"))))
+        list(play_all(jobs, workers(retries=9, deaths=1, error=ZeroDivisionError("a fault of the code"))))
 
 
 def test_the_number_of_workers_is_the_executors_unless_given(campaign_file):
     def size(*overrides, n_workers=None):
         executor = executor_of(read_campaigns([campaign_file], overrides=overrides), n_workers=n_workers)
-        return PlanOrder(n_replicates=1, executor=executor, n_workers=n_workers).players
+        return PlanOrder(n_replicates=1, executor=executor, n_workers=n_workers).sized_executor
 
     assert size("executor.workers=7").workers == 7
     assert size("executor.kind=dask", n_workers=5).workers == 5

@@ -4,67 +4,69 @@ import numpy as np
 import pytest
 from planning.conftest import hullscout
 
-from hullscout.campaign import runner
-from hullscout.campaign.state import State
-from hullscout.planning.forecast import LEVELS, SEEN, calibrate, forecast, predict, regressors
-from hullscout.selection.interface import RoundRecord
-from hullscout.selection.threshold import ThresholdRule
+from hullscout.campaign import Ledger, load_config
+from hullscout.oracle import Calculated
+from hullscout.planning.forecast import CALIBRATION, INTERVAL, calibrate, forecast, predict_lookups, regressors
+from hullscout.selection import Decision
 
 
-@pytest.fixture(scope="session")
-def opened(planned):
-    origin = runner.read_origin(planned[0], ["select.rule=hull-posterior"])
-    return origin.config, runner.open_pool(origin)[0]
+@pytest.fixture
+def config(campaign_file):
+    return load_config(campaign_file, ["select.rule=hull-posterior"])
 
 
-def state_of(pool, *, n_known, n_asked=3, n_foreseen=6, n_contenders=20):
-    """So many known in a first round, then a round that is asked for."""
-    rounds = (
-        RoundRecord(round=0, chosen=pool.ids[:n_known], n_contenders=len(pool)),
-        RoundRecord(
-            round=1,
-            chosen=pool.ids[n_known : n_known + n_asked],
-            n_contenders=n_contenders,
-            n_lookups_foreseen=n_foreseen,
+def ledger_of(replay_pool, *, n_known, n_asked=3, n_foreseen=6, n_contenders=20):
+    """So many known after a first round, then a round that is asked for."""
+    pool = replay_pool.pool
+    decisions = (
+        Decision(chosen=tuple(range(n_known)), n_contenders=len(pool)),
+        Decision(
+            chosen=tuple(range(n_known, n_known + n_asked)), n_contenders=n_contenders, n_lookups_foreseen=n_foreseen
         ),
     )
-    return State(pool, rounds=rounds, energies_ev=dict.fromkeys(pool.ids[:n_known], 0.0))
+    return Ledger(pool, decisions=decisions, energies_ev=dict.fromkeys(pool.ids[:n_known], 0.0))
 
 
-def test_a_forecast_is_the_calibrated_count(opened):
-    config, pool = opened
-    found = forecast(config, state_of(pool, n_known=20))
-    a, b, c = SEEN.coefficients
+def test_a_forecast_is_the_calibrated_count(config, replay_pool):
+    found = forecast(config, ledger_of(replay_pool, n_known=20).known)
+    a, b, c = CALIBRATION.coefficients
     steady = min(0.03 * 57, 0.2 * 20)
     middle = a + b * np.log(6 + steady + 1) + c * np.log(20 + 1)
-    expected = np.exp(middle + np.array(SEEN.errors))
+    expected = np.exp(middle + np.array(CALIBRATION.errors))
     assert [found.low, found.expected, found.high] == np.rint(np.clip(expected, 3, 37)).tolist()
     assert found.low < found.expected < found.high
 
 
-def test_answers_since_the_round_are_counted(opened):
-    config, pool = opened
-    state = state_of(pool, n_known=20)
-    before = forecast(config, state)
-    state.add_answer(pool.ids[20], 0.0)
-    after = forecast(config, state)
+def test_answers_since_the_round_are_counted(config, replay_pool):
+    ledger = ledger_of(replay_pool, n_known=20)
+    before = forecast(config, ledger.known)
+    ledger.take(replay_pool.pool.ids[20], Calculated(energy_ev=0.0))
+    after = forecast(config, ledger.known)
     assert (before.expected - after.expected, before.high - after.high) == (1, 1)
 
 
-def test_a_forecast_keeps_to_the_pool_and_the_limit(opened):
-    config, pool = opened
-    assert forecast(config, state_of(pool, n_known=50)).high == 7
+def test_a_forecast_keeps_to_the_pool_and_the_limit(config, replay_pool):
+    assert forecast(config, ledger_of(replay_pool, n_known=50).known).high == 7
     capped = config.model_copy(update={"stop": config.stop.model_copy(update={"max_calculations": 24})})
-    assert forecast(capped, state_of(pool, n_known=20)).high == 4
-    assert forecast(config, state_of(pool, n_known=20, n_asked=9, n_foreseen=0, n_contenders=0)).low == 9
+    assert forecast(capped, ledger_of(replay_pool, n_known=20).known).high == 4
+    few = ledger_of(replay_pool, n_known=20, n_asked=9, n_foreseen=0, n_contenders=0).known
+    assert forecast(config, few).low == 9
 
 
-def test_nothing_is_forecast_where_nothing_was_foreseen(opened):
-    config, pool = opened
-    assert forecast(config, State(pool)) is None
-    assert forecast(config, state_of(pool, n_known=20, n_foreseen=None)) is None
-    other = config.model_copy(update={"select": ThresholdRule()})
-    assert forecast(other, state_of(pool, n_known=20)) is None
+def test_a_rule_that_foresees_is_forecast_by_its_own_wait(campaign_file, replay_pool):
+    """A rule from outside that waits for nothing is expected to stop earlier than `hull-posterior`."""
+    known = ledger_of(replay_pool, n_known=20, n_foreseen=0).known
+    own, ours = (
+        forecast(load_config(campaign_file, [f"select={{rule = '{rule}'}}"]), known)
+        for rule in ("outside.LowestNeighbours", "hull-posterior")
+    )
+    a, _, c = CALIBRATION.coefficients
+    assert own.expected == round(np.exp(a + c * np.log(20 + 1) + CALIBRATION.errors[1])) < ours.expected
+
+
+def test_nothing_is_forecast_where_nothing_was_foreseen(config, replay_pool):
+    assert forecast(config, Ledger(replay_pool.pool).known) is None
+    assert forecast(config, ledger_of(replay_pool, n_known=20, n_foreseen=None).known) is None
 
 
 def made_rounds(seed=0, n_pools=8, n_rounds=60):
@@ -73,7 +75,7 @@ def made_rounds(seed=0, n_pools=8, n_rounds=60):
     pools = np.repeat([f"pool {i}" for i in range(n_pools)], n_rounds)
     rows = regressors(
         n_foreseen=rng.integers(0, 100, pools.size), n_contenders=rng.integers(1, 500, pools.size),
-        n_known=rng.integers(12, 200, pools.size), n_candidates=np.full(pools.size, 600), steady=0.03,
+        n_to_stay_low=np.minimum(0.03 * 600, 0.2 * rng.integers(12, 200, pools.size)),
     )  # fmt: skip
     errors = np.repeat(0.3 * rng.standard_normal(n_pools), n_rounds) + 0.2 * rng.standard_normal(pools.size)
     return rows, np.exp(rows @ [-0.4, 0.3, 0.6] + errors), pools
@@ -84,8 +86,8 @@ def test_calibration_finds_the_line_and_errors_that_hold_on_another_pool():
     found = calibrate(rows, lookups, weights=np.ones(len(rows)), pools=pools)
     np.testing.assert_allclose(found.coefficients, [-0.4, 0.3, 0.6], atol=0.15)
     other_rows, other, _ = made_rounds(seed=1, n_pools=60)
-    low, _, high = predict(other_rows, found).T
-    assert np.mean((other >= low) & (other <= high)) == pytest.approx(LEVELS[2] - LEVELS[0], abs=0.05)
+    low, _, high = predict_lookups(other_rows, found).T
+    assert np.mean((other >= low) & (other <= high)) == pytest.approx(INTERVAL[2] - INTERVAL[0], abs=0.05)
 
 
 def test_rounds_count_by_their_weight():

@@ -65,9 +65,49 @@ def test_tolerances_share_a_path_only_where_the_rule_does_not_look_at_them(confi
     assert (len({s.path_key for s in shared}), len({s.path_key for s in own})) == (1, 2)
 
 
+def test_a_rule_from_outside_is_compared_with_ours(config):
+    found = settings(config, "select.rule=threshold,outside.InOrder", "select.factor=1.0,1.3", "select.batch=2,4")
+    assert [(s.config.select.rule, s.varied.get("select.factor"), s.config.select.batch) for s in found] == [
+        ("threshold", 1.0, 2),
+        ("threshold", 1.0, 4),
+        ("threshold", 1.3, 2),
+        ("threshold", 1.3, 4),
+        ("outside.InOrder", None, 2),
+        ("outside.InOrder", None, 4),
+    ]
+    assert {s.failure_probability for s in found} == {None}
+    assert len({s.path_key for s in found}) == 6
+
+
+@pytest.mark.parametrize("section", ["mbtr", "representation"])
+def test_the_representation_is_varied_under_both_of_its_names(config, section):
+    found = settings(config, f"{section}.pair_cutoff=6,8")
+    assert [(s.varied, s.config.representation.pair_cutoff) for s in found] == [
+        ({f"{section}.pair_cutoff": 6}, 6.0),
+        ({f"{section}.pair_cutoff": 8}, 8.0),
+    ]
+    assert len({s.features_key for s in found}) == 2
+    with pytest.raises(InvalidCampaignError, match=rf"{section}\.pair_cutoff: expected less than or equal to 20"):
+        settings(config, f"{section}.pair_cutoff=6,99")
+    with pytest.raises(InvalidCampaignError, match=rf"{section}\.cutoff: unknown key.*Did you mean"):
+        settings(config, f"{section}.cutoff=6,8")
+
+
+def test_a_representation_from_outside_is_compared_with_ours(config):
+    found = settings(config, "representation.kind=mbtr,outside.VolumeAndShare", "mbtr.pair_cutoff=6,8")
+    assert [(s.config.representation.kind, s.varied.get("mbtr.pair_cutoff")) for s in found] == [
+        ("mbtr", 6),
+        ("mbtr", 8),
+        ("outside.VolumeAndShare", None),
+    ]
+    with pytest.raises(InvalidPlanError, match=r"the representation 'outside\.VolumeAndShare' does not use this key"):
+        settings(config, "representation.kind=outside.VolumeAndShare", "mbtr.pair_cutoff=6,8")
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
+        (["mbtr.pair_cutoff=6,8", "representation.pair_cutoff=7"], "given by another --grid as well"),
         (["select.batch"], "expected section.key=value,value"),
         (["batch=1,2"], "expected section.key=value,value"),
         (["select.batch="], "expected section.key=value,value"),

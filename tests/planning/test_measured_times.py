@@ -11,10 +11,9 @@ from ase.calculators.calculator import kpts2sizeandoffsets
 from conftest import CAMPAIGN
 from planning.conftest import hullscout
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.core_hours import KPointGrid, fit_power_law
-from hullscout.planning.measured_times import grid_of, joined, read_times
+from hullscout.planning.core_hours import KPointGrid, fit_power_law, joined, read_times
 from hullscout.planning.order import cost_model
 
 LIVE = ["--set", "oracle.kind=calculator", "--set", "oracle.calculator=emt", "--set", "executor.kind=in-process"]
@@ -39,7 +38,7 @@ def attempts(folder):
 
 def test_times_are_those_of_the_calculations_done(live):
     found, kept = read_times(live, cores=4), dict(attempts(live))
-    pool, _ = runner.open_pool(runner.read_origin(live.parent / "small.toml"))
+    pool = Setup(read_origin(live.parent / "small.toml")).pool
     size = {candidate.id: len(candidate.numbers) for candidate in pool.candidates}
     assert len(kept) == 14
     assert sorted(zip(found.n_atoms, found.hours, strict=True)) == [
@@ -51,7 +50,7 @@ def test_times_are_those_of_the_calculations_done(live):
 def test_a_law_is_fitted_to_them_and_core_hours_follow(live, tmp_path):
     times = read_times(live)
     law = cost_model([str(live)])
-    assert law == fit_power_law(times.n_atoms, times.hours)
+    assert law == fit_power_law(times)
     assert cost_model([str(live)], cores=8).hours == pytest.approx(8 * law.hours)
     code, text = hullscout(
         "plan", live.parent / "small.toml", "--replicates", 1, "--core-hours", live, "--out", tmp_path, "--workers", 1
@@ -59,7 +58,7 @@ def test_a_law_is_fitted_to_them_and_core_hours_follow(live, tmp_path):
     assert code == 0, text
     assert f"Core-hours: {law}." in " ".join(text.split())
     (entry,) = json.loads((tmp_path / "plan.json").read_text())
-    pool, _ = runner.open_pool(runner.read_origin(live.parent / "small.toml"))
+    pool = Setup(read_origin(live.parent / "small.toml")).pool
     assert entry["cost_core_hours"]["all"] == pytest.approx(law.of(pool).sum())
 
 
@@ -91,15 +90,15 @@ def test_failed_tries_belong_to_the_candidate_that_has_an_energy_in_the_end(live
 def test_k_points_are_counted_as_ase_chooses_them(arguments, asked):
     for atoms in (bulk("Pd"), bulk("Pd", cubic=True) * (1, 2, 3), bulk("Ti") * (2, 1, 1)):
         size, _ = kpts2sizeandoffsets(**asked, atoms=atoms)
-        assert grid_of({"kpts": arguments}).of(atoms.cell[:]) == np.prod(size)
+        assert KPointGrid.asked_by({"kpts": arguments}).of(atoms.cell[:]) == np.prod(size)
 
 
 def test_settings_that_tell_no_spacing_leave_k_points_out():
-    assert grid_of({}) is None
-    assert grid_of({"kpts": [4, 4, 4]}) is None
-    assert grid_of({"kpts": {"size": [4, 4, 4], "gamma": True}}) is None
-    assert grid_of({"kpts": 2.5}) == KPointGrid(spacing=0.4)
-    assert grid_of({"kspacing": 0.2}) == KPointGrid(spacing=0.2)
+    assert KPointGrid.asked_by({}) is None
+    assert KPointGrid.asked_by({"kpts": [4, 4, 4]}) is None
+    assert KPointGrid.asked_by({"kpts": {"size": [4, 4, 4], "gamma": True}}) is None
+    assert KPointGrid.asked_by({"kpts": 2.5}) == KPointGrid(spacing=0.4)
+    assert KPointGrid.asked_by({"kspacing": 0.2}) == KPointGrid(spacing=0.2)
 
 
 def test_k_points_of_the_settings_are_divided_out(live, tmp_path):
@@ -110,7 +109,7 @@ def test_k_points_of_the_settings_are_divided_out(live, tmp_path):
     assert found.grid == KPointGrid(spacing=1 / 3.5)
     assert len(set(found.n_kpoints)) > 3
     law = cost_model([str(tmp_path)])
-    assert law == fit_power_law(found.n_atoms, found.hours, n_kpoints=found.n_kpoints, grid=found.grid)
+    assert law == fit_power_law(found)
     assert "per k-point (k-points 0.2857/A apart)" in str(law)
     with pytest.raises(InvalidPlanError, match=r"expected the k-points 0.2857/A apart of the calculations"):
         cost_model([str(tmp_path)], kpoint_spacing=0.2)

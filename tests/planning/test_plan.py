@@ -9,26 +9,19 @@ import pytest
 from conftest import CAMPAIGN
 from planning.conftest import GRID, hullscout
 
-from hullscout.campaign import runner
+from hullscout.campaign import read_origin
 from hullscout.errors import InvalidPlanError, StoreError
 from hullscout.hull import hull_error, lower_hull
 from hullscout.planning import planner
 from hullscout.planning import store as plan_store
-from hullscout.planning.path import Path as ReplayPath
-from hullscout.planning.replay import Ground, error_steps, play
+from hullscout.planning.replay import Path as ReplayPath
+from hullscout.planning.replay import error_steps, play
 from hullscout.planning.store import PlanStore
 
 ENTRY = {
     "campaign", "rule", "setting", "replicates", "saved_fraction", "within_tolerance", "exact_hull_rate",
     "hull_error_ev_per_atom", "cost_core_hours",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def ground(planned):
-    origin = runner.read_origin(planned[0])
-    pool, oracle = runner.open_pool(origin)
-    return Ground(pool=pool, energies_ev=np.array(oracle.energies_ev), features=runner.open_features(origin, pool))
 
 
 def kept(folder):
@@ -65,16 +58,14 @@ def test_the_plan_keeps_its_contract(planned):
     assert "even no failure leaves a risk of up to 60.2 %" in text
 
 
-def test_a_smaller_failure_probability_reads_off_the_same_ends_as_separate_runs(planned, ground):
+def test_a_smaller_failure_probability_reads_off_the_same_ends_as_separate_runs(planned, replay_pool):
     file, out, _ = planned
     paths = [ReplayPath.from_json(text) for text in kept(out).values()]
     for seed in (1, 2):
         for probability in (0.5, 0.1):
             settings = ["select.rule=hull-posterior", f"stop.failure_probability={probability}"]
-            alone = play(ground, runner.read_origin(file, settings).config, seed=seed)
-            ends = [
-                path.end(probability) for path in paths if path.seed == seed and path.moments[-1].stated is not None
-            ]
+            alone = play(replay_pool, read_origin(file, settings).config, seed=seed)
+            ends = [path.end(probability) for path in paths if path.seed == seed and path.end().stated is not None]
             assert ends == [alone.end()]
             assert ends[0].stated < probability
 
@@ -95,12 +86,37 @@ def test_a_replay_is_what_run_does(planned, tmp_path):
     (end,) = [
         path.end(0.1)
         for path in map(ReplayPath.from_json, kept(out).values())
-        if path.seed == 1 and path.moments[-1].stated is not None
+        if path.seed == 1 and path.end().stated is not None
     ]
     assert (end.n_calculations, end.reason, end.stated) == (
         result["n_calculations"], result["stop_reason"], result["failure_probability"],
     )  # fmt: skip
     assert end.hull_error_ev_per_atom == pytest.approx(result["reference"]["hull_error_ev_per_atom"], abs=1e-12)
+
+
+def test_rules_and_representations_from_outside_are_replayed_in_other_processes(campaign_file, tmp_path):
+    code, text = hullscout(
+        "plan", campaign_file, "--replicates", 2, "--workers", 2, "--out", tmp_path / "out",
+        "--grid", "select.rule=random,outside.InOrder", "--grid", "representation.kind=mbtr,outside.VolumeAndShare",
+    )  # fmt: skip
+    assert code == 0, text
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    assert [(entry["rule"], entry["setting"]["representation.kind"]) for entry in plan] == [
+        ("random", "mbtr"),
+        ("random", "outside.VolumeAndShare"),
+        ("outside.InOrder", "mbtr"),
+        ("outside.InOrder", "outside.VolumeAndShare"),
+    ]
+    assert [entry["stop_reasons"] for entry in plan] == [{"all-known": 2}] * 4
+
+
+def test_a_path_comes_back_from_its_text(replay_pool, campaign_file):
+    path = play(replay_pool, read_origin(campaign_file, ["select.rule=hull-posterior"]).config, seed=3)
+    again = ReplayPath.from_json(path.to_json())
+    assert again == path
+    assert again.order == path.order
+    assert again.n_known[-1] == len(path.order)
+    assert all(not decision.warm_starts for decision in path.decisions)
 
 
 def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(planned, tmp_path):
@@ -117,10 +133,10 @@ def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(planned, 
     assert (tmp_path / "plan.json").read_bytes() == (out / "plan.json").read_bytes()
 
 
-def test_the_hull_error_along_a_path_is_that_of_each_hull(ground):
-    order = tuple(np.random.default_rng(0).permutation(len(ground.pool)).tolist())
-    x, energy = ground.pool.x, ground.energies_ev_per_atom
-    steps = dict(error_steps(x, energy, order))
+def test_the_hull_error_along_a_path_is_that_of_each_hull(replay_pool):
+    order = tuple(np.random.default_rng(0).permutation(len(replay_pool.pool)).tolist())
+    x, energy = replay_pool.pool.x, replay_pool.energies_ev_per_atom
+    steps = dict(error_steps(replay_pool.pool.fractions, energy, order))
     now, true = np.inf, lower_hull(x, energy)
     for n in range(1, len(order) + 1):
         known = list(order[:n])
@@ -135,15 +151,15 @@ def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_pa
     file, out, _ = planned
     before = (out / "plan.db").read_bytes()
     with pytest.raises(StoreError, match=r"small: select.batch: 3 before, 5 now"):
-        PlanStore.create_or_resume(out, [runner.read_origin(file, ["select.batch=5"])])
+        PlanStore.create_or_resume(out, [read_origin(file, ["select.batch=5"])])
     text = (file.parent / "pool.extxyz").read_text()
     (tmp_path / "pool.extxyz").write_text(text.replace("energy=0.0", "energy=0.1", 1))
     (tmp_path / "small.toml").write_text(CAMPAIGN)
     with pytest.raises(StoreError, match="has other content than when the plan was made"):
-        PlanStore.create_or_resume(out, [runner.read_origin(tmp_path / "small.toml")])
+        PlanStore.create_or_resume(out, [read_origin(tmp_path / "small.toml")])
     (tmp_path / "other.toml").write_text(CAMPAIGN.replace('"small"', '"other"'))
     with pytest.raises(StoreError, match="other: not in that plan\n  small: in that plan and not given now"):
-        PlanStore.create_or_resume(out, [runner.read_origin(tmp_path / "other.toml")])
+        PlanStore.create_or_resume(out, [read_origin(tmp_path / "other.toml")])
     assert (out / "plan.db").read_bytes() == before
 
 
@@ -156,14 +172,14 @@ def test_a_plan_is_not_written_into_a_campaign(campaign_file, tmp_path):
 
 
 def test_a_store_that_was_never_made_is_made(campaign_file, tmp_path):
-    origin = runner.read_origin(campaign_file)
+    origin = read_origin(campaign_file)
     (tmp_path / "plan.db").touch()
     PlanStore.create_or_resume(tmp_path, [origin]).close()
     PlanStore.create_or_resume(tmp_path, [origin]).close()
 
 
 def test_a_store_is_made_whole_or_not_at_all(campaign_file, tmp_path, monkeypatch):
-    origin = runner.read_origin(campaign_file)
+    origin = read_origin(campaign_file)
     with monkeypatch.context() as patch:
         patch.setattr(plan_store, "SCHEMA", None)  # which the last statement of its making refuses
         with pytest.raises(StoreError, match="could not be made"):
@@ -175,7 +191,7 @@ def test_a_store_is_made_whole_or_not_at_all(campaign_file, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("key", ["schema", "version"])
 def test_replays_of_another_version_are_not_mixed_with_those_of_this_one(campaign_file, tmp_path, key):
-    origin = runner.read_origin(campaign_file)
+    origin = read_origin(campaign_file)
     PlanStore.create_or_resume(tmp_path, [origin]).close()
     with closing(sqlite3.connect(tmp_path / "plan.db")) as connection, connection:
         connection.execute("UPDATE plan SET value = '0.0' WHERE key = ?", (key,))
@@ -184,7 +200,7 @@ def test_replays_of_another_version_are_not_mixed_with_those_of_this_one(campaig
 
 
 def test_a_second_planner_and_a_damaged_store_are_refused(planned, tmp_path):
-    origin = runner.read_origin(planned[0])
+    origin = read_origin(planned[0])
     with PlanStore.create_or_resume(tmp_path / "a", [origin]), pytest.raises(StoreError, match="Another process"):
         PlanStore.create_or_resume(tmp_path / "a", [origin])
     (tmp_path / "b").mkdir()

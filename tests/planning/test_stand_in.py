@@ -7,19 +7,11 @@ import pytest
 from conftest import CAMPAIGN
 from planning.conftest import hullscout
 
-from hullscout.campaign import runner
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.replay import Ground
+from hullscout.planning.replay import ReplayPool
 from hullscout.planning.stand_in import EnergyScales, baseline_energies, draw_energies, learn_scales
 from hullscout.regression import Hyperparameters, Kernel, KernelShape, KernelTerm
 from hullscout.selection.surrogate import SurrogateSettings
-
-
-@pytest.fixture(scope="session")
-def ground(planned):
-    origin = runner.read_origin(planned[0])
-    pool, oracle = runner.open_pool(origin)
-    return Ground(pool=pool, energies_ev=np.array(oracle.energies_ev), features=runner.open_features(origin, pool))
 
 
 def scales(*, std=0.05, length=1.5, noise=1e-4, curvature=0.2):
@@ -32,30 +24,30 @@ def scales(*, std=0.05, length=1.5, noise=1e-4, curvature=0.2):
     )
 
 
-def drawn(ground, of, seed):
-    return draw_energies(ground.pool, ground.features, [of], seed=seed) / ground.pool.n_atoms
+def drawn(replay_pool, of, seed):
+    return draw_energies(replay_pool.pool, replay_pool.features, [of], seed=seed) / replay_pool.pool.n_atoms
 
 
-def test_draws_have_the_spread_and_the_mean_that_was_asked_for(ground):
-    x, draws = ground.pool.x, np.array([drawn(ground, scales(), seed) for seed in range(300)])
+def test_draws_have_the_spread_and_the_mean_that_was_asked_for(replay_pool):
+    x, draws = replay_pool.pool.x, np.array([drawn(replay_pool, scales(), seed) for seed in range(300)])
     np.testing.assert_allclose(draws.std(axis=0), 0.05, rtol=0.15)
     np.testing.assert_allclose(draws.mean(axis=0), 0.2 * (x**2 - x), atol=0.02)
 
 
-def test_a_draw_is_the_same_for_a_seed_and_differs_between_seeds(ground):
-    np.testing.assert_array_equal(drawn(ground, scales(), 3), drawn(ground, scales(), 3))
-    assert np.abs(drawn(ground, scales(), 3) - drawn(ground, scales(), 4)).max() > 0.01
+def test_a_draw_is_the_same_for_a_seed_and_differs_between_seeds(replay_pool):
+    np.testing.assert_array_equal(drawn(replay_pool, scales(), 3), drawn(replay_pool, scales(), 3))
+    assert np.abs(drawn(replay_pool, scales(), 3) - drawn(replay_pool, scales(), 4)).max() > 0.01
 
 
-def test_a_longer_length_scale_makes_neighbours_agree(ground):
-    features = np.hstack([ground.features["k2"], ground.features["k3"]])
+def test_a_longer_length_scale_makes_neighbours_agree(replay_pool):
+    features = np.hstack([replay_pool.features["k2"], replay_pool.features["k3"]])
     distance = np.linalg.norm(features[:, None] - features, axis=2) + 1e9 * np.eye(len(features))
     nearest = distance.argmin(axis=1)
     rough, smooth = (
         np.mean(
             [
                 np.ptp([e, e[nearest]], axis=0).mean()
-                for e in (drawn(ground, scales(length=length), s) for s in range(20))
+                for e in (drawn(replay_pool, scales(length=length), s) for s in range(20))
             ]
         )
         for length in (0.3, 3.0)
@@ -63,11 +55,11 @@ def test_a_longer_length_scale_makes_neighbours_agree(ground):
     assert smooth < 0.7 * rough
 
 
-def test_what_was_drawn_is_learned_again(ground):
-    draws = [draw_energies(ground.pool, ground.features, [scales()], seed=seed) for seed in range(5)]
+def test_what_was_drawn_is_learned_again(replay_pool):
+    draws = [draw_energies(replay_pool.pool, replay_pool.features, [scales()], seed=seed) for seed in range(5)]
     found = [
         learn_scales(
-            Ground(pool=ground.pool, energies_ev=energies, features=ground.features),
+            ReplayPool(pool=replay_pool.pool, energies_ev=energies, features=replay_pool.features),
             SurrogateSettings(),
             energy_cap=10.0,
         )
@@ -79,9 +71,9 @@ def test_what_was_drawn_is_learned_again(ground):
     assert 0.5 < np.median(lengths) < 5.0
 
 
-def test_a_pool_without_a_baseline_is_refused(ground):
+def test_a_pool_without_a_baseline_is_refused(replay_pool):
     with pytest.raises(InvalidPlanError, match="--from baseline: the pool states no energies"):
-        baseline_energies(ground.pool)
+        baseline_energies(replay_pool.pool)
 
 
 def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):

@@ -5,29 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from planning.conftest import made_path
 from scipy.stats import beta
 
 from hullscout.campaign.config import load_config
 from hullscout.errors import OutputError
 from hullscout.figures.trade_off import draw_trade_off, save_trade_off
 from hullscout.planning.grid import parse_axes, settings_of
-from hullscout.planning.intervals import Rate, Spread, fewest_runs
-from hullscout.planning.path import Moment, Path
 from hullscout.planning.planner import recommendations
-from hullscout.planning.recommendation import recommend
-from hullscout.planning.trade_off import outcome_of, totals
-from hullscout.selection.interface import StopReason
+from hullscout.planning.trade_off import Rate, Spread, fewest_runs, outcome_of, recommend, totals
 
 
 def path(seed, *, stated=0.01, is_right=True, n=20):
     """Ten calculations at a stated half, then all `n`; the hull is found after fifteen, or never."""
     steps = ((2, 0.5), (15, 0.0)) if is_right else ((2, 0.5),)
-    moments = (
-        Moment(n_known=10, n_contenders=9, stated=0.5, n_foreseen=8),
-        Moment(n_known=n, n_contenders=5, stated=stated, n_foreseen=0),
-    )
-    reason = StopReason.FAILURE_PROBABILITY
-    return Path(seed=seed, order=tuple(range(n)), error_steps=steps, moments=moments, reason=reason)
+    return made_path((10, 9, 0.5, 8), (n, 5, stated, 0), seed=seed, steps=steps)
 
 
 @pytest.fixture
@@ -71,20 +63,20 @@ def test_an_outcome_counts_calculations_costs_and_failures(settings):
 def test_the_cheapest_setting_that_is_surely_safe_is_recommended(settings):
     both_right = [outcomes(settings, 80)[1], *outcomes(settings, 80, n=18)[1:]]
     best = recommend(both_right, risk=0.05)
-    assert best.outcome is both_right[1]
+    assert best.option is both_right[1]
     assert "18 of 40 calculations, 55.0 % saved" in best.sentence
 
 
 def test_a_setting_that_only_looks_safe_is_not_recommended(settings):
     found = recommend(outcomes(settings, 80, n_wrong=2), risk=0.05)
-    assert found.outcome is None
+    assert found.option is None
     assert "no setting is below the wanted risk of 5 % with confidence" in found.sentence
     assert "2.5 % (0.3 to 8.7 %)" in found.sentence
 
 
 def test_too_few_replicates_are_said_to_be_too_few(settings):
     found = recommend(outcomes(settings, 30), risk=0.05)
-    assert found.outcome is None
+    assert found.option is None
     assert "Give --replicates 72 or more" in found.sentence
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+import click
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hullscout.campaign import CampaignConfig, CampaignResult, Ledger, Setup
-    from hullscout.campaign.handoff import Asked, Told
+    from hullscout.campaign.handoff import Told
     from hullscout.campaign.result import FailedCandidate
     from hullscout.oracle import Failed
     from hullscout.selection import Known
@@ -172,33 +173,14 @@ def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
         screen.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
 
 
-def print_handoff(folder: Path, config: CampaignConfig) -> None:
-    """Say how a hand-off campaign goes on."""
-    screen, named = console(), quote(str(folder))
-    screen.print(f"{config.name} is a hand-off campaign, kept in {folder}.", soft_wrap=True)
-    screen.print(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/", soft_wrap=True)
-
-
-def print_asked(asked: Asked, *, folder: Path, n_wanted: int) -> None:
-    """Say what was handed out."""
-    screen = console()
-    for structure in asked.folders:
-        screen.print(f"  {structure}", soft_wrap=True)
-    screen.print(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
-    if len(asked.folders) < n_wanted:
-        screen.print("More can be asked for when some of these are told.")
-    screen.print(f"Next: hullscout tell {quote(str(folder))} RESULTS", soft_wrap=True)
-
-
 def print_told(told: Told, *, folder: Path) -> None:
     """Say what came back, and what could not be taken."""
-    screen, errors = console(), console(stderr=True)
     new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
-    screen.print(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
-    _print_failures(screen, told.failures)
+    click.echo(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    _print_failures(console(), told.failures)
     for fault in told.faults:
-        errors.print(f"Error: {fault}", soft_wrap=True)
-    screen.print(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/", soft_wrap=True)
+        console(stderr=True).print(f"Error: {fault}", soft_wrap=True)
+    click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
 
 
 def _print_failures(screen: Console, failures: Mapping[str, Failed | FailedCandidate]) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from hullscout import __version__
+from hullscout.citations import citations_of
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
+from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
-# Written down where they are defined, too; but what defines them takes a second to import, and the help does not wait for it.
+# They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
-FIGURES = ("hull", "distance", "progress", "parity", "calibration", "learning", "mbtr")
+PLOT_HELP = "\n".join(
+    [
+        "Draw the campaign in FOLDER, finished or not.\n\n\b",
+        *(f"{name:<16}{kind.shows}" for name, kind in KINDS.items()),
+    ]
+)
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign
@@ -35,14 +43,15 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
-    from hullscout.cli.campaign_output import CampaignProgress, print_handoff, print_result  # noqa: PLC0415
-    from hullscout.figures import save_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import CampaignProgress, print_result  # noqa: PLC0415
 
     setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
     folder = out if out is not None else Path("runs") / setup.config.folder_name
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
-        print_handoff(folder, setup.config)
+        click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        named = quote(str(folder))
+        click.echo(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         click.echo(line)
@@ -69,15 +78,19 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.cli.campaign_output import print_asked, print_result  # noqa: PLC0415
-    from hullscout.figures import save_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
 
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again)
-    if asked.result is None or asked.known is None:
-        print_asked(asked, folder=folder, n_wanted=n)
+    if asked.result is not None and asked.known is not None:
+        save_result(folder, asked.result, asked.known)
+        print_result(asked.result, folder)
         return
-    save_result(folder, asked.result, asked.known)
-    print_result(asked.result, folder)
+    for structure in asked.folders:
+        click.echo(f"  {structure}")
+    click.echo(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
+    if len(asked.folders) < n:
+        click.echo("More can be asked for when some of these are told.")
+    click.echo(f"Next: hullscout tell {quote(str(folder))} RESULTS")
 
 
 @main.command(
@@ -130,9 +143,9 @@ def status(folder: Path) -> None:
     print_status(setup.config, setup.read_ledger(folder), folder=folder, result=read_result(folder))
 
 
-@main.command()
+@main.command(help=PLOT_HELP)
 @FOLDER
-@click.option("--kind", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True, help="What to draw.")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="hull", show_default=True, help="What to draw.")
 @click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
 @click.option(
     "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
@@ -140,28 +153,13 @@ def status(folder: Path) -> None:
 @click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
 def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: str | None, *, lattices: bool) -> None:
-    """Draw the campaign in FOLDER, finished or not.
-
-    \b
-    hull         phase diagram, with what the model still believes possible
-    distance     distance of every candidate to the hull
-    progress     errors and the probability of a wrong hull, by calculations
-    parity       predicted against true energies
-    calibration  whether the stated uncertainty holds
-    learning     model error by number of random structures (40 or more energies)
-    mbtr         the representation of a structure
-    """  # noqa: D301  click takes the character, not the two letters
-    if lattices and kind != "hull":
+    """Draw the campaign in FOLDER, finished or not."""
+    if lattices and "has_lattices" not in KINDS[kind].takes:
         raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
-    if candidate is not None and kind != "mbtr":
+    if candidate is not None and "candidate" not in KINDS[kind].takes:
         raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
-    from hullscout.figures.kinds import Kind, save_campaign_figure  # noqa: PLC0415
-    from hullscout.figures.style import Width  # noqa: PLC0415
-
     target = output if output is not None else folder / f"{kind}.png"
-    save_campaign_figure(
-        folder, target, kind=Kind(kind), width=Width(width), has_lattices=lattices, candidate_id=candidate
-    )
+    save_campaign_figure(folder, target, kind=kind, width=Width(width), has_lattices=lattices, candidate_id=candidate)
     click.echo(f"Wrote {target}")
 
 

@@ -9,23 +9,18 @@ from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hullscout import planning
 from hullscout.cli.shared import console, live_line
 from hullscout.display import MILLI, PERCENT
-from hullscout.planning.forecast import Source, total_of
+from hullscout.planning.forecast import total_of
 from hullscout.planning.planner import Progress
-from hullscout.planning.trade_off import three_digits, totals
+from hullscout.planning.trade_off import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from rich.console import Console
-
-    from hullscout.planning.budget import Budget, Share, Spending
-    from hullscout.planning.core_hours import CostModel
-    from hullscout.planning.forecast import Prediction
-    from hullscout.planning.order import PlanOrder
-    from hullscout.planning.trade_off import Rate, SettingOutcome, Total
 
     Columns = list[tuple[str, list[str]]]
 
@@ -55,7 +50,9 @@ class PlanProgress(Progress):
         self.line.update(self._task, description="replays", completed=n_done, total=n_all)
 
 
-def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel | None = None) -> None:
+def print_outcomes(
+    outcomes: Sequence[planning.SettingOutcome], *, cost_model: planning.CostModel | None = None
+) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     screen = console()
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
@@ -65,7 +62,7 @@ def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel 
         screen.print(_outcome_table(mine))
     if len(names) > 1:
         _head(screen, f"All {len(names)} campaigns together")
-        screen.print(_total_table(totals(outcomes)))
+        screen.print(_total_table(planning.totals(outcomes)))
     screen.print(
         "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
         "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
@@ -75,7 +72,7 @@ def print_outcomes(outcomes: Sequence[SettingOutcome], *, cost_model: CostModel 
         screen.print(f"Core-hours: {cost_model}.", soft_wrap=True)
 
 
-def _outcome_table(outcomes: Sequence[SettingOutcome]) -> Table:
+def _outcome_table(outcomes: Sequence[planning.SettingOutcome]) -> Table:
     first = outcomes[0].setting
     shared = {key for key, value in first.items() if all(o.setting.get(key) == value for o in outcomes)}
     counts = [
@@ -97,7 +94,7 @@ def _outcome_table(outcomes: Sequence[SettingOutcome]) -> Table:
     return _table(settings, columns)
 
 
-def _total_table(sums: Sequence[Total]) -> Table:
+def _total_table(sums: Sequence[planning.Total]) -> Table:
     """One row per setting that all campaigns have."""
     counts = [f"{t.calculations:.0f} of {t.n_candidates}\n{PERCENT * t.saved_fraction:.1f}" for t in sums]
     hours = [
@@ -111,10 +108,10 @@ def _total_table(sums: Sequence[Total]) -> Table:
 
 
 def print_budget(
-    budget: Budget,
-    outcomes: Sequence[SettingOutcome],
-    spendings: Sequence[Spending],
-    shares: Sequence[Share],
+    budget: planning.Budget,
+    outcomes: Sequence[planning.SettingOutcome],
+    spendings: Sequence[planning.Spending],
+    shares: Sequence[planning.Share],
     *,
     risk: float,
 ) -> None:
@@ -137,20 +134,25 @@ def print_budget(
             ("right hulls,\n% of the replays", [_percent(share.chance) for share in shares]),
         ]
         screen.print(_table([share.name for share in shares], columns, first="campaign"))
-        settings = totals(outcomes)
+        settings = planning.totals(outcomes)
         if len(settings) > 1:
             screen.print(f"Each under the first setting, {settings[0].label}.", soft_wrap=True)
 
 
 def print_predictions(
-    predictions: Sequence[Prediction], *, source: Source, n_similar: int, order: PlanOrder, budget: Budget | None = None
+    predictions: Sequence[planning.Prediction],
+    *,
+    source: planning.Source,
+    n_similar: int,
+    order: planning.PlanOrder,
+    budget: planning.Budget | None = None,
 ) -> None:
     """Print what new alloys are expected to take, and with which probability a budget is enough."""
     screen = console()
     origin = {
-        Source.REPLAYS: f"from replays of {n_similar} other campaigns",
-        Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other campaigns are",
-        Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies",
+        planning.Source.REPLAYS: f"from replays of {n_similar} other campaigns",
+        planning.Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other campaigns are",
+        planning.Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies",
     }[source]
     shown = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
     counts = [_interval(np.rint(p.quantiles(INTERVAL)), of=f" of {p.n_candidates}") for p in shown]
@@ -192,11 +194,11 @@ def _setting(rule: str, varied: Mapping[str, Any]) -> str:
     return "\n".join([rule, *lines])
 
 
-def _risk(risk: Rate, stated: float | None) -> str:
+def _risk(risk: planning.Rate, stated: float | None) -> str:
     return f"{_percent(risk)}\n{'-' if stated is None else f'{PERCENT * stated:.1f}'}"
 
 
-def _percent(rate: Rate) -> str:
+def _percent(rate: planning.Rate) -> str:
     return f"{PERCENT * rate.rate:.1f} ({PERCENT * rate.low:.0f}-{PERCENT * rate.high:.0f})"
 
 
@@ -205,7 +207,7 @@ def _interval(quantiles: NDArray[np.float64], *, of: str = "") -> str:
     return f"{middle}{of}\n({low}-{high})"
 
 
-def _least(prediction: Prediction, budget: Budget, *, risk: float) -> str:
+def _least(prediction: planning.Prediction, budget: planning.Budget, *, risk: float) -> str:
     level = (1.0 - risk,)
     amounts = prediction.core_hour_quantiles(level) if budget.is_core_hours else np.ceil(prediction.quantiles(level))
     return "-" if amounts is None else three_digits(float(amounts[0]))

@@ -95,12 +95,8 @@ def plan(
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
+    from hullscout.planning import Budget, Price, Source, planner, simulate_new  # noqa: PLC0415
     from hullscout.planning import order as orders  # noqa: PLC0415
-    from hullscout.planning import planner  # noqa: PLC0415
-    from hullscout.planning.budget import Budget  # noqa: PLC0415
-    from hullscout.planning.core_hours import Price  # noqa: PLC0415
-    from hullscout.planning.forecast import Source  # noqa: PLC0415
-    from hullscout.planning.stand_in import simulate_new  # noqa: PLC0415
     from hullscout.planning.store import DATABASE  # noqa: PLC0415
 
     origin = Source(source)
@@ -121,7 +117,8 @@ def plan(
     folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
     if is_new or not is_replayed:
         orders.check_source(origin, new=new, similar=chosen if like else (), unused=["--grid"] if grid else [])
-    progress, predictions, written = output.PlanProgress(), (), [DATABASE]
+    progress, written = output.PlanProgress(), [DATABASE]
+    predictions: tuple[Prediction, ...] = ()
     with progress.line:
         if is_replayed:
             made = planner.make_plan(chosen, folder, order=order, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,8 @@ import click
 from hullscout.cli.shared import FORCE, PATH, POOL_FILE, console, main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from hullscout.pool import EnumerationSettings, Inspection, MadePool, Suspects
@@ -183,12 +185,11 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
     table = Table(title=f"Candidates of {first}-{second}", title_justify="left", title_style="bold")
     for heading in ("atoms", *sources, "all"):
         table.add_column(heading, justify="right")
-    for n_atoms in sizes:
-        row = [made.counts.get((source, n_atoms), 0) for source in sources]
-        table.add_row(str(n_atoms), *(str(count or "") for count in row), str(sum(row)))
-    table.add_section()
-    totals = [sum(made.counts.get((source, n_atoms), 0) for n_atoms in sizes) for source in sources]
-    table.add_row("all", *map(str, totals), str(sum(totals)))
+    for label, of in [*((str(n_atoms), [n_atoms]) for n_atoms in sizes), ("all", sizes)]:
+        counts = [sum(made.counts.get((source, n_atoms), 0) for n_atoms in of) for source in sources]
+        table.add_row(
+            label, *(str(count or "") for count in counts), str(sum(counts)), end_section=label == str(sizes[-1])
+        )
     console().print(table)
     volumes = ", ".join(
         f"{symbol} {volume:.2f}" for symbol, volume in zip(settings.elements, made.volumes, strict=True)
@@ -214,7 +215,7 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     for criterion in inspection.criteria:
         screen.print(criterion)
     counts = Counter(finding.severity.value for finding in inspection.findings)
-    faults, suspects, notes = (f"{counts[noun]} {noun}{'s' * (counts[noun] != 1)}" for noun in STYLES)
+    faults, suspects, notes = (f"{counts[noun]} {noun}{'' if counts[noun] == 1 else 's'}" for noun in STYLES)
     if inspection.is_clean:
         screen.print(f"Nothing is wrong with this pool{f'; {notes}' if counts['note'] else ''}.")
     else:
@@ -233,19 +234,14 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
     for heading in ("", "about", "found", "cleaned pool"):
         table.add_column(heading, overflow="fold" if heading == "found" else "ellipsis")
     table.columns[-1].justify = "right"
-    kinds = Counter((finding.severity, finding.kind) for finding in inspection.findings)
-    n_so_far: Counter[tuple[object, str]] = Counter()
-    for finding in inspection.findings:
-        severity, kind = finding.severity, finding.kind
-        n_so_far[severity, kind] += 1
-        n_beyond = 0 if n_shown is None else n_so_far[severity, kind] - n_shown
-        if n_beyond == 1:
-            table.add_row(
-                "", kind, Text(f"and {kinds[severity, kind] - n_so_far[severity, kind] + 1} more; --all shows them")
-            )
-        if n_beyond > 0:
-            continue
-        n_out = len(finding.left_out(suspects))
-        fate = f"{n_out} out" if n_out else "stays" if finding.frames else ""
-        table.add_row(Text(severity.value, style=STYLES[severity.value]), kind, Text(finding.sentence), fate)
+    for (severity, kind), group in groupby(
+        inspection.findings, key=lambda finding: (finding.severity.value, finding.kind)
+    ):
+        findings = list(group)
+        for finding in findings[:n_shown]:
+            n_out = len(finding.left_out(suspects))
+            fate = f"{n_out} out" if n_out else "stays" if finding.frames else ""
+            table.add_row(Text(severity, style=STYLES[severity]), kind, Text(finding.sentence), fate)
+        if n_shown is not None and len(findings) > n_shown:
+            table.add_row("", kind, Text(f"and {len(findings) - n_shown} more; --all shows them"), "")
     return table

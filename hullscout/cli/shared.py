@@ -58,18 +58,13 @@ class Command(click.Command):
             sys.exit(130)
 
 
-class Commands(click.Group):
-    """Commands of this kind."""
-
-    command_class = Command
-
-
-@click.group(
-    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
     """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
+
+
+main.command_class = Command
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -134,7 +134,9 @@ def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) 
             spawn = multiprocessing.get_context("spawn")
             processes = ProcessPoolExecutor(n, spawn, initializer=_begin_process, initargs=(plan, pools))
             try:
-                yield ReplayWorkers(submit=partial(processes.submit, play_ready, plan), n_ahead=2 * n, retries=0)
+                yield ReplayWorkers(
+                    submit=lambda job: processes.submit(play_ready, plan, job), n_ahead=2 * n, retries=0
+                )
             finally:
                 processes.shutdown(wait=True, cancel_futures=True)
         case InProcessSettings():

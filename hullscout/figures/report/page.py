@@ -13,7 +13,6 @@ from importlib.metadata import requires, version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from hullscout import __version__
 from hullscout.campaign import read_history
 from hullscout.citations import citations_of
 from hullscout.display import percent, unbroken
@@ -112,4 +111,4 @@ def _versions() -> list[tuple[str, str]]:
     """Hullscout and the packages that it needs, with the versions installed."""
     needed = (requirement for requirement in requires("hullscout") or () if "extra ==" not in requirement)
     names = sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in needed)
-    return [("hullscout", __version__), *((name, version(name)) for name in names)]
+    return [(name, version(name)) for name in ("hullscout", *names)]

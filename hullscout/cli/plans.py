@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hullscout.cli.shared import OVERRIDES, PATH, main
+
+if TYPE_CHECKING:
+    from hullscout.planning import Prediction
 
 EPILOG = """\b
 Examples:

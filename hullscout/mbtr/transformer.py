@@ -14,9 +14,8 @@ from scipy import sparse
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.channels import atomic_numbers
-from hullscout.mbtr.counting import count_batch
+from hullscout.mbtr.counting import count_batch, gradient_of
 from hullscout.mbtr.definition import MBTRDefinition
-from hullscout.mbtr.gradients import gradient_of
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hullscout.mbtr.counting import Gradient
     from hullscout.mbtr.counts import Counts
     from hullscout.mbtr.definition import Normalization
-    from hullscout.mbtr.gradients import Gradient
 
 Output = Literal["dense", "sparse"]
 

@@ -48,23 +48,14 @@ _REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # i
 
 
 class Panels(NamedTuple):
-    """Panels of an axis in its order, and a table that finds them.
+    """Panels of an axis in its order, and a table that finds them: a uniform lattice of cells over the axis."""
 
-    Attributes:
-        edges: Borders, shape (n_panels + 1,); the last is raised by a hair to hold the natural end of the axis.
-        middle: Shape (n_panels,).
-        inverse_half: 2 / width, shape (n_panels,).
-        table: First candidate panel of each cell of a uniform lattice over the axis.
-        table_start: Where that lattice starts.
-        table_inverse: 1 / its spacing.
-    """
-
-    edges: NDArray[np.float64]
-    middle: NDArray[np.float64]
-    inverse_half: NDArray[np.float64]
-    table: NDArray[np.int64]
+    edges: NDArray[np.float64]  # shape (n_panels + 1,); the last is raised by a hair to hold the end of the axis
+    middle: NDArray[np.float64]  # shape (n_panels,)
+    inverse_half: NDArray[np.float64]  # 2 / width, shape (n_panels,)
+    table: NDArray[np.int64]  # first candidate panel of each cell, shape (n_cells,)
     table_start: float
-    table_inverse: float
+    table_inverse: float  # 1 / spacing of the cells
 
 
 def bin_edges(term: Term) -> NDArray[np.float64]:

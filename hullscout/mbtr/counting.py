@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from hullscout.mbtr.definition import MBTRDefinition
 
+    Reach = tuple[NDArray[np.float64], NDArray[np.int64]]
+
 _SURVEY_RADIUS: Final = 3.0
 _KERNELS: Final = {2: count_pairs, 3: count_angles, 4: count_chains}
 _SLOPE_KERNELS: Final = {2: pair_slopes, 3: angle_slopes}
@@ -63,7 +65,7 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
         InvalidStructureError: Coinciding atoms, a sum that does not converge or meets too many tuples, or a grid that
             misses the structure.
     """
-    threads = available_threads() if n_threads is None else n_threads
+    threads = available_threads() if n_threads is None else int(n_threads)
     closest = closest_distances(batch, first=first, n_threads=threads)
     ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
         term.label: search_range(batch, term, closest, first=first, n_threads=threads)
@@ -137,7 +139,7 @@ def term_codes(term: Term, n_elements: int) -> TermCodes:
 
 def search_range(
     batch: Batch, term: Term, closest: NDArray[np.float64], *, first: int = 0, n_threads: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> Reach:
     """Return how far a term of k = 2, 3 or 4 reaches in each structure (A), and the largest number of neighbours within.
 
     Both have shape (n,), as has `closest`, a lower bound on the shortest distance (A). Sums that do not converge, or that
@@ -170,7 +172,7 @@ def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDA
     closest = np.empty(batch.n_structures)
 
     costs = batch.n_atoms.astype(np.float64) ** 2
-    in_threads(lambda start, stop: survey(start, stop, batch, radii, most, closest), costs, threads)
+    in_threads(lambda a, b: survey(a, b, batch, radii, most, closest), costs, threads)
     return most, closest
 
 
@@ -198,21 +200,13 @@ def _count_atoms(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCo
     return found
 
 
-def _count_tuples(
-    batch: Batch,
-    definition: MBTRDefinition,
-    term: Term,
-    reach: tuple[NDArray[np.float64], NDArray[np.int64]],
-    threads: int,
-) -> TermCounts:
+def _count_tuples(batch: Batch, definition: MBTRDefinition, term: Term, reach: Reach, threads: int) -> TermCounts:
     """Count k = 2, 3 or 4 by the compiled kernels, within what search_range returned."""
     found = _nothing_counted(batch, definition, term)
     settings = (term_codes(term, len(definition.elements)), panels_of(term))
-
-    def work(start: int, stop: int) -> None:
-        _KERNELS[term.k](start, stop, batch, *reach, *settings, found.rows, found.moments, found.lost)
-
-    in_threads(work, batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0), threads)
+    output = (found.rows, found.moments, found.lost)
+    costs = batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0)
+    in_threads(lambda a, b: _KERNELS[term.k](a, b, batch, *reach, *settings, *output), costs, threads)
     return found
 
 
@@ -255,9 +249,7 @@ def _normalized_slopes(
     factors = counts.channel_factors(term)[0]
     scaled = slopes * factors[:, None]
     if counts.definition.normalization == "valle_oganov":
-        volume_slopes = np.zeros(len(slopes))
-        volume_slopes[-9::4] = 1.0  # d ln V / d e_ab = delta_ab
-        scaled += volume_slopes[:, None, None] * (block * factors[:, None])
+        scaled[-9::4] += block * factors[:, None]  # d ln V / d e_ab = delta_ab
     return np.asarray(scaled)
 
 

@@ -43,14 +43,11 @@ class TermCodes(NamedTuple):
     geometry: int
     weighting: int
     taper: int
-    scale: float
-    """1/A, 0 if there is none."""
-    cutoff: float
-    """A, infinite if there is none."""
+    scale: float  # 1/A, 0 if there is none
+    cutoff: float  # A, infinite if there is none
     sharpness: float
     n_elements: int
-    channels: NDArray[np.int64]
-    """Channel of each ordered element tuple, shape (n_elements**k,)."""
+    channels: NDArray[np.int64]  # of each ordered element tuple, shape (n_elements**k,)
 
 
 @njit(cache=True, nogil=True)

@@ -84,18 +84,10 @@ def deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vector, end,
 
 @njit(cache=True, nogil=True)
 def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
-    """Add the derivatives of the pairs of one structure to slopes.
+    """Add the derivatives of the pairs of one structure to slopes, shape (3 n_atoms + 9, n_channels, n_panels, 16).
 
-    Args:
-        species: Element position per atom.
-        positions: A, shape (n_atoms, 3).
-        cell: Lattice vectors as rows, shape (3, 3).
-        pbc: Periodic directions, shape (3,).
-        radius: Search radius, A.
-        most: Largest number of neighbours of an atom.
-        term: TermCodes.
-        panels: Panels of axis.py.
-        slopes: Output, added to, shape (3 n_atoms + 9, n_channels, n_panels, 16).
+    Species are element positions, shape (n_atoms,), `most` is the largest number of neighbours of an atom, term is TermCodes,
+    and panels are the Panels of axis.py. Other arguments as in prepare_search.
     """
     n_atoms = species.shape[0]
     search = prepare_search(positions, cell, pbc, radius)

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OracleError
-from hullscout.oracle.outcome import (
-    Calculated,
-    Failed,
-    FailureReason,
-    Outcome,
-    candidate_from_tree,
-    candidate_of,
-    candidate_to_tree,
-    is_energy,
-    judge,
-)
-from hullscout.oracle.settings import CalculatorSettings
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, candidate_of, failure_of, judge
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
     import ase
 
+    from hullscout.oracle.settings import CalculatorSettings
     from hullscout.pool import Candidate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What a worker is given.
-
-    Attributes:
-        candidate: The structure.
-        settings: How its energy is computed.
-    """
-
-    candidate: Candidate
-    settings: CalculatorSettings
-
-    def to_json(self) -> str:
-        """The task on one line."""
-        return json.dumps({"candidate": candidate_to_tree(self.candidate), "settings": self.settings.model_dump()})
-
-    @classmethod
-    def from_json(cls, line: str) -> Task:
-        """The task of `to_json`."""
-        tree = json.loads(line)
-        settings = CalculatorSettings.model_validate(tree["settings"])
-        return cls(candidate=candidate_from_tree(tree["candidate"]), settings=settings)
 
 
 def make_calculator(settings: CalculatorSettings) -> Any:
@@ -88,23 +53,22 @@ def probe(settings: CalculatorSettings) -> Outcome:
     return Calculated(energy_ev=0.0)
 
 
-def calculate(task: Task) -> Outcome:
+def calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     """Compute the energy of a structure, relaxed as the settings say. Whatever the calculator raises becomes a failure."""
     began = time.perf_counter()
     try:
-        outcome = _calculate(task.candidate, task.settings)
+        outcome = _calculate(candidate, settings)
     except Exception as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
         outcome = _failure(error)
     return replace(outcome, wall_s=time.perf_counter() - began)
 
 
 def _failure(error: Exception) -> Failed:
-    is_unconverged = any(
-        "converge" in base.__name__.lower() or base.__name__ == "SCFError" for base in type(error).__mro__
-    )
+    names = [base.__name__ for base in type(error).__mro__]
+    is_unconverged = "SCFError" in names or any("converge" in name.lower() for name in names)
     reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
     text = " ".join(str(error).split())
-    return Failed(reason=reason, sentence=f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__)
+    return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}" if text else names[0])
 
 
 def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
@@ -112,15 +76,13 @@ def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     atoms.calc = make_calculator(settings)
     is_relaxed = settings.relax == "none" or _relax(atoms, settings)
     energy = float(atoms.get_potential_energy())
-    if not is_energy(energy, len(atoms)):
-        return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy:g} eV.")
     unconverged = ""
     if getattr(atoms.calc, "converged", None) is False:  # file-based codes say so and do not raise
         unconverged = "The calculator says that the electrons did not converge"
     elif not is_relaxed:
         unconverged = f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps"
-    if unconverged:
-        return Failed(reason=FailureReason.NOT_CONVERGED, sentence=f"{unconverged} (energy then: {energy:.6f} eV).")
+    if failed := failure_of(energy, len(atoms), unconverged):
+        return failed
     relaxed = None if settings.relax == "none" else candidate_of(atoms, candidate.id)
     return judge(candidate, Calculated(energy_ev=energy, relaxed=relaxed), settings)
 

@@ -1,11 +1,11 @@
-"""A worker process and its guard: the calculation may crash, hang or be killed, and what asked for it learns why.
+"""A worker process for each thread that calculates: it may crash, hang or be killed, and what asked for it learns why.
 
-The guard starts the process when it is first needed and again after it died, ends it when a calculation runs past its limit, and
-ends it when it is closed. It can sit in the campaign's own process, or in a worker of Dask or of any other executor.
+`WorkerProcess` starts it when it is first needed and again after it died, and ends it when a calculation runs past its limit or
+nothing more is wanted. It can sit in the campaign's own process, or in a worker of Dask or of any other executor.
 
-The process (`work`) reads tasks from its standard input, one JSON line each, and answers each with a line. Whatever a calculator
-prints goes into `output.txt` of the task's own folder. When the input ends (the campaign is gone) the process ends at once, also
-in the middle of a calculation, with all that it started.
+The process (`work`) reads calculations from its standard input, one JSON line each, and answers each with a line. Whatever a
+calculator prints goes into `output.txt` of the calculation's own folder. When the input ends (the campaign is gone) the process
+ends at once, also in the middle of a calculation, with all that it started.
 """
 
 from __future__ import annotations
@@ -15,63 +15,67 @@ import json
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
-from hullscout.oracle.calculator import Task, calculate, probe
-from hullscout.oracle.outcome import Failed, FailureReason, Outcome, outcome_from_json, outcome_to_json
+import numpy as np
+
+from hullscout.oracle.calculator import calculate, probe
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.oracle.settings import CalculatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from hullscout.oracle.outcome import Outcome
+    from hullscout.pool import Candidate
 
 OUTPUT = "output.txt"
 # Workers share the cores; threads of linear algebra on top of them fight for these. What the environment says goes first.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_THREAD = threading.local()
-_GUARDS: set[Guard] = set()
+_PROCESSES: dict[tuple[int, int], WorkerProcess] = {}  # by process and thread; a fork inherits what is not its own
 _LOCK = threading.Lock()
 
 
-def calculate_guarded(
-    task: Task | CalculatorSettings, time_limit_s: float | None = None, folder: str | None = None
+def calculate_in_worker(
+    candidate: Candidate | None,
+    settings: CalculatorSettings,
+    time_limit_s: float | None = None,
+    folder: str | None = None,
 ) -> Outcome:
-    """Compute a task in a worker process of the calling thread: what every executor is given.
+    """Compute an energy in the worker process of the calling thread: what every executor is given.
 
     Args:
-        task: The task; settings alone to learn whether the process can make their calculator.
+        candidate: The structure; None to learn whether the process can make the calculator.
+        settings: How its energy is computed.
         time_limit_s: Seconds until it is ended; None for no limit.
         folder: The folder of its files, which is kept; None for a temporary one.
     """
-    guard: Guard | None = getattr(_THREAD, "guard", None)
-    if guard is None or guard not in _GUARDS:
-        guard = Guard()
-        _THREAD.guard = guard
-        with _LOCK:
-            _GUARDS.add(guard)
-    told = {"task": task.to_json()} if isinstance(task, Task) else {"probe": task.model_dump_json()}
+    with _LOCK:
+        process = _PROCESSES.setdefault((os.getpid(), threading.get_ident()), WorkerProcess())
+    tree = None if candidate is None else candidate_to_tree(candidate)
     with working_folder(folder) as place:
-        return guard.ask({"folder": str(place), **told}, time_limit_s)
+        return process.ask({"folder": place, "candidate": tree, "settings": settings.model_dump()}, time_limit_s)
 
 
-def close_guards() -> None:
+def end_worker_processes() -> None:
     """End the worker processes of all threads of this process."""
     with _LOCK:
-        guards = list(_GUARDS)
-        _GUARDS.clear()
-    for guard in guards:
-        guard.close()
+        processes = list(_PROCESSES.values())
+        _PROCESSES.clear()
+    for process in processes:
+        process.close()
 
 
-class Guard:
-    """One worker process, started when needed."""
+class WorkerProcess:
+    """A process that calculates, started when needed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -89,8 +93,8 @@ class Guard:
             with self._talking:  # whoever waits for an answer has seen the end by now
                 _reap(process)
 
-    def ask(self, message: dict[str, str], time_limit_s: float | None) -> Outcome:
-        """Send a message to the worker process, and wait for the outcome that it answers with."""
+    def ask(self, message: dict[str, Any], time_limit_s: float | None) -> Outcome:
+        """Send a message to the process, and wait for the outcome that it answers with."""
         with self._talking:
             process = self._running()
             if process is None:
@@ -112,7 +116,7 @@ class Guard:
             wall_s = time.perf_counter() - began
             code = _reap(process) if is_late.is_set() or not line else 0
         if line:
-            return outcome_from_json(line)
+            return _outcome_in(json.loads(line))
         if is_late.is_set():
             sentence = f"It ran longer than the limit of {time_limit_s:g} s and was ended."
             return Failed(reason=FailureReason.TIMED_OUT, sentence=sentence, wall_s=wall_s)
@@ -126,38 +130,32 @@ class Guard:
         with self._starting:
             if self._is_closed:
                 return None
-            if self._process is not None and self._process.poll() is None:
-                return self._process
             if self._process is not None:
+                if self._process.poll() is None:
+                    return self._process
                 _reap(self._process)
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from hullscout.oracle.guard import work; work()"],
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-c", "from hullscout.oracle.worker_process import work; work()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
                 encoding="utf-8",
+                bufsize=1,
                 start_new_session=True,  # Ctrl-C is for the campaign, which ends its workers itself
                 env={**ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
-            process = self._process
         if process.stdout is not None:
             process.stdout.readline()  # ready: its start does not count as calculation; at its end this is empty
         return process
 
 
-@contextlib.contextmanager
-def working_folder(kept: str | None) -> Iterator[Path]:
+def working_folder(kept: str | None) -> AbstractContextManager[str]:
     """The folder of one calculation: the kept one, made where it is not there, or a temporary one, removed afterwards."""
-    if kept is not None:
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        yield Path(kept).resolve()
-        return
-    folder = Path(tempfile.mkdtemp(prefix="hullscout-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if kept is None:
+        return tempfile.TemporaryDirectory(prefix="hullscout-", ignore_cleanup_errors=True)
+    Path(kept).mkdir(parents=True, exist_ok=True)
+    return contextlib.nullcontext(kept)
 
 
 def _exchange(process: subprocess.Popen[str], line: str) -> str:
@@ -166,11 +164,16 @@ def _exchange(process: subprocess.Popen[str], line: str) -> str:
         return ""
     try:
         process.stdin.write(line + "\n")
-        process.stdin.flush()
         answer = process.stdout.readline()
     except (OSError, ValueError):
         return ""
     return answer if answer.endswith("\n") else ""
+
+
+def _outcome_in(tree: dict[str, Any]) -> Outcome:
+    if "reason" in tree:
+        return Failed(**{**tree, "reason": FailureReason(tree["reason"])})
+    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"])})
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -204,39 +207,36 @@ def _last_line(path: Path) -> str:
 
 
 def work() -> None:
-    """Be a worker process: answer tasks until the input ends."""
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
+    """Be a worker process: calculate until the input ends."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
-        _say(answers, "ready")
+        messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(messages,), daemon=True).start()
+        answers.write("ready\n")
         while True:
-            _say(answers, outcome_to_json(_answer(json.loads(tasks.get()))))
+            tree = asdict(_answer(json.loads(messages.get())))
+            answers.write(json.dumps(tree, default=np.ndarray.tolist, allow_nan=False) + "\n")
 
 
-def _answer(message: dict[str, str]) -> Outcome:
+def _answer(message: dict[str, Any]) -> Outcome:
     os.chdir(message["folder"])
     output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
+    settings = CalculatorSettings.model_validate(message["settings"])
     try:
-        if "task" in message:
-            return calculate(Task.from_json(message["task"]))
-        return probe(CalculatorSettings.model_validate_json(message["probe"]))
+        return (
+            calculate(candidate_from_tree(message["candidate"]), settings) if message["candidate"] else probe(settings)
+        )
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
 
 
-def _listen(tasks: queue.SimpleQueue[str]) -> None:
+def _listen(messages: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
-        tasks.put(line)
+        messages.put(line)
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-def _say(answers: TextIO, line: str) -> None:
-    answers.write(line + "\n")
-    answers.flush()

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
 from hullscout.files import number, read_csv, remove
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, candidate_of, failure_of, is_energy, judge
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of, is_energy, judge
+from hullscout.pool import Candidate
 from hullscout.pool.formats.vasprun import VASP_NAME, read_vasp_result
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from hullscout.files import Row
     from hullscout.oracle.outcome import Outcome
     from hullscout.oracle.settings import HandoffSettings
-    from hullscout.pool import Candidate
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -124,83 +124,72 @@ def read_replies(
 ) -> Iterator[Reply | ResultError]:
     """Read all results at a path, in the order of names; what cannot be read is an error in its place.
 
-    Args:
-        path: A CSV file, a result of one structure, its folder, or a folder of such.
-        candidates: The pool's by id.
-        names: The id of each folder name.
-        settings: When a returned structure is another one.
+    The path is a CSV file, a result of one structure, its folder, or a folder of such; `names` has the id of each folder name.
     """
-    handed = _Handed(candidates=candidates, ids={**{i: i for i in candidates}, **names}, settings=settings)
+    ids = {**{candidate_id: candidate_id for candidate_id in candidates}, **names}
+
+    def reply(where: Path) -> Reply | ResultError:
+        """The result in a file, or in the one of a folder that counts."""
+        try:
+            file = where if where.is_file() else _result_in(where)
+            candidate = candidates[_id_of(file.parent, ids, candidates)]
+            return Reply(id=candidate.id, outcome=read_outcome(file, candidate, settings), source=str(file))
+        except HullscoutError as error:
+            return ResultError(f"{where}: {error}")
+
     if not path.exists():
         yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
     elif path.suffix.lower() == ".csv":
         yield from _read_table(path, candidates)
     elif path.is_file():
-        yield handed.reply(path)
+        yield reply(path)
     else:
         tables = sorted(path.rglob("*.csv"))
         folders = sorted({file.parent for file in path.rglob("*") if _rank(file)})
-        folders = [folder for folder in folders if not handed.is_scratch(folder)]
+        folders = [folder for folder in folders if not _is_scratch(folder, ids)]
         if not folders and not tables:
             yield ResultError(
                 f"{path} holds no results. Expected vasprun.xml, OUTCAR, {FAILED}, or files that ASE reads."
             )
         for table in tables:
             yield from _read_table(table, candidates)
-        for folder in folders:
-            yield handed.reply(folder)
+        yield from map(reply, folders)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Handed:
-    """What may have been handed out: candidates by id, and the id of each folder name."""
+def _handed_out(folder: Path, ids: Mapping[str, str]) -> Path | None:
+    """The folder that was handed out, by its manifest or its name: this one, or the nearest above it."""
+    places = (folder, *folder.resolve().parents)
+    return next((place for place in places if (place / MANIFEST).is_file() or place.name in ids), None)
 
-    candidates: Mapping[str, Candidate]
-    ids: Mapping[str, str]
-    settings: HandoffSettings
 
-    def reply(self, where: Path) -> Reply | ResultError:
-        """The result in a file, or in the one of a folder that counts."""
-        try:
-            file = where if where.is_file() else _result_in(where)
-            candidate = self.candidates[self._id_of(file.parent)]
-            return Reply(id=candidate.id, outcome=read_outcome(file, candidate, self.settings), source=str(file))
-        except HullscoutError as error:
-            return ResultError(f"{where}: {error}")
+def _is_scratch(folder: Path, ids: Mapping[str, str]) -> bool:
+    """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
+    if _handed_out(folder, ids) in {None, folder}:
+        return False
+    ranked = [(rank, file) for file in folder.iterdir() if (rank := _rank(file))]
+    return not any(rank != _OTHER or _holds_energy(file) for rank, file in ranked)
 
-    def is_scratch(self, folder: Path) -> bool:
-        """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
 
-        def is_handed(place: Path) -> bool:
-            return (place / MANIFEST).is_file() or place.name in self.ids
-
-        if is_handed(folder) or not any(map(is_handed, folder.resolve().parents)):
-            return False
-        ranked = [(rank, file) for file in folder.iterdir() if (rank := _rank(file))]
-        return not any(rank != _OTHER or _holds_energy(file) for rank, file in ranked)
-
-    def _id_of(self, folder: Path) -> str:
-        """The id that the nearest manifest states, or that the name of a folder above stands for."""
-        for place in (folder, *folder.resolve().parents):
-            manifest = place / MANIFEST
-            if manifest.is_file():
-                try:
-                    found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    raise ResultError(
-                        f"{manifest} is no manifest ({error}). Put it back as it was handed out."
-                    ) from error
-                if found not in self.candidates:
-                    raise ResultError(
-                        f"{manifest} names {found!r}, which is no candidate of this campaign. Is it another campaign's?"
-                    )
-                return found
-            if place.name in self.ids:
-                return self.ids[place.name]
+def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate]) -> str:
+    """The id that the manifest of what was handed out states, or that the folder's name stands for."""
+    place = _handed_out(folder, ids)
+    if place is None:
         raise ResultError(
             f"expected {MANIFEST} in the folder or above it, or a folder with the name that was handed out; found neither. "
             "Keep the manifest with the results."
         )
+    manifest = place / MANIFEST
+    if not manifest.is_file():
+        return ids[place.name]
+    try:
+        found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{manifest} is no manifest ({error}). Put it back as it was handed out.") from error
+    if found not in candidates:
+        raise ResultError(
+            f"{manifest} names {found!r}, which is no candidate of this campaign. Is it another campaign's?"
+        )
+    return found
 
 
 def _rank(file: Path) -> tuple[int, float] | None:
@@ -243,7 +232,8 @@ def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) ->
         text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
         return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
     atoms, energy, unconverged = _read_energy(file)
-    answer = Calculated(energy_ev=energy, relaxed=candidate_of(atoms, candidate.id))
+    atoms.pbc = True  # which not all files say
+    answer = Calculated(energy_ev=energy, relaxed=Candidate.from_ase(atoms, candidate.id))
     outcome = judge(candidate, answer, settings, source=file.name)  # first, since it refuses other atoms
     return failure_of(energy, candidate.n_atoms, unconverged) or outcome
 
@@ -287,12 +277,10 @@ def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Rep
     for row in table.rows:
         where = f"{path}, line {row.line}"
         try:
-            outcome = _outcome_in(row, len(table.header), candidates)
+            if outcome := _outcome_in(row, len(table.header), candidates):
+                yield Reply(id=row.cells["id"], outcome=outcome, source=where)
         except ResultError as error:
             yield ResultError(f"{where}: {error}")
-        else:
-            if outcome is not None:
-                yield Reply(id=row.cells["id"], outcome=outcome, source=where)
 
 
 def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -> Outcome | None:

@@ -21,18 +21,14 @@ from hullscout.pool import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import ase
-
     from hullscout.oracle.settings import CalculatorSettings, HandoffSettings
 
 MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
-_NEAR = 0.05
-"""Strains and displacements below this need no search for other cells."""
+_NEAR = 0.05  # strains and displacements up to this need no search for other cells
 _LENGTH_TOLERANCE = 0.2
 _ANGLE_TOLERANCE = 12.0  # degrees
-_UNMOVED = 1e-6
-"""Strains, displacements and relative volume changes up to this are those of rounding."""
+_UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this are those of rounding
 
 
 class FailureReason(StrEnum):
@@ -101,12 +97,6 @@ def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | Non
         sentence = f"{unconverged} (energy then: {energy_ev:.6f} eV)."
         return Failed(reason=FailureReason.NOT_CONVERGED, sentence=sentence)
     return None
-
-
-def candidate_of(atoms: ase.Atoms, candidate_id: str) -> Candidate:
-    """The structure of ASE's atoms, also where these do not say that they are periodic."""
-    cell = np.asarray(atoms.cell, dtype=np.float64)
-    return Candidate(id=candidate_id, numbers=atoms.numbers, positions=atoms.positions, cell=cell)
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OracleError
-from hullscout.oracle.calculator import calculate, probe
+from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
 from hullscout.oracle.handoff import folder_name
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason
 from hullscout.oracle.settings import CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings
-from hullscout.oracle.worker_process import OUTPUT, calculate_in_worker, end_worker_processes, working_folder
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
@@ -29,14 +28,13 @@ if TYPE_CHECKING:
     from hullscout.oracle.table import TableOracle
     from hullscout.pool import Candidate
 
-PROBE_TIMEOUT_S = 600.0
-"""Workers of a cluster may have to wait for a machine; a probe that takes longer is awaited no more."""
+PROBE_TIMEOUT_S = 600.0  # workers of a cluster may have to wait for a machine
 CONNECT_TIMEOUT_S = 30
 
 
 @dataclass(kw_only=True)
 class TableWorkers:
-    """Energies that are known already, so that no calculation is worth a record of its own."""
+    """Energies that are known already."""
 
     table: TableOracle
     size: int = sys.maxsize
@@ -50,27 +48,16 @@ class TableWorkers:
 
 @dataclass(kw_only=True)
 class CalculatorWorkers:
-    """Energies computed by an ASE calculator through an executor, or in this process where there is none.
-
-    Attributes:
-        settings: The calculator's.
-        executor: What runs it.
-        options: What each submission says to the executor beside its calculation.
-        size: Calculations at a time.
-        retries: Further tries after a failure that may pass.
-        time_limit_s: Seconds until a calculation is ended; None for no limit.
-        keep_files: Folder for the files of every calculation; None where they are not kept.
-        is_recorded: Whether each calculation is worth a record of its own.
-    """
+    """Energies computed by an ASE calculator through an executor, or in this process where there is none."""
 
     settings: CalculatorSettings
     executor: Executor | None
-    options: dict[str, Any]
-    size: int
-    retries: int
+    options: dict[str, Any]  # of each submission
+    size: int  # calculations at a time
+    retries: int  # further tries after a failure that may pass
     time_limit_s: float | None
     keep_files: Path | None
-    is_recorded: bool = True
+    is_recorded: bool = True  # each calculation is worth a record of its own
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
         """Start a calculation; the attempts of one candidate are counted from 1."""
@@ -128,11 +115,7 @@ def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: P
 
 @contextmanager
 def open_custom(settings: CustomSettings) -> Iterator[Executor]:
-    """The executor that a dotted path names; it is ended on leaving, without waiting for what it is doing.
-
-    Raises:
-        OracleError: It cannot be made, or is no executor.
-    """
+    """The executor that a dotted path names; it is ended on leaving, without waiting for what it is doing."""
     try:
         pool = object_at(settings.path)(**settings.options)
     except Exception as error:
@@ -152,11 +135,7 @@ def open_custom(settings: CustomSettings) -> Iterator[Executor]:
 
 @contextmanager
 def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
-    """An executor on Dask, and how many calculations it takes at a time; a cluster that was started here ends on leaving.
-
-    Raises:
-        OracleError: Dask is not installed, or the cluster cannot be made or reached.
-    """
+    """An executor on Dask, and how many calculations it takes at a time; a cluster that was started here ends on leaving."""
     try:
         import dask  # noqa: PLC0415  an extra
         from distributed import Client, LocalCluster  # noqa: PLC0415
@@ -174,8 +153,8 @@ def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
                 cluster = stack.enter_context(object_at(settings.cluster)(**settings.options))
                 cluster.scale(n)
             elif cluster is None:
-                local = LocalCluster(n_workers=n, threads_per_worker=1, processes=True, dashboard_address=":0")
-                cluster = stack.enter_context(local)
+                cluster = LocalCluster(n_workers=n, threads_per_worker=1, processes=True, dashboard_address=":0")
+                stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, timeout=CONNECT_TIMEOUT_S))
         except Exception as error:
             where = settings.address or settings.cluster or "a local cluster"
@@ -193,11 +172,11 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> Executor | None:
             return None
         case ProcessesSettings():  # each thread minds a process, so that a killed one harms one calculation only
             pool = stack.enter_context(ThreadPoolExecutor(settings.workers))
-            stack.callback(end_worker_processes)
+            stack.callback(end_workers)
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             return pool
         case CustomSettings():
-            stack.callback(end_worker_processes)
+            stack.callback(end_workers)
             return stack.enter_context(open_custom(settings))
         case DaskSettings():
             return stack.enter_context(open_dask(settings))[0]

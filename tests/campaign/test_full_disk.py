@@ -12,9 +12,9 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
-from hullscout.campaign.reserve import RESERVE_BYTES
 
-from hullscout.campaign.store import RESERVE
+from hullscout.campaign.database import RESERVE_BYTES
+from hullscout.campaign.store import RESERVE, Store
 from hullscout.cli import main
 
 DISK_KB = 8192
@@ -115,11 +115,11 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
     code = (
         "from hullscout.cli import main; from hullscout.campaign.store import Store\n"
         "save = Store.save_answer\n"
-        "def full(self, *a):\n"
-        "    if a[0] == 'fcc-A1B1-0001':\n"
+        "def full(self, candidate_id, answer, *, attempt):\n"
+        "    if candidate_id == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
-        "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
-        "    save(self, *a)\n"
+        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 100000)\n"
+        "    save(self, candidate_id, answer, attempt=attempt)\n"
         "Store.save_answer = full\n"
         "main()"
     )
@@ -139,13 +139,11 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
 
 
 def test_room_is_kept_back_only_while_a_campaign_is_open(live_file, tmp_path, monkeypatch):
-    from hullscout.campaign.store import Store
-
     sizes, save = [], Store.save_answer
 
-    def look(self, *arguments):
+    def look(self, *arguments, **attempt):
         sizes.append((tmp_path / "out" / RESERVE).stat().st_size)
-        save(self, *arguments)
+        save(self, *arguments, **attempt)
 
     monkeypatch.setattr(Store, "save_answer", look)
     assert CliRunner().invoke(main, ["run", str(live_file), "--out", str(tmp_path / "out")]).exit_code == 0

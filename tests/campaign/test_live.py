@@ -108,10 +108,10 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
     assert run(live_file, whole, *settings)[0] == 0
     save, saved = Store.save_answer, []
 
-    def save_and_die(self, candidate_id, attempt, answer):
+    def save_and_die(self, candidate_id, answer, *, attempt):
         if len(saved) == survived:
             raise Killed(candidate_id)
-        save(self, candidate_id, attempt, answer)
+        save(self, candidate_id, answer, attempt=attempt)
         saved.append(candidate_id)
 
     with monkeypatch.context() as patch:

@@ -1,13 +1,22 @@
 """Whatever a calculation does, workers answer with an energy or a failure that says why, and go on."""
 
+import json
+
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from hullscout.errors import OracleError
-from hullscout.oracle import CalculatorSettings, InProcessSettings, ProcessesSettings, open_workers, outcome_of
-from hullscout.oracle.calculator import Task
+from hullscout.oracle import (
+    CalculatorSettings,
+    InProcessSettings,
+    ProcessesSettings,
+    candidate_from_tree,
+    candidate_to_tree,
+    open_workers,
+    outcome_of,
+)
 from hullscout.pool import Candidate
 
 
@@ -59,12 +68,20 @@ def test_a_calculation_that_hangs_is_ended_at_its_limit(tmp_path):
     assert "longer than the limit of 0.5 s" in outcome.sentence
 
 
-def test_a_task_comes_back_from_json_to_the_last_bit():
-    settings = CalculatorSettings(calculator="emt", arguments={"fixed_cutoff": True}, fmax=0.1)
-    task = Task(candidate=candidate(1 / 3), settings=settings)
-    back = Task.from_json(task.to_json())
-    assert back.settings == settings
-    assert back.candidate.cell.tobytes() == task.candidate.cell.tobytes()
+def test_a_structure_comes_back_from_json_to_the_last_bit():
+    start = candidate(1 / 3)
+    back = candidate_from_tree(json.loads(json.dumps(candidate_to_tree(start))))
+    assert (back.id, back.has_same_atoms(start)) == ("Cu", True)
+
+
+def test_a_worker_process_relaxes_as_the_settings_say_to_the_last_bit_of_energy_and_structure(tmp_path):
+    settings = {"arguments": {"asap_cutoff": True}, "relax": "volume", "fmax": 0.03, "start": candidate(11 / 3)}
+    here, there = (outcomes(tmp_path, executor=executor, **settings)[0] for executor in (InProcessSettings(), None))
+    assert here.relaxed.has_same_atoms(there.relaxed)
+    assert (here.energy_ev, here.note) == (there.energy_ev, there.note)
+    assert (
+        here.energy_ev != outcomes(tmp_path, executor=InProcessSettings(), **{**settings, "arguments": {}})[0].energy_ev
+    )
 
 
 def test_a_relaxation_out_of_steps_is_not_converged(tmp_path):

@@ -97,7 +97,7 @@ def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: floa
     write_whole(path, content, remedy="The replays are kept; run again.")
 
 
-def _draw_campaigns(figure: Figure, outcomes: Sequence[Outcome], *, risk: float, shape: tuple[int, int]) -> None:
+def _draw_campaigns(figure: Figure, outcomes: Sequence[SettingOutcome], *, risk: float, shape: tuple[int, int]) -> None:
     names, rules = (list(dict.fromkeys(found)) for found in zip(*((o.campaign, o.rule) for o in outcomes), strict=True))
     axes = figure.subplots(*shape, squeeze=False).ravel()
     handles: dict[str, Any] = {}

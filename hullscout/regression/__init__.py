@@ -15,13 +15,27 @@ from hullscout.regression.calibration import (
     plot_calibration,
     student_quantile,
 )
-from hullscout.regression.covariance import Combination, Kernel, KernelShape, KernelTerm, Metric
-from hullscout.regression.mixture import FittedMixture
+from hullscout.regression.covariance import (
+    SINGLE,
+    Combination,
+    Hyperparameters,
+    Kernel,
+    KernelShape,
+    KernelTerm,
+    Mean,
+    Metric,
+)
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, covariance_root
 from hullscout.regression.model import KernelModel, NotFittedError
 from hullscout.regression.pool_model import PoolModel, PoolSeparations
-from hullscout.regression.process import MixturePosterior, covariance_root
-from hullscout.regression.resampling import LearningCurve, ResamplingEnsemble, learning_curve, plot_learning_curves
-from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+from hullscout.regression.resampling import (
+    LearningCurve,
+    ResamplingEnsemble,
+    cap_height,
+    learning_curve,
+    plot_learning_curves,
+    tune_cap,
+)
 from hullscout.regression.sparse import SparseKernelModel
 from hullscout.regression.subset import (
     CompressionCurve,
@@ -31,8 +45,14 @@ from hullscout.regression.subset import (
     farthest_points,
     farthest_rows,
 )
-from hullscout.regression.targets import cap_height, tune_cap
-from hullscout.regression.tuning import SearchPoint, WarmStart, typical_separation
+from hullscout.regression.tuning import (
+    Criterion,
+    ModelSettings,
+    SearchPoint,
+    Uncertainty,
+    WarmStart,
+    typical_separation,
+)
 
 __all__ = [
     "SINGLE",

@@ -17,7 +17,7 @@ Source: contaminated normal and hard assignment (hard EM) as in Tukey (1960) and
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -25,9 +25,8 @@ from scipy.sparse.csgraph import connected_components
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, are_constant
-from hullscout.regression.covariance import Metric, Representations
+from hullscout.regression.covariance import Hyperparameters, Metric, Representations
 from hullscout.regression.process import GaussianProcess, condition
-from hullscout.regression.settings import Hyperparameters
 
 COINCIDENCE: Final = 1e-5
 """Distance below which features coincide, relative to the typical distance in every block."""
@@ -43,6 +42,8 @@ DOUBT: Final = 2.0 / 3.0
 
 MAX_TRIALS: Final = 4
 """At most so many times a model is tuned, each time without the suspects of the time before."""
+
+Fit = TypeVar("Fit")
 
 _MEDIAN_SQUARE: Final = 0.4549364231195727
 """Median of the square of a standard normal variable."""
@@ -70,9 +71,7 @@ def group_labels(
     Labels with the same number in `groups` (n,) are left out together; without it only coinciding ones are. Refused are
     fewer than three different structures, one group only, and merged labels that are all the same.
     """
-    coincide = np.ones((len(y), len(y)), dtype=np.bool_)
-    for values in separations.values():
-        coincide &= _coincide(values, metric)
+    coincide = np.all([_coincide(values, metric) for values in separations.values()], axis=0)
     return _grouped(np.argwhere(np.triu(coincide, 1)), y, groups)
 
 
@@ -106,10 +105,6 @@ def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Groupin
     n = len(y)
     if groups is not None and np.shape(groups) != (n,):
         raise InvalidTrainingSetError(f"Expected one group number per label, found {np.shape(groups)} for {n} labels.")
-    if len(pairs) == 0 and groups is None:
-        apart = Grouping(kept=np.arange(n), merged_to=np.arange(n), groups=())
-        _refuse_nothing_to_compare(apart, y)
-        return apart
     agree = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]]) <= AGREEMENT * np.std(y)
     copies = _connected(pairs[agree], n)
     _, kept, merged_to = np.unique(copies, return_index=True, return_inverse=True)
@@ -124,26 +119,21 @@ def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Groupin
         merged_to=merged_to.astype(np.intp),
         groups=tuple(np.flatnonzero(sets == number) for number in np.flatnonzero(np.bincount(sets) > 1)),
     )
-    _refuse_nothing_to_compare(grouping, y)
-    return grouping
-
-
-def _refuse_nothing_to_compare(grouping: Grouping, y: FloatArray) -> None:
-    n_kept = len(grouping.kept)
-    if n_kept < MIN_LABELS:
+    if len(kept) < MIN_LABELS:
         raise InvalidTrainingSetError(
-            f"Expected labels of at least {MIN_LABELS} different structures, found {n_kept}. Label more structures first."
+            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}. Label more structures first."
         )
-    if any(len(group) == n_kept for group in grouping.groups):
+    if not np.any(sets):
         raise InvalidTrainingSetError(
-            f"Expected labels in at least 2 groups, found all {len(y)} in one: their features coincide, or are grouped so. "
+            f"Expected labels in at least 2 groups, found all {n} in one: their features coincide, or are grouped so. "
             "Use features that tell the structures apart, or other groups."
         )
     if are_constant(grouping.merge(y)):
         raise InvalidTrainingSetError(
-            f"Expected different structures with labels that differ, found {n_kept} times {y[0]}: nothing can be "
+            f"Expected different structures with labels that differ, found {len(kept)} times {y[0]}: nothing can be "
             "learned from them. Label other structures."
         )
+    return grouping
 
 
 def _coincide(values: FloatArray, metric: Metric) -> BoolArray:
@@ -222,35 +212,32 @@ def distrust(
     return Suspicion(suspects=suspects.astype(np.intp), noise=noise)
 
 
-class Trial:
-    """Judges n labels again each time that a model was tuned without the suspects of the time before.
+def settled(
+    fit: Callable[[IntArray], tuple[Fit, FloatArray, FloatArray, float]],
+    *,
+    n: int,
+    suspicion: float,
+    can_spare: Callable[[IntArray], bool],
+) -> tuple[Fit, IntArray, Suspicion]:
+    """The last fit, the suspects among the n labels that it was made without, and the suspicion that follows from it.
 
-    A suspect that a model tuned without it explains is believed from then on, so the trial ends. Labels are believed,
-    too, that the others cannot spare (`can_spare` of their indices): without which nothing could be learned.
+    `fit` without given suspects, at first none, and again until these stay the same; with it come the first arguments of
+    `distrust`. A suspect that a fit without it explains is believed from then on, and so are labels that the others cannot
+    spare (`can_spare` of their indices): without which nothing could be learned.
     """
-
-    def __init__(self, n: int, *, suspicion: float, can_spare: Callable[[IntArray], bool]) -> None:
-        self._suspicion, self._can_spare = suspicion, can_spare
-        self._is_believed = np.zeros(n, dtype=np.bool_)
-        self._doubt = DOUBT
-
-    def judge(
-        self, suspects: IntArray, residuals: FloatArray, variances: FloatArray, noise_variance: float
-    ) -> Suspicion:
-        """The suspects now, given those that the model was tuned without; other arguments as of `distrust`."""
-        found = distrust(
-            np.where(self._is_believed, 0.0, residuals),
-            variances,
-            noise_variance,
-            suspicion=self._suspicion,
-            doubt=self._doubt,
-        )
-        self._doubt = 1.0
-        if len(found.suspects) and not self._can_spare(found.suspects):
-            self._is_believed[found.suspects] = True
-            found = no_suspicion(len(residuals))
-        self._is_believed[np.setdiff1d(suspects, found.suspects)] = True
-        return found
+    found, is_believed = no_suspicion(n), np.zeros(n, dtype=np.bool_)
+    for doubt in (DOUBT, *[1.0] * (MAX_TRIALS - 1)):
+        suspects = found.suspects
+        fitted, residuals, variances, noise = fit(suspects)
+        believed = np.where(is_believed, 0.0, residuals)
+        found = distrust(believed, variances, noise, suspicion=suspicion, doubt=doubt)
+        if len(found.suspects) and not can_spare(found.suspects):
+            is_believed[found.suspects] = True
+            found = no_suspicion(n)
+        is_believed[np.setdiff1d(suspects, found.suspects)] = True
+        if np.array_equal(found.suspects, suspects):
+            break
+    return fitted, suspects, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

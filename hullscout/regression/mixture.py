@@ -8,23 +8,98 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.errors import InvalidSettingError
+from hullscout.regression.arrays import FloatArray, IntArray, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.covariance import BlockKernels, Representations
+from hullscout.regression.covariance import BlockKernels, Hyperparameters, Representations
 from hullscout.regression.labelled import (
-    MAX_TRIALS,
     Grouping,
     Labelled,
     Suspicion,
-    Trial,
     chosen,
     distrust,
     group_labels,
     no_suspicion,
+    settled,
 )
-from hullscout.regression.process import GaussianProcess, MixturePosterior
-from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
-from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, TunedSetting, WarmStart, averaging_weights
+from hullscout.regression.process import GaussianProcess
+from hullscout.regression.tuning import (
+    ModelSettings,
+    ScoredSetting,
+    Search,
+    SearchPoint,
+    TunedSetting,
+    Uncertainty,
+    WarmStart,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixturePosterior:
+    """Joint posterior of the labels of q candidates: Gaussians mixed, widened to heavy tails as leave-one-out asks.
+
+    Each component is one setting of the hyperparameters. `scale` and `degrees_of_freedom` come from the z-scores of the
+    labels that were left out (see `calibration.py`), so that the intervals hold on data and not only under the model.
+
+    Attributes:
+        weights: Of the components, shape (m,), summing to one.
+        means: Shape (m, q), unit of the labels.
+        covariances: Shape (m, q, q), noise of the labels included, before scaling.
+        scale: Factor on standard deviations.
+        degrees_of_freedom: Of the Student-t that samples follow; infinity means Gaussian.
+    """
+
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+    scale: float
+    degrees_of_freedom: float
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mixture mean, shape (q,)."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Scaled covariance within components plus the spread of their means, shape (q, q)."""
+        within = np.tensordot(self.weights, self.covariances, axes=1) * self.scale**2
+        deviations = self.means - self.mean
+        return np.asarray(within + (deviations * self.weights[:, None]).T @ deviations)
+
+    @property
+    def std(self) -> FloatArray:
+        """Standard deviation of each candidate, shape (q,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Joint samples, shape (n, q): a component by weight, then a multivariate Student-t around its mean.
+
+        All candidates of one sample share the tail factor sqrt(nu / chi^2_nu), so a bad day is a bad day everywhere.
+        """
+        refuse_no_count(least=0, n=n)
+        if not is_kind(rng, np.random.Generator):
+            raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
+        counts = rng.multinomial(n, self.weights)
+        samples = np.empty((n, self.means.shape[1]))
+        start = 0
+        for count, mean, covariance in zip(counts, self.means, self.covariances, strict=True):
+            normal = rng.standard_normal((count, len(mean)))
+            samples[start : start + count] = mean + self.scale * normal @ covariance_root(covariance).T
+            if np.isfinite(self.degrees_of_freedom):
+                tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
+                samples[start : start + count] += (tails - 1.0)[:, None] * (samples[start : start + count] - mean)
+            start += count
+        return samples[rng.permutation(n)]
+
+
+def covariance_root(covariance: FloatArray) -> FloatArray:
+    """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +145,8 @@ class FittedMixture:
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (q,) at new structures, of what `uncertainty` says.
 
-        Args:
-            cross: For each representation and block, separations labels x structures, shape (n, q).
-            prior: For each representation and block, separation of each structure from itself, shape (q,).
-            basis: The mean's basis functions at the structures, shape (q, p).
+        From separations labels x structures (n, q) and of each structure from itself (q,) for each representation and
+        block, and the mean's basis functions at the structures (q, p).
         """
         means, variances = self._moments(cross, prior, basis)
         return _mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
@@ -188,26 +261,23 @@ def fit_mixture(
 def _tuned(
     known: Labelled, settings: ModelSettings, warm_start: WarmStart | None
 ) -> tuple[FloatArray, list[TunedSetting], list[ScoredSetting], Suspicion]:
-    """Search on the trusted labels until the suspects stay the same; at first all labels are trusted."""
+    """Weights and settings averaged over, all settings tried, and suspects, from searches on the trusted labels."""
     searches: dict[bytes, Search] = {}
-    suspicion = no_suspicion(len(known.y))
-    trial = Trial(len(known.y), suspicion=settings.suspicion, can_spare=known.can_spare)
-    for _ in range(MAX_TRIALS):
-        suspects = suspicion.suspects
+
+    def fit(suspects: IntArray) -> tuple[tuple[Search, TunedSetting], FloatArray, FloatArray, float]:
+        """The search without suspects, which may be those of an earlier one, and its heaviest setting."""
         key = suspects.tobytes()
         if key not in searches:
             searches[key] = Search(known.without(suspects), settings=settings)
             searches[key].run(warm_start=warm_start)
-        evaluated = searches[key].ranked()
-        indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
-        heaviest = searches[key].tuned(evaluated[indices[0]])
-        mean, variance = (
-            known.left_out(heaviest.hyperparameters, suspects, process=heaviest.process)
-            if len(suspects)
-            else (heaviest.loo_mean, heaviest.loo_variance)
-        )
-        suspicion = trial.judge(suspects, known.y - mean, variance, heaviest.hyperparameters.noise_variance)
-        if np.array_equal(suspicion.suspects, suspects):
-            break
-    averaged = [heaviest, *(searches[key].tuned(evaluated[index]) for index in indices[1:])]
-    return weights, averaged, evaluated, suspicion
+        search = searches[key]
+        best = search.tuned(search.averaged()[0][0])
+        setting, mean, variance = best.hyperparameters, best.loo_mean, best.loo_variance
+        if len(suspects):
+            mean, variance = known.left_out(setting, suspects, process=best.process)
+        return (search, best), known.y - mean, variance, setting.noise_variance
+
+    can_spare, n = known.can_spare, len(known.y)
+    (search, best), _, found = settled(fit, n=n, suspicion=settings.suspicion, can_spare=can_spare)
+    scored, weights = search.averaged()
+    return weights, [best, *map(search.tuned, scored[1:])], search.ranked(), found

@@ -29,10 +29,18 @@ from hullscout.regression.arrays import (
     group_numbers,
     is_kind,
 )
-from hullscout.regression.covariance import Combination, KernelShape, Metric, self_separations, separations
-from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.process import MixturePosterior
-from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+from hullscout.regression.covariance import (
+    SINGLE,
+    Combination,
+    Hyperparameters,
+    KernelShape,
+    Mean,
+    Metric,
+    self_separations,
+    separations,
+)
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
+from hullscout.regression.tuning import Criterion, ModelSettings, Uncertainty
 
 
 class NotFittedError(InvalidTrainingSetError, AttributeError):

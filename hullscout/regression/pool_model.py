@@ -20,11 +20,9 @@ from hullscout.regression.arrays import (
     group_numbers,
     is_kind,
 )
-from hullscout.regression.covariance import Metric, self_separations, separations
-from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.process import MixturePosterior
-from hullscout.regression.settings import SINGLE, ModelSettings
-from hullscout.regression.tuning import WarmStart
+from hullscout.regression.covariance import SINGLE, Metric, self_separations, separations
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
+from hullscout.regression.tuning import ModelSettings, WarmStart
 
 _SLICE = 4096
 _FIRST_ROWS = 32

@@ -1,10 +1,9 @@
 """Array types and the one place where what comes in from outside is checked.
 
-Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped. What cannot be
-used raises `InvalidTrainingSetError` (arrays) or `InvalidSettingError` (settings).
+Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, Final
 
@@ -16,6 +15,12 @@ from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
+
+Representations = Mapping[str, Mapping[str, FloatArray]]
+"""For each representation, for each block, separations."""
+
+SINGLE: Final = "features"
+"""Name of the representation when there is only one."""
 
 MIN_LABELS: Final = 3
 """Fewest labels that a tuned model accepts: leaving one out must leave two."""

@@ -13,19 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
-from typing import Final
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, are_finite
-
-SINGLE: Final = "features"
-"""Name of the representation when there is only one."""
-
-Representations = Mapping[str, Mapping[str, FloatArray]]
-"""For each representation, for each block, separations."""
+from hullscout.regression.arrays import SINGLE, FloatArray, Representations, are_finite
 
 
 class Metric(StrEnum):
@@ -106,12 +99,9 @@ class Combination(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTerm:
-    """One feature block's part in a kernel.
+    """One feature block's part in a kernel: length scale > 0 in units of its features, weight >= 0 in the prior variance.
 
-    Attributes:
-        block: Name of the feature block.
-        length_scale: In units of the block's features, positive.
-        weight: Part of the prior variance, not negative; ignored by a joint kernel's formula and then 1.
+    The weight is 1 in a joint kernel, whose formula has none.
     """
 
     block: str
@@ -128,12 +118,7 @@ class KernelTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A covariance function over named feature blocks.
-
-    Attributes:
-        terms: One per block, block names distinct.
-        shape: Fall-off with separation.
-        combination: Sum of kernels, or one kernel of the summed scaled separations.
+    """A covariance function over named feature blocks, with one term for each.
 
     >>> kernel = Kernel(terms=(KernelTerm(block="k2", length_scale=2.0),))
     >>> kernel({"k2": np.array([0.0, 4.0])}).round(4).tolist()
@@ -196,7 +181,6 @@ class Hyperparameters:
     """One complete setting of a model.
 
     Attributes:
-        kernel: Shape, length scales and weights by block.
         regularization: Noise variance over signal variance, >= 0.
         signal_variance: Prior variance at one point, unit of the labels squared.
         representation: Which of the alternative feature sets (for example which MBTR broadening).

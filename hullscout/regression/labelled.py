@@ -16,7 +16,7 @@ Source: contaminated normal and hard assignment (hard EM) as in Tukey (1960) and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -24,8 +24,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, are_constant
-from hullscout.regression.covariance import Hyperparameters, Metric, Representations
+from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, Representations, are_constant
+from hullscout.regression.covariance import Hyperparameters, Metric
 from hullscout.regression.process import GaussianProcess, condition
 
 COINCIDENCE: Final = 1e-5
@@ -185,11 +185,6 @@ class Suspicion:
     noise: FloatArray  # Noise variance of each label relative to the common one, shape (n,), 1 for trusted labels
 
 
-def no_suspicion(n: int) -> Suspicion:
-    """All n labels are trusted."""
-    return Suspicion(suspects=np.zeros(0, dtype=np.intp), noise=np.ones(n))
-
-
 def distrust(
     residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float, doubt: float = 1.0
 ) -> Suspicion:
@@ -225,7 +220,8 @@ def settled(
     `distrust`. A suspect that a fit without it explains is believed from then on, and so are labels that the others cannot
     spare (`can_spare` of their indices): without which nothing could be learned.
     """
-    found, is_believed = no_suspicion(n), np.zeros(n, dtype=np.bool_)
+    found = nobody = Suspicion(suspects=np.zeros(0, dtype=np.intp), noise=np.ones(n))
+    is_believed = np.zeros(n, dtype=np.bool_)
     for doubt in (DOUBT, *[1.0] * (MAX_TRIALS - 1)):
         suspects = found.suspects
         fitted, residuals, variances, noise = fit(suspects)
@@ -233,7 +229,7 @@ def settled(
         found = distrust(believed, variances, noise, suspicion=suspicion, doubt=doubt)
         if len(found.suspects) and not can_spare(found.suspects):
             is_believed[found.suspects] = True
-            found = no_suspicion(n)
+            found = nobody
         is_believed[np.setdiff1d(suspects, found.suspects)] = True
         if np.array_equal(found.suspects, suspects):
             break
@@ -253,8 +249,7 @@ class Labelled:
         """Only these labels."""
         if len(rows) == len(self.y):
             return self
-        groups = groups_among(self.groups, rows, n=len(self.y))
-        separations = chosen(self.separations, rows)
+        groups, separations = groups_among(self.groups, rows, n=len(self.y)), chosen(self.separations, rows)
         return Labelled(separations=separations, basis=self.basis[rows], y=self.y[rows], groups=groups)
 
     def without(self, suspects: IntArray) -> "Labelled":
@@ -275,10 +270,9 @@ class Labelled:
 
     def process(self, setting: Hyperparameters, noise: FloatArray | None = None) -> GaussianProcess:
         """The process of a setting, conditioned on the labels; `noise` relative to the common one."""
-        kernel, signal = setting.kernel(self.separations[setting.representation]), setting.signal_variance
-        return condition(
-            kernel, self.basis, self.y, regularization=setting.regularization, signal_variance=signal, noise=noise
-        )
+        kernel, strength = setting.kernel(self.separations[setting.representation]), setting.regularization
+        process = condition(kernel, self.basis, self.y, regularization=strength, noise=noise)
+        return replace(process, signal_variance=setting.signal_variance)
 
     def left_out(
         self, setting: Hyperparameters, suspects: IntArray, *, process: GaussianProcess | None = None

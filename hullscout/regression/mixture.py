@@ -1,7 +1,6 @@
 """A tuned model on separations: settings averaged, each an exact process, calibrated by the labels left out.
 
-This is the layer that a campaign's rounds use: it takes separations that somebody keeps (see `pool_model.py`) and
-never computes or copies features.
+It takes separations that somebody keeps (see `pool_model.py`) and never computes or copies features.
 """
 
 from dataclasses import dataclass, field
@@ -9,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, is_kind, refuse_no_count
+from hullscout.regression.arrays import FloatArray, IntArray, Representations, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.covariance import BlockKernels, Hyperparameters, Representations
+from hullscout.regression.covariance import BlockKernels, Hyperparameters
 from hullscout.regression.labelled import (
     Grouping,
     Labelled,
@@ -19,7 +18,6 @@ from hullscout.regression.labelled import (
     chosen,
     distrust,
     group_labels,
-    no_suspicion,
     settled,
 )
 from hullscout.regression.process import GaussianProcess
@@ -44,8 +42,7 @@ class MixturePosterior:
     Attributes:
         weights: Of the components, shape (m,), summing to one.
         means: Shape (m, q), unit of the labels.
-        covariances: Shape (m, q, q), noise of the labels included, before scaling.
-        scale: Factor on standard deviations.
+        covariances: Shape (m, q, q), noise of the labels included, before the standard deviations are scaled.
         degrees_of_freedom: Of the Student-t that samples follow; infinity means Gaussian.
     """
 
@@ -148,33 +145,27 @@ class FittedMixture:
         From separations labels x structures (n, q) and of each structure from itself (q,) for each representation and
         block, and the mean's basis functions at the structures (q, p).
         """
-        means, variances = self._moments(cross, prior, basis)
-        return _mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
+        (means, variances), (weights, noise, tails) = self._moments(cross, prior, basis), self._stated
+        return _mixed(weights, means, variances + noise[:, None], scale=tails.scale)
 
     def posterior(self, cross: Representations, among: Representations, basis: FloatArray) -> MixturePosterior:
         """Joint posterior of the labels of a few structures; arguments as of `predict`, but `among` of shape (q, q)."""
-        means, covariances = self._moments(cross, among, basis)
+        (means, covariances), (weights, noise, tails) = self._moments(cross, among, basis), self._stated
         return MixturePosterior(
-            weights=self._weights,
+            weights=weights,
             means=means,
-            covariances=covariances + self._noise[:, None, None] * np.eye(means.shape[1]),
-            scale=self._tails.scale,
-            degrees_of_freedom=self._tails.degrees_of_freedom,
+            covariances=covariances + noise[:, None, None] * np.eye(means.shape[1]),
+            scale=tails.scale,
+            degrees_of_freedom=tails.degrees_of_freedom,
         )
 
     @property
-    def _weights(self) -> FloatArray:
-        return np.array([component.weight for component in self.components])
-
-    @property
-    def _noise(self) -> FloatArray:
-        if self.uncertainty is Uncertainty.FUNCTION:
-            return np.zeros(len(self.components))
-        return np.array([component.hyperparameters.noise_variance for component in self.components])
-
-    @property
-    def _tails(self) -> TailCalibration:
-        return self.calibration if self.uncertainty is Uncertainty.LABEL else TailCalibration()
+    def _stated(self) -> tuple[FloatArray, FloatArray, TailCalibration]:
+        """Weights (m,) of the components, the noise variance (m,) that counts, and tails, as `uncertainty` says."""
+        is_label = self.uncertainty is Uncertainty.LABEL
+        weights = np.array([component.weight for component in self.components])
+        noise = np.array([is_label * component.hyperparameters.noise_variance for component in self.components])
+        return weights, noise, self.calibration if is_label else TailCalibration()
 
     def _moments(
         self, cross: Representations, prior: Representations, basis: FloatArray
@@ -222,19 +213,16 @@ def fit_mixture(
     known = Labelled(separations=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
         weights, tuned, evaluated, suspicion = _tuned(known, settings, warm_start)
-        averaged = [setting.hyperparameters for setting in tuned]
     else:
-        weights, tuned, evaluated, averaged = np.ones(1), [], [], [hyperparameters]
-        mean, variance = known.left_out(hyperparameters, no_suspicion(len(known.y)).suspects)
-        suspicion = distrust(known.y - mean, variance, hyperparameters.noise_variance, suspicion=settings.suspicion)
-    if tuned and len(suspicion.suspects) == 0 and len(tuned[0].loo_mean) == len(known.y):
-        left_out = [(setting.loo_mean, setting.loo_variance) for setting in tuned]
-        processes = [setting.process for setting in tuned]
-    else:
-        left_out = [known.left_out(setting, suspicion.suspects) for setting in averaged]
-        processes = [known.process(setting, suspicion.noise) for setting in averaged]
+        only, noise = _conditioned(known, hyperparameters), hyperparameters.noise_variance
+        weights, tuned, evaluated = np.ones(1), [only], []
+        suspicion = distrust(known.y - only.loo_mean, only.loo_variance, noise, suspicion=settings.suspicion)
+    if len(suspicion.suspects) or len(tuned[0].loo_mean) < len(known.y):
+        tuned = [_conditioned(known, setting.hyperparameters, suspicion) for setting in tuned]
     loo_mean, raw_std = _mixed(
-        weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
+        weights,
+        np.stack([setting.loo_mean for setting in tuned]),
+        np.stack([setting.loo_variance for setting in tuned]),
     )
     calibration = TailCalibration()
     if settings.calibrated:
@@ -245,8 +233,8 @@ def fit_mixture(
         )
     return FittedMixture(
         components=tuple(
-            Component(weight=float(weight), hyperparameters=setting, process=process)
-            for weight, setting, process in zip(weights, averaged, processes, strict=True)
+            Component(weight=float(weight), hyperparameters=setting.hyperparameters, process=setting.process)
+            for weight, setting in zip(weights, tuned, strict=True)
         ),
         calibration=calibration,
         uncertainty=settings.uncertainty,
@@ -255,6 +243,15 @@ def fit_mixture(
         grouping=grouping,
         suspects=np.flatnonzero(np.isin(grouping.merged_to, suspicion.suspects)),
         evaluated=tuple(evaluated),
+    )
+
+
+def _conditioned(known: Labelled, setting: Hyperparameters, suspicion: Suspicion | None = None) -> TunedSetting:
+    """A setting conditioned on all labels, the suspects with their own noise, and what the trusted labels say of each."""
+    suspects, noise = (np.zeros(0, dtype=np.intp), None) if suspicion is None else (suspicion.suspects, suspicion.noise)
+    mean, variance = known.left_out(setting, suspects)
+    return TunedSetting(
+        hyperparameters=setting, process=known.process(setting, noise), loo_mean=mean, loo_variance=variance
     )
 
 

@@ -1,7 +1,6 @@
 """`KernelModel`: kernel ridge regression that tunes itself and states its uncertainty, in scikit-learn's form.
 
-Its mean is that of a Gaussian process, so it gives joint covariances too. It works on a feature matrix whose columns
-are split in named blocks, and knows nothing of structures, pools or hulls.
+It works on a feature matrix whose columns are split in named blocks, and knows nothing of structures, pools or hulls.
 
 `clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
 the tags, which `Estimator` and `Regressor` give without scikit-learn: importing it would cost a second at start-up.
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import (
+    SINGLE,
     FloatArray,
     are_constant,
     finite_labels,
@@ -30,7 +30,6 @@ from hullscout.regression.arrays import (
     is_kind,
 )
 from hullscout.regression.covariance import (
-    SINGLE,
     Combination,
     Hyperparameters,
     KernelShape,
@@ -63,11 +62,7 @@ class Estimator:
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises:
-            InvalidSettingError: A name that is no parameter.
-        """
+        """Set parameters by name."""
         names = list(self._defaults())
         for name, value in params.items():
             if name not in names:
@@ -253,11 +248,7 @@ class KernelModel(Regressor):
     def predict(
         self, X: npt.ArrayLike, *, return_std: bool = False, return_cov: bool = False
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says.
-
-        Raises:
-            InvalidSettingError: Both asked for at once.
-        """
+        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says."""
         if return_std and return_cov:
             raise InvalidSettingError("Expected one of return_std and return_cov, found both.")
         rows = self._new_rows(X)

@@ -122,10 +122,9 @@ def condition(
     y: FloatArray,
     *,
     regularization: float,
-    signal_variance: float = 1.0,
     noise: FloatArray | None = None,
 ) -> GaussianProcess:
-    """The process with kernel K (n, n) at signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
+    """The process with kernel K (n, n), signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
 
     `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, else 1.
     """
@@ -148,7 +147,7 @@ def condition(
     return GaussianProcess(
         factor=factor,
         basis=basis,
-        signal_variance=signal_variance,
+        signal_variance=1.0,
         jitter=jitter,
         coefficients=coefficients,
         dual=solve_triangular(factor, solved_y - solved_basis @ coefficients, lower=True, trans=1, check_finite=False),

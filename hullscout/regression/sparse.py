@@ -168,13 +168,22 @@ class SparseKernelModel(Regressor):
         all_rows = self._learned_rows(X)
         all_labels = finite_labels(y, n_rows=len(all_rows))
         self._blocks = named_blocks(self.blocks, n_columns=all_rows.shape[1])
-        self._refuse_foreign_hyperparameters()
+        fixed, names = self.hyperparameters, list(self._blocks)
+        if fixed is not None and (
+            not is_kind(fixed, Hyperparameters)
+            or {term.block for term in fixed.kernel.terms} - set(names)
+            or not fixed.regularization > 0.0
+        ):
+            raise InvalidSettingError(
+                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {fixed!r}."
+            )
         given = group_numbers(groups)
-        parts = {name: all_rows[:, part] for name, part in self._blocks.items()}
-        grouping = group_rows(parts, all_labels, groups=given)
+        grouping = group_rows(
+            {name: all_rows[:, part] for name, part in self._blocks.items()}, all_labels, groups=given
+        )
         rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
         rng = np.random.default_rng([self.seed, len(rows)])
-        tuned = self.hyperparameters
+        tuned = fixed
         if tuned is None:
             subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
             among = None if given is None else given[grouping.kept][subset]
@@ -200,17 +209,6 @@ class SparseKernelModel(Regressor):
             return mean
         variance = self._regression.variance(features, self._unspanned(rows, features))
         return mean, np.asarray(self.calibration_.scale * np.sqrt(variance))
-
-    def _refuse_foreign_hyperparameters(self) -> None:
-        given, names = self.hyperparameters, list(self._blocks)
-        if given is not None and (
-            not is_kind(given, Hyperparameters)
-            or {term.block for term in given.kernel.terms} - set(names)
-            or not given.regularization > 0.0
-        ):
-            raise InvalidSettingError(
-                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {given!r}."
-            )
 
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
         n = min(self.n_active, len(rows))

@@ -56,10 +56,6 @@ class ModelSettings:
     """What is searched and how; the defaults are meant to be left alone.
 
     Attributes:
-        shape: Kernel shape.
-        combination: Sum of one kernel per block, or one kernel of the joint separation.
-        mean: Mean under the process.
-        criterion: What tuning makes best.
         uncertainty: What standard deviations and covariances are of.
         calibrated: Scale deviations of labels by the z-scores of the labels left out; else as modelled.
         suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
@@ -121,12 +117,11 @@ def refuse_no_suspicion(suspicion: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPoint:
-    """A kernel in the search's coordinates.
+    """A kernel in the search's coordinates, for one of the alternative representations, with one entry per block.
 
     Attributes:
-        representation: Name of the alternative feature set.
-        log_lengths: log2 of length scale over typical separation, one per block.
-        log_weights: log2 of weight over largest weight, one per block; all 0 in a joint kernel.
+        log_lengths: log2 of length scale over typical separation.
+        log_weights: log2 of weight over largest weight; all 0 in a joint kernel.
     """
 
     representation: str
@@ -136,12 +131,9 @@ class SearchPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """What an earlier fit found, for a fit on more labels.
+    """What an earlier fit found best, for a fit on more labels.
 
-    Attributes:
-        point: Its best kernel.
-        is_searched: Whether the search goes on from there; else this kernel is kept, and only the strength of its
-            regularization is chosen anew.
+    The search goes on from there, or the kernel is kept and only the strength of its regularization is chosen anew.
     """
 
     point: SearchPoint
@@ -153,8 +145,8 @@ class ScoredSetting:
     """A kernel with its best regularization."""
 
     point: SearchPoint  # Where in the search it lies: the warm start of the next round
-    kernel: Kernel  # The kernel, in the units of the features
-    regularization: float  # The best regularization with it
+    kernel: Kernel  # In the units of the features
+    regularization: float
     score: float  # Value of the criterion; larger is better
     # Log predictive density of each left-out label times its weight, (n,); (0,) under the marginal likelihood
     log_scores: FloatArray

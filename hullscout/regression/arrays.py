@@ -22,17 +22,10 @@ Representations = Mapping[str, Mapping[str, FloatArray]]
 SINGLE: Final = "features"
 """Name of the representation when there is only one."""
 
-MIN_LABELS: Final = 3
-"""Fewest labels that a tuned model accepts: leaving one out must leave two."""
-
-MAX_MAGNITUDE: Final = 1e100
-"""Largest number accepted; squares and products of larger ones overflow."""
-
-MIN_SPREAD: Final = 1e-100
-"""Smallest spread accepted in what is not constant; squares of smaller ones vanish."""
-
-CONSTANT: Final = 1e-14
-"""Spread below which labels are constant, relative to the largest of them: what rounding alone can do."""
+MIN_LABELS: Final = 3  # Fewest labels that a tuned model accepts: leaving one out must leave two
+MAX_MAGNITUDE: Final = 1e100  # Largest number accepted; squares and products of larger ones overflow
+MIN_SPREAD: Final = 1e-100  # Smallest spread accepted in what is not constant; squares of smaller ones vanish
+CONSTANT: Final = 1e-14  # Spread of constant labels, relative to the largest of them: what rounding alone can do
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:

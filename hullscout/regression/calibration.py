@@ -26,12 +26,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-LEVELS: Final = (0.5, 0.8, 0.95)
-"""Central intervals reported by default."""
-
+LEVELS: Final = (0.5, 0.8, 0.95)  # Central intervals reported by default
+# Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution.
 TAILS: Final = (3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)
-"""Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution."""
-
 _ERROR_LEVELS: Final = np.linspace(0.05, 0.95, 19)
 _EDGES: Final = np.linspace(-5.0, 5.0, 21)
 

@@ -28,25 +28,15 @@ from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntAr
 from hullscout.regression.covariance import Hyperparameters, Metric
 from hullscout.regression.process import GaussianProcess, condition
 
-COINCIDENCE: Final = 1e-5
-"""Distance below which features coincide, relative to the typical distance in every block."""
-
-AGREEMENT: Final = 1e-3
-"""Difference below which labels of coinciding structures agree, relative to the labels' standard deviation."""
-
-MAX_SUSPECT_SHARE: Final = 0.1
-"""At most this share of the labels is distrusted: more is a model that does not fit, not labels that are wrong."""
-
-DOUBT: Final = 2.0 / 3.0
-"""From this share of the suspicion on, the worst label of a model tuned on all labels is put on trial."""
-
-MAX_TRIALS: Final = 4
-"""At most so many times a model is tuned, each time without the suspects of the time before."""
+COINCIDENCE: Final = 1e-5  # Distance below which features coincide, relative to the typical distance in every block
+AGREEMENT: Final = 1e-3  # Difference below which labels of these agree, relative to the labels' standard deviation
+MAX_SUSPECT_SHARE: Final = 0.1  # Of the labels: if more are suspects, the model does not fit, and no label is wrong
+DOUBT: Final = 2.0 / 3.0  # Share of the suspicion from which on the worst of all labels is put on trial
+MAX_TRIALS: Final = 4  # At most so many times a model is tuned, each time without the suspects of the time before
 
 Fit = TypeVar("Fit")
 
-_MEDIAN_SQUARE: Final = 0.4549364231195727
-"""Median of the square of a standard normal variable."""
+_MEDIAN_SQUARE: Final = 0.4549364231195727  # Median of the square of a standard normal variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

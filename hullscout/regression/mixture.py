@@ -3,7 +3,7 @@
 It takes separations that somebody keeps (see `pool_model.py`) and never computes or copies features.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,13 +20,12 @@ from hullscout.regression.labelled import (
     group_labels,
     settled,
 )
-from hullscout.regression.process import GaussianProcess
 from hullscout.regression.tuning import (
+    Component,
     ModelSettings,
     ScoredSetting,
     Search,
     SearchPoint,
-    TunedSetting,
     Uncertainty,
     WarmStart,
 )
@@ -77,17 +76,15 @@ class MixturePosterior:
         refuse_no_count(least=0, n=n)
         if not is_kind(rng, np.random.Generator):
             raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
-        counts = rng.multinomial(n, self.weights)
-        samples = np.empty((n, self.means.shape[1]))
-        start = 0
-        for count, mean, covariance in zip(counts, self.means, self.covariances, strict=True):
+        samples = []
+        for count, mean, covariance in zip(rng.multinomial(n, self.weights), self.means, self.covariances, strict=True):
             normal = rng.standard_normal((count, len(mean)))
-            samples[start : start + count] = mean + self.scale * normal @ covariance_root(covariance).T
+            drawn = mean + self.scale * normal @ covariance_root(covariance).T
             if np.isfinite(self.degrees_of_freedom):
                 tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
-                samples[start : start + count] += (tails - 1.0)[:, None] * (samples[start : start + count] - mean)
-            start += count
-        return samples[rng.permutation(n)]
+                drawn += (tails - 1.0)[:, None] * (drawn - mean)
+            samples.append(drawn)
+        return np.concatenate(samples)[rng.permutation(n)]
 
 
 def covariance_root(covariance: FloatArray) -> FloatArray:
@@ -97,15 +94,6 @@ def covariance_root(covariance: FloatArray) -> FloatArray:
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
-    """One setting of a mixture, conditioned on the labels."""
-
-    weight: float
-    hyperparameters: Hyperparameters
-    process: GaussianProcess = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +220,7 @@ def fit_mixture(
             is_suspect=suspicion.noise > 1.0,
         )
     return FittedMixture(
-        components=tuple(
-            Component(weight=float(weight), hyperparameters=setting.hyperparameters, process=setting.process)
-            for weight, setting in zip(weights, tuned, strict=True)
-        ),
+        components=tuple(replace(one, weight=float(weight)) for one, weight in zip(tuned, weights, strict=True)),
         calibration=calibration,
         uncertainty=settings.uncertainty,
         loo_mean=loo_mean[grouping.merged_to],
@@ -246,22 +231,22 @@ def fit_mixture(
     )
 
 
-def _conditioned(known: Labelled, setting: Hyperparameters, suspicion: Suspicion | None = None) -> TunedSetting:
+def _conditioned(known: Labelled, setting: Hyperparameters, suspicion: Suspicion | None = None) -> Component:
     """A setting conditioned on all labels, the suspects with their own noise, and what the trusted labels say of each."""
     suspects, noise = (np.zeros(0, dtype=np.intp), None) if suspicion is None else (suspicion.suspects, suspicion.noise)
     mean, variance = known.left_out(setting, suspects)
-    return TunedSetting(
+    return Component(
         hyperparameters=setting, process=known.process(setting, noise), loo_mean=mean, loo_variance=variance
     )
 
 
 def _tuned(
     known: Labelled, settings: ModelSettings, warm_start: WarmStart | None
-) -> tuple[FloatArray, list[TunedSetting], list[ScoredSetting], Suspicion]:
+) -> tuple[FloatArray, list[Component], list[ScoredSetting], Suspicion]:
     """Weights and settings averaged over, all settings tried, and suspects, from searches on the trusted labels."""
     searches: dict[bytes, Search] = {}
 
-    def fit(suspects: IntArray) -> tuple[tuple[Search, TunedSetting], FloatArray, FloatArray, float]:
+    def fit(suspects: IntArray) -> tuple[tuple[Search, Component], FloatArray, FloatArray, float]:
         """The search without suspects, which may be those of an earlier one, and its heaviest setting."""
         key = suspects.tobytes()
         if key not in searches:

@@ -225,9 +225,7 @@ class KernelModel(Regressor):
         labels = finite_labels(y, n_rows=len(rows))
         self._columns = self._checked_blocks()
         self._mean = settings.mean
-        self._metric = (
-            settings.shape.metric if self.hyperparameters is None else self.hyperparameters.kernel.shape.metric
-        )
+        self._metric = (settings if self.hyperparameters is None else self.hyperparameters.kernel).shape.metric
         self._centre = np.zeros(rows.shape[1]) if self._metric is Metric.DOT else rows.mean(axis=0)
         self._rows = rows
         self.fitted_: FittedMixture = fit_mixture(
@@ -239,8 +237,7 @@ class KernelModel(Regressor):
             hyperparameters=self.hyperparameters,
         )
         self.hyperparameters_ = self.fitted_.components[0].hyperparameters
-        self.loo_mean_ = self.fitted_.loo_mean
-        self.loo_std_ = self.fitted_.loo_std
+        self.loo_mean_, self.loo_std_ = self.fitted_.loo_mean, self.fitted_.loo_std
         self.suspects_ = self.fitted_.suspects
         self.loo_rmse_ = float(np.sqrt(np.mean((labels - self.loo_mean_) ** 2)))
         return self

@@ -30,12 +30,9 @@ from scipy.linalg import blas, cho_solve, lapack, solve_triangular
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
 
-MAX_JITTER: Final = 1e-8
-"""Largest addition to the diagonal, relative to its mean, before a kernel matrix is called singular."""
-
+MAX_JITTER: Final = 1e-8  # Largest addition to the diagonal, relative to its mean; a matrix that needs more is singular
+# Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance.
 NEGATIVE_EIGENVALUE: Final = 1e-8
-"""Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance."""
-
 _FREEDOM_FLOOR: Final = 1e-9
 _SINGULAR: Final = 1e-16
 _BLOCK: Final = 64

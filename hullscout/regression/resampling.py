@@ -45,12 +45,10 @@ class ResamplingEnsemble(Regressor):
     For those who want a spread that assumes no Gaussian process; no command uses it.
 
     Args:
-        kernel: Kernel shape, as in `KernelModel`.
-        blocks: Columns of each feature block by name.
+        kernel, blocks, suspicion: As in `KernelModel`.
         n_models: Number of submodels, at least 2.
         fraction: Share of the labels (of the groups, if there are some) in each subset, between 0 and 1.
         seed: Of the subsets.
-        suspicion: As in `KernelModel`.
 
     Attributes:
         models_: The submodels.

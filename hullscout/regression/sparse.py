@@ -38,6 +38,7 @@ from hullscout.regression.tuning import ModelSettings, refuse_no_suspicion
 
 _MAX_CUR: Final = 4000
 _Strengths = Sequence[float] | FloatArray
+_Fit = tuple["ActiveRegression", FloatArray, FloatArray]  # With mean and variance of every label left out, (n,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +125,12 @@ class SparseKernelModel(Regressor):
     For those who learn from some thousand labels or more outside a campaign; no command uses it.
 
     Args:
-        kernel: Kernel shape, as in `KernelModel`.
-        blocks: Columns of each feature block by name.
+        kernel, blocks, suspicion: As in `KernelModel`.
         n_active: Number of active points; all labels if there are fewer.
         selection: "fps" (farthest points), "cur" (up to 4000 labels) or "random".
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
         seed: Of the random draws.
-        suspicion: As in `KernelModel`.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:
@@ -177,10 +176,8 @@ class SparseKernelModel(Regressor):
             raise InvalidSettingError(
                 f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {fixed!r}."
             )
-        given = group_numbers(groups)
-        grouping = group_rows(
-            {name: all_rows[:, part] for name, part in self._blocks.items()}, all_labels, groups=given
-        )
+        given, parts = group_numbers(groups), {name: all_rows[:, part] for name, part in self._blocks.items()}
+        grouping = group_rows(parts, all_labels, groups=given)
         rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
         rng = np.random.default_rng([self.seed, len(rows)])
         tuned = fixed
@@ -215,10 +212,8 @@ class SparseKernelModel(Regressor):
         if self.selection == "random":
             return np.sort(rng.permutation(len(rows))[:n])
         if self.selection == "fps":
-            scales = (
-                (self._blocks[term.block], np.sqrt(term.weight) / term.length_scale) for term in self._kernel.terms
-            )
-            return farthest_rows(np.hstack([rows[:, part] * scale for part, scale in scales]), n)
+            scales = {term.block: np.sqrt(term.weight) / term.length_scale for term in self._kernel.terms}
+            return farthest_rows(np.hstack([rows[:, self._blocks[name]] * scale for name, scale in scales.items()]), n)
         if self.selection == "cur" and len(rows) <= _MAX_CUR:
             return cur_points(self._covariances(rows, rows), n)
         raise InvalidSettingError(
@@ -238,9 +233,7 @@ class SparseKernelModel(Regressor):
             parts = (features[rows], unspanned[rows], y[rows])
             return fit_active(*parts, regularizations=strengths, signal_variance=signal, groups=groups)
 
-        def fit(
-            suspects: IntArray,
-        ) -> tuple[tuple[ActiveRegression, FloatArray, FloatArray], FloatArray, FloatArray, float]:
+        def fit(suspects: IntArray) -> tuple[_Fit, FloatArray, FloatArray, float]:
             trusted = np.setdiff1d(np.arange(n), suspects)
             model = fitted(trusted, *given)
             mean, variance = np.empty(n), np.empty(n)

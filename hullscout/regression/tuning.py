@@ -9,7 +9,7 @@ left-out labels under the Bayesian bootstrap).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
 from typing import Final
@@ -87,8 +87,7 @@ class ModelSettings:
             if not isinstance(value, kind):
                 names = [f"{kind.__name__}.{member.name}" for member in kind]
                 raise InvalidSettingError(f"Expected one of {names}, found {value!r}.")
-        counts = {"n_averaged": self.n_averaged, "max_kernels": self.max_kernels}
-        refuse_no_count(**counts, n_regularizations=self.n_regularizations)
+        refuse_no_count(**{name: getattr(self, name) for name in ("n_averaged", "max_kernels", "n_regularizations")})
         refuse_no_suspicion(self.suspicion)
         if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):
             raise InvalidSettingError(
@@ -153,13 +152,14 @@ class ScoredSetting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TunedSetting:
-    """A setting in the units of features and labels, and what leaving labels out says of it."""
+class Component:
+    """A setting in the units of features and labels, conditioned on the labels, and its weight in a mixture."""
 
-    hyperparameters: Hyperparameters  # The setting
-    process: GaussianProcess  # The process of that setting, conditioned on the labels
-    loo_mean: FloatArray  # Prediction of each label from the labels outside its group, shape (n,)
-    loo_variance: FloatArray  # Variance of that prediction, noise included, shape (n,)
+    weight: float = 1.0
+    hyperparameters: Hyperparameters
+    process: GaussianProcess = field(repr=False)
+    loo_mean: FloatArray = field(repr=False)  # Prediction of each label from the labels outside its group, shape (n,)
+    loo_variance: FloatArray = field(repr=False)  # Variance of that prediction, noise included, shape (n,)
 
 
 class Search:
@@ -226,14 +226,14 @@ class Search:
             )
         return self._evaluated[point]
 
-    def tuned(self, scored: ScoredSetting) -> TunedSetting:
+    def tuned(self, scored: ScoredSetting) -> Component:
         """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
         y = self._known.y
         matrix = self._kernels.matrix(scored.kernel, scored.point.representation)
         process = condition(matrix, self._known.basis, y, regularization=scored.regularization)
         left_out = process.left_out(self._known.groups)
         signal = float(left_out.signal_variance[0])
-        return TunedSetting(
+        return Component(
             hyperparameters=Hyperparameters(
                 kernel=scored.kernel,
                 regularization=scored.regularization,

@@ -11,15 +11,7 @@ from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray, Representations, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.covariance import BlockKernels, Hyperparameters
-from hullscout.regression.labelled import (
-    Grouping,
-    Labelled,
-    Suspicion,
-    chosen,
-    distrust,
-    group_labels,
-    settled,
-)
+from hullscout.regression.labelled import Grouping, Labelled, Suspicion, chosen, distrust, group_labels, settled
 from hullscout.regression.tuning import (
     Component,
     ModelSettings,

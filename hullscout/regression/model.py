@@ -29,17 +29,9 @@ from hullscout.regression.arrays import (
     group_numbers,
     is_kind,
 )
-from hullscout.regression.covariance import (
-    Combination,
-    Hyperparameters,
-    KernelShape,
-    Mean,
-    Metric,
-    self_separations,
-    separations,
-)
+from hullscout.regression.covariance import Hyperparameters, Metric, self_separations, separations
 from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
-from hullscout.regression.tuning import Criterion, ModelSettings, Uncertainty
+from hullscout.regression.tuning import CHOICES, ModelSettings
 
 
 class NotFittedError(InvalidTrainingSetError, AttributeError):
@@ -132,6 +124,10 @@ class Regressor(Estimator, ABC):
     def predict(self, X: npt.ArrayLike) -> Any:
         """Predictions at the rows of X."""
 
+    def _learned(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        rows = self._learned_rows(X)
+        return rows, finite_labels(y, n_rows=len(rows))
+
     def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Coefficient of determination of the predictions, 1 at best; of finite labels that differ, one per row."""
         labels, predicted = finite_vector(y, what="y"), np.asarray(self.predict(X))
@@ -221,8 +217,7 @@ class KernelModel(Regressor):
             InvalidTrainingSetError: Labels or features that cannot be learned from.
         """
         settings = self._settings()
-        rows = self._learned_rows(X)
-        labels = finite_labels(y, n_rows=len(rows))
+        rows, labels = self._learned(X, y)
         self._columns = self._checked_blocks()
         self._mean = settings.mean
         self._metric = (settings if self.hyperparameters is None else self.hyperparameters.kernel).shape.metric
@@ -266,17 +261,11 @@ class KernelModel(Regressor):
         return self.fitted_.posterior(cross, among, self._basis(rows))
 
     def _settings(self) -> ModelSettings:
+        names = {"shape": "kernel"}
         try:
-            return ModelSettings(
-                shape=KernelShape(self.kernel),
-                combination=Combination(self.combination),
-                mean=Mean(self.mean),
-                criterion=Criterion(self.criterion),
-                suspicion=self.suspicion,
-                uncertainty=Uncertainty(self.uncertainty),
-                n_averaged=self.n_averaged,
-                max_kernels=self.max_kernels,
-            )
+            given: dict[str, Any] = {name: kind(getattr(self, names.get(name, name))) for name, kind in CHOICES.items()}
+            given |= {name: getattr(self, name) for name in ("suspicion", "n_averaged", "max_kernels")}
+            return ModelSettings(**given)
         except ValueError as error:
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 

@@ -114,12 +114,7 @@ class GaussianProcess:
 
 
 def condition(
-    kernel: FloatArray,
-    basis: FloatArray,
-    y: FloatArray,
-    *,
-    regularization: float,
-    noise: FloatArray | None = None,
+    kernel: FloatArray, basis: FloatArray, y: FloatArray, *, regularization: float, noise: FloatArray | None = None
 ) -> GaussianProcess:
     """The process with kernel K (n, n), signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
 

@@ -73,8 +73,7 @@ class ResamplingEnsemble(Regressor):
         refuse_no_count(0, seed=self.seed)
         if not 0.0 < self.fraction < 1.0:
             raise InvalidSettingError(f"Expected a fraction between 0 and 1, found {self.fraction=}.")
-        rows = self._learned_rows(X)
-        labels = finite_labels(y, n_rows=len(rows))
+        rows, labels = self._learned(X, y)
         tuned = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
         grouping, numbers = tuned.fit(rows, labels, groups).fitted_.grouping, group_numbers(groups)
         is_suspect = np.isin(np.arange(len(labels)), tuned.suspects_)

@@ -19,15 +19,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import (
-    FloatArray,
-    IntArray,
-    are_constant,
-    finite_labels,
-    group_numbers,
-    is_kind,
-    refuse_no_count,
-)
+from hullscout.regression.arrays import FloatArray, IntArray, are_constant, group_numbers, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
 from hullscout.regression.covariance import Hyperparameters, Kernel, Metric, self_separations, separations
 from hullscout.regression.labelled import Grouping, asked_apart, group_rows, groups_among, settled
@@ -164,8 +156,7 @@ class SparseKernelModel(Regressor):
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
         refuse_no_suspicion(self.suspicion)
-        all_rows = self._learned_rows(X)
-        all_labels = finite_labels(y, n_rows=len(all_rows))
+        all_rows, all_labels = self._learned(X, y)
         self._blocks = named_blocks(self.blocks, n_columns=all_rows.shape[1])
         fixed, names = self.hyperparameters, list(self._blocks)
         if fixed is not None and (

@@ -8,7 +8,7 @@ Source of the averaging: Yao, Vehtari, Simpson & Gelman, Bayesian Anal. 13, 917 
 left-out labels under the Bayesian bootstrap).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
@@ -51,6 +51,15 @@ class Uncertainty(StrEnum):
     FUNCTION = "function"
 
 
+CHOICES: Final[Mapping[str, type[StrEnum]]] = {
+    "shape": KernelShape,
+    "combination": Combination,
+    "mean": Mean,
+    "criterion": Criterion,
+    "uncertainty": Uncertainty,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """What is searched and how; the defaults are meant to be left alone.
@@ -82,11 +91,10 @@ class ModelSettings:
     n_regularizations: int = 41
 
     def __post_init__(self) -> None:
-        choices = (self.shape, self.combination, self.mean, self.criterion, self.uncertainty)
-        for value, kind in zip(choices, (KernelShape, Combination, Mean, Criterion, Uncertainty), strict=True):
-            if not isinstance(value, kind):
+        for name, kind in CHOICES.items():
+            if not isinstance(getattr(self, name), kind):
                 names = [f"{kind.__name__}.{member.name}" for member in kind]
-                raise InvalidSettingError(f"Expected one of {names}, found {value!r}.")
+                raise InvalidSettingError(f"Expected one of {names}, found {getattr(self, name)!r}.")
         refuse_no_count(**{name: getattr(self, name) for name in ("n_averaged", "max_kernels", "n_regularizations")})
         refuse_no_suspicion(self.suspicion)
         if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):

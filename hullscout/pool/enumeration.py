@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
-from hullscout.pool.checks import two_atomic_numbers
+from hullscout.pool.checks import CLOSE, shortest_distance, two_atomic_numbers
 from hullscout.pool.frames import Frame
-from hullscout.pool.suspects import CLOSE, shortest_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,7 +115,7 @@ class MadePool:
         frames: without an energy, numbered from 1.
         counts: how many there are by source (a lattice's name, or PROTOTYPE) and number of atoms.
         n_known: prototypes left out because a lattice, or a prototype before, gave them already.
-        n_open: prototypes left out because their atoms come too close; see `suspects.CLOSE`.
+        n_open: prototypes left out because their atoms come too close; see `checks.CLOSE`.
         volumes: A^3 per atom of the two elements that were used.
     """
 

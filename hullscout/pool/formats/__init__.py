@@ -13,14 +13,15 @@ from hullscout.errors import InvalidPoolError
 from hullscout.files import is_gzipped
 from hullscout.pool.extxyz import format_frames, read_frames
 from hullscout.pool.formats.databases import SQLITE_MAGIC, read_ase_database, read_entries, read_json
-from hullscout.pool.formats.structure_files import (
+from hullscout.pool.formats.folders import (
     find_structures,
     find_tables,
+    find_vaspruns,
     is_structure_file,
     read_structure_files,
     read_table,
+    read_vaspruns,
 )
-from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Format:
     """A way to write candidates down.
 
     Attributes:
-        read: Reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
-        is_folder: Whether it is a folder.
+        read: reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
+        is_folder: whether it is a folder.
     """
 
     read: Callable[[Path], Frames]

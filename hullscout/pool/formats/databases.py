@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import warnings
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -21,8 +20,8 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.files import gunzipped
-from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
-from hullscout.pool.frames import UNREADABLE
+from hullscout.pool.columns import coarsest_k_spacing, potentials
+from hullscout.pool.frames import UNREADABLE, FrameError, Gathered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,15 +67,11 @@ def read_ase_database(path: Path) -> Frames:
     names = [str(row.key_value_pairs.get("name", "")) for row in rows]
     has_names = all(names) and len(set(names)) == len(names)
     for row, name in zip(rows, names, strict=True):
-        try:
-            atoms = row.toatoms()
-            energy = row.get("energy")
+        with gathered.reading(f"row {row.id}"):
+            atoms, energy = row.toatoms(), row.get("energy")
             columns = {**row.key_value_pairs, **_settings_of_row(row, atoms)}
-        except UNREADABLE as error:
-            gathered.faults.append(f"row {row.id}: not readable: {type(error).__name__}: {error}")
-        else:
-            label = name if has_names else f"row-{row.id}"
-            gathered.add(atoms, name=label, energy_ev=None if energy is None else float(energy), columns=columns)
+            energy = None if energy is None else float(energy)
+            gathered.add(atoms, name=name if has_names else f"row-{row.id}", energy_ev=energy, columns=columns)
     return gathered.finish()
 
 
@@ -149,22 +144,14 @@ def read_entries(path: Path) -> Frames:
 
     gathered = Gathered(path)
     for place, entry in enumerate(listed, start=1):
-        if not isinstance(entry, dict) or not {"structure", "energy"} <= entry.keys():
-            what = f"one with {', '.join(sorted(entry)[:6])}" if isinstance(entry, dict) else type(entry).__name__
-            gathered.faults.append(
-                f"entry {place}: expected a ComputedStructureEntry (structure, energy), found {what}"
-            )
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what is not used here
-                computed = ComputedStructureEntry.from_dict({**entry, "energy": entry["energy"] or 0.0})
+        with gathered.reading(f"entry {place}"):
+            if not isinstance(entry, dict) or not {"structure", "energy"} <= entry.keys():
+                what = f"one with {', '.join(sorted(entry)[:6])}" if isinstance(entry, dict) else type(entry).__name__
+                raise FrameError(f"expected a ComputedStructureEntry (structure, energy), found {what}")
+            computed = ComputedStructureEntry.from_dict({**entry, "energy": entry["energy"] or 0.0})
             settings = _settings_of_entry(computed.parameters, computed.structure)
             energy = None if entry["energy"] is None else float(computed.energy)
             name = "" if computed.entry_id is None else str(computed.entry_id)
-        except UNREADABLE as error:
-            gathered.faults.append(f"entry {place}: not readable: {type(error).__name__}: {error}")
-        else:
             columns = {**computed.data, **computed.parameters, **settings}
             gathered.add(computed.structure, name=name, energy_ev=energy, columns=columns)
     return gathered.finish()

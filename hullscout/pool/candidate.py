@@ -23,10 +23,8 @@ FLAT_CELL = 1e-9
 
 def has_volume(cell: NDArray[np.float64]) -> bool:
     """The three row vectors of a cell in A span a volume: |det| > FLAT_CELL |a| |b| |c|; they do not where one is not finite."""
-    if not np.isfinite(cell).all():
-        return False
-    edges = float(np.prod(np.linalg.norm(cell, axis=1)))
-    return abs(float(np.linalg.det(cell))) > FLAT_CELL * edges
+    is_finite = bool(np.isfinite(cell).all())
+    return is_finite and abs(float(np.linalg.det(cell))) > FLAT_CELL * float(np.prod(np.linalg.norm(cell, axis=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,11 +69,7 @@ class Candidate:
 
     @classmethod
     def from_ase(cls, atoms: ase.Atoms, id: str | None = None) -> Self:  # noqa: A002  the attribute's name
-        """A candidate of ASE's `Atoms`, periodic in three directions; its id is `atoms.info["id"]` where none is given.
-
-        Raises:
-            InvalidStructureError: not periodic, no id, or anything that the class refuses.
-        """
+        """A candidate of ASE's `Atoms`, periodic in three directions; its id is `atoms.info["id"]` where none is given."""
         name = stated_id(atoms) if id is None else id
         found = atoms_of(atoms)
         if not all(found.pbc):

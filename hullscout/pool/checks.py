@@ -51,11 +51,7 @@ SUSPICION = 6.0
 
 
 def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int, ...]:
-    """Atomic numbers of the elements of a campaign, two or more.
-
-    Raises:
-        InvalidPoolError: not so many different chemical symbols.
-    """
+    """Atomic numbers of the elements of a campaign, two or more; an InvalidPoolError for what are not so many different ones."""
     from ase.data import atomic_numbers as known  # noqa: PLC0415  (late: ASE loads slowly)
 
     is_known = "X" not in elements and set(elements) <= set(known)
@@ -153,13 +149,10 @@ def _shown(values: np.ndarray) -> str:
 
 
 def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[int, tuple[float, float]]:
-    """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS.
+    """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS, by place in `frames`.
 
     The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
-    log(v / v(x)).
-
-    Returns:
-        By place in `frames`: the volume and that of the line at its composition, in A^3 per atom.
+    log(v / v(x)). Given back are v and v(x) in A^3 per atom.
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
@@ -168,9 +161,8 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
-    return {
-        place: (float(volumes[place]), float(expected[place])) for place in np.flatnonzero(deviations > width).tolist()
-    }
+    odd = np.flatnonzero(deviations > width).tolist()
+    return {place: (float(volumes[place]), float(expected[place])) for place in odd}
 
 
 def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
@@ -195,10 +187,8 @@ def find_suspect_energies(
 
     The model of formation energies is fitted robustly; an energy is a suspect if it is further from its leave-one-out prediction
     than `regression.labelled.distrust` allows (see there), and by more than FLOOR_EV_PER_ATOM. The n candidates, at least
-    MIN_ENERGIES, are different crystals, x (n,) their atomic fractions of the second of the two elements.
-
-    Returns:
-        By place in `candidates`: the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.
+    MIN_ENERGIES, are different crystals, x (n,) their atomic fractions of the second of the two elements. Given back, by place in
+    `candidates`, are the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.
     """
     from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
     from hullscout.representation import MbtrRepresentation  # noqa: PLC0415

@@ -57,18 +57,12 @@ class Columns:
                 )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of the frames that become candidates; None where not named.
-
-        Raises:
-            InvalidPoolError: some frame does not state a column, or no finite number there, or no cost above 0.
-        """
-        cost = baseline = None
-        if self.cost is not None:
-            cost = _read_column(path, used, setting="cost", column=self.cost, above=0.0)
-        if self.baseline is not None:
-            n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
-            baseline = _read_column(path, used, setting="baseline", column=self.baseline, above=-np.inf) / n_atoms
-        return cost, baseline
+        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named."""
+        cost = None if self.cost is None else _read_column(path, used, setting="cost", column=self.cost, above=0.0)
+        if self.baseline is None:
+            return cost, None
+        n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
+        return cost, _read_column(path, used, setting="baseline", column=self.baseline, above=-np.inf) / n_atoms
 
 
 def _read_column(path: Path, used: Sequence[Frame], *, setting: str, column: str, above: float) -> NDArray[np.float64]:
@@ -191,12 +185,8 @@ def find_setting_conflicts(frames: Iterable[Frame]) -> tuple[SettingConflict, ..
         if frame.energy_ev is not None:
             for key, value in _settings(frame.columns).items():
                 stated[key].append((value, frame.id))
-    conflicts = []
-    for (place, name), values in sorted(stated.items()):
-        groups = _groups(values, _SETTINGS[place][2])
-        if len(groups) > 1:
-            conflicts.append(SettingConflict(setting=name, groups=groups))
-    return tuple(conflicts)
+    grouped = [(name, _groups(values, _SETTINGS[place][2])) for (place, name), values in sorted(stated.items())]
+    return tuple(SettingConflict(setting=name, groups=groups) for name, groups in grouped if len(groups) > 1)
 
 
 def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> None:

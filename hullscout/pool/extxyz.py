@@ -55,11 +55,7 @@ class _Block(NamedTuple):
 
 
 def read_frames(path: Path) -> Frames:
-    """All frames of an extended XYZ file; see `parse_frames`.
-
-    Raises:
-        InvalidPoolError: the file is missing, or `parse_frames` refuses it.
-    """
+    """All frames of an extended XYZ file; see `parse_frames`."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -82,10 +78,6 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
         blocks = list(_iter_blocks(_text(raw, path)))
     except FrameError as error:
         raise InvalidPoolError(f"{path}: {error}") from error
-    if not blocks:
-        raise InvalidPoolError(
-            f"{path}: expected at least one frame, found an empty file. Give a file with structures."
-        )
     gathered = Gathered(path)
     for block in blocks:
         with gathered.reading(block.name, " as extended XYZ"):
@@ -132,8 +124,9 @@ def _iter_blocks(text: str) -> Iterator[_Block]:
     lines = io.StringIO(text, newline=None).read().split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
-    start = 0
-    number = 0
+    if not lines:
+        raise FrameError("expected at least one frame, found an empty file. Give a file with structures.")
+    start = number = 0
     while start < len(lines):
         number += 1
         head = lines[start].strip()
@@ -226,11 +219,7 @@ def check_target(path: Path, existing: Existing, *, source: Path | None = None) 
 
 
 def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:
-    """Write frames as a pool file, gzipped where the name says so; the same frames give the same bytes.
-
-    Raises:
-        OutputError: see `check_target`; or the disk refuses it.
-    """
+    """Write frames as a pool file where `check_target` allows it, gzipped if so named; the same frames give the same bytes."""
     check_target(path, existing)
     content = format_frames(frames)
     if path.name.endswith(".gz"):

@@ -37,6 +37,9 @@ UNREADABLE = (
 IN_MEMORY = Path("<structures>")
 """The path of frames that were read from no file."""
 
+_N_SHOWN = 10
+_N_IDS_SHOWN = 5
+
 
 class FrameError(Exception):
     """One frame of a source cannot be read; the others still can."""
@@ -114,7 +117,7 @@ class Frames:
             )
         gathered = Gathered(IN_MEMORY)
         for structure, name in zip(listed, names, strict=True):
-            gathered.add(structure, name=str(name), energy_ev=_carried_energy(structure))
+            gathered.add(structure, name=str(name), energy_ev=_carried_energy(structure), columns={})
         return gathered.finish()
 
 
@@ -153,12 +156,7 @@ class Gathered:
             self.faults.append(f"{place}: not readable{kind}: {type(error).__name__}: {error}")
 
     def add(
-        self,
-        structure: ase.Atoms | Structure | Candidate,
-        *,
-        name: str,
-        energy_ev: object,
-        columns: Mapping[str, object] | None = None,
+        self, structure: ase.Atoms | Structure | Candidate, name: str, energy_ev: object, columns: Mapping[str, object]
     ) -> None:
         """Add a structure, numbered by its place; what cannot be a frame becomes a fault.
 
@@ -244,20 +242,17 @@ def number_shared_labels(frames: Frames) -> Frames:
     Published pools name candidates by prototype, and a prototype with other parameters, or with the elements exchanged, is
     another structure under the same name. Only that is told apart here: different compounds of as many atoms and the same
     stoichiometry either way round. Any other id that occurs twice is a fault of the file and left as it is, for the checks to
-    refuse.
-
-    The numbers follow from the structures, not from their order in the file, nor from energies.
+    refuse. The numbers follow from the structures, not from their order in the file, nor from energies.
     """
     by_id: defaultdict[str, list[Frame]] = defaultdict(list)
     for frame in frames.frames:
         by_id[frame.id].append(frame)
-    new_ids: dict[int, str] = {}
-    shared: list[str] = []
-    for label, alike in by_id.items():
-        if len(alike) > 1 and _is_one_prototype(alike):
-            shared.append(label)
-            ranked = sorted(alike, key=_fingerprint)
-            new_ids.update({frame.number: f"{label}#{place}" for place, frame in enumerate(ranked, start=1)})
+    shared = [label for label, alike in by_id.items() if len(alike) > 1 and _is_one_prototype(alike)]
+    new_ids = {
+        frame.number: f"{label}#{place}"
+        for label in shared
+        for place, frame in enumerate(sorted(by_id[label], key=_fingerprint), start=1)
+    }
     numbered = tuple(replace(frame, id=new_ids.get(frame.number, frame.id)) for frame in frames.frames)
     return replace(frames, frames=numbered, shared_labels=tuple(shared))
 
@@ -273,10 +268,6 @@ def _fingerprint(frame: Frame) -> tuple[float, bytes]:
     """Volume per atom in A^3, then the structure as written; the volume is 0 where the cell is not finite."""
     volume = abs(float(np.linalg.det(frame.cell))) if np.isfinite(frame.cell).all() else 0.0
     return volume / len(frame.numbers), frame.cell.tobytes() + frame.positions.tobytes() + frame.numbers.tobytes()
-
-
-_N_SHOWN = 10
-_N_IDS_SHOWN = 5
 
 
 def shown_ids(ids: Sequence[str]) -> str:

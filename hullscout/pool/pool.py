@@ -30,12 +30,12 @@ from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
     import ase
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
     from pymatgen.core.structure import Structure
-
 
 NO_COLUMNS = Columns()
 
@@ -51,11 +51,9 @@ class WithoutEnergy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolReport:
-    """What was found in the frames and what was done about it.
+    """What was found in the frames of a source and what was done about it.
 
     Attributes:
-        elements: those of the candidates.
-        n_frames: frames in the source.
         n_candidates: crystals that a campaign may ask for.
         left_out: ids of frames without an energy that are no candidates, in pool order.
         twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
@@ -163,11 +161,7 @@ class Pool:
 
     @classmethod
     def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
-        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there.
-
-        Raises:
-            InvalidPoolError: there is none, or it holds something that no campaign can use.
-        """
+        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
         two_atomic_numbers(elements)
         frames, keep, allow = read_pool(Path(path)), WithoutEnergy.KEEP, MixedSettings.ALLOW
         return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow)
@@ -200,22 +194,20 @@ class Pool:
         frames = Frames.of(structures, ids=ids)
         stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
         remedy = "Give one for each structure, in their order."
-        arrays = {k: _checked(v, k, n=len(frames.frames), remedy=remedy) for k, v in stated.items() if v is not None}
+        n = len(frames.frames)
+        arrays = {name: _checked(v, name, n=n, remedy=remedy) for name, v in stated.items() if v is not None}
         if elements is None:
             elements = sorted({symbol_of(z) for frame in frames.frames for z in np.unique(frame.numbers).tolist()})
         keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
         pool = build_pool(frames, tuple(elements), without_energy=keep, mixed_settings=allow)
         place_of = {frame.id: place for place, frame in enumerate(frames.frames)}
         places = [place_of[name] for name in pool.ids]
-        return replace(pool, **{name: values[places] for name, values in arrays.items()})
+        found: dict[str, Any] = {name: values[places] for name, values in arrays.items()}
+        return replace(pool, **found)
 
     @property
     def x(self) -> NDArray[np.float64]:
-        """(n,) atomic fraction of the second of two elements.
-
-        Raises:
-            InvalidPoolError: there are more.
-        """
+        """(n,) atomic fraction of the second of two elements; an InvalidPoolError where there are more."""
         if len(self.elements) != 2:
             raise InvalidPoolError(
                 f"Expected a pool of two elements to have x, found {', '.join(self.elements)}. Use fractions, (n, k)."
@@ -239,11 +231,7 @@ class Pool:
         return isinstance(item, str) and item in self._places
 
     def index_of(self, id: str) -> int:  # noqa: A002  the candidate's attribute
-        """The place of a candidate in the pool.
-
-        Raises:
-            KeyError: no candidate has this id; ids that look like it are named.
-        """
+        """The place of a candidate in the pool; a KeyError that names ids that look like this one where it has none."""
         if id in self._places:
             return self._places[id]
         kept = next((first for first, twins in self.twins.items() if id in twins), None)
@@ -269,14 +257,10 @@ class Pool:
 
     def _repr_html_(self) -> str:
         sizes, counts = np.unique(self.n_atoms, return_counts=True)
-        rows = [
-            (f"{size}", f"{count}", f"{len(np.unique(self.fractions[self.n_atoms == size], axis=0))}")
-            for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
-        ]
-        title = f"Pool of {' and '.join(self.elements)}"
-        return html_sentences(title, *self.report.lines()) + html_table(
-            ("atoms in the cell", "candidates", "compositions"), rows
-        )
+        n_compositions = [len(np.unique(self.fractions[self.n_atoms == size], axis=0)) for size in sizes]
+        heads = ("atoms in the cell", "candidates", "compositions")
+        table = html_table(heads, list(zip(sizes, counts, n_compositions, strict=True)))
+        return html_sentences(f"Pool of {' and '.join(self.elements)}", *self.report.lines()) + table
 
     @property
     def twins(self) -> dict[str, tuple[str, ...]]:

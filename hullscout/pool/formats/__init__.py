@@ -74,33 +74,17 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
 def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
     """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such.
 
-    The same pool gives the same bytes.
-
-    Raises:
-        InvalidPoolError: see `read_pool`.
+    The same pool gives the same bytes. Errors are those of `read_pool`.
     """
     chosen = _chosen(path, pool_format)
-    if chosen == "extxyz":
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise _unreadable(path, error) from error
-    return format_frames(FORMATS[chosen].read(path).frames)
+    return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
 
 
 def detect_format(path: Path) -> str:
-    """The format of what is at a path: by its content, not its name; CSV tables by their name.
-
-    Raises:
-        InvalidPoolError: nothing there, no pool in the folder, or more than one kind.
-    """
+    """The format of what is at a path, if that is a pool of one kind: by its content, not its name; CSV tables by their name."""
     if path.is_dir():
         return _format_of_folder(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    head = _read(path, _HEAD)
     if head.startswith(SQLITE_MAGIC):
         return "ase"
     if path.suffix.lower() == ".csv":
@@ -173,7 +157,11 @@ def _first_character(head: bytes) -> bytes:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 
-def _unreadable(path: Path, error: OSError) -> InvalidPoolError:
-    return InvalidPoolError(
-        f"{path}: expected a pool, found none that can be read: {error.strerror}. Correct the path."
-    )
+def _read(path: Path, size: int = -1) -> bytes:
+    """The content of a file, or its first bytes."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except OSError as error:
+        found = f"found none that can be read: {error.strerror}"
+        raise InvalidPoolError(f"{path}: expected a pool, {found}. Correct the path.") from error

@@ -35,21 +35,11 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frames
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-_PARAMETERS = {
-    "xc": "functional",
-    "encut": "cutoff",
-    "ecut": "cutoff",
-    "pp": "pseudopotentials",
-    "kspacing": "kspacing",
-}
+_NAMES = {"xc": "functional", "encut": "cutoff", "ecut": "cutoff", "pp": "pseudopotentials", "kspacing": "kspacing"}
 
 
 def read_ase_database(path: Path) -> Frames:
-    """All rows of an ASE database.
-
-    Raises:
-        InvalidPoolError: no database of ASE, or a row that cannot be read.
-    """
+    """All rows of an ASE database."""
     from ase.db import connect  # noqa: PLC0415  (late: ASE loads slowly)
 
     with path.open("rb") as stream:
@@ -79,7 +69,7 @@ def _settings_of_row(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:
     """The calculator's name and those of its parameters that are settings."""
     parameters = dict(row.get("calculator_parameters") or {})
     found: dict[str, object] = {"code": row.get("calculator", "")}
-    found |= {name: parameters[key] for key, name in _PARAMETERS.items() if key in parameters}
+    found |= {name: parameters[key] for key, name in _NAMES.items() if key in parameters}
     mode = parameters.get("mode")
     if isinstance(mode, dict) and "ecut" in mode:
         found["cutoff"] = mode["ecut"]
@@ -108,11 +98,7 @@ def _no_database(path: Path, found: str) -> InvalidPoolError:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, plain or gzipped.
-
-    Raises:
-        InvalidPoolError: damaged, or no JSON.
-    """
+    """The content of a JSON file, plain or gzipped."""
     raw = path.read_bytes()
     try:
         return json.loads(gunzipped(raw))
@@ -127,11 +113,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_entries(path: Path) -> Frames:
-    """All entries of a file: a list, or a dictionary with a list under `entries`.
-
-    Raises:
-        InvalidPoolError: no list, or an entry without a structure or energy, or not readable.
-    """
+    """All entries of a file: a list, or a dictionary with a list under `entries`."""
     tree = read_json(path)
     listed = tree.get("entries") if isinstance(tree, dict) else tree
     if not isinstance(listed, list) or not listed:

@@ -44,19 +44,11 @@ def find_tables(folder: Path) -> list[Path]:
 
 
 def read_table(path: Path) -> Table:
-    """A CSV table beside structures or calculations: a row for each, with `id` or `file` among its columns.
-
-    Raises:
-        InvalidPoolError: see `hullscout.files.read_csv`.
-    """
+    """A CSV table beside structures or calculations: a row for each, with `id` or `file` among its columns."""
+    expected = "expected a first line that names the columns, separated by commas, with `id` or `file` among them"
 
     def refused(header: tuple[str, ...]) -> str:
-        if {"id", "file"} & set(header):
-            return ""
-        return (
-            "expected a first line that names the columns, separated by commas, with `id` or `file` among them, found "
-            f"{','.join(header)[:80]!r}."
-        )
+        return "" if {"id", "file"} & set(header) else f"{expected}, found {','.join(header)[:80]!r}."
 
     return read_csv(path, error=InvalidPoolError, refused=refused, plain=plain_name)
 
@@ -90,11 +82,7 @@ def _in_order(folder: Path, paths: Iterable[Path]) -> list[Path]:
 
 
 def read_structure_files(path: Path) -> Frames:
-    """All structures of a folder with at most one CSV file directly in it, or of a CSV file's folder, with what the file states.
-
-    Raises:
-        InvalidPoolError: no structures, several tables, a table that does not fit, or files that cannot be read.
-    """
+    """All structures of a folder with at most one CSV file directly in it, or of a CSV file's folder, with what the file states."""
     folder = path if path.is_dir() else path.parent
     tables = find_tables(folder) if path.is_dir() else [path]
     if len(tables) > 1:
@@ -194,11 +182,7 @@ def _add(gathered: Gathered, file: Path, *, name: str, energy_ev: float | None, 
 
 
 def read_vaspruns(path: Path) -> Frames:
-    """All calculations of a folder tree.
-
-    Raises:
-        InvalidPoolError: no calculation; some that are cut off or not converged; a table that does not fit.
-    """
+    """All calculations of a folder tree; one that is cut off or not converged is a fault."""
     files = find_vaspruns(path)
     if not files:
         raise InvalidPoolError(

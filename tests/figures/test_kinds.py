@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hullscout.cli.results import FIGURES
+from hullscout.figures.kinds import Kind, draw_progress, save_campaign_figure
+from hullscout.figures.symmetry import PROTOTYPES, Lattice, parent_lattice, prototype, space_group
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hullscout.campaign import runner
 from hullscout.campaign.history import Forecaster, read_history
 from hullscout.cli import main
-from hullscout.cli.results import FIGURES
 from hullscout.errors import OutputError
 from hullscout.figures.distance import draw_hull_distance
-from hullscout.figures.kinds import Kind, draw_progress, save_campaign_figure
 from hullscout.figures.parity import draw_calibration, draw_parity, honest_predictions
 from hullscout.figures.progress import draw_errors, draw_failure_probability
 from hullscout.figures.style import Width
-from hullscout.figures.symmetry import PROTOTYPES, Lattice, parent_lattice, prototype, space_group
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,36 @@ MILLI = 1000.0
 """meV in an eV: energies are kept in eV/atom and shown in meV/atom."""
 PERCENT = 100.0
 """Shares are kept from 0 to 1 and shown in %."""
+
+
+def percent(share: float) -> str:
+    """A probability as it is shown.
+
+    >>> percent(0.0283), percent(0.05), percent(0.497), percent(0.0), percent(1e-4)
+    ('2.8 %', '5 %', '50 %', '0 %', '< 0.1 %')
+    """
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
+
+
+def milli(energy_ev: float, digits: int = 1) -> str:
+    """An energy in eV as it is shown, in meV.
+
+    >>> milli(0.0561), milli(-1e-12)
+    ('56.1', '0.0')
+    """
+    text = f"{energy_ev * MILLI:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay with their units: no-break spaces between them.
+
+    >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
+    '5_% of 20, 1_meV/atom'
+    """
+    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
 
 
 def html_sentences(*sentences: str) -> str:

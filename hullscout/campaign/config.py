@@ -201,7 +201,6 @@ def origin_of(
 
     Args:
         structures: A pool, whose costs and baseline are used, or crystals.
-        name: Of the campaign.
         elements: In the order of the axis; in alphabetical order if not given.
         sections: As in a campaign file, objects or dictionaries; `pool` may hold anything but where it lies.
 

@@ -170,7 +170,6 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
     """Write what the campaign in `folder` found, finished or not; a file whole or not at all.
 
     Args:
-        folder: Of the campaign.
         path: The file; a folder for CIF and POSCAR.
         export_format: Which.
         replace: Whether something of that name is replaced.

@@ -180,7 +180,6 @@ class Store(DatabaseStore):
         """Commit an energy, before anything uses it; a failure that was kept before is withdrawn.
 
         Args:
-            candidate_id: Of the candidate.
             answer: Its energy.
             attempt: Which calculation gave it; None where nobody calculated.
         """

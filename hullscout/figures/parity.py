@@ -5,8 +5,7 @@ Predictions are honest ones: of what was not calculated, where a replay knows th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,16 +30,10 @@ LEARNED_REPEATS = 3
 MIN_LEARNED = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HonestPredictions:
-    """Predictions held against energies that did not take part in them, in eV/atom.
+class HonestPredictions(NamedTuple):
+    """Predictions (k,) held against true energies that did not take part in them, eV/atom, capped as in the model.
 
-    Attributes:
-        label: Of what, for the legend.
-        look: Marker, line, colour and colour of the outline.
-        true: (k,) formation energies, heights above the hull capped as in the model.
-        mean: (k,) predictions.
-        std: (k,) their standard deviations: scales of a Student-t.
+    `std` are scales of a Student-t. `look`: marker, line, colour, colour of the outline.
     """
 
     label: str
@@ -52,26 +45,19 @@ class HonestPredictions:
 
 def honest_predictions(belief: Belief) -> tuple[HonestPredictions, ...]:
     """Of the known candidates, each left out; and of the unknown ones, where their energies are known to a replay."""
-    known = belief.known
-    unknown, true, formation = known.unknown, known.true_formation_ev_per_atom, np.zeros(known.n_candidates)
+    known, true = belief.known, belief.known.true_formation_ev_per_atom
+    unknown, formation = known.unknown, np.zeros(known.n_candidates)
     formation[known.answered] = known.formation_ev_per_atom
+    label, look = f"calculated, left out ({known.n_answered})", ("o", "-", style.BLUE, "white")
+    heights = belief.capped(formation)[known.answered]
     left_out = HonestPredictions(
-        label=f"calculated, left out ({known.n_answered})",
-        look=("o", "-", style.BLUE, "white"),
-        true=belief.capped(formation)[known.answered],
-        mean=belief.left_out_mean_ev_per_atom,
-        std=belief.left_out_std_ev_per_atom,
+        label, look, heights, belief.left_out_mean_ev_per_atom, belief.left_out_std_ev_per_atom
     )
     if true is None or not unknown.size:
         return (left_out,)
-    unseen = HonestPredictions(
-        label=f"not calculated ({unknown.size})",
-        look=("^", "--", style.NOT_CALCULATED, style.DARK_ORANGE),
-        true=belief.capped(true)[unknown],
-        mean=belief.mean_ev_per_atom[unknown],
-        std=belief.std_ev_per_atom[unknown],
-    )
-    return unseen, left_out
+    label, look = f"not calculated ({unknown.size})", ("^", "--", style.NOT_CALCULATED, style.DARK_ORANGE)
+    of_all = belief.capped(true), belief.mean_ev_per_atom, belief.std_ev_per_atom
+    return HonestPredictions(label, look, *(values[unknown] for values in of_all)), left_out
 
 
 def draw_parity(ax: Axes, belief: Belief) -> Axes:

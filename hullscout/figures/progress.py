@@ -39,27 +39,21 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     The hull error is the largest height of the hull found above the true one; the model error is the held-out error on which the
     rule decided. The axis is linear below 0.1 meV/atom.
     """
-    n_answered = [known.n_answered for known in history.moments]
-    errors = [known.hull_error_ev_per_atom for known in history.moments]
-    highest = 1.0
-    if all(error is not None for error in errors):
-        values = np.array(errors, dtype=np.float64) * MILLI
-        marker = "o" if len(errors) == 1 else ""  # a campaign of one moment is a point
-        ax.step(
-            n_answered, values, "-", where="post", marker=marker, ms=3, color=style.FOUND, lw=1.2, label="hull error", zorder=3
-        )  # fmt: skip
-        highest = max(highest, float(values.max()))
+    errors = [(known.n_answered, known.hull_error_ev_per_atom) for known in history.moments]
+    hull = [(n, error * MILLI) for n, error in errors if error is not None]  # of all moments, or of none
     model = [
-        (n, decision.model_error * MILLI)
-        for n, decision in zip(n_answered, history.decided, strict=True)
+        (known.n_answered, decision.model_error * MILLI)
+        for known, decision in zip(history.moments, history.decided, strict=True)
         if decision is not None and decision.model_error is not None
     ]
+    if hull:
+        marker = "o" if len(hull) == 1 else ""  # one moment is a point
+        ax.step(*np.transpose(hull), "-", where="post", marker=marker, ms=3, color=style.FOUND, lw=1.2,
+                label="hull error", zorder=3)  # fmt: skip
     if model:
-        ax.plot(
-            *zip(*model, strict=True), "o-", color=style.BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2
-        )
-        highest = max(highest, *(error for _, error in model))
-    if highest == 1.0 and not ax.lines:
+        ax.plot(*np.transpose(model), "o-", color=style.BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2)
+    highest = max([1.0, *(error for _, error in (*hull, *model))])
+    if not ax.lines:
         _say(ax, "no true hull is known,\nand no model has been fitted yet")
     tolerance = history.config.stop.hull_tolerance * MILLI
     ax.axhline(tolerance, color="0.45", lw=0.8, ls=":", label="tolerance", zorder=1)
@@ -88,12 +82,9 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
     if result is not None and result.failure_probability is not None:
         stated.append((history.now.n_answered, _percent(result.failure_probability)))
     n_answered, now, _ = zip(*decided, strict=True)
-    ax.plot(
-        n_answered, now, "o", ls="", mfc="white", mec=style.DARK_ORANGE, ms=3.8, mew=0.9, label="of one round", zorder=4
-    )
-    ax.plot(
-        *zip(*stated, strict=True), "-", color=style.VERMILLION, lw=1.2, label="stated (with rounds before)", zorder=3
-    )
+    ax.plot(n_answered, now, "o", ls="", mfc="white", mec=style.DARK_ORANGE, ms=3.8, mew=0.9,
+            label="of one round", zorder=4)  # fmt: skip
+    ax.plot(*np.transpose(stated), "-", color=style.VERMILLION, lw=1.2, label="stated (with rounds before)", zorder=3)
     ax.plot(*stated[-1], "s", color=style.VERMILLION, ms=3.2, zorder=3)
     accepted = PERCENT * history.config.stop.failure_probability
     ax.axhline(accepted, color="0.45", lw=0.8, ls="--", label=f"accepted, {accepted:g} %", zorder=1)

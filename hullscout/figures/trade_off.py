@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,15 +90,12 @@ def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: floa
     n_columns = min(n_campaigns, MAX_COLUMNS)
     n_rows = -(-n_campaigns // n_columns)
     size = (max(6.4, 3.4 * n_columns), 0.8 + (3.4 if n_columns > 1 else 3.9) * n_rows)
-
-    def draw(figure: Figure) -> None:
-        _draw_campaigns(figure, outcomes, risk=risk, shape=(n_rows, n_columns))
-
+    draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
     content = style.figure_bytes(draw, suffix=path.suffix, inches=size, dpi=150, rc={})
     write_whole(path, content, remedy="The replays are kept; run again.")
 
 
-def _draw_campaigns(figure: Figure, outcomes: Sequence[SettingOutcome], *, risk: float, shape: tuple[int, int]) -> None:
+def _draw_campaigns(figure: Figure, *, outcomes: Sequence[SettingOutcome], risk: float, shape: tuple[int, int]) -> None:
     names, rules = (list(dict.fromkeys(found)) for found in zip(*((o.campaign, o.rule) for o in outcomes), strict=True))
     axes = figure.subplots(*shape, squeeze=False).ravel()
     handles: dict[str, Any] = {}
@@ -110,7 +108,5 @@ def _draw_campaigns(figure: Figure, outcomes: Sequence[SettingOutcome], *, risk:
         ax.remove()
     handles[f"wanted risk, {PERCENT * risk:g} %"] = axes[0].plot([], [], color="0.4", lw=0.8, ls="--")[0]
     handles["below it with 95 % confidence"] = axes[0].plot([], [], "o", mfc="0.4", mec="0.4")[0]
-    figure.legend(
-        [*handles.values()], [*handles], loc="outside lower center", ncols=4 if shape[1] > 1 else 3, frameon=False,
-        fontsize="small",
-    )  # fmt: skip
+    look = {"ncols": 4 if shape[1] > 1 else 3, "frameon": False, "fontsize": "small"}
+    figure.legend([*handles.values()], [*handles], loc="outside lower center", **look)

@@ -84,7 +84,6 @@ def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: St
         known: What it was made of.
         decision: Of the rule.
         none_left: How the campaign ends if the rule has no contender left.
-        settings: When to stop.
     """
     affordable = _affordable(known, decision.chosen, settings)
     now = Situation(known=known, decision=decision, affordable=affordable, none_left=none_left, settings=settings)

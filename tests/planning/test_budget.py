@@ -10,7 +10,7 @@ from planning.conftest import GRID, made_path
 
 from hullscout.errors import InvalidPlanError
 from hullscout.planning import planner
-from hullscout.planning.budget import Budget, BudgetUnit, Spending, split
+from hullscout.planning.budget import Budget, Spending, split
 from hullscout.planning.order import PlanOrder
 from hullscout.planning.trade_off import Rate
 
@@ -106,8 +106,8 @@ def test_budgets_that_are_none_are_refused(text):
 
 
 def test_a_budget_is_calculations_or_core_hours():
-    assert Budget.parse("300") == Budget(amount=300, unit=BudgetUnit.CALCULATIONS)
-    assert Budget.parse("5e3 h") == Budget(amount=5000, unit=BudgetUnit.CORE_HOURS)
+    assert Budget.parse("300") == Budget(amount=300)
+    assert Budget.parse("5e3 h") == Budget(amount=5000, is_core_hours=True)
 
 
 def test_a_plan_says_what_a_budget_gives(hullscout, planned, tmp_path):

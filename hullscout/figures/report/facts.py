@@ -5,14 +5,13 @@ Formation energies refer to the lowest known structures of the pure elements, th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.campaign import Beliefs
-from hullscout.display import MILLI
+from hullscout.display import MILLI, milli, percent
 from hullscout.figures.crystals import parent_lattice
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
@@ -279,36 +278,6 @@ def _band(band_ev_per_atom: Floats, hull: Hull) -> dict[str, Any]:
     first, last = hull.energy_ev_per_atom[[0, -1]]
     low, high = band_ev_per_atom + (1.0 - BAND_AT) * first + BAND_AT * last
     return {"low": listed(low * MILLI, 2), "high": listed(high * MILLI, 2)}
-
-
-def percent(share: float) -> str:
-    """A probability as it is shown.
-
-    >>> percent(0.0283), percent(0.05), percent(0.497), percent(0.0), percent(1e-4)
-    ('2.8 %', '5 %', '50 %', '0 %', '< 0.1 %')
-    """
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    return f"{100 * share:.{1 if share < 0.0995 else 0}f}".removesuffix(".0") + " %"
-
-
-def milli(energy_ev: float, digits: int = 1) -> str:
-    """An energy in eV as it is shown, in meV.
-
-    >>> milli(0.0561), milli(-1e-12)
-    ('56.1', '0.0')
-    """
-    text = f"{energy_ev * MILLI:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
-
-
-def unbroken(text: str) -> str:
-    """A text whose numbers stay with their units: no-break spaces between them.
-
-    >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
-    '5_% of 20, 1_meV/atom'
-    """
-    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
 
 
 def listed(values: Floats, digits: int) -> list[float | None]:

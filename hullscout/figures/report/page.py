@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign import read_history
 from hullscout.citations import citations_of
+from hullscout.display import percent, unbroken
 from hullscout.errors import OutputError
 from hullscout.figures.crystals import COLOURS, data_address
 from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_phase_diagram
@@ -26,6 +27,8 @@ from hullscout.files import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
 REPORT = "report.html"
 SUFFIXES = (".html", ".htm")
 # Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
@@ -34,10 +37,6 @@ STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 def read_report(folder: Path, *, has_lattices: bool = False) -> facts.Reported:
     """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
-
-    Args:
-        folder: Of the campaign.
-        has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
@@ -68,22 +67,15 @@ def render_report(reported: facts.Reported) -> str:
     *first, last = (file.read_text(encoding="utf-8") for file in own)
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
-    environment = Environment(
-        loader=PackageLoader("hullscout.figures.report", "parts"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["unbroken"] = facts.unbroken
+    loader = PackageLoader("hullscout.figures.report", "parts")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["unbroken"] = unbroken
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     shown, cells = shown_structures(reported)
     return environment.get_template("page.html.jinja").render(
         reported=reported,
-        history=reported.history,
-        config=config,
-        known=reported.known,
         say=facts,
-        least_probability=facts.percent(MIN_PROBABILITY),
+        least_probability=percent(MIN_PROBABILITY),
         most_intervals=MAX_INTERVALS,
         tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
         page={**facts.page_data(reported), "structures": view_data(config.elements, cells)},
@@ -100,13 +92,12 @@ def render_report(reported: facts.Reported) -> str:
 
 def _still(reported: facts.Reported, width: Width) -> str:
     """The phase diagram as a picture: seen until the one to point at is drawn, or instead."""
-    png = figure_bytes(
-        lambda figure: draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief),
-        suffix=".png",
-        inches=width.size(STILL_ASPECT[width]),
-        dpi=width.dots_per_inch,
-    )
-    return data_address(png)
+
+    def draw(figure: Figure) -> None:
+        draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief)
+
+    size = width.size(STILL_ASPECT[width])
+    return data_address(figure_bytes(draw, suffix=".png", inches=size, dpi=width.dots_per_inch))
 
 
 def _policy(scripts: list[str]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
+from hullscout.display import milli, percent
 from hullscout.figures.crystals import COLOURS, DrawnCell, drawn_cell, picture
-from hullscout.figures.report.facts import milli, percent
 
 if TYPE_CHECKING:
     from hullscout.figures.report.facts import Reported

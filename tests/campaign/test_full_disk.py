@@ -56,15 +56,14 @@ def rows(folder, query):
         return connection.execute(query).fetchall()
 
 
-def run_on_a_full_disk(live_file, disk, *, room_kb):
+def run_on_a_full_disk(live_file, disk, *, room_kb, executor):
     """Run a campaign with little room, copy what is there to `cut`, make room, and run it again."""
     command = [sys.executable, "-m", "hullscout", "run", str(live_file), "--out", "disk/out"]
     for setting in (
         "oracle.calculator=faulty_calculators.Logged",
         f"oracle.arguments={{log = '{disk.parent / 'log'}'}}",
-        "executor.kind=processes",
-        "executor.workers=2",
         "executor.retries=0",
+        *executor,
     ):
         command += ["--set", setting]
     path = shlex.quote(":".join(path for path in sys.path if path))
@@ -76,7 +75,8 @@ def run_on_a_full_disk(live_file, disk, *, room_kb):
 
 @pytest.mark.parametrize("room_kb", [1140, 1220])
 def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_file, disk, room_kb):
-    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    executor = ("executor.kind=processes", "executor.workers=2")
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb, executor=executor)
     assert code.strip() == "2", said
     assert (
         "campaign.db is full. Nothing new was begun; what was under way was awaited, and every answer is kept" in said
@@ -101,7 +101,7 @@ def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_fil
     ],
 )
 def test_a_disk_that_is_full_already_is_a_clear_error_before_any_cost(live_file, disk, room_kb, message):
-    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb, executor=())
     assert (code.strip(), message in said, "Traceback" in said) == ("2", True, False), said
     assert "damaged" not in said
     assert code_again.strip() == "0", again

@@ -107,7 +107,6 @@ def read_csv(
     """A CSV table in UTF-8 whose first line names the columns.
 
     Args:
-        path: The file.
         error: What is raised where it cannot be read, has other columns or one twice, or a row with another number of fields.
         refused: Says of the names of the columns what was expected and what was found, in a sentence; nothing where they will do.
         plain: Names that are the same after this are the same.

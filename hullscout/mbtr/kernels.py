@@ -124,13 +124,10 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
     """Count the pairs of structures start to stop.
 
     Args:
-        start: First structure.
         stop: One past the last structure.
         structures: Batch of n structures.
         radii: Search radius per structure, A.
         most: Largest number of neighbours of an atom, per structure.
-        term: TermCodes.
-        panels: Panels of axis.py.
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
         moments: Output, added to, shape (n_rows, n_panels, 16).
         lost: Output, weight that lies on no panel, shape (n,).

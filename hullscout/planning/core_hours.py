@@ -268,7 +268,6 @@ def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) ->
     """Read the output folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
     Args:
-        path: The folder or file.
         grid: K-points of the calculations to come, and of those of a folder whose settings tell none.
         cores: Of each calculation of a folder.
 

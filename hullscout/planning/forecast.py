@@ -267,10 +267,7 @@ def predict_alloy(
     """Predict a campaign.
 
     Args:
-        experience: From known alloys.
-        n_candidates: Size of the new pool.
         n_start: Calculations at the start of its campaign, before any decision, at least both pure elements: it takes no fewer.
-        name: Name of its campaign.
         guess: c, log-odds of the share of the pool.
         number: Of the alloy, where there are several.
         hours_per_calculation: Core-hours of those that are looked up, where something says so.

@@ -93,7 +93,6 @@ def executor_of(
     """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one.
 
     Args:
-        campaigns: Those that are replayed.
         overrides: `section.key=value` that were set for all of them.
         n_workers: What `--workers` says, None for nothing.
 
@@ -177,7 +176,6 @@ def check_source(
 
     Args:
         source: What new alloys are predicted from.
-        new: The new alloys.
         similar: What was given by --like.
         unused: Names of the options given that only replays use.
 

@@ -143,7 +143,6 @@ def make_plan(
         campaigns: From `read_campaigns`.
         folder: Where `plan.db` is kept; made where there is none.
         order: How many replays, at which risk.
-        progress: Told what happens.
 
     Returns:
         Replays and outcome of each campaign and setting, in the order given.

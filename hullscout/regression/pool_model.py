@@ -120,7 +120,6 @@ class PoolModel:
         alternatives: Further representations of the same candidates (for example other MBTR broadenings), by name;
             tuning chooses among them and `blocks`, which is called "features". In the order of the broadening.
         composition: Atomic fraction of the second element, shape (n_candidates,); needed by a composition mean.
-        settings: What is searched and how.
     """
 
     def __init__(

@@ -48,7 +48,6 @@ class ResamplingEnsemble(Regressor):
         kernel, blocks, suspicion: As in `KernelModel`.
         n_models: Number of submodels, at least 2.
         fraction: Share of the labels (of the groups, if there are some) in each subset, between 0 and 1.
-        seed: Of the subsets.
 
     Attributes:
         models_: The submodels.

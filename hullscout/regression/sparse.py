@@ -122,7 +122,6 @@ class SparseKernelModel(Regressor):
         selection: "fps" (farthest points), "cur" (up to 4000 labels) or "random".
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
-        seed: Of the random draws.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:

@@ -4,7 +4,10 @@ import gzip
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from frames import frames_of
+
+from hullscout.cli import main
 
 ROOT = Path(__file__).parent.parent
 CAMPAIGN = """
@@ -42,3 +45,14 @@ def campaign_file(tmp_path, small_pool):
     path = tmp_path / "small.toml"
     path.write_text(CAMPAIGN)
     return path
+
+
+@pytest.fixture(scope="session")
+def hullscout():
+    """Run a command as a person types it, its words as arguments; returns its exit code and what it printed."""
+
+    def run(*words):
+        done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+        return done.exit_code, done.output
+
+    return run

@@ -5,20 +5,14 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from click.testing import CliRunner
 from frames import frames_of
 from pool_writers import content, write_files
 
-from hullscout.cli import main
-from hullscout.pool import WithoutEnergy, build_pool, read_frames
+from hullscout.cli import pools
+from hullscout.pool import FORMATS, ParentLattice, Severity, WithoutEnergy, build_pool, read_frames
 
 
-def hullscout(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-    return result.exit_code, result.output
-
-
-def test_enumerate_writes_a_pool_and_says_how_many_there_are(tmp_path):
+def test_enumerate_writes_a_pool_and_says_how_many_there_are(hullscout, tmp_path):
     path = tmp_path / "agpt.extxyz.gz"
     code, text = hullscout("enumerate", "Ag", "Pt", "--lattice", "fcc,bcc", "--max-atoms", 4, "-o", path)
     assert code == 0
@@ -31,13 +25,14 @@ def test_enumerate_writes_a_pool_and_says_how_many_there_are(tmp_path):
     assert {"fcc-A1-0001", "fcc-B1-0001", "bcc-A1B1-0001"} <= set(pool.ids)
 
 
-def test_the_same_command_gives_the_same_bytes(tmp_path):
+def test_the_same_command_gives_the_same_bytes(hullscout, tmp_path):
     for name in ("a.extxyz.gz", "b.extxyz.gz"):
-        assert hullscout("enumerate", "Cu", "Au", "--max-atoms", 2, "--prototypes", "-o", tmp_path / name)[0] == 0
+        words = ["Cu", "Au", "--max-atoms", 2, "--prototypes", "--prototype-atoms", 4, "-o", tmp_path / name]
+        assert hullscout("enumerate", *words)[0] == 0
     assert (tmp_path / "a.extxyz.gz").read_bytes() == (tmp_path / "b.extxyz.gz").read_bytes()
 
 
-def test_enumerate_takes_volumes(tmp_path):
+def test_enumerate_takes_volumes(hullscout, tmp_path):
     path = tmp_path / "pool.extxyz"
     code, text = hullscout(
         "enumerate", "Ag", "Pt", "--max-atoms", 2, "--volume", "Ag=16", "--volume", "Pt=16", "-o", path
@@ -59,14 +54,14 @@ def test_enumerate_takes_volumes(tmp_path):
         (["Ag", "Pt", "--volume", "Au=17"], "Expected volumes above 0 A^3 per atom for Ag or Pt, found Au=17"),
     ],
 )
-def test_what_cannot_be_enumerated_is_one_clear_error(tmp_path, arguments, message):
+def test_what_cannot_be_enumerated_is_one_clear_error(hullscout, tmp_path, arguments, message):
     code, text = hullscout("enumerate", *arguments, "-o", tmp_path / "pool.extxyz")
     assert code == 2
     assert message in text
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pool_that_is_there_is_kept_unless_told_otherwise(tmp_path):
+def test_a_pool_that_is_there_is_kept_unless_told_otherwise(hullscout, tmp_path):
     path = tmp_path / "pool.extxyz.gz"
     path.write_bytes(b"mine")
     code, text = hullscout("enumerate", "Ag", "Pt", "--max-atoms", 2, "-o", path)
@@ -76,7 +71,7 @@ def test_a_pool_that_is_there_is_kept_unless_told_otherwise(tmp_path):
     assert b"id=fcc-A1-0001" in gzip.decompress(path.read_bytes())
 
 
-def test_ctrl_c_says_that_nothing_was_written(pool, tmp_path, monkeypatch):
+def test_ctrl_c_says_that_nothing_was_written(hullscout, pool, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -88,9 +83,15 @@ def test_ctrl_c_says_that_nothing_was_written(pool, tmp_path, monkeypatch):
         assert not target.exists()
 
 
-def test_the_help_shows_an_example():
+def test_the_help_shows_an_example(hullscout):
     code, text = hullscout("enumerate", "--help")
     assert (code, "hullscout enumerate Ag Pt" in text) == (0, True)
+
+
+def test_what_the_help_names_is_what_there_is():
+    assert set(pools.FORMATS) == set(FORMATS)
+    assert tuple(lattice.value for lattice in ParentLattice) == pools.LATTICES
+    assert list(pools.STYLES) == [severity.value for severity in Severity]
 
 
 @pytest.fixture
@@ -100,14 +101,14 @@ def pool(tmp_path, small_pool):
     return path
 
 
-def test_check_finds_nothing_in_a_sound_pool(pool):
+def test_check_finds_nothing_in_a_sound_pool(hullscout, pool):
     code, text = hullscout("check", pool)
     assert code == 0
     assert "57 frames of Ag-Pd, 57 with an energy, 57 different crystals." in text
     assert "Nothing is wrong with this pool" in text
 
 
-def test_check_names_what_is_wrong_and_writes_a_cleaned_pool(pool, small_pool, tmp_path):
+def test_check_names_what_is_wrong_and_writes_a_cleaned_pool(hullscout, pool, small_pool, tmp_path):
     frames = frames_of(small_pool)
     twin = frames[20].replace(" id=", " id=twin-", 1)
     pool.write_text("".join([*frames, twin, frames[30].replace("Pd", "Pt").replace(" id=", " id=foreign-", 1)]))
@@ -126,7 +127,7 @@ def test_check_names_what_is_wrong_and_writes_a_cleaned_pool(pool, small_pool, t
     assert hullscout("check", target)[0] == 0
 
 
-def test_check_shows_the_first_of_many_findings_or_all(pool, small_pool):
+def test_check_shows_the_first_of_many_findings_or_all(hullscout, pool, small_pool):
     frames = frames_of(small_pool)
     pool.write_text("".join([*frames, *(frame.replace(" id=", " id=z-", 1) for frame in frames[:20])]))
     code, text = hullscout("check", pool)
@@ -136,7 +137,7 @@ def test_check_shows_the_first_of_many_findings_or_all(pool, small_pool):
     assert everything.count("duplicate") == 20
 
 
-def test_the_pool_itself_is_never_written_over(pool):
+def test_the_pool_itself_is_never_written_over(hullscout, pool):
     before = pool.read_bytes()
     code, text = hullscout("check", pool, "--write", pool, "--force")
     assert (code, "is the pool that is read and stays as it is" in text) == (2, True)
@@ -151,17 +152,17 @@ def test_the_pool_itself_is_never_written_over(pool):
         (["--write", "no/where.extxyz"], "there is no folder no"),
     ],
 )
-def test_what_cannot_be_checked_is_one_clear_error(pool, arguments, message):
+def test_what_cannot_be_checked_is_one_clear_error(hullscout, pool, arguments, message):
     code, text = hullscout("check", pool, *arguments)
     assert (code, message in text) == (2, True)
 
 
-def test_a_pool_that_is_not_there_is_a_clear_error(tmp_path):
+def test_a_pool_that_is_not_there_is_a_clear_error(hullscout, tmp_path):
     code, text = hullscout("check", tmp_path / "no.extxyz")
     assert (code, "expected a pool, found none that can be read" in text) == (2, True)
 
 
-def test_check_reads_pools_of_any_format(pool, tmp_path):
+def test_check_reads_pools_of_any_format(hullscout, pool, tmp_path):
     folder = write_files(tmp_path / "files", read_frames(pool).frames, fmt="poscar")
     before = content(folder)
     code, text = hullscout("check", folder, "--write", tmp_path / "clean.extxyz")
@@ -172,7 +173,7 @@ def test_check_reads_pools_of_any_format(pool, tmp_path):
     assert (code, "expected a folder with vasprun.xml files in it, found none" in text) == (2, True)
 
 
-def test_a_campaign_runs_on_a_folder(pool, tmp_path):
+def test_a_campaign_runs_on_a_folder(hullscout, pool, tmp_path):
     write_files(tmp_path / "files", read_frames(pool).frames, fmt="cif")
     campaign = tmp_path / "c.toml"
     campaign.write_text('name = "c"\nelements = ["Ag", "Pd"]\npool = {path = "files"}\nselect = {rule = "threshold"}\n')

@@ -201,7 +201,6 @@ def origin_of(
 
     Args:
         structures: A pool, whose costs and baseline are used, or crystals.
-        name: Of the campaign.
         elements: In the order of the axis; in alphabetical order if not given.
         sections: As in a campaign file, objects or dictionaries; `pool` may hold anything but where it lies.
 
@@ -238,7 +237,6 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
     """Read a campaign file and check it.
 
     Args:
-        path: The TOML file.
         overrides: Settings to replace, as `section.key=value`, the value in TOML (or a bare word for a string).
         seed: Replaces the file's seed.
 

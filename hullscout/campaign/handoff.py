@@ -1,6 +1,8 @@
 """Campaigns whose energies are calculated elsewhere: hand structures out, take results back.
 
-The same engine, store and order of commits as in a campaign that computes for itself; only the workers are people and queues.
+The same engine, ledger and order of commits as in a campaign that computes for itself; only the workers are people and queues.
+Every function raises `StoreError` where the folder cannot be used, `InvalidCampaignError` where the energies do not come from
+elsewhere, and `OracleError` where all structures of a pure element failed.
 """
 
 from __future__ import annotations
@@ -83,16 +85,10 @@ def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
     """Hand out up to n structures as files that no result is awaited of yet.
 
     Args:
-        folder: Of the campaign.
-        n: Number of structures.
-        outbox: Where to.
         again: Hand out again what was handed out before and is still awaited, instead of new structures.
 
     Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: Its energies do not come from elsewhere.
         OutputError: The outbox cannot be written.
-        OracleError: All structures of a pure element failed.
     """
     setup = Setup.read(folder)
     names = dict(zip(setup.pool.ids, folder_names(setup.pool.ids), strict=True))
@@ -108,16 +104,8 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
     """Choose up to n candidates that no result is awaited of yet.
 
     Args:
-        folder: Of the campaign.
-        n: Number of candidates.
         again: Those that were handed out before and are still awaited, instead of new ones.
         hand_out: Called with each of them before it is kept as handed out.
-        setup: What the campaign is made of.
-
-    Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: Its energies do not come from elsewhere.
-        OracleError: All structures of a pure element failed.
     """
     began = time.perf_counter()
     with _open(folder, setup) as (_, store, ledger):
@@ -142,12 +130,7 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
 
 
 def tell(folder: Path, paths: Iterable[Path]) -> Told:
-    """Read results and commit what is new; what is known is left as it is, and what cannot be taken is told.
-
-    Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: Its energies do not come from elsewhere.
-    """
+    """Read results and commit what is new; what is known is left as it is, and what cannot be taken is told."""
     setup = Setup.read(folder)
     with _open(folder, setup) as (settings, _, ledger):
         pool = setup.pool
@@ -194,10 +177,7 @@ def tell_energy(
     """Commit the energy of a candidate that was asked for; the same energy twice changes nothing.
 
     Args:
-        folder: Of the campaign.
-        candidate_id: Of the candidate.
         energy_ev: Of its cell.
-        setup: What the campaign is made of.
         structure: What it was relaxed into; as another structure than was asked for, it counts as failed.
         wall_s: Seconds that it took.
 
@@ -205,8 +185,6 @@ def tell_energy(
         What was kept.
 
     Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: Its energies do not come from elsewhere.
         ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
         ResultError: The structure does not hold the same atoms.
     """
@@ -229,8 +207,6 @@ def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> 
         What was kept.
 
     Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: Its energies do not come from elsewhere.
         ProtocolError: The candidate was not asked for, or its energy is known.
     """
     with _open(folder, setup) as (_, _, ledger):

@@ -30,14 +30,9 @@ class Ledger:
     """What was decided, asked for and answered in a campaign.
 
     Args:
-        pool: The candidates.
-        name: Name of the campaign.
-        seed: Its seed.
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
-        decisions: Those made earlier.
         energies_ev: Energies told earlier, eV per cell by id.
         failures: Calculations that failed for good, by id.
-        attempts: Calculations that were started.
         is_handed_out: Whether somebody else calculates, so that only what was handed out is awaited.
         store: Where everything new is committed; nowhere if not given.
 
@@ -200,7 +195,6 @@ class Ledger:
         The same energy twice changes nothing; of several failures the first counts, and an energy withdraws it.
 
         Args:
-            candidate_id: Of the candidate.
             outcome: Its energy in eV per cell, or why there is none.
             attempt: Which calculation gave it; None where nobody calculated.
             retries: Further tries after a failure that may pass.

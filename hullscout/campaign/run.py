@@ -55,7 +55,6 @@ def run(
     """Run a campaign to its end, from where its folder stands.
 
     Args:
-        setup: What the campaign is made of.
         folder: Where it is kept; made where there is none.
         retry_failed: Calculate again what failed before.
         on_progress: Called with what is known after every answer.

@@ -13,6 +13,7 @@ from hullscout import planning
 from hullscout.cli.shared import console, live_line
 from hullscout.display import MILLI, PERCENT
 from hullscout.planning.forecast import total_of
+from hullscout.planning.planner import Progress
 from hullscout.planning.trade_off import three_digits
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 INTERVAL = (0.05, 0.5, 0.95)
 
 
-class PlanProgress:
+class PlanProgress(Progress):
     """A live line: replays finished of all, and the time that is left. Silent where output is no terminal."""
 
     def __init__(self) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hullscout.cli.shared import OVERRIDES, PATH, main
+
+if TYPE_CHECKING:
+    from hullscout.planning import Prediction
 
 EPILOG = """\b
 Examples:
@@ -117,7 +121,8 @@ def plan(
     folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
     if is_new or not is_replayed:
         orders.check_source(origin, new=new, similar=chosen if like else (), unused=["--grid"] if grid else [])
-    progress, predictions, written = output.PlanProgress(), (), [DATABASE]
+    progress, written = output.PlanProgress(), [DATABASE]
+    predictions: tuple[Prediction, ...] = ()
     with progress.line:
         if is_replayed:
             made = planner.make_plan(chosen, folder, order=order, progress=progress)

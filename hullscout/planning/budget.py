@@ -6,7 +6,6 @@ All from replays: after a spend b a run stands where its path was then, or at it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,23 +20,16 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices
 
 
-class BudgetUnit(StrEnum):
-    """What a budget is counted in."""
-
-    CALCULATIONS = "calculations"
-    CORE_HOURS = "core-hours"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent.
+    """What may be spent: a number of calculations, or core-hours.
 
     Raises:
         InvalidPlanError: It is not above 0.
     """
 
     amount: float
-    unit: BudgetUnit
+    is_core_hours: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.amount) and self.amount > 0):
@@ -45,29 +37,26 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read a number of calculations, or of core-hours with an `h` behind it.
+        """Read a number of calculations, or of core-hours with an `h` behind it; anything else is an `InvalidPlanError`.
 
-        Raises:
-            InvalidPlanError: It is none.
-
-        >>> Budget.parse("500h").unit.value
+        >>> Budget.parse("500h").unit
         'core-hours'
         """
-        unit = BudgetUnit.CORE_HOURS if text.strip().endswith("h") else BudgetUnit.CALCULATIONS
+        is_core_hours = text.strip().endswith("h")
         try:
             amount = float(text.strip().removesuffix("h"))
-            if unit is BudgetUnit.CALCULATIONS and np.isfinite(amount):
+            if not is_core_hours and np.isfinite(amount):
                 amount = int(text)
         except ValueError as error:
             raise InvalidPlanError(
                 f"--budget {text}: expected a whole number of calculations such as 300, or core-hours such as 5000h."
             ) from error
-        return cls(amount=amount, unit=unit)
+        return cls(amount=amount, is_core_hours=is_core_hours)
 
     @property
-    def is_core_hours(self) -> bool:
-        """Whether it is counted in core-hours."""
-        return self.unit is BudgetUnit.CORE_HOURS
+    def unit(self) -> str:
+        """What it is counted in."""
+        return "core-hours" if self.is_core_hours else "calculations"
 
     @property
     def short(self) -> str:
@@ -118,8 +107,6 @@ class Spending:
         """Read it off the replays of a campaign.
 
         Args:
-            name: Name of the campaign.
-            paths: Its replays.
             cost: (n,) cost of each candidate's calculation, in the unit of the budget; ones for a number of calculations.
             hull_tolerance: A hull counts as right up to this error, eV/atom.
             failure_probability: Where the runs end; None for the ends of the paths.

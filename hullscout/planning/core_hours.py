@@ -158,10 +158,7 @@ class PowerLaw:
 
     @classmethod
     def parse(cls, text: str, *, grid: KPointGrid | None = None) -> PowerLaw:
-        """Read `ATOMS:HOURS[:EXPONENT]`.
-
-        Raises:
-            InvalidPlanError: It is none.
+        """Read `ATOMS:HOURS[:EXPONENT]`; anything else is an `InvalidPlanError`.
 
         >>> str(PowerLaw.parse("8:12"))
         '12 x (atoms / 8)^3.00 core-hours'
@@ -227,10 +224,7 @@ class Price:
 
     @classmethod
     def parse(cls, text: str) -> Price:
-        """Read `NUMBER UNIT`.
-
-        Raises:
-            InvalidPlanError: It is none.
+        """Read `NUMBER UNIT`; anything else is an `InvalidPlanError`.
 
         >>> Price.parse("0.02 EUR")
         Price(per_core_hour=0.02, unit='EUR')
@@ -271,10 +265,9 @@ class MeasuredTimes:
 
 
 def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) -> MeasuredTimes:
-    """Read the output folder of a live campaign, running or not, or a CSV file.
+    """Read the output folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
     Args:
-        path: Folder with `campaign.db`, or a file with the columns `atoms`, `core_hours` and, where they count, `kpoints`.
         grid: K-points of the calculations to come, and of those of a folder whose settings tell none.
         cores: Of each calculation of a folder.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from hullscout.planning.trade_off import (
     fewest_runs,
     outcome_of,
     recommend,
-    recommend_for_all,
     too_few,
     totals,
 )
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
 PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
 
 
-class Progress(Protocol):
-    """Whoever shows how far a plan is."""
+class Progress:
+    """Told how far a plan is; it says nothing of that, others do."""
 
     def opening(self, name: str) -> None:
         """The pool of the campaign `name` is being opened."""
@@ -53,17 +52,7 @@ class Progress(Protocol):
         """So many replays of all are finished."""
 
 
-class Silent:
-    """Nobody watches."""
-
-    def opening(self, name: str) -> None:
-        """Say nothing."""
-
-    def update(self, n_done: int, n_all: int) -> None:
-        """Say nothing."""
-
-
-SILENT = Silent()
+SILENT = Progress()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +143,6 @@ def make_plan(
         campaigns: From `read_campaigns`.
         folder: Where `plan.db` is kept; made where there is none.
         order: How many replays, at which risk.
-        progress: Told what happens.
 
     Returns:
         Replays and outcome of each campaign and setting, in the order given.
@@ -188,7 +176,7 @@ def make_plan(
         for place, setting in enumerate(campaign.settings)
     )
     outcomes = tuple(_outcome(one, order) for one in played)
-    _save(folder / PLAN, [asdict(outcome) for outcome in outcomes])
+    _save(folder / PLAN, outcomes)
     return Plan(played=played, outcomes=outcomes)
 
 
@@ -244,9 +232,9 @@ def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple
     names, n_runs = dict.fromkeys(outcome.campaign for outcome in outcomes), outcomes[0].replicates
     each = tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
     if len(names) > 1 and n_runs < fewest_runs(risk):
-        each = (Recommendation(campaign=None, outcome=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
+        each = (Recommendation(option=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
     sums = totals(outcomes) if len(names) > 1 else ()
-    return (*each, recommend_for_all(sums, risk=risk)) if sums else each
+    return (*each, recommend(sums, risk=risk)) if sums else each
 
 
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
@@ -278,22 +266,12 @@ def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> t
 def save_budget(
     folder: Path, budget: Budget, plan: Plan, spendings: Sequence[Spending], shares: Sequence[Share]
 ) -> None:
-    """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    entries = [
-        {
-            "campaign": o.campaign,
-            "rule": o.rule,
-            "setting": o.setting,
-            "within_tolerance": asdict(s.chance(budget.amount)),
-        }
+    """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split."""
+    alone = [
+        {"campaign": o.campaign, "rule": o.rule, "setting": o.setting, "within_tolerance": s.chance(budget.amount)}
         for o, s in zip(plan.outcomes, spendings, strict=True)
     ]
-    split_to = [asdict(share) for share in shares]
-    _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": entries, "split": split_to})
+    _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": alone, "split": shares})
 
 
 def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tuple[Prediction, ...]:
@@ -310,18 +288,30 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
         if model is not None:
             size = np.mean([_relative_size(one, model) for one in plan.first_settings])
             hours = float(model.of(setup.pool).mean() * size)
-        predictions.append(
-            predict_alloy(
-                experience,
-                len(setup.pool),
-                n_start=n_at_start(setup.pool, setup.config),
-                name=setup.config.name,
-                number=number,
-                hours_per_calculation=hours,
-                hours_error=0.0 if model is None else model.relative_error(setup.pool),
-            )
-        )
+        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
     return tuple(predictions)
+
+
+def predict_setup(
+    setup: Setup,
+    experience: Experience,
+    *,
+    number: int,
+    hours: float | None,
+    cost_model: CostModel | None,
+    guess: float = 0.0,
+) -> Prediction:
+    """Predict a campaign, the `number`-th of those that may be added, of which a calculation takes so many core-hours."""
+    return predict_alloy(
+        experience,
+        len(setup.pool),
+        n_start=n_at_start(setup.pool, setup.config),
+        name=setup.config.name,
+        guess=guess,
+        number=number,
+        hours_per_calculation=hours,
+        hours_error=0.0 if cost_model is None else cost_model.relative_error(setup.pool),
+    )
 
 
 def experience_of(plan: Plan) -> Experience:
@@ -338,17 +328,14 @@ def experience_of(plan: Plan) -> Experience:
 
 
 def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
-    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together."""
     entries = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
     _save(folder / PREDICTION, [prediction.to_tree() for prediction in entries])
 
 
 def _save(path: Path, tree: object) -> None:
-    text = json.dumps(tree, indent=2, allow_nan=False) + "\n"
+    """Write a tree of dataclasses and what JSON knows."""
+    text = json.dumps(tree, indent=2, allow_nan=False, default=asdict) + "\n"
     write_whole(path, text, remedy="The replays are kept; run again.")
 
 

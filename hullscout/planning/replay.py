@@ -169,13 +169,7 @@ class ReplayPool:
 
 
 def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
-    """Play one campaign from its start to its stop.
-
-    Args:
-        pool: The candidates and their energies.
-        config: The settings; its own seed does not count.
-        seed: Of every random choice.
-    """
+    """Play one campaign from its start to its stop, with this seed in place of its own."""
     engine = pool.engine(config, seed=seed)
     energies_ev = dict(zip(pool.pool.ids, pool.energies_ev.tolist(), strict=True))
     while asked := engine.ask():
@@ -200,7 +194,7 @@ def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int,
     Args:
         fractions: (n, k) compositions.
         energy_ev_per_atom: (n,) energies.
-        order: (m,) indices in the order of looking up.
+        order: (m,) indices of the candidates as they are looked up.
     """
     ends = end_energies(fractions, energy_ev_per_atom)
     formation = formation_energy(fractions, energy_ev_per_atom, ends_ev_per_atom=ends)

@@ -18,10 +18,10 @@ import numpy as np
 from hullscout.errors import InvalidPlanError
 from hullscout.files import sha256_of
 from hullscout.hull import end_energies, formation_energy, lower_hull
-from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds, predict_alloy
+from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
 from hullscout.planning.grid import Setting
-from hullscout.planning.planner import open_pools, play_missing
-from hullscout.planning.replay import ReplayPool, n_at_start
+from hullscout.planning.planner import open_pools, play_missing, predict_setup
+from hullscout.planning.replay import ReplayPool
 from hullscout.planning.store import PlanStore, ReplayKey
 from hullscout.planning.workers import ReplayJob
 from hullscout.regression import (
@@ -80,12 +80,10 @@ def simulate_new(
     """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
 
     Args:
-        new: The campaigns, each with its own settings.
         similar: Alloys whose energies say what energies are like; not needed for a baseline.
         folder: Where `plan.db` is kept; made where there is none.
         source: `PRIOR` or `BASELINE`.
         order: How many replays; each is of another draw from the prior.
-        progress: Told what happens.
 
     Raises:
         InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
@@ -95,19 +93,10 @@ def simulate_new(
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
     model, predictions = order.cost_model, []
     for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
-        hours = None if model is None else model.of(setup.pool)
-        shares = np.array([len(one) for one in taken]) / len(setup.pool)
+        guess = float(log_odds(np.array([len(one) for one in taken]) / len(setup.pool)).mean())
+        hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
         predictions.append(
-            predict_alloy(
-                EXPERIENCE[source],
-                len(setup.pool),
-                n_start=n_at_start(setup.pool, setup.config),
-                name=setup.config.name,
-                guess=float(log_odds(shares).mean()),
-                number=number,
-                hours_per_calculation=None if hours is None else float(np.mean([hours[one].mean() for one in taken])),
-                hours_error=0.0 if model is None else model.relative_error(setup.pool),
-            )
+            predict_setup(setup, EXPERIENCE[source], number=number, hours=hours, cost_model=model, guess=guess)
         )
     return tuple(predictions)
 
@@ -134,18 +123,10 @@ def play_stand_ins(
     order: PlanOrder,
     progress: Progress,
 ) -> tuple[tuple[Indices, ...], ...]:
-    """Replay campaigns with energies that stand in for their own.
+    """Replay campaigns with energies that stand in for their own: for each and each replay, the candidates that were looked up.
 
-    Args:
-        new: The campaigns.
-        similar: Alloys that the scales are of; the store keeps which they were.
-        folder: Where `plan.db` is kept; made where there is none.
-        scales: Of the prior that energies are drawn from; none for those of the pool's baseline.
-        order: How many replays.
-        progress: Told what happens.
-
-    Returns:
-        For each campaign and replay, the candidates that were looked up.
+    The energies are drawn from a prior of these scales, or are those of the pool's baseline where there are none. The store keeps
+    which similar alloys the scales are of.
     """
     origins = [*(campaign.origin for campaign in similar), *(setup.origin for setup in new)]
     PlanStore.refuse_another(folder, origins)
@@ -166,13 +147,7 @@ def play_stand_ins(
 
 
 def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: float | None = None) -> EnergyScales:
-    """Learn the scales of the energies of a pool, from all of them or a random part.
-
-    Args:
-        known: The pool, its energies and features.
-        settings: How energies are learned.
-        energy_cap: Heights above the hull are capped at this, eV/atom; as `hull-posterior` does if not given.
-    """
+    """Learn the scales of the energies of a pool, from all of them or a random part, heights above the hull capped (eV/atom)."""
     x, fractions, energy = known.pool.x, known.pool.fractions, known.energies_ev_per_atom
     cap = HullPosteriorRule().energy_cap if energy_cap is None else energy_cap
     formation = formation_energy(fractions, energy, ends_ev_per_atom=end_energies(fractions, energy))
@@ -197,10 +172,8 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
     """Draw one possible alloy: (n,) energies in eV per cell.
 
     Args:
-        pool: The candidates.
         features: (n, d) their features by block name.
         scales: Of one similar alloy or more; the draw takes one of them at random.
-        seed: Of the draw.
 
     Raises:
         InvalidPlanError: The pool is too large for a matrix of all candidates by all.

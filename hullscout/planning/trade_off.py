@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import betaincinv
@@ -158,6 +158,25 @@ class SettingOutcome:
         """The rule and the varied settings on one line."""
         return f"{self.rule} ({_listed(self.setting)})"
 
+    @property
+    def in_words(self) -> str:
+        """What it takes, saves and risks."""
+        hours, priced = self.cost_core_hours, self.cost_priced
+        text = (
+            f"{self.calculations.mean:.0f} of {self.n_candidates} calculations, "
+            f"{PERCENT * self.saved_fraction.mean:.1f} % saved"
+        )
+        if hours is not None:
+            spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
+            text += f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
+            if hours["relative_error"]:
+                text += f" (the law is uncertain by {PERCENT * hours['relative_error']:.0f} %)"
+        if priced is not None:
+            text += f", {three_digits(float(priced['mean']))} of {three_digits(float(priced['all']))} {priced['unit']}"
+        return f"{text}; risk {self.risk}"
+
+    largest_risk: ClassVar[str] = ""
+
 
 def outcome_of(
     setting: Setting,
@@ -172,13 +191,10 @@ def outcome_of(
     """Read the outcome of a setting off its replays.
 
     Args:
-        setting: Which one.
         paths: One or more, played at least as far as the setting asks.
-        n_candidates: Size of the pool.
         cost: (n,) cost of each calculation in the unit of the campaign's costs.
         core_hours: (n,) core-hours of each, where a cost model says so.
         core_hours_error: Relative standard error of their sum.
-        price: Of a core-hour, where it has one.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
@@ -232,6 +248,7 @@ class Total:
     Attributes:
         rule: The rule.
         varied: What was varied beside it.
+        replicates: Replays of all campaigns together.
         n_candidates: Of all pools.
         calculations: Sum of the campaigns' means.
         core_hours: The same in core-hours; None where no model says what a calculation takes.
@@ -243,6 +260,7 @@ class Total:
 
     rule: str
     varied: dict[str, Any]
+    replicates: int
     n_candidates: int
     calculations: float
     core_hours: float | None
@@ -250,6 +268,7 @@ class Total:
     stated: float | None
     risk: Rate
     riskiest: SettingOutcome
+    campaign: ClassVar[str] = "All together"
 
     @property
     def saved_fraction(self) -> float:
@@ -265,6 +284,23 @@ class Total:
     def label(self) -> str:
         """The rule and what was varied, on one line."""
         return f"{self.rule} ({_listed(self.varied)})" if self.varied else self.rule
+
+    @property
+    def in_words(self) -> str:
+        """What it takes, saves and risks."""
+        hours = ""
+        if self.core_hours is not None:
+            saved = PERCENT * (self.core_hours_saved or 0.0)
+            hours = f"; {three_digits(self.core_hours)} core-hours, {saved:.1f} % saved"
+        return (
+            f"{self.calculations:.0f} of {self.n_candidates} calculations, {PERCENT * self.saved_fraction:.1f} % saved{hours}; "
+            f"risk {self.risk} as the mean of these campaigns"
+        )
+
+    @property
+    def largest_risk(self) -> str:
+        """Where the risk is largest, to go on with."""
+        return f"; largest for {self.riskiest.campaign}: {self.riskiest.risk}"
 
 
 def totals(outcomes: Sequence[SettingOutcome]) -> tuple[Total, ...]:
@@ -289,6 +325,7 @@ def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
     return Total(
         rule=group[0].rule,
         varied={key: value for key, value in group[0].setting.items() if key not in shared and value is not None},
+        replicates=n_runs,
         n_candidates=sum(outcome.n_candidates for outcome in group),
         calculations=sum(outcome.calculations.mean for outcome in group),
         core_hours=spent if hours else None,
@@ -301,24 +338,24 @@ def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The cheapest setting whose risk is below the wanted one with confidence, or the reason why none is.
+    """What to take.
 
     Attributes:
-        campaign: Name of the campaign, None for all of a plan together.
-        outcome: The recommended setting's; None where there is none.
-        sentence: What to tell a person.
+        option: The cheapest setting whose risk is below the wanted one with confidence; None where there is none.
+        sentence: It, or the reason why there is none, for a person.
     """
 
-    campaign: str | None
-    outcome: SettingOutcome | None
+    option: SettingOutcome | Total | None
     sentence: str
 
 
-def recommend(outcomes: Sequence[SettingOutcome], *, risk: float) -> Recommendation:
-    """Recommend among the settings of one campaign. The intervals speak of the seeds of this pool, not of another alloy.
+def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Recommendation:
+    """Recommend among the settings of one campaign, or of all campaigns together by all their replays as one sample.
+
+    The intervals speak of the seeds of these pools, not of another alloy.
 
     Args:
-        outcomes: Of one campaign, one or more.
+        options: Of one campaign, or from `totals`; one or more.
         risk: Wanted risk, between 0 and 1.
 
     Raises:
@@ -326,51 +363,21 @@ def recommend(outcomes: Sequence[SettingOutcome], *, risk: float) -> Recommendat
     """
     if not 0.0 < risk < 1.0:
         raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")
-    name, n_runs = outcomes[0].campaign, outcomes[0].replicates
-    best = min((one for one in outcomes if one.risk.high <= risk), key=lambda one: one.expense, default=None)
+    name, n_runs = options[0].campaign, options[0].replicates
+    best = min((one for one in options if one.risk.high <= risk), key=lambda one: one.expense, default=None)
     if best is not None:
         sentence = (
-            f"{name}: take {best.label}: {best.calculations.mean:.0f} of {best.n_candidates} calculations, "
-            f"{PERCENT * best.saved_fraction.mean:.1f} % saved{_in_core_hours(best)}; risk {best.risk}, below the wanted "
-            f"{PERCENT * risk:g} %."
+            f"{name}: take {best.label}: {best.in_words}, below the wanted {PERCENT * risk:g} %{best.largest_risk}."
         )
-    elif n_runs < fewest_runs(risk):
+    elif n_runs < fewest_runs(risk) and isinstance(options[0], SettingOutcome):
         sentence = too_few(name, n_runs, risk=risk)
     else:
-        safest = min(outcomes, key=lambda one: (one.risk.high, one.expense))
+        safest = min(options, key=lambda one: (one.risk.high, one.expense))
         sentence = (
             f"{name}: no setting is below the wanted risk of {PERCENT * risk:g} % with confidence. "
             f"The safest, {safest.label}, has {safest.risk}."
         )
-    return Recommendation(campaign=name, outcome=best, sentence=sentence)
-
-
-def recommend_for_all(sums: Sequence[Total], *, risk: float) -> Recommendation:
-    """Recommend one setting for all campaigns of a plan, by the risk of all their replays as one sample.
-
-    Args:
-        sums: From `totals`, one or more.
-        risk: Wanted risk, between 0 and 1.
-    """
-    best = min((total for total in sums if total.risk.high <= risk), key=lambda total: total.expense, default=None)
-    if best is None:
-        safest = min(sums, key=lambda total: (total.risk.high, total.expense))
-        sentence = (
-            f"All together: no setting is below the wanted risk of {PERCENT * risk:g} % with confidence. The safest, "
-            f"{safest.label}, has {safest.risk}."
-        )
-    else:
-        hours = ""
-        if best.core_hours is not None:
-            hours = (
-                f"; {three_digits(best.core_hours)} core-hours, {PERCENT * (best.core_hours_saved or 0.0):.1f} % saved"
-            )
-        sentence = (
-            f"All together: take {best.label}: {best.calculations:.0f} of {best.n_candidates} calculations, "
-            f"{PERCENT * best.saved_fraction:.1f} % saved{hours}; risk {best.risk} as the mean of these campaigns, "
-            f"below the wanted {PERCENT * risk:g} %; largest for {best.riskiest.campaign}: {best.riskiest.risk}."
-        )
-    return Recommendation(campaign=None, outcome=None, sentence=sentence)
+    return Recommendation(option=best, sentence=sentence)
 
 
 def too_few(name: str, n_runs: int, *, risk: float) -> str:
@@ -380,19 +387,6 @@ def too_few(name: str, n_runs: int, *, risk: float) -> str:
         f"{name}: none is: with {runs} even no failure leaves a risk of up to {PERCENT * Rate.of(0, n_runs).high:.1f} %, and "
         f"{PERCENT * risk:g} % are wanted. Give --replicates {fewest_runs(risk)} or more; the finished ones are kept."
     )
-
-
-def _in_core_hours(outcome: SettingOutcome) -> str:
-    hours, priced = outcome.cost_core_hours, outcome.cost_priced
-    if hours is None:
-        return ""
-    spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
-    text = f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
-    if hours["relative_error"]:
-        text += f" (the law is uncertain by {PERCENT * hours['relative_error']:.0f} %)"
-    if priced is not None:
-        text += f", {three_digits(float(priced['mean']))} of {three_digits(float(priced['all']))} {priced['unit']}"
-    return text
 
 
 def _listed(setting: dict[str, Any]) -> str:

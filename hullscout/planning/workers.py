@@ -10,19 +10,11 @@ import multiprocessing
 import signal
 import uuid
 from collections import Counter
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
@@ -44,9 +36,6 @@ if TYPE_CHECKING:
 
     from hullscout.planning.replay import Path, ReplayPool
     from hullscout.planning.store import ReplayKey
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,19 +104,16 @@ def _play(pool: ReplayPool, job: ReplayJob) -> Path:
 
 
 def _begin_process(plan: str, pools: Mapping[str, ReplayPool]) -> None:
-    """Make a process ready that is ours, deaf to Ctrl-C, which the parent hears."""
+    """Make a process of ours ready; it is deaf to Ctrl-C, which the parent hears."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     make_ready(plan, pools)
 
 
-class InThisProcess(Executor):
-    """Runs what is submitted at once, in the process that submits it."""
-
-    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run it; what it raises is raised here."""
-        future: Future[T] = Future()
-        future.set_result(call(*args, **kwargs))
-        return future
+def _play_here(plan: str, job: ReplayJob) -> Future[Path]:
+    """Play a job at once; what it raises is raised here."""
+    future: Future[Path] = Future()
+    future.set_result(play_ready(plan, job))
+    return future
 
 
 @contextmanager
@@ -141,45 +127,43 @@ def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) 
     Raises:
         OracleError: The executor cannot be made.
     """
+    plan = uuid.uuid4().hex
     match settings:
-        case ProcessesSettings():
+        case ProcessesSettings(workers=n):
             # Started afresh, so that no threads or locks of the parent are inherited.
-            context, n_workers, plan = multiprocessing.get_context("spawn"), settings.workers, "of this process"
-            pool = ProcessPoolExecutor(n_workers, context, initializer=_begin_process, initargs=(plan, pools))
+            spawn = multiprocessing.get_context("spawn")
+            processes = ProcessPoolExecutor(n, spawn, initializer=_begin_process, initargs=(plan, pools))
             try:
                 yield ReplayWorkers(
-                    submit=partial(pool.submit, partial(play_ready, plan)), n_ahead=2 * n_workers, retries=0
+                    submit=lambda job: processes.submit(play_ready, plan, job), n_ahead=2 * n, retries=0
                 )
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                processes.shutdown(wait=True, cancel_futures=True)
         case InProcessSettings():
-            with threadpool_limits(1):
-                yield ReplayWorkers(submit=_submitter(InThisProcess(), pools), n_ahead=1, retries=0)
-        case CustomSettings():
+            make_ready(plan, pools)
+            try:
+                yield ReplayWorkers(submit=partial(_play_here, plan), n_ahead=1, retries=0)
+            finally:
+                let_go(plan)
+        case CustomSettings(workers=n):
             # Its workers may be threads of this process.
             with open_custom(settings) as custom, threadpool_limits(1):
                 yield ReplayWorkers(
-                    submit=_submitter(custom, pools), n_ahead=2 * settings.workers, retries=settings.retries
+                    submit=lambda job: custom.submit(play_on, pools[job.pool], job),
+                    n_ahead=2 * n,
+                    retries=settings.retries,
                 )
-        case DaskSettings():
-            with open_dask(settings) as (dask, _), _dask_made_ready(dict(pools)) as (plan, n_threads):
-                submit = partial(dask.submit, partial(play_ready, plan), pure=False, retries=0)
-                yield ReplayWorkers(
-                    submit=submit, n_ahead=2 * max(n_threads, settings.workers), retries=settings.retries
-                )
-
-
-def _submitter(executor: Executor, pools: Mapping[str, ReplayPool]) -> Callable[[ReplayJob], Future[Path]]:
-    """What starts a job on an executor whose workers nobody made ready."""
-    return lambda job: executor.submit(play_on, pools[job.pool], job)
+        case DaskSettings(workers=n):
+            with open_dask(settings) as (dask, _), _dask_made_ready(plan, dict(pools)) as n_threads:
+                options: dict[str, Any] = {"pure": False, "retries": 0}
+                submit = partial(dask.submit, play_ready, plan, **options)
+                yield ReplayWorkers(submit=submit, n_ahead=2 * max(n_threads, n), retries=settings.retries)
 
 
 @contextmanager
-def _dask_made_ready(pools: dict[str, ReplayPool]) -> Iterator[tuple[str, int]]:
-    """Make the workers of the open Dask client ready, also those that join later; the plan's name there, and how many threads."""
+def _dask_made_ready(plan: str, pools: dict[str, ReplayPool]) -> Iterator[int]:
+    """Make the workers of the open Dask client ready, also those that join later; how many threads they have now."""
     from distributed import Worker, WorkerPlugin, get_client  # noqa: PLC0415  an extra
-
-    client, plan = get_client(), uuid.uuid4().hex
 
     class Pools(WorkerPlugin):
         """Sent to each worker once."""
@@ -190,9 +174,10 @@ def _dask_made_ready(pools: dict[str, ReplayPool]) -> Iterator[tuple[str, int]]:
         def teardown(self, worker: Worker) -> None:  # noqa: ARG002  the interface of plugins
             let_go(plan)
 
+    client = get_client()
     client.register_plugin(Pools(), name=plan)
     try:
-        yield plan, sum(client.nthreads().values())
+        yield sum(client.nthreads().values())
     finally:
         client.unregister_worker_plugin(name=plan)
 

@@ -10,22 +10,15 @@ import ase.test
 import pytest
 from ase.calculators.emt import EMT
 from ase.io import read, write
-from click.testing import CliRunner
 
-from hullscout.cli import main
 from hullscout.oracle import HandoffSettings, read_outcome
 from hullscout.pool import Candidate
 
 VASP = Path(ase.test.__file__).parent / "testdata" / "vasp"
 
 
-def hullscout(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-    return result.exit_code, result.output
-
-
 @pytest.fixture
-def handoff(live_file, tmp_path):
+def handoff(hullscout, live_file, tmp_path):
     """A hand-off campaign of ten Cu-Au cells: its folder and its outbox."""
     text = live_file.read_text().replace('kind = "calculator"\ncalculator = "emt"', 'kind = "handoff"')
     live_file.write_text(text.replace('[executor]\nkind = "in-process"\n', ""))
@@ -52,7 +45,7 @@ def compute(folder):
     return atoms.get_potential_energy()
 
 
-def test_a_campaign_goes_round_by_files_to_its_end(handoff, live_file, tmp_path):
+def test_a_campaign_goes_round_by_files_to_its_end(hullscout, handoff, live_file, tmp_path):
     out, outbox = handoff
     handed = []
     for _ in range(20):
@@ -75,7 +68,7 @@ def test_a_campaign_goes_round_by_files_to_its_end(handoff, live_file, tmp_path)
     assert energies[0] == pytest.approx(energies[1], abs=1e-8)
 
 
-def test_each_structure_is_written_in_three_formats_that_agree(handoff):
+def test_each_structure_is_written_in_three_formats_that_agree(hullscout, handoff):
     out, outbox = handoff
     assert hullscout("ask", out, "-n", 5, "--to", outbox)[0] == 0
     for folder in folders(outbox):
@@ -86,7 +79,7 @@ def test_each_structure_is_written_in_three_formats_that_agree(handoff):
         assert len(read(folder / "POSCAR")) == manifest["n_atoms"]
 
 
-def test_nothing_is_handed_out_twice_unless_wanted(handoff):
+def test_nothing_is_handed_out_twice_unless_wanted(hullscout, handoff):
     out, outbox = handoff
     first = hullscout("ask", out, "-n", 2, "--to", outbox)[1]
     ids = {id_of(folder) for folder in folders(outbox)}
@@ -101,7 +94,7 @@ def test_nothing_is_handed_out_twice_unless_wanted(handoff):
 
 
 @pytest.mark.usefixtures("handoff")
-def test_a_folder_with_a_blank_is_quoted_in_the_next_step(live_file, tmp_path):
+def test_a_folder_with_a_blank_is_quoted_in_the_next_step(hullscout, live_file, tmp_path):
     out = tmp_path / "by hand"
     for arguments in (["run", live_file, "--out", out], ["status", out], ["ask", out, "-n", 2, "--to", tmp_path / "b"]):
         code, text = hullscout(*arguments)
@@ -115,7 +108,7 @@ def csv_of(tmp_path, *lines):
     return path
 
 
-def test_told_twice_is_fine_and_contradicted_is_an_error_that_names_both(handoff, tmp_path):
+def test_told_twice_is_fine_and_contradicted_is_an_error_that_names_both(hullscout, handoff, tmp_path):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     table = csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.25", "fcc-B1-0001,")
@@ -130,7 +123,7 @@ def test_told_twice_is_fine_and_contradicted_is_an_error_that_names_both(handoff
     assert (code, "told to have failed, but its energy was told as -0.25 eV before" in text) == (2, True)
 
 
-def test_a_failure_is_kept_shown_and_withdrawn_when_an_energy_comes_after_all(handoff):
+def test_a_failure_is_kept_shown_and_withdrawn_when_an_energy_comes_after_all(hullscout, handoff):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     folder = folders(outbox)[0]
@@ -148,7 +141,7 @@ def test_a_failure_is_kept_shown_and_withdrawn_when_an_energy_comes_after_all(ha
     assert "Failed" not in hullscout("status", out)[1]
 
 
-def test_the_good_results_are_kept_where_others_are_faulty(handoff):
+def test_the_good_results_are_kept_where_others_are_faulty(hullscout, handoff):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     good, bad = folders(outbox)
@@ -181,7 +174,7 @@ FAULTY_TABLES = {
 
 
 @pytest.mark.parametrize("fault", FAULTY_TABLES)
-def test_a_faulty_table_is_refused_by_its_line(handoff, tmp_path, fault):
+def test_a_faulty_table_is_refused_by_its_line(hullscout, handoff, tmp_path, fault):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     lines, message = FAULTY_TABLES[fault]
@@ -190,7 +183,7 @@ def test_a_faulty_table_is_refused_by_its_line(handoff, tmp_path, fault):
     assert "0 new energies" in text
 
 
-def test_another_structure_is_refused_or_failed(handoff):
+def test_another_structure_is_refused_or_failed(hullscout, handoff):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     copper, gold = folders(outbox)
@@ -230,7 +223,7 @@ def test_another_structure_is_refused_or_failed(handoff):
     ],
     ids=["manifest", "foreign", "two", "unreadable", "gone", "none"],
 )
-def test_a_faulty_folder_is_refused_with_what_to_do(handoff, prepare, message):
+def test_a_faulty_folder_is_refused_with_what_to_do(hullscout, handoff, prepare, message):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     folder = folders(outbox)[0]
@@ -240,7 +233,7 @@ def test_a_faulty_folder_is_refused_with_what_to_do(handoff, prepare, message):
     assert (code, message in text) == (2, True), text
 
 
-def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(handoff):
+def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(hullscout, handoff):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     for folder in folders(outbox):
@@ -252,7 +245,7 @@ def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(handoff)
     assert (code, "2 new energies, 0 new failures" in text) == (0, True), text
 
 
-def test_a_result_without_manifest_or_name_is_refused(handoff, tmp_path):
+def test_a_result_without_manifest_or_name_is_refused(hullscout, handoff, tmp_path):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     compute(folders(outbox)[0])
@@ -263,7 +256,7 @@ def test_a_result_without_manifest_or_name_is_refused(handoff, tmp_path):
     assert (code, "expected manifest.json in the folder or above it" in text) == (2, True)
 
 
-def test_an_outbox_with_something_else_in_it_is_left_alone(handoff):
+def test_an_outbox_with_something_else_in_it_is_left_alone(hullscout, handoff):
     out, outbox = handoff
     (outbox / "fcc-A1-0001").mkdir(parents=True)
     (outbox / "fcc-A1-0001" / "POSCAR").write_text("precious")
@@ -272,14 +265,14 @@ def test_an_outbox_with_something_else_in_it_is_left_alone(handoff):
     assert (outbox / "fcc-A1-0001" / "POSCAR").read_text() == "precious"
 
 
-def test_other_campaigns_do_not_ask_and_are_not_told(campaign_file, tmp_path):
+def test_other_campaigns_do_not_ask_and_are_not_told(hullscout, campaign_file, tmp_path):
     hullscout("run", campaign_file, "--out", tmp_path / "out", "--set", "stop.max_calculations=5")
     for command in (["ask", tmp_path / "out", "--to", tmp_path / "box"], ["tell", tmp_path / "out", tmp_path]):
         code, text = hullscout(*command)
         assert (code, "has oracle.kind = 'table': it computes its energies by `hullscout run`" in text) == (2, True)
 
 
-def salt(tmp_path):
+def salt(hullscout, tmp_path):
     """A campaign whose candidates are those of ASE's VASP examples: NaCl, and a supercell of Na and Cl for the ends."""
     frames = [
         (
@@ -305,8 +298,8 @@ def salt(tmp_path):
     return out, outbox / "rocksalt"
 
 
-def test_a_real_vasprun_is_read_and_matched(tmp_path):
-    out, folder = salt(tmp_path)
+def test_a_real_vasprun_is_read_and_matched(hullscout, tmp_path):
+    out, folder = salt(hullscout, tmp_path)
     shutil.copy(VASP / "vasprun_dfpt.xml", folder / "vasprun.xml")
     (folder / "vasprun.out").write_text("not looked at, since vasprun.xml is there")
     code, text = hullscout("tell", out, tmp_path / "box")
@@ -317,8 +310,8 @@ def test_a_real_vasprun_is_read_and_matched(tmp_path):
     assert vertex["formation_energy_ev_per_atom"] == pytest.approx(-6.74587304 / 2 + (1.3 + 1.8) / 2, abs=1e-8)
 
 
-def test_of_several_runs_in_a_folder_the_last_counts(tmp_path):
-    out, folder = salt(tmp_path)
+def test_of_several_runs_in_a_folder_the_last_counts(hullscout, tmp_path):
+    out, folder = salt(hullscout, tmp_path)
     text = (VASP / "vasprun_dfpt.xml").read_text()
     energies = {"relax1": "-6.50000000", "relax2": "-6.74587304", "relax10": "-6.80000000"}
     for run, energy in energies.items():
@@ -344,16 +337,16 @@ def test_of_several_runs_in_a_folder_the_last_counts(tmp_path):
     ],
     ids=["unconverged", "truncated", "garbled"],
 )
-def test_a_faulty_vasprun_is_no_energy(tmp_path, change, verdict):
-    out, folder = salt(tmp_path)
+def test_a_faulty_vasprun_is_no_energy(hullscout, tmp_path, change, verdict):
+    out, folder = salt(hullscout, tmp_path)
     (folder / "vasprun.xml").write_text(change((VASP / "vasprun_dfpt.xml").read_text()))
     text = hullscout("tell", out, folder)[1]
     assert "0 new energies" in text
     assert verdict in text
 
 
-def test_a_real_outcar_of_another_structure_is_refused(tmp_path):
-    out, folder = salt(tmp_path)
+def test_a_real_outcar_of_another_structure_is_refused(hullscout, tmp_path):
+    out, folder = salt(hullscout, tmp_path)
     shutil.copy(VASP / "OUTCAR_example_1", folder / "OUTCAR")
     code, text = hullscout("tell", out, folder)
     assert code == 2

@@ -10,25 +10,22 @@ import time
 from contextlib import closing
 
 import pytest
-from click.testing import CliRunner
 
 from hullscout import campaign
 from hullscout.campaign.store import Store
-from hullscout.cli import main
 from hullscout.errors import OracleError
-
-
-def hullscout(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-    return result.exit_code, result.output
 
 
 def with_settings(settings):
     return [word for setting in settings for word in ("--set", setting)]
 
 
-def run(live_file, out, *settings):
-    return hullscout("run", live_file, "--out", out, *with_settings(settings))
+@pytest.fixture
+def run(hullscout):
+    def run_with(live_file, out, *settings):
+        return hullscout("run", live_file, "--out", out, *with_settings(settings))
+
+    return run_with
 
 
 def result_of(folder):
@@ -68,7 +65,7 @@ EXECUTORS = {
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_every_executor_gives_the_energies_of_the_calculator_each_computed_once(live_file, tmp_path, executor):
+def test_every_executor_gives_the_energies_of_the_calculator_each_computed_once(run, live_file, tmp_path, executor):
     out = tmp_path / "out"
     if executor == "dask":
         pytest.importorskip("distributed")
@@ -84,7 +81,7 @@ def test_every_executor_gives_the_energies_of_the_calculator_each_computed_once(
     assert "of worker time" in text
 
 
-def test_where_calculations_run_may_change_when_a_campaign_is_resumed(live_file, tmp_path):
+def test_where_calculations_run_may_change_when_a_campaign_is_resumed(run, live_file, tmp_path):
     out = tmp_path / "out"
     run(live_file, out)
     before = result_of(out)
@@ -100,7 +97,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(("flow", "survived"), [("in-process", 0), ("in-process", 7), ("processes", 5)])
 def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
-    live_file, tmp_path, monkeypatch, survived, flow
+    run, live_file, tmp_path, monkeypatch, survived, flow
 ):
     settings = [f"executor.kind={flow}", "select.rule=hull-posterior", "select.n_start=2"]
     settings += ["select.samples=200", "select.batch=2"]
@@ -108,10 +105,10 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
     assert run(live_file, whole, *settings)[0] == 0
     save, saved = Store.save_answer, []
 
-    def save_and_die(self, candidate_id, attempt, answer):
+    def save_and_die(self, candidate_id, answer, *, attempt):
         if len(saved) == survived:
             raise Killed(candidate_id)
-        save(self, candidate_id, attempt, answer)
+        save(self, candidate_id, answer, attempt=attempt)
         saved.append(candidate_id)
 
     with monkeypatch.context() as patch:
@@ -126,14 +123,22 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
 
 
 FAULTS = {
-    "hangs past its limit": ("Hangs", ["executor.time_limit_s=3.0"], "timed-out", "longer than the limit of 3 s", 2),
+    "hangs past its limit": (
+        "Hangs",
+        ["executor.time_limit_s=3.0", "executor.retries=0"],
+        "timed-out",
+        "longer than the limit of 3 s",
+        1,
+    ),
     "NaN": ("NotANumber", [], "not-finite", "The energy is nan eV.", 1),
     "worker killed": ("Dies", [], "worker-died", "ended by SIGKILL; it said last: out of memory", 2),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_fails_is_tried_again_if_that_may_help_then_shown_and_never_taken_as_high(live_file, tmp_path, fault):
+def test_what_fails_is_tried_again_if_that_may_help_then_shown_and_never_taken_as_high(
+    run, hullscout, live_file, tmp_path, fault
+):
     name, settings, reason, sentence, n_tries = FAULTS[fault]
     out = tmp_path / "out"
     code, text = run(
@@ -158,7 +163,7 @@ def test_what_fails_is_tried_again_if_that_may_help_then_shown_and_never_taken_a
         assert sentence in shown
 
 
-def test_a_failed_pure_element_is_a_clear_end_and_can_be_tried_again(live_file, tmp_path):
+def test_a_failed_pure_element_is_a_clear_end_and_can_be_tried_again(run, hullscout, live_file, tmp_path):
     out, mend = tmp_path / "out", tmp_path / "mended"
     settings = [
         "oracle.calculator=faulty_calculators.WithoutGold",
@@ -200,11 +205,11 @@ def await_answers(out, n, process):
         time.sleep(0.01)
 
 
-def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(live_file, tmp_path):
+def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(run, live_file, tmp_path):
     out, log = tmp_path / "out", tmp_path / "log"
     settings = [
         "oracle.calculator=faulty_calculators.Logged",
-        f"oracle.arguments={{log = '{log}', seconds = 0.3}}",
+        f"oracle.arguments={{log = '{log}', seconds = 0.2}}",
         *EXECUTORS["processes"],
     ]
     process = start(live_file, out, *settings)
@@ -215,9 +220,9 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(liv
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     kept = dict(rows(out, "SELECT id, energy_ev FROM answers"))
-    time.sleep(0.6)
+    time.sleep(0.4)
     n_logged = len(log.read_text().splitlines())
-    time.sleep(0.6)
+    time.sleep(0.4)
     assert len(log.read_text().splitlines()) == n_logged <= len(kept) + 2
     assert run(live_file, out, *settings)[0] == 0
     again = {i for i, attempt in rows(out, "SELECT id, attempt FROM attempts") if attempt > 1}
@@ -226,14 +231,14 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(liv
     assert dict(rows(out, "SELECT id, energy_ev FROM answers")) == pytest.approx(emt_energies(live_file), abs=1e-12)
 
 
-def test_workers_that_cannot_make_the_calculator_are_refused_before_any_cost(live_file, tmp_path):
+def test_workers_that_cannot_make_the_calculator_are_refused_before_any_cost(run, live_file, tmp_path):
     code, text = run(live_file, tmp_path / "out", "oracle.calculator=nonsense", "executor.kind=processes")
     assert code == 2
     assert "oracle.calculator: expected a name that ASE knows" in text
     assert rows(tmp_path / "out", "SELECT count(*) FROM attempts") == [(0,)]
 
 
-def test_an_executor_that_breaks_loses_no_answer_that_came_before(live_file, tmp_path):
+def test_an_executor_that_breaks_loses_no_answer_that_came_before(run, live_file, tmp_path):
     settings = ["executor.kind=custom", "executor.path=broken_executor.BreaksAfterFour"]
     setup = campaign.Setup(campaign.read_origin(live_file, settings))
     with pytest.raises(
@@ -259,7 +264,7 @@ def test_an_executor_that_breaks_loses_no_answer_that_came_before(live_file, tmp
         ("oracle.fmax=0", "oracle.fmax: expected greater than 0, found 0"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_by_name(live_file, tmp_path, setting, message):
+def test_settings_that_cannot_be_are_refused_by_name(run, live_file, tmp_path, setting, message):
     code, text = run(live_file, tmp_path / "out", setting)
     assert code == 2
     assert message in text

@@ -2,17 +2,8 @@
 
 import json
 
-from click.testing import CliRunner
 
-from hullscout.cli import main
-
-
-def hullscout(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-    return result.exit_code, result.output
-
-
-def test_a_table_of_the_answers_replays_to_the_same_hull(live_file, tmp_path):
+def test_a_table_of_the_answers_replays_to_the_same_hull(hullscout, live_file, tmp_path):
     out = tmp_path / "out"
     assert hullscout("run", live_file, "--out", out)[0] == 0
     code, text = hullscout("table", out, "-o", tmp_path / "table.extxyz.gz")

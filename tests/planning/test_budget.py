@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
-from planning.conftest import GRID, hullscout, made_path
+from planning.conftest import GRID, made_path
 
 from hullscout.errors import InvalidPlanError
 from hullscout.planning import planner
-from hullscout.planning.budget import Budget, BudgetUnit, Spending, split
+from hullscout.planning.budget import Budget, Spending, split
 from hullscout.planning.order import PlanOrder
 from hullscout.planning.trade_off import Rate
 
@@ -106,11 +106,11 @@ def test_budgets_that_are_none_are_refused(text):
 
 
 def test_a_budget_is_calculations_or_core_hours():
-    assert Budget.parse("300") == Budget(amount=300, unit=BudgetUnit.CALCULATIONS)
-    assert Budget.parse("5e3 h") == Budget(amount=5000, unit=BudgetUnit.CORE_HOURS)
+    assert Budget.parse("300") == Budget(amount=300)
+    assert Budget.parse("5e3 h") == Budget(amount=5000, is_core_hours=True)
 
 
-def test_a_plan_says_what_a_budget_gives(planned, tmp_path):
+def test_a_plan_says_what_a_budget_gives(hullscout, planned, tmp_path):
     file, out, _ = planned
     out = shutil.copytree(out, tmp_path / "out")
     code, text = hullscout("plan", file, "--replicates", 4, "--out", out, *GRID, "--budget", 57)
@@ -124,7 +124,7 @@ def test_a_plan_says_what_a_budget_gives(planned, tmp_path):
     assert (code, "say by --core-hours" in text) == (2, True)
 
 
-def test_a_new_alloy_needs_three_similar_ones(planned, tmp_path):
+def test_a_new_alloy_needs_three_similar_ones(hullscout, planned, tmp_path):
     file, _, _ = planned
     (tmp_path / "pool.extxyz").write_bytes((file.parent / "pool.extxyz").read_bytes())
     other = tmp_path / "other.toml"
@@ -134,7 +134,7 @@ def test_a_new_alloy_needs_three_similar_ones(planned, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_new_alloy_is_predicted_from_three_others(planned, tmp_path):
+def test_a_new_alloy_is_predicted_from_three_others(hullscout, planned, tmp_path):
     file, _, _ = planned
     text = file.read_text()
     (tmp_path / "pool.extxyz").write_bytes((file.parent / "pool.extxyz").read_bytes())

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 from conftest import CAMPAIGN
-from planning.conftest import hullscout
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
@@ -115,7 +114,7 @@ def test_prices_that_are_none_are_refused(text):
         Price.parse(text)
 
 
-def test_a_plan_states_core_hours_and_money(planned, tmp_path):
+def test_a_plan_states_core_hours_and_money(hullscout, planned, tmp_path):
     file, out, _ = planned
     times = tmp_path / "times.csv"
     atoms, hours = made_times()
@@ -145,7 +144,7 @@ def test_a_plan_states_core_hours_and_money(planned, tmp_path):
         (["--core-hours", "column"], "the pool states no costs"),
     ],
 )
-def test_orders_that_contradict_themselves_are_refused(campaign_file, tmp_path, arguments, message):
+def test_orders_that_contradict_themselves_are_refused(hullscout, campaign_file, tmp_path, arguments, message):
     code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", "--replicates", 1, *arguments)
     assert (code, message in text) == (2, True), text
 

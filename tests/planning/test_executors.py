@@ -5,7 +5,7 @@ from concurrent.futures import BrokenExecutor, Future
 from contextlib import closing
 
 import pytest
-from planning.conftest import GRID, hullscout
+from planning.conftest import GRID
 
 from hullscout.errors import InvalidPlanError, WorkersLostError
 from hullscout.oracle import InProcessSettings
@@ -33,7 +33,7 @@ def kept(folder):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_every_executor_gives_the_same_bytes(planned, tmp_path, executor):
+def test_every_executor_gives_the_same_bytes(hullscout, planned, tmp_path, executor):
     if "dask" in executor:
         pytest.importorskip("distributed")
     file, out, _ = planned
@@ -43,7 +43,7 @@ def test_every_executor_gives_the_same_bytes(planned, tmp_path, executor):
     assert (tmp_path / "out" / "plan.json").read_bytes() == (out / "plan.json").read_bytes()
 
 
-def test_a_running_dask_cluster_is_used_and_left_as_it_was(planned, tmp_path):
+def test_a_running_dask_cluster_is_used_and_left_as_it_was(hullscout, planned, tmp_path):
     distributed = pytest.importorskip("distributed")
     file, out, _ = planned
     with (
@@ -105,7 +105,7 @@ def test_the_number_of_workers_is_the_executors_unless_given(campaign_file):
     assert isinstance(size("executor.kind=in-process"), InProcessSettings)
 
 
-def test_executors_in_conflict_are_refused(campaign_file, tmp_path):
+def test_executors_in_conflict_are_refused(hullscout, campaign_file, tmp_path):
     campaigns = read_campaigns([campaign_file], overrides=["executor.workers=2"])
     other = tmp_path / "other.toml"
     other.write_text(campaign_file.read_text().replace('"small"', '"other"') + '\n[executor]\nkind = "dask"\n')

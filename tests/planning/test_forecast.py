@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from planning.conftest import hullscout
 
 from hullscout.campaign import Ledger, load_config
 from hullscout.oracle import Calculated
@@ -100,7 +99,7 @@ def test_rounds_count_by_their_weight():
     np.testing.assert_allclose(weightless.errors, without.errors)
 
 
-def test_status_and_progress_say_how_many_more(campaign_file, tmp_path):
+def test_status_and_progress_say_how_many_more(hullscout, campaign_file, tmp_path):
     settings = ["--set", "select.rule=hull-posterior", "--set", "stop.failure_probability=0.3"]
     code, text = hullscout("run", campaign_file, "--out", tmp_path / "out", *settings)
     assert code == 0

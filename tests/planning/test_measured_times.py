@@ -9,7 +9,6 @@ import pytest
 from ase.build import bulk
 from ase.calculators.calculator import kpts2sizeandoffsets
 from conftest import CAMPAIGN
-from planning.conftest import hullscout
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
@@ -21,7 +20,7 @@ SHORT = ["--set", "select.rule=random", "--set", "stop.max_calculations=14"]
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory, small_pool):
+def live(hullscout, tmp_path_factory, small_pool):
     """The folder of a campaign whose energies ASE's EMT computed, one calculation after the other."""
     folder = tmp_path_factory.mktemp("live")
     (folder / "pool.extxyz").write_text(small_pool)
@@ -47,7 +46,7 @@ def test_times_are_those_of_the_calculations_done(live):
     assert (found.n_kpoints, found.grid) == (None, None)
 
 
-def test_a_law_is_fitted_to_them_and_core_hours_follow(live, tmp_path):
+def test_a_law_is_fitted_to_them_and_core_hours_follow(hullscout, live, tmp_path):
     times = read_times(live)
     law = cost_model([str(live)])
     assert law == fit_power_law(times)
@@ -101,7 +100,7 @@ def test_settings_that_tell_no_spacing_leave_k_points_out():
     assert KPointGrid.asked_by({"kspacing": 0.2}) == KPointGrid(spacing=0.2)
 
 
-def test_k_points_of_the_settings_are_divided_out(live, tmp_path):
+def test_k_points_of_the_settings_are_divided_out(hullscout, live, tmp_path):
     dense = [*LIVE, *SHORT, "--set", "oracle.arguments={kpts = {density = 3.5}}"]
     code, text = hullscout("run", live.parent / "small.toml", "--out", tmp_path, *dense)
     assert code == 0, text
@@ -150,7 +149,7 @@ def test_models_in_conflict_are_refused(texts, options, message):
         cost_model(texts, **options)
 
 
-def test_folders_without_times_are_refused(live, tmp_path, campaign_file):
+def test_folders_without_times_are_refused(hullscout, live, tmp_path, campaign_file):
     code, text = hullscout("plan", campaign_file, "--core-hours", tmp_path, "--out", tmp_path / "plan")
     assert (code, "There is no campaign in" in text) == (2, True), text
     assert hullscout("run", campaign_file, "--out", tmp_path / "table")[0] == 0

@@ -3,11 +3,12 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import CAMPAIGN
-from planning.conftest import GRID, hullscout
+from planning.conftest import GRID
 
 from hullscout.campaign import read_origin
 from hullscout.errors import InvalidPlanError, StoreError
@@ -17,6 +18,8 @@ from hullscout.planning import store as plan_store
 from hullscout.planning.replay import Path as ReplayPath
 from hullscout.planning.replay import error_steps, play
 from hullscout.planning.store import PlanStore
+from hullscout.selection import Decision, Stop
+from hullscout.selection.stopping import reason_to_end
 
 ENTRY = {
     "campaign", "rule", "setting", "replicates", "saved_fraction", "within_tolerance", "exact_hull_rate",
@@ -70,7 +73,7 @@ def test_a_smaller_failure_probability_reads_off_the_same_ends_as_separate_runs(
             assert ends[0].stated < probability
 
 
-def test_a_replay_is_what_run_does(planned, tmp_path):
+def test_a_replay_is_what_run_does(hullscout, planned, tmp_path):
     file, out, _ = planned
     hullscout(
         "run",
@@ -94,7 +97,7 @@ def test_a_replay_is_what_run_does(planned, tmp_path):
     assert end.hull_error_ev_per_atom == pytest.approx(result["reference"]["hull_error_ev_per_atom"], abs=1e-12)
 
 
-def test_rules_and_representations_from_outside_are_replayed_in_other_processes(campaign_file, tmp_path):
+def test_rules_and_representations_from_outside_are_replayed_in_other_processes(hullscout, campaign_file, tmp_path):
     code, text = hullscout(
         "plan", campaign_file, "--replicates", 2, "--workers", 2, "--out", tmp_path / "out",
         "--grid", "select.rule=random,outside.InOrder", "--grid", "representation.kind=mbtr,outside.VolumeAndShare",
@@ -110,6 +113,17 @@ def test_rules_and_representations_from_outside_are_replayed_in_other_processes(
     assert [entry["stop_reasons"] for entry in plan] == [{"all-known": 2}] * 4
 
 
+def test_an_end_is_read_off_a_decision_that_went_on():
+    went_on = Decision(chosen=(4,), n_contenders=3, model_errors={"cap": 0.1}, stated_failure_probability=0.08)
+    assert [reason_to_end(went_on, accepted) for accepted in (None, 0.05, 0.08, 0.1)] == [
+        None, None, None, "failure-probability",
+    ]  # fmt: skip
+    assert reason_to_end(replace(went_on, n_contenders=0), 0.1) == "all-contenders-known"
+    assert reason_to_end(replace(went_on, stated_failure_probability=None), 0.1) is None
+    ended = replace(went_on, stop=Stop(reason="max-cost", sentence=""))
+    assert reason_to_end(ended, 0.1) == reason_to_end(ended, None) == "max-cost"
+
+
 def test_a_path_comes_back_from_its_text(replay_pool, campaign_file):
     path = play(replay_pool, read_origin(campaign_file, ["select.rule=hull-posterior"]).config, seed=3)
     again = ReplayPath.from_json(path.to_json())
@@ -119,7 +133,7 @@ def test_a_path_comes_back_from_its_text(replay_pool, campaign_file):
     assert all(not decision.warm_starts for decision in path.decisions)
 
 
-def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(planned, tmp_path):
+def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(hullscout, planned, tmp_path):
     file, out, _ = planned
     hullscout("plan", file, "--replicates", 2, "--workers", 1, "--out", tmp_path, *GRID)
     first = kept(tmp_path)
@@ -163,7 +177,7 @@ def test_a_store_of_other_settings_pools_or_campaigns_is_refused(planned, tmp_pa
     assert (out / "plan.db").read_bytes() == before
 
 
-def test_a_plan_is_not_written_into_a_campaign(campaign_file, tmp_path):
+def test_a_plan_is_not_written_into_a_campaign(hullscout, campaign_file, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "campaign.db").touch()
     code, text = hullscout("plan", campaign_file, "--replicates", 1, "--out", tmp_path / "out")
@@ -218,7 +232,7 @@ def test_a_second_planner_and_a_damaged_store_are_refused(planned, tmp_path):
         (["--set", "stop.max_calculations=1"], "stop.max_calculations: expected at least"),
     ],
 )
-def test_bad_orders_are_refused_before_any_replay(campaign_file, tmp_path, arguments, message):
+def test_bad_orders_are_refused_before_any_replay(hullscout, campaign_file, tmp_path, arguments, message):
     code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", *arguments)
     assert code == 2
     assert message in text
@@ -230,7 +244,7 @@ def test_two_campaigns_of_one_name_are_refused(campaign_file):
         planner.read_campaigns([campaign_file, campaign_file])
 
 
-def test_a_pool_without_energies_cannot_be_replayed(campaign_file, tmp_path):
+def test_a_pool_without_energies_cannot_be_replayed(hullscout, campaign_file, tmp_path):
     pool = campaign_file.with_name("pool.extxyz")
     pool.write_text(pool.read_text().replace("energy=", "other="))
     code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out")

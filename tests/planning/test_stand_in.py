@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from conftest import CAMPAIGN
-from planning.conftest import hullscout
 
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.replay import ReplayPool
@@ -76,7 +75,7 @@ def test_a_pool_without_a_baseline_is_refused(replay_pool):
         baseline_energies(replay_pool.pool)
 
 
-def test_a_new_alloy_is_planned_on_its_own_pool(planned, tmp_path):
+def test_a_new_alloy_is_planned_on_its_own_pool(hullscout, planned, tmp_path):
     file = planned[0]
     text = (file.parent / "pool.extxyz").read_text()
     (tmp_path / "bare.extxyz").write_text(text.replace("energy=", "cheap="))
@@ -113,7 +112,7 @@ RULE = ("--set", "select.rule=hull-posterior")
         ),
     ],
 )
-def test_sources_that_are_not_there_are_refused(planned, tmp_path, arguments, message):
+def test_sources_that_are_not_there_are_refused(hullscout, planned, tmp_path, arguments, message):
     (tmp_path / "pool.extxyz").write_bytes((planned[0].parent / "pool.extxyz").read_bytes())
     (tmp_path / "other.toml").write_text(CAMPAIGN.replace('"small"', '"other"'))
     files = {"LIKE": planned[0], "OTHER": tmp_path / "other.toml"}

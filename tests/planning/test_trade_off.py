@@ -63,20 +63,20 @@ def test_an_outcome_counts_calculations_costs_and_failures(settings):
 def test_the_cheapest_setting_that_is_surely_safe_is_recommended(settings):
     both_right = [outcomes(settings, 80)[1], *outcomes(settings, 80, n=18)[1:]]
     best = recommend(both_right, risk=0.05)
-    assert best.outcome is both_right[1]
+    assert best.option is both_right[1]
     assert "18 of 40 calculations, 55.0 % saved" in best.sentence
 
 
 def test_a_setting_that_only_looks_safe_is_not_recommended(settings):
     found = recommend(outcomes(settings, 80, n_wrong=2), risk=0.05)
-    assert found.outcome is None
+    assert found.option is None
     assert "no setting is below the wanted risk of 5 % with confidence" in found.sentence
     assert "2.5 % (0.3 to 8.7 %)" in found.sentence
 
 
 def test_too_few_replicates_are_said_to_be_too_few(settings):
     found = recommend(outcomes(settings, 30), risk=0.05)
-    assert found.outcome is None
+    assert found.option is None
     assert "Give --replicates 72 or more" in found.sentence
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from hullscout.files import Row
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
@@ -40,11 +39,7 @@ class CostColumn:
     """Core-hours as the pool's cost column states them, taken at its word."""
 
     def of(self, pool: Pool) -> Floats:
-        """(n,) core-hours of each candidate's calculation.
-
-        Raises:
-            InvalidPlanError: The pool states no costs.
-        """
+        """(n,) core-hours of each candidate's calculation."""
         if pool.cost is None:
             raise InvalidPlanError(
                 "--core-hours column: the pool states no costs. Name the column in the campaign file ([pool] cost, with "
@@ -67,9 +62,6 @@ class KPointGrid:
     Attributes:
         spacing: Largest distance of grid points, 1/Angstrom, 2 pi included.
         parity: 0 where the number along each vector is rounded up to an even one, 1 to an odd one, None where it is not.
-
-    Raises:
-        InvalidPlanError: The spacing is not above 0.
     """
 
     spacing: float
@@ -102,10 +94,7 @@ class KPointGrid:
         return None
 
     def of(self, cell: Floats) -> int:
-        """Number of points in the whole zone, before symmetry.
-
-        Args:
-            cell: (3, 3) lattice vectors as rows, Angstrom.
+        """Number of points in the whole zone, before symmetry, for the rows of a (3, 3) cell in Angstrom.
 
         >>> KPointGrid(spacing=0.4).of(np.eye(3) * 4.0)
         64
@@ -126,17 +115,11 @@ class PowerLaw:
     """Core-hours t = hours (N / reference_atoms)^exponent K.
 
     Attributes:
-        hours: Core-hours of a cell of the reference size, with one k-point where K counts.
-        reference_atoms: Its number of atoms.
-        exponent: p.
         grid: The k-points of which K is the number; None where K is 1.
         hours_error: Relative standard error of `hours`.
         exponent_error: Standard error of p; independent of the other at the reference size.
         scatter: Standard deviation of the logarithm of a single time.
         n_times: Times that it was fitted on; 0 where it was given.
-
-    Raises:
-        InvalidPlanError: A number is not positive (the exponent may be zero).
     """
 
     hours: float
@@ -265,25 +248,16 @@ class MeasuredTimes:
 
 
 def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) -> MeasuredTimes:
-    """Read the output folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
+    """Read the folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
-    Args:
-        grid: K-points of the calculations to come, and of those of a folder whose settings tell none.
-        cores: Of each calculation of a folder.
-
-    Raises:
-        InvalidPlanError: It is neither, holds no times, or tells other k-points than `grid`.
-        StoreError: The folder holds no campaign, or it is damaged.
+    The grid is that of the calculations to come, and of a folder whose settings tell none; the cores are those of each
+    calculation of a folder.
     """
     return _of_campaign(path, grid=grid, cores=cores) if path.is_dir() else _of_csv(path, grid=grid)
 
 
 def joined(parts: Sequence[MeasuredTimes]) -> MeasuredTimes:
-    """Several times as one.
-
-    Raises:
-        InvalidPlanError: Some tell k-points and others do not, or different grids.
-    """
+    """Several times as one; all tell k-points of the same grid, or none does."""
     first = parts[0]
     for other in parts[1:]:
         if (first.grid, first.n_kpoints is None) != (other.grid, other.n_kpoints is None):
@@ -302,11 +276,7 @@ def joined(parts: Sequence[MeasuredTimes]) -> MeasuredTimes:
 
 
 def fit_power_law(times: MeasuredTimes) -> PowerLaw:
-    """Fit t = a N^p K.
-
-    Raises:
-        InvalidPlanError: Fewer than five times, fewer than two sizes, numbers not above 0, or k-points without their grid.
-    """
+    """Fit t = a N^p K to five times or more, of two sizes or more."""
     n_kpoints = np.ones(len(times.hours)) if times.n_kpoints is None else times.n_kpoints
     for name, values in (("atoms", times.n_atoms), ("core-hours", times.hours), ("k-points", n_kpoints)):
         if not (np.isfinite(values).all() and (values > 0).all()):
@@ -386,15 +356,11 @@ def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
         raise InvalidPlanError(f"{path}: {refused(())}")
 
     def numbers(column: str) -> Floats:
-        return np.array([_number(row, column, path) for row in table.rows])
+        refusal = f"{path}: expected a number in every field of every line, found {{!r}} for {column} in line {{}}."
+        cells = [(row.cells.get(column, ""), row.line) for row in table.rows]
+        return np.array([number(text, InvalidPlanError(refusal.format(text, line))) for text, line in cells])
 
     kpoints = numbers("kpoints") if "kpoints" in table.header else None
     return MeasuredTimes(
         source=str(path), n_atoms=numbers("atoms"), hours=numbers("core_hours"), n_kpoints=kpoints, grid=grid
     )
-
-
-def _number(row: Row, column: str, path: Path) -> float:
-    text = row.cells.get(column, "")
-    found = f"expected a number in every field of every line, found {text!r} for {column} in line {row.line}"
-    return number(text, InvalidPlanError(f"{path}: {found}."))

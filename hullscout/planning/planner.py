@@ -57,13 +57,7 @@ SILENT = Progress()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """The replays of one setting.
-
-    Attributes:
-        setting: Which one.
-        pool: The candidates.
-        paths: One for each seed, ascending.
-    """
+    """The replays of one setting, a path for each seed, ascending."""
 
     setting: Setting
     pool: Pool = field(repr=False)
@@ -77,7 +71,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan that was made: the replays of each campaign and setting, and what they show, in the same order."""
+    """The replays of each campaign and setting, and what they show, in the order of the campaigns given."""
 
     played: tuple[Played, ...]
     outcomes: tuple[SettingOutcome, ...]
@@ -94,13 +88,7 @@ class Plan:
 def read_campaigns(
     files: Iterable[Path], *, grid: Iterable[str] = (), overrides: Iterable[str] = ()
 ) -> tuple[PlannedCampaign, ...]:
-    """Read the campaign files of a plan and set up what is compared on each.
-
-    Raises:
-        InvalidCampaignError: A campaign file or a value of the grid is not valid.
-        InvalidPlanError: Two campaigns have one name, or a key of the grid is used by no rule.
-        InvalidPoolError: There is no such pool file.
-    """
+    """Read the campaign files of a plan, each with a name of its own, and set up what is compared on each."""
     fixed, campaigns = list(overrides), []
     axes = parse_axes(grid, fixed=fixed)
     for file in files:
@@ -116,12 +104,7 @@ def read_campaigns(
 
 
 def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[Setup, ...]:
-    """Open campaigns of which no energy is known, before anything is replayed for them.
-
-    Raises:
-        InvalidCampaignError: A campaign file is not valid.
-        InvalidPoolError: A pool cannot be used.
-    """
+    """Open campaigns of which no energy is known, before anything is replayed for them."""
     fixed = list(overrides)
     setups = tuple(Setup(read_origin(file, fixed), has_energies=False) for file in files)
     for setup in setups:
@@ -137,15 +120,7 @@ def folder_name(campaigns: Sequence[PlannedCampaign | Setup]) -> str:
 def make_plan(
     campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress = SILENT
 ) -> Plan:
-    """Play what `folder` does not hold yet, and write `plan.json` there.
-
-    Args:
-        campaigns: From `read_campaigns`.
-        folder: Where `plan.db` is kept; made where there is none.
-        order: How many replays, at which risk.
-
-    Returns:
-        Replays and outcome of each campaign and setting, in the order given.
+    """Play what the folder (made where there is none) does not hold yet, keep it there in `plan.db`, and write `plan.json`.
 
     Raises:
         InvalidPlanError: A campaign's energies are not known.
@@ -181,13 +156,7 @@ def make_plan(
 
 
 def open_pools(campaign: PlannedCampaign) -> dict[str, ReplayPool]:
-    """The pool of a campaign with its features, once for each representation among its settings, by the name that jobs give it.
-
-    Raises:
-        InvalidPlanError: The energies of the pool are not known, so that nothing can be replayed.
-        InvalidPoolError: The pool holds something that no campaign can use.
-        InvalidCampaignError: A setting does not fit the pool.
-    """
+    """The pool of a campaign with its features, once for each representation among its settings, by the name that jobs give it."""
     pools: dict[str, ReplayPool] = {}
     for setting in campaign.settings:
         name = _pool_name(setting)
@@ -238,11 +207,7 @@ def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple
 
 
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
-    """The replays of each campaign and setting along what they spend, in the unit of a budget.
-
-    Raises:
-        InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
-    """
+    """The replays of each campaign and setting along what they spend, in the unit of a budget."""
     check_budget(budget, order)
     model = order.cost_model if budget.is_core_hours else None
     return tuple(
@@ -278,9 +243,6 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
     """Predict campaigns on pools without energies from the replays of similar alloys, those of each one's first setting.
 
     Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
-
-    Raises:
-        InvalidPlanError: Fewer than three alloys.
     """
     experience, model, predictions = experience_of(plan), order.cost_model, []
     for number, setup in enumerate(setups):
@@ -315,11 +277,7 @@ def predict_setup(
 
 
 def experience_of(plan: Plan) -> Experience:
-    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy.
-
-    Raises:
-        InvalidPlanError: Fewer than three alloys.
-    """
+    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy."""
     alloys: dict[frozenset[str], list[Floats]] = {}
     for one in plan.first_settings:
         shares = np.array(one.n_calculations) / len(one.pool)

@@ -32,7 +32,6 @@ class Ending:
     """How a run ended.
 
     Attributes:
-        n_calculations: Calculations until then.
         hull_error_ev_per_atom: Largest height of the found hull above the true one.
         stated: The failure probability that the rule stood by; None where it states none.
         reason: Why it ended, a `StopReason`.
@@ -49,7 +48,6 @@ class Path:
     """A replay to its end.
 
     Attributes:
-        seed: Of the replay.
         decisions: All of them, where their models were searched from left out; the last one ends it.
         error_steps: (number of calculations, hull error in eV/atom from then on), ascending; the first when both pure elements
             are known.
@@ -111,13 +109,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReplayPool:
-    """What all replays on one pool share.
-
-    Attributes:
-        pool: The candidates.
-        energies_ev: (n,) their energies, eV per cell.
-        features: (n, d) features of every candidate by block name.
-    """
+    """What all replays on one pool share: its (n,) energies in eV per cell, and (n, d) features by block name."""
 
     pool: Pool
     energies_ev: Floats = field(repr=False)
@@ -125,12 +117,7 @@ class ReplayPool:
 
     @classmethod
     def of(cls, setup: Setup) -> Self:
-        """The pool of a campaign whose energies a table knows.
-
-        Raises:
-            InvalidPlanError: The energies are not known, so that nothing can be replayed.
-            InvalidPoolError: The pool holds something that no campaign can use.
-        """
+        """The pool of a campaign whose energies a table knows; an `InvalidPlanError` where none does."""
         name, oracle = setup.config.name, setup.config.oracle
         try:
             table = setup.table
@@ -157,11 +144,7 @@ class ReplayPool:
         return np.asarray(self.energies_ev / self.pool.n_atoms)
 
     def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
-        """An engine at the start of a campaign on this pool.
-
-        Raises:
-            InvalidCampaignError: The settings do not fit the pool: no costs, or a budget that does not cover the pure elements.
-        """
+        """An engine at the start of a campaign on this pool."""
         cost = config.cost.of(self.pool.n_atoms, column=self.pool.cost)
         surrogate = Surrogate(self.features, x=self.pool.x, settings=config.regression)
         ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost)
@@ -191,10 +174,7 @@ def n_at_start(pool: Pool, config: CampaignConfig) -> int:
 def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
     """After how many calculations the hull error changes, and to what, eV/atom.
 
-    Args:
-        fractions: (n, k) compositions.
-        energy_ev_per_atom: (n,) energies.
-        order: (m,) indices of the candidates as they are looked up.
+    Compositions are (n, k), energies (n,), and `order` (m,) the indices of the candidates as they are looked up.
     """
     ends = end_energies(fractions, energy_ev_per_atom)
     formation = formation_energy(fractions, energy_ev_per_atom, ends_ev_per_atom=ends)

@@ -79,15 +79,7 @@ def simulate_new(
 ) -> tuple[Prediction, ...]:
     """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
 
-    Args:
-        similar: Alloys whose energies say what energies are like; not needed for a baseline.
-        folder: Where `plan.db` is kept; made where there is none.
-        source: `PRIOR` or `BASELINE`.
-        order: How many replays; each is of another draw from the prior.
-
-    Raises:
-        InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
-        StoreError: The folder holds another plan.
+    Each replay is of another draw from the prior, which similar alloys' energies show; a baseline (`source`) needs none.
     """
     scales = learn_all(similar, progress=progress) if source is Source.PRIOR else ()
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
@@ -102,11 +94,7 @@ def simulate_new(
 
 
 def learn_all(similar: Sequence[PlannedCampaign], *, progress: Progress) -> tuple[EnergyScales, ...]:
-    """What the energies of each of these alloys are like.
-
-    Raises:
-        InvalidPlanError: The energies of one are not known.
-    """
+    """What the energies of each of these alloys are like."""
     scales = []
     for known in similar:
         progress.opening(known.name)
@@ -169,15 +157,7 @@ def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: 
 
 
 def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[EnergyScales], *, seed: int) -> Floats:
-    """Draw one possible alloy: (n,) energies in eV per cell.
-
-    Args:
-        features: (n, d) their features by block name.
-        scales: Of one similar alloy or more; the draw takes one of them at random.
-
-    Raises:
-        InvalidPlanError: The pool is too large for a matrix of all candidates by all.
-    """
+    """Draw one possible alloy: (n,) energies in eV per cell, as those of one of the similar alloys at random."""
     if len(pool) > MAX_DRAWN:
         raise InvalidPlanError(
             f"Expected a pool of at most {MAX_DRAWN} candidates to draw energies for, found {len(pool)}. Plan by replays of "
@@ -197,11 +177,7 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
 
 
 def baseline_energies(pool: Pool) -> Floats:
-    """(n,) energies of the cheaper method in eV per cell.
-
-    Raises:
-        InvalidPlanError: The pool has none.
-    """
+    """(n,) energies of the cheaper method in eV per cell."""
     if pool.baseline_ev_per_atom is None:
         raise InvalidPlanError(
             "--from baseline: the pool states no energies of a cheaper method. Name their column in the campaign file ([pool] "

@@ -53,11 +53,7 @@ class PlanStore(DatabaseStore):
 
     @classmethod
     def create_or_resume(cls, folder: Path, origins: Sequence[Origin]) -> Self:
-        """Open the plan in `folder`; make it where there is none.
-
-        Raises:
-            StoreError: It holds a plan of other campaigns or pools, the database is damaged, or another process has it.
-        """
+        """Open the plan in `folder`; make it where there is none. Another one's is refused by a `StoreError`."""
         lock = lock_folder(folder, "plan.lock", busy="making the plan")
         database = folder / DATABASE
         # An empty file is what a kill before the first commit leaves.
@@ -78,11 +74,7 @@ class PlanStore(DatabaseStore):
 
     @classmethod
     def refuse_another(cls, folder: Path, origins: Sequence[Origin]) -> None:
-        """Refuse a folder that holds another plan; nothing is made where there is none.
-
-        Raises:
-            StoreError: It does, or a campaign, the database is damaged, or another process has it.
-        """
+        """Refuse a folder that holds a campaign or another plan, by a `StoreError`; nothing is made where there is none."""
         if (folder / DATABASE).exists():
             cls.create_or_resume(folder, origins).close()
         elif (folder / CAMPAIGN).exists():

@@ -105,25 +105,18 @@ class SettingOutcome:
     """One setting of one campaign: an entry of `plan.json`.
 
     Attributes:
-        campaign: Name of the campaign.
-        rule: Its rule.
         setting: Hull tolerance in eV/atom, accepted failure probability (None for rules that state none), and what was varied.
-        replicates: Number of replays.
         seeds: First and last seed.
-        n_candidates: Size of the pool.
         saved_fraction: Share of the candidates that was not calculated.
-        calculations: Number of calculations.
-        within_tolerance: Share of runs with the hull within the tolerance, with its 95 % interval after Clopper and Pearson.
+        within_tolerance: Share of runs with the hull within the tolerance.
         exact_hull_rate: Share of runs with the true hull.
         hull_error_ev_per_atom: Its mean and largest value.
         failure: `stated`: mean over the runs of what the rule stated at the end, None where it states none; `rate`, `low`, `high`:
             the observed share of runs beyond the tolerance, with its interval.
         stop_reasons: Number of runs by reason of the end.
         cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
-        cost_core_hours: The same in core-hours, with the relative standard error of the cost model; None where no model says what a
-            calculation takes.
-        cost_priced: Mean, percentiles and the whole pool's cost in money or units of an allocation, and the `unit`; None where a
-            core-hour has no price.
+        cost_core_hours: The same, with the relative standard error of the cost model; None where no model says what they take.
+        cost_priced: The same in money or units of an allocation, and the `unit`; None where a core-hour has no price.
     """
 
     campaign: str
@@ -188,13 +181,9 @@ def outcome_of(
     core_hours_error: float = 0.0,
     price: Price | None = None,
 ) -> SettingOutcome:
-    """Read the outcome of a setting off its replays.
+    """Read the outcome of a setting off its replays, one or more, played at least as far as the setting asks.
 
-    Args:
-        paths: One or more, played at least as far as the setting asks.
-        cost: (n,) cost of each calculation in the unit of the campaign's costs.
-        core_hours: (n,) core-hours of each, where a cost model says so.
-        core_hours_error: Relative standard error of their sum.
+    The (n,) costs are of the candidates, in the unit of the campaign's costs; the error is that of the sum of core-hours, relative.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
@@ -243,16 +232,11 @@ def outcome_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """A setting over all campaigns of a plan.
+    """A setting over all campaigns of a plan: the sums over their means and pools.
 
     Attributes:
-        rule: The rule.
-        varied: What was varied beside it.
-        replicates: Replays of all campaigns together.
-        n_candidates: Of all pools.
-        calculations: Sum of the campaigns' means.
-        core_hours: The same in core-hours; None where no model says what a calculation takes.
-        core_hours_saved: Saved share of them.
+        varied: What was varied beside the rule.
+        core_hours: None where no model says what a calculation takes.
         stated: Mean of the stated risks; None where the rule states none.
         risk: Observed, all replays as one sample. They are of these pools only.
         riskiest: The campaign where it was largest.
@@ -338,12 +322,7 @@ def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What to take.
-
-    Attributes:
-        option: The cheapest setting whose risk is below the wanted one with confidence; None where there is none.
-        sentence: It, or the reason why there is none, for a person.
-    """
+    """The cheapest setting whose risk is below the wanted one with confidence, or None; and the sentence that says it or why."""
 
     option: SettingOutcome | Total | None
     sentence: str
@@ -353,13 +332,6 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
     """Recommend among the settings of one campaign, or of all campaigns together by all their replays as one sample.
 
     The intervals speak of the seeds of these pools, not of another alloy.
-
-    Args:
-        options: Of one campaign, or from `totals`; one or more.
-        risk: Wanted risk, between 0 and 1.
-
-    Raises:
-        InvalidPlanError: The risk is no probability.
     """
     if not 0.0 < risk < 1.0:
         raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")

@@ -43,10 +43,9 @@ class ReplayJob:
     """A replay to be played.
 
     Attributes:
-        key: Which one.
         pool: Name of what it is played on.
         settings: The campaign file as a tree, of which a worker makes the settings: rules that are not ours cannot be sent.
-        played_to: Failure probability to which it goes on, `Setting.played_to`.
+        played_to: `Setting.played_to`.
     """
 
     key: ReplayKey
@@ -57,10 +56,9 @@ class ReplayJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayWorkers:
-    """Workers that play replays.
+    """What starts jobs.
 
     Attributes:
-        submit: Starts a job.
         n_ahead: Jobs handed out at a time; more than there are workers keeps them busy.
         retries: Further tries after a lost worker.
     """
@@ -118,14 +116,9 @@ def _play_here(plan: str, job: ReplayJob) -> Future[Path]:
 
 @contextmanager
 def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) -> Iterator[ReplayWorkers]:
-    """Workers that know the pools; they are ended on leaving, without what they had not begun.
+    """Workers that know the pools, by name; they are ended on leaving, without what they had not begun.
 
-    Args:
-        settings: Where they run. Time limits and kept files are those of calculations; replays have neither.
-        pools: What replays are played on, by name.
-
-    Raises:
-        OracleError: The executor cannot be made.
+    Time limits and kept files of an executor are those of calculations; replays have neither.
     """
     plan = uuid.uuid4().hex
     match settings:

@@ -122,10 +122,8 @@ class Spending:
 
         Confidence: the lower end of the 95 % interval.
         """
-        for n_right, budget in enumerate(np.sort(self.right_from), start=1):
-            if np.isfinite(budget) and Rate.of(n_right, self.whole.size).low >= wanted:
-                return float(budget)
-        return None
+        budgets = enumerate(np.sort(self.right_from[np.isfinite(self.right_from)]).tolist(), start=1)
+        return next((budget for n, budget in budgets if Rate.of(n, self.whole.size).low >= wanted), None)
 
     def steps(self) -> tuple[Floats, Floats]:
         """Budgets at which the observed chance rises, from 0 on, and the chances there."""

@@ -59,9 +59,7 @@ class CostColumn:
 class KPointGrid:
     """Grids of k-points as many codes choose them: along each reciprocal vector as few as are no coarser than a spacing.
 
-    Attributes:
-        spacing: Largest distance of grid points, 1/Angstrom, 2 pi included.
-        parity: 0 where the number along each vector is rounded up to an even one, 1 to an odd one, None where it is not.
+    It is in 1/Angstrom, 2 pi included. The number along each is rounded up to an even one (parity 0), an odd one (1), or any.
     """
 
     spacing: float
@@ -77,7 +75,6 @@ class KPointGrid:
 
         `kpts` as a density in points times Angstrom (`{density = 3.5, even = true}`, or a number), or `kspacing` in 1/Angstrom
         (VASP, Quantum ESPRESSO). A grid of fixed size is the same for all cells, so that it belongs to the prefactor of a law.
-
         Source: `ase.calculators.calculator.kpts2sizeandoffsets`.
 
         >>> KPointGrid.asked_by({"kpts": {"density": 4.0, "even": True}})
@@ -112,14 +109,12 @@ class KPointGrid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerLaw:
-    """Core-hours t = hours (N / reference_atoms)^exponent K.
+    """Core-hours t = hours (N / reference_atoms)^exponent K, K the points of its grid or 1; given, or fitted on times.
 
     Attributes:
-        grid: The k-points of which K is the number; None where K is 1.
         hours_error: Relative standard error of `hours`.
-        exponent_error: Standard error of p; independent of the other at the reference size.
+        exponent_error: Standard error of the exponent; independent of the other at the reference size.
         scatter: Standard deviation of the logarithm of a single time.
-        n_times: Times that it was fitted on; 0 where it was given.
     """
 
     hours: float
@@ -223,12 +218,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredTimes:
-    """What calculations took.
+    """What calculations took: (m,) core-hours of each, and atoms.
 
     Attributes:
-        source: Where they were read.
-        n_atoms: (m,) atoms of each.
-        hours: (m,) core-hours of each.
         n_kpoints: (m,) k-points of each; None where nothing tells them, or where they were the same for all.
         grid: Which k-points the calculations to come have; None where that is not known.
     """
@@ -250,8 +242,7 @@ class MeasuredTimes:
 def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) -> MeasuredTimes:
     """Read the folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
-    The grid is that of the calculations to come, and of a folder whose settings tell none; the cores are those of each
-    calculation of a folder.
+    The grid is that of the calculations to come, and of a folder whose settings tell none; the cores are those of a calculation.
     """
     return _of_campaign(path, grid=grid, cores=cores) if path.is_dir() else _of_csv(path, grid=grid)
 
@@ -356,9 +347,10 @@ def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
         raise InvalidPlanError(f"{path}: {refused(())}")
 
     def numbers(column: str) -> Floats:
-        refusal = f"{path}: expected a number in every field of every line, found {{!r}} for {column} in line {{}}."
+        wanted = f"{path}: expected a number in every field of every line"
         cells = [(row.cells.get(column, ""), row.line) for row in table.rows]
-        return np.array([number(text, InvalidPlanError(refusal.format(text, line))) for text, line in cells])
+        errors = [InvalidPlanError(f"{wanted}, found {text!r} for {column} in line {line}.") for text, line in cells]
+        return np.array([number(text, error) for (text, _), error in zip(cells, errors, strict=True)])
 
     kpoints = numbers("kpoints") if "kpoints" in table.header else None
     return MeasuredTimes(

@@ -84,13 +84,9 @@ def regressors(*, n_foreseen: Floats, n_contenders: Floats, n_to_stay_low: Float
 
 
 def calibrate(rows: Floats, lookups: Floats, *, weights: Floats, pools: Sequence[str]) -> ForecastCalibration:
-    """Fit the line and take the errors of each group from a fit without it.
+    """Fit the line and take the errors of each group, a pool or an alloy of two or more, from a fit without it.
 
-    Args:
-        rows: (r, 3) from `regressors`.
-        lookups: (r,) lookups from each round to the stop, 1 or more.
-        weights: (r,) of the rounds.
-        pools: (r,) the group of each round, a pool or an alloy; two or more different ones.
+    All are of (r,) rounds: rows from `regressors`, lookups from each to the stop, 1 or more, and their weights.
     """
     target, of_pool = np.log(lookups), np.asarray(pools)
     left_out = np.empty(len(target))
@@ -144,12 +140,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experience:
-    """How far off guesses were on three known alloys or more, as log-odds of the share of the pool.
-
-    Attributes:
-        offsets: d_i: what replays took on average over the guess, for each alloy.
-        scatter: Standard deviation of the runs on one alloy.
-    """
+    """How far off guesses were on three known alloys or more, as log-odds: each one's d_i, and the scatter of runs on one."""
 
     offsets: tuple[float, ...]
     scatter: float
@@ -234,12 +225,9 @@ def predict_alloy(
     hours_per_calculation: float | None = None,
     hours_error: float = 0.0,
 ) -> Prediction:
-    """Predict a campaign, the `number`-th of several, which takes no fewer calculations than its start.
+    """Predict a campaign, the `number`-th of several, which takes no fewer calculations than its start; `guess` is c.
 
-    Args:
-        guess: c, log-odds of the share of the pool.
-        hours_per_calculation: Core-hours of those that are looked up, where something says so.
-        hours_error: Relative standard error of that, the same for all alloys.
+    Core-hours are those of a calculation that is looked up, where something says so, with a relative error that all alloys share.
     """
     calculations = np.maximum(expit(guess + experience.draw(number=number)) * n_candidates, n_start)
     hours = None

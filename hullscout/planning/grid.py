@@ -105,14 +105,12 @@ def settings_of(config: CampaignConfig, axes: Iterable[Axis], *, source: str) ->
     for the representation. Errors name the campaign by `source`.
     """
     given, found = list(axes), dict[str, Setting]()
-    used: set[str] = set()
     for values in itertools.product(*(axis.values for axis in given)):
         tree, varied = _varied(config, dict(zip((axis.key for axis in given), values, strict=True)))
         text = ", ".join(f"{key}={value}" for key, value in varied.items())
         setting = Setting(config=check_config(tree, source=f"{source} with {text}" if text else source), varied=varied)
-        used.update(varied)
         found.setdefault(json.dumps(varied, sort_keys=True), setting)
-    idle = [axis.key for axis in given if axis.key not in used]
+    idle = [axis.key for axis in given if not any(axis.key in setting.varied for setting in found.values())]
     if idle:
         configs = [setting.config for setting in found.values()]
         noun, names = "rule", {one.select.rule for one in configs}
@@ -141,9 +139,8 @@ def _varied(config: CampaignConfig, wanted: Mapping[str, Any]) -> tuple[dict[str
             known[section] = keys
         if is_varied:
             tree[section] = {key: value for key, value in tree.get(section, {}).items() if key in keys}
-    states_probability = (
-        "select" in known and RULES.kind(full.get("select.rule", config.select.rule)).states_probability
-    )
+    rule = full.get("select.rule", config.select.rule)
+    states_probability = "select" in known and RULES.kind(rule).states_probability
     varied: dict[str, Any] = {}
     for key, value in wanted.items():
         section, _, name = _full(key).partition(".")

@@ -41,11 +41,9 @@ class PlannedCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOrder:
-    """How a plan is made.
+    """How a plan is made: how many replays of each setting, and the wanted risk of a hull beyond the tolerance, between 0 and 1.
 
     Attributes:
-        n_replicates: Replays of each setting, at least 1.
-        risk: Wanted risk of a hull beyond the tolerance, between 0 and 1.
         executor: Where replays are played; None for processes here.
         n_workers: Replays at a time; None for what the executor says, one per core where it does not.
     """

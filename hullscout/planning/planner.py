@@ -16,26 +16,18 @@ from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
-from hullscout.planning.replay import ReplayPool, n_at_start
-from hullscout.planning.store import PlanStore, ReplayKey
-from hullscout.planning.trade_off import (
-    Recommendation,
-    SettingOutcome,
-    fewest_runs,
-    outcome_of,
-    recommend,
-    too_few,
-    totals,
-)
-from hullscout.planning.workers import ReplayJob, open_replay_workers, play_all
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, n_at_start, open_replay_workers, play_all
+from hullscout.planning.store import PlanStore
+from hullscout.planning.trade_off import Recommendation, fewest_runs, outcome_of, recommend, too_few, totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hullscout.planning.budget import Budget
     from hullscout.planning.core_hours import CostModel
     from hullscout.planning.replay import Path as ReplayPath
+    from hullscout.planning.trade_off import SettingOutcome
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
@@ -120,13 +112,7 @@ def folder_name(campaigns: Sequence[PlannedCampaign | Setup]) -> str:
 def make_plan(
     campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress = SILENT
 ) -> Plan:
-    """Play what the folder (made where there is none) does not hold yet, keep it there in `plan.db`, and write `plan.json`.
-
-    Raises:
-        InvalidPlanError: A campaign's energies are not known.
-        StoreError: The folder holds another plan.
-        OutputError: `plan.json` cannot be written.
-    """
+    """Play what the folder (made where there is none) does not hold yet, keep it there in `plan.db`, and write `plan.json`."""
     origins = [campaign.origin for campaign in campaigns]
     PlanStore.refuse_another(folder, origins)
     pools: dict[str, ReplayPool] = {}
@@ -135,20 +121,15 @@ def make_plan(
         pools |= open_pools(campaign)
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
-    jobs = {campaign.name: list(_jobs(campaign, order.n_replicates)) for campaign in campaigns}
+    settings = [setting for campaign in campaigns for setting in campaign.settings]
+    jobs = [_jobs(setting, order.n_replicates) for setting in settings]
     with PlanStore.create_or_resume(folder, origins) as store:
         # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
-        of_seeds = zip(*jobs.values(), strict=True)
-        every = [job for of_seed in of_seeds for of_campaign in of_seed for job in of_campaign]
+        every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
         kept = play_missing(every, pools, store, order=order, progress=progress)
     played = tuple(
-        Played(
-            setting=setting,
-            pool=pools[_pool_name(setting)].pool,
-            paths=tuple(kept[of_seed[place].key] for of_seed in jobs[campaign.name]),
-        )
-        for campaign in campaigns
-        for place, setting in enumerate(campaign.settings)
+        Played(setting=setting, pool=pools[_pool_name(setting)].pool, paths=tuple(kept[job.key] for job in of_setting))
+        for setting, of_setting in zip(settings, jobs, strict=True)
     )
     outcomes = tuple(_outcome(one, order) for one in played)
     _save(folder / PLAN, outcomes)
@@ -246,10 +227,8 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
     """
     experience, model, predictions = experience_of(plan), order.cost_model, []
     for number, setup in enumerate(setups):
-        hours = None
-        if model is not None:
-            size = np.mean([_relative_size(one, model) for one in plan.first_settings])
-            hours = float(model.of(setup.pool).mean() * size)
+        sizes = [] if model is None else [_relative_size(one, model) for one in plan.first_settings]
+        hours = None if model is None else float(model.of(setup.pool).mean() * np.mean(sizes))
         predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
     return tuple(predictions)
 
@@ -297,21 +276,12 @@ def _save(path: Path, tree: object) -> None:
     write_whole(path, text, remedy="The replays are kept; run again.")
 
 
-def _jobs(campaign: PlannedCampaign, n_replicates: int) -> Iterator[tuple[ReplayJob, ...]]:
-    """For each seed, a job for each setting; settings that share their path have the same key."""
-    keys = [setting.path_key for setting in campaign.settings]
-    settings = [setting.config.model_dump(mode="json") for setting in campaign.settings]
-    first = campaign.origin.config.seed
-    for seed in range(first, first + n_replicates):
-        yield tuple(
-            ReplayJob(
-                key=ReplayKey(campaign=campaign.name, path_key=key, seed=seed),
-                pool=_pool_name(setting),
-                settings=tree,
-                played_to=setting.played_to,
-            )
-            for setting, key, tree in zip(campaign.settings, keys, settings, strict=True)
-        )
+def _jobs(setting: Setting, n_replicates: int) -> list[ReplayJob]:
+    """A job for each seed; settings that share their path have the same keys."""
+    config, path_key, pool = setting.config, setting.path_key, _pool_name(setting)
+    tree = config.model_dump(mode="json")
+    keys = [ReplayKey(campaign=config.name, path_key=path_key, seed=config.seed + n) for n in range(n_replicates)]
+    return [ReplayJob(key=key, pool=pool, settings=tree, played_to=setting.played_to) for key in keys]
 
 
 def _pool_name(setting: Setting) -> str:

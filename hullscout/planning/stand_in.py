@@ -21,9 +21,8 @@ from hullscout.hull import end_energies, formation_energy, lower_hull
 from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
 from hullscout.planning.grid import Setting
 from hullscout.planning.planner import open_pools, play_missing, predict_setup
-from hullscout.planning.replay import ReplayPool
-from hullscout.planning.store import PlanStore, ReplayKey
-from hullscout.planning.workers import ReplayJob
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool
+from hullscout.planning.store import PlanStore
 from hullscout.regression import (
     SINGLE,
     Hyperparameters,
@@ -56,12 +55,9 @@ MAX_DRAWN = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyScales:
-    """What the energies of an alloy are like.
+    """What the energies of an alloy are like; length scales are over the typical separation of their block.
 
-    Attributes:
-        hyperparameters: Kernel, noise over signal variance, and signal variance in (eV/atom)^2; length scales are over the typical
-            separation of their block.
-        coefficients: (p,) of the mean in composition, eV/atom.
+    The signal variance is in (eV/atom)^2, the (p,) coefficients of the mean in composition in eV/atom.
     """
 
     hyperparameters: Hyperparameters
@@ -83,13 +79,11 @@ def simulate_new(
     """
     scales = learn_all(similar, progress=progress) if source is Source.PRIOR else ()
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
-    model, predictions = order.cost_model, []
+    experience, model, predictions = EXPERIENCE[source], order.cost_model, []
     for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
         guess = float(log_odds(np.array([len(one) for one in taken]) / len(setup.pool)).mean())
         hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
-        predictions.append(
-            predict_setup(setup, EXPERIENCE[source], number=number, hours=hours, cost_model=model, guess=guess)
-        )
+        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model, guess=guess))
     return tuple(predictions)
 
 
@@ -142,11 +136,8 @@ def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: 
     at_hull = lower_hull(fractions, formation).energy_at(fractions)
     chosen = np.sort(np.random.default_rng(0).permutation(x.size)[:MAX_LEARNED])
     mean = settings.mean if np.unique(x[chosen]).size > settings.mean.n_coefficients else Mean.CONSTANT
-    model = PoolModel(
-        known.features,
-        composition=x,
-        settings=ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean),
-    )
+    own = ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean)
+    model = PoolModel(known.features, composition=x, settings=own)
     model.add(chosen)
     best = model.fit((at_hull + cap_height(formation - at_hull, cap))[chosen]).components[0]
     scales = _typical(model.labelled_separations()[SINGLE], metric=settings.kernel.metric)

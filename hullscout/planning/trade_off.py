@@ -102,21 +102,18 @@ def fewest_runs(risk: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingOutcome:
-    """One setting of one campaign: an entry of `plan.json`.
+    """One setting of one campaign: an entry of `plan.json`. What a setting or plan cannot tell is None.
 
     Attributes:
-        setting: Hull tolerance in eV/atom, accepted failure probability (None for rules that state none), and what was varied.
+        setting: Hull tolerance in eV/atom, accepted failure probability, and what was varied.
         seeds: First and last seed.
         saved_fraction: Share of the candidates that was not calculated.
-        within_tolerance: Share of runs with the hull within the tolerance.
-        exact_hull_rate: Share of runs with the true hull.
-        hull_error_ev_per_atom: Its mean and largest value.
-        failure: `stated`: mean over the runs of what the rule stated at the end, None where it states none; `rate`, `low`, `high`:
-            the observed share of runs beyond the tolerance, with its interval.
-        stop_reasons: Number of runs by reason of the end.
+        within_tolerance, exact_hull_rate: Shares of runs with the hull within the tolerance, and with the true hull.
+        failure: `stated`: mean over the runs of what the rule stated at the end; `rate`, `low`, `high`: the observed share of runs
+            beyond the tolerance, with its interval.
         cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
-        cost_core_hours: The same, with the relative standard error of the cost model; None where no model says what they take.
-        cost_priced: The same in money or units of an allocation, and the `unit`; None where a core-hour has no price.
+        cost_core_hours: The same, with the relative standard error of the cost model.
+        cost_priced: The same in money or units of an allocation, and the `unit`.
     """
 
     campaign: str
@@ -155,10 +152,8 @@ class SettingOutcome:
     def in_words(self) -> str:
         """What it takes, saves and risks."""
         hours, priced = self.cost_core_hours, self.cost_priced
-        text = (
-            f"{self.calculations.mean:.0f} of {self.n_candidates} calculations, "
-            f"{PERCENT * self.saved_fraction.mean:.1f} % saved"
-        )
+        text = f"{self.calculations.mean:.0f} of {self.n_candidates} calculations"
+        text += f", {PERCENT * self.saved_fraction.mean:.1f} % saved"
         if hours is not None:
             spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
             text += f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
@@ -200,15 +195,10 @@ def outcome_of(
     hours = None if core_hours is None else {**spent(core_hours), "relative_error": core_hours_error}
     priced: dict[str, float | str] | None = None
     if hours is not None and price is not None:
-        priced = {
-            "unit": price.unit,
-            **{key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")},
-        }
-    varied = {
-        key.removeprefix("select.").removeprefix("stop."): value
-        for key, value in setting.varied.items()
-        if key != "select.rule"
-    }
+        amounts = {key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")}
+        priced = {"unit": price.unit, **amounts}
+    named = {key.removeprefix("select.").removeprefix("stop."): value for key, value in setting.varied.items()}
+    varied = {key: value for key, value in named.items() if key != "rule"}
     fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
     return SettingOutcome(
         campaign=setting.config.name,
@@ -232,14 +222,9 @@ def outcome_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """A setting over all campaigns of a plan: the sums over their means and pools.
+    """A setting over all campaigns of a plan: the sums over their means and pools, and what was varied beside the rule.
 
-    Attributes:
-        varied: What was varied beside the rule.
-        core_hours: None where no model says what a calculation takes.
-        stated: Mean of the stated risks; None where the rule states none.
-        risk: Observed, all replays as one sample. They are of these pools only.
-        riskiest: The campaign where it was largest.
+    The risk is that of all replays as one sample, of these pools only; `riskiest` is the campaign where it was largest.
     """
 
     rule: str

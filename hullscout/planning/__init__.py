@@ -3,6 +3,9 @@
 `read_campaigns` and `make_plan` replay campaigns whose energies are known, under each setting of a grid; `recommendations` says
 which to take, `fixed_budget` and `split_budget` what a budget gives, `predict_new` and `simulate_new` what an alloy takes of which
 nothing is known. `forecast` is for a campaign that runs. Dask loads when first used.
+
+What cannot be planned is refused by an `InvalidPlanError`, before any cost where that can be; a folder of another plan or campaign
+by a `StoreError`, and campaign files and pools by their own errors.
 """
 
 from hullscout.planning.budget import Budget, Share, Spending

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent: a number of calculations, or core-hours.
-
-    Raises:
-        InvalidPlanError: It is not above 0.
-    """
+    """What may be spent, above 0: a number of calculations, or core-hours."""
 
     amount: float
     is_core_hours: bool = False
@@ -75,15 +71,11 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """The replays of one setting, seen along what they spend.
+    """One or more replays of one setting, seen along what they spend.
 
     Attributes:
-        name: Name of the campaign.
         whole: (r,) cost of each replay to its own end.
         right_from: (r,) cost from which on the hull of each is within the tolerance; infinite if it never is.
-
-    Raises:
-        InvalidPlanError: There is no replay.
     """
 
     name: str
@@ -104,12 +96,9 @@ class Spending:
         hull_tolerance: float,
         failure_probability: float | None,
     ) -> Spending:
-        """Read it off the replays of a campaign.
+        """Read it off the replays of a campaign, which end at this failure probability, or where their paths do.
 
-        Args:
-            cost: (n,) cost of each candidate's calculation, in the unit of the budget; ones for a number of calculations.
-            hull_tolerance: A hull counts as right up to this error, eV/atom.
-            failure_probability: Where the runs end; None for the ends of the paths.
+        `cost` is (n,) in the unit of the budget, ones for a number of calculations; the tolerance of a right hull is in eV/atom.
         """
         whole, right_from = [], []
         for path in paths:
@@ -133,10 +122,8 @@ class Spending:
 
         Confidence: the lower end of the 95 % interval.
         """
-        for n_right, budget in enumerate(np.sort(self.right_from), start=1):
-            if np.isfinite(budget) and Rate.of(n_right, self.whole.size).low >= wanted:
-                return float(budget)
-        return None
+        budgets = enumerate(np.sort(self.right_from[np.isfinite(self.right_from)]).tolist(), start=1)
+        return next((budget for n, budget in budgets if Rate.of(n, self.whole.size).low >= wanted), None)
 
     def steps(self) -> tuple[Floats, Floats]:
         """Budgets at which the observed chance rises, from 0 on, and the chances there."""
@@ -161,10 +148,6 @@ def split(spendings: Sequence[Spending], budget: float) -> tuple[Share, ...]:
     chances that the budget covers; found by dynamic programming, one alloy after the other. Of equal ones, a cheaper one. What is
     left goes where runs would still spend it. Costs are rounded up to whole calculations, or to a 2000th of a larger or other
     budget.
-
-    Args:
-        spendings: One for each alloy.
-        budget: In the unit of their costs, above 0.
     """
     n_steps = int(budget) if float(budget).is_integer() and budget <= MAX_STEPS else MAX_STEPS
     best = np.zeros(n_steps + 1)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from hullscout.files import Row
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
@@ -40,11 +39,7 @@ class CostColumn:
     """Core-hours as the pool's cost column states them, taken at its word."""
 
     def of(self, pool: Pool) -> Floats:
-        """(n,) core-hours of each candidate's calculation.
-
-        Raises:
-            InvalidPlanError: The pool states no costs.
-        """
+        """(n,) core-hours of each candidate's calculation."""
         if pool.cost is None:
             raise InvalidPlanError(
                 "--core-hours column: the pool states no costs. Name the column in the campaign file ([pool] cost, with "
@@ -64,12 +59,7 @@ class CostColumn:
 class KPointGrid:
     """Grids of k-points as many codes choose them: along each reciprocal vector as few as are no coarser than a spacing.
 
-    Attributes:
-        spacing: Largest distance of grid points, 1/Angstrom, 2 pi included.
-        parity: 0 where the number along each vector is rounded up to an even one, 1 to an odd one, None where it is not.
-
-    Raises:
-        InvalidPlanError: The spacing is not above 0.
+    It is in 1/Angstrom, 2 pi included. The number along each is rounded up to an even one (parity 0), an odd one (1), or any.
     """
 
     spacing: float
@@ -85,7 +75,6 @@ class KPointGrid:
 
         `kpts` as a density in points times Angstrom (`{density = 3.5, even = true}`, or a number), or `kspacing` in 1/Angstrom
         (VASP, Quantum ESPRESSO). A grid of fixed size is the same for all cells, so that it belongs to the prefactor of a law.
-
         Source: `ase.calculators.calculator.kpts2sizeandoffsets`.
 
         >>> KPointGrid.asked_by({"kpts": {"density": 4.0, "even": True}})
@@ -102,10 +91,7 @@ class KPointGrid:
         return None
 
     def of(self, cell: Floats) -> int:
-        """Number of points in the whole zone, before symmetry.
-
-        Args:
-            cell: (3, 3) lattice vectors as rows, Angstrom.
+        """Number of points in the whole zone, before symmetry, for the rows of a (3, 3) cell in Angstrom.
 
         >>> KPointGrid(spacing=0.4).of(np.eye(3) * 4.0)
         64
@@ -123,20 +109,12 @@ class KPointGrid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerLaw:
-    """Core-hours t = hours (N / reference_atoms)^exponent K.
+    """Core-hours t = hours (N / reference_atoms)^exponent K, K the points of its grid or 1; given, or fitted on times.
 
     Attributes:
-        hours: Core-hours of a cell of the reference size, with one k-point where K counts.
-        reference_atoms: Its number of atoms.
-        exponent: p.
-        grid: The k-points of which K is the number; None where K is 1.
         hours_error: Relative standard error of `hours`.
-        exponent_error: Standard error of p; independent of the other at the reference size.
+        exponent_error: Standard error of the exponent; independent of the other at the reference size.
         scatter: Standard deviation of the logarithm of a single time.
-        n_times: Times that it was fitted on; 0 where it was given.
-
-    Raises:
-        InvalidPlanError: A number is not positive (the exponent may be zero).
     """
 
     hours: float
@@ -240,12 +218,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredTimes:
-    """What calculations took.
+    """What calculations took: (m,) core-hours of each, and atoms.
 
     Attributes:
-        source: Where they were read.
-        n_atoms: (m,) atoms of each.
-        hours: (m,) core-hours of each.
         n_kpoints: (m,) k-points of each; None where nothing tells them, or where they were the same for all.
         grid: Which k-points the calculations to come have; None where that is not known.
     """
@@ -265,25 +240,15 @@ class MeasuredTimes:
 
 
 def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) -> MeasuredTimes:
-    """Read the output folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
+    """Read the folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
-    Args:
-        grid: K-points of the calculations to come, and of those of a folder whose settings tell none.
-        cores: Of each calculation of a folder.
-
-    Raises:
-        InvalidPlanError: It is neither, holds no times, or tells other k-points than `grid`.
-        StoreError: The folder holds no campaign, or it is damaged.
+    The grid is that of the calculations to come, and of a folder whose settings tell none; the cores are those of a calculation.
     """
     return _of_campaign(path, grid=grid, cores=cores) if path.is_dir() else _of_csv(path, grid=grid)
 
 
 def joined(parts: Sequence[MeasuredTimes]) -> MeasuredTimes:
-    """Several times as one.
-
-    Raises:
-        InvalidPlanError: Some tell k-points and others do not, or different grids.
-    """
+    """Several times as one; all tell k-points of the same grid, or none does."""
     first = parts[0]
     for other in parts[1:]:
         if (first.grid, first.n_kpoints is None) != (other.grid, other.n_kpoints is None):
@@ -302,11 +267,7 @@ def joined(parts: Sequence[MeasuredTimes]) -> MeasuredTimes:
 
 
 def fit_power_law(times: MeasuredTimes) -> PowerLaw:
-    """Fit t = a N^p K.
-
-    Raises:
-        InvalidPlanError: Fewer than five times, fewer than two sizes, numbers not above 0, or k-points without their grid.
-    """
+    """Fit t = a N^p K to five times or more, of two sizes or more."""
     n_kpoints = np.ones(len(times.hours)) if times.n_kpoints is None else times.n_kpoints
     for name, values in (("atoms", times.n_atoms), ("core-hours", times.hours), ("k-points", n_kpoints)):
         if not (np.isfinite(values).all() and (values > 0).all()):
@@ -386,15 +347,12 @@ def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
         raise InvalidPlanError(f"{path}: {refused(())}")
 
     def numbers(column: str) -> Floats:
-        return np.array([_number(row, column, path) for row in table.rows])
+        wanted = f"{path}: expected a number in every field of every line"
+        cells = [(row.cells.get(column, ""), row.line) for row in table.rows]
+        errors = [InvalidPlanError(f"{wanted}, found {text!r} for {column} in line {line}.") for text, line in cells]
+        return np.array([number(text, error) for (text, _), error in zip(cells, errors, strict=True)])
 
     kpoints = numbers("kpoints") if "kpoints" in table.header else None
     return MeasuredTimes(
         source=str(path), n_atoms=numbers("atoms"), hours=numbers("core_hours"), n_kpoints=kpoints, grid=grid
     )
-
-
-def _number(row: Row, column: str, path: Path) -> float:
-    text = row.cells.get(column, "")
-    found = f"expected a number in every field of every line, found {text!r} for {column} in line {row.line}"
-    return number(text, InvalidPlanError(f"{path}: {found}."))

@@ -55,12 +55,7 @@ MAX_SHARE = 0.999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastCalibration:
-    """What replays taught of the counts.
-
-    Attributes:
-        coefficients: a, b, c.
-        errors: 5th, 50th and 95th percentile of the error.
-    """
+    """What replays taught of the counts: a, b, c, and the 5th, 50th and 95th percentile of the error."""
 
     coefficients: tuple[float, float, float]
     errors: tuple[float, float, float]
@@ -83,25 +78,15 @@ class Forecast:
 
 
 def regressors(*, n_foreseen: Floats, n_contenders: Floats, n_to_stay_low: Floats) -> Floats:
-    """(r, 3) what the logarithm of the lookups to the stop is linear in.
-
-    Args:
-        n_foreseen: (r,) lookups foreseen in each round.
-        n_contenders: (r,) contenders.
-        n_to_stay_low: (r,) calculations for which the probability must stay low, `Rule.calculations_to_stay_low`.
-    """
+    """(r, 3) what the logarithm of the lookups to the stop is linear in, from (r,) counts in each round."""
     ones = np.ones(len(n_foreseen))
     return np.column_stack([ones, np.log(n_foreseen + n_to_stay_low + 1.0), np.log(n_contenders + 1.0)])
 
 
 def calibrate(rows: Floats, lookups: Floats, *, weights: Floats, pools: Sequence[str]) -> ForecastCalibration:
-    """Fit the line and take the errors of each group from a fit without it.
+    """Fit the line and take the errors of each group, a pool or an alloy of two or more, from a fit without it.
 
-    Args:
-        rows: (r, 3) from `regressors`.
-        lookups: (r,) lookups from each round to the stop, 1 or more.
-        weights: (r,) of the rounds.
-        pools: (r,) the group of each round, a pool or an alloy; two or more different ones.
+    All are of (r,) rounds: rows from `regressors`, lookups from each to the stop, 1 or more, and their weights.
     """
     target, of_pool = np.log(lookups), np.asarray(pools)
     left_out = np.empty(len(target))
@@ -133,8 +118,7 @@ def forecast(config: CampaignConfig, known: Known) -> Forecast | None:
         n_contenders=np.array([last.n_contenders]),
         n_to_stay_low=np.array([config.select.calculations_to_stay_low(known.n_candidates, n_then)]),
     )
-    limit = config.stop.max_calculations
-    most = known.n_candidates if limit is None else min(known.n_candidates, limit)
+    most = min(known.n_candidates, config.stop.max_calculations or known.n_candidates)
     at_end = np.clip(n_then + predict_lookups(row, CALIBRATION)[0], n_then + len(last.chosen), most)
     low, expected, high = np.maximum(np.rint(at_end).astype(int) - known.n_answered, 0).tolist()
     return Forecast(expected=expected, low=low, high=high)
@@ -155,15 +139,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experience:
-    """How far off guesses were on known alloys, as log-odds of the share of the pool.
-
-    Attributes:
-        offsets: d_i: what replays took on average over the guess, for each of three or more alloys.
-        scatter: Standard deviation of the runs on one alloy.
-
-    Raises:
-        InvalidPlanError: Fewer than three alloys: their spread could not be told.
-    """
+    """How far off guesses were on three known alloys or more, as log-odds: each one's d_i, and the scatter of runs on one."""
 
     offsets: tuple[float, ...]
     scatter: float
@@ -174,12 +150,7 @@ class Experience:
 
     @classmethod
     def of(cls, shares: Sequence[Floats], guesses: Sequence[float] | None = None) -> Experience:
-        """Learn it from replays.
-
-        Args:
-            shares: For each alloy (r_i,) share of its pool that each replay took.
-            guesses: c_i as log-odds; 0 if not given.
-        """
+        """Learn it from replays: for each alloy the (r_i,) shares of its pool that they took; c_i as log-odds, 0 if not given."""
         odds = [log_odds(share) for share in shares]
         centres = np.zeros(len(odds)) if guesses is None else np.asarray(guesses)
         within = [one.var(ddof=1) for one in odds if one.size > 1]
@@ -209,14 +180,7 @@ EXPERIENCE_RULE = "hull-posterior"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Predictive distribution of what a campaign takes.
-
-    Attributes:
-        name: Name of the campaign.
-        n_candidates: Size of the pool.
-        calculations: (d,) draws of the number of calculations.
-        core_hours: (d,) draws of what they take together; None where nothing says so.
-    """
+    """Predictive distribution of what a campaign takes: (d,) draws; core-hours are None where nothing tells them."""
 
     name: str
     n_candidates: int
@@ -242,11 +206,7 @@ class Prediction:
         }
 
     def probability_within(self, budget: Budget) -> float:
-        """Probability that the campaign ends within a budget.
-
-        Raises:
-            InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
-        """
+        """Probability that the campaign ends within a budget."""
         spent = self.core_hours if budget.is_core_hours else self.calculations
         if spent is None:
             raise InvalidPlanError("A budget in core-hours needs a cost model, found none.")
@@ -264,14 +224,9 @@ def predict_alloy(
     hours_per_calculation: float | None = None,
     hours_error: float = 0.0,
 ) -> Prediction:
-    """Predict a campaign.
+    """Predict a campaign, the `number`-th of several, which takes no fewer calculations than its start; `guess` is c.
 
-    Args:
-        n_start: Calculations at the start of its campaign, before any decision, at least both pure elements: it takes no fewer.
-        guess: c, log-odds of the share of the pool.
-        number: Of the alloy, where there are several.
-        hours_per_calculation: Core-hours of those that are looked up, where something says so.
-        hours_error: Relative standard error of that, the same for all alloys.
+    Core-hours are those of a calculation that is looked up, where something says so, with a relative error that all alloys share.
     """
     calculations = np.maximum(expit(guess + experience.draw(number=number)) * n_candidates, n_start)
     hours = None

@@ -35,12 +35,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting of one campaign.
-
-    Attributes:
-        config: The campaign file with the varied values in place.
-        varied: Value of each key of the grid that this setting knows.
-    """
+    """One setting of one campaign: its file with the varied values in place, and which of them this setting knows."""
 
     config: CampaignConfig
     varied: dict[str, Any]
@@ -74,14 +69,7 @@ class Setting:
 
 
 def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis, ...]:
-    """Read `section.key=value,value,...`, each value in TOML or a bare word.
-
-    Args:
-        texts: One per axis.
-        fixed: `section.key=value` that were set for all of the plan.
-
-    Raises:
-        InvalidPlanError: No such form, a key that cannot be varied, one that is given twice or is both fixed and varied.
+    """Read `section.key=value,value,...`, each value in TOML or a bare word; `fixed` was set for all of the plan.
 
     >>> parse_axes(["select.rule=threshold,random", "stop.failure_probability=0.1,0.05"])[1].values
     (0.1, 0.05)
@@ -114,24 +102,15 @@ def settings_of(config: CampaignConfig, axes: Iterable[Axis], *, source: str) ->
     """All settings of a campaign on a grid, in the order of the axes, the last one fastest, each once.
 
     Where the rule is varied, keys of `[select]` in the file that another rule does not know are left out for it; the same holds
-    for the representation.
-
-    Args:
-        source: Names the campaign in errors.
-
-    Raises:
-        InvalidCampaignError: A value is not allowed.
-        InvalidPlanError: No rule of the grid knows a key.
+    for the representation. Errors name the campaign by `source`.
     """
     given, found = list(axes), dict[str, Setting]()
-    used: set[str] = set()
     for values in itertools.product(*(axis.values for axis in given)):
         tree, varied = _varied(config, dict(zip((axis.key for axis in given), values, strict=True)))
         text = ", ".join(f"{key}={value}" for key, value in varied.items())
         setting = Setting(config=check_config(tree, source=f"{source} with {text}" if text else source), varied=varied)
-        used.update(varied)
         found.setdefault(json.dumps(varied, sort_keys=True), setting)
-    idle = [axis.key for axis in given if axis.key not in used]
+    idle = [axis.key for axis in given if not any(axis.key in setting.varied for setting in found.values())]
     if idle:
         configs = [setting.config for setting in found.values()]
         noun, names = "rule", {one.select.rule for one in configs}
@@ -160,9 +139,8 @@ def _varied(config: CampaignConfig, wanted: Mapping[str, Any]) -> tuple[dict[str
             known[section] = keys
         if is_varied:
             tree[section] = {key: value for key, value in tree.get(section, {}).items() if key in keys}
-    states_probability = (
-        "select" in known and RULES.kind(full.get("select.rule", config.select.rule)).states_probability
-    )
+    rule = full.get("select.rule", config.select.rule)
+    states_probability = "select" in known and RULES.kind(rule).states_probability
     varied: dict[str, Any] = {}
     for key, value in wanted.items():
         section, _, name = _full(key).partition(".")

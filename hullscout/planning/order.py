@@ -41,18 +41,11 @@ class PlannedCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOrder:
-    """How a plan is made.
+    """How a plan is made: how many replays of each setting, and the wanted risk of a hull beyond the tolerance, between 0 and 1.
 
     Attributes:
-        n_replicates: Replays of each setting, at least 1.
-        risk: Wanted risk of a hull beyond the tolerance, between 0 and 1.
         executor: Where replays are played; None for processes here.
         n_workers: Replays at a time; None for what the executor says, one per core where it does not.
-        cost_model: What a calculation takes in core-hours; None where that is not known.
-        price: Of a core-hour; needs the former.
-
-    Raises:
-        InvalidPlanError: One of them is impossible.
     """
 
     n_replicates: int
@@ -90,15 +83,7 @@ class PlanOrder:
 def executor_of(
     campaigns: Iterable[PlannedCampaign | Setup], *, overrides: Iterable[str] = (), n_workers: int | None = None
 ) -> AnyExecutor | None:
-    """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one.
-
-    Args:
-        overrides: `section.key=value` that were set for all of them.
-        n_workers: What `--workers` says, None for nothing.
-
-    Raises:
-        InvalidPlanError: They say different things, or the number of workers is given twice.
-    """
+    """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one."""
     if n_workers is not None and any(text.partition("=")[0].strip() == "executor.workers" for text in overrides):
         raise InvalidPlanError("--workers: executor.workers is given by --set as well. Give one of them.")
     configs = [campaign.origin.config for campaign in campaigns]
@@ -126,10 +111,6 @@ def cost_model(
         kpoint_spacing: Of k-points that time grows with, 1/Angstrom, 2 pi included; None where they do not count, or where the
             settings of a live campaign tell them.
         cores: Of each calculation of a live campaign, 1 if not given.
-
-    Raises:
-        InvalidPlanError: They name none, or options are given that the model has no use for.
-        StoreError: A folder holds no campaign, or it is damaged.
     """
     grid = None if kpoint_spacing is None else KPointGrid(spacing=kpoint_spacing)
     if not texts:
@@ -172,16 +153,7 @@ def check_budget(budget: Budget | None, order: PlanOrder) -> None:
 def check_source(
     source: Source, *, new: Sequence[Setup], similar: Sequence[PlannedCampaign], unused: Sequence[str]
 ) -> None:
-    """Refuse too few similar alloys, and options that the source of a prediction does not use.
-
-    Args:
-        source: What new alloys are predicted from.
-        similar: What was given by --like.
-        unused: Names of the options given that only replays use.
-
-    Raises:
-        InvalidPlanError: Fewer alloys than the source needs, or options in conflict.
-    """
+    """Refuse too few similar alloys (`--like`), and options given that the source of a prediction does not use."""
     both = {campaign.name for campaign in similar} & {campaign.config.name for campaign in new}
     if both:
         raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")

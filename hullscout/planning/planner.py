@@ -16,26 +16,18 @@ from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
-from hullscout.planning.replay import ReplayPool, n_at_start
-from hullscout.planning.store import PlanStore, ReplayKey
-from hullscout.planning.trade_off import (
-    Recommendation,
-    SettingOutcome,
-    fewest_runs,
-    outcome_of,
-    recommend,
-    too_few,
-    totals,
-)
-from hullscout.planning.workers import ReplayJob, open_replay_workers, play_all
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, n_at_start, open_replay_workers, play_all
+from hullscout.planning.store import PlanStore
+from hullscout.planning.trade_off import Recommendation, fewest_runs, outcome_of, recommend, too_few, totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hullscout.planning.budget import Budget
     from hullscout.planning.core_hours import CostModel
     from hullscout.planning.replay import Path as ReplayPath
+    from hullscout.planning.trade_off import SettingOutcome
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
@@ -57,13 +49,7 @@ SILENT = Progress()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """The replays of one setting.
-
-    Attributes:
-        setting: Which one.
-        pool: The candidates.
-        paths: One for each seed, ascending.
-    """
+    """The replays of one setting, a path for each seed, ascending."""
 
     setting: Setting
     pool: Pool = field(repr=False)
@@ -77,7 +63,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan that was made: the replays of each campaign and setting, and what they show, in the same order."""
+    """The replays of each campaign and setting, and what they show, in the order of the campaigns given."""
 
     played: tuple[Played, ...]
     outcomes: tuple[SettingOutcome, ...]
@@ -94,13 +80,7 @@ class Plan:
 def read_campaigns(
     files: Iterable[Path], *, grid: Iterable[str] = (), overrides: Iterable[str] = ()
 ) -> tuple[PlannedCampaign, ...]:
-    """Read the campaign files of a plan and set up what is compared on each.
-
-    Raises:
-        InvalidCampaignError: A campaign file or a value of the grid is not valid.
-        InvalidPlanError: Two campaigns have one name, or a key of the grid is used by no rule.
-        InvalidPoolError: There is no such pool file.
-    """
+    """Read the campaign files of a plan, each with a name of its own, and set up what is compared on each."""
     fixed, campaigns = list(overrides), []
     axes = parse_axes(grid, fixed=fixed)
     for file in files:
@@ -116,12 +96,7 @@ def read_campaigns(
 
 
 def read_new(files: Iterable[Path], overrides: Iterable[str] = ()) -> tuple[Setup, ...]:
-    """Open campaigns of which no energy is known, before anything is replayed for them.
-
-    Raises:
-        InvalidCampaignError: A campaign file is not valid.
-        InvalidPoolError: A pool cannot be used.
-    """
+    """Open campaigns of which no energy is known, before anything is replayed for them."""
     fixed = list(overrides)
     setups = tuple(Setup(read_origin(file, fixed), has_energies=False) for file in files)
     for setup in setups:
@@ -137,21 +112,7 @@ def folder_name(campaigns: Sequence[PlannedCampaign | Setup]) -> str:
 def make_plan(
     campaigns: Sequence[PlannedCampaign], folder: Path, *, order: PlanOrder, progress: Progress = SILENT
 ) -> Plan:
-    """Play what `folder` does not hold yet, and write `plan.json` there.
-
-    Args:
-        campaigns: From `read_campaigns`.
-        folder: Where `plan.db` is kept; made where there is none.
-        order: How many replays, at which risk.
-
-    Returns:
-        Replays and outcome of each campaign and setting, in the order given.
-
-    Raises:
-        InvalidPlanError: A campaign's energies are not known.
-        StoreError: The folder holds another plan.
-        OutputError: `plan.json` cannot be written.
-    """
+    """Play what the folder (made where there is none) does not hold yet, keep it there in `plan.db`, and write `plan.json`."""
     origins = [campaign.origin for campaign in campaigns]
     PlanStore.refuse_another(folder, origins)
     pools: dict[str, ReplayPool] = {}
@@ -160,20 +121,15 @@ def make_plan(
         pools |= open_pools(campaign)
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
-    jobs = {campaign.name: list(_jobs(campaign, order.n_replicates)) for campaign in campaigns}
+    settings = [setting for campaign in campaigns for setting in campaign.settings]
+    jobs = [_jobs(setting, order.n_replicates) for setting in settings]
     with PlanStore.create_or_resume(folder, origins) as store:
         # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
-        of_seeds = zip(*jobs.values(), strict=True)
-        every = [job for of_seed in of_seeds for of_campaign in of_seed for job in of_campaign]
+        every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
         kept = play_missing(every, pools, store, order=order, progress=progress)
     played = tuple(
-        Played(
-            setting=setting,
-            pool=pools[_pool_name(setting)].pool,
-            paths=tuple(kept[of_seed[place].key] for of_seed in jobs[campaign.name]),
-        )
-        for campaign in campaigns
-        for place, setting in enumerate(campaign.settings)
+        Played(setting=setting, pool=pools[_pool_name(setting)].pool, paths=tuple(kept[job.key] for job in of_setting))
+        for setting, of_setting in zip(settings, jobs, strict=True)
     )
     outcomes = tuple(_outcome(one, order) for one in played)
     _save(folder / PLAN, outcomes)
@@ -181,13 +137,7 @@ def make_plan(
 
 
 def open_pools(campaign: PlannedCampaign) -> dict[str, ReplayPool]:
-    """The pool of a campaign with its features, once for each representation among its settings, by the name that jobs give it.
-
-    Raises:
-        InvalidPlanError: The energies of the pool are not known, so that nothing can be replayed.
-        InvalidPoolError: The pool holds something that no campaign can use.
-        InvalidCampaignError: A setting does not fit the pool.
-    """
+    """The pool of a campaign with its features, once for each representation among its settings, by the name that jobs give it."""
     pools: dict[str, ReplayPool] = {}
     for setting in campaign.settings:
         name = _pool_name(setting)
@@ -238,11 +188,7 @@ def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple
 
 
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
-    """The replays of each campaign and setting along what they spend, in the unit of a budget.
-
-    Raises:
-        InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
-    """
+    """The replays of each campaign and setting along what they spend, in the unit of a budget."""
     check_budget(budget, order)
     model = order.cost_model if budget.is_core_hours else None
     return tuple(
@@ -278,16 +224,11 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
     """Predict campaigns on pools without energies from the replays of similar alloys, those of each one's first setting.
 
     Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
-
-    Raises:
-        InvalidPlanError: Fewer than three alloys.
     """
     experience, model, predictions = experience_of(plan), order.cost_model, []
     for number, setup in enumerate(setups):
-        hours = None
-        if model is not None:
-            size = np.mean([_relative_size(one, model) for one in plan.first_settings])
-            hours = float(model.of(setup.pool).mean() * size)
+        sizes = [] if model is None else [_relative_size(one, model) for one in plan.first_settings]
+        hours = None if model is None else float(model.of(setup.pool).mean() * np.mean(sizes))
         predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
     return tuple(predictions)
 
@@ -315,11 +256,7 @@ def predict_setup(
 
 
 def experience_of(plan: Plan) -> Experience:
-    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy.
-
-    Raises:
-        InvalidPlanError: Fewer than three alloys.
-    """
+    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy."""
     alloys: dict[frozenset[str], list[Floats]] = {}
     for one in plan.first_settings:
         shares = np.array(one.n_calculations) / len(one.pool)
@@ -339,21 +276,12 @@ def _save(path: Path, tree: object) -> None:
     write_whole(path, text, remedy="The replays are kept; run again.")
 
 
-def _jobs(campaign: PlannedCampaign, n_replicates: int) -> Iterator[tuple[ReplayJob, ...]]:
-    """For each seed, a job for each setting; settings that share their path have the same key."""
-    keys = [setting.path_key for setting in campaign.settings]
-    settings = [setting.config.model_dump(mode="json") for setting in campaign.settings]
-    first = campaign.origin.config.seed
-    for seed in range(first, first + n_replicates):
-        yield tuple(
-            ReplayJob(
-                key=ReplayKey(campaign=campaign.name, path_key=key, seed=seed),
-                pool=_pool_name(setting),
-                settings=tree,
-                played_to=setting.played_to,
-            )
-            for setting, key, tree in zip(campaign.settings, keys, settings, strict=True)
-        )
+def _jobs(setting: Setting, n_replicates: int) -> list[ReplayJob]:
+    """A job for each seed; settings that share their path have the same keys."""
+    config, path_key, pool = setting.config, setting.path_key, _pool_name(setting)
+    tree = config.model_dump(mode="json")
+    keys = [ReplayKey(campaign=config.name, path_key=path_key, seed=config.seed + n) for n in range(n_replicates)]
+    return [ReplayJob(key=key, pool=pool, settings=tree, played_to=setting.played_to) for key in keys]
 
 
 def _pool_name(setting: Setting) -> str:

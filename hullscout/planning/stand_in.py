@@ -21,9 +21,8 @@ from hullscout.hull import end_energies, formation_energy, lower_hull
 from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
 from hullscout.planning.grid import Setting
 from hullscout.planning.planner import open_pools, play_missing, predict_setup
-from hullscout.planning.replay import ReplayPool
-from hullscout.planning.store import PlanStore, ReplayKey
-from hullscout.planning.workers import ReplayJob
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool
+from hullscout.planning.store import PlanStore
 from hullscout.regression import (
     SINGLE,
     Hyperparameters,
@@ -56,12 +55,9 @@ MAX_DRAWN = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyScales:
-    """What the energies of an alloy are like.
+    """What the energies of an alloy are like; length scales are over the typical separation of their block.
 
-    Attributes:
-        hyperparameters: Kernel, noise over signal variance, and signal variance in (eV/atom)^2; length scales are over the typical
-            separation of their block.
-        coefficients: (p,) of the mean in composition, eV/atom.
+    The signal variance is in (eV/atom)^2, the (p,) coefficients of the mean in composition in eV/atom.
     """
 
     hyperparameters: Hyperparameters
@@ -79,34 +75,20 @@ def simulate_new(
 ) -> tuple[Prediction, ...]:
     """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
 
-    Args:
-        similar: Alloys whose energies say what energies are like; not needed for a baseline.
-        folder: Where `plan.db` is kept; made where there is none.
-        source: `PRIOR` or `BASELINE`.
-        order: How many replays; each is of another draw from the prior.
-
-    Raises:
-        InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
-        StoreError: The folder holds another plan.
+    Each replay is of another draw from the prior, which similar alloys' energies show; a baseline (`source`) needs none.
     """
     scales = learn_all(similar, progress=progress) if source is Source.PRIOR else ()
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
-    model, predictions = order.cost_model, []
+    experience, model, predictions = EXPERIENCE[source], order.cost_model, []
     for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
         guess = float(log_odds(np.array([len(one) for one in taken]) / len(setup.pool)).mean())
         hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
-        predictions.append(
-            predict_setup(setup, EXPERIENCE[source], number=number, hours=hours, cost_model=model, guess=guess)
-        )
+        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model, guess=guess))
     return tuple(predictions)
 
 
 def learn_all(similar: Sequence[PlannedCampaign], *, progress: Progress) -> tuple[EnergyScales, ...]:
-    """What the energies of each of these alloys are like.
-
-    Raises:
-        InvalidPlanError: The energies of one are not known.
-    """
+    """What the energies of each of these alloys are like."""
     scales = []
     for known in similar:
         progress.opening(known.name)
@@ -154,11 +136,8 @@ def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: 
     at_hull = lower_hull(fractions, formation).energy_at(fractions)
     chosen = np.sort(np.random.default_rng(0).permutation(x.size)[:MAX_LEARNED])
     mean = settings.mean if np.unique(x[chosen]).size > settings.mean.n_coefficients else Mean.CONSTANT
-    model = PoolModel(
-        known.features,
-        composition=x,
-        settings=ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean),
-    )
+    own = ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean)
+    model = PoolModel(known.features, composition=x, settings=own)
     model.add(chosen)
     best = model.fit((at_hull + cap_height(formation - at_hull, cap))[chosen]).components[0]
     scales = _typical(model.labelled_separations()[SINGLE], metric=settings.kernel.metric)
@@ -169,15 +148,7 @@ def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: 
 
 
 def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[EnergyScales], *, seed: int) -> Floats:
-    """Draw one possible alloy: (n,) energies in eV per cell.
-
-    Args:
-        features: (n, d) their features by block name.
-        scales: Of one similar alloy or more; the draw takes one of them at random.
-
-    Raises:
-        InvalidPlanError: The pool is too large for a matrix of all candidates by all.
-    """
+    """Draw one possible alloy: (n,) energies in eV per cell, as those of one of the similar alloys at random."""
     if len(pool) > MAX_DRAWN:
         raise InvalidPlanError(
             f"Expected a pool of at most {MAX_DRAWN} candidates to draw energies for, found {len(pool)}. Plan by replays of "
@@ -197,11 +168,7 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
 
 
 def baseline_energies(pool: Pool) -> Floats:
-    """(n,) energies of the cheaper method in eV per cell.
-
-    Raises:
-        InvalidPlanError: The pool has none.
-    """
+    """(n,) energies of the cheaper method in eV per cell."""
     if pool.baseline_ev_per_atom is None:
         raise InvalidPlanError(
             "--from baseline: the pool states no energies of a cheaper method. Name their column in the campaign file ([pool] "

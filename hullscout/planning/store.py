@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout import __version__
-from hullscout.campaign import CampaignConfig, check_config
+from hullscout.campaign import check_config
 from hullscout.campaign.database import DatabaseStore, lock_folder
 from hullscout.campaign.store import DATABASE as CAMPAIGN
 from hullscout.errors import StoreError
 from hullscout.planning.replay import Path as ReplayPath
+from hullscout.planning.replay import ReplayKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +37,6 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayKey:
-    """Which replay: its campaign, the fingerprint of its settings (`Setting.path_key`) and its seed."""
-
-    campaign: str
-    path_key: str
-    seed: int
-
-
 class PlanStore(DatabaseStore):
     """A plan's database, open for writing, with the lock held."""
 
@@ -53,11 +44,7 @@ class PlanStore(DatabaseStore):
 
     @classmethod
     def create_or_resume(cls, folder: Path, origins: Sequence[Origin]) -> Self:
-        """Open the plan in `folder`; make it where there is none.
-
-        Raises:
-            StoreError: It holds a plan of other campaigns or pools, the database is damaged, or another process has it.
-        """
+        """Open the plan in `folder`; make it where there is none. Another one's is refused by a `StoreError`."""
         lock = lock_folder(folder, "plan.lock", busy="making the plan")
         database = folder / DATABASE
         # An empty file is what a kill before the first commit leaves.
@@ -78,11 +65,7 @@ class PlanStore(DatabaseStore):
 
     @classmethod
     def refuse_another(cls, folder: Path, origins: Sequence[Origin]) -> None:
-        """Refuse a folder that holds another plan; nothing is made where there is none.
-
-        Raises:
-            StoreError: It does, or a campaign, the database is damaged, or another process has it.
-        """
+        """Refuse a folder that holds a campaign or another plan, by a `StoreError`; nothing is made where there is none."""
         if (folder / DATABASE).exists():
             cls.create_or_resume(folder, origins).close()
         elif (folder / CAMPAIGN).exists():
@@ -131,23 +114,17 @@ class PlanStore(DatabaseStore):
         changed = [f"  {name}: not in that plan" for name in given if name not in kept]
         changed += [f"  {name}: in that plan and not given now" for name in kept if name not in given]
         for name in sorted(kept.keys() & given.keys()):
-            config, sha = kept[name]
-            before = self._config(config)
-            changed += [f"  {name}: {line}" for line in given[name].config.differences(before)]
-            if given[name].pool_sha256 != sha:
-                changed.append(
-                    f"  {name}: the pool file {given[name].pool_name} has other content than when the plan was made"
-                )
+            (config, sha), origin = kept[name], given[name]
+            try:
+                before = check_config(json.loads(config), source=f"a campaign kept in {self.database}")
+            except ValueError as error:
+                raise self.damaged(self.database, error) from error
+            changed += [f"  {name}: {line}" for line in origin.config.differences(before)]
+            if origin.pool_sha256 != sha:
+                changed += [f"  {name}: the pool file {origin.pool_name} has other content than when the plan was made"]
         if changed:
             raise StoreError(
                 f"{self.database.parent} holds the plan of other campaigns:\n"
                 + "\n".join(changed)
                 + "\nNothing was changed. Choose another --out, or give the campaign files as they were."
             )
-
-    def _config(self, text: str) -> CampaignConfig:
-        """The settings that are kept of a campaign."""
-        try:
-            return check_config(json.loads(text), source=f"a campaign kept in {self.database}")
-        except ValueError as error:
-            raise self.damaged(self.database, error) from error

@@ -102,28 +102,18 @@ def fewest_runs(risk: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingOutcome:
-    """One setting of one campaign: an entry of `plan.json`.
+    """One setting of one campaign: an entry of `plan.json`. What a setting or plan cannot tell is None.
 
     Attributes:
-        campaign: Name of the campaign.
-        rule: Its rule.
-        setting: Hull tolerance in eV/atom, accepted failure probability (None for rules that state none), and what was varied.
-        replicates: Number of replays.
+        setting: Hull tolerance in eV/atom, accepted failure probability, and what was varied.
         seeds: First and last seed.
-        n_candidates: Size of the pool.
         saved_fraction: Share of the candidates that was not calculated.
-        calculations: Number of calculations.
-        within_tolerance: Share of runs with the hull within the tolerance, with its 95 % interval after Clopper and Pearson.
-        exact_hull_rate: Share of runs with the true hull.
-        hull_error_ev_per_atom: Its mean and largest value.
-        failure: `stated`: mean over the runs of what the rule stated at the end, None where it states none; `rate`, `low`, `high`:
-            the observed share of runs beyond the tolerance, with its interval.
-        stop_reasons: Number of runs by reason of the end.
+        within_tolerance, exact_hull_rate: Shares of runs with the hull within the tolerance, and with the true hull.
+        failure: `stated`: mean over the runs of what the rule stated at the end; `rate`, `low`, `high`: the observed share of runs
+            beyond the tolerance, with its interval.
         cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
-        cost_core_hours: The same in core-hours, with the relative standard error of the cost model; None where no model says what a
-            calculation takes.
-        cost_priced: Mean, percentiles and the whole pool's cost in money or units of an allocation, and the `unit`; None where a
-            core-hour has no price.
+        cost_core_hours: The same, with the relative standard error of the cost model.
+        cost_priced: The same in money or units of an allocation, and the `unit`.
     """
 
     campaign: str
@@ -162,10 +152,8 @@ class SettingOutcome:
     def in_words(self) -> str:
         """What it takes, saves and risks."""
         hours, priced = self.cost_core_hours, self.cost_priced
-        text = (
-            f"{self.calculations.mean:.0f} of {self.n_candidates} calculations, "
-            f"{PERCENT * self.saved_fraction.mean:.1f} % saved"
-        )
+        text = f"{self.calculations.mean:.0f} of {self.n_candidates} calculations"
+        text += f", {PERCENT * self.saved_fraction.mean:.1f} % saved"
         if hours is not None:
             spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
             text += f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
@@ -188,13 +176,9 @@ def outcome_of(
     core_hours_error: float = 0.0,
     price: Price | None = None,
 ) -> SettingOutcome:
-    """Read the outcome of a setting off its replays.
+    """Read the outcome of a setting off its replays, one or more, played at least as far as the setting asks.
 
-    Args:
-        paths: One or more, played at least as far as the setting asks.
-        cost: (n,) cost of each calculation in the unit of the campaign's costs.
-        core_hours: (n,) core-hours of each, where a cost model says so.
-        core_hours_error: Relative standard error of their sum.
+    The (n,) costs are of the candidates, in the unit of the campaign's costs; the error is that of the sum of core-hours, relative.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
@@ -211,15 +195,10 @@ def outcome_of(
     hours = None if core_hours is None else {**spent(core_hours), "relative_error": core_hours_error}
     priced: dict[str, float | str] | None = None
     if hours is not None and price is not None:
-        priced = {
-            "unit": price.unit,
-            **{key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")},
-        }
-    varied = {
-        key.removeprefix("select.").removeprefix("stop."): value
-        for key, value in setting.varied.items()
-        if key != "select.rule"
-    }
+        amounts = {key: price.per_core_hour * hours[key] for key in ("mean", "p05", "p95", "all")}
+        priced = {"unit": price.unit, **amounts}
+    named = {key.removeprefix("select.").removeprefix("stop."): value for key, value in setting.varied.items()}
+    varied = {key: value for key, value in named.items() if key != "rule"}
     fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
     return SettingOutcome(
         campaign=setting.config.name,
@@ -243,19 +222,9 @@ def outcome_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """A setting over all campaigns of a plan.
+    """A setting over all campaigns of a plan: the sums over their means and pools, and what was varied beside the rule.
 
-    Attributes:
-        rule: The rule.
-        varied: What was varied beside it.
-        replicates: Replays of all campaigns together.
-        n_candidates: Of all pools.
-        calculations: Sum of the campaigns' means.
-        core_hours: The same in core-hours; None where no model says what a calculation takes.
-        core_hours_saved: Saved share of them.
-        stated: Mean of the stated risks; None where the rule states none.
-        risk: Observed, all replays as one sample. They are of these pools only.
-        riskiest: The campaign where it was largest.
+    The risk is that of all replays as one sample, of these pools only; `riskiest` is the campaign where it was largest.
     """
 
     rule: str
@@ -338,12 +307,7 @@ def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What to take.
-
-    Attributes:
-        option: The cheapest setting whose risk is below the wanted one with confidence; None where there is none.
-        sentence: It, or the reason why there is none, for a person.
-    """
+    """The cheapest setting whose risk is below the wanted one with confidence, or None; and the sentence that says it or why."""
 
     option: SettingOutcome | Total | None
     sentence: str
@@ -353,13 +317,6 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
     """Recommend among the settings of one campaign, or of all campaigns together by all their replays as one sample.
 
     The intervals speak of the seeds of these pools, not of another alloy.
-
-    Args:
-        options: Of one campaign, or from `totals`; one or more.
-        risk: Wanted risk, between 0 and 1.
-
-    Raises:
-        InvalidPlanError: The risk is no probability.
     """
     if not 0.0 < risk < 1.0:
         raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")

@@ -11,8 +11,7 @@ from hullscout.errors import InvalidPlanError, WorkersLostError
 from hullscout.oracle import InProcessSettings
 from hullscout.planning.order import PlanOrder, executor_of
 from hullscout.planning.planner import read_campaigns
-from hullscout.planning.store import ReplayKey
-from hullscout.planning.workers import ReplayJob, ReplayWorkers, play_all
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayWorkers, play_all
 
 EXECUTORS = {
     "in-process": ["--set", "executor.kind=in-process"],
@@ -53,7 +52,7 @@ def test_a_running_dask_cluster_is_used_and_left_as_it_was(hullscout, planned, t
         settings = ["--set", "executor.kind=dask", "--set", f"executor.address={cluster.scheduler_address}"]
         code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *settings)
         assert code == 0, text
-        (seen,) = client.run(lambda: len(__import__("hullscout.planning.workers", fromlist="_")._POOLS)).values()
+        (seen,) = client.run(lambda: len(__import__("hullscout.planning.replay", fromlist="_")._POOLS)).values()
         assert seen == 0
     assert kept(tmp_path / "out") == kept(out)
 

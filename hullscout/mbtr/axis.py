@@ -23,14 +23,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.term import plain_number
+from hullscout.mbtr.term import Geometry, Term, plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-
-    from hullscout.mbtr.term import Geometry, Term
 
 N_MOMENTS: Final = 16
 MAX_PANELS: Final = 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -14,19 +14,15 @@ from scipy import sparse
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, bin_centers, panels_of
 from hullscout.mbtr.channels import atomic_numbers, channel_labels
-from hullscout.mbtr.counting import count_batch, gradient_of
-from hullscout.mbtr.definition import MBTRDefinition
+from hullscout.mbtr.counting import Gradient, count_batch, gradient_of
+from hullscout.mbtr.definition import MBTRDefinition, Normalization
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.counting import Gradient
     from hullscout.mbtr.counts import Counts
-    from hullscout.mbtr.definition import Normalization
 
 Output = Literal["dense", "sparse"]
 

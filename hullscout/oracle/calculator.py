@@ -33,6 +33,7 @@ from hullscout.oracle.outcome import (
     Calculated,
     Failed,
     FailureReason,
+    Outcome,
     candidate_from_tree,
     candidate_to_tree,
     failure_of,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import ase
-
-    from hullscout.oracle.outcome import Outcome
 
 OUTPUT = "output.txt"
 # Workers share the cores; threads of linear algebra on top of them fight for these. What the environment says goes first.

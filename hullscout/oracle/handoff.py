@@ -16,8 +16,8 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
-from hullscout.files import number, read_csv, remove
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of, is_energy, judge
+from hullscout.files import Row, number, read_csv, remove
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
 from hullscout.pool import Candidate
 from hullscout.pool.formats.folders import VASP_NAME, read_vasp_result
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     import ase
 
-    from hullscout.files import Row
-    from hullscout.oracle.outcome import Outcome
     from hullscout.oracle.settings import HandoffSettings
 
 MANIFEST = "manifest.json"

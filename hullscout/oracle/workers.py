@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 from hullscout.errors import OracleError
 from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
 from hullscout.oracle.handoff import folder_name
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason
-from hullscout.oracle.settings import CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
+from hullscout.oracle.settings import (
+    AnyExecutor,
+    CalculatorSettings,
+    CustomSettings,
+    DaskSettings,
+    InProcessSettings,
+    ProcessesSettings,
+)
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hullscout.oracle.outcome import Outcome
-    from hullscout.oracle.settings import AnyExecutor, CalculatorSettings
     from hullscout.oracle.table import TableOracle
     from hullscout.pool import Candidate
 

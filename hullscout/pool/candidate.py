@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -11,8 +11,6 @@ from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:
-    from typing import Any, Self
-
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure

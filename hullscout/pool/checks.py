@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.candidate import has_volume
+from hullscout.pool.candidate import Candidate, has_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame
 
 MAX_EV_PER_ATOM = 1e7

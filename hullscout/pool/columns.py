@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.frames import shown_ids
+from hullscout.pool.frames import Frame, shown_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
-
-    from hullscout.pool.frames import Frame
 
 K_SPACING_FACTOR = 2.0
 """Meshes of k-points are of one setting while the coarsest spacings of two cells differ by no more than this factor: meshes are

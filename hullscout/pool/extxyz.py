@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hullscout.errors import InvalidPoolError, OutputError
 from hullscout.files import is_gzipped, write_whole
 from hullscout.pool.candidate import atoms_of
-from hullscout.pool.frames import Frame, FrameError, Gathered, number_shared_labels, one_energy
+from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from hullscout.pool.frames import Frames
 
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
 _BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")

@@ -16,15 +16,13 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
 from hullscout.pool.columns import find_setting_conflicts
-from hullscout.pool.frames import natural_key, shown_ids
+from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from hullscout.pool.frames import Frame, Frames
 
 
 class Severity(Enum):

@@ -22,13 +22,11 @@ from hullscout.pool.formats.folders import (
     read_table,
     read_vaspruns,
 )
-from hullscout.pool.frames import number_shared_labels
+from hullscout.pool.frames import Frames, number_shared_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from hullscout.pool.frames import Frames
 
 _HEAD = 4096
 

@@ -14,25 +14,22 @@ import json
 import sqlite3
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.files import gunzipped
 from hullscout.pool.columns import coarsest_k_spacing, potentials
-from hullscout.pool.frames import UNREADABLE, FrameError, Gathered
+from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
 
     import ase
     from ase.db.row import AtomsRow
     from pymatgen.core.structure import Structure
-
-    from hullscout.pool.frames import Frames
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 _NAMES = {"xc": "functional", "encut": "cutoff", "ecut": "cutoff", "pp": "pseudopotentials", "kspacing": "kspacing"}

@@ -20,15 +20,13 @@ import numpy as np
 from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import Table, gunzipped, number, read_csv
 from hullscout.pool.columns import coarsest_k_spacing, potentials
-from hullscout.pool.frames import FrameError, Gathered, natural_key, plain_name
+from hullscout.pool.frames import FrameError, Frames, Gathered, natural_key, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     import ase
-
-    from hullscout.pool.frames import Frames
 
 SUFFIXES = (".cif", ".vasp", ".poscar")
 VASP_NAME = re.compile(r"(?P<file>vasprun\.xml|OUTCAR)(\.relax(?P<run>\d+))?(\.gz)?")

@@ -19,7 +19,7 @@ import numpy as np
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import channel_table, present_channels
-from hullscout.mbtr.counts import Counts, TermCounts
+from hullscout.mbtr.counts import Counts, MBTRDefinition, TermCounts
 from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, survey
 from hullscout.mbtr.slope_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
-
-    from hullscout.mbtr.definition import MBTRDefinition
 
     Reach = tuple[NDArray[np.float64], NDArray[np.int64]]
 

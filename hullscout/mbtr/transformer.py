@@ -15,14 +15,12 @@ from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, bin_centers, panels_of
 from hullscout.mbtr.channels import atomic_numbers, channel_labels
 from hullscout.mbtr.counting import Gradient, count_batch, gradient_of
-from hullscout.mbtr.definition import MBTRDefinition, Normalization
+from hullscout.mbtr.counts import Counts, MBTRDefinition, Normalization
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from hullscout.mbtr.counts import Counts
 
 Output = Literal["dense", "sparse"]
 

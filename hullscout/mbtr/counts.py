@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-MAX_FEATURES: Final = 50_000_000
-"""Of one term: 400 MB per structure."""
+MAX_FEATURES: Final = 50_000_000  # of one term: 400 MB per structure
 Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
 
 
@@ -45,7 +44,6 @@ class MBTRDefinition:
     max_outside: float = 0.8
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed."""
         atomic_numbers(self.elements)
         self._check_terms()
         allowed = get_args(Normalization)
@@ -134,19 +132,12 @@ class TermCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
-    """Geometry of a set of structures, counted once.
-
-    Attributes:
-        definition: What was counted.
-        element_counts: Atoms of each element, shape (n, n_elements).
-        volumes: Cell volumes in A^3, NaN unless periodic in three directions, shape (n,).
-        terms: One per term of the definition; None for `element_count`, which needs no more than element_counts.
-    """
+    """Geometry of a set of structures, counted once."""
 
     definition: MBTRDefinition
-    element_counts: NDArray[np.int64]
-    volumes: NDArray[np.float64]
-    terms: tuple[TermCounts | None, ...]
+    element_counts: NDArray[np.int64]  #: atoms of each element, shape (n, n_elements)
+    volumes: NDArray[np.float64]  #: of the cells in A^3, NaN unless periodic in three directions, shape (n,)
+    terms: tuple[TermCounts | None, ...]  #: None for `element_count`, which needs no more than element_counts
 
     @property
     def n_structures(self) -> int:
@@ -156,14 +147,7 @@ class Counts:
     def features(self, sigma: Mapping[str, float] | None = None) -> NDArray[np.float64]:
         """Broaden and normalize: F = M B per term, then the element correlation, then the normalization.
 
-        Args:
-            sigma: Other widths by term label; terms not named keep their own.
-
-        Returns:
-            Feature matrix, shape (n_structures, n_features).
-
-        Raises:
-            InvalidSettingError: An unknown label, or a width that the counts were not prepared for.
+        The result has shape (n_structures, n_features). Terms that `sigma` does not name by label keep their own widths.
         """
         widths = self.widths(sigma)
         X = np.empty((self.n_structures, self.definition.n_features))
@@ -241,19 +225,9 @@ def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> 
     Normal distributions of width s make the integrand so smooth that the plain sum over points s/2 apart is off by a
     factor of exp(-(2 pi / (s/2))^2 s^2 / 4) = 7e-18 only: no discretization error, and nothing is cut off at the ends of
     the term's grid, on which the result does not depend. Laplace and uniform distributions have kinks and jumps where
-    the data lie, for which no such sum exists: they are refused.
+    the data lie, for which no such sum exists: they are refused, as is `l2`.
 
-    Args:
-        counts: Structures, normalized in any way but `l2`.
-        label: Which term; its distribution must be normal.
-        sigmas: Widths that the term's counts are prepared for.
-
-    Returns:
-        Distances, shape (n_sigmas, n, n), in units of features times sqrt(unit of the axis); symmetric, zero on the
-        diagonal.
-
-    Raises:
-        InvalidSettingError: An unknown label, a term without normal distribution, `l2`, or a width that is not planned.
+    Distances have shape (n_sigmas, n, n), in units of features times sqrt(unit of the axis); symmetric, zero on the diagonal.
     """
     by_label = {term.label: (term, found) for term, found in zip(counts.definition.terms, counts.terms, strict=True)}
     if label not in by_label:

@@ -305,11 +305,9 @@ def _answer(message: dict[str, Any]) -> Outcome:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    settings = CalculatorSettings.model_validate(message["settings"])
+    settings, tree = CalculatorSettings.model_validate(message["settings"]), message["candidate"]
     try:
-        return (
-            calculate(candidate_from_tree(message["candidate"]), settings) if message["candidate"] else probe(settings)
-        )
+        return calculate(candidate_from_tree(tree), settings) if tree else probe(settings)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

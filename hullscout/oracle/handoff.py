@@ -33,10 +33,8 @@ MANIFEST = "manifest.json"
 SCHEMA = 1
 WRITTEN = {"POSCAR": "vasp", "structure.cif": "cif", "structure.extxyz": "extxyz"}
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
-FAILED = "FAILED"
-"""A file of this name says that the calculation failed; what is in it says why."""
-_OTHER = (3, 0.0)
-"""The rank of results of other codes than VASP."""
+FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
+_OTHER = (3, 0.0)  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
 
@@ -69,11 +67,7 @@ def folder_names(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str) -> Path:
-    """Write one structure into a folder of this name in the outbox; that of the same campaign and id is written anew.
-
-    Raises:
-        OutputError: The folder holds something else, or cannot be written.
-    """
+    """Write one structure into a folder of this name in the outbox, anew if it is there; one of another id is an OutputError."""
     from ase.io import write  # noqa: PLC0415  (late: ASE loads slowly)
 
     folder, half_made = outbox / name, outbox / f".{name}.new"
@@ -221,11 +215,7 @@ def _holds_energy(file: Path) -> bool:
 
 
 def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
-    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`.
-
-    Raises:
-        ResultError: No energy can be read, or it is of other atoms.
-    """
+    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`."""
     if file.name == FAILED:
         text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
         return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")

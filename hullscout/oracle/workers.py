@@ -183,11 +183,7 @@ def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
 
 @contextmanager
 def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: Path) -> Iterator[CalculatorWorkers]:
-    """Workers for a campaign in `folder`; they are ended, with all that they are doing, on leaving.
-
-    Raises:
-        OracleError: The executor or the calculator cannot be made.
-    """
+    """Workers for a campaign in `folder`; they are ended, with all that they are doing, on leaving."""
     with ExitStack() as stack:
         options: dict[str, Any] = {"pure": False, "retries": 0} if isinstance(executor, DaskSettings) else {}
         pool = _executor(executor, stack)

@@ -171,12 +171,7 @@ def _settings_of_entry(parameters: Mapping[str, object], structure: Structure) -
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write candidates down.
-
-    Attributes:
-        read: reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
-        is_folder: whether it is a folder.
-    """
+    """A way to write candidates down, by what reads all frames of a file or folder, or raises one error with all that is wrong."""
 
     read: Callable[[Path], Frames]
     is_folder: bool = False
@@ -198,9 +193,6 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
     """All frames of a file or folder, whatever its format, which is told by what is there if not given.
 
     They are in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
-
-    Raises:
-        InvalidPoolError: there is nothing, or it cannot be read in that format; all faults in one error.
     """
     chosen = _chosen(path, pool_format)
     frames = FORMATS[chosen].read(path)
@@ -208,10 +200,7 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
 
 
 def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
-    """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such.
-
-    The same pool gives the same bytes. Errors are those of `read_pool`.
-    """
+    """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such, always the same."""
     chosen = _chosen(path, pool_format)
     return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
 

@@ -23,26 +23,19 @@ import numpy as np
 from scipy.special import ndtr
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.term import plain_number
+from hullscout.mbtr.term import GEOMETRIES, Geometry, Term, plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.term import Geometry, Term
-
 N_MOMENTS: Final = 16
-MAX_PANELS: Final = 100_000
-"""A structure needs 128 bytes for every panel and channel."""
+MAX_PANELS: Final = 100_000  # a structure needs 128 bytes for every panel and channel
 _NATURAL_RANGE: Final[dict[Geometry, tuple[float, float]]] = {
-    "distance": (0.0, math.inf),
-    "inverse_distance": (0.0, math.inf),
-    "inverse_square_distance": (0.0, math.inf),
-    "angle": (0.0, math.pi),
-    "cosine": (-1.0, 1.0),
-    "dihedral": (0.0, math.pi),
-    "dihedral_cosine": (-1.0, 1.0),
+    **dict.fromkeys(GEOMETRIES[2], (0.0, math.inf)),
+    **dict.fromkeys(("angle", "dihedral"), (0.0, math.pi)),
+    **dict.fromkeys(("cosine", "dihedral_cosine"), (-1.0, 1.0)),
 }
 _REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # in sigmas; beyond it less than 1e-16
 

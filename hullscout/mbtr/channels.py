@@ -51,9 +51,8 @@ _PETTIFOR: Final = tuple(
 def atomic_numbers(elements: tuple[str, ...]) -> tuple[int, ...]:
     """Return the atomic numbers of a set of elements, in its order.
 
-    Examples:
-        >>> atomic_numbers(("Ag", "Pd"))
-        (47, 46)
+    >>> atomic_numbers(("Ag", "Pd"))
+    (47, 46)
     """
     found: Any = elements
     if isinstance(found, str) or not isinstance(found, Sequence):
@@ -73,11 +72,10 @@ def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
 
     A canonical tuple is not larger than its reverse. k = 3 is ordered by vertex first, which is DScribe's order.
 
-    Examples:
-        >>> list_channels(2, 2)
-        [(0, 0), (0, 1), (1, 1)]
-        >>> list_channels(2, 3)
-        [(0, 0, 0), (0, 0, 1), (1, 0, 1), (0, 1, 0), (0, 1, 1), (1, 1, 1)]
+    >>> list_channels(2, 2)
+    [(0, 0), (0, 1), (1, 1)]
+    >>> list_channels(2, 3)
+    [(0, 0, 0), (0, 0, 1), (1, 0, 1), (0, 1, 0), (0, 1, 1), (1, 1, 1)]
     """
     channels = [z for z in itertools.product(range(n_elements), repeat=k) if z <= z[::-1]]
     if k == 3:
@@ -88,9 +86,8 @@ def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
 def n_channels(n_elements: int, k: int) -> int:
     """Return how many channels there are: ordered tuples, those that differ from their reverse counted once.
 
-    Examples:
-        >>> [n_channels(2, k) for k in (1, 2, 3, 4)]
-        [2, 3, 6, 10]
+    >>> [n_channels(2, k) for k in (1, 2, 3, 4)]
+    [2, 3, 6, 10]
     """
     return int(n_elements**k + n_elements ** ((k + 1) // 2)) // 2
 
@@ -119,8 +116,6 @@ def correlate(features: NDArray[np.float64], correlation: NDArray[np.float64], k
     that equals its own reverse (A-A, A-B-A) holds half of the published ordered sum; with C = 1 nothing changes.
 
     Features, the values for C = 1, and the result have shape (..., n_channels, n_x), C has shape (n_elements, n_elements).
-
-    Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4.
     """
     n_elements = len(correlation)
     channels = list_channels(n_elements, k)
@@ -141,9 +136,8 @@ def pettifor_correlation(elements: tuple[str, ...], *, length: float = 2.0) -> N
 
     Source: Pettifor, J. Phys. C: Solid State Phys. 19, 285 (1986), the string of Mendeleev numbers.
 
-    Examples:
-        >>> pettifor_correlation(("Ag", "Au", "Cl")).round(3).tolist()
-        [[1.0, 0.882, 0.0], [0.882, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> pettifor_correlation(("Ag", "Au", "Cl")).round(3).tolist()
+    [[1.0, 0.882, 0.0], [0.882, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     atomic_numbers(elements)
     missing = [symbol for symbol in elements if symbol not in _PETTIFOR]
@@ -162,9 +156,8 @@ def periodic_table_correlation(
     C has shape (n_elements, n_elements). The group length a is in columns: much less than 1, and only elements of the
     same group are alike; the period length b is in rows.
 
-    Examples:
-        >>> periodic_table_correlation(("Ag", "Pd", "Pt")).round(3).tolist()
-        [[1.0, 0.607, 0.368], [0.607, 1.0, 0.607], [0.368, 0.607, 1.0]]
+    >>> periodic_table_correlation(("Ag", "Pd", "Pt")).round(3).tolist()
+    [[1.0, 0.607, 0.368], [0.607, 1.0, 0.607], [0.368, 0.607, 1.0]]
     """
     return _gaussian(np.array([_table_place(z) for z in atomic_numbers(elements)]), (group_length, period_length))
 

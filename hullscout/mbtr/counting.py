@@ -19,7 +19,7 @@ import numpy as np
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import channel_table, present_channels
-from hullscout.mbtr.counts import Counts, TermCounts
+from hullscout.mbtr.counts import Counts, MBTRDefinition, TermCounts
 from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, survey
 from hullscout.mbtr.slope_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.definition import MBTRDefinition
-
     Reach = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 _SURVEY_RADIUS: Final = 3.0
@@ -42,30 +40,23 @@ _SLOPE_KERNELS: Final = {2: pair_slopes, 3: angle_slopes}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gradient:
-    """Features of one structure and their derivatives.
+    """Features of one structure and their derivatives; an atom moves with all its images.
 
-    Attributes:
-        features: Shape (n_features,).
-        positions: d features / d r, per A, shape (n_atoms, 3, n_features). An atom moves with all its images.
-        strain: d features / d e_ab for r_a -> r_a + sum_b e_ab r_b of atoms and cell, shape (3, 3, n_features).
-            Symmetric in ab, because rotations change nothing.
+    Strain e_ab takes r_a to r_a + sum_b e_ab r_b of atoms and cell: symmetric in ab, because rotations change nothing.
     """
 
-    features: NDArray[np.float64]
-    positions: NDArray[np.float64]
-    strain: NDArray[np.float64]
+    features: NDArray[np.float64]  #: shape (n_features,)
+    positions: NDArray[np.float64]  #: d features / d r, per A, shape (n_atoms, 3, n_features)
+    strain: NDArray[np.float64]  #: d features / d e_ab, shape (3, 3, n_features)
 
 
 def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_threads: int | None = None) -> Counts:
     """Count every term of a definition on a batch.
 
     Structures are numbered from `first` in messages; without n_threads there are as many threads as the process may use.
-
-    Raises:
-        InvalidStructureError: Coinciding atoms, a sum that does not converge or meets too many tuples, or a grid that
-            misses the structure.
     """
-    threads = available_threads() if n_threads is None else int(n_threads)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = processors if n_threads is None else int(n_threads)
     closest = closest_distances(batch, first=first, n_threads=threads)
     ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
         term.label: search_range(batch, term, closest, first=first, n_threads=threads)
@@ -99,11 +90,6 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
                 f"(max_outside = {definition.max_outside:.1%}): widen the grid"
             )
     return counts
-
-
-def available_threads() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], threads: int) -> None:
@@ -170,7 +156,6 @@ def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDA
     """Return the largest number of neighbours of an atom, and the shortest distance (A), of each structure."""
     most = np.zeros(batch.n_structures, dtype=np.int64)
     closest = np.empty(batch.n_structures)
-
     costs = batch.n_atoms.astype(np.float64) ** 2
     in_threads(lambda a, b: survey(a, b, batch, radii, most, closest), costs, threads)
     return most, closest
@@ -211,10 +196,7 @@ def _count_tuples(batch: Batch, definition: MBTRDefinition, term: Term, reach: R
 
 
 def gradient_of(batch: Batch, definition: MBTRDefinition, sigma: Mapping[str, float] | None = None) -> Gradient:
-    """Return features and derivatives, at some other widths by term label, of the only structure of a batch.
-
-    Where a sharp cutoff or a straight angle makes a feature jump or kink, the derivative is the slope beside it.
-    """
+    """Return features and derivatives, at some other widths by term label, of the only structure of a batch."""
     for term in definition.terms:
         if term.k > 3:
             raise InvalidSettingError(f"gradients exist for k = 1, 2, 3, found {term.label} with k = {term.k}")

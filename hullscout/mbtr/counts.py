@@ -1,4 +1,6 @@
-"""Counted structures: the geometry is done, any broadening follows from here by matrix products.
+"""What is counted (elements, terms, correlation, normalization, checked once), and counted structures.
+
+Their geometry is done: any broadening follows from here by matrix products.
 
 Scaling of the features, so that structures of different size can be compared, and distances between structures, for many
 widths at once.
@@ -9,23 +11,109 @@ Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 5 for
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import bin_edges, broadening_matrix, check_sigma, density_matrix, panels_of
-from hullscout.mbtr.channels import correlate, list_channels
+from hullscout.mbtr.channels import atomic_numbers, correlate, list_channels, n_channels
+from hullscout.mbtr.term import Term, plain_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.mbtr.definition import MBTRDefinition
-    from hullscout.mbtr.term import Term
+
+MAX_FEATURES: Final = 50_000_000  # of one term: 400 MB per structure
+Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MBTRDefinition:
+    """A checked set of terms over a fixed set of elements; the attributes are settings of MBTR, and described there."""
+
+    elements: tuple[str, ...]
+    terms: tuple[Term, ...]
+    normalization: Normalization = "per_atom"
+    correlation: NDArray[np.float64] | None = None
+    max_outside: float = 0.8
+
+    def __post_init__(self) -> None:
+        atomic_numbers(self.elements)
+        self._check_terms()
+        allowed = get_args(Normalization)
+        if self.normalization not in allowed:
+            raise InvalidSettingError(
+                f"normalization must be one of {', '.join(allowed)}, found {self.normalization!r}"
+            )
+        if not 0 <= plain_number("max_outside", self.max_outside) <= 1:
+            raise InvalidSettingError(f"max_outside must lie in [0, 1], found {self.max_outside!r}")
+        if self.correlation is not None:
+            _check_correlation(self.correlation, len(self.elements))
+        if self.normalization == "valle_oganov" and self.correlation is not None:
+            raise InvalidSettingError("valle_oganov divides by counts of single elements: expected no correlation")
+
+    def _check_terms(self) -> None:
+        if not self.terms:
+            raise InvalidSettingError("terms must hold at least one Term, found none")
+        for found in self.terms:
+            if not isinstance(found, Term):
+                raise InvalidSettingError(f"terms must be Term objects, found {found!r}")
+        labels = [term.label for term in self.terms]
+        if len(set(labels)) != len(labels):
+            raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
+        for term in self.terms:
+            n_features = self.n_channels(term) * term.n_x
+            if n_features > MAX_FEATURES:
+                raise InvalidSettingError(
+                    f"{term.label} would have {n_features:.2g} features: expected at most {MAX_FEATURES:.0e}; "
+                    "take fewer elements, a coarser grid or a smaller k"
+                )
+            if term.grid is not None:
+                panels_of(term)
+            if self.normalization == "valle_oganov" and term.k not in {2, 3}:
+                raise InvalidSettingError(f"valle_oganov exists for k = 2 and 3, found {term.label} with k = {term.k}")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers, in feature order."""
+        return atomic_numbers(self.elements)
+
+    def n_channels(self, term: Term) -> int:
+        """Number of element channels of a term."""
+        return n_channels(len(self.elements), term.k)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each term's features lie."""
+        ends = np.cumsum([0] + [self.n_channels(term) * term.n_x for term in self.terms]).tolist()
+        return {term.label: slice(*pair) for term, pair in zip(self.terms, itertools.pairwise(ends), strict=True)}
+
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        return sum(self.n_channels(term) * term.n_x for term in self.terms)
+
+
+def _check_correlation(correlation: NDArray[np.float64], n_elements: int) -> None:
+    """Refuse a matrix that is not symmetric and positive semidefinite, shape (n_elements, n_elements)."""
+    if correlation.shape != (n_elements, n_elements):
+        raise InvalidSettingError(
+            f"correlation must have shape ({n_elements}, {n_elements}), found {correlation.shape}"
+        )
+    if not np.all(np.isfinite(correlation)):
+        raise InvalidSettingError("correlation must be finite")
+    scale = float(np.max(np.abs(correlation)))
+    if np.max(np.abs(correlation - correlation.T)) > 1e-12 * scale:
+        raise InvalidSettingError("correlation must be symmetric")
+    lowest = float(np.linalg.eigvalsh(correlation)[0])
+    if lowest < -1e-10 * scale:
+        raise InvalidSettingError(f"correlation must be positive semidefinite, found an eigenvalue of {lowest:.3g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,19 +132,12 @@ class TermCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
-    """Geometry of a set of structures, counted once.
-
-    Attributes:
-        definition: What was counted.
-        element_counts: Atoms of each element, shape (n, n_elements).
-        volumes: Cell volumes in A^3, NaN unless periodic in three directions, shape (n,).
-        terms: One per term of the definition; None for `element_count`, which needs no more than element_counts.
-    """
+    """Geometry of a set of structures, counted once."""
 
     definition: MBTRDefinition
-    element_counts: NDArray[np.int64]
-    volumes: NDArray[np.float64]
-    terms: tuple[TermCounts | None, ...]
+    element_counts: NDArray[np.int64]  #: atoms of each element, shape (n, n_elements)
+    volumes: NDArray[np.float64]  #: of the cells in A^3, NaN unless periodic in three directions, shape (n,)
+    terms: tuple[TermCounts | None, ...]  #: None for `element_count`, which needs no more than element_counts
 
     @property
     def n_structures(self) -> int:
@@ -66,14 +147,7 @@ class Counts:
     def features(self, sigma: Mapping[str, float] | None = None) -> NDArray[np.float64]:
         """Broaden and normalize: F = M B per term, then the element correlation, then the normalization.
 
-        Args:
-            sigma: Other widths by term label; terms not named keep their own.
-
-        Returns:
-            Feature matrix, shape (n_structures, n_features).
-
-        Raises:
-            InvalidSettingError: An unknown label, or a width that the counts were not prepared for.
+        The result has shape (n_structures, n_features). Terms that `sigma` does not name by label keep their own widths.
         """
         widths = self.widths(sigma)
         X = np.empty((self.n_structures, self.definition.n_features))
@@ -151,19 +225,9 @@ def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> 
     Normal distributions of width s make the integrand so smooth that the plain sum over points s/2 apart is off by a
     factor of exp(-(2 pi / (s/2))^2 s^2 / 4) = 7e-18 only: no discretization error, and nothing is cut off at the ends of
     the term's grid, on which the result does not depend. Laplace and uniform distributions have kinks and jumps where
-    the data lie, for which no such sum exists: they are refused.
+    the data lie, for which no such sum exists: they are refused, as is `l2`.
 
-    Args:
-        counts: Structures, normalized in any way but `l2`.
-        label: Which term; its distribution must be normal.
-        sigmas: Widths that the term's counts are prepared for.
-
-    Returns:
-        Distances, shape (n_sigmas, n, n), in units of features times sqrt(unit of the axis); symmetric, zero on the
-        diagonal.
-
-    Raises:
-        InvalidSettingError: An unknown label, a term without normal distribution, `l2`, or a width that is not planned.
+    Distances have shape (n_sigmas, n, n), in units of features times sqrt(unit of the axis); symmetric, zero on the diagonal.
     """
     by_label = {term.label: (term, found) for term, found in zip(counts.definition.terms, counts.terms, strict=True)}
     if label not in by_label:

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MIN_DISTANCE: Final = 0.01
-"""Atoms closer than this (A) coincide."""
-MAX_LENGTH: Final = 1e7
-"""Of coordinates, A: they hold distances to 1e-9 A."""
+MIN_DISTANCE: Final = 0.01  # atoms closer than this (A) coincide
+MAX_LENGTH: Final = 1e7  # of coordinates, A: they hold distances to 1e-9 A
 
 
 class Batch(NamedTuple):
@@ -75,10 +73,6 @@ def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, firs
     """Gather structures into a batch, given the atomic numbers of the element set; they are counted from `first` in messages.
 
     Whether atoms coincide is not checked here: it takes a neighbour search.
-
-    Raises:
-        InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its
-            periodic directions.
     """
     parts = [_read(structure, first + s) for s, structure in enumerate(structures)]
     z = np.concatenate([np.empty(0, dtype=np.int64), *(part[0] for part in parts)])

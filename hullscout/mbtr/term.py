@@ -39,8 +39,7 @@ GEOMETRIES: Final[dict[int, tuple[Geometry, ...]]] = {
     4: ("dihedral", "dihedral_cosine"),
 }
 WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {1: ("unity",), **dict.fromkeys((2, 3, 4), get_args(Weighting))}
-MAX_POINTS: Final = 100_000
-"""Of a grid."""
+MAX_POINTS: Final = 100_000  # of a grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +83,11 @@ class Term:
         factor: The term's features are multiplied by it, after any normalization: how much the term counts in a kernel.
         name: Name of the term's feature slice; empty: `k2` for k = 2 and so on.
 
-    Raises:
-        InvalidSettingError: A value is impossible, or meaningless for this k.
-
     Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4. Polynomial taper and the counting of
         each unordered tuple once follow DScribe (Himanen et al., Comput. Phys. Commun. 247, 106949 (2020)).
 
-    Examples:
-        >>> Term(k=2, geometry="inverse_distance", grid=(0.1, 0.5, 80), sigma=0.01, cutoff=10.0).label
-        'k2'
+    >>> Term(k=2, geometry="inverse_distance", grid=(0.1, 0.5, 80), sigma=0.01, cutoff=10.0).label
+    'k2'
     """
 
     k: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -14,25 +14,18 @@ from scipy import sparse
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, bin_centers, panels_of
 from hullscout.mbtr.channels import atomic_numbers, channel_labels
-from hullscout.mbtr.counting import count_batch, gradient_of
-from hullscout.mbtr.definition import MBTRDefinition
+from hullscout.mbtr.counting import Gradient, count_batch, gradient_of
+from hullscout.mbtr.counts import Counts, MBTRDefinition, Normalization
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from numpy.typing import NDArray
-
-    from hullscout.mbtr.counting import Gradient
-    from hullscout.mbtr.counts import Counts
-    from hullscout.mbtr.definition import Normalization
 
 Output = Literal["dense", "sparse"]
 
 _CHUNK_BYTES: Final = 64 * 2**20
-_NEGLIGIBLE: Final = 1e-14
-"""Of the largest value in a row; smaller ones are left out of sparse output."""
+_NEGLIGIBLE: Final = 1e-14  # of the largest value in a row; smaller ones are left out of sparse output
 
 
 class MBTR:
@@ -53,17 +46,13 @@ class MBTR:
         output: `dense` array or `sparse` (scipy CSR array).
         n_threads: Threads over structures; None: as many as the process may use. Results do not depend on it.
 
-    Raises:
-        InvalidSettingError: A setting is impossible.
-
     Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equations 3 to 6.
 
-    Examples:
-        >>> from ase.build import bulk
-        >>> mbtr = MBTR.for_alloys(("Ag", "Pd"))
-        >>> X = mbtr.transform([bulk("Ag"), bulk("Ag", cubic=True)])
-        >>> X.shape, bool(np.allclose(X[0], X[1], rtol=1e-12))
-        ((2, 516), True)
+    >>> from ase.build import bulk
+    >>> mbtr = MBTR.for_alloys(("Ag", "Pd"))
+    >>> X = mbtr.transform([bulk("Ag"), bulk("Ag", cubic=True)])
+    >>> X.shape, bool(np.allclose(X[0], X[1], rtol=1e-12))
+    ((2, 516), True)
     """
 
     def __init__(
@@ -125,25 +114,15 @@ class MBTR:
     def count(self, structures: Iterable[Any]) -> Counts:
         """Count the geometry of structures, once; any width that the terms plan for then costs no geometry.
 
-        Args:
-            structures: pymatgen `Structure` or `Molecule`, ASE `Atoms`, or objects with `numbers`, `positions`, `cell`,
-                `pbc`. All are held in memory as counts: use stream for very many.
-
-        Raises:
-            InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
-                converge or would meet absurdly many tuples, or a grid that misses a structure.
+        Structures are pymatgen's `Structure` or `Molecule`, ASE's `Atoms`, or have `numbers`, `positions`, `cell` and `pbc`.
+        All are held in memory as counts: use stream for very many.
         """
         return self._count(list(_iterator(structures)), 0)
 
     def stream(self, structures: Iterable[Any], *, chunk_size: int | None = None) -> Iterator[Any]:
-        """Yield features of consecutive chunks of structures, with bounded memory.
+        """Yield feature matrices of consecutive chunks of structures, with bounded memory; any iterable is read as it goes.
 
-        Args:
-            structures: Any iterable; read as it goes.
-            chunk_size: Structures per chunk; None: what keeps the counts of a chunk at about 64 MB.
-
-        Yields:
-            Feature matrices, in the order of the structures; rows do not depend on the chunk size beyond rounding.
+        Without a size the counts of a chunk take about 64 MB. Rows do not depend on the chunk size beyond rounding.
         """
         size = self._chunk_size() if chunk_size is None else chunk_size
         _check_whole("chunk_size", size)
@@ -157,14 +136,7 @@ class MBTR:
         return self
 
     def transform(self, X: Iterable[Any]) -> Any:
-        """Return the features of structures at the terms' own widths.
-
-        Args:
-            X: Structures, as for count; any iterable.
-
-        Returns:
-            Shape (n_structures, n_features), a float64 array, or a CSR array if the output is sparse.
-        """
+        """Return the features of structures at the terms' own widths, shape (n_structures, n_features), dense or CSR."""
         blocks = list(self.stream(X)) or [self._present(np.empty((0, self.n_features)))]
         if len(blocks) == 1:
             return blocks[0]
@@ -177,8 +149,8 @@ class MBTR:
     def gradient(self, structure: Any, sigma: Mapping[str, float] | None = None) -> Gradient:
         """Return the features of one structure and their derivatives by positions and strain, for terms of k = 1, 2, 3.
 
-        The structure is as for count; sigma holds other widths by term label.
-        Where a sharp cutoff or a straight angle makes a feature jump or kink, the derivative is the slope beside it.
+        The structure is as for count; sigma holds other widths by term label. Where a sharp cutoff or a
+        straight angle makes a feature jump or kink, the derivative is the slope beside it.
         """
         return gradient_of(read_structures([structure], self._definition.numbers), self._definition, sigma)
 
@@ -200,11 +172,7 @@ class MBTR:
         return params
 
     def set_params(self, **params: Any) -> MBTR:
-        """Change settings, `label__setting` for those of a term; nothing changes if any of them is impossible.
-
-        Raises:
-            InvalidSettingError: An unknown or impossible setting.
-        """
+        """Change settings, `label__setting` for those of a term; nothing changes if any of them is impossible."""
         settings = self.get_params(deep=False)
         own = {name: value for name, value in params.items() if "__" not in name}
         unknown = set(own) - set(settings)

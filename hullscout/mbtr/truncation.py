@@ -66,10 +66,8 @@ CONVERGENT_DIRECTIONS: Final[dict[tuple[int, Weighting], int]] = {
 """Over how many periodic directions a sum without cutoff converges, by k and weighting; 0 if not named."""
 
 _LN2: Final = math.log(2.0)
-MAX_NEIGHBORS: Final = 10_000_000
-"""Neighbours of one atom; they are held in memory, some 60 bytes each."""
-MAX_TUPLES: Final = 200_000_000
-"""Tuples of one atom: some seconds of work."""
+MAX_NEIGHBORS: Final = 10_000_000  # neighbours of one atom; they are held in memory, some 60 bytes each
+MAX_TUPLES: Final = 200_000_000  # tuples of one atom: some seconds of work
 _BALL: Final = (0.0, 2.0, math.pi, 4 / 3 * math.pi)
 """Length, area and volume of a ball of radius 1 in 1, 2, 3 dimensions."""
 

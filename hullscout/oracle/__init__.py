@@ -29,8 +29,16 @@ from hullscout.oracle.settings import (
     ProcessesSettings,
     TableSettings,
 )
-from hullscout.oracle.table import TableOracle, TwinConflict
-from hullscout.oracle.workers import TableWorkers, Workers, open_custom, open_dask, open_workers, outcome_of
+from hullscout.oracle.workers import (
+    TableOracle,
+    TableWorkers,
+    TwinConflict,
+    Workers,
+    open_custom,
+    open_dask,
+    open_workers,
+    outcome_of,
+)
 
 __all__ = [
     "AnyExecutor",

@@ -33,6 +33,7 @@ from hullscout.oracle.outcome import (
     Calculated,
     Failed,
     FailureReason,
+    Outcome,
     candidate_from_tree,
     candidate_to_tree,
     failure_of,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import ase
-
-    from hullscout.oracle.outcome import Outcome
 
 OUTPUT = "output.txt"
 # Workers share the cores; threads of linear algebra on top of them fight for these. What the environment says goes first.
@@ -306,11 +305,9 @@ def _answer(message: dict[str, Any]) -> Outcome:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    settings = CalculatorSettings.model_validate(message["settings"])
+    settings, tree = CalculatorSettings.model_validate(message["settings"]), message["candidate"]
     try:
-        return (
-            calculate(candidate_from_tree(message["candidate"]), settings) if message["candidate"] else probe(settings)
-        )
+        return calculate(candidate_from_tree(tree), settings) if tree else probe(settings)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -16,10 +16,10 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
-from hullscout.files import number, read_csv, remove
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of, is_energy, judge
+from hullscout.files import Row, number, read_csv, remove
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
 from hullscout.pool import Candidate
-from hullscout.pool.formats.folders import VASP_NAME, read_vasp_result
+from hullscout.pool.folders import VASP_NAME, read_vasp_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,18 +27,14 @@ if TYPE_CHECKING:
 
     import ase
 
-    from hullscout.files import Row
-    from hullscout.oracle.outcome import Outcome
     from hullscout.oracle.settings import HandoffSettings
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 WRITTEN = {"POSCAR": "vasp", "structure.cif": "cif", "structure.extxyz": "extxyz"}
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
-FAILED = "FAILED"
-"""A file of this name says that the calculation failed; what is in it says why."""
-_OTHER = (3, 0.0)
-"""The rank of results of other codes than VASP."""
+FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
+_OTHER = (3, 0.0)  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
 
@@ -71,11 +67,7 @@ def folder_names(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str) -> Path:
-    """Write one structure into a folder of this name in the outbox; that of the same campaign and id is written anew.
-
-    Raises:
-        OutputError: The folder holds something else, or cannot be written.
-    """
+    """Write one structure into a folder of this name in the outbox, anew if it is there; one of another id is an OutputError."""
     from ase.io import write  # noqa: PLC0415  (late: ASE loads slowly)
 
     folder, half_made = outbox / name, outbox / f".{name}.new"
@@ -223,11 +215,7 @@ def _holds_energy(file: Path) -> bool:
 
 
 def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
-    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`.
-
-    Raises:
-        ResultError: No energy can be read, or it is of other atoms.
-    """
+    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`."""
     if file.name == FAILED:
         text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
         return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")

@@ -34,20 +34,13 @@ _UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this
 class FailureReason(StrEnum):
     """Why a calculation gave no energy."""
 
-    RAISED = "raised"
-    """The calculator ended in an error."""
-    TIMED_OUT = "timed-out"
-    """It ran past `executor.time_limit_s` and was ended."""
-    WORKER_DIED = "worker-died"
-    """The process that ran it ended without an answer: killed, out of memory, crashed."""
-    NOT_FINITE = "not-finite"
-    """The energy is NaN or infinite."""
-    NOT_CONVERGED = "not-converged"
-    """The electrons or the atoms did not come to rest within the allowed steps."""
-    CHANGED = "changed"
-    """The relaxed structure is no longer the one that was asked for."""
-    REPORTED = "reported"
-    """Whoever ran the calculation elsewhere says that it failed."""
+    RAISED = "raised"  #: The calculator ended in an error.
+    TIMED_OUT = "timed-out"  #: It ran past `executor.time_limit_s` and was ended.
+    WORKER_DIED = "worker-died"  #: The process that ran it ended without an answer: killed, out of memory, crashed.
+    NOT_FINITE = "not-finite"  #: The energy is NaN or infinite.
+    NOT_CONVERGED = "not-converged"  #: The electrons or the atoms did not come to rest within the allowed steps.
+    CHANGED = "changed"  #: The relaxed structure is no longer the one that was asked for.
+    REPORTED = "reported"  #: Whoever ran the calculation elsewhere says that it failed.
 
     @property
     def may_pass(self) -> bool:
@@ -57,13 +50,9 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calculated:
-    """An energy.
+    """A total energy in eV of the candidate's cell, and the structure that has it, where it was relaxed.
 
-    Attributes:
-        energy_ev: Total energy in eV of the candidate's cell; finite.
-        relaxed: The structure that has this energy, where it was relaxed.
-        note: What a person should know of it, in a sentence; empty for nothing.
-        wall_s: Seconds that it took; None where nobody measured.
+    The note says in a sentence what a person should know of it, if anything; the seconds are None where nobody measured.
     """
 
     energy_ev: float
@@ -113,11 +102,7 @@ def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
 def judge(
     start: Candidate, answer: Calculated, settings: CalculatorSettings | HandoffSettings, *, source: str = "The answer"
 ) -> Outcome:
-    """The answer; a failure, or one with a note, where its structure went further from the start than the settings allow.
-
-    Raises:
-        ResultError: The structure does not even hold the same atoms.
-    """
+    """The answer; a failure, or one with a note, where its structure went further from the start than the settings allow."""
     if answer.relaxed is None:
         return answer
     change = change_between(start, answer.relaxed, source=source)
@@ -155,10 +140,9 @@ class Change:
 
 
 def change_between(start: Candidate, end: Candidate, *, source: str = "The answer") -> Change:
-    """How far a structure went from its start. Rotation, a common shift, other cell vectors and another order are no change.
+    """How far a structure went from its start; a ResultError where it does not hold the same atoms.
 
-    Raises:
-        ResultError: The two do not hold the same atoms.
+    Rotation, a common shift, other cell vectors and another order are no change.
     """
     if not np.array_equal(np.sort(start.numbers), np.sort(end.numbers)):
         raise ResultError(

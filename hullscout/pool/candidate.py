@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -11,14 +11,11 @@ from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:
-    from typing import Any, Self
-
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
-FLAT_CELL = 1e-9
-"""A cell has no volume where |det| is at most this fraction of the product of its edge lengths."""
+FLAT_CELL = 1e-9  # a cell has no volume where |det| is at most this fraction of the product of its edge lengths
 
 
 def has_volume(cell: NDArray[np.float64]) -> bool:
@@ -29,18 +26,10 @@ def has_volume(cell: NDArray[np.float64]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A crystal by its id: atomic numbers, positions and cell; periodic in three directions.
+    """A crystal by its id, unique in a pool: atomic numbers (n,), Cartesian positions (n, 3) and cell vectors (3, 3, rows) in A.
 
-    It has ASE's `numbers`, `positions`, `cell` and `pbc`, so that code written for `ase.Atoms` can read it.
-
-    Attributes:
-        id: its name, unique in a pool.
-        numbers: (n,) atomic numbers.
-        positions: (n, 3) Cartesian positions in A.
-        cell: (3, 3) row vectors in A.
-
-    Raises:
-        InvalidStructureError: empty id, no atoms, wrong shapes, a coordinate that is not finite, a cell without volume.
+    It is periodic in three directions. It has ASE's `numbers`, `positions`, `cell` and `pbc`, so that code written for `ase.Atoms`
+    can read it. What is no crystal (a coordinate that is not finite, a cell without volume) is an InvalidStructureError.
     """
 
     id: str

@@ -11,25 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.candidate import has_volume
+from hullscout.pool.candidate import Candidate, has_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame
 
-MAX_EV_PER_ATOM = 1e7
-"""Total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy."""
-
-MIN_DISTANCE = 0.5
-"""Atoms closer than this many A (not at it) are a mistake, periodic images included."""
-
-ODD_VOLUME = 0.4
-"""A volume per atom within this share of the line is never odd."""
-
+MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
+MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
+ODD_VOLUME = 0.4  # a volume per atom within this share of the line is never odd
 ROBUST_DEVIATIONS = 6.0
 """Odd is what lies further off than this many robust standard deviations: 1.4826 medians of the absolute deviation."""
 
@@ -37,21 +30,14 @@ CLOSE = 0.6
 """Atoms come too close for an alloy below this share of the neighbour distance in fcc at the same volume per atom; a zincblende
 cell has 0.77."""
 
-MIN_ENERGIES = 30
-"""Fewer energies say too little of one another."""
-
-MAX_COMPARED = 800
-"""More energies are judged in random parts of at most so many: the cost grows with the third power."""
-
-FLOOR_EV_PER_ATOM = 0.005
-"""Smaller deviations of an energy are never suspect."""
-
-SUSPICION = 6.0
-"""Robust standard deviations from which on an energy is a suspect."""
+MIN_ENERGIES = 30  # fewer energies say too little of one another
+MAX_COMPARED = 800  # more energies are judged in random parts of at most so many: the cost grows with the third power
+FLOOR_EV_PER_ATOM = 0.005  # smaller deviations of an energy are never suspect
+SUSPICION = 6.0  # robust standard deviations from which on an energy is a suspect
 
 
 def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int, ...]:
-    """Atomic numbers of the elements of a campaign, two or more; an InvalidPoolError for what are not so many different ones."""
+    """Atomic numbers of two or more (at most n_max) elements; an InvalidPoolError for what are not so many different ones."""
     from ase.data import atomic_numbers as known  # noqa: PLC0415  (late: ASE loads slowly)
 
     is_known = "X" not in elements and set(elements) <= set(known)
@@ -61,12 +47,6 @@ def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int,
             f"Expected {expected} different chemical elements, found {elements=}. Give symbols such as Ag, Pd."
         )
     return tuple(int(known[symbol]) for symbol in elements)
-
-
-def two_atomic_numbers(elements: Sequence[str]) -> tuple[int, int]:
-    """Atomic numbers of two elements and no more, or InvalidPoolError: those of a pool that is read or made."""
-    first, second = atomic_numbers(elements, n_max=2)
-    return first, second
 
 
 def symbol_of(number: int) -> str:

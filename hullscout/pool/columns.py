@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.frames import shown_ids
+from hullscout.pool.frames import Frame, shown_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
-
-    from hullscout.pool.frames import Frame
 
 K_SPACING_FACTOR = 2.0
 """Meshes of k-points are of one setting while the coarsest spacings of two cells differ by no more than this factor: meshes are
@@ -40,9 +38,6 @@ class Columns:
     Attributes:
         cost: what computing a candidate costs, in any unit (core-hours, say), above 0.
         baseline: an energy of a cheaper method, in eV per cell as energies are.
-
-    Raises:
-        InvalidPoolError: the energy that is to be looked up is named as one of them.
     """
 
     cost: str | None = None
@@ -105,12 +100,10 @@ def finite_number(text: str) -> float | None:
 
 
 class MixedSettings(Enum):
-    """What becomes of a pool whose energies were computed with different settings."""
+    """What becomes of a pool whose energies were computed with different settings: an error that names them, or a report."""
 
     REFUSE = "refuse"
-    """It is an error that names settings and ids."""
     ALLOW = "allow"
-    """It is reported."""
 
 
 _SETTINGS = (
@@ -153,12 +146,7 @@ def coarsest_k_spacing(cell: ArrayLike, mesh: Iterable[int]) -> dict[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingConflict:
-    """A setting with more than one value among energies of one pool.
-
-    Attributes:
-        setting: its name, with the unit.
-        groups: a value as shown, and the ids of those computed with it; most ids first.
-    """
+    """A setting, named with its unit, whose values differ in one pool: each as shown, with the ids computed so; most ids first."""
 
     setting: str
     groups: tuple[tuple[str, tuple[str, ...]], ...]
@@ -169,7 +157,6 @@ class SettingConflict:
         return tuple(member for _, ids in self.groups[1:] for member in ids)
 
     def __str__(self) -> str:
-        """The setting and its values, each with the first ids."""
         values = (f"{value} ({len(ids)}: {shown_ids(ids)})" for value, ids in self.groups)
         return f"{self.setting}: {'; '.join(values)}"
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
 from hullscout.pool.candidate import AtomArrays, atoms_of
-from hullscout.pool.checks import CLOSE, shortest_distance, two_atomic_numbers
+from hullscout.pool.checks import CLOSE, atomic_numbers, shortest_distance
 from hullscout.pool.frames import Frame
 
 if TYPE_CHECKING:
@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
-MAX_ATOMS = 12
-"""Larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850."""
-
-PROTOTYPE = "prototype"
-"""The source of a candidate that no lattice gave."""
-
+MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
+PROTOTYPE = "prototype"  # the source of a candidate that no lattice gave
 _AVOGADRO = 6.02214076e23  # 1/mol
 _A3_PER_CM3 = 1e24
 
@@ -66,28 +62,16 @@ class ParentLattice(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnumerationSettings:
-    """What to enumerate.
-
-    Attributes:
-        elements: first and second element of the axis.
-        lattices: parent lattices, in the order of the pool.
-        max_atoms: atoms in the largest cell of a lattice.
-        prototype_atoms: atoms in the largest cell of a prototype; None for no prototypes.
-        volumes: A^3 per atom of pure elements, where they are known better than from the table.
-
-    Raises:
-        InvalidPoolError: not two different elements.
-        InvalidSettingError: no lattice, one twice, cells too small for a lattice or too large for any, or an impossible volume.
-    """
+    """What to enumerate; volumes are in A^3 per atom of pure elements, where they are known better than from the table."""
 
     elements: tuple[str, str]
-    lattices: tuple[ParentLattice, ...]
-    max_atoms: int
-    prototype_atoms: int | None = None
+    lattices: tuple[ParentLattice, ...]  #: in the order of the pool
+    max_atoms: int  #: in the largest cell of a lattice
+    prototype_atoms: int | None = None  #: in the largest cell of a prototype; None for no prototypes
     volumes: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        two_atomic_numbers(self.elements)
+        atomic_numbers(self.elements, n_max=2)
         names = [lattice.value for lattice in self.lattices]
         if not names or len(set(names)) < len(names):
             raise InvalidSettingError(f"Expected one or more different lattices, found {', '.join(names) or 'none'}.")
@@ -105,29 +89,17 @@ class EnumerationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadePool:
-    """New candidates.
-
-    Attributes:
-        frames: without an energy, numbered from 1.
-        counts: how many there are by source (a lattice's name, or PROTOTYPE) and number of atoms.
-        n_known: prototypes left out because a lattice, or a prototype before, gave them already.
-        n_open: prototypes left out because their atoms come too close; see `checks.CLOSE`.
-        volumes: A^3 per atom of the two elements that were used.
-    """
+    """New candidates: frames without an energy, numbered from 1."""
 
     frames: tuple[Frame, ...] = field(repr=False)
-    counts: Mapping[tuple[str, int], int]
-    n_known: int
-    n_open: int
-    volumes: tuple[float, float]
+    counts: Mapping[tuple[str, int], int]  #: by source (a lattice's name, or PROTOTYPE) and number of atoms
+    n_known: int  #: prototypes left out because a lattice, or a prototype before, gave them already
+    n_open: int  #: prototypes left out because their atoms come too close; see `checks.CLOSE`
+    volumes: tuple[float, float]  #: A^3 per atom of the two elements that were used
 
 
 def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], None] = lambda _: None) -> MadePool:
-    """All candidates that are asked for; the same settings give the same frames. Before each step `on_progress` is told of it.
-
-    Raises:
-        MissingPackageError: icet is not installed.
-    """
+    """All candidates that are asked for; the same settings give the same frames. Before each step `on_progress` is told of it."""
     volumes = atomic_volumes(settings.elements, settings.volumes)
     frames: list[Frame] = []
     counts: Counter[tuple[str, int]] = Counter()
@@ -155,13 +127,10 @@ def atomic_volumes(elements: tuple[str, str], given: Mapping[str, float] | None 
 
     Those given, from a calculation of the pure element, say, or else the molar volumes of pymatgen's table of elements (measured,
     of the solid) over Avogadro's number.
-
-    Raises:
-        InvalidSettingError: no volume is known for an element; a given one is no number above 0 or of another element.
     """
     from pymatgen.core.periodic_table import Element  # noqa: PLC0415  (late: slow to import)
 
-    two_atomic_numbers(elements)
+    atomic_numbers(elements, n_max=2)
     known = dict(given or {})
     for symbol, value in known.items():
         if symbol not in elements or not (np.isfinite(value) and value > 0):
@@ -195,7 +164,7 @@ def enumerate_cells(
             "Enumeration expects the package icet, found none. Install it: pip install 'hullscout[enumerate]'."
         ) from error
 
-    first, _ = two_atomic_numbers(elements)
+    first, _ = atomic_numbers(elements, n_max=2)
     sizes = [] if n_atoms % lattice.n_sites else [n_atoms // lattice.n_sites]
     counts: Counter[str] = Counter()
     for cell in map(atoms_of, enumerate_structures(lattice.primitive_cell(), sizes, list(elements))):
@@ -229,7 +198,7 @@ def prototype_cells(
             is_first = np.array([site.specie.symbol == first_kind for site in structure])
             name, volume = _name_and_volume(label, is_first, volumes, counts)
             scale = (volume * len(structure) / structure.volume) ** (1 / 3)
-            numbers = np.where(is_first, *two_atomic_numbers(elements))
+            numbers = np.where(is_first, *atomic_numbers(elements, n_max=2))
             frames.append(_scaled_frame(name, atoms._replace(numbers=numbers), scale))
     return tuple(frames), n_open
 

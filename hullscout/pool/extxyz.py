@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hullscout.errors import InvalidPoolError, OutputError
 from hullscout.files import is_gzipped, write_whole
 from hullscout.pool.candidate import atoms_of
-from hullscout.pool.frames import Frame, FrameError, Gathered, number_shared_labels, one_energy
+from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from hullscout.pool.frames import Frames
 
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
 _BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
@@ -50,7 +48,6 @@ class _Block(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Frame number, and id where there is one."""
         return f"frame {self.number} (id {self.stated['id']!r})" if "id" in self.stated else f"frame {self.number}"
 
 
@@ -70,9 +67,6 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
 
     `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name. Where no frame has an id they are
     named `frame-000001` and so on; structures that share a prototype's label are numbered (see `number_shared_labels`).
-
-    Raises:
-        InvalidPoolError: the content is empty, cut off or not extended XYZ; some frames have ids, some have not.
     """
     try:
         blocks = list(_iter_blocks(_text(raw, path)))
@@ -190,20 +184,14 @@ def _read_block(block: _Block) -> Frame:
 
 
 class Existing(Enum):
-    """What becomes of a file that is there already."""
+    """What becomes of a file that is there already: it stays as it is, or the new one takes its place once that is complete."""
 
     REFUSE = "refuse"
-    """It stays as it is."""
     REPLACE = "replace"
-    """The new one takes its place, once it is complete."""
 
 
 def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
-    """Whether a pool may be written there, and not over the `source` that is read: to be asked before any cost.
-
-    Raises:
-        OutputError: another suffix than one of SUFFIXES, no such folder, or a file that may not be replaced.
-    """
+    """Refuse, by an OutputError, a path where no pool may be written, or the `source` that is read: to be asked before any cost."""
     if not path.name.endswith(SUFFIXES):
         raise OutputError(
             f"{path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.name!r}. Rename it."

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from hullscout.pool.candidate import Candidate, atoms_of, stated_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
 
     import ase
     from numpy.typing import NDArray
@@ -34,9 +33,7 @@ UNREADABLE = (
 )  # fmt: skip
 """What a library may raise at content that it does not understand; xml's ParseError is a SyntaxError."""
 
-IN_MEMORY = Path("<structures>")
-"""The path of frames that were read from no file."""
-
+IN_MEMORY = Path("<structures>")  # the path of frames that were read from no file
 _N_SHOWN = 10
 _N_IDS_SHOWN = 5
 
@@ -47,26 +44,15 @@ class FrameError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """One structure as it stands in a file.
+    """One structure as it stands in a file, with whatever else its source states of it, by name: text as written, or numbers."""
 
-    Attributes:
-        number: its place in the file, from 1.
-        id: its id, letter by letter as written; made from the number where no frame of the file has one.
-        numbers: (n,) atomic numbers.
-        positions: (n, 3) Cartesian positions in A.
-        cell: (3, 3) row vectors in A; all zero where the file gives no lattice.
-        pbc: periodic along each of the three vectors.
-        energy_ev: total energy in eV per cell, None where the file gives none.
-        columns: everything else that the source states of this structure, by name: text as written, or numbers.
-    """
-
-    number: int
-    id: str
-    numbers: NDArray[np.int64]
-    positions: NDArray[np.float64]
-    cell: NDArray[np.float64]
-    pbc: tuple[bool, bool, bool]
-    energy_ev: float | None = field(repr=False)
+    number: int  #: its place in the file, from 1
+    id: str  #: letter by letter as written; made from the number where no frame of the file has one
+    numbers: NDArray[np.int64]  #: (n,) atomic numbers
+    positions: NDArray[np.float64]  #: (n, 3) Cartesian positions in A
+    cell: NDArray[np.float64]  #: (3, 3) row vectors in A; all zero where the file gives no lattice
+    pbc: tuple[bool, bool, bool]  #: periodic along each of the three vectors
+    energy_ev: float | None = field(repr=False)  #: total energy in eV per cell, None where the file gives none
     columns: Mapping[str, str | float] = field(repr=False, default_factory=dict)
 
     @property
@@ -81,19 +67,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """All frames of one source, in the source's order.
+    """All frames of one source, at least one, in the source's order."""
 
-    Attributes:
-        path: where they were read; IN_MEMORY for objects.
-        frames: at least one.
-        keys: the names of everything that any frame states beside its atoms, sorted.
-        shared_labels: prototype labels of several structures, each of which got a number; see `number_shared_labels`.
-    """
-
-    path: Path
+    path: Path  #: where they were read; IN_MEMORY for objects
     frames: tuple[Frame, ...] = field(repr=False)
-    keys: tuple[str, ...]
-    shared_labels: tuple[str, ...] = ()
+    keys: tuple[str, ...]  #: the names of everything that any frame states beside its atoms, sorted
+    shared_labels: tuple[str, ...] = ()  #: of prototypes with several structures; see `number_shared_labels`
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:
@@ -101,11 +80,7 @@ class Frames:
 
         ASE's atoms carry one if their calculator holds it for the atoms as they are (nothing is computed), or else as
         `atoms.info["energy"]`, in eV per cell; other structures carry none. Without `ids` a structure is named by
-        `atoms.info["id"]`, a candidate's id, or its place in the list from 1.
-
-        Raises:
-            InvalidPoolError: no structures, or not as many ids; another type, partly occupied sites, ids of several lines,
-                energies that are no numbers, all in one error.
+        `atoms.info["id"]`, a candidate's id, or its place in the list from 1. All faults are in one InvalidPoolError.
         """
         listed = tuple(structures)
         names = [stated_id(s) or str(place) for place, s in enumerate(listed, 1)] if ids is None else list(ids)
@@ -132,13 +107,7 @@ def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
 
 @dataclass(slots=True)
 class Gathered:
-    """Frames of one source while they are read.
-
-    Attributes:
-        path: the source.
-        frames: those that could be read; an empty id where the source gives none.
-        faults: what could not be read, each with its place.
-    """
+    """Frames of one source while they are read (an empty id where it gives none), and what could not be read, with its place."""
 
     path: Path
     frames: list[Frame] = field(default_factory=list)
@@ -174,11 +143,7 @@ class Gathered:
             self.frames.append(Frame(number=number, id=name, energy_ev=energy, columns=kept, **atoms._asdict()))
 
     def finish(self) -> Frames:
-        """All frames; where none has an id they are named `frame-000001` and so on.
-
-        Raises:
-            InvalidPoolError: something could not be read; some frames have ids, some have not.
-        """
+        """All frames, named `frame-000001` and so on where none has an id, or an InvalidPoolError with all faults."""
         nameless = [frame.number for frame in self.frames if not frame.id]
         keys = {key for frame in self.frames for key in frame.columns}
         return self.named(nameless, len(self.frames), keys)

@@ -16,7 +16,7 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
 from hullscout.pool.columns import find_setting_conflicts
-from hullscout.pool.frames import natural_key, shown_ids
+from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
@@ -24,40 +24,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.pool.frames import Frame, Frames
-
 
 class Severity(Enum):
-    """How bad a finding is."""
+    """No campaign takes a pool with a fault as it is; a suspect looks wrong and may be right; what is noted, campaigns handle."""
 
     FAULT = "fault"
-    """No campaign takes the pool as it is."""
     SUSPECT = "suspect"
-    """It looks wrong and may be right."""
     NOTE = "note"
-    """Campaigns handle it."""
 
 
 class Suspects(Enum):
-    """What becomes of suspects in a cleaned pool."""
+    """What becomes of suspects in a cleaned pool: they are kept, since they may be right, or go with the faults."""
 
     KEEP = "keep"
-    """They may be right."""
     LEAVE_OUT = "leave out"
-    """They go with the faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found. Frames are given by their numbers, from 1.
+    """One thing found: what it is about, in a word or two, and a sentence with ids.
 
-    Attributes:
-        severity: how bad it is.
-        kind: what it is about, in a word or two.
-        sentence: what was found, with ids.
-        frames: those concerned; none where it is about the pool as a whole.
-        taken_out: those that a cleaned pool leaves out.
-        doubted: those that it leaves out only where suspects are not wanted either.
+    Frames are given by their numbers, from 1: those concerned, none where it is about the pool as a whole; those that a cleaned
+    pool leaves out; and those doubted, which it leaves out only where suspects are not wanted either.
     """
 
     severity: Severity
@@ -74,21 +62,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """Everything that was found in a pool of n_frames frames, n_energies of them with an energy.
-
-    Attributes:
-        elements: the axis.
-        n_crystals: different crystals among the frames without a fault.
-        findings: faults first, then suspects, then notes.
-        criteria: what counts as suspect, in sentences; also why something was not looked at.
-    """
+    """Everything that was found in a pool of n_frames frames, n_energies of them with an energy."""
 
     elements: tuple[str, str]
     n_frames: int
     n_energies: int
-    n_crystals: int
-    findings: tuple[Finding, ...] = field(repr=False)
-    criteria: tuple[str, ...] = field(repr=False)
+    n_crystals: int  #: different crystals among the frames without a fault
+    findings: tuple[Finding, ...] = field(repr=False)  #: faults first, then suspects, then notes
+    criteria: tuple[str, ...] = field(repr=False)  #: what counts as suspect; also why something was not looked at
 
     @property
     def is_clean(self) -> bool:
@@ -109,11 +90,7 @@ def clean(
 
 
 def most_frequent_elements(frames: Frames) -> tuple[str, str]:
-    """The two elements that occur in most frames, in alphabetical order.
-
-    Raises:
-        InvalidPoolError: fewer than two occur.
-    """
+    """The two elements that occur in most frames, in alphabetical order; an InvalidPoolError where fewer than two occur."""
     counts = Counter(number for frame in frames.frames for number in set(frame.numbers.tolist()))
     symbols = [checks.symbol_of(number) for number, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     if len(symbols) < 2:
@@ -128,7 +105,7 @@ def inspect_frames(
     frames: Frames, elements: tuple[str, str], *, on_progress: Callable[[str], None] = lambda _: None
 ) -> Inspection:
     """Look a pool of two elements over; before each step `on_progress` is told of it."""
-    _, second = checks.two_atomic_numbers(elements)
+    _, second = checks.atomic_numbers(elements, n_max=2)
     on_progress(f"reading {len(frames.frames)} frames")
     faults, sound = _sound(frames, elements)
     findings = [*faults, *_about_the_whole(frames, sound, elements)]

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends, symbol_of, two_atomic_numbers
+from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends, symbol_of
 from hullscout.pool.columns import (
     Columns,
     MixedSettings,
@@ -30,7 +30,6 @@ from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
 
     import ase
     import pandas as pd
@@ -41,35 +40,26 @@ NO_COLUMNS = Columns()
 
 
 class WithoutEnergy(Enum):
-    """What becomes of a frame that states no energy."""
+    """What becomes of a frame that states no energy: no candidate, where a table can never answer for it; else it is computed."""
 
     LEAVE_OUT = "leave out"
-    """A table can never answer for it: it is no candidate."""
     KEEP = "keep"
-    """Its energy will be computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolReport:
-    """What was found in the frames of a source and what was done about it.
-
-    Attributes:
-        n_candidates: crystals that a campaign may ask for.
-        left_out: ids of frames without an energy that are no candidates, in pool order.
-        twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
-        n_pure: candidates that are each pure element.
-        shared_labels: prototype labels that stood for several structures, which got numbers.
-        mixed_settings: settings that differ among the energies, where that was allowed.
-    """
+    """What was found in the frames of a source and what was done about it."""
 
     elements: tuple[str, ...]
     n_frames: int
-    n_candidates: int
-    left_out: tuple[str, ...]
-    twin_groups: tuple[tuple[str, ...], ...]
-    n_pure: tuple[int, ...]
-    shared_labels: tuple[str, ...] = ()
-    mixed_settings: tuple[SettingConflict, ...] = ()
+    n_candidates: int  #: crystals that a campaign may ask for
+    left_out: tuple[str, ...]  #: ids of frames without an energy that are no candidates, in pool order
+    twin_groups: tuple[
+        tuple[str, ...], ...
+    ]  #: ids that are one crystal, the candidate first; only groups of two or more
+    n_pure: tuple[int, ...]  #: candidates that are each pure element
+    shared_labels: tuple[str, ...] = ()  #: prototype labels that stood for several structures, which got numbers
+    mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -119,10 +109,6 @@ class Pool:
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
         fractions: (n, k) atomic fractions of the elements after the first.
-
-    Raises:
-        InvalidPoolError: no candidate that is a pure element, a foreign element, an id that occurs twice, costs or baselines
-            that are not one finite number per candidate, a cost not above 0.
     """
 
     elements: tuple[str, ...]
@@ -162,7 +148,7 @@ class Pool:
     @classmethod
     def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
-        two_atomic_numbers(elements)
+        atomic_numbers(elements, n_max=2)
         frames, keep, allow = read_pool(Path(path)), WithoutEnergy.KEEP, MixedSettings.ALLOW
         return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow)
 
@@ -181,15 +167,8 @@ class Pool:
         They are checked and grouped as those of a file; a crystal that occurs more than once keeps the cost and baseline of the one
         whose id comes first. For a table of the energies that they carry: `TableOracle.from_frames(Frames.of(structures), pool)`.
 
-        Args:
-            structures: crystals, pure elements among them.
-            elements: in the order of the axis; those that occur, in alphabetical order, if not given.
-            ids: one for each; else `atoms.info["id"]`, a candidate's id, or the place in the list from 1.
-            cost: (n,) what computing each one costs, above 0, in any unit.
-            baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom.
-
-        Raises:
-            InvalidPoolError: lists of different lengths; structures that no campaign can use, all in one error by place and id.
+        Elements are in the order of the axis; those that occur, in alphabetical order, if not given. Ids are as for `Frames.of`,
+        cost and baseline as in a pool, one for each structure. Structures that no campaign can use are all in one error.
         """
         frames = Frames.of(structures, ids=ids)
         stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
@@ -278,12 +257,8 @@ def build_pool(
 ) -> Pool:
     """Check what a source says, group what is the same crystal, and order it.
 
-    The candidate of a group is the one whose id comes first; cost and baseline are its own.
-
-    Raises:
-        InvalidPoolError: any fault of a frame, a repeated id, no pure element for an end of the axis, no energy at all
-            where energies are needed, all in one error; then energies of different settings; then a column that does not hold
-            what it should.
+    The candidate of a group is the one whose id comes first; cost and baseline are its own. Faults of frames, repeated ids and ends
+    of the axis without a pure element are in one InvalidPoolError; others are of mixed settings and of what columns hold.
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]

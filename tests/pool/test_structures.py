@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Lattice, Molecule, Structure
 
 from hullscout.errors import InvalidPoolError, InvalidStructureError, OracleError
-from hullscout.oracle.table import TableOracle
+from hullscout.oracle import TableOracle
 from hullscout.pool import Candidate, Frames, Pool, build_pool
 from hullscout.pool.frames import IN_MEMORY
 from hullscout.pool.pool import WithoutEnergy

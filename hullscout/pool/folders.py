@@ -20,15 +20,13 @@ import numpy as np
 from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import Table, gunzipped, number, read_csv
 from hullscout.pool.columns import coarsest_k_spacing, potentials
-from hullscout.pool.frames import FrameError, Gathered, natural_key, plain_name
+from hullscout.pool.frames import FrameError, Frames, Gathered, natural_key, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     import ase
-
-    from hullscout.pool.frames import Frames
 
 SUFFIXES = (".cif", ".vasp", ".poscar")
 VASP_NAME = re.compile(r"(?P<file>vasprun\.xml|OUTCAR)(\.relax(?P<run>\d+))?(\.gz)?")
@@ -132,13 +130,8 @@ def _add_listed(gathered: Gathered, table: Table, folder: Path, by_id: dict[str,
             if text := row.cells.get("energy"):
                 energy = number(text, FrameError(f"expected energy as a number in eV per cell, found {text!r}"))
             listed.add(file)
-            _add(
-                gathered,
-                file,
-                name=row.cells.get("id") or structure_id(file, folder),
-                energy_ev=energy,
-                columns=columns,
-            )
+            name = row.cells.get("id") or structure_id(file, folder)
+            _add(gathered, file, name=name, energy_ev=energy, columns=columns)
     return listed
 
 
@@ -255,11 +248,7 @@ def read_vasp_result(file: Path) -> tuple[ase.Atoms, float, str]:
 
     The file is a vasprun.xml or OUTCAR, named as `VASP_NAME` has it. Unlike a pool's, the energy is without the work of an external
     pressure (PSTRESS), which vasprun.xml holds and OUTCAR does not; and no convergence is expected where there is no loop
-    (NELM = 1), or no relaxation (IBRION).
-
-    Raises:
-        ResultError: the file is cut off.
-        Exception: whatever pymatgen or ASE raise at a file without an energy.
+    (NELM = 1), or no relaxation (IBRION). A file that is cut off is a ResultError, one without an energy what its reader raises.
     """
     if file.name.startswith("OUTCAR"):
         return _read_outcar(file)

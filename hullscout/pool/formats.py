@@ -1,11 +1,14 @@
-"""What ASE and pymatgen keep candidates in: ASE databases, and JSON lists of pymatgen's `ComputedStructureEntry`.
+"""Pools in every form that is read: one interface, the same checks, the same faults whatever the format.
+
+A campaign keeps any of them as extended XYZ (`pool_bytes`). What ASE and pymatgen keep candidates in is read here:
 
 ASE databases are SQLite (`.db`) or JSON, one row per candidate, its keys as columns. The id is the key `name` where every row has
 one of its own, else `row-12` after the number that the database gives. Settings are those that ASE keeps of the calculator. The
 database is only read.
 
-The energy of an entry is with the corrections that it carries; null for one that is yet to be computed. Columns are the single
-values of `data` and `parameters`; settings are those that the Materials Project writes into `parameters`.
+The energy of an entry, pymatgen's `ComputedStructureEntry` in a JSON list, is with the corrections that it carries; null for one
+that is yet to be computed. Columns are the single values of `data` and `parameters`; settings are those that the Materials Project
+writes into `parameters`.
 """
 
 from __future__ import annotations
@@ -14,27 +17,36 @@ import json
 import sqlite3
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.files import gunzipped
+from hullscout.files import gunzipped, is_gzipped
 from hullscout.pool.columns import coarsest_k_spacing, potentials
-from hullscout.pool.frames import UNREADABLE, FrameError, Gathered
+from hullscout.pool.extxyz import format_frames, read_frames
+from hullscout.pool.folders import (
+    find_structures,
+    find_tables,
+    find_vaspruns,
+    is_structure_file,
+    read_structure_files,
+    read_table,
+    read_vaspruns,
+)
+from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, number_shared_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Any
 
     import ase
     from ase.db.row import AtomsRow
     from pymatgen.core.structure import Structure
 
-    from hullscout.pool.frames import Frames
-
 SQLITE_MAGIC = b"SQLite format 3\0"
+_HEAD = 4096
 _NAMES = {"xc": "functional", "encut": "cutoff", "ecut": "cutoff", "pp": "pseudopotentials", "kspacing": "kspacing"}
 
 
@@ -155,3 +167,126 @@ def _settings_of_entry(parameters: Mapping[str, object], structure: Structure) -
     if isinstance(incar, dict) and "ENCUT" in incar:
         found["cutoff"] = incar["ENCUT"]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write candidates down, by what reads all frames of a file or folder, or raises one error with all that is wrong."""
+
+    read: Callable[[Path], Frames]
+    is_folder: bool = False
+
+
+FORMATS: dict[str, Format] = {
+    "extxyz": Format(read_frames),
+    "ase": Format(read_ase_database),
+    "entries": Format(read_entries),
+    "files": Format(read_structure_files, is_folder=True),
+    "vasprun": Format(read_vaspruns, is_folder=True),
+}
+"""The formats by name: extended XYZ, plain or gzipped; an ASE database, `.db` or `.json`; a JSON list of pymatgen's
+`ComputedStructureEntry`, plain or gzipped; a folder of POSCAR or CIF files with a CSV table of their energies, or that table; a
+folder tree of `vasprun.xml` files. A format is one reader and one line here."""
+
+
+def read_pool(path: Path, pool_format: str | None = None) -> Frames:
+    """All frames of a file or folder, whatever its format, which is told by what is there if not given.
+
+    They are in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
+    """
+    chosen = _chosen(path, pool_format)
+    frames = FORMATS[chosen].read(path)
+    return frames if chosen == "extxyz" else number_shared_labels(frames)
+
+
+def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
+    """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such, always the same."""
+    chosen = _chosen(path, pool_format)
+    return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
+
+
+def detect_format(path: Path) -> str:
+    """The format of what is at a path, if that is a pool of one kind: by its content, not its name; CSV tables by their name."""
+    if path.is_dir():
+        return _format_of_folder(path)
+    head = _read(path, _HEAD)
+    if head.startswith(SQLITE_MAGIC):
+        return "ase"
+    if path.suffix.lower() == ".csv":
+        return "files"
+    return _format_of_text(path, head)
+
+
+def _chosen(path: Path, pool_format: str | None) -> str:
+    """The format that was asked for, or the one that is there."""
+    chosen = detect_format(path) if pool_format is None else pool_format
+    if not path.exists():
+        raise InvalidPoolError(f"{path}: expected a pool, found no file or folder of this name. Correct the path.")
+    if chosen not in FORMATS:
+        raise InvalidPoolError(f"pool.format: expected one of {', '.join(map(repr, FORMATS))}, found {chosen!r}.")
+    is_table = chosen == "files" and path.suffix.lower() == ".csv"
+    if path.is_dir() != FORMATS[chosen].is_folder and not is_table:
+        found = "a folder" if path.is_dir() else "a file"
+        raise InvalidPoolError(
+            f'{path}: expected what pool.format = "{chosen}" reads, found {found}. '
+            "Correct pool.path, or leave pool.format out."
+        )
+    return chosen
+
+
+def _format_of_folder(folder: Path) -> str:
+    """Calculations or structure files."""
+    if find_vaspruns(folder):
+        tables = find_tables(folder)
+        if any("energy" in read_table(table).header for table in tables):
+            raise InvalidPoolError(
+                f"{folder}: expected vasprun.xml files, or structure files with a table of energies, found both. Set pool.format "
+                '= "vasprun" or "files".'
+            )
+        return "vasprun"
+    if find_structures(folder):
+        return "files"
+    n_files = sum(1 for path in folder.rglob("*") if path.is_file())
+    raise InvalidPoolError(
+        f"{folder}: expected vasprun.xml, POSCAR or CIF files in the folder, found none among {n_files} files. Name a folder "
+        "of calculations or structures, or a pool file."
+    )
+
+
+def _format_of_text(path: Path, head: bytes) -> str:
+    """JSON of either kind, or else extended XYZ; plain or gzipped."""
+    first = _first_character(head)
+    is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
+    if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
+        raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
+    if is_structure_file(path):
+        raise InvalidPoolError(
+            f"{path}: expected a pool, found a file with one structure. Name the folder that holds such files."
+        )
+    if first == b"<":
+        raise InvalidPoolError(
+            f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."
+        )
+    if is_ase:
+        return "ase"
+    return "entries" if first in {b"[", b"{"} else "extxyz"
+
+
+def _first_character(head: bytes) -> bytes:
+    """The first character of a content that is no space, decompressed if it begins like gzip."""
+    if is_gzipped(head):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
+        except zlib.error:
+            return b""  # the reader says what is wrong
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+
+
+def _read(path: Path, size: int = -1) -> bytes:
+    """The content of a file, or its first bytes."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except OSError as error:
+        found = f"found none that can be read: {error.strerror}"
+        raise InvalidPoolError(f"{path}: expected a pool, {found}. Correct the path.") from error

@@ -153,16 +153,13 @@ class Campaign:
         structure: ase.Atoms | Structure | Candidate | None = None,
         wall_s: float | None = None,
     ) -> Outcome:
-        """Take the energy of a candidate that was asked for; it is committed at once. The same energy twice changes nothing.
+        """Take the energy of a candidate that was asked for, at once, and return what was kept. Telling it twice changes nothing.
 
         Args:
             energy_ev: Total energy in eV of its cell.
             structure: What it was relaxed into, if it was: where that is another crystal than the one asked for, by
                 `oracle.max_strain` and `oracle.max_displacement`, the calculation counts as failed.
             wall_s: Seconds that it took.
-
-        Returns:
-            What was kept, `Calculated` or `Failed`.
 
         Raises:
             ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.

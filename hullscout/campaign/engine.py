@@ -111,8 +111,7 @@ class Engine:
         else:
             with fitting_threads(known.n_candidates):
                 decision = rule.decide(known, self.surrogate, stop=self._settings)
-        none_left = rule.none_left(decision, self._settings)
-        return concluded(known, decision, none_left=none_left, settings=self._settings)
+        return concluded(known, decision, none_left=rule.none_left(decision, self._settings), settings=self._settings)
 
 
 def fitting_threads(n_candidates: int) -> AbstractContextManager[object]:

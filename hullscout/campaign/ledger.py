@@ -180,7 +180,8 @@ class Ledger:
     def take(self, candidate_id: str, outcome: Outcome, *, attempt: int | None = None, retries: int = 0) -> int:
         """Commit an outcome of a candidate that was asked for, then make it part of what is known.
 
-        The same energy twice changes nothing; of several failures the first counts, and an energy withdraws it.
+        The same energy twice changes nothing; of several failures the first counts, and an energy withdraws it. `ProtocolError`
+        where it was not asked for, is not finite, or contradicts what is known.
 
         Args:
             attempt: Which calculation gave it; None where nobody calculated.
@@ -188,9 +189,6 @@ class Ledger:
 
         Returns:
             Tries that are left after a failure; 0 after the last and after an energy.
-
-        Raises:
-            ProtocolError: The candidate was not asked for, the energy is not finite, or it contradicts what is known.
         """
         index = self.index_of(candidate_id)
         what = "The energy" if isinstance(outcome, Calculated) else "The failure"

@@ -274,11 +274,7 @@ class History:
 
 
 def read_history(folder: Path, *, setup: Setup | None = None) -> History:
-    """Read the campaign in `folder`, finished or not, also while it is running.
-
-    Raises:
-        StoreError: There is none, it is damaged, or there is no hull yet.
-    """
+    """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
     setup = Setup.read(folder) if setup is None else setup
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
     every = (ledger.known_after(n) for n in range(1, len(ledger.decisions) + 1))

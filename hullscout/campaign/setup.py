@@ -122,8 +122,7 @@ class Setup:
 
     def engine(self, ledger: Ledger) -> Engine:
         """The engine of the campaign, where the ledger stands."""
-        config = self.config
-        return Engine(ledger, rule=config.select, surrogate=self.surrogate(), settings=config.stop)
+        return Engine(ledger, rule=self.config.select, surrogate=self.surrogate(), settings=self.config.stop)
 
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""

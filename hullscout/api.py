@@ -12,13 +12,20 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from hullscout.campaign import handoff
-from hullscout.campaign.config import origin_of, read_origin
+from hullscout.campaign import (
+    Beliefs,
+    GroundStates,
+    Setup,
+    create,
+    handoff,
+    read_history,
+    read_origin,
+    read_result,
+    run,
+)
+from hullscout.campaign.config import origin_of
 from hullscout.campaign.exports import candidate_rows, computed_entries
-from hullscout.campaign.history import read_history
-from hullscout.campaign.result import GroundStates, ground_states, read_result
-from hullscout.campaign.run import create, run
-from hullscout.campaign.setup import Beliefs, Setup
+from hullscout.campaign.result import ground_states
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 from hullscout.figures import save_result, shown_candidate
@@ -39,19 +46,19 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from hullscout.campaign.config import CampaignConfig
-    from hullscout.campaign.history import History
-    from hullscout.campaign.result import CampaignResult
+    from hullscout.campaign import CampaignConfig, CampaignResult, History, Origin
     from hullscout.oracle import Outcome
     from hullscout.pool import Pool
     from hullscout.selection import Belief
 
 
 class Campaign:
-    """The campaign in a folder, finished or not; `Campaign.create` makes one.
+    """The campaign in a folder, finished or not; `Campaign.create` and `Campaign.of` make one, in `runs/<name>` by default.
 
-    Raises:
-        StoreError: There is no campaign, or it is damaged.
+    Everything raises `StoreError` where the folder holds no campaign, another one or a damaged one, or another process has it;
+    `InvalidCampaignError` and `InvalidPoolError` say which setting or structure is not valid. `run` is for campaigns that compute
+    their energies, `ask` and `tell` are for the others; `run` and `ask` raise `OracleError` where all structures of a pure element
+    failed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -70,19 +77,10 @@ class Campaign:
         """Make a campaign from its file, or open the one that is in the folder; nothing is calculated yet.
 
         Args:
-            folder: Made where there is none; `runs/<name>` if not given.
             settings: Settings to replace, as `section.key=value`.
             seed: Instead of the file's.
-
-        Raises:
-            InvalidCampaignError: The campaign file is not valid.
-            InvalidPoolError: The pool holds something that no campaign can use.
-            StoreError: The folder holds another campaign, or this one with other settings.
         """
-        setup = Setup(read_origin(Path(campaign_file), settings, seed=seed))
-        out = Path("runs") / setup.config.folder_name if folder is None else Path(folder)
-        create(setup, out)
-        return cls(out)
+        return cls._made(read_origin(Path(campaign_file), settings, seed=seed), folder)
 
     @classmethod
     def of(
@@ -99,17 +97,15 @@ class Campaign:
         Args:
             structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms
                 carry are those of the table.
-            folder: Made where there is none; `runs/<name>` if not given.
             elements: In the order of the axis; in alphabetical order if not given.
             sections: What stands in a campaign file, as objects: `select=HullPosteriorRule(batch=8)`, `stop=StopSettings(...)`,
                 `oracle=CalculatorSettings(...)`, `representation`, `regression`, `cost`, `executor`, `seed`; or as dictionaries.
-
-        Raises:
-            InvalidCampaignError: A setting is not valid.
-            InvalidPoolError: The structures hold something that no campaign can use.
-            StoreError: The folder holds another campaign, or this one with other settings.
         """
-        setup = Setup(origin_of(structures, name=name, elements=elements, **sections))
+        return cls._made(origin_of(structures, name=name, elements=elements, **sections), folder)
+
+    @classmethod
+    def _made(cls, origin: Origin, folder: str | Path | None) -> Self:
+        setup = Setup(origin)
         out = Path("runs") / setup.config.folder_name if folder is None else Path(folder)
         create(setup, out)
         return cls(out)
@@ -122,8 +118,7 @@ class Campaign:
             on_note: Called with a sentence for each calculation that a person should know of.
 
         Raises:
-            InvalidCampaignError: Its energies come by hand.
-            OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
+            OracleError: The workers cannot be used or are gone. Every answer is kept.
         """
         if self.config.oracle.kind == "handoff":
             raise InvalidCampaignError(
@@ -140,16 +135,7 @@ class Campaign:
         """The next up to n candidates whose energies are wanted; as `hullscout ask`, without files.
 
         What is under way is taken into account. Fewer come where more can be said only when some of those are told, and none at
-        the end of the campaign: then `result` is there.
-
-        Args:
-            n: Number of candidates, at least 1.
-            again: Those that were asked for before and are still awaited, instead of new ones.
-
-        Raises:
-            InvalidCampaignError: The campaign computes its energies itself.
-            OracleError: All structures of a pure element failed.
-            StoreError: Another process has the campaign at this moment.
+        the end of the campaign: then `result` is there. `again` gives those that were asked for before and are still awaited.
         """
         if n < 1:
             raise InvalidSettingError(f"Expected n as a number of candidates, at least 1, found {n}.")
@@ -167,7 +153,7 @@ class Campaign:
         structure: ase.Atoms | Structure | Candidate | None = None,
         wall_s: float | None = None,
     ) -> Outcome:
-        """Take the energy of a candidate that was asked for; it is committed at once. The same energy twice changes nothing.
+        """Take the energy of a candidate that was asked for, at once, and return what was kept. Telling it twice changes nothing.
 
         Args:
             energy_ev: Total energy in eV of its cell.
@@ -175,15 +161,9 @@ class Campaign:
                 `oracle.max_strain` and `oracle.max_displacement`, the calculation counts as failed.
             wall_s: Seconds that it took.
 
-        Returns:
-            What was kept, `Calculated` or `Failed`.
-
         Raises:
-            InvalidSettingError: The energy is no number.
             ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
             ResultError: The structure does not hold the same atoms.
-            InvalidCampaignError: The campaign computes its energies itself.
-            StoreError: Another process has the campaign at this moment.
         """
         if isinstance(energy_ev, bool) or not isinstance(energy_ev, Real):
             raise InvalidSettingError(
@@ -199,13 +179,7 @@ class Campaign:
     def tell_failure(self, candidate_id: str, why: str) -> None:
         """Take it that the energy of a candidate that was asked for cannot be had; it counts as unknown, not as high.
 
-        Args:
-            why: In a sentence, for people.
-
-        Raises:
-            ProtocolError: The candidate was not asked for, or its energy is known.
-            InvalidCampaignError: The campaign computes its energies itself.
-            StoreError: Another process has the campaign at this moment.
+        `why` is a sentence for people. `ProtocolError` where it was not asked for, or its energy is known.
         """
         handoff.tell_failure(self.folder, candidate_id, why, setup=self._setup)
         self._forget()
@@ -232,11 +206,7 @@ class Campaign:
 
     @cached_property
     def history(self) -> History:
-        """What was known, found and stated in each round.
-
-        Raises:
-            StoreError: There is no hull yet: the energies of both pure elements are needed.
-        """
+        """What was known, found and stated in each round; `StoreError` before the energies of both pure elements are known."""
         return read_history(self.folder, setup=self._setup)
 
     @cached_property
@@ -257,11 +227,8 @@ class Campaign:
         import pandas as pd  # noqa: PLC0415  slow to import
 
         ledger = self._setup.read_ledger(self.folder)
-        rows = candidate_rows(
-            ledger.known,
-            awaited=[ledger.index_of(candidate_id) for candidate_id in ledger.awaited],
-            belief=self.belief if ledger.known.has_hull else None,
-        )
+        belief = self.belief if ledger.known.has_hull else None
+        rows = candidate_rows(ledger.known, awaited=[*map(ledger.index_of, ledger.awaited)], belief=belief)
         table = pd.DataFrame([asdict(row) for row in rows]).set_index("id")
         return table.astype({name: float for name in table if table[name].isna().any()})
 
@@ -318,35 +285,21 @@ class Campaign:
         return draw_calibration(_axes(ax), self._needed_belief())
 
     def plot_learning(self, ax: Axes | None = None) -> Axes:
-        """Draw the model's error by the number of random structures that it learns from.
-
-        Raises:
-            OutputError: Fewer than 40 energies are known.
-        """
+        """Draw the model's error by the number of random structures that it learns from; 40 known energies are needed."""
         return draw_learning(_axes(ax), self.history)
 
     def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the representation of a candidate, of the lowest calculated one by default: the MBTR has two panels.
-
-        Raises:
-            OutputError: There is no such candidate.
-        """
+        """Draw the representation of a candidate, of the lowest calculated one by default: the MBTR has two panels."""
         candidate = shown_candidate(self.history, candidate_id)
         panels = self._setup.representation.panels(candidate)
         return draw_panels(new_row(len(panels)) if axes is None else axes, panels, candidate)
 
     def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
-        """Write everything about the campaign into one HTML page, as `hullscout report` does.
+        """Write everything about the campaign into one HTML page, as `hullscout report` does; where it is.
 
         Args:
-            path: Of the page; `report.html` in the folder if not given.
+            path: Of the page, an HTML file's; `report.html` in the folder if not given.
             has_lattices: Whether markers tell candidates on fcc, bcc and hcp lattices.
-
-        Returns:
-            Where it is.
-
-        Raises:
-            OutputError: The suffix is no HTML file's, or the file cannot be written.
         """
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 

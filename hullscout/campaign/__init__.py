@@ -6,9 +6,8 @@ energies. `hullscout.Campaign` is the door for people.
 
 from hullscout.campaign.config import CampaignConfig, Origin, check_config, load_config, read_origin
 from hullscout.campaign.engine import Engine
-from hullscout.campaign.history import History, read_history
 from hullscout.campaign.ledger import Ledger
-from hullscout.campaign.result import CampaignResult, GroundStates, read_result
+from hullscout.campaign.result import CampaignResult, GroundStates, History, read_history, read_result
 from hullscout.campaign.run import create, run
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store

@@ -1,6 +1,7 @@
 """The campaign file: TOML in, checked settings out. It opens no pool and starts no calculation.
 
-Every fault is named with the key's full name, what was found and what is allowed, all of them at once.
+`InvalidCampaignError` names every fault with the key's full name, what was found and what is allowed, all of them at once;
+`InvalidPoolError` says why the pool cannot be read.
 """
 
 from __future__ import annotations
@@ -151,14 +152,7 @@ class CampaignConfig(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a campaign was started from.
-
-    Attributes:
-        campaign_text: The campaign file as written.
-        config: The settings in force, with what was set on the command line.
-        pool_name: Where the pool file was found.
-        pool: Its bytes.
-    """
+    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes."""
 
     campaign_text: str
     config: CampaignConfig
@@ -172,12 +166,7 @@ class Origin:
 
 
 def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
-    """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ.
-
-    Raises:
-        InvalidCampaignError: The campaign file is not valid.
-        InvalidPoolError: There is no such pool, or it cannot be read.
-    """
+    """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ."""
     config = load_config(campaign_file, overrides, seed=seed)
     pool_path = campaign_file.parent / config.pool.path
     if not pool_path.exists():
@@ -199,14 +188,7 @@ def origin_of(
 ) -> Origin:
     """What a campaign is started from in Python: structures in memory, and sections of a campaign file as objects.
 
-    Args:
-        structures: A pool, whose costs and baseline are used, or crystals.
-        elements: In the order of the axis; in alphabetical order if not given.
-        sections: As in a campaign file, objects or dictionaries; `pool` may hold anything but where it lies.
-
-    Raises:
-        InvalidCampaignError: A setting is not valid.
-        InvalidPoolError: The structures are no pool.
+    See `hullscout.Campaign.of`; the section `pool` may hold anything but where it lies.
     """
     listed = structures if isinstance(structures, Pool) else tuple(structures)
     pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
@@ -239,9 +221,6 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
     Args:
         overrides: Settings to replace, as `section.key=value`, the value in TOML (or a bare word for a string).
         seed: Replaces the file's seed.
-
-    Raises:
-        InvalidCampaignError: The file is missing, is no TOML, or holds unknown keys or impossible values.
     """
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -263,11 +242,7 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
 
 
 def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
-    """Check a parsed campaign file; `source` names it in the error.
-
-    Raises:
-        InvalidCampaignError: With every fault on a line of its own.
-    """
+    """Check a parsed campaign file; `source` names it in the error."""
     sections, faults = dict(tree), []
     if MBTR_SECTION in sections:
         if "representation" in sections:

@@ -1,7 +1,7 @@
 """An SQLite file that holds something whole: what the stores of campaigns and of plans share.
 
 Each write is one transaction, on disk before the function returns. A lock file beside the database admits one writer at a time.
-It knows nothing of what is kept.
+It knows nothing of what is kept. `StoreError` where a folder or database cannot be made, locked, read or written.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 RESERVE_BYTES = 1 << 20
 """An answer takes some 20 kB of the database and its log while the campaign runs."""
+OF_THE_MACHINE = {
+    getattr(sqlite3, f"SQLITE_{name}") for name in ("FULL", "IOERR", "CANTOPEN", "READONLY", "BUSY", "PERM")
+}
 
 
 class DatabaseStore:
-    """An open database, for writing (with its lock held) or only for reading.
-
-    Args:
-        lock: Held while it is open for writing; None for reading.
-    """
+    """An open database, for writing (its lock is held meanwhile) or only for reading (None)."""
 
     kind: ClassVar[str]
     """What the database holds: `campaign`, `plan`."""
@@ -77,11 +76,7 @@ class DatabaseStore:
             raise self.unreadable(self.database, error) from error
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute statements as one transaction.
-
-        Raises:
-            StoreError: They could not be committed.
-        """
+        """Execute statements as one transaction."""
         try:
             with self._connection:
                 for statement, values in statements:
@@ -102,14 +97,7 @@ class DatabaseStore:
 def is_of_the_machine(error: sqlite3.Error) -> bool:
     """Whether SQLite speaks of the disk or of another process (full, read-only, busy, an I/O error), not of what is in the file."""
     code = getattr(error, "sqlite_errorcode", None)  # no errors but SQLite's own have one
-    return code is not None and code & 0xFF in {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_PERM,
-    }
+    return code is not None and code & 0xFF in OF_THE_MACHINE
 
 
 def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
@@ -117,24 +105,17 @@ def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
 
     Args:
         busy: What another process is doing where that has the lock, as "running the campaign".
-
-    Raises:
-        StoreError: The folder cannot be made or written, or another process has the lock.
     """
+    lock, what = FileLock(folder / name), "made"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The output folder {folder} cannot be made: {error.strerror}. Choose another --out."
-        ) from error
-    lock = FileLock(folder / name)
-    try:
+        what = "written"
         lock.acquire(timeout=0)
     except Timeout as error:
         raise StoreError(f"Another process is {busy} in {folder}. Wait for it, or choose another --out.") from error
     except OSError as error:
         raise StoreError(
-            f"The output folder {folder} cannot be written: {error.strerror}. Choose another --out."
+            f"The output folder {folder} cannot be {what}: {error.strerror}. Choose another --out."
         ) from error
     return lock
 
@@ -142,14 +123,8 @@ def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
 class Reserve:
     """Room on the disk that is kept back, so that what was paid for can be committed when the disk is full.
 
-    A disk that fills up would otherwise lose the calculations that are under way. The reserve is a file; it is given back when a
-    transaction finds no room, and what is still to be committed goes there.
-
-    Args:
-        path: Of the file; one that a killed process left is made anew.
-
-    Raises:
-        StoreError: There is no room for it.
+    A disk that fills up would otherwise lose the calculations that are under way. The reserve is a file (one that a killed process
+    left is made anew); it is given back when a transaction finds no room, and what is still to be committed goes there.
     """
 
     def __init__(self, path: Path) -> None:

@@ -30,18 +30,13 @@ MANY_CANDIDATES = 10_000
 
 
 class Engine:
-    """What to calculate next, and when to stop.
+    """What to calculate next, and when to stop; `InvalidCampaignError` where `settings` do not even allow the pure elements.
 
     Args:
         ledger: What was asked and answered so far; the engine adds to it.
-        surrogate: The model of energies over the pool's features.
-        settings: When to stop, and what counts as the right hull.
 
     Attributes:
         decision: The last decision of this engine, with the numbers behind it; None before the first.
-
-    Raises:
-        InvalidCampaignError: `settings` do not even allow the pure elements.
     """
 
     def __init__(
@@ -86,19 +81,11 @@ class Engine:
         return self._take(decision.only(n) if known.decisions else decision)
 
     def tell(self, candidate_id: str, energy_ev: float) -> None:
-        """Take the energy of a candidate that was asked for, in eV per cell; the same answer twice changes nothing.
-
-        Raises:
-            ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
-        """
+        """Take the energy of a candidate that was asked for, in eV per cell; see `Ledger.take`."""
         self.ledger.take(candidate_id, Calculated(energy_ev=energy_ev))
 
     def tell_failure(self, candidate_id: str, failed: Failed) -> None:
-        """Take it that the energy of a candidate that was asked for cannot be had.
-
-        Raises:
-            ProtocolError: The candidate was not asked for, or its energy is known.
-        """
+        """Take it that the energy of a candidate that was asked for cannot be had."""
         self.ledger.take(candidate_id, failed)
 
     def predict(self) -> Floats:
@@ -124,8 +111,7 @@ class Engine:
         else:
             with fitting_threads(known.n_candidates):
                 decision = rule.decide(known, self.surrogate, stop=self._settings)
-        none_left = rule.none_left(decision, self._settings)
-        return concluded(known, decision, none_left=none_left, settings=self._settings)
+        return concluded(known, decision, none_left=rule.none_left(decision, self._settings), settings=self._settings)
 
 
 def fitting_threads(n_candidates: int) -> AbstractContextManager[object]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.history import read_history
+from hullscout.campaign.result import read_history
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import OutputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from hullscout.campaign.history import History
+    from hullscout.campaign.result import History
     from hullscout.pool import Candidate, Frame, Pool
     from hullscout.selection import Belief, Known
 
@@ -40,7 +40,6 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     """Table: all candidates."""
     CIF = "cif"
-    """Folder: the structures of the hull."""
     POSCAR = "poscar"
     """Folder: the structures of the hull."""
 
@@ -55,10 +54,8 @@ class CandidateRow:
     """A candidate and what the campaign knows and believes of it; None where it knows or believes nothing.
 
     Attributes:
-        id: Its id.
-        formula: Reduced formula.
+        formula: Reduced.
         x: Atomic fraction of the second element.
-        n_atoms: Atoms in its cell.
         status: `calculated`, `failed`, `asked` (its result is awaited; in a hand-off it was handed out) or `unknown`.
         round: In which it was asked for, from 0.
         on_hull: 1 for a vertex of the hull found, else 0; None while there is no hull.
@@ -95,18 +92,22 @@ def candidate_rows(
         awaited: Indices of those whose results are awaited.
         belief: What is believed of them; without it nothing is said of predictions.
     """
-    place = {index: row for row, index in enumerate(known.answered.tolist())}
-    failed, waiting = set(known.failed.tolist()), set(awaited)
+    answered = known.answered.tolist()
+    energies = dict(zip(answered, known.energies_ev_per_atom.tolist(), strict=True))
+    status_of = dict.fromkeys(awaited, "asked") | dict.fromkeys(known.failed.tolist(), "failed")
+    status_of |= dict.fromkeys(answered, "calculated")
     vertices: set[int] = set()
+    formation: dict[int, float] = {}
+    distance: dict[int, float] = {}
     if known.has_hull:
         vertices = set(known.hull.indices.tolist())
-        distance = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
+        heights = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
+        formation = dict(zip(answered, known.formation_ev_per_atom.tolist(), strict=True))
+        distance = dict(zip(answered, heights.tolist(), strict=True))
     believed = None if belief is None else _believed(belief)
     rows = []
     for index, candidate in enumerate(known.pool.candidates):
-        row = place.get(index)
-        status = "failed" if index in failed else "asked" if index in waiting else "unknown"
-        status = status if row is None else "calculated"
+        status = status_of.get(index, "unknown")
         mean, std, probability = (None, None, None) if believed is None else believed[index]
         rows.append(
             CandidateRow(
@@ -117,11 +118,9 @@ def candidate_rows(
                 status=status,
                 round=None if status == "unknown" else known.asked_in[index],
                 on_hull=int(index in vertices) if known.has_hull else None,
-                energy_ev=None if row is None else float(known.energies_ev_per_atom[row]) * candidate.n_atoms,
-                formation_energy_ev_per_atom=None
-                if row is None or not known.has_hull
-                else float(known.formation_ev_per_atom[row]),
-                hull_distance_ev_per_atom=None if row is None or not known.has_hull else float(distance[row]),
+                energy_ev=energies[index] * candidate.n_atoms if index in energies else None,
+                formation_energy_ev_per_atom=formation.get(index),
+                hull_distance_ev_per_atom=distance.get(index),
                 predicted_formation_energy_ev_per_atom=mean,
                 predicted_std_ev_per_atom=std,
                 probability_on_hull=probability,
@@ -155,28 +154,17 @@ def computed_entries(known: Known, belief: Belief | None = None) -> list[Compute
 
 
 def frames_with_energies(folder: Path) -> tuple[Frame, ...]:
-    """The frames of the pool of the campaign in `folder`, with the energies in eV per cell that it found and no others.
-
-    Raises:
-        StoreError: There is none, or it is damaged.
-    """
+    """The frames of the pool of the campaign in `folder`, with the energies in eV per cell that it found and no others."""
     with Store.read(folder) as store:
         setup, answers = Setup(store.origin()), store.answers()
     return tuple(replace(frame, energy_ev=answers.get(frame.id)) for frame in setup.frames.frames)
 
 
 def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bool = False) -> int:
-    """Write what the campaign in `folder` found, finished or not; a file whole or not at all.
-
-    Args:
-        path: The file; a folder for CIF and POSCAR.
-        replace: Whether something of that name is replaced.
-
-    Returns:
-        The number of structures written.
+    """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of structures written.
 
     Raises:
-        OutputError: Something of that name is there, or it cannot be written.
+        OutputError: Something is at `path` and not to be replaced, or it cannot be written.
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
     with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
@@ -199,8 +187,7 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
 def _write(path: Path, history: History, export_format: ExportFormat) -> int:
     known = history.now
     if export_format in (ExportFormat.CIF, ExportFormat.POSCAR):
-        candidates = [known.pool.candidates[index] for index in known.hull.indices.tolist()]
-        return _write_structures(path, candidates, export_format)
+        return _write_structures(path, [known.pool.candidates[i] for i in known.hull.indices], export_format)
     belief = Beliefs(history.setup).at(known)
     if export_format is ExportFormat.ENTRIES:
         entries = computed_entries(known, belief)
@@ -248,12 +235,12 @@ def _write_structures(folder: Path, candidates: Sequence[Candidate], export_form
     for place, candidate in enumerate(candidates):
         name = f"{place:02d}-{candidate.formula}-{re.sub(r'[^A-Za-z0-9._+-]+', '_', candidate.id)}"
         structure = candidate.to_pymatgen().get_sorted_structure()
+        comment = " ".join(candidate.id.split())
         if export_format is ExportFormat.CIF:
-            text = f"# {' '.join(candidate.id.split())}\n{CifWriter(structure)}"
-            (folder / f"{name}.cif").write_text(text, encoding="utf-8")
+            text = f"# {comment}\n{CifWriter(structure)}"
         else:
-            text = Poscar(structure, comment=" ".join(candidate.id.split())).get_str(significant_figures=16)
-            (folder / f"{name}.poscar").write_text(text, encoding="utf-8")
+            text = Poscar(structure, comment=comment).get_str(significant_figures=16)
+        (folder / f"{name}.{export_format}").write_text(text, encoding="utf-8")
     return len(candidates)
 
 

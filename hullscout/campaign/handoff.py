@@ -1,8 +1,9 @@
 """Campaigns whose energies are calculated elsewhere: hand structures out, take results back.
 
 The same engine, ledger and order of commits as in a campaign that computes for itself; only the workers are people and queues.
-Every function raises `StoreError` where the folder cannot be used, `InvalidCampaignError` where the energies do not come from
-elsewhere, and `OracleError` where all structures of a pure element failed.
+Every function raises `StoreError` where the folder cannot be used, and `InvalidCampaignError` where the energies do not come from
+elsewhere. Those that ask raise `OracleError` where all structures of a pure element failed; those that tell one candidate raise
+`ProtocolError` where it was not asked for or contradicts what is known. Told twice, nothing changes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.result import conclude
@@ -45,14 +47,9 @@ SAME_EV_PER_ATOM = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is asked for, or the end of the campaign.
+    """What is asked for and where it was written, if it was; at the end of the campaign its result, still to be written.
 
-    Attributes:
-        candidates: The structures.
-        folders: Where each was written, if it was.
-        n_awaited: Structures whose results are awaited, these included.
-        result: Of the campaign, where it has come to its end; it is still to be written.
-        known: What was known then.
+    `n_awaited` counts all structures whose results are awaited, these included.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -64,15 +61,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What came back.
-
-    Attributes:
-        n_energies: Energies that are new.
-        failures: Failures that are new, by id.
-        n_known: Results that were known already.
-        n_awaited: Structures whose results are still awaited.
-        faults: What could not be taken, a sentence each.
-    """
+    """What came back: new energies, new failures by id, results known before, and a sentence for each that cannot be taken."""
 
     n_energies: int
     failures: dict[str, Failed]
@@ -82,14 +71,7 @@ class Told:
 
 
 def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
-    """Hand out up to n structures as files that no result is awaited of yet.
-
-    Args:
-        again: Hand out again what was handed out before and is still awaited, instead of new structures.
-
-    Raises:
-        OutputError: The outbox cannot be written.
-    """
+    """Write up to n structures to the outbox that no result is awaited of yet, or `again` those that are still awaited."""
     setup = Setup.read(folder)
     names = dict(zip(setup.pool.ids, folder_names(setup.pool.ids), strict=True))
     folders: list[Path] = []
@@ -101,12 +83,7 @@ def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
 
 
 def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Candidate], None], setup: Setup) -> Asked:
-    """Choose up to n candidates that no result is awaited of yet.
-
-    Args:
-        again: Those that were handed out before and are still awaited, instead of new ones.
-        hand_out: Called with each of them before it is kept as handed out.
-    """
+    """Choose as `ask`; `hand_out` is called with each candidate before it is kept as handed out."""
     began = time.perf_counter()
     with _open(folder, setup) as (_, store, ledger):
         engine, handed = setup.engine(ledger), ledger.handed_out
@@ -139,30 +116,21 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
         faults: list[str] = []
         failures: dict[str, Failed] = {}
         n_energies = n_known = 0
-        for path in paths:
-            for reply in read_replies(path, candidates, names, settings):
+        for reply in chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths):
+            try:
                 if isinstance(reply, ResultError):
                     faults.append(str(reply))
-                    continue
-                try:
-                    is_new = _take(ledger, reply)
-                except ProtocolError as error:
-                    faults.append(str(error))
-                    continue
-                if not is_new:
+                elif not _take(ledger, reply):
                     n_known += 1
                 elif isinstance(reply.outcome, Failed):
                     failures[reply.id] = reply.outcome
                 else:
                     failures.pop(reply.id, None)
                     n_energies += 1
-        return Told(
-            n_energies=n_energies,
-            failures=failures,
-            n_known=n_known,
-            n_awaited=len(ledger.awaited),
-            faults=tuple(faults),
-        )
+            except ProtocolError as error:
+                faults.append(str(error))
+        n_awaited = len(ledger.awaited)
+    return Told(n_energies=n_energies, failures=failures, n_known=n_known, n_awaited=n_awaited, faults=tuple(faults))
 
 
 def tell_energy(
@@ -174,19 +142,9 @@ def tell_energy(
     structure: Candidate | None = None,
     wall_s: float | None = None,
 ) -> Outcome:
-    """Commit the energy of a candidate that was asked for; the same energy twice changes nothing.
+    """Commit the energy of the cell of a candidate that was asked for, and return what was kept.
 
-    Args:
-        energy_ev: Of its cell.
-        structure: What it was relaxed into; as another structure than was asked for, it counts as failed.
-        wall_s: Seconds that it took.
-
-    Returns:
-        What was kept.
-
-    Raises:
-        ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
-        ResultError: The structure does not hold the same atoms.
+    Relaxed into another structure than was asked for, it counts as failed; one of other atoms raises `ResultError`.
     """
     with _open(folder, setup) as (settings, _, ledger):
         candidate = setup.pool.candidates[ledger.index_of(candidate_id)]
@@ -201,14 +159,7 @@ def tell_energy(
 
 
 def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> Outcome:
-    """Commit that the energy of a candidate that was asked for cannot be had; twice changes nothing.
-
-    Returns:
-        What was kept.
-
-    Raises:
-        ProtocolError: The candidate was not asked for, or its energy is known.
-    """
+    """Commit that the energy of a candidate that was asked for cannot be had, and return what was kept."""
     with _open(folder, setup) as (_, _, ledger):
         ledger.index_of(candidate_id)
         outcome = Failed(reason=FailureReason.REPORTED, sentence=" ".join(why.split()) or "No reason was given.")
@@ -217,25 +168,7 @@ def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> 
 
 
 def _take(ledger: Ledger, reply: Reply) -> bool:
-    """Take a reply into the ledger; whether it says something new.
-
-    Raises:
-        ProtocolError: It was not asked for, or contradicts what is known.
-    """
-    if not _is_new(ledger, reply):
-        return False
-    # Without an attempt it was asked for, but the process ended before it was handed out.
-    attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
-    ledger.take(reply.id, reply.outcome, attempt=attempt)
-    return True
-
-
-def _is_new(ledger: Ledger, reply: Reply) -> bool:
-    """Whether a reply says something that is not known yet.
-
-    Raises:
-        ProtocolError: It was not asked for, or contradicts what is known.
-    """
+    """Take a reply into the ledger; whether it says something that was not known yet."""
     index = ledger.index_of(reply.id)
     if not ledger.is_asked(reply.id):
         raise ProtocolError(
@@ -248,14 +181,19 @@ def _is_new(ledger: Ledger, reply: Reply) -> bool:
                 f"{reply.source}: {reply.id!r} is told to have failed, but its energy was told as {before} eV before. The energy "
                 "is kept."
             )
-        return reply.id not in ledger.failures
-    now = reply.outcome.energy_ev
-    if before is not None and abs(now - before) > SAME_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
-        raise ProtocolError(
-            f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is kept; "
-            "for the other, start another campaign."
-        )
-    return before is None
+        is_new = reply.id not in ledger.failures
+    else:
+        now, is_new = reply.outcome.energy_ev, before is None
+        if before is not None and abs(now - before) > SAME_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
+            raise ProtocolError(
+                f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is "
+                "kept; for the other, start another campaign."
+            )
+    if is_new:
+        # Without an attempt it was asked for, but the process ended before it was handed out.
+        attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
+        ledger.take(reply.id, reply.outcome, attempt=attempt)
+    return is_new
 
 
 @contextmanager

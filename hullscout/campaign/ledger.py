@@ -1,8 +1,7 @@
 """The ledger of a campaign: every request and every answer, checked as it comes in and committed before anything uses it.
 
 Live campaigns, hand-offs and replays keep the same ledger; that of a replay has no store behind it. No model and no decision is
-made
-here: everything else about a campaign follows from its pool, its settings and this.
+made here: everything else about a campaign follows from its pool, its settings and this.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """What was decided, asked for and answered in a campaign.
+    """What was decided, asked for and answered in a campaign; `ProtocolError` where that does not fit together or to the pool.
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
@@ -35,9 +34,6 @@ class Ledger:
         failures: Calculations that failed for good, by id.
         is_handed_out: Whether somebody else calculates, so that only what was handed out is awaited.
         store: Where everything new is committed; nowhere if not given.
-
-    Raises:
-        ProtocolError: The decisions or energies are not of this pool, or an energy was never asked for.
     """
 
     def __init__(
@@ -153,22 +149,14 @@ class Ledger:
         return self._n_attempts[candidate_id]
 
     def index_of(self, candidate_id: str) -> int:
-        """The index of a candidate.
-
-        Raises:
-            ProtocolError: There is no such candidate.
-        """
+        """The index of a candidate."""
         try:
             return self._index[candidate_id]
         except KeyError as error:
             raise ProtocolError(f"{candidate_id!r} is no candidate of this pool; is it another campaign's?") from error
 
     def record(self, decision: Decision) -> None:
-        """Commit a decision, before anything of it is calculated.
-
-        Raises:
-            ProtocolError: It asks for what was asked for before.
-        """
+        """Commit a decision, before anything of it is calculated; it may ask for nothing that was asked for before."""
         again = [self.pool.ids[index] for index in decision.chosen if index in self._asked]
         if again:
             raise ProtocolError(
@@ -192,18 +180,15 @@ class Ledger:
     def take(self, candidate_id: str, outcome: Outcome, *, attempt: int | None = None, retries: int = 0) -> int:
         """Commit an outcome of a candidate that was asked for, then make it part of what is known.
 
-        The same energy twice changes nothing; of several failures the first counts, and an energy withdraws it.
+        The same energy twice changes nothing; of several failures the first counts, and an energy withdraws it. `ProtocolError`
+        where it was not asked for, is not finite, or contradicts what is known.
 
         Args:
-            outcome: Its energy in eV per cell, or why there is none.
             attempt: Which calculation gave it; None where nobody calculated.
             retries: Further tries after a failure that may pass.
 
         Returns:
             Tries that are left after a failure; 0 after the last and after an energy.
-
-        Raises:
-            ProtocolError: The candidate was not asked for, the energy is not finite, or it contradicts what is known.
         """
         index = self.index_of(candidate_id)
         what = "The energy" if isinstance(outcome, Calculated) else "The failure"

@@ -1,13 +1,18 @@
-"""The result of a campaign: the contract of `result.json`. Energies in eV/atom, x the atomic fraction of the second element."""
+"""What a campaign found: its result (the contract of `result.json`), and its history from round to round.
+
+Energies in eV/atom, x the atomic fraction of the second element. Figures and reports read everything off the history; it fits no
+model, see `Beliefs` for what was believed.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from hullscout.campaign.setup import Setup
 from hullscout.display import MILLI, html_sentences, html_table
 from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
@@ -16,11 +21,11 @@ from hullscout.selection import StopReason
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.engine import Engine
-    from hullscout.campaign.setup import Setup
     from hullscout.oracle import Failed
     from hullscout.pool import Pool
-    from hullscout.selection import Known
+    from hullscout.selection import Decision, Known
     from hullscout.selection.known import Floats
 
 RESULT = "result.json"
@@ -63,7 +68,7 @@ class FailedCandidate:
 
     @classmethod
     def of(cls, pool: Pool, candidate_id: str, failed: Failed) -> Self:
-        """The candidate of a pool, and why its calculation failed."""
+        """The candidate, and why its calculation failed."""
         formula = pool.candidates[pool.ids.index(candidate_id)].formula
         return cls(id=candidate_id, formula=formula, reason=failed.reason, sentence=failed.sentence)
 
@@ -75,9 +80,7 @@ class Reference:
     Attributes:
         hull_error_ev_per_atom: Largest height of the found hull above the true hull over all compositions.
         within_tolerance: The error is at most the campaign's `stop.hull_tolerance`.
-        exact: The found hull is the true one.
-        mae_uncomputed_ev_per_atom: Mean absolute error of the model's formation energies of what was not calculated; None
-            where everything was.
+        mae_uncomputed_ev_per_atom: Mean absolute error of the formation energies predicted for what was not calculated, if any.
     """
 
     hull_error_ev_per_atom: float
@@ -134,14 +137,7 @@ class CampaignResult:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read the text of a `result.json`.
-
-        Raises:
-            json.JSONDecodeError: It is no JSON.
-            KeyError: A field is missing.
-            ValueError: It ended for a reason that this version does not know.
-            TypeError: It has another shape, or fields that this version does not know.
-        """
+        """Read the text of a `result.json`; another text raises `KeyError`, `TypeError` or `ValueError`."""
         tree = json.loads(text)
         del tree["schema"]
         reference = tree.get("reference")
@@ -163,28 +159,21 @@ def ground_states(known: Known) -> GroundStates:
         (known.formation_ev_per_atom * pool.n_atoms[known.answered]).tolist(),
         [pool.ids[i] for i in known.answered],
     )
-    index_of = {pool.ids[i]: i for i in known.answered.tolist()}
     vertices = [
         HullVertex(
             id=entry.entry_id,
-            formula=pool.candidates[index_of[entry.entry_id]].formula,
-            x=float(pool.x[index_of[entry.entry_id]]),
+            formula=pool.candidates[index].formula,
+            x=float(pool.x[index]),
             formation_energy_ev_per_atom=float(diagram.get_form_energy_per_atom(entry)),
         )
         for entry in diagram.stable_entries
+        for index in [pool.ids.index(entry.entry_id)]
     ]
     return GroundStates(sorted(vertices, key=lambda vertex: vertex.x))
 
 
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
-    """The result of a campaign that has come to its end.
-
-    Args:
-        timings_s: Seconds spent, by what on.
-
-    Raises:
-        OracleError: There is no hull, since all structures of a pure element failed.
-    """
+    """The result of a campaign that has come to its end; `OracleError` where all structures of a pure element failed."""
     config, ledger, decision = setup.config, engine.ledger, engine.decision
     assert decision is not None  # noqa: S101  a campaign ends by one only
     assert decision.stop is not None  # noqa: S101
@@ -219,11 +208,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
 
 
 def read_result(folder: Path) -> CampaignResult | None:
-    """What the `result.json` of a finished campaign says; None where there is none.
-
-    Raises:
-        StoreError: It is damaged.
-    """
+    """What the `result.json` of a finished campaign says; None where there is none, `StoreError` where it is damaged."""
     path = folder / RESULT
     try:
         return CampaignResult.from_json(path.read_text(encoding="utf-8"))
@@ -247,3 +232,59 @@ def _compared(known: Known, predicted_ev_per_atom: Floats, *, hull_tolerance: fl
         exact=error <= VERTEX_TOLERANCE_EV_PER_ATOM,
         mae_uncomputed_ev_per_atom=float(errors.mean()) if errors.size else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A campaign from its start until now.
+
+    Attributes:
+        moments: What was known before each round after the start, with the energies of all rounds before it; and now:
+            `moments[-1]`.
+        failures: Why each calculation that failed for good did, by the candidate's index.
+        awaited: (p,) indices of the candidates whose results are awaited; in a hand-off those that were handed out.
+        result: What `result.json` says; None while the campaign is not finished.
+    """
+
+    setup: Setup = field(repr=False)
+    moments: tuple[Known, ...] = field(repr=False)
+    failures: dict[int, FailedCandidate] = field(repr=False)
+    awaited: tuple[int, ...] = field(repr=False)
+    result: CampaignResult | None
+
+    @property
+    def config(self) -> CampaignConfig:
+        """The settings in force."""
+        return self.setup.config
+
+    @property
+    def pool(self) -> Pool:
+        """The candidates."""
+        return self.setup.pool
+
+    @property
+    def now(self) -> Known:
+        """What is known now."""
+        return self.moments[-1]
+
+    @property
+    def decided(self) -> tuple[Decision | None, ...]:
+        """What was decided at each moment; None now."""
+        return (*(self.now.decisions[len(known.decisions)] for known in self.moments[:-1]), None)
+
+
+def read_history(folder: Path, *, setup: Setup | None = None) -> History:
+    """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
+    setup = Setup.read(folder) if setup is None else setup
+    ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
+    every = (ledger.known_after(n) for n in range(1, len(ledger.decisions) + 1))
+    moments = tuple(known.with_truth(true) for known in every if known.has_hull)
+    if not moments:
+        raise StoreError(
+            f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
+        )
+    failures = {
+        ledger.index_of(each): FailedCandidate.of(setup.pool, each, why) for each, why in ledger.failures.items()
+    }
+    awaited = tuple(map(ledger.index_of, ledger.awaited))
+    return History(setup=setup, moments=moments, failures=failures, awaited=awaited, result=read_result(folder))

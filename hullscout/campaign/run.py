@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hullscout.campaign.engine import Engine
-    from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.setup import Setup
     from hullscout.errors import OracleError
     from hullscout.oracle import Outcome, Workers
@@ -32,12 +31,7 @@ if TYPE_CHECKING:
 
 
 def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:
-    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
-
-    Raises:
-        StoreError: The folder cannot be used.
-        InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
-    """
+    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for."""
     setup.refuse_what_cannot_start()
     with Store.create_or_resume(folder, setup.origin) as store:
         if retry_failed:
@@ -52,29 +46,24 @@ def run(
     on_progress: Callable[[Known], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> tuple[CampaignResult, Known]:
-    """Run a campaign to its end, from where its folder stands.
+    """Run a campaign to its end, from where its folder stands: its result, and what was known then. Only the store is written.
 
     Args:
-        folder: Where it is kept; made where there is none.
-        retry_failed: Calculate again what failed before.
         on_progress: Called with what is known after every answer.
         on_note: Called with a sentence for each calculation that a person should know of.
-
-    Returns:
-        The result, and what was known at the end; nothing is written but the store.
 
     Raises:
         StoreError: The folder cannot be used, or the disk is full.
         OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
-    began, config = time.perf_counter(), setup.config
+    began = time.perf_counter()
     setup.refuse_what_cannot_start()
     with Store.create_or_resume(folder, setup.origin) as store:
         if retry_failed:
             store.forgive_failures()
         engine = setup.engine(setup.open_ledger(store))
         timings_s = {"features": time.perf_counter() - began}
-        n_ahead = 0 if setup.table is not None else config.executor.n_ahead
+        n_ahead = 0 if setup.table is not None else setup.config.executor.n_ahead
         if _ask(engine, n_ahead):  # a campaign that has ended needs no workers
             with _open_workers(setup, folder=folder) as workers:
                 _work(engine, workers, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
@@ -117,11 +106,7 @@ def _work(
     on_progress: Callable[[Known], None],
     on_note: Callable[[str], None],
 ) -> None:
-    """Keep the workers busy until the engine has no more to ask, or the disk is full.
-
-    Raises:
-        OracleError: The workers are gone. What they had answered is kept.
-    """
+    """Keep the workers busy until the engine has no more to ask, the disk is full, or they are gone: what was answered is kept."""
     ledger = engine.ledger
     running: dict[Future[Outcome], tuple[str, int | None]] = {}
     while (pending := _ask(engine, n_ahead) if ledger.has_room else ()) or running:
@@ -136,28 +121,20 @@ def _work(
         for future in [future for future in running if future in done]:
             candidate_id, attempt = running.pop(future)
             outcome = outcome_of(future)
-            if isinstance(outcome, Calculated | Failed):
-                _settle(ledger, candidate_id, outcome, attempt=attempt, retries=workers.retries, on_note=on_note)
-                on_progress(ledger.known)
-            else:
+            if not isinstance(outcome, Calculated | Failed):
                 lost = outcome
+                continue
+            n_left = ledger.take(candidate_id, outcome, attempt=attempt, retries=workers.retries)
+            if note := _note(candidate_id, outcome, n_left):
+                on_note(note)
+            on_progress(ledger.known)
         if lost is not None:
             raise lost
 
 
-def _settle(
-    ledger: Ledger,
-    candidate_id: str,
-    outcome: Calculated | Failed,
-    *,
-    attempt: int | None,
-    retries: int,
-    on_note: Callable[[str], None],
-) -> None:
-    """Take an outcome into the ledger, and say what a person should know of it."""
-    n_left = ledger.take(candidate_id, outcome, attempt=attempt, retries=retries)
-    if isinstance(outcome, Failed):
-        verdict = f"tried again, {n_left} left" if n_left else "marked as failed"
-        on_note(f"{candidate_id} ({outcome.reason}): {outcome.sentence} It is {verdict}.")
-    elif outcome.note:
-        on_note(f"{candidate_id}: {outcome.note}")
+def _note(candidate_id: str, outcome: Outcome, n_left: int) -> str:
+    """What a person should know of an outcome."""
+    if isinstance(outcome, Calculated):
+        return f"{candidate_id}: {outcome.note}" if outcome.note else ""
+    verdict = f"tried again, {n_left} left" if n_left else "marked as failed"
+    return f"{candidate_id} ({outcome.reason}): {outcome.sentence} It is {verdict}."

@@ -1,11 +1,15 @@
-"""What a campaign works with: its file and pool as they were given, and what is opened of them when it is needed."""
+"""What a campaign works with: its file and pool as they were given, and what is opened of them when it is needed.
+
+`InvalidPoolError` where the pool cannot be used, `InvalidCampaignError` where the settings do not fit it, `StoreError` where the
+folder holds no campaign or a damaged one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
@@ -41,11 +45,7 @@ class Setup:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What the campaign in `folder` is made of.
-
-        Raises:
-            StoreError: There is none, or it is damaged.
-        """
+        """What the campaign in `folder` is made of."""
         with Store.read(folder) as store:
             return cls(store.origin())
 
@@ -56,29 +56,20 @@ class Setup:
 
     @cached_property
     def frames(self) -> Frames:
-        """What the pool file says.
-
-        Raises:
-            InvalidPoolError: It cannot be read.
-        """
+        """What the pool file says."""
         return parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
 
     @cached_property
     def pool(self) -> Pool:
-        """The candidates, without energies. Where energies are computed, those of the pool file are not read.
-
-        Raises:
-            InvalidPoolError: The pool holds something that no campaign can use.
-        """
+        """The candidates, without energies. Where energies are computed, those of the pool file are not read."""
         section, is_table = self.config.pool, self._is_table
+        is_strict = is_table and not section.allow_mixed_settings
         return build_pool(
             self.frames,
             self.config.elements,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
             columns=Columns(cost=section.cost, baseline=section.baseline),
-            mixed_settings=MixedSettings.REFUSE
-            if is_table and not section.allow_mixed_settings
-            else MixedSettings.ALLOW,
+            mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
         )
 
     @cached_property
@@ -93,11 +84,7 @@ class Setup:
 
     @cached_property
     def cost(self) -> Floats:
-        """(n,) cost of the calculation of each candidate.
-
-        Raises:
-            InvalidCampaignError: Costs of the pool are asked for, and it has none.
-        """
+        """(n,) cost of the calculation of each candidate; `InvalidCampaignError` where the pool should state it and does not."""
         return self.config.cost.of(self.pool.n_atoms, column=self.pool.cost)
 
     @cached_property
@@ -115,54 +102,30 @@ class Setup:
         """A model of the energies of the pool that has learned nothing yet."""
         return Surrogate(self.features, x=self.pool.x, settings=self.config.regression)
 
-    def ledger(self) -> Ledger:
-        """The ledger of a campaign in which nothing was asked for yet, kept nowhere."""
-        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost)
+    def ledger(self, **told: Any) -> Ledger:
+        """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""
+        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost, **told)
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
-        """The ledger of the campaign as a store has it.
-
-        Args:
-            store: Open for reading, or for writing.
-            is_kept: Whether what is new goes into the store.
-        """
-        answers, failures, attempts = store.answers(), store.failures(), store.attempts()
-        index = {candidate_id: place for place, candidate_id in enumerate(self.pool.ids)}
-        return Ledger(
-            self.pool,
-            name=self.config.name,
-            seed=self.config.seed,
-            cost=self.cost,
-            decisions=store.decisions(
-                index
-            ),  # after the answers: a running campaign has asked for all that it answered
-            energies_ev=answers,
-            failures=failures,
-            attempts=attempts,
-            is_handed_out=self.config.oracle.kind == "handoff",
-            store=store if is_kept else None,
-        )
+        """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
+        told = {"energies_ev": store.answers(), "failures": store.failures(), "attempts": store.attempts()}
+        # After the answers: a running campaign has asked for all that it answered.
+        decisions = store.decisions({candidate_id: place for place, candidate_id in enumerate(self.pool.ids)})
+        is_handed_out = self.config.oracle.kind == "handoff"
+        kept_in = store if is_kept else None
+        return self.ledger(decisions=decisions, is_handed_out=is_handed_out, store=kept_in, **told)
 
     def read_ledger(self, folder: Path) -> Ledger:
-        """The ledger of this campaign in `folder`, finished or not, also while it is running; it is not written to.
-
-        Raises:
-            StoreError: There is none, or it is damaged.
-        """
+        """The ledger of this campaign in `folder`, finished or not, also while it is running; it is not written to."""
         with Store.read(folder) as store:
             return self.open_ledger(store, is_kept=False)
 
     def engine(self, ledger: Ledger) -> Engine:
         """The engine of the campaign, where the ledger stands."""
-        config = self.config
-        return Engine(ledger, rule=config.select, surrogate=self.surrogate(), settings=config.stop)
+        return Engine(ledger, rule=self.config.select, surrogate=self.surrogate(), settings=self.config.stop)
 
     def refuse_what_cannot_start(self) -> None:
-        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.
-
-        Raises:
-            InvalidCampaignError: The limits do not even allow the pure elements, or the pool has no costs.
-        """
+        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
         known = self.ledger().known
         refuse_impossible_limits(known, starting_pure(known), self.config.stop)
 

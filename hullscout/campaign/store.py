@@ -41,6 +41,11 @@ CREATE TABLE attempts (
     is_forgiven INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, attempt)
 ) STRICT;
 """
+ENDED = """
+UPDATE attempts SET ended = ?, wall_s = ?, reason = COALESCE(?, reason), sentence = COALESCE(?, sentence)
+WHERE id = ? AND attempt = ?
+"""
+"""Changes nothing where nobody calculated, so that there is no attempt; an energy told after a failure leaves the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +53,11 @@ class Attempt:
     """One calculation of a candidate that was started.
 
     Attributes:
-        id: The candidate.
         attempt: 1 for the first, and so on.
         began: When it was handed to a worker, UTC.
         ended: When its outcome was kept, UTC; None while it runs, and for ever where the campaign was ended meanwhile.
         wall_s: Seconds that the calculation took, without waiting for a worker; None where nobody measured.
         reason: Why it failed; None where it gave an energy or has not ended.
-        sentence: The same for people.
         is_forgiven: It does not count against the candidate any more.
     """
 
@@ -76,11 +79,7 @@ class Store(DatabaseStore):
 
     @classmethod
     def create_or_resume(cls, folder: Path, origin: Origin) -> Self:
-        """Open the campaign in `folder` for writing; make it where there is none.
-
-        Raises:
-            StoreError: The folder holds another campaign or other results, the database is damaged, or another process has it.
-        """
+        """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there."""
         database = folder / DATABASE
         try:
             foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
@@ -107,11 +106,7 @@ class Store(DatabaseStore):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Open the campaign in `folder` for reading, also while it is running.
-
-        Raises:
-            StoreError: There is none, or its database is damaged.
-        """
+        """Open the campaign in `folder` for reading, also while it is running."""
         database = folder / DATABASE
         if not database.is_file():
             raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
@@ -140,11 +135,7 @@ class Store(DatabaseStore):
         return origin
 
     def decisions(self, index: Mapping[str, int]) -> tuple[Decision, ...]:
-        """The decisions so far.
-
-        Args:
-            index: Of each candidate by its id, by which they are kept.
-        """
+        """The decisions so far; `index` is that of each candidate by its id, by which they are kept."""
         return self._read("SELECT record FROM rounds ORDER BY round", lambda text: _decision(text, index))
 
     def answers(self) -> dict[str, float]:
@@ -152,12 +143,7 @@ class Store(DatabaseStore):
         return dict(self._rows("SELECT id, energy_ev FROM answers"))
 
     def save_decision(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
-        """Commit what was decided in a round, before anything of it is looked up.
-
-        Args:
-            number: Of the round, from 0.
-            ids: Of all candidates, by which what was chosen is kept.
-        """
+        """Commit what was decided in a round (from 0) before anything of it is looked up; kept by the `ids` of all candidates."""
         tree = {"round": number, **decision.to_tree(), "chosen": [ids[index] for index in decision.chosen]}
         self._write(("INSERT INTO rounds VALUES (?, ?)", (number, json.dumps(tree))))
 
@@ -176,30 +162,19 @@ class Store(DatabaseStore):
         self._write(("INSERT INTO attempts (id, attempt, began) VALUES (?, ?, ?)", (candidate_id, attempt, _now())))
 
     def save_answer(self, candidate_id: str, answer: Calculated, *, attempt: int | None) -> None:
-        """Commit an energy, before anything uses it; a failure that was kept before is withdrawn.
-
-        Args:
-            attempt: Which calculation gave it; None where nobody calculated.
-        """
+        """Commit an energy, before anything uses it; a failure that was kept before is withdrawn."""
         relaxed = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))
-        ended = (
-            "UPDATE attempts SET ended = ?, wall_s = ? WHERE id = ? AND attempt = ?",
-            (_now(), answer.wall_s, candidate_id, attempt),
-        )
         self._write(
             ("INSERT INTO answers VALUES (?, ?, ?, ?)", (candidate_id, answer.energy_ev, relaxed, answer.note or None)),
             ("DELETE FROM failures WHERE id = ?", (candidate_id,)),
-            *([] if attempt is None else [ended]),
+            (ENDED, (_now(), answer.wall_s, None, None, candidate_id, attempt)),
         )
 
     def save_failed(self, candidate_id: str, failed: Failed, *, attempt: int | None, is_final: bool) -> None:
         """Commit that a calculation failed, and whether that is all that can be had of the candidate."""
-        ended = (
-            "UPDATE attempts SET ended = ?, wall_s = ?, reason = ?, sentence = ? WHERE id = ? AND attempt = ?",
-            (_now(), failed.wall_s, failed.reason, failed.sentence, candidate_id, attempt),
-        )
+        ended = (ENDED, (_now(), failed.wall_s, failed.reason, failed.sentence, candidate_id, attempt))
         final = ("INSERT OR IGNORE INTO failures VALUES (?, ?, ?)", (candidate_id, failed.reason, failed.sentence))
-        self._write(*([] if attempt is None else [ended]), *([final] if is_final else []))
+        self._write(ended, *([final] if is_final else []))
 
     def forgive_failures(self) -> None:
         """Let every candidate that failed be calculated again, with all its tries."""

@@ -296,7 +296,7 @@ class Campaign:
 
     def plot_distance(self, ax: Axes | None = None) -> Axes:
         """Draw the distance of every candidate to the hull."""
-        from hullscout.figures.distance import draw_hull_distance  # noqa: PLC0415
+        from hullscout.figures.phase_diagram import draw_hull_distance  # noqa: PLC0415
 
         tolerance = self.history.config.stop.hull_tolerance
         return draw_hull_distance(_axes(ax), self.history.now, belief=self.belief, tolerance_ev_per_atom=tolerance)

@@ -15,12 +15,8 @@ from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
-PLOT_HELP = "\n".join(
-    [
-        "Draw the campaign in FOLDER, finished or not.\n\n\b",
-        *(f"{name:<16}{kind.shows}" for name, kind in KINDS.items()),
-    ]
-)
+PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
+PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign

@@ -2,7 +2,8 @@
 
 A figure is a function of `Axes` (or of a `Figure`, where it has several) and of what it shows of a campaign. `KINDS` has them by
 name, and `save_campaign_figure` draws one from a campaign's folder. To add a figure write its function, and a line in `KINDS`:
-the command line reads it there. The report is in `hullscout.figures.report`, `save_trade_off` draws a plan.
+the command line reads it there. The report is in `hullscout.figures.report`, `save_trade_off` draws a plan. What cannot be drawn
+or written is an `OutputError`; a campaign that is missing, damaged or without a hull is a `StoreError`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "
 KINDS = {
     "hull": Kind("hullscout.figures.phase_diagram.draw_phase_diagram",
                  "phase diagram, with what the model still believes possible", ("known", "belief", "has_lattices")),
-    "distance": Kind("hullscout.figures.distance.draw_hull_distance", "distance of every candidate to the hull",
+    "distance": Kind("hullscout.figures.phase_diagram.draw_hull_distance", "distance of every candidate to the hull",
                      ("known", "belief", "tolerance_ev_per_atom")),
     "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
                      ("history",), is_of_axes=False, aspect=(0.72, 1.2)),
@@ -81,17 +82,11 @@ def save_campaign_figure(
     has_lattices: bool = False,
     candidate_id: str | None = None,
 ) -> None:
-    """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
+    """Draw a figure of the campaign in `folder`, finished or not, into a PNG, SVG or PDF file.
 
     Args:
-        path: PNG, SVG or PDF by its suffix.
-        width: A column or the page.
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
-
-    Raises:
-        OutputError: The suffix is another one, the file cannot be written, or there is not enough to draw.
-        StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
     refuse_other_formats(path)
     from hullscout.campaign import Beliefs, read_history  # noqa: PLC0415  loads the scientific packages
@@ -120,28 +115,18 @@ def save_campaign_figure(
 
 
 def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
-    """The candidate with an id; the lowest on the hull found where none is given.
-
-    Raises:
-        OutputError: There is no such candidate.
-    """
+    """The candidate with an id; the lowest on the hull found where none is given."""
     hull, pool = history.now.hull, history.pool
     if candidate_id is None:
         return pool.candidates[int(hull.indices[hull.energy_ev_per_atom.argmin()])]
     if candidate_id not in pool.ids:
-        first = ", ".join(pool.ids[:3])
-        raise OutputError(
-            f"Expected the id of one of the {len(pool)} candidates, found {candidate_id!r}. The first are {first}."
-        )
+        found = f"found {candidate_id!r}. The first are {', '.join(pool.ids[:3])}."
+        raise OutputError(f"Expected the id of one of the {len(pool)} candidates, {found}")
     return pool.candidates[pool.ids.index(candidate_id)]
 
 
 def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
-    """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all, with what was known at its end.
-
-    Raises:
-        OutputError: One of them cannot be written.
-    """
+    """Write `hull.png` and then `result.json` into a campaign's folder, each whole, with what was known at its end."""
     from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
 

@@ -35,8 +35,6 @@ SHARE_OF_RADIUS = 0.5
 PIXELS = 160
 # Turned about the third axis, then tilted towards the reader, in degrees: that axis points upwards, seen a little from above.
 VIEW = (-20.0, -75.0)
-
-
 # Space group and atoms in the primitive cell of the elements in these lattices.
 PARENTS: dict[tuple[int, int], Lattice] = {(225, 1): "fcc", (229, 1): "bcc", (194, 2): "hcp"}
 # Ordered structures on these lattices, by space group and atoms of each element in the primitive cell, and their names: the
@@ -73,8 +71,7 @@ def parent_lattice(candidate: Candidate) -> Lattice:
     dataset = _symmetry(candidate, np.ones_like(candidate.numbers), tolerance=PARENT_TOLERANCE * nearest)
     if dataset is None:
         return "other"
-    n_primitive = len(set(dataset.mapping_to_primitive.tolist()))
-    return PARENTS.get((int(dataset.number), n_primitive), "other")
+    return PARENTS.get((int(dataset.number), len(set(dataset.mapping_to_primitive.tolist()))), "other")
 
 
 def prototype(candidate: Candidate) -> str | None:
@@ -93,8 +90,7 @@ def prototype(candidate: Candidate) -> str | None:
 
 def mathtext_structure(candidate: Candidate) -> str:
     """How a label names a structure: its prototype, else its space group, else nothing."""
-    name = prototype(candidate)
-    if name is not None:
+    if (name := prototype(candidate)) is not None:
         return re.sub(r"_(\w+)", r"$_{\1}$", name)
     return mathtext_space_group(space_group(candidate) or "")
 

@@ -49,10 +49,8 @@ def honest_predictions(belief: Belief) -> tuple[HonestPredictions, ...]:
     unknown, formation = known.unknown, np.zeros(known.n_candidates)
     formation[known.answered] = known.formation_ev_per_atom
     label, look = f"calculated, left out ({known.n_answered})", ("o", "-", style.BLUE, "white")
-    heights = belief.capped(formation)[known.answered]
-    left_out = HonestPredictions(
-        label, look, heights, belief.left_out_mean_ev_per_atom, belief.left_out_std_ev_per_atom
-    )
+    mean, std = belief.left_out_mean_ev_per_atom, belief.left_out_std_ev_per_atom
+    left_out = HonestPredictions(label, look, belief.capped(formation)[known.answered], mean, std)
     if true is None or not unknown.size:
         return (left_out,)
     label, look = f"not calculated ({unknown.size})", ("^", "--", style.NOT_CALCULATED, style.DARK_ORANGE)
@@ -115,26 +113,17 @@ def draw_learning(ax: Axes, history: History) -> Axes:
     """Draw the error of the campaign's kind of model against the number of random structures that it learns from.
 
     All candidates of a replay, what was calculated otherwise; heights above their hull are capped as in the campaign.
-
-    Raises:
-        OutputError: Too few energies are known.
     """
     from hullscout.hull import lower_hull  # noqa: PLC0415
-    from hullscout.regression import (  # noqa: PLC0415
-        KernelModel,
-        cap_height,
-        learning_curve,
-        plot_learning_curves,
-    )
+    from hullscout.regression import KernelModel, cap_height, learning_curve, plot_learning_curves  # noqa: PLC0415
     from hullscout.selection import HullPosteriorRule  # noqa: PLC0415
 
     known, config, true = history.now, history.config, history.now.true_formation_ev_per_atom
     rows, energies = (known.answered, known.formation_ev_per_atom) if true is None else (np.arange(true.size), true)
     if rows.size < MIN_LEARNED:
         remedy = "Draw it when more is calculated." if true is None else "The pool is too small for one."
-        raise OutputError(
-            f"Expected at least {MIN_LEARNED} known energies for a learning curve, found {rows.size}. {remedy}"
-        )
+        found = f"found {rows.size}. {remedy}"
+        raise OutputError(f"Expected at least {MIN_LEARNED} known energies for a learning curve, {found}")
     cap = getattr(config.select, "energy_cap", HullPosteriorRule().energy_cap)
     at_hull = lower_hull(known.x[rows], energies).energy_at(known.x[rows])
     ends = np.cumsum([0, *(block.shape[1] for block in history.setup.features.values())]).tolist()

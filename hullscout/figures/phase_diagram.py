@@ -1,4 +1,4 @@
-"""The phase diagram: candidates, what was calculated, the found hull, the true one, and what the model still believes.
+"""The phase diagram, and distances to its hull: what was calculated, the hulls found and true, what the model still believes.
 
 In the manner of figure 4 of Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022): every candidate at its true energy where
 that is known, calculated structures filled and round, the others as triangles. Where the posterior is given, the 95 % band of the
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices
 
     Mask = NDArray[np.bool_]
+    Lattices = NDArray[np.str_] | None
 
 # The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom, and the lowest quarter of the
 # candidates; where the elements do not mix, three quarters); what lies higher is counted.
@@ -44,15 +45,13 @@ MAX_INTERVALS = 40
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 BAND_AT = np.linspace(0.0, 1.0, 401)
+# The axis of distances to the hull is linear below this.
+LINEAR_MEV = 1.0
 MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
 def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
-    """Draw a campaign's phase diagram into `ax`; vertices of the hull are named with formula and prototype or space group.
-
-    Args:
-        has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
-    """
+    """Draw a campaign's phase diagram into `ax`; vertices of the hull are named with formula and prototype or space group."""
     found, true, energies = known.hull, known.true_hull, drawn_energies(known, belief) * MILLI
     points, is_shown, every = np.column_stack([known.x, energies]), ~np.isnan(energies), np.arange(energies.size)
     is_answered, is_failed = np.isin(every, known.answered), np.isin(every, known.failed) & is_shown
@@ -89,6 +88,54 @@ def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, 
     remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
     style.set_title(ax, style.title_of(known), remark)
     _label_vertices(ax, known, points=points[is_shown])
+    return ax
+
+
+def draw_hull_distance(
+    ax: Axes, known: Known, *, belief: Belief | None = None, tolerance_ev_per_atom: float | None = None
+) -> Axes:
+    """Draw how far above the hull each candidate lies: what was calculated, what is known of the rest, what is believed of it.
+
+    The axis is linear within one meV/atom of the hull and logarithmic beyond, so that ground states and structures of several
+    eV/atom stand in one picture, and predictions below today's hull too.
+    """
+    drawn = [np.zeros(1)]
+
+    def heights(those: Indices, formation_ev_per_atom: Floats) -> tuple[Floats, Floats]:
+        distance = known.hull.distance(known.x[those], formation_ev_per_atom) * MILLI
+        drawn.append(distance)
+        return known.x[those], distance
+
+    unknown, true = known.unknown, known.true_formation_ev_per_atom
+    if true is not None and unknown.size:
+        ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
+                label=f"not calculated ({unknown.size}, true energy)", zorder=2)  # fmt: skip
+    if belief is not None and known.n_failed:
+        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.FOUND, ms=4.5, mew=1.1,
+                label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
+    ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
+            mew=0.3, label=f"calculated ({known.n_answered})", zorder=3)  # fmt: skip
+    if belief is not None and (chosen := intervals_of(belief)[0]).size:
+        half_width = belief.half_width_ev_per_atom()[chosen] * MILLI
+        x, mean = heights(chosen, belief.mean_ev_per_atom[chosen])
+        drawn += [mean - half_width, mean + half_width]
+        ax.errorbar(
+            x, mean, half_width, fmt="D", ms=3.4, mfc="white", mec=style.FOUND, mew=0.7, ecolor=style.BELIEVED, elinewidth=0.7,
+            capsize=1.5, capthick=0.7, label="prediction, 95 % interval", zorder=4,
+        )  # fmt: skip
+    ax.axhline(0, color=style.FOUND, lw=1.2, zorder=1.5, label="hull found")
+    if tolerance_ev_per_atom is not None:
+        for sign in (1, -1):
+            label = f"tolerance, {tolerance_ev_per_atom * MILLI:g} meV/atom" if sign > 0 else None
+            ax.axhline(sign * tolerance_ev_per_atom * MILLI, color="0.45", lw=0.7, ls=":", zorder=1.5, label=label)
+    ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.7)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    every = np.concatenate(drawn)
+    ax.set_ylim(1.6 * float(every.min()) - 0.6, 2.0 * max(float(every.max()), 10.0))
+    style.set_composition_axis(ax, known.pool.elements)
+    ax.set_ylabel("distance to the hull (meV/atom)")
+    style.set_title(ax, style.title_of(known))
+    style.legend_below(ax, n_columns=style.legend_columns(ax))
     return ax
 
 
@@ -144,14 +191,7 @@ def _footroom(ax: Axes, n_labels: int) -> float:
 
 
 def _draw_points(
-    ax: Axes,
-    points: Floats,
-    chosen: Mask,
-    marker: str,
-    what: str,
-    energy: str,
-    lattices: NDArray[np.str_] | None,
-    **look: Any,
+    ax: Axes, points: Floats, chosen: Mask, marker: str, what: str, energy: str, lattices: Lattices, **look: Any
 ) -> None:
     """Markers of chosen candidates (n, 2), counted in the legend, or those of their lattices (n,) where these are given."""
     groups = [(marker, chosen, f"{what} ({chosen.sum()}{energy and f', {energy}'})")]
@@ -188,10 +228,8 @@ def _draw_belief(ax: Axes, belief: Belief) -> tuple[Floats, Floats]:
 
 def _label_vertices(ax: Axes, known: Known, *, points: Floats) -> None:
     """Write each vertex's formula and prototype or space group below it, at the pure elements above."""
-    found = known.hull
-    at = np.linspace(0, 1, 400)
+    found, at, labels = known.hull, np.linspace(0, 1, 400), []
     line = np.column_stack([at, found.energy_at(at) * MILLI])
-    labels = []
     for x, energy, index in zip(found.x.tolist(), found.energy_ev_per_atom.tolist(), found.indices, strict=True):
         candidate = known.pool.candidates[index]
         text = "\n".join(filter(None, (style.mathtext_formula(candidate.formula), mathtext_structure(candidate))))

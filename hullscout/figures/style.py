@@ -72,11 +72,7 @@ class Width(StrEnum):
 def save_figure(
     path: Path, draw: Callable[[Figure], object], *, width: Width = Width.PAGE, aspect: float = 0.65
 ) -> None:
-    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG or PDF file, whole or not at all.
-
-    Raises:
-        OutputError: The suffix is another one, or the file cannot be written.
-    """
+    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG or PDF file, whole or not at all."""
     refuse_other_formats(path)
     content = figure_bytes(draw, suffix=path.suffix, inches=width.size(aspect), dpi=width.dots_per_inch)
     write_whole(path, content, remedy="Give another file.")
@@ -115,15 +111,10 @@ def new_row(n: int, *, width: Width = Width.PAGE, aspect: float = 0.45) -> list[
 
 
 def refuse_other_formats(path: Path) -> None:
-    """Refuse a file that no figure can be written to, before any cost.
-
-    Raises:
-        OutputError: Its suffix is none of `FORMATS`.
-    """
+    """Refuse a file that no figure can be written to, since its suffix is none of `FORMATS`, before any cost."""
     if path.suffix not in FORMATS:
-        raise OutputError(
-            f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {path.suffix or 'no ending'!r}."
-        )
+        found = path.suffix or "no ending"
+        raise OutputError(f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {found!r}.")
 
 
 def mathtext_formula(formula: str) -> str:

@@ -35,15 +35,11 @@ MAX_COLUMNS = 4
 
 
 def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float, rules: Sequence[str]) -> Axes:
-    """Draw the settings of one campaign into `ax` and return it.
+    """Draw the settings of one campaign into `ax`; all rules of the plan fix their colours.
 
     Horizontally the share of replays beyond the tolerance with its 95 % interval, vertically the saved share with its 5th to 95th
-    percentile, both in %. Rules are shifted to the right by a few points of the page, so that intervals at the same risk do not
-    hide each other.
-
-    Args:
-        risk: The wanted risk; where the interval ends left of it, a setting is safe with confidence (filled).
-        rules: All rules of the plan, which fixes their colours.
+    percentile, both in %. Where the interval ends left of the wanted risk, a setting is safe with confidence (filled). Rules are
+    shifted to the right by a few points of the page, so that intervals at the same risk do not hide each other.
     """
     from matplotlib.transforms import offset_copy  # noqa: PLC0415
 
@@ -79,11 +75,7 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float,
 
 
 def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: float) -> None:
-    """Write the figure of a whole plan to a file, whole or not at all.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write the figure of a whole plan to a file, whole or not at all."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
     n_columns = min(n_campaigns, MAX_COLUMNS)
     n_rows = -(-n_campaigns // n_columns)

@@ -24,7 +24,7 @@ class Fantasies:
     """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
 
     Args:
-        depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. It is not changed.
+        depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. Left unchanged.
         x: (q,) compositions.
         floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
 
@@ -41,24 +41,15 @@ class Fantasies:
         self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
 
     def look_up(self, place: int) -> None:
-        """Lower the hull of each sample by a candidate at its energy in that sample, and count the candidate no more.
-
-        Args:
-            place: Its place in `columns`.
-        """
+        """Lower the hull of each sample by the candidate at a place in `columns`, at its energy there; it counts no more."""
         from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
 
         sample_kernels.look_up(place, *self._state)
 
     def look_up_deepest(self, n_most: int, *, least: float = 1.0, cost: Floats | None = None) -> Indices:
-        """Look up the candidate that is the deepest in most samples, then the next, and so on.
+        """Look up the candidate that is the deepest in most samples per cost (q,), then the next: their indices among the q.
 
-        Args:
-            least: It ends when fewer samples than this, or none, go deeper than the floor.
-            cost: (q,) of each candidate: samples count per cost.
-
-        Returns:
-            The candidates in their order, as indices among the q.
+        It ends when fewer samples than `least`, or none, go deeper than the floor.
         """
         from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
 
@@ -71,17 +62,9 @@ class Fantasies:
 def lookups_foreseen(
     depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float, cost: Floats | None = None
 ) -> int:
-    """Lookups until fewer than the accepted share of samples go deeper below the hull than the tolerance.
+    """Lookups, 0 to q, until strictly less than the accepted share of samples goes deeper than the tolerance.
 
-    Args:
-        depths: (s, q) depth of contender j below today's hull in sample i, eV/atom; negative above it.
-        x: (q,) compositions.
-        tolerance_ev_per_atom: Depths up to this (and exactly this) do not count.
-        failure_probability: Accepted share of samples; the stop is strictly below it.
-        cost: (q,) of each contender, where they differ.
-
-    Returns:
-        0 where the share is below it already; at most q.
+    Depths (s, q), compositions x (q,) and costs (q,) are as in `Fantasies`, of the contenders below today's hull.
     """
     n_samples = min(depths.shape[0], MAX_SAMPLES)
     # Samples come sorted by component of the posterior; a stride takes from all of them.

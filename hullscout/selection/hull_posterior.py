@@ -106,6 +106,7 @@ class HullPosteriorRule(Rule):
         settleable = belief.failure_probability
         if known.n_failed:
             settleable = belief.probability_of_deeper(stop.hull_tolerance, without=known.failed)
+        earlier = [decision.settleable_probability for decision in self._recent(known)]
         depths = belief.depths_without(known.failed)
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
@@ -114,9 +115,7 @@ class HullPosteriorRule(Rule):
             failure_probability=belief.failure_probability,
             stated_failure_probability=belief.stated_failure_probability,
             settleable_probability=settleable,
-            stated_settleable_probability=_highest(
-                settleable, [decision.settleable_probability for decision in self._recent(known)]
-            ),
+            stated_settleable_probability=_highest(settleable, earlier),
             n_lookups_foreseen=lookups_foreseen(
                 depths,
                 known.x[belief.sampled],
@@ -145,9 +144,8 @@ class HullPosteriorRule(Rule):
         """
         known = belief.known
         unknown = known.unknown
-        in_stds = (belief.mean_ev_per_atom - known.hull.energy_at(known.fractions))[unknown] / belief.std_ev_per_atom[
-            unknown
-        ]
+        height = belief.mean_ev_per_atom - known.hull.energy_at(known.fractions)
+        in_stds = height[unknown] / belief.std_ev_per_atom[unknown]
         nearest = in_order(in_stds)
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
@@ -169,14 +167,8 @@ class HullPosteriorRule(Rule):
     def _chosen(self, belief: Belief, depths: Floats, *, floor: float) -> tuple[int, ...]:
         """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
         known, sampled = belief.known, belief.sampled
-        picks = _most_often_deepest(
-            depths,
-            known.x[sampled],
-            cost=known.cost[sampled],
-            floor=floor,
-            n=self.batch,
-            taken=np.flatnonzero(np.isin(sampled, known.pending)),
-        )
+        x, cost, taken = known.x[sampled], known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
+        picks = _most_often_deepest(depths, x, cost=cost, floor=floor, n=self.batch, taken=taken)
         chosen = sampled[picks] if picks else sampled[np.isin(sampled, known.askable)][: self.batch]
         return tuple(chosen.tolist())
 
@@ -199,14 +191,9 @@ def _highest(now: float, recent: Iterable[float | None]) -> float:
 def _most_often_deepest(
     depths: Floats, x: Floats, *, cost: Floats, floor: float, n: int, taken: Indices = NONE
 ) -> list[int]:
-    """Up to n columns of `depths`, each the deepest below the hull in most samples per cost, conditioned on those before it.
+    """Up to n columns of `depths` (s, q), each the deepest in most samples per cost (q,), conditioned on those before it.
 
-    Args:
-        depths: (s, q) depth of contender j below the hull in sample i, eV/atom.
-        x: (q,) compositions.
-        cost: (q,) cost of looking each up, in any unit.
-        floor: Depths up to this do not count, eV/atom.
-        taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
+    Each sample is conditioned first on the columns `taken`, which are being calculated, and they are not picked.
     """
     fantasies = Fantasies(depths, x, floor=floor)
     for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():

@@ -74,14 +74,11 @@ class Surrogate:
         Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
-        Args:
-            labels: (m,) labels of `known.answered`.
-            baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
-            model: Name of the model in the decisions' `warm_starts`; hyperparameters are searched from nothing if not given.
+        Labels (m,) are those of `known.answered`; from a cheaper method's of all candidates, the baseline (n,), the difference is
+        learned. Hyperparameters are searched on from those of `model` in the decisions' `warm_starts`; without one, from nothing.
         """
         warm_start = None if model is None else self.warm_start(model, known.decisions)
-        fitted = self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start)
-        return Belief(known=known, **fitted)
+        return Belief(known=known, **self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start))
 
     def _fit(
         self, labelled: Indices, labels: Floats, *, baseline: Floats | None, warm_start: WarmStart | None = None
@@ -129,9 +126,6 @@ class Surrogate:
         That is in the first round, and whenever twice as much has been asked for as at the last search from nothing. A search from
         the last round's best follows whenever `search_growth` times as much has been asked for as at the last search. In between,
         settings are kept.
-
-        Args:
-            model: Its name in the rounds' `warm_starts`.
         """
         best: SearchPoint | None = None
         n_asked = n_from_nothing = n_searched = 0

@@ -35,6 +35,7 @@ class _Threshold(Rule, ABC):
 
     uses_hull_tolerance: ClassVar[bool] = False
     citations: ClassVar[tuple[Citation, ...]] = (HUO_RUPP_RULE,)
+    _reference_name: ClassVar[str]  # what the height is measured from, in words
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     factor: PositiveFloat = 1.3
@@ -99,11 +100,6 @@ class _Threshold(Rule, ABC):
     def _reference(self, known: Known, labels: Floats) -> Floats:
         """(n,) label from which the height of each candidate is measured."""
 
-    @property
-    @abstractmethod
-    def _reference_name(self) -> str:
-        """What the height is measured from, in words."""
-
     def _median_error(self, known: Known, model: str, error: float) -> float:
         earlier = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
         return float(np.median([*earlier, error][-self.window :]))
@@ -119,13 +115,10 @@ class ThresholdRule(_Threshold):
     """
 
     rule: Literal["threshold"] = "threshold"
+    _reference_name: ClassVar[str] = "the lowest of its composition"
 
     def _reference(self, known: Known, labels: Floats) -> Floats:
         return lowest_of_composition(known.fractions, known.answered, labels)
-
-    @property
-    def _reference_name(self) -> str:
-        return "the lowest of its composition"
 
 
 class HullThresholdRule(_Threshold):
@@ -135,23 +128,14 @@ class HullThresholdRule(_Threshold):
     """
 
     rule: Literal["hull-threshold"] = "hull-threshold"
+    _reference_name: ClassVar[str] = "the hull"
 
     def _reference(self, known: Known, labels: Floats) -> Floats:
         return lower_hull(known.fractions[known.answered], labels).energy_at(known.fractions)
 
-    @property
-    def _reference_name(self) -> str:
-        return "the hull"
-
 
 def lowest_of_composition(fractions: Floats, known: Indices, labels: Floats) -> Floats:
-    """(n,) lowest known label at each candidate's composition; infinite where nothing is known of it.
-
-    Args:
-        fractions: (n, k) compositions, equal floats where equal.
-        known: (m,) indices of what is known.
-        labels: (m,) their labels.
-    """
+    """(n,) lowest label (m,) of what is known (m,) at each candidate's composition (n, k); infinite where nothing is known."""
     _, composition = np.unique(fractions, axis=0, return_inverse=True)
     lowest = np.full(int(composition.max()) + 1, np.inf)
     np.minimum.at(lowest, composition[known], labels)

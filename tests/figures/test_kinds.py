@@ -16,9 +16,8 @@ from hullscout.campaign import Setup, read_history, read_origin, run
 from hullscout.cli import main
 from hullscout.errors import OutputError
 from hullscout.figures import KINDS, Kind, Width, save_campaign_figure, style
-from hullscout.figures.distance import draw_hull_distance
 from hullscout.figures.parity import draw_calibration, draw_parity, honest_predictions
-from hullscout.figures.phase_diagram import intervals_of
+from hullscout.figures.phase_diagram import draw_hull_distance, intervals_of
 from hullscout.figures.progress import draw_errors, draw_failure_probability, draw_progress
 from hullscout.figures.representation import draw_panel, draw_representation
 from hullscout.representation import Panel

@@ -42,7 +42,6 @@ class Reported:
     """A campaign's history, and what a report adds to it.
 
     Attributes:
-        history: The campaign until now.
         belief: What its rule believes now; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
             moment; None where there is none, and before now in pools of more than `MAX_WITH_BANDS`.

@@ -47,11 +47,8 @@ class Kinds(Generic[S]):
     """A section of which there are several kinds.
 
     Attributes:
-        section: Its name in the campaign file.
         key: The key that names the kind; a field of every kind.
-        base: What all kinds are.
         ours: Those of ours by name: the class, or where it is loaded from.
-        default: The kind where none is named.
         is_open: Whether anybody's class is a kind by its dotted path.
     """
 

@@ -203,6 +203,6 @@ def cite(folder: Path | None) -> None:
         from hullscout.campaign import Setup  # noqa: PLC0415
 
         config = Setup.read(folder).config
-        cited = citations_of(config.representation, config.select)
+        cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

@@ -170,16 +170,11 @@ def intervals_of(belief: Belief) -> tuple[Indices, Floats]:
 
 def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
     """What the energy axis cuts off; empty where nothing."""
-    parts = []
-    if n_above:
-        parts.append(f"{n_above} {'candidate lies' if n_above == 1 else 'candidates lie'} above this range")
-    if n_cut:
-        parts.append(f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} it")
-    if is_band_cut:
-        parts.append("the band leaves it")
-    if parts and not n_above:
-        parts[0] = parts[0].removesuffix("it") + "this range"
-    return ", ".join(parts)
+    above = f"{n_above} {'candidate lies' if n_above == 1 else 'candidates lie'} above this range" if n_above else ""
+    it = "it" if n_above else "this range"
+    cut = f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} {it}" if n_cut else ""
+    band = f"the band leaves {'it' if n_cut else it}" if is_band_cut else ""
+    return ", ".join(filter(None, (above, cut, band)))
 
 
 def _footroom(ax: Axes, n_labels: int) -> float:

@@ -86,10 +86,6 @@ class Belief:
         """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
         return self._at_hull[self.sampled] - self.sampled_ev_per_atom
 
-    def depths_without(self, candidates: Indices) -> Floats:
-        """(s, q) the same, some candidates taken to lie above the hull."""
-        return np.where(np.isin(self.sampled, candidates), -np.inf, self.depths_ev_per_atom)
-
     def probability_of_deeper(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
         """Probability that the true hull lies more than the tolerance below today's, `without` being taken to lie above it.
 
@@ -165,10 +161,8 @@ def heavy_tailed_samples(
     scale = believed / student_quantile(0.975, degrees_of_freedom)
     normal, tails = _normal_quantiles(), _tail_quantiles(degrees_of_freedom)
     samples = np.empty((n, posterior.means.shape[1]))
-    start = 0
-    for count, mean, covariance in zip(
-        rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
-    ):
+    counts, start = rng.multinomial(n, posterior.weights), 0
+    for count, mean, covariance in zip(counts, posterior.means, posterior.covariances, strict=True):
         part = samples[start : start + count]
         # Places in the tables; to draw so is several times faster than by the distributions' formulas.
         places, tail_places = _random_places(2 * part.size, rng).reshape(2, *part.shape)

@@ -33,7 +33,7 @@ class Decision:
         stated_failure_probability: What the rule stands by in this round, where it states one.
         settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
         stated_settleable_probability: What the rule stands by of that.
-        n_lookups_foreseen: Calculations to the stop if each told only of itself (see `fantasies`), where the rule foresees them.
+        n_lookups_foreseen: Calculations to the stop if each told only of itself; see `hull_posterior.lookups_foreseen`.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 

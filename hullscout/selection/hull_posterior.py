@@ -27,7 +27,6 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from hullscout.citations import HULL_OF_SAMPLES, Citation
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
-from hullscout.selection.fantasies import Fantasies, lookups_foreseen
 from hullscout.selection.known import NONE
 from hullscout.selection.rule import Rule, in_order, random_askable, random_compounds, starting_pure
 from hullscout.selection.stopping import StopReason
@@ -49,6 +48,8 @@ JOINT_REACH = 3.0
 MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
+# Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
+MAX_PLAYED = 500
 MODEL = Transform.CAP.value
 
 
@@ -107,7 +108,15 @@ class HullPosteriorRule(Rule):
         if known.n_failed:
             settleable = belief.probability_of_deeper(stop.hull_tolerance, without=known.failed)
         earlier = [decision.settleable_probability for decision in self._recent(known)]
-        depths = belief.depths_without(known.failed)
+        depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, belief.depths_ev_per_atom)
+        x, cost = known.x[belief.sampled], known.cost[belief.sampled]
+        foreseen = lookups_foreseen(
+            depths,
+            x,
+            tolerance_ev_per_atom=stop.hull_tolerance,
+            failure_probability=stop.failure_probability,
+            cost=cost,
+        )
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
             n_contenders=belief.n_contenders,
@@ -116,13 +125,7 @@ class HullPosteriorRule(Rule):
             stated_failure_probability=belief.stated_failure_probability,
             settleable_probability=settleable,
             stated_settleable_probability=_highest(settleable, earlier),
-            n_lookups_foreseen=lookups_foreseen(
-                depths,
-                known.x[belief.sampled],
-                tolerance_ev_per_atom=stop.hull_tolerance,
-                failure_probability=stop.failure_probability,
-                cost=known.cost[belief.sampled],
-            ),
+            n_lookups_foreseen=foreseen,
             warm_starts={} if belief.best is None else {MODEL: belief.best},
         )
 
@@ -199,3 +202,58 @@ def _most_often_deepest(
     for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
         fantasies.look_up(place)
     return [int(pick) for pick in fantasies.look_up_deepest(n, cost=cost)]
+
+
+class Fantasies:
+    """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
+
+    Args:
+        depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. Left unchanged.
+        x: (q,) compositions.
+        floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
+
+    Attributes:
+        columns: (c,) the candidates that count in some sample: all others are left out of what follows.
+    """
+
+    def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
+        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
+        self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
+        self._floor = floor
+        left = depths[np.ix_(rows, self.columns)]
+        deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
+        self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
+
+    def look_up(self, place: int) -> None:
+        """Lower the hull of each sample by the candidate at a place in `columns`, at its energy there; it counts no more."""
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
+        sample_kernels.look_up(place, *self._state)
+
+    def look_up_deepest(self, n_most: int, *, least: float = 1.0, cost: Floats | None = None) -> Indices:
+        """Look up the candidate that is the deepest in most samples per cost (q,), then the next: their indices among the q.
+
+        It ends when fewer samples than `least`, or none, go deeper than the floor.
+        """
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
+        relative = np.ones(self.columns.size) if cost is None else cost[self.columns]
+        n_most = min(n_most, self.columns.size)
+        places = sample_kernels.look_up_deepest(n_most, float(least), self._floor, relative, *self._state)
+        return np.asarray(self.columns[places], dtype=np.intp)
+
+
+def lookups_foreseen(
+    depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float, cost: Floats | None = None
+) -> int:
+    """Lookups, 0 to q, until strictly less than the accepted share of samples goes deeper than the tolerance.
+
+    As if each lookup told only of itself: the choice of a batch is played forward on samples to the stop, each a possible truth. A
+    lookup also teaches of other candidates (fewer lookups), and the model is at times surprised (more); a forecast corrects for
+    both by replays (`planning.forecast`). Depths (s, q) below today's hull, x (q,) and costs (q,) are of the contenders.
+    """
+    n_samples = min(depths.shape[0], MAX_PLAYED)
+    # Samples come sorted by component of the posterior; a stride takes from all of them.
+    chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
+    fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)
+    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples, cost=cost).size

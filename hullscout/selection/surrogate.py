@@ -45,13 +45,7 @@ class SurrogateSettings(Settings):
 
 
 class Surrogate:
-    """Model of the energies of a pool.
-
-    Args:
-        blocks: (n, d) features of all candidates by block name.
-        x: (n,) atomic fraction of the second element.
-        settings: How energies are learned.
-    """
+    """Model of the energies of a pool, over features (n, d) of its candidates by block, and x (n,) of the second element."""
 
     def __init__(self, blocks: Mapping[str, Floats], *, x: Floats, settings: SurrogateSettings | None = None) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
@@ -162,9 +156,8 @@ class Surrogate:
         rows = known.answered
         order = known.rng().permutation(rows.size)
         trained, held_out = order[: rows.size - rows.size // 2], order[rows.size - rows.size // 2 :]
-        half = Surrogate(
-            {name: block[rows] for name, block in self._blocks.items()}, x=self._x[rows], settings=self.settings
-        )
+        blocks = {name: block[rows] for name, block in self._blocks.items()}
+        half = Surrogate(blocks, x=self._x[rows], settings=self.settings)
         fitted = half._fit(trained, labels[trained], baseline=None if baseline is None else baseline[rows])
         return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
 
@@ -174,12 +167,9 @@ class Surrogate:
         return self.fit(known, known.formation_ev_per_atom, baseline=baseline).mean_ev_per_atom
 
     def _empty_model(self, mean: Mean) -> PoolModel:
+        own = self.settings
         settings = ModelSettings(
-            shape=self.settings.kernel,
-            criterion=self.settings.criterion,
-            mean=mean,
-            n_averaged=1,
-            calibrated=self.settings.calibrated,
+            shape=own.kernel, criterion=own.criterion, mean=mean, n_averaged=1, calibrated=own.calibrated
         )
         return PoolModel(self._blocks, composition=self._x, settings=settings)
 

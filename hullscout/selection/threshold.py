@@ -64,17 +64,17 @@ class _Threshold(Rule, ABC):
         thresholds: list[float] = []
         for transform in self.transforms:
             labels, baseline = transform(known, energy_cap_ev_per_atom=self.energy_cap)
-            belief = surrogate.fit(known, labels, baseline=baseline, model=transform.value)
+            model = transform.value
+            belief = surrogate.fit(known, labels, baseline=baseline, model=model)
             if belief.best is not None:
-                warm_starts[transform.value] = belief.best
-            if self.held_out == "leave-one-out":
-                errors[transform.value] = belief.model_error_ev_per_atom
-            else:
-                errors[transform.value] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
-            threshold = self.factor * self._median_error(known, transform.value, errors[transform.value])
-            thresholds.append(threshold)
+                warm_starts[model] = belief.best
+            errors[model] = belief.model_error_ev_per_atom
+            if self.held_out == "half":
+                errors[model] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
+            recent = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
+            thresholds.append(self.factor * float(np.median([*recent, errors[model]][-self.window :])))
             height = (belief.mean_ev_per_atom - self._reference(known, labels))[askable]
-            relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
+            relative = np.minimum(relative, height / max(thresholds[-1], np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
         best_first = in_order(relative)[: min(self.batch, n_contenders)]
@@ -99,10 +99,6 @@ class _Threshold(Rule, ABC):
     @abstractmethod
     def _reference(self, known: Known, labels: Floats) -> Floats:
         """(n,) label from which the height of each candidate is measured."""
-
-    def _median_error(self, known: Known, model: str, error: float) -> float:
-        earlier = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
-        return float(np.median([*earlier, error][-self.window :]))
 
 
 class ThresholdRule(_Threshold):

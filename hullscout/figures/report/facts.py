@@ -210,9 +210,7 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "halfWidthPerStd": None if belief is None else student_quantile(0.975, belief.degrees_of_freedom),
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
-        "trueHull": None
-        if true is None
-        else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)},
+        "trueHull": true and {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)},
         "bandAt": listed(BAND_AT, 4),
         "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev)},
     }
@@ -253,11 +251,8 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         hull = replace(known.hull, energy_ev_per_atom=energies[known.hull.indices])  # as seen from now
         error = known.hull_error_ev_per_atom
         # What the rule knows now is not written down in a round yet.
-        now, stated = (
-            (reported.belief, reported.stated_failure_probability)
-            if decision is None
-            else (decision, decision.stated_failure_probability)
-        )
+        now = reported.belief if decision is None else decision
+        stated = reported.stated_failure_probability if decision is None else decision.stated_failure_probability
         yield {
             "round": len(known.decisions) - 1,
             "known": known.n_answered,

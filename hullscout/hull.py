@@ -52,10 +52,9 @@ class Hull:
     @property
     def x(self) -> Floats:
         """(m,) atomic fraction of the second element of two; refused where there are more."""
-        if self.fractions.shape[1] != 1:
-            raise InvalidSettingError(
-                f"Expected a hull of two elements, found one of {self.fractions.shape[1] + 1}. Use fractions."
-            )
+        n_elements = self.fractions.shape[1] + 1
+        if n_elements != 2:
+            raise InvalidSettingError(f"Expected a hull of two elements, found one of {n_elements}. Use fractions.")
         return self.fractions[:, 0]
 
     def energy_at(self, fractions: ArrayLike) -> Floats:
@@ -69,10 +68,10 @@ class Hull:
             return self._energy_on_facets(at)
         at = at[:, 0] if at.ndim == 2 and at.shape[1] == 1 else at
         x = self.fractions[:, 0]
-        if at.size and not (at.min() >= x[0] - FRACTION_TOLERANCE and at.max() <= x[-1] + FRACTION_TOLERANCE):
-            outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
+        outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
+        if outside.size:
             raise InvalidSettingError(
-                f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside.flat[0]:g}."
+                f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside[0]:g}."
             )
         return np.asarray(np.interp(at, x, self.energy_ev_per_atom))
 
@@ -132,18 +131,15 @@ def _chain(x: Floats, energies: Floats) -> Indices:
     """Indices of the vertices of the lower hull of points of one fraction, by ascending x."""
     order = np.lexsort((np.arange(x.size), energies, x))
     lowest = order[np.concatenate(([True], np.diff(x[order]) > 0))]
-    chain: list[int] = []
-    kept: list[tuple[float, float]] = []
+    kept: list[tuple[float, float, int]] = []
     for px, pe, index in zip(x[lowest].tolist(), energies[lowest].tolist(), lowest.tolist(), strict=True):
         while len(kept) > 1:
-            (ax, ae), (bx, be) = kept[-2], kept[-1]
+            (ax, ae, _), (bx, be, _) = kept[-2:]
             if ae + (pe - ae) * (bx - ax) / (px - ax) - be > VERTEX_TOLERANCE_EV_PER_ATOM:
                 break
             kept.pop()
-            chain.pop()
-        kept.append((px, pe))
-        chain.append(index)
-    return np.asarray(chain, dtype=np.intp)
+        kept.append((px, pe, index))
+    return np.array([index for *_, index in kept], dtype=np.intp)
 
 
 def _qhull(fractions: Floats, energies: Floats) -> tuple[Indices, Indices]:

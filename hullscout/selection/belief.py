@@ -34,7 +34,6 @@ class Belief:
     """What a model learned from what is known, for every candidate, known ones too.
 
     Attributes:
-        known: What it was learned from.
         mean_ev_per_atom: (n,) predictions on the scale that was learned: formation energies, or what a transform made of them.
         std_ev_per_atom: (n,) their calibrated standard deviations; 0 where nothing was learned.
         degrees_of_freedom: Of the Student-t whose scales the standard deviations are.

@@ -34,30 +34,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_WHERE = {
-    "Campaign": "api",
-    "Candidate": "pool",
-    "Pool": "pool",
-    "MBTR": "mbtr",
-    "KernelModel": "regression",
-    "Hull": "hull",
-    "lower_hull": "hull",
-    "MbtrRepresentation": "representation",
-    "Representation": "representation",
-    "Belief": "selection",
-    "CostSettings": "selection",
-    "Decision": "selection",
-    "GreedyRule": "selection",
-    "HullPosteriorRule": "selection",
-    "HullThresholdRule": "selection",
-    "Known": "selection",
-    "RandomRule": "selection",
-    "Rule": "selection",
-    "StopSettings": "selection",
-    "SurrogateSettings": "selection",
-    "ThresholdRule": "selection",
-    "VarianceRule": "selection",
+_ROOMS = {
+    "api": "Campaign",
+    "hull": "Hull lower_hull",
+    "mbtr": "MBTR",
+    "pool": "Candidate Pool",
+    "regression": "KernelModel",
+    "representation": "MbtrRepresentation Representation",
+    "selection": "Belief CostSettings Decision GreedyRule HullPosteriorRule HullThresholdRule Known RandomRule Rule StopSettings "
+    "SurrogateSettings ThresholdRule VarianceRule",
 }
+_WHERE = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
     "MBTR",

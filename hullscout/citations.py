@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +71,10 @@ SERVICES = (TWINS, PHASE_DIAGRAM, PYMATGEN, ASE, SPGLIB)
 """What every campaign uses."""
 
 
-class Cites(Protocol):
-    """A rule, a representation: what names its papers."""
-
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        """Papers that it owes something to."""
-
-
-def citations_of(representation: Cites, rule: Cites) -> tuple[Citation, ...]:
-    """The papers behind the methods of a campaign, the specific ones first; a paper named twice is one with both uses."""
+def citations_of(own: tuple[Citation, ...]) -> tuple[Citation, ...]:
+    """The papers behind the methods of a campaign, its own ones first; a paper named twice is one with both uses."""
     papers: dict[str, Citation] = {}
-    for paper in (*representation.citations, *rule.citations, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES):
+    for paper in (*own, GAUSSIAN_PROCESSES, LEAVE_ONE_OUT, *SERVICES):
         named = papers.get(paper.text)
         if named is not None:
             further = f"{paper.used_for[:1].lower()}{paper.used_for[1:]}"

@@ -51,25 +51,14 @@ class Hull:
 
     @property
     def x(self) -> Floats:
-        """(m,) atomic fraction of the second element of two.
-
-        Raises:
-            InvalidSettingError: There are more elements.
-        """
-        if self.fractions.shape[1] != 1:
-            raise InvalidSettingError(
-                f"Expected a hull of two elements, found one of {self.fractions.shape[1] + 1}. Use fractions."
-            )
+        """(m,) atomic fraction of the second element of two; refused where there are more."""
+        n_elements = self.fractions.shape[1] + 1
+        if n_elements != 2:
+            raise InvalidSettingError(f"Expected a hull of two elements, found one of {n_elements}. Use fractions.")
         return self.fractions[:, 0]
 
     def energy_at(self, fractions: ArrayLike) -> Floats:
-        """Energy of the hull in eV/atom, linear on each facet.
-
-        Args:
-            fractions: (n, k) compositions; any shape (...) for k = 1.
-
-        Returns:
-            (n,), or (...) for k = 1.
+        """(n,) energies of the hull in eV/atom, linear on each facet, at compositions (n, k), or any shape (...) for k = 1.
 
         Raises:
             InvalidSettingError: A composition lies outside of the hull, where nothing is known.
@@ -79,10 +68,10 @@ class Hull:
             return self._energy_on_facets(at)
         at = at[:, 0] if at.ndim == 2 and at.shape[1] == 1 else at
         x = self.fractions[:, 0]
-        if at.size and not (at.min() >= x[0] - FRACTION_TOLERANCE and at.max() <= x[-1] + FRACTION_TOLERANCE):
-            outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
+        outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
+        if outside.size:
             raise InvalidSettingError(
-                f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside.flat[0]:g}."
+                f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside[0]:g}."
             )
         return np.asarray(np.interp(at, x, self.energy_ev_per_atom))
 
@@ -95,9 +84,8 @@ class Hull:
         at = np.atleast_2d(at)
         corners = np.concatenate([self.fractions, np.ones((len(self.fractions), 1))], axis=1)[self.facets]
         inside_out = np.linalg.inv(corners)
-        weights = np.concatenate([at, np.ones((len(at), 1))], axis=1) @ inside_out.transpose(1, 0, 2).reshape(
-            at.shape[1] + 1, -1
-        )
+        columns = inside_out.transpose(1, 0, 2).reshape(at.shape[1] + 1, -1)
+        weights = np.concatenate([at, np.ones((len(at), 1))], axis=1) @ columns
         weights = weights.reshape(len(at), *self.facets.shape)
         depth = weights.min(axis=2)
         holding = depth.argmax(axis=1)
@@ -111,13 +99,9 @@ class Hull:
 
 
 def lower_hull(fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Hull:
-    """Return the lower convex hull of points (composition, energy).
+    """Return the lower convex hull of points: compositions (n,) or (n, k), energies (n,) relative to anything linear in them.
 
     Points on a tie line and not at its ends are no vertices; of equal points the first one is.
-
-    Args:
-        fractions: (n,) or (n, k) atomic fractions of the elements after the first.
-        energy_ev_per_atom: (n,) energies; any composition-linear reference gives the same vertices.
 
     Raises:
         InvalidSettingError: The lengths differ, there is no point, a value is not finite, or, for k > 1, the compositions do not
@@ -147,18 +131,15 @@ def _chain(x: Floats, energies: Floats) -> Indices:
     """Indices of the vertices of the lower hull of points of one fraction, by ascending x."""
     order = np.lexsort((np.arange(x.size), energies, x))
     lowest = order[np.concatenate(([True], np.diff(x[order]) > 0))]
-    chain: list[int] = []
-    kept: list[tuple[float, float]] = []
+    kept: list[tuple[float, float, int]] = []
     for px, pe, index in zip(x[lowest].tolist(), energies[lowest].tolist(), lowest.tolist(), strict=True):
         while len(kept) > 1:
-            (ax, ae), (bx, be) = kept[-2], kept[-1]
+            (ax, ae, _), (bx, be, _) = kept[-2:]
             if ae + (pe - ae) * (bx - ax) / (px - ax) - be > VERTEX_TOLERANCE_EV_PER_ATOM:
                 break
             kept.pop()
-            chain.pop()
-        kept.append((px, pe))
-        chain.append(index)
-    return np.asarray(chain, dtype=np.intp)
+        kept.append((px, pe, index))
+    return np.array([index for *_, index in kept], dtype=np.intp)
 
 
 def _qhull(fractions: Floats, energies: Floats) -> tuple[Indices, Indices]:
@@ -205,23 +186,12 @@ def pure(fractions: Floats) -> tuple[Indices, ...]:
 
 
 def end_energies(fractions: Floats, energy_ev_per_atom: Floats) -> Floats:
-    """(k + 1,) energies in eV/atom of the lowest structures of the pure elements.
-
-    Args:
-        fractions: (n, k) of structures among which every pure element is.
-        energy_ev_per_atom: (n,) their energies.
-    """
+    """(k + 1,) energies in eV/atom of the lowest structures of the pure elements, all of which are among fractions (n, k)."""
     return np.array([energy_ev_per_atom[indices].min() for indices in pure(fractions)])
 
 
 def formation_energy(fractions: ArrayLike, energy_ev_per_atom: ArrayLike, *, ends_ev_per_atom: ArrayLike) -> Floats:
-    """Energy in eV/atom relative to the pure elements: e - (1 - x) e_A - x e_B for two of them.
-
-    Args:
-        fractions: (n,) or (n, k) atomic fractions of the elements after the first.
-        energy_ev_per_atom: (n,) total energies per atom.
-        ends_ev_per_atom: (k + 1,) energies per atom of the ground states of the elements, see `end_energies`.
-    """
+    """(n,) energies in eV/atom relative to the pure elements' (k + 1,), see `end_energies`: e - (1 - x) e_A - x e_B for two."""
     at = np.asarray(fractions, dtype=np.float64)
     columns = [at] if at.ndim == 1 else list(at.T)
     first, *others = np.asarray(ends_ev_per_atom, dtype=np.float64)
@@ -234,21 +204,14 @@ def formation_energy(fractions: ArrayLike, energy_ev_per_atom: ArrayLike, *, end
 def phase_diagram(
     elements: Sequence[str], counts: Sequence[Sequence[int]], energies_ev: Sequence[float], ids: Sequence[str]
 ) -> PhaseDiagram:
-    """Return pymatgen's `PhaseDiagram` of entries with the given ids.
-
-    Args:
-        counts: Atoms of each element in each entry.
-        energies_ev: Total energy in eV of each entry.
-        ids: `entry_id` of each entry.
-    """
+    """Return pymatgen's `PhaseDiagram` of entries: atoms of each element, total energy in eV and `entry_id` of each."""
     from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415  slow to import
     from pymatgen.core import Composition  # noqa: PLC0415
 
     entries = []
     for n_atoms, energy, entry_id in zip(counts, energies_ev, ids, strict=True):
-        entry = PDEntry(Composition(dict(zip(elements, n_atoms, strict=True))), energy)
-        entry.entry_id = entry_id
-        entries.append(entry)
+        entries.append(PDEntry(Composition(dict(zip(elements, n_atoms, strict=True))), energy))
+        entries[-1].entry_id = entry_id
     return phase_diagram_of(entries)
 
 

@@ -32,12 +32,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def object_at(path: str) -> Any:
-    """The object at a dotted path, as `package.module.Name`.
-
-    Raises:
-        ImportError: There is no such module.
-        AttributeError: The module holds no such name.
-    """
+    """The object at a dotted path, as `package.module.Name`."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -52,11 +47,8 @@ class Kinds(Generic[S]):
     """A section of which there are several kinds.
 
     Attributes:
-        section: Its name in the campaign file.
         key: The key that names the kind; a field of every kind.
-        base: What all kinds are.
         ours: Those of ours by name: the class, or where it is loaded from.
-        default: The kind where none is named.
         is_open: Whether anybody's class is a kind by its dotted path.
     """
 
@@ -68,11 +60,7 @@ class Kinds(Generic[S]):
     is_open: bool = False
 
     def kind(self, name: object) -> type[S]:
-        """The class of a kind.
-
-        Raises:
-            InvalidCampaignError: There is none of this name, or it cannot be used.
-        """
+        """The class of a kind; `InvalidCampaignError` where there is none of this name, or it cannot be used."""
         if isinstance(name, str) and name in self.ours:
             found = self.ours[name]
             return object_at(found) if isinstance(found, str) else found
@@ -90,12 +78,7 @@ class Kinds(Generic[S]):
         return self._adapted(given, name)
 
     def build(self, content: object) -> S:
-        """The object that a section describes; one that is a kind already is taken as it is.
-
-        Raises:
-            InvalidCampaignError: The kind is unknown.
-            pydantic.ValidationError: A setting is.
-        """
+        """The object that a section describes; one that is a kind already is taken as it is."""
         if isinstance(content, self.base) and hasattr(content, self.key):
             return content
         if not isinstance(content, dict):
@@ -104,11 +87,7 @@ class Kinds(Generic[S]):
         return self.kind(tree[self.key]).model_validate(tree)
 
     def settings_of(self, name: object) -> list[str]:
-        """The keys of a kind in the campaign file, that which names it first; what is filled in for it is none.
-
-        Raises:
-            InvalidCampaignError: There is no such kind.
-        """
+        """The keys of a kind in the campaign file, that which names it first; what is filled in for it is none."""
         fields = self.kind(name).model_fields
         return [self.key, *(key for key, field in fields.items() if key != self.key and not field.exclude)]
 

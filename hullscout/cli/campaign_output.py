@@ -57,8 +57,7 @@ class CampaignProgress:
             figures.append(f"RMSE left out {decision.model_error * MILLI:.1f} meV/atom")
         if decision.failure_probability is not None:
             figures.append(f"P(wrong hull) {PERCENT * decision.failure_probability:.0f} %")
-        foreseen = forecast(self._config, known)
-        if foreseen is not None:
+        if (foreseen := forecast(self._config, known)) is not None:
             figures.append(str(foreseen))
         if known.has_hull:
             hull = known.hull_formulas
@@ -84,9 +83,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     for state in result.hull:
         table.add_row(state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id)
     screen.print(table)
-    screen.print(
-        f"Looked up {result.n_calculations} of {result.n_candidates} candidates: {PERCENT * result.saved_fraction:.1f} % saved."
-    )
+    looked_up = f"Looked up {result.n_calculations} of {result.n_candidates} candidates"
+    screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
     _print_failures(screen, {failed.id: failed for failed in result.failed})
@@ -95,14 +93,11 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     if "calculations" in result.timings_s:
         screen.print(f"The calculations took {_duration(result.timings_s['calculations'])} of worker time.")
     screen.print(f"Stopped: {result.stop_sentence}")
-    if result.failure_probability is None:
-        screen.print(f"The rule '{result.rule}' states no probability of a wrong hull.")
-    else:
-        screen.print(
-            f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %."
-        )
-    reference = result.reference
-    if reference is not None:
+    stated = f"The rule '{result.rule}' states no probability of a wrong hull."
+    if result.failure_probability is not None:
+        stated = f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %."
+    screen.print(stated)
+    if (reference := result.reference) is not None:
         sentence = "The hull found is the true hull."
         if not reference.exact:
             error = reference.hull_error_ev_per_atom * MILLI
@@ -113,9 +108,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
             n_unknown = result.n_candidates - result.n_calculations
             sentence += f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
         screen.print(sentence)
-    screen.print(
-        f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.", soft_wrap=True
-    )
+    took = f"{result.timings_s['total']:.1f} s"
+    screen.print(f"Wrote {folder}/campaign.db, result.json and hull.png in {took}.", soft_wrap=True)
 
 
 def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
@@ -128,9 +122,8 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
     )
     errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]
     if errors:
-        screen.print(
-            f"RMSE of the model on known energies left out of its training, last round: {errors[-1] * MILLI:.1f} meV/atom."
-        )
+        error = f"{errors[-1] * MILLI:.1f} meV/atom"
+        screen.print(f"RMSE of the model on known energies left out of its training, last round: {error}.")
     stated = [d.stated_failure_probability for d in known.decisions if d.stated_failure_probability is not None]
     if result is not None and result.failure_probability is not None:
         screen.print(f"Stated probability of a wrong hull at the end: {PERCENT * result.failure_probability:.1f} %.")
@@ -141,11 +134,9 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
     _print_failures(screen, ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
-    foreseen = None if result is not None else forecast(config, known)
-    if foreseen is not None:
-        screen.print(
-            f"Expected until the stop: {foreseen.expected} more calculations (90 % interval {foreseen.low} to {foreseen.high})."
-        )
+    if result is None and (foreseen := forecast(config, known)) is not None:
+        interval = f"90 % interval {foreseen.low} to {foreseen.high}"
+        screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}).")
     if result is not None:
         ending = f"Finished; see result.json. {result.stop_sentence}"
     elif is_handoff:
@@ -157,8 +148,7 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
 
 
 def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
-    attempts = ledger.attempts
-    latest = {attempt.id: attempt for attempt in attempts}
+    attempts, latest = ledger.attempts, {attempt.id: attempt for attempt in ledger.attempts}
     failed = {attempt.id: attempt for attempt in attempts if attempt.reason is not None}
     for attempt in (latest[candidate_id] for candidate_id in ledger.pending if candidate_id in latest):
         sentence = f"{started}: {attempt.id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"

@@ -15,12 +15,8 @@ from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
-PLOT_HELP = "\n".join(
-    [
-        "Draw the campaign in FOLDER, finished or not.\n\n\b",
-        *(f"{name:<16}{kind.shows}" for name, kind in KINDS.items()),
-    ]
-)
+PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
+PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign
@@ -207,6 +203,6 @@ def cite(folder: Path | None) -> None:
         from hullscout.campaign import Setup  # noqa: PLC0415
 
         config = Setup.read(folder).config
-        cited = citations_of(config.representation, config.select)
+        cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))

@@ -55,7 +55,7 @@ def print_outcomes(
 ) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     screen = console()
-    names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
+    names = dict.fromkeys(outcome.campaign for outcome in outcomes)
     for name in names:
         mine = [outcome for outcome in outcomes if outcome.campaign == name]
         _head(screen, f"{name}: {mine[0].replicates} replays of {mine[0].n_candidates} candidates")
@@ -187,10 +187,9 @@ def _table(names: Sequence[str], columns: Columns, *, first: str = "rule") -> Ta
 
 
 def _setting(rule: str, varied: Mapping[str, Any]) -> str:
+    given = {key: value for key, value in varied.items() if value is not None}
     # A key of a section is shown as it is typed.
-    lines = [
-        f" {key if '.' in key else key.replace('_', ' ')} {value}" for key, value in varied.items() if value is not None
-    ]
+    lines = (f" {key if '.' in key else key.replace('_', ' ')} {value}" for key, value in given.items())
     return "\n".join([rule, *lines])
 
 

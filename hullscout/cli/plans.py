@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from hullscout.cli.shared import OVERRIDES, PATH, main
-
-if TYPE_CHECKING:
-    from hullscout.planning import Prediction
 
 EPILOG = """\b
 Examples:
@@ -99,7 +95,7 @@ def plan(
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
-    from hullscout.planning import Budget, Price, Source, planner, simulate_new  # noqa: PLC0415
+    from hullscout.planning import Budget, Prediction, Price, Source, planner, simulate_new  # noqa: PLC0415
     from hullscout.planning import order as orders  # noqa: PLC0415
     from hullscout.planning.store import DATABASE  # noqa: PLC0415
 

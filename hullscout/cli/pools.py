@@ -103,13 +103,11 @@ def enumerate_(
         raise click.UsageError("--prototype-atoms says nothing without --prototypes; give both.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
-    if prototypes and prototype_atoms is None:
-        prototype_atoms = PROTOTYPE_ATOMS
     settings = pools.EnumerationSettings(
         elements=(first, second),
         lattices=tuple(pools.ParentLattice(name) for name in lattices),
         max_atoms=max_atoms,
-        prototype_atoms=prototype_atoms,
+        prototype_atoms=PROTOTYPE_ATOMS if prototypes and prototype_atoms is None else prototype_atoms,
         volumes=volumes,
     )
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
@@ -187,18 +185,17 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
         table.add_column(heading, justify="right")
     for label, of in [*((str(n_atoms), [n_atoms]) for n_atoms in sizes), ("all", sizes)]:
         counts = [sum(made.counts.get((source, n_atoms), 0) for n_atoms in of) for source in sources]
-        table.add_row(
-            label, *(str(count or "") for count in counts), str(sum(counts)), end_section=label == str(sizes[-1])
-        )
+        shown = [*(str(count or "") for count in counts), str(sum(counts))]
+        table.add_row(label, *shown, end_section=label == str(sizes[-1]))
     console().print(table)
-    volumes = ", ".join(
-        f"{symbol} {volume:.2f}" for symbol, volume in zip(settings.elements, made.volumes, strict=True)
-    )
+    volumes = ", ".join(f"{symbol} {each:.2f}" for symbol, each in zip(settings.elements, made.volumes, strict=True))
     click.echo(f"Volumes by Vegard's law between {volumes} A^3 per atom.")
     if settings.prototype_atoms is not None:
-        click.echo(
-            f"Prototypes left out: {made.n_known} that were there already, {made.n_open} whose atoms come too close for an alloy."
+        known, too_close = (
+            f"{made.n_known} that were there already",
+            f"{made.n_open} whose atoms come too close for an alloy",
         )
+        click.echo(f"Prototypes left out: {known}, {too_close}.")
     click.echo(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.")
 
 
@@ -219,9 +216,8 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     if inspection.is_clean:
         screen.print(f"Nothing is wrong with this pool{f'; {notes}' if counts['note'] else ''}.")
     else:
-        taken = (
-            "No campaign takes it as it is" if counts["fault"] else "A campaign takes it; look at the suspects first"
-        )
+        advice = "A campaign takes it; look at the suspects first"
+        taken = "No campaign takes it as it is" if counts["fault"] else advice
         screen.print(f"{faults}, {suspects}. {taken}.")
 
 
@@ -234,9 +230,7 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
     for heading in ("", "about", "found", "cleaned pool"):
         table.add_column(heading, overflow="fold" if heading == "found" else "ellipsis")
     table.columns[-1].justify = "right"
-    for (severity, kind), group in groupby(
-        inspection.findings, key=lambda finding: (finding.severity.value, finding.kind)
-    ):
+    for (severity, kind), group in groupby(inspection.findings, key=lambda one: (one.severity.value, one.kind)):
         findings = list(group)
         for finding in findings[:n_shown]:
             n_out = len(finding.left_out(suspects))

@@ -36,10 +36,9 @@ POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool 
 
 
 class Command(click.Command):
-    """A command that shows an error raised on purpose without a traceback and exits with code 2; with 130 on Ctrl-C.
+    """A command that shows an error raised on purpose without a traceback and exits with code 2.
 
-    Args:
-        interrupted: What is kept when the command is interrupted, and what to do, in a sentence.
+    On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do.
     """
 
     def __init__(self, *args: Any, interrupted: str = "", **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 """How many calculations a campaign will take, learned from replays: one that runs, and one on an alloy that nothing is known of.
 
 **A running campaign.** Each round of a rule that states a probability plays its posterior forward to the stop
-(`selection.fantasies`): k lookups. To these come the s lookups for which the probability must then stay low
+(`selection.hull_posterior`): k lookups. To these come the s lookups for which the probability must then stay low
 (`Rule.calculations_to_stay_low`). Replays show what became of such counts:
 
     log(lookups to the stop) = a + b log(k + s + 1) + c log(contenders + 1) + error,

@@ -44,8 +44,6 @@ class Panel:
     Attributes:
         x: (p,) what the features lie over.
         curves: (p,) features by label.
-        x_label: With its unit.
-        y_label: With its unit.
     """
 
     x: Floats
@@ -103,21 +101,16 @@ REPRESENTATIONS = Kinds(
 
 
 def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
-    """The blocks of a representation, as arrays of finite numbers with a row for each candidate.
-
-    Raises:
-        InvalidSettingError: They are something else.
-    """
+    """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays."""
+    kind = representation.kind
     blocks = {name: np.asarray(block, dtype=np.float64) for name, block in representation.blocks(candidates).items()}
     for name, block in blocks.items():
         if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not np.isfinite(block).all():
             found = f"shape {block.shape}" if block.ndim != 2 or np.isfinite(block).all() else "numbers that are not"
             raise InvalidSettingError(
                 f"representation.kind: expected finite features ({len(candidates)}, d) in block {name!r} of "
-                f"{representation.kind!r}, found {found}."
+                f"{kind!r}, found {found}."
             )
     if not blocks:
-        raise InvalidSettingError(
-            f"representation.kind: expected a block of features, {representation.kind!r} gave none."
-        )
+        raise InvalidSettingError(f"representation.kind: expected a block of features, {kind!r} gave none.")
     return blocks

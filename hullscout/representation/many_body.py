@@ -67,11 +67,7 @@ class MbtrRepresentation(Representation):
             Panel(
                 x=np.asarray(bin_centers(term)),
                 curves=dict(
-                    zip(
-                        channel_labels(mbtr.elements, term.k),
-                        features[columns].reshape(-1, term.n_x),
-                        strict=True,
-                    )
+                    zip(channel_labels(mbtr.elements, term.k), features[columns].reshape(-1, term.n_x), strict=True)
                 ),
                 x_label=AXIS_LABELS[term.geometry],
                 y_label=f"$f_{term.k}$ per atom (arb. units)",

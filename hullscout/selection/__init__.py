@@ -5,13 +5,12 @@ nothing here knows files, calculators or a store.
 """
 
 from hullscout.selection.belief import Belief
-from hullscout.selection.costs import CostSettings
 from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.known import Known
 from hullscout.selection.rule import RULES, Rule
 from hullscout.selection.simple_rules import GreedyRule, RandomRule, VarianceRule
-from hullscout.selection.stopping import StopReason, StopSettings
+from hullscout.selection.stopping import CostSettings, StopReason, StopSettings
 from hullscout.selection.surrogate import Surrogate, SurrogateSettings
 from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
 

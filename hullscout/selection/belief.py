@@ -34,7 +34,6 @@ class Belief:
     """What a model learned from what is known, for every candidate, known ones too.
 
     Attributes:
-        known: What it was learned from.
         mean_ev_per_atom: (n,) predictions on the scale that was learned: formation energies, or what a transform made of them.
         std_ev_per_atom: (n,) their calibrated standard deviations; 0 where nothing was learned.
         degrees_of_freedom: Of the Student-t whose scales the standard deviations are.
@@ -86,29 +85,17 @@ class Belief:
         """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
         return self._at_hull[self.sampled] - self.sampled_ev_per_atom
 
-    def depths_without(self, candidates: Indices) -> Floats:
-        """(s, q) the same, some candidates taken to lie above the hull."""
-        if not candidates.size:
-            return self.depths_ev_per_atom
-        return np.where(np.isin(self.sampled, candidates), -np.inf, self.depths_ev_per_atom)
-
     def probability_of_deeper(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
-        """Probability that the true hull lies more than the tolerance below today's at some composition.
+        """Probability that the true hull lies more than the tolerance below today's, `without` being taken to lie above it.
 
         The share of such samples; contenders that were not sampled count as independent of them and of each other. While there
         are contenders it is at least one over the number of samples, which is as fine as samples can tell.
-
-        Args:
-            tolerance_ev_per_atom: How far lower counts.
-            without: Candidates that are taken to lie above the hull.
         """
-        depths = self.depths_ev_per_atom
-        if without.size:
-            depths = depths[:, ~np.isin(self.sampled, without)]
+        depths = self.depths_ev_per_atom[:, ~np.isin(self.sampled, without)]
         share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
         if self.n_contenders and depths.shape[1]:
             share = max(share, 1.0 / depths.shape[0])
-        others = self.others[~np.isin(self.others, without)] if without.size else self.others
+        others = self.others[~np.isin(self.others, without)]
         height = self.mean_ev_per_atom[others] - self._at_hull[others]
         scale = tail_scale(self.degrees_of_freedom, self.tail_degrees_of_freedom) * self.std_ev_per_atom[others]
         below = stdtr(self.tail_degrees_of_freedom, -(height + tolerance_ev_per_atom) / scale)
@@ -132,11 +119,7 @@ class Belief:
         return shares
 
     def band_ev_per_atom(self, at: Floats, levels: tuple[float, ...] = (0.025, 0.5, 0.975)) -> Floats:
-        """(len(levels), len(at)) quantiles over the samples of the hull's formation energy.
-
-        Args:
-            levels: Probabilities of the quantiles.
-        """
+        """(len(levels), len(at)) quantiles over the samples of the hull's formation energy."""
         from hullscout.selection.sample_kernels import hulls_at  # noqa: PLC0415  loads numba
 
         points, energies = self._points()
@@ -165,16 +148,11 @@ def tail_scale(degrees_of_freedom: float, tail_degrees_of_freedom: float) -> flo
 def heavy_tailed_samples(
     posterior: MixturePosterior, n: int, rng: np.random.Generator, *, degrees_of_freedom: float
 ) -> Floats:
-    """Joint samples (n, q) in which each candidate has a tail of its own.
+    """Joint samples (n, q) of q candidates, each of which has a tail of its own.
 
     A component by weight, a correlated Gaussian around its mean, and for each candidate an independent factor
     sqrt(nu / chi^2_nu), so that margins are Student-t. The scale keeps the half width of the posterior's 95 % interval. Normal
     variables and factors are drawn from tables of their quantiles, deviations from the mean in single precision.
-
-    Args:
-        posterior: Of q candidates.
-        n: Number of samples.
-        degrees_of_freedom: nu.
     """
     from hullscout.selection.sample_kernels import widen  # noqa: PLC0415  loads numba
 
@@ -182,10 +160,8 @@ def heavy_tailed_samples(
     scale = believed / student_quantile(0.975, degrees_of_freedom)
     normal, tails = _normal_quantiles(), _tail_quantiles(degrees_of_freedom)
     samples = np.empty((n, posterior.means.shape[1]))
-    start = 0
-    for count, mean, covariance in zip(
-        rng.multinomial(n, posterior.weights), posterior.means, posterior.covariances, strict=True
-    ):
+    counts, start = rng.multinomial(n, posterior.weights), 0
+    for count, mean, covariance in zip(counts, posterior.means, posterior.covariances, strict=True):
         part = samples[start : start + count]
         # Places in the tables; to draw so is several times faster than by the distributions' formulas.
         places, tail_places = _random_places(2 * part.size, rng).reshape(2, *part.shape)

@@ -33,7 +33,7 @@ class Decision:
         stated_failure_probability: What the rule stands by in this round, where it states one.
         settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
         stated_settleable_probability: What the rule stands by of that.
-        n_lookups_foreseen: Calculations to the stop if each told only of itself (see `fantasies`), where the rule foresees them.
+        n_lookups_foreseen: Calculations to the stop if each told only of itself; see `hull_posterior.lookups_foreseen`.
         warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
@@ -64,11 +64,7 @@ class Decision:
 
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> Self:
-        """A decision from its tree; what an earlier version did not know is left at its default.
-
-        Raises:
-            AttributeError, KeyError, TypeError, ValueError: It is none.
-        """
+        """A decision from its tree; what an earlier version did not know is left at its default."""
         points = {
             model: SearchPoint(
                 representation=point["representation"],
@@ -77,6 +73,5 @@ class Decision:
             )
             for model, point in tree["warm_starts"].items()
         }
-        stop = tree.get("stop")
-        ended = None if stop is None else Stop(**stop)
-        return cls(**{**tree, "chosen": tuple(tree["chosen"]), "stop": ended, "warm_starts": points})
+        stop = None if tree.get("stop") is None else Stop(**tree["stop"])
+        return cls(**{**tree, "chosen": tuple(tree["chosen"]), "stop": stop, "warm_starts": points})

@@ -27,7 +27,6 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from hullscout.citations import HULL_OF_SAMPLES, Citation
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
-from hullscout.selection.fantasies import Fantasies, lookups_foreseen
 from hullscout.selection.known import NONE
 from hullscout.selection.rule import Rule, in_order, random_askable, random_compounds, starting_pure
 from hullscout.selection.stopping import StopReason
@@ -49,6 +48,8 @@ JOINT_REACH = 3.0
 MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
+# Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
+MAX_PLAYED = 500
 MODEL = Transform.CAP.value
 
 
@@ -106,7 +107,16 @@ class HullPosteriorRule(Rule):
         settleable = belief.failure_probability
         if known.n_failed:
             settleable = belief.probability_of_deeper(stop.hull_tolerance, without=known.failed)
-        depths = belief.depths_without(known.failed)
+        earlier = [decision.settleable_probability for decision in self._recent(known)]
+        depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, belief.depths_ev_per_atom)
+        x, cost = known.x[belief.sampled], known.cost[belief.sampled]
+        foreseen = lookups_foreseen(
+            depths,
+            x,
+            tolerance_ev_per_atom=stop.hull_tolerance,
+            failure_probability=stop.failure_probability,
+            cost=cost,
+        )
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
             n_contenders=belief.n_contenders,
@@ -114,16 +124,8 @@ class HullPosteriorRule(Rule):
             failure_probability=belief.failure_probability,
             stated_failure_probability=belief.stated_failure_probability,
             settleable_probability=settleable,
-            stated_settleable_probability=_highest(
-                settleable, [decision.settleable_probability for decision in self._recent(known)]
-            ),
-            n_lookups_foreseen=lookups_foreseen(
-                depths,
-                known.x[belief.sampled],
-                tolerance_ev_per_atom=stop.hull_tolerance,
-                failure_probability=stop.failure_probability,
-                cost=known.cost[belief.sampled],
-            ),
+            stated_settleable_probability=_highest(settleable, earlier),
+            n_lookups_foreseen=foreseen,
             warm_starts={} if belief.best is None else {MODEL: belief.best},
         )
 
@@ -145,9 +147,8 @@ class HullPosteriorRule(Rule):
         """
         known = belief.known
         unknown = known.unknown
-        in_stds = (belief.mean_ev_per_atom - known.hull.energy_at(known.fractions))[unknown] / belief.std_ev_per_atom[
-            unknown
-        ]
+        height = belief.mean_ev_per_atom - known.hull.energy_at(known.fractions)
+        in_stds = height[unknown] / belief.std_ev_per_atom[unknown]
         nearest = in_order(in_stds)
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
@@ -169,14 +170,8 @@ class HullPosteriorRule(Rule):
     def _chosen(self, belief: Belief, depths: Floats, *, floor: float) -> tuple[int, ...]:
         """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
         known, sampled = belief.known, belief.sampled
-        picks = _most_often_deepest(
-            depths,
-            known.x[sampled],
-            cost=known.cost[sampled],
-            floor=floor,
-            n=self.batch,
-            taken=np.flatnonzero(np.isin(sampled, known.pending)),
-        )
+        x, cost, taken = known.x[sampled], known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
+        picks = _most_often_deepest(depths, x, cost=cost, floor=floor, n=self.batch, taken=taken)
         chosen = sampled[picks] if picks else sampled[np.isin(sampled, known.askable)][: self.batch]
         return tuple(chosen.tolist())
 
@@ -199,16 +194,66 @@ def _highest(now: float, recent: Iterable[float | None]) -> float:
 def _most_often_deepest(
     depths: Floats, x: Floats, *, cost: Floats, floor: float, n: int, taken: Indices = NONE
 ) -> list[int]:
-    """Up to n columns of `depths`, each the deepest below the hull in most samples per cost, conditioned on those before it.
+    """Up to n columns of `depths` (s, q), each the deepest in most samples per cost (q,), conditioned on those before it.
 
-    Args:
-        depths: (s, q) depth of contender j below the hull in sample i, eV/atom.
-        x: (q,) compositions.
-        cost: (q,) cost of looking each up, in any unit.
-        floor: Depths up to this do not count, eV/atom.
-        taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
+    Each sample is conditioned first on the columns `taken`, which are being calculated, and they are not picked.
     """
     fantasies = Fantasies(depths, x, floor=floor)
     for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
         fantasies.look_up(place)
     return [int(pick) for pick in fantasies.look_up_deepest(n, cost=cost)]
+
+
+class Fantasies:
+    """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
+
+    Args:
+        depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. Left unchanged.
+        x: (q,) compositions.
+        floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
+
+    Attributes:
+        columns: (c,) the candidates that count in some sample: all others are left out of what follows.
+    """
+
+    def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
+        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
+        self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
+        self._floor = floor
+        left = depths[np.ix_(rows, self.columns)]
+        deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
+        self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
+
+    def look_up(self, place: int) -> None:
+        """Lower the hull of each sample by the candidate at a place in `columns`, at its energy there; it counts no more."""
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
+        sample_kernels.look_up(place, *self._state)
+
+    def look_up_deepest(self, n_most: int, *, least: float = 1.0, cost: Floats | None = None) -> Indices:
+        """Look up the candidate that is the deepest in most samples per cost (q,), then the next: their indices among the q.
+
+        It ends when fewer samples than `least`, or none, go deeper than the floor.
+        """
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
+        relative = np.ones(self.columns.size) if cost is None else cost[self.columns]
+        n_most = min(n_most, self.columns.size)
+        places = sample_kernels.look_up_deepest(n_most, float(least), self._floor, relative, *self._state)
+        return np.asarray(self.columns[places], dtype=np.intp)
+
+
+def lookups_foreseen(
+    depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float, cost: Floats | None = None
+) -> int:
+    """Lookups, 0 to q, until strictly less than the accepted share of samples goes deeper than the tolerance.
+
+    As if each lookup told only of itself: the choice of a batch is played forward on samples to the stop, each a possible truth. A
+    lookup also teaches of other candidates (fewer lookups), and the model is at times surprised (more); a forecast corrects for
+    both by replays (`planning.forecast`). Depths (s, q) below today's hull, x (q,) and costs (q,) are of the contenders.
+    """
+    n_samples = min(depths.shape[0], MAX_PLAYED)
+    # Samples come sorted by component of the posterior; a stride takes from all of them.
+    chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
+    fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)
+    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples, cost=cost).size

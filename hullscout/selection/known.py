@@ -28,9 +28,6 @@ class Known:
     """A campaign at one moment. Candidates are indices in the pool; formation energies and hull are computed once.
 
     Attributes:
-        pool: The candidates.
-        name: Name of the campaign.
-        seed: Its seed.
         cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
         decisions: The decisions so far, each with what it asked for.
         answered: (m,) the candidates with an energy, in the order of asking.

@@ -1,8 +1,7 @@
 """A selection rule: how a campaign starts, and what it calculates next.
 
 A rule is a class of settings with two methods; anybody's is used by its dotted path in `[select] rule`. It keeps no state of its
-own: whatever a later round needs of an earlier one stands in the decisions, which the store keeps, so that a campaign can be
-    resumed
+own: what a later round needs of an earlier one stands in the decisions, which the store keeps, so that a campaign can be resumed
 at any moment. Rules know candidates by index, and nothing of files.
 """
 
@@ -108,11 +107,9 @@ def in_order(values: Floats) -> Indices:
 
 def starting_pure(known: Known) -> tuple[int, ...]:
     """The structures of the pure elements that a campaign starts with: smallest cells first, at most four of each element."""
-    chosen: list[int] = []
-    for indices in pure(known.fractions):
-        smallest_first = indices[np.argsort(known.pool.n_atoms[indices], kind="stable")]
-        chosen.extend(smallest_first[:MAX_STARTING_PURE].tolist())
-    return tuple(chosen)
+    n_atoms = known.pool.n_atoms
+    smallest_first = (those[np.argsort(n_atoms[those], kind="stable")] for those in pure(known.fractions))
+    return tuple(index for those in smallest_first for index in those[:MAX_STARTING_PURE].tolist())
 
 
 def missing_pure(known: Known) -> tuple[int, ...]:

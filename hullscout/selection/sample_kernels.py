@@ -7,16 +7,7 @@ from numpy.typing import NDArray
 
 @njit(cache=True, nogil=True)
 def widen(deviations, factors, places, scale, mean, samples):  # type: ignore[no-untyped-def]
-    """Write mean + scale x factor x deviation of q points into `samples` (s, q).
-
-    Args:
-        deviations: (s, q) from the mean.
-        factors: (f,) table of factors.
-        places: (s, q) place in the table of the factor of each point of each sample.
-        scale: Of all deviations.
-        mean: (q,) of the points.
-        samples: (s, q) where they are written.
-    """
+    """Write mean (q,) + scale x factor x deviation (s, q) into `samples` (s, q), each factor from its place in a table (f,)."""
     for s in range(samples.shape[0]):
         for i in range(samples.shape[1]):
             samples[s, i] = mean[i] + scale * factors[places[s, i]] * deviations[s, i]
@@ -38,11 +29,7 @@ def tent(x, peak):  # type: ignore[no-untyped-def]
 def look_up(place, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
     """Lower the hull of each sample, in place, by point `place` where it lies below it; the point then counts no more.
 
-    Args:
-        x: (q,) compositions.
-        depths: (s, q) depth of each point below the hull of each sample; negative above it.
-        deepest: (s,) the deepest point of each sample.
-        depth: (s,) its depth.
+    Of points at x (q,), `depths` (s, q) are those below the hull of each sample, `deepest` (s,) its deepest point at `depth` (s,).
     """
     by_depth = np.array([tent(one, x[place]) for one in x])
     for s in range(depths.shape[0]):
@@ -60,16 +47,9 @@ def look_up(place, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def look_up_deepest(n_most, least, floor, cost, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
-    """(n,) points looked up one after the other: each time that which is the deepest in most samples per cost.
+    """(n,) points looked up one after the other: each time that which is the deepest in most samples per cost (q,).
 
-    Args:
-        least: It ends when fewer samples than this, or none, go deeper than the floor.
-        floor: Depths up to this do not count.
-        cost: (q,) of each point.
-        x: (q,) as in `look_up`.
-        depths: (s, q), changed as by `look_up`.
-        deepest: (s,) the same.
-        depth: (s,) the same.
+    It ends when fewer samples than `least`, or none, go deeper than the floor. The rest is as in `look_up`, and changed as by it.
     """
     picks = np.empty(n_most, dtype=np.int64)
     for n in range(n_most):
@@ -140,13 +120,7 @@ def evaluate_hulls(x, energies, at):  # type: ignore[no-untyped-def]
 
 
 def vertex_shares(x: NDArray[np.float64], energies: NDArray[np.float64], *, tolerance: float) -> NDArray[np.float64]:
-    """(q,) share of the samples in which each point is a vertex of the lower hull.
-
-    Args:
-        x: (q,) compositions, in any order.
-        energies: (s, q) energies of the points in each sample, eV/atom.
-        tolerance: A vertex lies below the line through its neighbours by more than this, eV/atom.
-    """
+    """(q,) share of the samples, energies (s, q), in which each point, at x (q,) in any order, is a vertex of the lower hull."""
     order = np.argsort(x, kind="stable")
     counts = np.empty(x.size)
     counts[order] = count_vertices(x[order], np.ascontiguousarray(energies[:, order]), tolerance)
@@ -154,12 +128,6 @@ def vertex_shares(x: NDArray[np.float64], energies: NDArray[np.float64], *, tole
 
 
 def hulls_at(x: NDArray[np.float64], energies: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(s, a) energy of the lower hull of each sample, eV/atom.
-
-    Args:
-        x: (q,) compositions, in any order, at least two different ones.
-        energies: (s, q) energies of the points in each sample, eV/atom.
-        at: (a,) where to evaluate, in ascending order and between the smallest and the largest x.
-    """
+    """(s, a) energy of the lower hull of each sample, energies (s, q), at ascending `at` (a,) within the range of x (q,)."""
     order = np.argsort(x, kind="stable")
     return np.asarray(evaluate_hulls(x[order], np.ascontiguousarray(energies[:, order]), at))

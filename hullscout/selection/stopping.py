@@ -1,14 +1,15 @@
 """When a campaign ends: every end is decided here, one function each.
 
 A function of `ENDS` is given what is known, what the rule decided and the settings, and answers why the campaign ends, or None.
-They are asked in their order, and the first that answers ends it. Another way to stop is another function.
+They are asked in their order, and the first that answers ends it. Another way to stop is another function. What a calculation
+costs is known before it is done: only ratios matter to a rule, and a budget is in the same unit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -22,7 +23,9 @@ from hullscout.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hullscout.selection.known import Known
+    from numpy.typing import NDArray
+
+    from hullscout.selection.known import Floats, Known
 
 
 class StopSettings(Settings):
@@ -36,6 +39,32 @@ class StopSettings(Settings):
     """Never look up more structures than this."""
     max_cost: PositiveFloat | None = None
     """Never spend more than this, in the unit of the costs (section `cost`)."""
+
+
+class CostSettings(Settings):
+    """The cost of a calculation."""
+
+    kind: Literal["equal", "atoms", "column"] = "equal"
+    """`equal`: 1 each. `atoms`: (atoms / reference_atoms)^exponent. `column`: the pool's own cost of each candidate."""
+    exponent: float = Field(default=3.0, ge=0, le=6)
+    """Power of the number of atoms; 3 is that of conventional DFT."""
+    reference_atoms: PositiveFloat = 1.0
+    """Number of atoms of a cell that costs 1."""
+
+    def of(self, n_atoms: NDArray[np.int64], *, column: Floats | None = None) -> Floats:
+        """(n,) cost of each candidate, of its atoms per cell (n,) or from the pool's own column (n,)."""
+        match self.kind:
+            case "equal":
+                return np.ones(n_atoms.size)
+            case "atoms":
+                return np.asarray((n_atoms / self.reference_atoms) ** self.exponent)
+            case "column":
+                if column is None:
+                    raise InvalidCampaignError(
+                        'cost.kind: "column" takes the costs from the pool, and this pool has none. Name its column in pool.cost, '
+                        'or set cost.kind to "atoms".'
+                    )
+                return column
 
 
 class StopReason(StrEnum):
@@ -57,11 +86,8 @@ class Situation:
     """What an end is decided by.
 
     Attributes:
-        known: What is known.
-        decision: What the rule decided.
         affordable: Those of the chosen candidates that the limits still allow, best first.
         none_left: How the campaign ends if the rule has no contender left.
-        settings: When to stop.
     """
 
     known: Known
@@ -78,11 +104,7 @@ class Situation:
 
 
 def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: StopSettings) -> Decision:
-    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen.
-
-    Args:
-        none_left: How the campaign ends if the rule has no contender left.
-    """
+    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen."""
     affordable = _affordable(known, decision.chosen, settings)
     now = Situation(known=known, decision=decision, affordable=affordable, none_left=none_left, settings=settings)
     stop = next((stop for end in ENDS if (stop := end(now)) is not None), None)
@@ -90,14 +112,7 @@ def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: St
 
 
 def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: StopSettings) -> None:
-    """Refuse limits that do not even allow the pure elements.
-
-    Args:
-        wanted: The structures of the pure elements that every campaign starts from.
-
-    Raises:
-        InvalidCampaignError: They do not.
-    """
+    """Refuse limits that do not even allow the wanted structures of the pure elements, which every campaign starts from."""
     for key, limit, needed in (
         ("max_calculations", settings.max_calculations, len(wanted)),
         ("max_cost", settings.max_cost, float(known.cost[list(wanted)].sum())),
@@ -113,14 +128,7 @@ def reason_to_end(decision: Decision, failure_probability: float | None) -> str 
     """Why a campaign ends at a decision, also one that accepts a larger failure probability than it was decided for.
 
     What a rule decides does not depend on what is accepted, so that the ends of campaigns that accept more are read off one that
-    goes on.
-
-    Args:
-        decision: Of the stricter campaign.
-        failure_probability: What is accepted; None for as much as there.
-
-    Returns:
-        None where the campaign goes on.
+    goes on. None as the probability accepts as much as there; None is answered where the campaign goes on.
     """
     if decision.stop is not None:
         return decision.stop.reason
@@ -205,10 +213,8 @@ def budget(now: Situation) -> Stop | None:
     if settings.max_calculations is not None and known.asked.size >= settings.max_calculations:
         sentence = f"The limit of {settings.max_calculations} calculations was reached before the rule was satisfied."
         return Stop(reason=StopReason.MAX_CALCULATIONS, sentence=sentence)
-    sentence = (
-        f"{known.spent:g} of the cost of {settings.max_cost:g} that may be spent are, and the rest covers nothing that the rule "
-        "asks for."
-    )
+    spent = f"{known.spent:g} of the cost of {settings.max_cost:g} that may be spent are"
+    sentence = f"{spent}, and the rest covers nothing that the rule asks for."
     return Stop(reason=StopReason.MAX_COST, sentence=sentence)
 
 

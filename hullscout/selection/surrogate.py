@@ -45,13 +45,7 @@ class SurrogateSettings(Settings):
 
 
 class Surrogate:
-    """Model of the energies of a pool.
-
-    Args:
-        blocks: (n, d) features of all candidates by block name.
-        x: (n,) atomic fraction of the second element.
-        settings: How energies are learned.
-    """
+    """Model of the energies of a pool, over features (n, d) of its candidates by block, and x (n,) of the second element."""
 
     def __init__(self, blocks: Mapping[str, Floats], *, x: Floats, settings: SurrogateSettings | None = None) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
@@ -74,14 +68,11 @@ class Surrogate:
         Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
-        Args:
-            labels: (m,) labels of `known.answered`.
-            baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
-            model: Name of the model in the decisions' `warm_starts`; hyperparameters are searched from nothing if not given.
+        Labels (m,) are those of `known.answered`; from a cheaper method's of all candidates, the baseline (n,), the difference is
+        learned. Hyperparameters are searched on from those of `model` in the decisions' `warm_starts`; without one, from nothing.
         """
         warm_start = None if model is None else self.warm_start(model, known.decisions)
-        fitted = self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start)
-        return Belief(known=known, **fitted)
+        return Belief(known=known, **self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start))
 
     def _fit(
         self, labelled: Indices, labels: Floats, *, baseline: Floats | None, warm_start: WarmStart | None = None
@@ -129,9 +120,6 @@ class Surrogate:
         That is in the first round, and whenever twice as much has been asked for as at the last search from nothing. A search from
         the last round's best follows whenever `search_growth` times as much has been asked for as at the last search. In between,
         settings are kept.
-
-        Args:
-            model: Its name in the rounds' `warm_starts`.
         """
         best: SearchPoint | None = None
         n_asked = n_from_nothing = n_searched = 0
@@ -168,9 +156,8 @@ class Surrogate:
         rows = known.answered
         order = known.rng().permutation(rows.size)
         trained, held_out = order[: rows.size - rows.size // 2], order[rows.size - rows.size // 2 :]
-        half = Surrogate(
-            {name: block[rows] for name, block in self._blocks.items()}, x=self._x[rows], settings=self.settings
-        )
+        blocks = {name: block[rows] for name, block in self._blocks.items()}
+        half = Surrogate(blocks, x=self._x[rows], settings=self.settings)
         fitted = half._fit(trained, labels[trained], baseline=None if baseline is None else baseline[rows])
         return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
 
@@ -180,12 +167,9 @@ class Surrogate:
         return self.fit(known, known.formation_ev_per_atom, baseline=baseline).mean_ev_per_atom
 
     def _empty_model(self, mean: Mean) -> PoolModel:
+        own = self.settings
         settings = ModelSettings(
-            shape=self.settings.kernel,
-            criterion=self.settings.criterion,
-            mean=mean,
-            n_averaged=1,
-            calibrated=self.settings.calibrated,
+            shape=own.kernel, criterion=own.criterion, mean=mean, n_averaged=1, calibrated=own.calibrated
         )
         return PoolModel(self._blocks, composition=self._x, settings=settings)
 

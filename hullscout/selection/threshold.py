@@ -35,6 +35,7 @@ class _Threshold(Rule, ABC):
 
     uses_hull_tolerance: ClassVar[bool] = False
     citations: ClassVar[tuple[Citation, ...]] = (HUO_RUPP_RULE,)
+    _reference_name: ClassVar[str]  # what the height is measured from, in words
     batch: PositiveInt = 4
     """Structures looked up in one round."""
     factor: PositiveFloat = 1.3
@@ -63,17 +64,17 @@ class _Threshold(Rule, ABC):
         thresholds: list[float] = []
         for transform in self.transforms:
             labels, baseline = transform(known, energy_cap_ev_per_atom=self.energy_cap)
-            belief = surrogate.fit(known, labels, baseline=baseline, model=transform.value)
+            model = transform.value
+            belief = surrogate.fit(known, labels, baseline=baseline, model=model)
             if belief.best is not None:
-                warm_starts[transform.value] = belief.best
-            if self.held_out == "leave-one-out":
-                errors[transform.value] = belief.model_error_ev_per_atom
-            else:
-                errors[transform.value] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
-            threshold = self.factor * self._median_error(known, transform.value, errors[transform.value])
-            thresholds.append(threshold)
+                warm_starts[model] = belief.best
+            errors[model] = belief.model_error_ev_per_atom
+            if self.held_out == "half":
+                errors[model] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
+            recent = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
+            thresholds.append(self.factor * float(np.median([*recent, errors[model]][-self.window :])))
             height = (belief.mean_ev_per_atom - self._reference(known, labels))[askable]
-            relative = np.minimum(relative, height / max(threshold, np.finfo(float).tiny))
+            relative = np.minimum(relative, height / max(thresholds[-1], np.finfo(float).tiny))
         is_contender = relative < 1.0
         n_contenders = int(is_contender.sum())
         best_first = in_order(relative)[: min(self.batch, n_contenders)]
@@ -99,15 +100,6 @@ class _Threshold(Rule, ABC):
     def _reference(self, known: Known, labels: Floats) -> Floats:
         """(n,) label from which the height of each candidate is measured."""
 
-    @property
-    @abstractmethod
-    def _reference_name(self) -> str:
-        """What the height is measured from, in words."""
-
-    def _median_error(self, known: Known, model: str, error: float) -> float:
-        earlier = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
-        return float(np.median([*earlier, error][-self.window :]))
-
 
 class ThresholdRule(_Threshold):
     """Look up what is predicted low for its composition; stop when nothing is.
@@ -119,13 +111,10 @@ class ThresholdRule(_Threshold):
     """
 
     rule: Literal["threshold"] = "threshold"
+    _reference_name: ClassVar[str] = "the lowest of its composition"
 
     def _reference(self, known: Known, labels: Floats) -> Floats:
         return lowest_of_composition(known.fractions, known.answered, labels)
-
-    @property
-    def _reference_name(self) -> str:
-        return "the lowest of its composition"
 
 
 class HullThresholdRule(_Threshold):
@@ -135,23 +124,14 @@ class HullThresholdRule(_Threshold):
     """
 
     rule: Literal["hull-threshold"] = "hull-threshold"
+    _reference_name: ClassVar[str] = "the hull"
 
     def _reference(self, known: Known, labels: Floats) -> Floats:
         return lower_hull(known.fractions[known.answered], labels).energy_at(known.fractions)
 
-    @property
-    def _reference_name(self) -> str:
-        return "the hull"
-
 
 def lowest_of_composition(fractions: Floats, known: Indices, labels: Floats) -> Floats:
-    """(n,) lowest known label at each candidate's composition; infinite where nothing is known of it.
-
-    Args:
-        fractions: (n, k) compositions, equal floats where equal.
-        known: (m,) indices of what is known.
-        labels: (m,) their labels.
-    """
+    """(n,) lowest label (m,) of what is known (m,) at each candidate's composition (n, k); infinite where nothing is known."""
     _, composition = np.unique(fractions, axis=0, return_inverse=True)
     lowest = np.full(int(composition.max()) + 1, np.inf)
     np.minimum.at(lowest, composition[known], labels)

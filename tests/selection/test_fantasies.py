@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hullscout.selection import sample_kernels
-from hullscout.selection.fantasies import Fantasies, lookups_foreseen
+from hullscout.selection.hull_posterior import Fantasies, lookups_foreseen
 from hullscout.selection.sample_kernels import tent
 
 X = np.array([0.25, 0.5, 0.75])

@@ -31,7 +31,7 @@ from hullscout.figures.report.facts import (
     summary,
     warning,
 )
-from hullscout.figures.report.shown import shown_structures, table_row
+from hullscout.figures.report.page import shown_structures, table_row
 from hullscout.hull import lower_hull
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from hullscout.pool.frames import Frames
 
+__all__ = ["FORMATS", "Format", "detect_format", "pool_bytes", "read_pool"]
+
 _HEAD = 4096
 
 

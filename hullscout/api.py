@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 class Campaign:
     """The campaign in a folder, finished or not; `Campaign.create` makes one.
 
-    Args:
-        folder: The output folder of a campaign.
-
     Raises:
         StoreError: There is no campaign, or it is damaged.
     """
@@ -73,7 +70,6 @@ class Campaign:
         """Make a campaign from its file, or open the one that is in the folder; nothing is calculated yet.
 
         Args:
-            campaign_file: The TOML file.
             folder: Made where there is none; `runs/<name>` if not given.
             settings: Settings to replace, as `section.key=value`.
             seed: Instead of the file's.
@@ -104,7 +100,6 @@ class Campaign:
             structures: A pool, with its costs and baseline, or crystals of ASE, pymatgen or Hullscout; energies that ASE's atoms
                 carry are those of the table.
             folder: Made where there is none; `runs/<name>` if not given.
-            name: Of the campaign.
             elements: In the order of the axis; in alphabetical order if not given.
             sections: What stands in a campaign file, as objects: `select=HullPosteriorRule(batch=8)`, `stop=StopSettings(...)`,
                 `oracle=CalculatorSettings(...)`, `representation`, `regression`, `cost`, `executor`, `seed`; or as dictionaries.
@@ -175,7 +170,6 @@ class Campaign:
         """Take the energy of a candidate that was asked for; it is committed at once. The same energy twice changes nothing.
 
         Args:
-            candidate_id: Of the candidate.
             energy_ev: Total energy in eV of its cell.
             structure: What it was relaxed into, if it was: where that is another crystal than the one asked for, by
                 `oracle.max_strain` and `oracle.max_displacement`, the calculation counts as failed.
@@ -206,7 +200,6 @@ class Campaign:
         """Take it that the energy of a candidate that was asked for cannot be had; it counts as unknown, not as high.
 
         Args:
-            candidate_id: Of the candidate.
             why: In a sentence, for people.
 
         Raises:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from hullscout.errors import HullscoutError
 
-GZIP_MAGIC = b"\x1f\x8b"
-
 
 @contextmanager
 def written_whole(path: Path, *, remedy: str) -> Iterator[Path]:
@@ -29,12 +27,8 @@ def written_whole(path: Path, *, remedy: str) -> Iterator[Path]:
 
     What stood at `path` is replaced then and not before; after an error it is as it was, and nothing half made is left.
 
-    Args:
-        path: Where it goes.
-        remedy: What to do where it cannot be written, in a sentence.
-
     Raises:
-        OutputError: The disk refuses it.
+        OutputError: The disk refuses it; the remedy, a sentence, says what to do then.
     """
     half_made = path.with_name(f".{path.name}.new")
     try:
@@ -50,16 +44,7 @@ def written_whole(path: Path, *, remedy: str) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str, *, remedy: str) -> None:
-    """Write a file, on the disk before this returns; text is UTF-8.
-
-    Args:
-        path: The file; replaced where there is one.
-        content: All of it.
-        remedy: What to do where it cannot be written, in a sentence.
-
-    Raises:
-        OutputError: The disk refuses it.
-    """
+    """Write or replace a file by `written_whole`, on the disk before this returns; text is UTF-8."""
     with written_whole(path, remedy=remedy) as half_made, half_made.open("wb") as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()
@@ -76,7 +61,7 @@ def remove(path: Path) -> None:
 
 def is_gzipped(content: bytes) -> bool:
     """Whether a content, or the beginning of one, is gzip's."""
-    return content.startswith(GZIP_MAGIC)
+    return content.startswith(b"\x1f\x8b")
 
 
 def gunzipped(content: bytes) -> bytes:
@@ -95,13 +80,7 @@ def sha256_of(content: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a CSV table.
-
-    Attributes:
-        line: Its number, from 2.
-        n_fields: How many fields it has.
-        cells: What stands in them, by column, without those that are blank.
-    """
+    """A row of a CSV table: the number of its line, from 2, and of its fields, and what is not blank by column."""
 
     line: int
     n_fields: int
@@ -128,14 +107,10 @@ def read_csv(
     """A CSV table in UTF-8 whose first line names the columns.
 
     Args:
-        path: The file.
-        error: What is raised.
+        error: What is raised where it cannot be read, has other columns or one twice, or a row with another number of fields.
         refused: Says of the names of the columns what was expected and what was found, in a sentence; nothing where they will do.
         plain: Names that are the same after this are the same.
         is_ragged: Rows may have another number of fields than there are names.
-
-    Raises:
-        HullscoutError: It cannot be read, has other columns or one twice, or a row with another number of fields.
     """
     try:
         lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))

@@ -237,7 +237,6 @@ def phase_diagram(
     """Return pymatgen's `PhaseDiagram` of entries with the given ids.
 
     Args:
-        elements: The elements.
         counts: Atoms of each element in each entry.
         energies_ev: Total energy in eV of each entry.
         ids: `entry_id` of each entry.

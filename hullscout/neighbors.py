@@ -31,33 +31,19 @@ MAX_ATOMS_UNLISTED = 64
 
 
 class Search(NamedTuple):
-    """One structure, made ready by prepare_search.
+    """One structure, made ready by prepare_search; bins and starts are empty where a cell list does not pay."""
 
-    Attributes:
-        positions: In A, shape (n_atoms, 3).
-        pbc: Periodic directions, shape (3,).
-        radius: In A.
-        lattice: Reduced lattice vectors as rows, open directions filled by unit normals, shape (3, 3).
-        inverse: Its inverse.
-        heights: Distances of its opposite faces, A, shape (3,).
-        n_bins: Bins along each direction, shape (3,).
-        reach: How many bins away a neighbour may lie, shape (3,).
-        bins: Bin of each atom as it stands, not wrapped into the cell, shape (n_atoms, 3); empty without a list.
-        starts: First member of each bin and the end, shape (n_bins + 1,); empty without a list.
-        members: Atoms by bin, shape (n_atoms,).
-    """
-
-    positions: NDArray[np.float64]
-    pbc: NDArray[np.bool_]
-    radius: float
-    lattice: NDArray[np.float64]
-    inverse: NDArray[np.float64]
-    heights: NDArray[np.float64]
-    n_bins: NDArray[np.int64]
-    reach: NDArray[np.int64]
-    bins: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    members: NDArray[np.int64]
+    positions: NDArray[np.float64]  # A, shape (n_atoms, 3)
+    pbc: NDArray[np.bool_]  # periodic directions, shape (3,)
+    radius: float  # A
+    lattice: NDArray[np.float64]  # reduced vectors as rows, open directions filled by unit normals, shape (3, 3)
+    inverse: NDArray[np.float64]  # of the lattice, shape (3, 3)
+    heights: NDArray[np.float64]  # distances of its opposite faces, A, shape (3,)
+    n_bins: NDArray[np.int64]  # along each direction, shape (3,)
+    reach: NDArray[np.int64]  # how many bins away a neighbour may lie, shape (3,)
+    bins: NDArray[np.int64]  # of each atom as it stands, not wrapped into the cell, shape (n_atoms, 3)
+    starts: NDArray[np.int64]  # first member of each bin and the end, shape (n_bins + 1,)
+    members: NDArray[np.int64]  # atoms by bin, shape (n_atoms,)
 
 
 @njit(cache=True, nogil=True)
@@ -97,10 +83,7 @@ def reduce_lattice(cell, pbc):  # type: ignore[no-untyped-def]  # noqa: C901 - s
                     normal -= given * (given[smallest] / square)
             lattice[a] = normal / math.sqrt(np.sum(normal * normal))
     inverse = np.linalg.inv(lattice)
-    heights = np.empty(3)
-    for a in range(3):
-        heights[a] = 1.0 / math.sqrt(np.sum(inverse[:, a] * inverse[:, a]))
-    return lattice, inverse, heights
+    return lattice, inverse, 1.0 / np.sqrt(np.sum(inverse * inverse, axis=0))
 
 
 @njit(cache=True, nogil=True)
@@ -157,11 +140,15 @@ def prepare_search(positions, cell, pbc, radius):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _note(x, y, z, atom, place, vectors, atoms):  # type: ignore[no-untyped-def]
-    """Write a neighbour at a place, if the output has that place; arguments as in find_neighbors."""
-    if place < atoms.shape[0]:
-        vectors[place, 0], vectors[place, 1], vectors[place, 2] = x, y, z
-        atoms[place] = atom
+def _note(x, y, z, atom, radius, found, closest, vectors, atoms):  # type: ignore[no-untyped-def]
+    """Write an atom as neighbour number `found` if it is within the radius and there is room; return (found, closest) anew."""
+    square = x * x + y * y + z * z
+    if square <= radius * radius:
+        if found < atoms.shape[0]:
+            vectors[found, 0], vectors[found, 1], vectors[found, 2] = x, y, z
+            atoms[found] = atom
+        found, closest = found + 1, min(closest, square)
+    return found, closest
 
 
 @njit(cache=True, nogil=True)
@@ -195,11 +182,7 @@ def _find_by_bins(center, search, vectors, atoms):  # type: ignore[no-untyped-de
                     x += n0 * lattice[0, 0] + n1 * lattice[1, 0] + n2 * lattice[2, 0]
                     y += n0 * lattice[0, 1] + n1 * lattice[1, 1] + n2 * lattice[2, 1]
                     z += n0 * lattice[0, 2] + n1 * lattice[1, 2] + n2 * lattice[2, 2]
-                    square = x * x + y * y + z * z
-                    if square <= search.radius * search.radius:
-                        _note(x, y, z, other, found, vectors, atoms)
-                        found += 1
-                        closest = min(closest, square)
+                    found, closest = _note(x, y, z, other, search.radius, found, closest, vectors, atoms)
     return found, closest
 
 
@@ -207,16 +190,12 @@ def _find_by_bins(center, search, vectors, atoms):  # type: ignore[no-untyped-de
 def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-def]
     """Write the neighbours of an atom, its own images included; return (their number, the shortest squared distance).
 
-    Args:
-        center: The atom.
-        search: What prepare_search made of its structure.
-        vectors: Output, from the atom to its neighbours, A, shape (capacity, 3). What does not fit is counted alone.
-        atoms: Output, the atom that each neighbour is or is an image of, shape (capacity,).
+    Output are the vectors from the atom to its neighbours, A, shape (capacity, 3), and the atom that each neighbour is or
+    is an image of, shape (capacity,). What does not fit is counted alone.
     """
     if search.starts.shape[0] > 0:
         return _find_by_bins(center, search, vectors, atoms)
     positions, lattice, inverse = search.positions, search.lattice, search.inverse
-    square_radius = search.radius * search.radius
     found, closest = 0, math.inf
     low, high = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
     for other in range(positions.shape[0]):
@@ -237,11 +216,7 @@ def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-d
                     if other == center and n0 == 0 and n1 == 0 and n2 == 0:
                         continue
                     x, y, z = bx + n2 * lattice[2, 0], by + n2 * lattice[2, 1], bz + n2 * lattice[2, 2]
-                    square = x * x + y * y + z * z
-                    if square <= square_radius:
-                        _note(x, y, z, other, found, vectors, atoms)
-                        found += 1
-                        closest = min(closest, square)
+                    found, closest = _note(x, y, z, other, search.radius, found, closest, vectors, atoms)
     return found, closest
 
 
@@ -277,14 +252,8 @@ def nearest_distances(
 ) -> NDArray[np.float64]:
     """Return, for each atom of a crystal, the distances to its nearest neighbours of each kind, ascending.
 
-    Args:
-        positions: A, shape (n_atoms, 3).
-        cell: Row vectors with a volume, A, shape (3, 3).
-        kinds: Kind of each atom from 0, shape (n_atoms,); every kind up to the last occurs.
-        n_nearest: How many neighbours of each kind.
-
-    Returns:
-        A, shape (n_atoms, n_kinds, n_nearest).
+    In A, shape (n_atoms, n_kinds, n_nearest). Kinds count from 0, shape (n_atoms,), and every kind up to the last occurs.
+    Other arguments as in prepare_search.
     """
     n_of_kind = np.bincount(kinds)
     # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
@@ -312,12 +281,11 @@ def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limi
     """Return the shortest distance between two atoms of a crystal, or an atom and its image, A, and the two atoms.
 
     Infinity and two zeros where none is closer than the limit (A). A lattice vector shorter than that ends the search
-    (it is the distance of atom 0 to its own image). Other arguments as in nearest_distances.
+    (it is the distance of atom 0 to its own image). Other arguments as in prepare_search.
     """
     periodic = np.ones(3, dtype=np.bool_)
     lattice, _, _ = reduce_lattice(cell, periodic)
-    for a in range(3):
-        edge = math.sqrt(np.sum(lattice[a] * lattice[a]))
+    for edge in np.sqrt(np.sum(lattice * lattice, axis=1)):
         if edge < limit:
             return edge, 0, 0
     best, first, second = np.inf, 0, 0

@@ -140,9 +140,10 @@ def _handing_on(base: type[S], given: type) -> type[S]:
     if "elements" in fields:
         fields["elements"] = (tuple[str, ...], Field(default=(), exclude=True))
     own = {
-        member: _handed_on(member)
+        member: getattr(given, member) if member in base.__class_vars__ else _handed_on(member)
         for member in dir(given)
-        if not member.startswith("_") and callable(getattr(given, member)) and member not in fields
+        if member in base.__class_vars__
+        or (not member.startswith("_") and callable(getattr(given, member)) and member not in fields)
     }
     shape = {"__module__": given.__module__, "__doc__": given.__doc__, **own}
     adapted = type(given.__name__, (base,), shape)

@@ -24,6 +24,8 @@ class LowestNeighbours(Rule):
 class InOrder:
     """A plain class with the two methods, and a setting."""
 
+    uses_hull_tolerance = False
+
     def __init__(self, batch: int = 3):
         self.batch = batch
 

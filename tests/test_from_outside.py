@@ -9,14 +9,13 @@ from hullscout.campaign import Setup, load_config, read_history, read_origin, ru
 from hullscout.campaign.exports import candidate_rows
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 
-RULES = {"outside.LowestNeighbours": "all-asked", "outside.InOrder": "all-known"}
-
 
 @pytest.mark.parametrize("path", ["outside.LowestNeighbours", "outside.InOrder"])
 def test_a_rule_of_ones_own_runs_to_the_end_and_is_resumed(campaign_file, tmp_path, path):
     setup = Setup(read_origin(campaign_file, [f"select={{rule = '{path}', batch = 5}}", "stop.max_calculations=30"]))
     result, known = run(setup, tmp_path / "run")
     assert (result.rule, result.stop_reason, known.n_answered) == (path, "max-calculations", 30)
+    assert setup.config.select.uses_hull_tolerance is (path != "outside.InOrder")
     assert {len(decision.chosen) for decision in known.decisions[1:-1]} == {5}
     assert result.failure_probability is None
     again = Setup.read(tmp_path / "run")

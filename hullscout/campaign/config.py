@@ -237,7 +237,6 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
     """Read a campaign file and check it.
 
     Args:
-        path: The TOML file.
         overrides: Settings to replace, as `section.key=value`, the value in TOML (or a bare word for a string).
         seed: Replaces the file's seed.
 

@@ -27,8 +27,6 @@ class DatabaseStore:
     """An open database, for writing (with its lock held) or only for reading.
 
     Args:
-        database: The file.
-        connection: To it.
         lock: Held while it is open for writing; None for reading.
     """
 
@@ -118,8 +116,6 @@ def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
     """Make a folder where there is none and take the lock file in it; the caller releases it.
 
     Args:
-        folder: The folder.
-        name: Of the lock file.
         busy: What another process is doing where that has the lock, as "running the campaign".
 
     Raises:

@@ -34,7 +34,6 @@ class Engine:
 
     Args:
         ledger: What was asked and answered so far; the engine adds to it.
-        rule: The selection rule.
         surrogate: The model of energies over the pool's features.
         settings: When to stop, and what counts as the right hull.
 

@@ -92,7 +92,6 @@ def candidate_rows(
     """All candidates in the order of the pool; before there is a hull, nothing relative to it.
 
     Args:
-        known: What is known of them.
         awaited: Indices of those whose results are awaited.
         belief: What is believed of them; without it nothing is said of predictions.
     """
@@ -171,7 +170,6 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
 
     Args:
         path: The file; a folder for CIF and POSCAR.
-        export_format: Which.
         replace: Whether something of that name is replaced.
 
     Returns:

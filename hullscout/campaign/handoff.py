@@ -85,8 +85,6 @@ def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
     """Hand out up to n structures as files that no result is awaited of yet.
 
     Args:
-        n: Number of structures.
-        outbox: Where to.
         again: Hand out again what was handed out before and is still awaited, instead of new structures.
 
     Raises:
@@ -106,7 +104,6 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
     """Choose up to n candidates that no result is awaited of yet.
 
     Args:
-        n: Number of candidates.
         again: Those that were handed out before and are still awaited, instead of new ones.
         hand_out: Called with each of them before it is kept as handed out.
     """

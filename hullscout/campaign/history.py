@@ -64,9 +64,6 @@ class History:
 def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     """Read the campaign in `folder`, finished or not, also while it is running.
 
-    Args:
-        setup: What it is made of, if that is at hand.
-
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """

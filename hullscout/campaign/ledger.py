@@ -31,10 +31,8 @@ class Ledger:
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
-        decisions: Those made earlier.
         energies_ev: Energies told earlier, eV per cell by id.
         failures: Calculations that failed for good, by id.
-        attempts: Calculations that were started.
         is_handed_out: Whether somebody else calculates, so that only what was handed out is awaited.
         store: Where everything new is committed; nowhere if not given.
 

@@ -180,7 +180,6 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
     """The result of a campaign that has come to its end.
 
     Args:
-        engine: At its end: `stop` says why.
         timings_s: Seconds spent, by what on.
 
     Raises:

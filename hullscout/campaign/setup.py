@@ -29,7 +29,6 @@ class Setup:
     """What a campaign is made of, each part opened at its first use and then kept.
 
     Args:
-        origin: Its file and pool.
         features: (n, d) features of the candidates by block name, if they are at hand.
         has_energies: Whether a table of energies is looked at; if not, its candidates without an energy are kept.
     """
@@ -173,9 +172,6 @@ class Beliefs:
 
     Each moment costs one fit and the samples of the hull; moments in order share their kernel rows. Rules that believe nothing of
     the hull are shown what `hull-posterior` with its default settings would believe, which the campaign does not state.
-
-    Args:
-        setup: Of the campaign.
     """
 
     def __init__(self, setup: Setup) -> None:

@@ -156,7 +156,6 @@ class Store(DatabaseStore):
 
         Args:
             number: Of the round, from 0.
-            decision: What was decided.
             ids: Of all candidates, by which what was chosen is kept.
         """
         tree = {"round": number, **decision.to_tree(), "chosen": [ids[index] for index in decision.chosen]}
@@ -180,7 +179,6 @@ class Store(DatabaseStore):
         """Commit an energy, before anything uses it; a failure that was kept before is withdrawn.
 
         Args:
-            answer: Its energy.
             attempt: Which calculation gave it; None where nobody calculated.
         """
         relaxed = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))

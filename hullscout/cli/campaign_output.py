@@ -29,9 +29,6 @@ class CampaignProgress:
     """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
 
     What went wrong with a calculation is a line of its own in both.
-
-    Args:
-        setup: What the campaign is made of.
     """
 
     def __init__(self, setup: Setup) -> None:

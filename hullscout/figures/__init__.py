@@ -84,9 +84,7 @@ def save_campaign_figure(
     """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
 
     Args:
-        folder: Of the campaign.
         path: PNG, SVG or PDF by its suffix.
-        kind: One of `KINDS`.
         width: A column or the page.
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.

@@ -29,9 +29,6 @@ def draw_hull_distance(
     """Draw the distance of every candidate to the hull found against its composition.
 
     Args:
-        ax: Where to draw.
-        known: The campaign at one moment.
-        belief: What was believed at that moment.
         tolerance_ev_per_atom: The campaign's `stop.hull_tolerance`, drawn as a line on either side of the hull.
     """
     drawn = [np.zeros(1)]

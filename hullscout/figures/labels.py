@@ -44,8 +44,6 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: Floats) -> None:
     their points, so that lines to them do not cross. Limits, legend and size of the axes must be final.
 
     Args:
-        ax: Where to write.
-        labels: By ascending x.
         avoid: (k, 2) points, in the units of the axes.
     """
     figure = ax.get_figure(root=True)

@@ -51,9 +51,6 @@ def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, 
     """Draw a campaign's phase diagram into `ax`; vertices of the hull are named with formula and prototype or space group.
 
     Args:
-        ax: Where to draw.
-        known: The campaign at one moment.
-        belief: What was believed at that moment.
         has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
     """
     found, true, energies = known.hull, known.true_hull, drawn_energies(known, belief) * MILLI

@@ -56,14 +56,15 @@ def draw_panel(ax: Axes, panel: Panel) -> Axes:
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import
 
     highest = max(float(np.max(np.abs(curve))) for curve in panel.curves.values())
-    shown = {label: curve for label, curve in panel.curves.items() if np.max(np.abs(curve)) > MIN_SHOWN * highest}
+    shown = {label: curve for label, curve in panel.curves.items() if np.max(np.abs(curve)) >= MIN_SHOWN * highest}
     for place, (label, curve) in enumerate(shown.items()):
         color, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
         width = WIDEST - (WIDEST - NARROWEST) * place / max(len(shown) - 1, 1)
-        ax.plot(panel.x, curve, ls=line, color=color, lw=width, label=label)
+        ax.plot(panel.x, curve, ls=line, color=color, lw=width, marker="" if panel.x.size > 1 else "o", label=label)
         ax.fill_between(panel.x, curve, color=color, alpha=0.06, lw=0)
     ax.axhline(0.0, color="0.6", lw=0.5, zorder=0)
-    ax.set_xlim(panel.x[0], panel.x[-1])
+    if panel.x.size > 1:
+        ax.set_xlim(panel.x[0], panel.x[-1])
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)

@@ -42,8 +42,6 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float,
     hide each other.
 
     Args:
-        ax: Where to draw.
-        outcomes: The settings of one campaign.
         risk: The wanted risk; where the interval ends left of it, a setting is safe with confidence (filled).
         rules: All rules of the plan, which fixes their colours.
     """

@@ -22,10 +22,9 @@ Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022); Himanen et al.
 """
 
 from hullscout.mbtr.axis import bin_centers
-from hullscout.mbtr.channels import channel_labels
-from hullscout.mbtr.correlation import periodic_table_correlation, pettifor_correlation
+from hullscout.mbtr.channels import channel_labels, periodic_table_correlation, pettifor_correlation
+from hullscout.mbtr.counting import Gradient
 from hullscout.mbtr.counts import Counts, structure_distances
-from hullscout.mbtr.gradients import Gradient
 from hullscout.mbtr.term import Term
 from hullscout.mbtr.transformer import MBTR
 

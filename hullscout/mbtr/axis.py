@@ -48,31 +48,22 @@ _REACH: Final = {"normal": 8.5, "laplace": 28.0, "uniform": math.sqrt(3.0)}  # i
 
 
 class Panels(NamedTuple):
-    """Panels of an axis in its order, and a table that finds them.
+    """Panels of an axis in its order, and a table that finds them: a uniform lattice of cells over the axis."""
 
-    Attributes:
-        edges: Borders, shape (n_panels + 1,); the last is raised by a hair to hold the natural end of the axis.
-        middle: Shape (n_panels,).
-        inverse_half: 2 / width, shape (n_panels,).
-        table: First candidate panel of each cell of a uniform lattice over the axis.
-        table_start: Where that lattice starts.
-        table_inverse: 1 / its spacing.
-    """
-
-    edges: NDArray[np.float64]
-    middle: NDArray[np.float64]
-    inverse_half: NDArray[np.float64]
-    table: NDArray[np.int64]
+    edges: NDArray[np.float64]  # shape (n_panels + 1,); the last is raised by a hair to hold the end of the axis
+    middle: NDArray[np.float64]  # shape (n_panels,)
+    inverse_half: NDArray[np.float64]  # 2 / width, shape (n_panels,)
+    table: NDArray[np.int64]  # first candidate panel of each cell, shape (n_cells,)
     table_start: float
-    table_inverse: float
+    table_inverse: float  # 1 / spacing of the cells
 
 
 def bin_edges(term: Term) -> NDArray[np.float64]:
     """Return the borders of the output bins, shape (n_x + 1,)."""
-    minimum, maximum, n = _grid(term)
-    if term.placement == "bins":
-        return np.linspace(minimum, maximum, n + 1)
-    half = (maximum - minimum) / (n - 1) / 2
+    if term.grid is None:
+        raise InvalidSettingError(f"{term.label} ({term.geometry}) has no axis")
+    minimum, maximum, n = term.grid
+    half = 0.0 if term.placement == "bins" else (maximum - minimum) / (n - 1) / 2
     return np.linspace(minimum - half, maximum + half, n + 1)
 
 
@@ -89,24 +80,22 @@ def panels_of(term: Term) -> Panels:
     They cover every g that can reach the grid at the largest planned width.
     """
     sigmas = term.planned_sigmas
-    output = bin_edges(term)
-    natural = _NATURAL_RANGE.get(term.geometry, (-math.inf, math.inf))
+    start, end = bin_edges(term)[[0, -1]]
+    least, most = _NATURAL_RANGE.get(term.geometry, (-math.inf, math.inf))
     reach = _REACH[term.distribution] * sigmas[-1]
-    low = max(natural[0], output[0] - reach)
-    high = min(natural[1], output[-1] + reach)
+    low, high = max(least, start - reach), min(most, end + reach)
     if low >= high:
         raise InvalidSettingError(
-            f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {natural}, "
+            f"grid of {term.label} misses every value of {term.geometry}: expected an overlap with {(least, most)}, "
             f"found {term.grid}"
         )
-    span = natural[1] - natural[0]
-    if output[0] < natural[0] - span or output[-1] > natural[1] + span:
-        unit = " radians" if span == math.pi else ""
+    if start < least - (most - least) or end > most + (most - least):
+        unit = " radians" if most == math.pi else ""
         raise InvalidSettingError(
-            f"grid of {term.label} goes far beyond {term.geometry}: expected about {natural[0]:g} to {natural[1]:g}{unit}, "
+            f"grid of {term.label} goes far beyond {term.geometry}: expected about {least:g} to {most:g}{unit}, "
             f"found {term.grid}"
         )
-    kinks = np.concatenate((_kinks(term), output[[0, -1]], [low, high]))
+    kinks = np.concatenate((_kinks(term), [start, end, low, high]))
     kinks = np.unique(kinks[(kinks >= low) & (kinks <= high)])
     kinks = kinks[np.concatenate(([True], np.diff(kinks) > 1e-12 * (high - low)))]
     kinks[-1] = high
@@ -120,11 +109,10 @@ def panels_of(term: Term) -> Panels:
         np.linspace(a, b, max(1, math.ceil((b - a) / widest - 1e-9)) + 1)[:-1] for a, b in itertools.pairwise(kinks)
     ]
     edges = np.concatenate([*pieces, [high]])
-    n_cells = max(1, 2 * (len(edges) - 1))
+    n_cells = 2 * (len(edges) - 1)
     starts = np.linspace(low, high, n_cells + 1)[:-1]
     table = np.clip(np.searchsorted(edges, starts, side="right") - 1, 0, len(edges) - 2)
-    widths = np.diff(edges)
-    middle = 0.5 * (edges[1:] + edges[:-1])
+    middle, widths = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
     edges[-1] = np.nextafter(high + 1e-12 * (high - low), math.inf)
     return Panels(
         edges=edges,
@@ -139,31 +127,17 @@ def panels_of(term: Term) -> Panels:
 def response(term: Term, g: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Return K_x(g): the distribution around g, averaged over each output bin or taken at its middle.
 
-    Args:
-        term: Gives grid, distribution, and what a bin's value is.
-        g: Geometry values, shape (n,).
-        sigma: Standard deviation of the distribution.
-
-    Returns:
-        Shape (n, n_x), in 1/(unit of g). Averages times the bin width sum to one for g far inside the grid.
+    Shape (n, n_x) for g of shape (n,), in 1/(unit of g). Averages times the bin width sum to one for g far inside the grid.
     """
     if term.value == "density":
         return _density(term.distribution, bin_centers(term) - g[:, None], sigma)
     edges = bin_edges(term)
-    cumulative = _cumulative(term.distribution, edges - g[:, None], sigma)
-    return np.asarray(np.diff(cumulative, axis=1) / np.diff(edges))
+    return np.asarray(np.diff(_cumulative(term.distribution, edges - g[:, None], sigma), axis=1) / np.diff(edges))
 
 
 @lru_cache(maxsize=256)
 def broadening_matrix(term: Term, sigma: float) -> NDArray[np.float64]:
-    """Return B, which turns moments into features: F = M B.
-
-    Returns:
-        Shape (n_panels * N_MOMENTS, n_x). Read-only.
-
-    Raises:
-        InvalidSettingError: The counts were not prepared for this width.
-    """
+    """Return B, which turns moments into features, F = M B: shape (n_panels * N_MOMENTS, n_x), read-only."""
     check_sigma(term, sigma)
     matrix = _panel_polynomials(term, lambda g: response(term, g, sigma))
     matrix.setflags(write=False)
@@ -191,22 +165,15 @@ def check_sigma(term: Term, sigma: float) -> None:
     sigma = plain_number(f"sigma of {term.label}", sigma)
     planned = term.planned_sigmas
     if term.distribution == "uniform":
-        if not any(math.isclose(sigma, s, rel_tol=1e-9) for s in planned):
-            raise InvalidSettingError(
-                f"sigma of {term.label} must be one of {planned} (uniform), found {sigma!r}: "
-                "name it in the term's sigmas"
-            )
-    elif not planned[0] * (1 - 1e-9) <= sigma <= planned[-1] * (1 + 1e-9):
+        is_planned = any(math.isclose(sigma, s, rel_tol=1e-9) for s in planned)
+        expected = f"be one of {planned} (uniform)"
+    else:
+        is_planned = planned[0] * (1 - 1e-9) <= sigma <= planned[-1] * (1 + 1e-9)
+        expected = f"lie in [{planned[0]:g}, {planned[-1]:g}]"
+    if not is_planned:
         raise InvalidSettingError(
-            f"sigma of {term.label} must lie in [{planned[0]:g}, {planned[-1]:g}], found {sigma!r}: "
-            "name it in the term's sigmas"
+            f"sigma of {term.label} must {expected}, found {sigma!r}: name it in the term's sigmas"
         )
-
-
-def _grid(term: Term) -> tuple[float, float, int]:
-    if term.grid is None:
-        raise InvalidSettingError(f"{term.label} ({term.geometry}) has no axis")
-    return term.grid
 
 
 def _kinks(term: Term) -> NDArray[np.float64]:
@@ -217,10 +184,11 @@ def _kinks(term: Term) -> NDArray[np.float64]:
     if term.distribution == "laplace":
         return borders
     halves = math.sqrt(3.0) * np.array(term.planned_sigmas)
-    return np.asarray(np.concatenate([borders + s * half for half in halves for s in (-1.0, 1.0)]))
+    return np.asarray(borders + np.concatenate((-halves, halves))[:, None]).ravel()
 
 
 def _density(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return the density of a distribution around zero at x."""
     if distribution == "normal":
         return np.asarray(np.exp(-0.5 * (x / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi)))
     if distribution == "laplace":
@@ -231,6 +199,7 @@ def _density(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray
 
 
 def _cumulative(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return its integral up to x."""
     if distribution == "normal":
         return np.asarray(ndtr(x / sigma))
     if distribution == "laplace":

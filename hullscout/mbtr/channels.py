@@ -1,19 +1,30 @@
-"""Elements by symbol, and element channels: which tuples of elements a k-body term keeps apart, and in which order.
+"""Elements: their channels, which a k-body term keeps apart, and their correlations, which mix channels again.
 
-A channel is a tuple of element positions in the fixed element set, one per index of the tuple of atoms. Tuples that a
-symmetry of the geometry function maps on each other share a channel: (i, j) = (j, i), (i, j, k) = (k, j, i) with j the
-vertex, and (i, j, k, l) = (l, k, j, i). Knows nothing of positions.
+**Channels.** A channel is a tuple of element positions in the fixed element set, one per index of the tuple of atoms.
+Tuples that a symmetry of the geometry function maps on each other share a channel: (i, j) = (j, i), (i, j, k) =
+(k, j, i) with j the vertex, and (i, j, k, l) = (l, k, j, i). Knows nothing of positions.
+
+**Correlations.** Two element correlation matrices C ("alchemical" similarity) are ready made for the `correlation`
+setting of MBTR. Both are Gaussian kernels of a position in a table of the elements, hence symmetric and positive
+semidefinite with ones on the diagonal; short lengths give the identity. Any other symmetric positive semidefinite matrix
+may be used as well. For whom: those who learn several alloys together from few energies, or study which element pairs
+matter, in Python and notebooks. No command of hullscout uses a correlation.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), section 2 and equation 4, for the use of C; the kernels
+are ours.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
+from hullscout.mbtr.term import plain_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,13 +38,18 @@ SYMBOLS: Final = tuple(
 """Symbols by atomic number less one."""
 
 _NUMBER: Final = {symbol: z for z, symbol in enumerate(SYMBOLS, start=1)}
+_NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86, 118)
+
+_PETTIFOR: Final = tuple(
+    """He Ne Ar Kr Xe Rn Fr Cs Rb K Na Li Ra Ba Sr Ca Yb Eu Sc Lu Tm Er Ho Dy Y Tb Gd Sm Pm Nd Pr Ce La Lr No Md Fm Es
+    Cf Bk Cm Am Pu Np U Pa Th Ac Zr Hf Ti Ta Nb V W Mo Cr Re Tc Mn Fe Ru Os Co Rh Ir Ni Pt Pd Au Ag Cu Mg Hg Cd Zn Be Tl
+    In Al Ga Pb Sn Ge Si B Bi Sb As P Po Te Se S C At I Br Cl N O F H""".split()  # noqa: SIM905 - a hundred quotes hide the table
+)
+"""Elements in the order of their Mendeleev numbers, 1 to 103."""
 
 
 def atomic_numbers(elements: tuple[str, ...]) -> tuple[int, ...]:
     """Return the atomic numbers of a set of elements, in its order.
-
-    Raises:
-        InvalidSettingError: No element, one that does not exist, or one named twice.
 
     Examples:
         >>> atomic_numbers(("Ag", "Pd"))
@@ -56,13 +72,6 @@ def list_channels(n_elements: int, k: int) -> list[tuple[int, ...]]:
     """Return the canonical tuple of every channel, in feature order.
 
     A canonical tuple is not larger than its reverse. k = 3 is ordered by vertex first, which is DScribe's order.
-
-    Args:
-        n_elements: Size of the element set.
-        k: Order of the term, 1 to 4.
-
-    Returns:
-        Tuples of element positions.
 
     Examples:
         >>> list_channels(2, 2)
@@ -94,25 +103,13 @@ def channel_table(n_elements: int, k: int) -> NDArray[np.int64]:
 
 
 def channel_labels(elements: tuple[str, ...], k: int) -> list[str]:
-    """Return a readable name for every channel, such as `Ag-Pd` or `Ag-Pd-Ag` (vertex in the middle).
-
-    Args:
-        elements: Element symbols in feature order.
-        k: Order of the term.
-
-    Returns:
-        One name per channel.
-    """
+    """Return a readable name for every channel, such as `Ag-Pd` or `Ag-Pd-Ag` (vertex in the middle)."""
     return ["-".join(elements[e] for e in z) for z in list_channels(len(elements), k)]
 
 
 def present_channels(present: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
     """Say whether structures that hold some elements, (n, n_elements), hold all of each channel, (n, n_channels)."""
-    members = np.array(list_channels(present.shape[1], k), dtype=np.int64)
-    held = present[:, members[:, 0]].copy()
-    for position in range(1, k):
-        held &= present[:, members[:, position]]
-    return held
+    return np.asarray(np.all(present[:, np.array(list_channels(present.shape[1], k))], axis=2))
 
 
 def correlate(features: NDArray[np.float64], correlation: NDArray[np.float64], k: int) -> NDArray[np.float64]:
@@ -121,28 +118,75 @@ def correlate(features: NDArray[np.float64], correlation: NDArray[np.float64], k
     The sum runs over ordered element tuples Z. As everywhere here an unordered tuple of atoms counts once, so a channel
     that equals its own reverse (A-A, A-B-A) holds half of the published ordered sum; with C = 1 nothing changes.
 
-    Args:
-        features: Values for C = 1, shape (..., n_channels, n_x).
-        correlation: C, shape (n_elements, n_elements).
-        k: Order of the term.
-
-    Returns:
-        Values for C, same shape.
+    Features, the values for C = 1, and the result have shape (..., n_channels, n_x), C has shape (n_elements, n_elements).
 
     Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4.
     """
-    n_elements = correlation.shape[0]
+    n_elements = len(correlation)
     channels = list_channels(n_elements, k)
-    table = channel_table(n_elements, k)
-    doubled = np.array([2.0 if k > 1 and z == z[::-1] else 1.0 for z in channels])
-    ordered = (features * doubled[:, None])[..., table, :]
+    doubled = np.array([2.0 if k > 1 and z == z[::-1] else 1.0 for z in channels])[:, None]
+    ordered = (features * doubled)[..., channel_table(n_elements, k), :]
     shape = ordered.shape[:-2] + (n_elements,) * k + ordered.shape[-1:]
     tensor = ordered.reshape(shape)
-    for position in range(k):
-        axis = len(shape) - 1 - k + position
+    for axis in range(len(shape) - 1 - k, len(shape) - 1):
         tensor = np.moveaxis(np.tensordot(tensor, correlation, axes=(axis, 1)), -1, axis)
-    flat = tensor.reshape(ordered.shape)
-    strides = n_elements ** np.arange(k - 1, -1, -1)
-    canonical = np.array(channels) @ strides
-    result: NDArray[np.float64] = flat[..., canonical, :] / doubled[:, None]
-    return result
+    canonical = np.ravel_multi_index(tuple(np.transpose(channels)), (n_elements,) * k)
+    return np.asarray(tensor.reshape(ordered.shape)[..., canonical, :] / doubled)
+
+
+def pettifor_correlation(elements: tuple[str, ...], *, length: float = 2.0) -> NDArray[np.float64]:
+    """Return exp(-(m - m')^2 / (2 length^2)) for Mendeleev numbers m, which order the elements by chemical likeness.
+
+    C has shape (n_elements, n_elements), in the order of the elements, which may go up to lawrencium.
+
+    Source: Pettifor, J. Phys. C: Solid State Phys. 19, 285 (1986), the string of Mendeleev numbers.
+
+    Examples:
+        >>> pettifor_correlation(("Ag", "Au", "Cl")).round(3).tolist()
+        [[1.0, 0.882, 0.0], [0.882, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    atomic_numbers(elements)
+    missing = [symbol for symbol in elements if symbol not in _PETTIFOR]
+    if missing:
+        raise InvalidSettingError(f"the Pettifor scale holds hydrogen to lawrencium, found {missing}")
+    return _gaussian(np.array([[float(_PETTIFOR.index(symbol))] for symbol in elements]), (length,))
+
+
+def periodic_table_correlation(
+    elements: tuple[str, ...], *, group_length: float = 1.0, period_length: float = 1.0
+) -> NDArray[np.float64]:
+    """Return exp(-(group - group')^2 / (2 a^2) - (period - period')^2 / (2 b^2)): neighbours in the table are alike.
+
+    Lanthanoids and actinoids lie between groups 3 and 4, in order.
+
+    C has shape (n_elements, n_elements). The group length a is in columns: much less than 1, and only elements of the
+    same group are alike; the period length b is in rows.
+
+    Examples:
+        >>> periodic_table_correlation(("Ag", "Pd", "Pt")).round(3).tolist()
+        [[1.0, 0.607, 0.368], [0.607, 1.0, 0.607], [0.368, 0.607, 1.0]]
+    """
+    return _gaussian(np.array([_table_place(z) for z in atomic_numbers(elements)]), (group_length, period_length))
+
+
+def _table_place(z: int) -> tuple[float, float]:
+    """Return (group, period) of an atomic number."""
+    period = 1 + sum(z > gas for gas in _NOBLE_GASES)
+    start = 0 if period == 1 else _NOBLE_GASES[period - 2]
+    column = z - start
+    width = _NOBLE_GASES[period - 1] - start
+    if column <= 2:
+        return (18.0 if z == 2 else float(column)), float(period)
+    if width == 32 and column <= 17:
+        return 3.0 + (column - 3) / 15, float(period)
+    return float(column + 18 - width), float(period)
+
+
+def _gaussian(places: NDArray[np.float64], lengths: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the kernel of places (n, d) with a length per dimension, shape (n, n)."""
+    lengths = tuple(plain_number("correlation lengths", length) for length in lengths)
+    if not all(math.isfinite(length) and length > 0 for length in lengths):
+        raise InvalidSettingError(f"correlation lengths must be positive and finite, found {list(lengths)}")
+    scaled = places / np.array(lengths)
+    square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=-1)
+    return np.asarray(np.exp(-0.5 * square))

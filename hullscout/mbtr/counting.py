@@ -1,4 +1,9 @@
-"""The expensive part: from a batch of structures to counts, by compiled kernels on several threads."""
+"""The expensive part, by compiled kernels: from a batch of structures to counts, and from one structure to derivatives.
+
+Counts take several threads. Derivatives are those of the features by the positions of the atoms and by strain.
+
+Source: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 6 for derivatives.
+"""
 
 from __future__ import annotations
 
@@ -6,72 +11,85 @@ import itertools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
-from hullscout.errors import InvalidStructureError
-from hullscout.mbtr.axis import N_MOMENTS, panels_of
+from hullscout.errors import InvalidSettingError, InvalidStructureError
+from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import channel_table, present_channels
 from hullscout.mbtr.counts import Counts, TermCounts
 from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, survey
+from hullscout.mbtr.slope_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
 from hullscout.mbtr.term import GEOMETRIES, Taper, Term, Weighting
 from hullscout.mbtr.truncation import expected_neighbors, refuse_density, refuse_excess, search_radii
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from hullscout.mbtr.definition import MBTRDefinition
 
+    Reach = tuple[NDArray[np.float64], NDArray[np.int64]]
+
 _SURVEY_RADIUS: Final = 3.0
 _KERNELS: Final = {2: count_pairs, 3: count_angles, 4: count_chains}
+_SLOPE_KERNELS: Final = {2: pair_slopes, 3: angle_slopes}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gradient:
+    """Features of one structure and their derivatives.
+
+    Attributes:
+        features: Shape (n_features,).
+        positions: d features / d r, per A, shape (n_atoms, 3, n_features). An atom moves with all its images.
+        strain: d features / d e_ab for r_a -> r_a + sum_b e_ab r_b of atoms and cell, shape (3, 3, n_features).
+            Symmetric in ab, because rotations change nothing.
+    """
+
+    features: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    strain: NDArray[np.float64]
 
 
 def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_threads: int | None = None) -> Counts:
     """Count every term of a definition on a batch.
 
-    Args:
-        batch: The structures.
-        definition: What to count.
-        first: Number of the first structure, for messages.
-        n_threads: Threads, at least 1; None: as many as the process may use.
-
-    Returns:
-        The counts.
+    Structures are numbered from `first` in messages; without n_threads there are as many threads as the process may use.
 
     Raises:
         InvalidStructureError: Coinciding atoms, a sum that does not converge or meets too many tuples, or a grid that
             misses the structure.
     """
-    threads = available_threads() if n_threads is None else n_threads
+    threads = available_threads() if n_threads is None else int(n_threads)
     closest = closest_distances(batch, first=first, n_threads=threads)
     ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
         term.label: search_range(batch, term, closest, first=first, n_threads=threads)
         for term in definition.terms
         if term.k > 1
     }
-    if definition.normalization == "valle_oganov" and not np.all(batch.pbc):
-        open_one = first + int(np.argmin(np.all(batch.pbc, axis=1)))
+    has_volume = np.all(batch.pbc, axis=1)
+    if definition.normalization == "valle_oganov" and not np.all(has_volume):
         raise InvalidStructureError(
-            f"structure {open_one} is not periodic in three directions: valle_oganov needs a volume"
+            f"structure {first + int(np.argmin(has_volume))} is not periodic in three directions: "
+            "valle_oganov needs a volume"
         )
-    terms = tuple(
-        None
-        if term.grid is None
-        else _count_atoms(batch, definition, term)
-        if term.k == 1
-        else _count_tuples(batch, definition, term, ranges[term.label], threads)
-        for term in definition.terms
-    )
-    volumes = np.where(np.all(batch.pbc, axis=1), np.abs(np.linalg.det(batch.cells)), math.nan)
     counts = Counts(
         definition=definition,
         element_counts=batch.element_counts(len(definition.elements)),
-        volumes=volumes,
-        terms=terms,
+        volumes=np.where(has_volume, np.abs(np.linalg.det(batch.cells)), math.nan),
+        terms=tuple(
+            None
+            if term.grid is None
+            else _count_atoms(batch, definition, term)
+            if term.k == 1
+            else _count_tuples(batch, definition, term, ranges[term.label], threads)
+            for term in definition.terms
+        ),
     )
     for label, fraction in counts.outside().items():
         if np.any(fraction > definition.max_outside):
@@ -85,9 +103,7 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
 
 def available_threads() -> int:
     """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], threads: int) -> None:
@@ -109,11 +125,10 @@ def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], thr
 
 def term_codes(term: Term, n_elements: int) -> TermCodes:
     """Return a term in the numbers that kernels understand."""
-    taper: Taper = "sharp" if term.cutoff is None else term.taper
     return TermCodes(
         geometry=GEOMETRIES[term.k].index(term.geometry),
         weighting=get_args(Weighting).index(term.weighting),
-        taper=get_args(Taper).index(taper),
+        taper=get_args(Taper).index("sharp" if term.cutoff is None else term.taper),
         scale=0.0 if term.scale is None else float(term.scale),
         cutoff=math.inf if term.cutoff is None else float(term.cutoff),
         sharpness=float(term.sharpness),
@@ -124,7 +139,7 @@ def term_codes(term: Term, n_elements: int) -> TermCodes:
 
 def search_range(
     batch: Batch, term: Term, closest: NDArray[np.float64], *, first: int = 0, n_threads: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> Reach:
     """Return how far a term of k = 2, 3 or 4 reaches in each structure (A), and the largest number of neighbours within.
 
     Both have shape (n,), as has `closest`, a lower bound on the shortest distance (A). Sums that do not converge, or that
@@ -152,13 +167,12 @@ def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> ND
 
 
 def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the largest number of neighbours of an atom, and the shortest distance (A), of each structure."""
     most = np.zeros(batch.n_structures, dtype=np.int64)
     closest = np.empty(batch.n_structures)
 
-    def work(start: int, stop: int) -> None:
-        survey(start, stop, batch, radii, most, closest)
-
-    in_threads(work, batch.n_atoms.astype(np.float64) ** 2, threads)
+    costs = batch.n_atoms.astype(np.float64) ** 2
+    in_threads(lambda a, b: survey(a, b, batch, radii, most, closest), costs, threads)
     return most, closest
 
 
@@ -186,19 +200,65 @@ def _count_atoms(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCo
     return found
 
 
-def _count_tuples(
-    batch: Batch,
-    definition: MBTRDefinition,
-    term: Term,
-    reach: tuple[NDArray[np.float64], NDArray[np.int64]],
-    threads: int,
-) -> TermCounts:
+def _count_tuples(batch: Batch, definition: MBTRDefinition, term: Term, reach: Reach, threads: int) -> TermCounts:
     """Count k = 2, 3 or 4 by the compiled kernels, within what search_range returned."""
     found = _nothing_counted(batch, definition, term)
     settings = (term_codes(term, len(definition.elements)), panels_of(term))
-
-    def work(start: int, stop: int) -> None:
-        _KERNELS[term.k](start, stop, batch, *reach, *settings, found.rows, found.moments, found.lost)
-
-    in_threads(work, batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0), threads)
+    output = (found.rows, found.moments, found.lost)
+    costs = batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0)
+    in_threads(lambda a, b: _KERNELS[term.k](a, b, batch, *reach, *settings, *output), costs, threads)
     return found
+
+
+def gradient_of(batch: Batch, definition: MBTRDefinition, sigma: Mapping[str, float] | None = None) -> Gradient:
+    """Return features and derivatives, at some other widths by term label, of the only structure of a batch.
+
+    Where a sharp cutoff or a straight angle makes a feature jump or kink, the derivative is the slope beside it.
+    """
+    for term in definition.terms:
+        if term.k > 3:
+            raise InvalidSettingError(f"gradients exist for k = 1, 2, 3, found {term.label} with k = {term.k}")
+    counts = count_batch(batch, definition, n_threads=1)
+    widths = counts.widths(sigma)
+    n_atoms = len(batch.species)
+    slopes = np.zeros((3 * n_atoms + 9, definition.n_features))
+    for term, term_counts in zip(definition.terms, counts.terms, strict=True):
+        if term.k == 1:
+            continue  # no position in it
+        raw = _moment_slopes(batch, definition, term) @ broadening_matrix(term, widths[term.label])
+        block = counts.block(term, term_counts, widths[term.label])[0]
+        scaled = _normalized_slopes(counts.correlated(raw, term), block, term, counts)
+        slopes[:, definition.slices[term.label]] = term.factor * scaled.reshape(len(slopes), -1)
+    return Gradient(
+        features=counts.features(sigma)[0],
+        positions=slopes[: 3 * n_atoms].reshape(n_atoms, 3, -1),
+        strain=slopes[3 * n_atoms :].reshape(3, 3, -1),
+    )
+
+
+def _normalized_slopes(
+    slopes: NDArray[np.float64], block: NDArray[np.float64], term: Term, counts: Counts
+) -> NDArray[np.float64]:
+    """Return derivatives (n_dof, n_channels, n_x) of normalized features from those, and the values, before normalization."""
+    if counts.definition.normalization == "l2":
+        square = float(np.sum(block**2))
+        if square == 0.0:
+            return np.zeros_like(slopes)
+        along = np.tensordot(slopes, block, axes=2) / square
+        return np.asarray((slopes - along[:, None, None] * block) / math.sqrt(square))
+    factors = counts.channel_factors(term)[0]
+    scaled = slopes * factors[:, None]
+    if counts.definition.normalization == "valle_oganov":
+        scaled[-9::4] += block * factors[:, None]  # d ln V / d e_ab = delta_ab
+    return np.asarray(scaled)
+
+
+def _moment_slopes(batch: Batch, definition: MBTRDefinition, term: Term) -> NDArray[np.float64]:
+    """Return the derivatives of the moments of one term, shape (n_dof, n_channels, n_panels * N_MOMENTS)."""
+    panels = panels_of(term)
+    slopes = np.zeros((3 * len(batch.species) + 9, definition.n_channels(term), len(panels.middle), N_MOMENTS))
+    radii, most = search_range(batch, term, closest_distances(batch))
+    structure = (batch.species, batch.positions, batch.cells[0], batch.pbc[0])
+    settings = (term_codes(term, len(definition.elements)), panels)
+    _SLOPE_KERNELS[term.k](*structure, radii[0], most[0], *settings, slopes)
+    return slopes.reshape(*slopes.shape[:2], -1)

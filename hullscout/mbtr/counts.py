@@ -30,18 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TermCounts:
-    """Moments of one term.
+    """Moments of one term."""
 
-    Attributes:
-        rows: Row of each structure and channel in the moments, -1 where the structure lacks an element, shape (n,
-            n_channels).
-        moments: Shape (n_rows, n_panels, N_MOMENTS).
-        lost: Weight that lies on no panel, far outside the grid, shape (n,).
-    """
-
-    rows: NDArray[np.int64]
-    moments: NDArray[np.float64]
-    lost: NDArray[np.float64]
+    rows: NDArray[np.int64]  # of each structure and channel in the moments, -1 if it lacks an element, (n, n_channels)
+    moments: NDArray[np.float64]  # shape (n_rows, n_panels, N_MOMENTS)
+    lost: NDArray[np.float64]  # weight that lies on no panel, far outside the grid, shape (n,)
 
     def spread(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return M B per structure and channel, shape (n, n_channels, n_x); the matrix has shape (n_panels * N_MOMENTS, n_x)."""
@@ -86,24 +79,20 @@ class Counts:
         X = np.empty((self.n_structures, self.definition.n_features))
         for term, counts in zip(self.definition.terms, self.terms, strict=True):
             block = self.normalize(self.block(term, counts, widths[term.label]), term)
-            X[:, self.definition.slices[term.label]] = term.factor * block.reshape(
-                -1, self.definition.n_channels(term) * term.n_x
-            )
+            X[:, self.definition.slices[term.label]] = term.factor * block.reshape(len(X), math.prod(block.shape[1:]))
         return X
 
     def outside(self) -> dict[str, NDArray[np.float64]]:
-        """Return, per term, the fraction of each structure's weight that lies outside the grid, before broadening.
+        """Return, by term label, the fraction of each structure's weight that lies outside the grid, before broadening.
 
-        Returns:
-            Arrays of shape (n,) by term label; 0 where a structure has no tuple at all.
+        Of shape (n,); 0 where a structure has no tuple at all.
         """
         fractions = {}
         for term, counts in zip(self.definition.terms, self.terms, strict=True):
             if counts is None:
                 fractions[term.label] = np.zeros(self.n_structures)
                 continue
-            edges = bin_edges(term)
-            middle = panels_of(term).middle
+            edges, middle = bin_edges(term), panels_of(term).middle
             inside = (middle > edges[0]) & (middle < edges[-1])
             weight = np.append(counts.moments[:, :, 0], np.zeros((1, len(middle))), axis=0)[counts.rows].sum(axis=1)
             total = weight.sum(axis=1) + counts.lost
@@ -145,12 +134,11 @@ class Counts:
         V / (N_A N_B N_C) (k = 3), so that a random structure has features near one whatever its size; 0 for elements
         that are not there. Not for `l2`, which is no factor known beforehand.
         """
-        channels = list_channels(self.element_counts.shape[1], term.k)
+        members = np.array(list_channels(self.element_counts.shape[1], term.k))
         if self.definition.normalization != "valle_oganov":
             is_per_atom = self.definition.normalization == "per_atom"
             factor = 1.0 / self.element_counts.sum(axis=1) if is_per_atom else np.ones(self.n_structures)
-            return np.repeat(factor[:, None], len(channels), axis=1)
-        members = np.array(channels)
+            return np.repeat(factor[:, None], len(members), axis=1)
         products = np.prod(self.element_counts[:, members], axis=2).astype(np.float64)
         if term.k == 2:
             products *= 4 * math.pi * np.where(members[:, 0] == members[:, 1], 0.5, 1.0)
@@ -195,8 +183,7 @@ def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> 
     sigmas = tuple(sigmas)
     for sigma in sigmas:
         check_sigma(term, sigma)
-    edges = panels_of(term).edges
-    factors = counts.channel_factors(term)
+    edges, factors = panels_of(term).edges, counts.channel_factors(term)
     result = np.empty((len(sigmas), counts.n_structures, counts.n_structures))
     for number, sigma in enumerate(sigmas):
         step = sigma / 2

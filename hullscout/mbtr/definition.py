@@ -1,18 +1,19 @@
 """Everything that defines a representation, checked once: elements, terms, correlation, normalization.
 
-The definition decides the length of a feature vector and what each feature is called; structures have no part in it.
+The definition decides the length of a feature vector and what each feature is; structures have no part in it.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.mbtr.axis import bin_centers, panels_of
-from hullscout.mbtr.channels import atomic_numbers, channel_labels, n_channels
+from hullscout.mbtr.axis import panels_of
+from hullscout.mbtr.channels import atomic_numbers, n_channels
 from hullscout.mbtr.term import Term, plain_number
 
 if TYPE_CHECKING:
@@ -25,13 +26,7 @@ Normalization = Literal["none", "per_atom", "l2", "valle_oganov"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MBTRDefinition:
-    """A checked set of terms over a fixed set of elements.
-
-    The attributes are settings of MBTR, and described there.
-
-    Raises:
-        InvalidSettingError: See the message.
-    """
+    """A checked set of terms over a fixed set of elements; the attributes are settings of MBTR, and described there."""
 
     elements: tuple[str, ...]
     terms: tuple[Term, ...]
@@ -43,9 +38,10 @@ class MBTRDefinition:
         """Refuse what cannot be computed."""
         atomic_numbers(self.elements)
         self._check_terms()
-        if self.normalization not in get_args(Normalization):
+        allowed = get_args(Normalization)
+        if self.normalization not in allowed:
             raise InvalidSettingError(
-                f"normalization must be one of {', '.join(get_args(Normalization))}, found {self.normalization!r}"
+                f"normalization must be one of {', '.join(allowed)}, found {self.normalization!r}"
             )
         if not 0 <= plain_number("max_outside", self.max_outside) <= 1:
             raise InvalidSettingError(f"max_outside must lie in [0, 1], found {self.max_outside!r}")
@@ -64,10 +60,11 @@ class MBTRDefinition:
         if len(set(labels)) != len(labels):
             raise InvalidSettingError(f"terms must have different labels, found {labels}: give them names")
         for term in self.terms:
-            if self.n_channels(term) * term.n_x > MAX_FEATURES:
+            n_features = self.n_channels(term) * term.n_x
+            if n_features > MAX_FEATURES:
                 raise InvalidSettingError(
-                    f"{term.label} would have {self.n_channels(term) * term.n_x:.2g} features: expected at most "
-                    f"{MAX_FEATURES:.0e}; take fewer elements, a coarser grid or a smaller k"
+                    f"{term.label} would have {n_features:.2g} features: expected at most {MAX_FEATURES:.0e}; "
+                    "take fewer elements, a coarser grid or a smaller k"
                 )
             if term.grid is not None:
                 panels_of(term)
@@ -87,23 +84,16 @@ class MBTRDefinition:
     def slices(self) -> dict[str, slice]:
         """Where each term's features lie."""
         ends = np.cumsum([0] + [self.n_channels(term) * term.n_x for term in self.terms]).tolist()
-        return {term.label: slice(*ends[place : place + 2]) for place, term in enumerate(self.terms)}
+        return {term.label: slice(*pair) for term, pair in zip(self.terms, itertools.pairwise(ends), strict=True)}
 
     @property
     def n_features(self) -> int:
         """Length of a feature vector."""
         return sum(self.n_channels(term) * term.n_x for term in self.terms)
 
-    def feature_names(self) -> list[str]:
-        """Return a name such as `k2:Ag-Pd:0.3475` for every feature (label, channel, middle of the bin)."""
-        names = []
-        for term in self.terms:
-            points = [""] if term.grid is None else [f":{x:.6g}" for x in bin_centers(term)]
-            names += [f"{term.label}:{c}{x}" for c in channel_labels(self.elements, term.k) for x in points]
-        return names
-
 
 def _check_correlation(correlation: NDArray[np.float64], n_elements: int) -> None:
+    """Refuse a matrix that is not symmetric and positive semidefinite, shape (n_elements, n_elements)."""
     if correlation.shape != (n_elements, n_elements):
         raise InvalidSettingError(
             f"correlation must have shape ({n_elements}, {n_elements}), found {correlation.shape}"

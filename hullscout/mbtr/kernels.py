@@ -38,27 +38,16 @@ SAME = 1e-12
 
 
 class TermCodes(NamedTuple):
-    """A term in numbers: geometry, weighting and taper are positions in the tuples of term.py.
-
-    Attributes:
-        geometry: Position in GEOMETRIES[k].
-        weighting: Position in Weighting.
-        taper: Position in Taper.
-        scale: 1/A, 0 if there is none.
-        cutoff: A, infinite if there is none.
-        sharpness: Of the polynomial taper.
-        n_elements: Size of the element set.
-        channels: Channel of each ordered element tuple, shape (n_elements**k,).
-    """
+    """A term in numbers: geometry, weighting and taper are positions in GEOMETRIES[k], Weighting and Taper of term.py."""
 
     geometry: int
     weighting: int
     taper: int
-    scale: float
-    cutoff: float
+    scale: float  # 1/A, 0 if there is none
+    cutoff: float  # A, infinite if there is none
     sharpness: float
     n_elements: int
-    channels: NDArray[np.int64]
+    channels: NDArray[np.int64]  # of each ordered element tuple, shape (n_elements**k,)
 
 
 @njit(cache=True, nogil=True)
@@ -87,36 +76,36 @@ def taper_factor(d, taper, cutoff, sharpness):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def find_panel(g, panels):  # type: ignore[no-untyped-def]
+    """Return the panel that holds g, or -1."""
+    edges, _, _, table, table_start, table_inverse = panels
+    last = edges.shape[0] - 2
+    if g < edges[0] or g > edges[last + 1]:
+        return -1
+    panel = table[min(int((g - table_start) * table_inverse), table.shape[0] - 1)]
+    while panel < last and g >= edges[panel + 1]:
+        panel += 1
+    return panel
+
+
+@njit(cache=True, nogil=True)
 def deposit(moments, row_of, kind, g, w, n, panels):  # type: ignore[no-untyped-def]
     """Add w t^p, p = 0 to 15, to the panel that holds g, for n tuples; return the weight that no panel holds.
 
-    Args:
-        moments: Shape (n_rows, n_panels, 16).
-        row_of: Row of each kind of tuple.
-        kind: Kind of each tuple, shape (>= n,).
-        g: Geometry values, shape (>= n,).
-        w: Weights, shape (>= n,).
-        n: Number of tuples.
-        panels: Panels of axis.py.
+    Geometry values g, weights w and kinds are given per tuple, shape (>= n,), the row of moments, (n_rows, n_panels, 16),
+    per kind, and the Panels of axis.py.
     """
-    edges, middle, inverse_half, table, table_start, table_inverse = panels
-    last = middle.shape[0] - 1
-    last_cell = table.shape[0] - 1
     missed = 0.0
     for i in range(n):
-        if g[i] < edges[0] or g[i] > edges[last + 1]:
+        panel = find_panel(g[i], panels)
+        if panel < 0:
             missed += w[i]
             continue
-        panel = table[min(int((g[i] - table_start) * table_inverse), last_cell)]
-        while panel < last and g[i] >= edges[panel + 1]:
-            panel += 1
-        t = (g[i] - middle[panel]) * inverse_half[panel]
+        t = (g[i] - panels.middle[panel]) * panels.inverse_half[panel]
         t2 = t * t
         t4 = t2 * t2
-        a = w[i]
-        b = a * t
-        c = a * t2
-        e = b * t2
+        a, b = w[i], w[i] * t
+        c, e = a * t2, b * t2
         row = row_of[kind[i]]
         for q in range(0, 16, 4):
             moments[row, panel, q] += a
@@ -135,13 +124,10 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
     """Count the pairs of structures start to stop.
 
     Args:
-        start: First structure.
         stop: One past the last structure.
         structures: Batch of n structures.
         radii: Search radius per structure, A.
         most: Largest number of neighbours of an atom, per structure.
-        term: TermCodes.
-        panels: Panels of axis.py.
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
         moments: Output, added to, shape (n_rows, n_panels, 16).
         lost: Output, weight that lies on no panel, shape (n,).
@@ -224,7 +210,7 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
 
 
 @njit(cache=True, nogil=True)
-def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop nest
+def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915 - one loop nest
     """Count the chains of structures start to stop; arguments as in count_pairs."""
     offsets, species, positions, cells, pbc = structures
     n_elements = term.n_elements
@@ -245,9 +231,8 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
             found[i] = n
             for a in range(n):
                 d = math.sqrt(vectors[i, a, 0] ** 2 + vectors[i, a, 1] ** 2 + vectors[i, a, 2] ** 2)
-                bond[i, a] = decay(d, term.weighting, term.scale) * taper_factor(
-                    d, term.taper, term.cutoff, term.sharpness
-                )
+                bond[i, a] = decay(d, term.weighting, term.scale)
+                bond[i, a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
         for j in range(n_atoms):
             for a in range(found[j]):
                 k = atoms[j, a]
@@ -262,17 +247,15 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
                     if square_p < STRAIGHT**2 * (ix * ix + iy * iy + iz * iz) * square_jk:
                         continue
                     e_i, e_j, e_k = kinds[atoms[j, b]], kinds[j], kinds[k]
+                    first = ((e_i * n_elements + e_j) * n_elements + e_k) * n_elements
                     for e in range(n_elements):
-                        row_of[e] = rows[
-                            s, term.channels[((e_i * n_elements + e_j) * n_elements + e_k) * n_elements + e]
-                        ]
+                        row_of[e] = rows[s, term.channels[first + e]]
                     m = 0
                     for c in range(found[k]):
                         lx, ly, lz = vectors[k, c, 0], vectors[k, c, 1], vectors[k, c, 2]
                         ex, ey, ez = x + lx, y + ly, z + lz  # from j to l
-                        if ex * ex + ey * ey + ez * ez < SAME:
-                            continue
-                        if (ex - ix) ** 2 + (ey - iy) ** 2 + (ez - iz) ** 2 < SAME:
+                        square_il = (ex - ix) ** 2 + (ey - iy) ** 2 + (ez - iz) ** 2
+                        if ex * ex + ey * ey + ez * ez < SAME or square_il < SAME:
                             continue
                         qx, qy, qz = y * lz - z * ly, z * lx - x * lz, x * ly - y * lx
                         square_q = qx * qx + qy * qy + qz * qz

@@ -25,6 +25,7 @@ from hullscout.mbtr.kernels import (
     TAPER_COSINE,
     TAPER_SHARP,
     decay,
+    find_panel,
     taper_factor,
 )
 from hullscout.neighbors import find_neighbors, prepare_search
@@ -57,52 +58,36 @@ def taper_slope(d, taper, cutoff, sharpness):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def find_panel(g, panels):  # type: ignore[no-untyped-def]
-    """Return the panel that holds g, or -1."""
-    edges, _, _, table, table_start, table_inverse = panels
-    last = edges.shape[0] - 2
-    if g < edges[0] or g > edges[last + 1]:
-        return -1
-    panel = table[min(int((g - table_start) * table_inverse), table.shape[0] - 1)]
-    while panel < last and g >= edges[panel + 1]:
-        panel += 1
-    return panel
+def deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vector, end, start):  # type: ignore[no-untyped-def]
+    """Add the change of one tuple's moments as one of its edges changes, the vector from atom start to atom end.
 
-
-@njit(cache=True, nogil=True)
-def deposit_slopes(slopes, channel, panel, t, w, scale, w_slope, g_slope, vector, sign_atom, minus_atom, n_atoms):  # type: ignore[no-untyped-def]
-    """Add the change of one tuple's moments as one of its edges changes, the vector from minus_atom to sign_atom.
-
-    Weight w and offset t in the panel, whose width is 2/scale; w_slope and g_slope are the derivatives of the weight and
-    of the geometry value by the edge, shape (3,); slopes is the output of pair_slopes.
+    Geometry value g and weight w have the derivatives g_slope and w_slope by the edge, shape (3,); slopes is the output of
+    pair_slopes.
     """
-    power = 1.0
-    lower = 0.0
+    panel = find_panel(g, panels)
+    if panel < 0:
+        return
+    scale = panels.inverse_half[panel]
+    t = (g - panels.middle[panel]) * scale
+    strain = slopes.shape[0] - 9
+    power, lower = 1.0, 0.0
     for p in range(16):
         for a in range(3):
             change = w_slope[a] * power + w * p * lower * scale * g_slope[a]
-            slopes[3 * sign_atom + a, channel, panel, p] += change
-            slopes[3 * minus_atom + a, channel, panel, p] -= change
+            slopes[3 * end + a, channel, panel, p] += change
+            slopes[3 * start + a, channel, panel, p] -= change
             for b in range(3):
-                slopes[3 * n_atoms + 3 * a + b, channel, panel, p] += change * vector[b]
+                slopes[strain + 3 * a + b, channel, panel, p] += change * vector[b]
         lower = power
         power *= t
 
 
 @njit(cache=True, nogil=True)
 def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
-    """Add the derivatives of the pairs of one structure to slopes.
+    """Add the derivatives of the pairs of one structure to slopes, shape (3 n_atoms + 9, n_channels, n_panels, 16).
 
-    Args:
-        species: Element position per atom.
-        positions: A, shape (n_atoms, 3).
-        cell: Lattice vectors as rows, shape (3, 3).
-        pbc: Periodic directions, shape (3,).
-        radius: Search radius, A.
-        most: Largest number of neighbours of an atom.
-        term: TermCodes.
-        panels: Panels of axis.py.
-        slopes: Output, added to, shape (3 n_atoms + 9, n_channels, n_panels, 16).
+    Species are element positions, shape (n_atoms,), `most` is the largest number of neighbours of an atom, term is TermCodes,
+    and panels are the Panels of axis.py. Other arguments as in prepare_search.
     """
     n_atoms = species.shape[0]
     search = prepare_search(positions, cell, pbc, radius)
@@ -122,22 +107,9 @@ def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slope
                 g, turn = 1.0 / d, -1.0 / (d * d)
             else:
                 g, turn = 1.0 / (d * d), -2.0 / (d * d * d)
-            panel = find_panel(g, panels)
-            if panel >= 0:
-                deposit_slopes(
-                    slopes,
-                    term.channels[species[i] * term.n_elements + species[atoms[a]]],
-                    panel,
-                    (g - panels.middle[panel]) * panels.inverse_half[panel],
-                    0.5 * fall * taper,
-                    panels.inverse_half[panel],
-                    0.5 * (ramp * taper + fall * bend) / d * vector,
-                    turn / d * vector,
-                    vector,
-                    atoms[a],
-                    i,
-                    n_atoms,
-                )
+            channel = term.channels[species[i] * term.n_elements + species[atoms[a]]]
+            w, w_slope = 0.5 * fall * taper, 0.5 * (ramp * taper + fall * bend) / d * vector
+            deposit_slopes(slopes, channel, panels, g, w, turn / d * vector, w_slope, vector, atoms[a], i)
 
 
 @njit(cache=True, nogil=True)
@@ -174,41 +146,11 @@ def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slop
                     sine = math.sqrt(x * x + y * y + z * z)
                     g = math.atan2(sine, cosine)
                     turn = -1.0 / sine if sine > STRAIGHT else 0.0
-                panel = find_panel(g, panels)
-                if panel < 0:
-                    continue
-                channel = term.channels[
-                    (species[atoms[a]] * term.n_elements + species[j]) * term.n_elements + species[atoms[b]]
-                ]
-                far = decay(third, weighting, scale)
+                kinds = (species[atoms[a]] * term.n_elements + species[j]) * term.n_elements + species[atoms[b]]
+                channel, far = term.channels[kinds], decay(third, weighting, scale)
                 ramp = leg[a] * leg[b] * decay_slope(third, weighting, scale) / third * across
-                t = (g - panels.middle[panel]) * panels.inverse_half[panel]
                 w = leg[a] * leg[b] * far
-                deposit_slopes(
-                    slopes,
-                    channel,
-                    panel,
-                    t,
-                    w,
-                    panels.inverse_half[panel],
-                    bend[a] * leg[b] * far * u + ramp,
-                    turn / length[a] * (v - cosine * u),
-                    vectors[a],
-                    atoms[a],
-                    j,
-                    n_atoms,
-                )
-                deposit_slopes(
-                    slopes,
-                    channel,
-                    panel,
-                    t,
-                    w,
-                    panels.inverse_half[panel],
-                    leg[a] * bend[b] * far * v - ramp,
-                    turn / length[b] * (u - cosine * v),
-                    vectors[b],
-                    atoms[b],
-                    j,
-                    n_atoms,
-                )
+                g_slope, w_slope = turn / length[a] * (v - cosine * u), bend[a] * leg[b] * far * u + ramp
+                deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vectors[a], atoms[a], j)
+                g_slope, w_slope = turn / length[b] * (u - cosine * v), leg[a] * bend[b] * far * v - ramp
+                deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vectors[b], atoms[b], j)

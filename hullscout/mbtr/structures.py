@@ -1,8 +1,7 @@
 """Reading structures of other packages into flat arrays, with everything refused that no term can represent.
 
 pymatgen `Structure` and `Molecule` and anything with `numbers`, `positions`, `cell` and `pbc` (ASE `Atoms`) are
-understood by
-their attributes: nothing is imported for it.
+understood by their attributes: nothing is imported for it.
 """
 
 from __future__ import annotations
@@ -27,21 +26,13 @@ MAX_LENGTH: Final = 1e7
 
 
 class Batch(NamedTuple):
-    """Structures as flat arrays, as compiled kernels take them.
+    """Structures as flat arrays, as compiled kernels take them."""
 
-    Attributes:
-        offsets: First atom of each structure and the end, shape (n + 1,).
-        species: Position in the element set of each atom, shape (n_atoms,).
-        positions: Cartesian, A, shape (n_atoms, 3).
-        cells: Lattice vectors as rows, A, shape (n, 3, 3); rows of open directions have no meaning.
-        pbc: Periodic directions, shape (n, 3).
-    """
-
-    offsets: NDArray[np.int64]
-    species: NDArray[np.int64]
-    positions: NDArray[np.float64]
-    cells: NDArray[np.float64]
-    pbc: NDArray[np.bool_]
+    offsets: NDArray[np.int64]  # first atom of each structure and the end, shape (n + 1,)
+    species: NDArray[np.int64]  # position in the element set of each atom, shape (n_atoms,)
+    positions: NDArray[np.float64]  # Cartesian, A, shape (n_atoms, 3)
+    cells: NDArray[np.float64]  # lattice vectors as rows, A, zero along open directions, shape (n, 3, 3)
+    pbc: NDArray[np.bool_]  # periodic directions, shape (n, 3)
 
     @property
     def n_structures(self) -> int:
@@ -81,45 +72,32 @@ class Batch(NamedTuple):
 
 
 def read_structures(structures: Sequence[Any], numbers: tuple[int, ...], *, first: int = 0) -> Batch:
-    """Gather structures into a batch.
+    """Gather structures into a batch, given the atomic numbers of the element set; they are counted from `first` in messages.
 
-    Args:
-        structures: pymatgen or ASE objects, or anything with `numbers`, `positions`, `cell`, `pbc`.
-        numbers: Atomic numbers of the element set.
-        first: Number of the first structure, for messages.
-
-    Returns:
-        The batch. Whether atoms coincide is not checked here: it takes a neighbour search.
+    Whether atoms coincide is not checked here: it takes a neighbour search.
 
     Raises:
         InvalidStructureError: No atoms, foreign element, coordinates not finite, or a cell without volume along its
             periodic directions.
     """
-    if not structures:
-        none = np.empty(0, dtype=np.int64)
-        return Batch(
-            offsets=np.zeros(1, dtype=np.int64),
-            species=none,
-            positions=np.empty((0, 3)),
-            cells=np.empty((0, 3, 3)),
-            pbc=np.empty((0, 3), dtype=np.bool_),
-        )
     parts = [_read(structure, first + s) for s, structure in enumerate(structures)]
-    z = np.concatenate([part[0] for part in parts])
-    pbc = np.array([part[3] for part in parts])
+    z = np.concatenate([np.empty(0, dtype=np.int64), *(part[0] for part in parts)])
+    pbc = np.array([part[3] for part in parts], dtype=np.bool_).reshape(-1, 3)
+    cells = np.array([part[2] for part in parts]).reshape(-1, 3, 3)
     batch = Batch(
         offsets=np.cumsum([0] + [len(part[0]) for part in parts]),
         species=_species(z, numbers),
-        positions=np.concatenate([part[1] for part in parts]),
-        cells=np.where(pbc[:, :, None], np.array([part[2] for part in parts]), 0.0),
+        positions=np.concatenate([np.empty((0, 3)), *(part[1] for part in parts)]),
+        cells=np.where(pbc[:, :, None], cells, 0.0),
         pbc=pbc,
     )
-    if np.any(batch.species < 0):
-        s = int(np.argmax(_by_structure(batch, batch.species < 0)))
-        foreign = z[batch.offsets[s] : batch.offsets[s + 1]][batch.species[batch.offsets[s] : batch.offsets[s + 1]] < 0]
+    foreign = batch.species < 0
+    if np.any(foreign):
+        s = int(np.argmax(_by_structure(batch, foreign)))
+        of_it = slice(*batch.offsets[s : s + 2])
         raise InvalidStructureError(
             f"structure {first + s} holds elements outside the fixed set: expected atomic numbers {numbers}, "
-            f"found {sorted(set(foreign.tolist()))}"
+            f"found {sorted(set(z[of_it][foreign[of_it]].tolist()))}"
         )
     _check_positions(batch, first)
     _check_cells(batch, first)
@@ -145,21 +123,20 @@ _Arrays = tuple["NDArray[np.int64]", "NDArray[np.float64]", "NDArray[np.float64]
 def _read(structure: Any, number: int) -> _Arrays:
     """Return the arrays of any supported object: an atom at least, and as many positions as atoms."""
     if hasattr(structure, "numbers") and hasattr(structure, "positions"):
-        z, positions, cell, pbc = _read_ase(structure, number)
+        arrays = _read_ase(structure, number)
     elif hasattr(structure, "cart_coords") and hasattr(structure, "sites"):
-        z, positions, cell, pbc = _read_pymatgen(structure, number)
+        arrays = _read_pymatgen(structure, number)
     else:
         raise InvalidStructureError(
             f"structure {number} is not understood: expected a pymatgen Structure or Molecule, ASE Atoms, or numbers, "
             f"positions, cell and pbc, in a list even if it is only one; found {type(structure).__name__}"
         )
-    if len(z) == 0:
+    n_atoms, shape = len(arrays[0]), arrays[1].shape
+    if n_atoms == 0:
         raise InvalidStructureError(f"structure {number} has no atoms")
-    if positions.shape != (len(z), 3):
-        raise InvalidStructureError(
-            f"structure {number}: expected positions of shape ({len(z)}, 3), found {positions.shape}"
-        )
-    return z, positions, cell, pbc
+    if shape != (n_atoms, 3):
+        raise InvalidStructureError(f"structure {number}: expected positions of shape ({n_atoms}, 3), found {shape}")
+    return arrays
 
 
 def _read_ase(structure: Any, number: int) -> _Arrays:
@@ -179,8 +156,7 @@ def _read_ase(structure: Any, number: int) -> _Arrays:
         raise InvalidStructureError(
             f"structure {number}: expected whole atomic numbers, shape (n_atoms,), found {z.dtype} of shape {z.shape}"
         )
-    positions = np.asarray(structure.positions, dtype=np.float64)
-    return z.astype(np.int64), positions, cell, pbc if pbc.shape else np.full(3, pbc)
+    return z.astype(np.int64), np.asarray(structure.positions, dtype=np.float64), cell, np.broadcast_to(pbc, 3)
 
 
 def _read_pymatgen(structure: Any, number: int) -> _Arrays:
@@ -205,10 +181,9 @@ def _read_pymatgen(structure: Any, number: int) -> _Arrays:
 
 def _check_positions(batch: Batch, first: int) -> None:
     """Refuse coordinates that are not finite, or too large for distances to be exact."""
-    atoms_finite = np.all(np.isfinite(batch.positions), axis=1)
-    if not np.all(atoms_finite):
-        s = int(np.argmax(_by_structure(batch, ~atoms_finite)))
-        raise InvalidStructureError(f"structure {first + s} has positions that are not finite")
+    wild = _by_structure(batch, ~np.all(np.isfinite(batch.positions), axis=1))
+    if np.any(wild):
+        raise InvalidStructureError(f"structure {first + int(np.argmax(wild))} has positions that are not finite")
     far = _by_structure(batch, np.max(np.abs(batch.positions), axis=1) > MAX_LENGTH)
     far |= np.any(np.abs(batch.cells) > MAX_LENGTH, axis=(1, 2))
     if np.any(far):

@@ -38,10 +38,7 @@ GEOMETRIES: Final[dict[int, tuple[Geometry, ...]]] = {
     3: ("angle", "cosine"),
     4: ("dihedral", "dihedral_cosine"),
 }
-WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {
-    1: ("unity",),
-    **dict.fromkeys((2, 3, 4), get_args(Weighting)),
-}
+WEIGHTINGS: Final[dict[int, tuple[Weighting, ...]]] = {1: ("unity",), **dict.fromkeys((2, 3, 4), get_args(Weighting))}
 MAX_POINTS: Final = 100_000
 """Of a grid."""
 
@@ -120,11 +117,10 @@ class Term:
         self._make_plain()
         self._check_functions()
         self._check_lengths()
-        if self.geometry == "element_count":
-            if self.grid is not None or self.sigma != 0.0 or self.sigmas:
-                raise InvalidSettingError("element_count has no axis: expected no grid, sigma or sigmas")
-        else:
+        if self.geometry != "element_count":
             self._check_axis()
+        elif self.grid is not None or self.sigma != 0.0 or self.sigmas:
+            raise InvalidSettingError("element_count has no axis: expected no grid, sigma or sigmas")
 
     def _make_plain(self) -> None:
         """Turn whatever stands for a number into one, so that equal terms are equal and kernels compile once."""
@@ -150,14 +146,15 @@ class Term:
     def _check_functions(self) -> None:
         if self.k not in GEOMETRIES:
             raise InvalidSettingError(f"k must be 1, 2, 3 or 4, found {self.k!r}")
-        for field, found, allowed in (
-            ("geometry", self.geometry, GEOMETRIES[self.k]),
-            ("weighting", self.weighting, WEIGHTINGS[self.k]),
-            ("taper", self.taper, get_args(Taper)),
-            ("distribution", self.distribution, get_args(Distribution)),
-            ("placement", self.placement, get_args(Placement)),
-            ("value", self.value, get_args(BinValue)),
+        for field, allowed in (
+            ("geometry", GEOMETRIES[self.k]),
+            ("weighting", WEIGHTINGS[self.k]),
+            ("taper", get_args(Taper)),
+            ("distribution", get_args(Distribution)),
+            ("placement", get_args(Placement)),
+            ("value", get_args(BinValue)),
         ):
+            found = getattr(self, field)
             if found not in allowed:
                 raise InvalidSettingError(
                     f"{field} for k = {self.k} must be one of {', '.join(allowed)}, found {found!r}"
@@ -168,14 +165,8 @@ class Term:
             raise InvalidSettingError(
                 f"scale goes with weighting 'exponential', found {self.scale=!r} with {self.weighting!r}"
             )
-        for field, found in (
-            ("scale", self.scale),
-            ("cutoff", self.cutoff),
-            ("sharpness", self.sharpness),
-            ("factor", self.factor),
-        ):
-            if found is not None and not (math.isfinite(found) and found > 0):
-                raise InvalidSettingError(f"{field} must be positive and finite, found {found!r}")
+        for field in ("scale", "cutoff", "sharpness", "factor"):
+            _check_positive(field, getattr(self, field))
         if not 0 < self.accuracy < 1:
             raise InvalidSettingError(f"accuracy must lie between 0 and 1, found {self.accuracy!r}")
         if not isinstance(self.name, str):
@@ -195,11 +186,9 @@ class Term:
             raise InvalidSettingError(f"grid must have finite minimum < maximum, found {self.grid!r}")
         if not (2 <= n <= MAX_POINTS and n == int(n)):
             raise InvalidSettingError(f"grid needs a whole number of 2 to {MAX_POINTS} points, found {n!r}")
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
-            raise InvalidSettingError(f"sigma must be positive and finite, found {self.sigma!r}")
+        _check_positive("sigma", self.sigma)
         for sigma in self.sigmas:
-            if not (math.isfinite(sigma) and sigma > 0):
-                raise InvalidSettingError(f"sigmas must be positive and finite, found {sigma!r}")
+            _check_positive("sigmas", sigma)
 
     @property
     def label(self) -> str:
@@ -224,3 +213,8 @@ def plain_number(field: str, found: object) -> float:
     if isinstance(found, bool) or not isinstance(found, SupportsFloat):
         raise InvalidSettingError(f"{field} must hold numbers, found {found!r}")
     return float(found)
+
+
+def _check_positive(field: str, found: float | None) -> None:
+    if found is not None and not 0 < found < math.inf:
+        raise InvalidSettingError(f"{field} must be positive and finite, found {found!r}")

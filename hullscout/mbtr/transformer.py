@@ -12,11 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from hullscout.errors import InvalidSettingError, InvalidStructureError
-from hullscout.mbtr.axis import N_MOMENTS, panels_of
-from hullscout.mbtr.channels import atomic_numbers
-from hullscout.mbtr.counting import count_batch
+from hullscout.mbtr.axis import N_MOMENTS, bin_centers, panels_of
+from hullscout.mbtr.channels import atomic_numbers, channel_labels
+from hullscout.mbtr.counting import count_batch, gradient_of
 from hullscout.mbtr.definition import MBTRDefinition
-from hullscout.mbtr.gradients import gradient_of
 from hullscout.mbtr.structures import read_structures
 from hullscout.mbtr.term import Term
 
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hullscout.mbtr.counting import Gradient
     from hullscout.mbtr.counts import Counts
     from hullscout.mbtr.definition import Normalization
-    from hullscout.mbtr.gradients import Gradient
 
 Output = Literal["dense", "sparse"]
 
@@ -99,13 +98,7 @@ class MBTR:
         """Return pairs and angles, per atom: a start for Gaussian-kernel models of metallic alloys.
 
         Weights and widths were chosen by held-out errors on the Ag-Pd, Ag-Pt, Mo-Pt and Nb-Mo pools; the factor of the
-        pairs makes both terms spread by about the same.
-
-        Args:
-            elements: Symbols, in feature order.
-            pair_cutoff: Range of the pairs, A.
-            triple_cutoff: Range of the sides of the angles, A.
-            n_threads: As for the class.
+        pairs makes both terms spread by about the same. The cutoffs of the pairs and of the sides of the angles are in A.
         """
         pairs = Term(
             k=2,
@@ -136,9 +129,6 @@ class MBTR:
             structures: pymatgen `Structure` or `Molecule`, ASE `Atoms`, or objects with `numbers`, `positions`, `cell`,
                 `pbc`. All are held in memory as counts: use stream for very many.
 
-        Returns:
-            The counts.
-
         Raises:
             InvalidStructureError: A foreign element, coinciding atoms, a singular cell, a periodic sum that does not
                 converge or would meet absurdly many tuples, or a grid that misses a structure.
@@ -154,15 +144,10 @@ class MBTR:
 
         Yields:
             Feature matrices, in the order of the structures; rows do not depend on the chunk size beyond rounding.
-
-        Raises:
-            InvalidSettingError: A chunk size below 1.
-            InvalidStructureError: As for count.
         """
         size = self._chunk_size() if chunk_size is None else chunk_size
         _check_whole("chunk_size", size)
-        source = _iterator(structures)
-        first = 0
+        source, first = _iterator(structures), 0
         while chunk := list(itertools.islice(source, size)):
             yield self._present(self._count(chunk, first).features())
             first += len(chunk)
@@ -179,13 +164,8 @@ class MBTR:
 
         Returns:
             Shape (n_structures, n_features), a float64 array, or a CSR array if the output is sparse.
-
-        Raises:
-            InvalidStructureError: As for count.
         """
-        blocks = list(self.stream(X))
-        if not blocks:
-            return self._present(np.empty((0, self.n_features)))
+        blocks = list(self.stream(X)) or [self._present(np.empty((0, self.n_features)))]
         if len(blocks) == 1:
             return blocks[0]
         return np.concatenate(blocks) if self.output == "dense" else sparse.vstack(blocks, format="csr")
@@ -197,19 +177,18 @@ class MBTR:
     def gradient(self, structure: Any, sigma: Mapping[str, float] | None = None) -> Gradient:
         """Return the features of one structure and their derivatives by positions and strain, for terms of k = 1, 2, 3.
 
-        Args:
-            structure: As for count.
-            sigma: Other widths by term label.
-
-        Raises:
-            InvalidSettingError: A term of k = 4, or a width that is not planned for.
-            InvalidStructureError: As for count.
+        The structure is as for count; sigma holds other widths by term label.
+        Where a sharp cutoff or a straight angle makes a feature jump or kink, the derivative is the slope beside it.
         """
         return gradient_of(read_structures([structure], self._definition.numbers), self._definition, sigma)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's protocol
-        """Return a name such as `k2:Ag-Pd:0.345` per feature: label, elements, place on the axis."""
-        return np.array(self._definition.feature_names(), dtype=object)
+        """Return a name such as `k2:Ag-Pd:0.345` per feature: label, elements, middle of the bin on the axis."""
+        names = []
+        for term in self.terms:
+            places = [""] if term.grid is None else [f":{x:.6g}" for x in bin_centers(term)]
+            names += [f"{term.label}:{c}{x}" for c in channel_labels(self.elements, term.k) for x in places]
+        return np.array(names, dtype=object)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - scikit-learn's protocol
         """Return the settings, with those of every term as `label__setting` if deep."""
@@ -267,10 +246,9 @@ class MBTR:
     def _checked_definition(self) -> MBTRDefinition:
         if self.output not in get_args(Output):
             raise InvalidSettingError(f"output must be one of {', '.join(get_args(Output))}, found {self.output!r}")
-        if isinstance(self.terms, Term):
-            raise InvalidSettingError("terms must be a sequence of Term, found a single one: write (term,)")
         if not isinstance(self.terms, Sequence):
-            raise InvalidSettingError(f"terms must be a sequence of Term, found {self.terms!r}")
+            found = "a single one: write (term,)" if isinstance(self.terms, Term) else repr(self.terms)
+            raise InvalidSettingError(f"terms must be a sequence of Term, found {found}")
         if self.n_threads is not None:
             _check_whole("n_threads", self.n_threads)
         atomic_numbers(self.elements)
@@ -284,9 +262,7 @@ class MBTR:
 
     def _count(self, structures: Sequence[Any], first: int) -> Counts:
         batch = read_structures(structures, self._definition.numbers, first=first)
-        return count_batch(
-            batch, self._definition, first=first, n_threads=None if self.n_threads is None else int(self.n_threads)
-        )
+        return count_batch(batch, self._definition, first=first, n_threads=self.n_threads)
 
     def _chunk_size(self) -> int:
         per_structure = sum(

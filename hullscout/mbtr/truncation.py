@@ -75,19 +75,10 @@ _BALL: Final = (0.0, 2.0, math.pi, 4 / 3 * math.pi)
 
 
 def search_radii(term: Term, batch: Batch, closest: NDArray[np.float64], *, first: int = 0) -> NDArray[np.float64]:
-    """Return how far from its central atom a tuple of each structure may reach.
+    """Return how far from its central atom a tuple of each structure may reach, A, shape (n,); infinite if nothing ends it.
 
-    Args:
-        term: The term.
-        batch: The structures.
-        closest: A lower bound on the shortest distance in each structure, A, shape (n,).
-        first: Number of the first structure, for messages.
-
-    Returns:
-        Radii in A, shape (n,); infinite for finite systems without cutoff.
-
-    Raises:
-        InvalidStructureError: A structure is periodic and the sum over its images diverges.
+    `closest` is a lower bound on the shortest distance in each structure, A, shape (n,). Structures that are periodic, and
+    whose sum over images diverges, are refused; they are counted from `first` in the message.
     """
     if term.cutoff is not None:
         return np.full(batch.n_structures, term.cutoff)
@@ -138,34 +129,24 @@ def _radius(term: Term, n_periodic: int, closest: float, half_width: float) -> f
 
 
 def dropped_weight_bound(k: int, scale: float, radius: float, *, closest: float) -> float:
-    """Bound the exponential weight per central atom of the tuples that reach beyond a radius.
+    """Bound the weight exp(-s * path) per central atom of the tuples that reach beyond a radius R, A.
 
     k = 2: half the sum of exp(-s d) over d > R. k = 3: a triangle whose longer leg is d has a perimeter of at least 2
     d, and the other atom is one of those within d: sum of n(d) exp(-2 s d). k = 4: one of three bonds is too long, the
-    others anything.
-
-    Args:
-        k: Order of the term, 2 to 4.
-        scale: s of exp(-s * path), 1/A.
-        radius: R in A.
-        closest: No two atoms are closer than this, A.
-
-    Returns:
-        The bound, dimensionless.
+    others anything. The scale s is in 1/A; no two atoms are closer than `closest`, A.
     """
-    half = closest / 2
-    density = 6 / (math.pi * closest**3)
+    half, density = closest / 2, 6 / (math.pi * closest**3)
     shell = max(radius - half, 0.0)
     if k == 3:
         # n(d) <= density * 4/3 pi (d + a/2)^3 with d <= r + a/2; the integrand is a polynomial in r times exp(-2 s r)
         tail = _polynomial_tail([0.0, 0.0, closest**3, 3 * closest**2, 3 * closest, 1.0], 2 * scale, shell)
         tail *= math.exp(2 * scale * half)
         return density**2 * 16 / 3 * math.pi**2 * tail
-    beyond = density * 4 * math.pi * _polynomial_tail([0.0, 0.0, 1.0], scale, shell) * math.exp(scale * half)
-    if k == 2:
-        return 0.5 * beyond
-    everything = density * 4 * math.pi * _polynomial_tail([0.0, 0.0, 1.0], scale, 0.0) * math.exp(scale * half)
-    return 1.5 * beyond * everything**2
+    beyond, everything = (
+        density * 4 * math.pi * _polynomial_tail([0.0, 0.0, 1.0], scale, start) * math.exp(scale * half)
+        for start in (shell, 0.0)
+    )
+    return 0.5 * beyond if k == 2 else 1.5 * beyond * everything**2
 
 
 def _polynomial_tail(coefficients: list[float], rate: float, start: float) -> float:
@@ -178,18 +159,10 @@ def _polynomial_tail(coefficients: list[float], rate: float, start: float) -> fl
 def dropped_power_bound(
     k: int, power: int, n_periodic: int, radius: float, *, closest: float, half_width: float
 ) -> float:
-    """Bound the weight per central atom of the tuples that reach beyond a radius.
+    """Bound the weight prod d^-p (p = 1 or 2) per central atom of the tuples that reach beyond a radius R, A.
 
-    Args:
-        k: Order of the term, 2 to 4.
-        power: p of the weight prod d^-p over the distances of a tuple, 1 or 2.
-        n_periodic: Periodic directions, 1 or 2, no more than CONVERGENT_DIRECTIONS allows.
-        radius: R in A.
-        closest: a; no two atoms are closer than this, A.
-        half_width: b; no atom is farther than this from a line (n_periodic = 1) or plane (2), A.
-
-    Returns:
-        The bound, in A^-p for k = 2 and A^-3p for k = 3 and 4; infinite where R is too short for it.
+    In A^-p for k = 2 and A^-3p for k = 3 and 4; infinite where R is too short for it. No two atoms are closer than a =
+    `closest`, none is farther than b = `half_width` from a line (n_periodic = 1) or plane (2), A; p is `power`.
     """
     start = math.sqrt(max(radius**2 - 4 * half_width**2, 0.0)) / closest - 1  # from here on in units of a
     if start < 1:

@@ -12,12 +12,14 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
 from hullscout.files import number, read_csv, remove
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, candidate_of, is_energy, judge
-from hullscout.pool.formats.vasprun import VASP_NAME, read_vasp_result
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of, is_energy, judge
+from hullscout.pool import Candidate
+from hullscout.pool.formats.folders import VASP_NAME, read_vasp_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     import ase
 
     from hullscout.files import Row
+    from hullscout.oracle.outcome import Outcome
     from hullscout.oracle.settings import HandoffSettings
-    from hullscout.pool import Candidate
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -35,6 +37,8 @@ WRITTEN = {"POSCAR": "vasp", "structure.cif": "cif", "structure.extxyz": "extxyz
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
 FAILED = "FAILED"
 """A file of this name says that the calculation failed; what is in it says why."""
+_OTHER = (3, 0.0)
+"""The rank of results of other codes than VASP."""
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
 
@@ -58,16 +62,12 @@ def folder_name(candidate_id: str) -> str:
 
 def folder_names(ids: Sequence[str]) -> tuple[str, ...]:
     """A folder name for each id of a pool, in its order; ids whose names would be the same get numbers."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for candidate_id in ids:
-        name, n = folder_name(candidate_id), 1
-        while name.casefold() in taken:
-            n += 1
-            name = f"{folder_name(candidate_id)}-{n}"
-        taken.add(name.casefold())
-        names.append(name)
-    return tuple(names)
+    names: dict[str, str] = {}
+    for plain in map(folder_name, ids):
+        numbered = chain([plain], (f"{plain}-{n}" for n in count(2)))
+        name = next(name for name in numbered if name.casefold() not in names)
+        names[name.casefold()] = name
+    return tuple(names.values())
 
 
 def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str) -> Path:
@@ -124,112 +124,90 @@ def read_replies(
 ) -> Iterator[Reply | ResultError]:
     """Read all results at a path, in the order of names; what cannot be read is an error in its place.
 
-    Args:
-        path: A CSV file, a result of one structure, its folder, or a folder of such.
-        candidates: The pool's candidates by id.
-        names: The id of each folder name.
-        settings: When a returned structure is another one.
+    The path is a CSV file, a result of one structure, its folder, or a folder of such; `names` has the id of each folder name.
     """
-    handed = _Handed(candidates=candidates, ids={**{i: i for i in candidates}, **names}, settings=settings)
+    ids = {**{candidate_id: candidate_id for candidate_id in candidates}, **names}
+
+    def reply(where: Path) -> Reply | ResultError:
+        """The result in a file, or in the one of a folder that counts."""
+        try:
+            file = where if where.is_file() else _result_in(where)
+            candidate = candidates[_id_of(file.parent, ids, candidates)]
+            return Reply(id=candidate.id, outcome=read_outcome(file, candidate, settings), source=str(file))
+        except HullscoutError as error:
+            return ResultError(f"{where}: {error}")
+
     if not path.exists():
         yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
     elif path.suffix.lower() == ".csv":
         yield from _read_table(path, candidates)
     elif path.is_file():
-        yield handed.reply(path)
+        yield reply(path)
     else:
-        tables = sorted(file for file in path.rglob("*.csv"))
-        folders = sorted({file.parent for file in path.rglob("*") if _is_result(file)})
-        folders = [folder for folder in folders if not handed.is_scratch(folder)]
+        tables = sorted(path.rglob("*.csv"))
+        folders = sorted({file.parent for file in path.rglob("*") if _rank(file)})
+        folders = [folder for folder in folders if not _is_scratch(folder, ids)]
         if not folders and not tables:
             yield ResultError(
                 f"{path} holds no results. Expected vasprun.xml, OUTCAR, {FAILED}, or files that ASE reads."
             )
         for table in tables:
             yield from _read_table(table, candidates)
-        for folder in folders:
-            yield handed.reply(folder)
+        yield from map(reply, folders)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Handed:
-    """What may have been handed out: candidates by id, and the id of each folder name."""
+def _handed_out(folder: Path, ids: Mapping[str, str]) -> Path | None:
+    """The folder that was handed out, by its manifest or its name: this one, or the nearest above it."""
+    places = (folder, *folder.resolve().parents)
+    return next((place for place in places if (place / MANIFEST).is_file() or place.name in ids), None)
 
-    candidates: Mapping[str, Candidate]
-    ids: Mapping[str, str]
-    settings: HandoffSettings
 
-    def reply(self, where: Path) -> Reply | ResultError:
-        """The result in a file, or in the one of a folder that counts."""
-        try:
-            file = where if where.is_file() else _result_in(where)
-            candidate = self.candidates[self._id_of(file.parent)]
-            return Reply(id=candidate.id, outcome=read_outcome(file, candidate, self.settings), source=str(file))
-        except HullscoutError as error:
-            return ResultError(f"{where}: {error}")
+def _is_scratch(folder: Path, ids: Mapping[str, str]) -> bool:
+    """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
+    if _handed_out(folder, ids) in {None, folder}:
+        return False
+    ranked = [(rank, file) for file in folder.iterdir() if (rank := _rank(file))]
+    return not any(rank != _OTHER or _holds_energy(file) for rank, file in ranked)
 
-    def is_scratch(self, folder: Path) -> bool:
-        """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
 
-        def is_handed(place: Path) -> bool:
-            return (place / MANIFEST).is_file() or place.name in self.ids
-
-        if is_handed(folder) or not any(is_handed(place) for place in folder.resolve().parents):
-            return False
-        files = [file for file in folder.iterdir() if _is_result(file)]
-        return not any(_preference(file) or _holds_energy(file) for file in files)
-
-    def _id_of(self, folder: Path) -> str:
-        """The id that the nearest manifest states, or that the name of a folder above stands for."""
-        for place in (folder, *folder.resolve().parents):
-            manifest = place / MANIFEST
-            if manifest.is_file():
-                try:
-                    found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    raise ResultError(
-                        f"{manifest} is no manifest ({error}). Put it back as it was handed out."
-                    ) from error
-                if found not in self.candidates:
-                    raise ResultError(
-                        f"{manifest} names {found!r}, which is no candidate of this campaign. Is it another campaign's?"
-                    )
-                return found
-            if place.name in self.ids:
-                return self.ids[place.name]
+def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate]) -> str:
+    """The id that the manifest of what was handed out states, or that the folder's name stands for."""
+    place = _handed_out(folder, ids)
+    if place is None:
         raise ResultError(
             f"expected {MANIFEST} in the folder or above it, or a folder with the name that was handed out; found neither. "
             "Keep the manifest with the results."
         )
+    manifest = place / MANIFEST
+    if not manifest.is_file():
+        return ids[place.name]
+    try:
+        found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{manifest} is no manifest ({error}). Put it back as it was handed out.") from error
+    if found not in candidates:
+        raise ResultError(
+            f"{manifest} names {found!r}, which is no candidate of this campaign. Is it another campaign's?"
+        )
+    return found
 
 
-def _is_result(file: Path) -> bool:
-    """Whether a file has the name of a result: of VASP's, a FAILED, or one of other codes that ASE may read."""
-    return (
-        file.is_file()
-        and file.name not in {MANIFEST, *WRITTEN}
-        and not file.name.startswith(".")
-        and (_preference(file) is not None or file.suffix.lower() in _SUFFIXES)
-    )
-
-
-def _preference(file: Path) -> tuple[int, float] | None:
-    """The place of a file among those that are taken before others, the lowest first; None for others."""
+def _rank(file: Path) -> tuple[int, float] | None:
+    """Where a file stands among the results of its folder by its name, the lowest is taken; None where it is no result."""
+    if not file.is_file() or file.name in {MANIFEST, *WRITTEN} or file.name.startswith("."):
+        return None
     if file.name == FAILED:
         return 0, 0.0
-    vasp = VASP_NAME.fullmatch(file.name)
-    if vasp is None:
-        return None
-    return 1 if vasp["file"] == "vasprun.xml" else 2, -float(vasp["run"] or math.inf)
+    if vasp := VASP_NAME.fullmatch(file.name):
+        return 1 if vasp["file"] == "vasprun.xml" else 2, -float(vasp["run"] or math.inf)
+    return _OTHER if file.suffix.lower() in _SUFFIXES else None
 
 
 def _result_in(folder: Path) -> Path:
     """The file of a folder that counts."""
-    files = sorted(file for file in folder.iterdir() if _is_result(file))
-    preferred = sorted((place, file.name, file) for file in files if (place := _preference(file)) is not None)
-    if preferred:
-        return preferred[0][-1]
-    if len(files) > 1:  # the queueing system's log, say, beside the result
+    ranked = sorted((rank, file) for file in folder.iterdir() if (rank := _rank(file)))
+    files = [file for _, file in ranked]
+    if len(files) > 1 and ranked[0][0] == _OTHER:  # the queueing system's log, say, beside the result
         shown = ", ".join(file.name for file in files)
         files = [file for file in files if _holds_energy(file)]
         if len(files) != 1:
@@ -254,13 +232,10 @@ def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) ->
         text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
         return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
     atoms, energy, unconverged = _read_energy(file)
-    answer = Calculated(energy_ev=energy, relaxed=candidate_of(atoms, candidate.id))
-    outcome = judge(candidate, answer, settings, source=file.name)
-    if not is_energy(energy, candidate.n_atoms):
-        return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy:g} eV.")
-    if unconverged:
-        return Failed(reason=FailureReason.NOT_CONVERGED, sentence=f"{unconverged} (energy then: {energy:.6f} eV).")
-    return outcome
+    atoms.pbc = True  # which not all files say
+    answer = Calculated(energy_ev=energy, relaxed=Candidate.from_ase(atoms, candidate.id))
+    outcome = judge(candidate, answer, settings, source=file.name)  # first, since it refuses other atoms
+    return failure_of(energy, candidate.n_atoms, unconverged) or outcome
 
 
 def _read_energy(file: Path) -> tuple[ase.Atoms, float, str]:
@@ -302,12 +277,10 @@ def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Rep
     for row in table.rows:
         where = f"{path}, line {row.line}"
         try:
-            outcome = _outcome_in(row, len(table.header), candidates)
+            if outcome := _outcome_in(row, len(table.header), candidates):
+                yield Reply(id=row.cells["id"], outcome=outcome, source=where)
         except ResultError as error:
             yield ResultError(f"{where}: {error}")
-        else:
-            if outcome is not None:
-                yield Reply(id=row.cells["id"], outcome=outcome, source=where)
 
 
 def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -> Outcome | None:
@@ -315,7 +288,7 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
     cells = row.cells
     if row.n_fields > n_columns:
         raise ResultError(f"expected {n_columns} columns, found more. Put text with commas into quotes.")
-    candidate_id, failed = cells.get("id", ""), cells.get("failed")
+    candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
     if candidate_id not in candidates:
         raise ResultError(f"{candidate_id!r} is no candidate of this campaign. Is it another campaign's?")
     text = cells.get("energy_ev") or cells.get("energy_ev_per_atom")
@@ -329,7 +302,7 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
         if not 0 <= wall_s < math.inf:
             raise ResultError(f"expected wall_s of 0 seconds or more, found {time}.")
     if not text:
-        return Failed(reason=FailureReason.REPORTED, sentence=failed or "", wall_s=wall_s)
+        return Failed(reason=FailureReason.REPORTED, sentence=failed, wall_s=wall_s)
     n_atoms = candidates[candidate_id].n_atoms
     energy = number(text, ResultError(f"expected an energy in eV as a number, found {text!r}."))
     energy *= 1 if "energy_ev" in cells else n_atoms

@@ -1,7 +1,5 @@
 """What comes back from a calculation: an energy or a failure, and whether its structure is still the one that was asked for.
 
-Both are values, and both can travel as JSON.
-
 Source of the comparison: the strain criterion is that of ATAT's `checkrelax` (A. van de Walle, CALPHAD 33, 266 (2009)): the strain
 from the start to the relaxed cell without its volume change, 0.1 by default. A change of volume alone is no other structure: the
 volumes of candidates are guesses. Deviations: displacements of atoms within the cell count too, and a crystal that comes back in
@@ -10,9 +8,8 @@ other vectors of its lattice (a code that standardizes cells) is compared in tho
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +21,14 @@ from hullscout.pool import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import ase
-
     from hullscout.oracle.settings import CalculatorSettings, HandoffSettings
 
 MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
-_NEAR = 0.05
-"""Strains and displacements below this need no search for other cells."""
+_NEAR = 0.05  # strains and displacements up to this need no search for other cells
 _LENGTH_TOLERANCE = 0.2
 _ANGLE_TOLERANCE = 12.0  # degrees
-_UNMOVED = 1e-6
-"""Strains, displacements and relative volume changes up to this are those of rounding."""
+_UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this are those of rounding
 
 
 class FailureReason(StrEnum):
@@ -81,13 +74,7 @@ class Calculated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """No energy.
-
-    Attributes:
-        reason: For programs.
-        sentence: For people.
-        wall_s: Seconds until it failed; None where nobody measured.
-    """
+    """No energy: the reason for programs, a sentence for people, and the seconds until it failed, where these were measured."""
 
     reason: FailureReason
     sentence: str
@@ -102,43 +89,25 @@ def is_energy(energy_ev: float, n_atoms: int) -> bool:
     return math.isfinite(energy_ev) and abs(energy_ev) <= MAX_ENERGY_EV_PER_ATOM * n_atoms
 
 
-def candidate_of(atoms: ase.Atoms, candidate_id: str) -> Candidate:
-    """The structure of ASE's atoms."""
-    cell = np.asarray(atoms.cell, dtype=np.float64)
-    return Candidate(id=candidate_id, numbers=atoms.numbers, positions=atoms.positions, cell=cell)
+def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | None:
+    """Why what a code gave is no energy, if it is none; with the sentence on what did not converge, if that is not empty."""
+    if not is_energy(energy_ev, n_atoms):
+        return Failed(reason=FailureReason.NOT_FINITE, sentence=f"The energy is {energy_ev:g} eV.")
+    if unconverged:
+        sentence = f"{unconverged} (energy then: {energy_ev:.6f} eV)."
+        return Failed(reason=FailureReason.NOT_CONVERGED, sentence=sentence)
+    return None
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:
     """A structure as JSON knows it: floats are written so that they are read back to the last bit."""
-    return {
-        "id": candidate.id,
-        "numbers": candidate.numbers.tolist(),
-        "positions": candidate.positions.tolist(),
-        "cell": candidate.cell.tolist(),
-    }
+    arrays = {name: getattr(candidate, name).tolist() for name in ("numbers", "positions", "cell")}
+    return {"id": candidate.id, **arrays}
 
 
 def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
     """The structure of `candidate_to_tree`."""
-    positions, cell = (np.array(tree[key], dtype=np.float64) for key in ("positions", "cell"))
-    return Candidate(id=tree["id"], numbers=np.array(tree["numbers"], dtype=np.int64), positions=positions, cell=cell)
-
-
-def outcome_to_json(outcome: Outcome) -> str:
-    """An outcome on one line."""
-    if isinstance(outcome, Failed):
-        return json.dumps(asdict(outcome))
-    relaxed = None if outcome.relaxed is None else candidate_to_tree(outcome.relaxed)
-    tree = {"energy_ev": outcome.energy_ev, "relaxed": relaxed, "note": outcome.note, "wall_s": outcome.wall_s}
-    return json.dumps(tree, allow_nan=False)
-
-
-def outcome_from_json(line: str) -> Outcome:
-    """The outcome of `outcome_to_json`."""
-    tree = json.loads(line)
-    if "reason" in tree:
-        return Failed(**{**tree, "reason": FailureReason(tree["reason"])})
-    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"])})
+    return Candidate(**tree)
 
 
 def judge(
@@ -186,9 +155,7 @@ class Change:
 
 
 def change_between(start: Candidate, end: Candidate, *, source: str = "The answer") -> Change:
-    """Strain, displacement and volume change from one structure to another with as many atoms in the cell, whatever their order.
-
-    A rotation of the whole crystal, a common shift of its atoms and the choice of its cell vectors are no change.
+    """How far a structure went from its start. Rotation, a common shift, other cell vectors and another order are no change.
 
     Raises:
         ResultError: The two do not hold the same atoms.
@@ -199,10 +166,10 @@ def change_between(start: Candidate, end: Candidate, *, source: str = "The answe
             f"{_atoms_in(end)}. Nothing of it was taken."
         )
     change = _change(start, end)
-    if max(change.strain, change.displacement) > _NEAR:
-        others = (_change(start, replace(end, cell=cell)) for cell in _other_cells(start, end))
-        change = min((change, *others), key=lambda other: other.strain + other.displacement)
-    return change
+    if max(change.strain, change.displacement) <= _NEAR:
+        return change
+    others = (_change(start, replace(end, cell=cell)) for cell in _other_cells(start, end))
+    return min((change, *others), key=lambda other: other.strain + other.displacement)
 
 
 def _atoms_in(candidate: Candidate) -> str:
@@ -244,17 +211,16 @@ def _largest_displacement(start: Candidate, end: Candidate) -> float:
     before = np.linalg.solve(start.cell.T, start.positions.T).T
     after = np.linalg.solve(end.cell.T, end.positions.T).T
     different = start.numbers[:, None] != end.numbers[None, :]
-    best = np.inf
     # The common shift is not known where atoms were reordered: each atom of the rarest kind may be the partner of the first one.
     kinds, counts = np.unique(start.numbers, return_counts=True)
     rarest = kinds[np.argmin(counts)]
     anchor = before[np.argmax(start.numbers == rarest)]
+    largest = []
     for partner in after[end.numbers == rarest]:
         ways = (after[None, :, :] - before[:, None, :] - (partner - anchor)) @ start.cell
         steps = find_mic(ways.reshape(-1, 3), start.cell)[0].reshape(ways.shape)
         costs = np.where(different, 1e6, (steps**2).sum(axis=2))
-        rows, columns = linear_sum_assignment(costs)
-        moved = steps[rows, columns]
-        best = min(best, float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()))
-    kinds = np.zeros(start.n_atoms, dtype=np.int64)
-    return best / float(nearest_distances(start.positions, start.cell, kinds, 1).mean())
+        moved = steps[linear_sum_assignment(costs)]
+        largest.append(float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()))
+    one_kind = np.zeros(start.n_atoms, dtype=np.int64)
+    return min(largest) / float(nearest_distances(start.positions, start.cell, one_kind, 1).mean())

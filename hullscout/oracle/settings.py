@@ -92,8 +92,9 @@ class InProcessSettings(_Tries):
     """One calculation after the other in the process of the campaign: nothing to start, but a crash ends the campaign."""
 
     kind: Literal["in-process"] = "in-process"
+    workers: ClassVar = 1
+    time_limit_s: ClassVar = None
     n_ahead: ClassVar = 0
-    """Calculations that may be under way when the next is chosen."""
 
 
 class ProcessesSettings(_Workers):

@@ -37,14 +37,7 @@ class TwinConflict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOracle:
-    """A table of energies in pool order.
-
-    Attributes:
-        ids: the candidates' ids.
-        energies_ev: (n,) total energies in eV per cell of the candidate.
-        n_atoms: (n,) atoms in the cell of each candidate.
-        conflicts: crystals whose twins have energies that do not agree.
-    """
+    """The ids, total energies in eV per cell and numbers of atoms of n candidates in pool order, and twins that do not agree."""
 
     ids: tuple[str, ...] = field(repr=False)
     energies_ev: tuple[float, ...] = field(repr=False)
@@ -66,11 +59,7 @@ class TableOracle:
 
     @classmethod
     def from_frames(cls, frames: Frames, pool: Pool) -> TableOracle:
-        """The energies that frames state for the candidates of the pool that was built from them, in its order.
-
-        Raises:
-            OracleError: a candidate or a twin has no frame, or no energy in its frame.
-        """
+        """The energies that frames state for the candidates of the pool that was built from them, in its order."""
         stated = {frame.id: frame for frame in frames.frames}
         twins = pool.twins
         energies: list[float] = []
@@ -88,11 +77,7 @@ class TableOracle:
         return cls(ids=pool.ids, energies_ev=tuple(energies), n_atoms=n_atoms, conflicts=tuple(conflicts))
 
     def lookup(self, candidate_id: str) -> float:
-        """The total energy in eV of the candidate's cell.
-
-        Raises:
-            OracleError: no such candidate.
-        """
+        """The total energy in eV of the candidate's cell."""
         if candidate_id not in self._rows:
             raise OracleError(
                 f"Expected the id of one of {len(self.ids)} candidates, found {candidate_id=}. "

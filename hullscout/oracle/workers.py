@@ -11,46 +11,25 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OracleError
-from hullscout.oracle.calculator import Task, calculate, probe
-from hullscout.oracle.guard import OUTPUT, calculate_guarded, close_guards, working_folder
+from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
 from hullscout.oracle.handoff import folder_name
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
-from hullscout.oracle.settings import (
-    AnyExecutor,
-    CalculatorSettings,
-    CustomSettings,
-    DaskSettings,
-    InProcessSettings,
-    ProcessesSettings,
-)
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason
+from hullscout.oracle.settings import CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hullscout.oracle.outcome import Outcome
+    from hullscout.oracle.settings import AnyExecutor, CalculatorSettings
     from hullscout.oracle.table import TableOracle
     from hullscout.pool import Candidate
 
-PROBE_TIMEOUT_S = 600.0
-"""Workers of a cluster may have to wait for a machine; a probe that takes longer is awaited no more."""
+PROBE_TIMEOUT_S = 600.0  # workers of a cluster may have to wait for a machine
 CONNECT_TIMEOUT_S = 30
-
-
-class Workers(Protocol):
-    """What computes energies."""
-
-    size: int
-    """Calculations at a time."""
-    retries: int
-    """Further tries after a failure that may pass."""
-    is_recorded: bool
-    """Whether each calculation is worth a record of its own."""
-
-    def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
-        """Start a calculation; the attempts of one candidate are counted from 1."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +41,7 @@ class TableWorkers:
     retries: int = 0
     is_recorded: bool = False
 
-    def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:  # noqa: ARG002  the interface of all workers
+    def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:  # noqa: ARG002  as other workers
         """Look an energy up."""
         return _done(Calculated(energy_ev=self.table.lookup(candidate.id)))
 
@@ -73,21 +52,25 @@ class CalculatorWorkers:
 
     settings: CalculatorSettings
     executor: Executor | None
-    options: dict[str, Any]
-    size: int
-    retries: int
+    options: dict[str, Any]  # of each submission
+    size: int  # calculations at a time
+    retries: int  # further tries after a failure that may pass
     time_limit_s: float | None
     keep_files: Path | None
-    is_recorded: bool = True
+    is_recorded: bool = True  # each calculation is worth a record of its own
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
-        """Start a calculation."""
-        task = Task(candidate=candidate, settings=self.settings)
+        """Start a calculation; the attempts of one candidate are counted from 1."""
         kept = None if self.keep_files is None else str(self.keep_files / f"{folder_name(candidate.id)}.{attempt}")
         if self.executor is not None:
-            return self.executor.submit(calculate_guarded, task, self.time_limit_s, kept, **self.options)
+            return self.executor.submit(
+                calculate_in_worker, candidate, self.settings, self.time_limit_s, kept, **self.options
+            )
         with working_folder(kept) as folder, chdir(folder), Path(OUTPUT).open("a") as output, redirect_stdout(output):
-            return _done(calculate(task))
+            return _done(calculate(candidate, self.settings))
+
+
+Workers = TableWorkers | CalculatorWorkers
 
 
 def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
@@ -114,7 +97,8 @@ def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: P
         OracleError: The executor or the calculator cannot be made.
     """
     with ExitStack() as stack:
-        pool, size, options = _executor(executor, stack)
+        options: dict[str, Any] = {"pure": False, "retries": 0} if isinstance(executor, DaskSettings) else {}
+        pool = _executor(executor, stack)
         verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, options)
         if isinstance(verdict, Failed):
             raise OracleError(verdict.sentence)
@@ -122,37 +106,23 @@ def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: P
             settings=oracle,
             executor=pool,
             options=options,
-            size=size,
+            size=executor.workers,
             retries=executor.retries,
-            time_limit_s=None if isinstance(executor, InProcessSettings) else executor.time_limit_s,
+            time_limit_s=executor.time_limit_s,
             keep_files=None if executor.keep_files is None else (folder / executor.keep_files).resolve(),
         )
 
 
-class LocalProcesses(ThreadPoolExecutor):
-    """Worker processes on this machine: each thread minds one, so that a killed process harms one calculation only."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  (the interface)
-        """End the worker processes, in the middle of what they do too."""
-        super().shutdown(wait=False, cancel_futures=cancel_futures)
-        close_guards()
-        super().shutdown(wait=wait, cancel_futures=cancel_futures)
-
-
 @contextmanager
 def open_custom(settings: CustomSettings) -> Iterator[Executor]:
-    """The executor that a dotted path names; it is ended on leaving, without waiting for what it is doing.
-
-    Raises:
-        OracleError: It cannot be made, or is no executor.
-    """
+    """The executor that a dotted path names; it is ended on leaving, without waiting for what it is doing."""
     try:
         pool = object_at(settings.path)(**settings.options)
     except Exception as error:
         raise OracleError(
             f"executor.path: {settings.path!r} cannot be made with {settings.options}: {type(error).__name__}: {error}"
         ) from error
-    if not callable(getattr(pool, "submit", None)) or not callable(getattr(pool, "shutdown", None)):
+    if not all(callable(getattr(pool, method, None)) for method in ("submit", "shutdown")):
         raise OracleError(
             f"executor.path: expected a class with submit and shutdown of concurrent.futures.Executor, found "
             f"that {settings.path!r} makes {pool!r}."
@@ -165,11 +135,7 @@ def open_custom(settings: CustomSettings) -> Iterator[Executor]:
 
 @contextmanager
 def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
-    """An executor on Dask, and how many calculations it takes at a time; a cluster that was started here ends on leaving.
-
-    Raises:
-        OracleError: Dask is not installed, or the cluster cannot be made or reached.
-    """
+    """An executor on Dask, and how many calculations it takes at a time; a cluster that was started here ends on leaving."""
     try:
         import dask  # noqa: PLC0415  an extra
         from distributed import Client, LocalCluster  # noqa: PLC0415
@@ -187,8 +153,8 @@ def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
                 cluster = stack.enter_context(object_at(settings.cluster)(**settings.options))
                 cluster.scale(n)
             elif cluster is None:
-                local = LocalCluster(n_workers=n, threads_per_worker=1, processes=True, dashboard_address=":0")
-                cluster = stack.enter_context(local)
+                cluster = LocalCluster(n_workers=n, threads_per_worker=1, processes=True, dashboard_address=":0")
+                stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, timeout=CONNECT_TIMEOUT_S))
         except Exception as error:
             where = settings.address or settings.cluster or "a local cluster"
@@ -199,25 +165,25 @@ def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
         yield client.get_executor(), n
 
 
-def _executor(settings: AnyExecutor, stack: ExitStack) -> tuple[Executor | None, int, dict[str, Any]]:
-    """The executor, how many calculations it takes at a time, and what each submission says beside its task."""
+def _executor(settings: AnyExecutor, stack: ExitStack) -> Executor | None:
+    """The executor, whose workers end with the stack in the middle of what they do; None for this process."""
     match settings:
         case InProcessSettings():
-            return None, 1, {}
-        case ProcessesSettings():
-            pool: Executor = LocalProcesses(max_workers=settings.workers)
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            return pool, settings.workers, {}
+            return None
+        case ProcessesSettings():  # each thread minds a process, so that a killed one harms one calculation only
+            pool = stack.enter_context(ThreadPoolExecutor(settings.workers))
+            stack.callback(end_workers)
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+            return pool
         case CustomSettings():
-            stack.callback(close_guards)
-            return stack.enter_context(open_custom(settings)), settings.workers, {}
+            stack.callback(end_workers)
+            return stack.enter_context(open_custom(settings))
         case DaskSettings():
-            pool, size = stack.enter_context(open_dask(settings))
-            return pool, size, {"pure": False, "retries": 0}
+            return stack.enter_context(open_dask(settings))[0]
 
 
 def _probe_by(pool: Executor, oracle: CalculatorSettings, options: dict[str, Any]) -> Outcome:
-    future = pool.submit(calculate_guarded, oracle, **options)
+    future = pool.submit(calculate_in_worker, None, oracle, **options)
     try:
         return future.result(timeout=PROBE_TIMEOUT_S)
     except TimeoutError as error:

@@ -107,8 +107,6 @@ class Spending:
         """Read it off the replays of a campaign.
 
         Args:
-            name: Name of the campaign.
-            paths: Its replays.
             cost: (n,) cost of each candidate's calculation, in the unit of the budget; ones for a number of calculations.
             hull_tolerance: A hull counts as right up to this error, eV/atom.
             failure_probability: Where the runs end; None for the ends of the paths.

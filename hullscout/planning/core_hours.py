@@ -265,10 +265,9 @@ class MeasuredTimes:
 
 
 def read_times(path: Path, *, grid: KPointGrid | None = None, cores: int = 1) -> MeasuredTimes:
-    """Read the output folder of a live campaign, running or not, or a CSV file.
+    """Read the output folder of a live campaign, running or not, or a CSV file (`atoms`, `core_hours` and, if need be, `kpoints`).
 
     Args:
-        path: Folder with `campaign.db`, or a file with the columns `atoms`, `core_hours` and, where they count, `kpoints`.
         grid: K-points of the calculations to come, and of those of a folder whose settings tell none.
         cores: Of each calculation of a folder.
 

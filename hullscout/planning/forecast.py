@@ -101,7 +101,7 @@ def calibrate(rows: Floats, lookups: Floats, *, weights: Floats, pools: Sequence
         rows: (r, 3) from `regressors`.
         lookups: (r,) lookups from each round to the stop, 1 or more.
         weights: (r,) of the rounds.
-        pools: (r,) name of the pool or alloy of each round, two or more different ones.
+        pools: (r,) the group of each round, a pool or an alloy; two or more different ones.
     """
     target, of_pool = np.log(lookups), np.asarray(pools)
     left_out = np.empty(len(target))
@@ -189,11 +189,7 @@ class Experience:
         )
 
     def draw(self, *, number: int = 0) -> Floats:
-        """(d,) log-odds over the guess of a new alloy.
-
-        Args:
-            number: Of the alloy, where there are several.
-        """
+        """(d,) log-odds over the guess of a new alloy, the `number`-th of several."""
         offsets, k = np.array(self.offsets), len(self.offsets)
         common = np.random.default_rng(0)
         sigma = np.sqrt(offsets.var(ddof=1) * (k - 1) / common.chisquare(k - 1, N_DRAWS))
@@ -251,11 +247,10 @@ class Prediction:
         Raises:
             InvalidPlanError: The budget is in core-hours, and nothing says what a calculation takes.
         """
-        if not budget.is_core_hours:
-            return float((self.calculations <= budget.amount).mean())
-        if self.core_hours is None:
+        spent = self.core_hours if budget.is_core_hours else self.calculations
+        if spent is None:
             raise InvalidPlanError("A budget in core-hours needs a cost model, found none.")
-        return float((self.core_hours <= budget.amount).mean())
+        return float((spent <= budget.amount).mean())
 
 
 def predict_alloy(
@@ -272,10 +267,7 @@ def predict_alloy(
     """Predict a campaign.
 
     Args:
-        experience: From known alloys.
-        n_candidates: Size of the new pool.
         n_start: Calculations at the start of its campaign, before any decision, at least both pure elements: it takes no fewer.
-        name: Name of its campaign.
         guess: c, log-odds of the share of the pool.
         number: Of the alloy, where there are several.
         hours_per_calculation: Core-hours of those that are looked up, where something says so.

@@ -117,8 +117,6 @@ def settings_of(config: CampaignConfig, axes: Iterable[Axis], *, source: str) ->
     for the representation.
 
     Args:
-        config: The campaign.
-        axes: What to vary.
         source: Names the campaign in errors.
 
     Raises:

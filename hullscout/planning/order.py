@@ -93,7 +93,6 @@ def executor_of(
     """Where the replays of campaigns are played: what their `[executor]` sections say, None where none has one.
 
     Args:
-        campaigns: Those that are replayed.
         overrides: `section.key=value` that were set for all of them.
         n_workers: What `--workers` says, None for nothing.
 
@@ -163,11 +162,7 @@ def cost_model(
 
 
 def check_budget(budget: Budget | None, order: PlanOrder) -> None:
-    """Refuse a budget in core-hours where nothing says what a calculation takes, before anything is played.
-
-    Raises:
-        InvalidPlanError: That is so.
-    """
+    """Refuse a budget in core-hours where nothing says what a calculation takes: an `InvalidPlanError`."""
     if budget is not None and budget.is_core_hours and order.cost_model is None:
         raise InvalidPlanError(
             "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
@@ -177,11 +172,10 @@ def check_budget(budget: Budget | None, order: PlanOrder) -> None:
 def check_source(
     source: Source, *, new: Sequence[Setup], similar: Sequence[PlannedCampaign], unused: Sequence[str]
 ) -> None:
-    """Refuse too few similar alloys, and options that the source of a prediction does not use, before anything is played.
+    """Refuse too few similar alloys, and options that the source of a prediction does not use.
 
     Args:
         source: What new alloys are predicted from.
-        new: The new alloys.
         similar: What was given by --like.
         unused: Names of the options given that only replays use.
 

@@ -143,7 +143,6 @@ def make_plan(
         campaigns: From `read_campaigns`.
         folder: Where `plan.db` is kept; made where there is none.
         order: How many replays, at which risk.
-        progress: Told what happens.
 
     Returns:
         Replays and outcome of each campaign and setting, in the order given.
@@ -177,7 +176,7 @@ def make_plan(
         for place, setting in enumerate(campaign.settings)
     )
     outcomes = tuple(_outcome(one, order) for one in played)
-    _save(folder / PLAN, [asdict(outcome) for outcome in outcomes])
+    _save(folder / PLAN, outcomes)
     return Plan(played=played, outcomes=outcomes)
 
 
@@ -267,22 +266,12 @@ def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> t
 def save_budget(
     folder: Path, budget: Budget, plan: Plan, spendings: Sequence[Spending], shares: Sequence[Share]
 ) -> None:
-    """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    entries = [
-        {
-            "campaign": o.campaign,
-            "rule": o.rule,
-            "setting": o.setting,
-            "within_tolerance": asdict(s.chance(budget.amount)),
-        }
+    """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split."""
+    alone = [
+        {"campaign": o.campaign, "rule": o.rule, "setting": o.setting, "within_tolerance": s.chance(budget.amount)}
         for o, s in zip(plan.outcomes, spendings, strict=True)
     ]
-    split_to = [asdict(share) for share in shares]
-    _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": entries, "split": split_to})
+    _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": alone, "split": shares})
 
 
 def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tuple[Prediction, ...]:
@@ -339,17 +328,14 @@ def experience_of(plan: Plan) -> Experience:
 
 
 def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
-    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Write `prediction.json`: quantiles of the calculations and core-hours of each new alloy, and of all together."""
     entries = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
     _save(folder / PREDICTION, [prediction.to_tree() for prediction in entries])
 
 
 def _save(path: Path, tree: object) -> None:
-    text = json.dumps(tree, indent=2, allow_nan=False) + "\n"
+    """Write a tree of dataclasses and what JSON knows."""
+    text = json.dumps(tree, indent=2, allow_nan=False, default=asdict) + "\n"
     write_whole(path, text, remedy="The replays are kept; run again.")
 
 

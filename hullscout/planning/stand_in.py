@@ -80,12 +80,10 @@ def simulate_new(
     """Predict campaigns from replays on their own pools, with energies that stand in for those that are not known.
 
     Args:
-        new: The campaigns, each with its own settings.
         similar: Alloys whose energies say what energies are like; not needed for a baseline.
         folder: Where `plan.db` is kept; made where there is none.
         source: `PRIOR` or `BASELINE`.
         order: How many replays; each is of another draw from the prior.
-        progress: Told what happens.
 
     Raises:
         InvalidPlanError: A similar alloy's energies are not known, a pool has no baseline or is too large to draw for.
@@ -174,10 +172,8 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
     """Draw one possible alloy: (n,) energies in eV per cell.
 
     Args:
-        pool: The candidates.
         features: (n, d) their features by block name.
         scales: Of one similar alloy or more; the draw takes one of them at random.
-        seed: Of the draw.
 
     Raises:
         InvalidPlanError: The pool is too large for a matrix of all candidates by all.

@@ -93,8 +93,8 @@ class PlanStore(DatabaseStore):
         rows = self._rows("SELECT campaign, path_key, seed, played_to, path FROM replays")
         try:
             return {
-                ReplayKey(campaign=campaign, path_key=path_key, seed=seed): (played_to, ReplayPath.from_json(text))
-                for campaign, path_key, seed, played_to, text in rows
+                ReplayKey(campaign=name, path_key=key, seed=seed): (played_to, ReplayPath.from_json(text))
+                for name, key, seed, played_to, text in rows
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self.damaged(self.database, error) from error

@@ -191,13 +191,10 @@ def outcome_of(
     """Read the outcome of a setting off its replays.
 
     Args:
-        setting: Which one.
         paths: One or more, played at least as far as the setting asks.
-        n_candidates: Size of the pool.
         cost: (n,) cost of each calculation in the unit of the campaign's costs.
         core_hours: (n,) core-hours of each, where a cost model says so.
         core_hours_error: Relative standard error of their sum.
-        price: Of a core-hour, where it has one.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]

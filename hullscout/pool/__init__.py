@@ -7,11 +7,11 @@ used.
 """
 
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import MixedSettings, SettingConflict
+from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
 from hullscout.pool.formats import FORMATS, Format, pool_bytes, read_pool
-from hullscout.pool.frames import Columns, Frame, Frames, natural_key
+from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.inspection import (
     Finding,
     Inspection,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,8 @@ FLAT_CELL = 1e-9
 
 def has_volume(cell: NDArray[np.float64]) -> bool:
     """The three row vectors of a cell in A span a volume: |det| > FLAT_CELL |a| |b| |c|; they do not where one is not finite."""
-    if not np.isfinite(cell).all():
-        return False
-    edges = float(np.prod(np.linalg.norm(cell, axis=1)))
-    return abs(float(np.linalg.det(cell))) > FLAT_CELL * edges
+    is_finite = bool(np.isfinite(cell).all())
+    return is_finite and abs(float(np.linalg.det(cell))) > FLAT_CELL * float(np.prod(np.linalg.norm(cell, axis=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,27 +69,19 @@ class Candidate:
 
     @classmethod
     def from_ase(cls, atoms: ase.Atoms, id: str | None = None) -> Self:  # noqa: A002  the attribute's name
-        """A candidate of ASE's `Atoms`, periodic in three directions; its id is `atoms.info["id"]` where none is given.
-
-        Raises:
-            InvalidStructureError: not periodic, no id, or anything that the class refuses.
-        """
+        """A candidate of ASE's `Atoms`, periodic in three directions; its id is `atoms.info["id"]` where none is given."""
         name = stated_id(atoms) if id is None else id
-        numbers, positions, cell, pbc = atoms_of(atoms)
-        if not all(pbc):
+        found = atoms_of(atoms)
+        if not all(found.pbc):
             raise InvalidStructureError(
-                f"Candidate {name!r}: expected a crystal, periodic in three directions, found pbc={list(pbc)}. Set pbc=True, "
-                "if it is one."
+                f"Candidate {name!r}: expected a crystal, periodic in three directions, found pbc={list(found.pbc)}. "
+                "Set pbc=True, if it is one."
             )
-        return cls(id=name, numbers=numbers, positions=positions, cell=cell)
+        return cls(id=name, numbers=found.numbers, positions=found.positions, cell=found.cell)
 
     @classmethod
     def from_structure(cls, structure: Structure, id: str | None = None) -> Self:  # noqa: A002
-        """A candidate of pymatgen's `Structure`; its id is `structure.properties["id"]` where none is given.
-
-        Raises:
-            InvalidStructureError: partly occupied sites, not periodic, no id, or anything that the class refuses.
-        """
+        """A candidate of pymatgen's `Structure` with whole atoms; its id is `structure.properties["id"]` where none is given."""
         return cls.from_ase(structure, id)
 
     def __repr__(self) -> str:
@@ -140,14 +130,17 @@ class Candidate:
         return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True)
 
 
-def atoms_of(
-    structure: ase.Atoms | Structure | Candidate,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], tuple[bool, bool, bool]]:
-    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, and the periodic directions of a structure of any kind.
+class AtomArrays(NamedTuple):
+    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, and whether it is periodic along each vector."""
 
-    Raises:
-        InvalidStructureError: another type, or partly occupied sites; the message does not name the structure.
-    """
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pbc: tuple[bool, bool, bool]
+
+
+def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
+    """The atoms of a structure of any kind; an InvalidStructureError, which does not name it, for partly occupied sites."""
     given: Any = structure  # told by its attributes: importing ASE and pymatgen takes long
     if hasattr(given, "lattice") and hasattr(given, "is_ordered"):
         if not given.is_ordered:
@@ -158,13 +151,9 @@ def atoms_of(
     else:
         found = type(structure).__name__
         raise InvalidStructureError(f"expected ase.Atoms, a pymatgen Structure or a Candidate, found {found}")
+    arrays = (np.asarray(numbers, np.int64), np.asarray(positions, np.float64), np.asarray(cell, np.float64))
     first, second, third = (bool(axis) for axis in given.pbc)
-    return (
-        np.asarray(numbers, dtype=np.int64),
-        np.asarray(positions, dtype=np.float64),
-        np.asarray(cell, dtype=np.float64),
-        (first, second, third),
-    )
+    return AtomArrays(*arrays, (first, second, third))
 
 
 def stated_id(structure: ase.Atoms | Structure | Candidate) -> str:

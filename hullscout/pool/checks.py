@@ -1,28 +1,24 @@
-"""What makes a pool unusable: faults of frames, missing elements, energies of different settings, all said at once.
+"""What is wrong with a pool, and what looks wrong: faults that no campaign can use, and frames that do not look like the others.
 
-The checks know nothing of compositions worth having or of energies worth believing: they refuse only what no campaign can use.
-Energies of different functionals, cutoffs or +U belong to different hulls. A setting of a calculation is a column of a known name,
-whatever the format; a frame that does not state it is not compared by it. Which settings are right is not known here.
+Faults are said all at once. The checks know nothing of compositions worth having or of energies worth believing.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import has_volume
-from hullscout.pool.frames import finite_number, shown_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
+    from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame
 
 MAX_EV_PER_ATOM = 1e7
@@ -31,39 +27,46 @@ MAX_EV_PER_ATOM = 1e7
 MIN_DISTANCE = 0.5
 """Atoms closer than this many A (not at it) are a mistake, periodic images included."""
 
-K_SPACING_FACTOR = 2.0
-"""Meshes of k-points are of one setting while the coarsest spacings of two cells differ by no more than this factor: meshes are
-whole numbers."""
+ODD_VOLUME = 0.4
+"""A volume per atom within this share of the line is never odd."""
 
-_SAME_NUMBER = 1e-6  # relative
-_UNSTATED = frozenset({"", "none", "nan", "unknown"})
+ROBUST_DEVIATIONS = 6.0
+"""Odd is what lies further off than this many robust standard deviations: 1.4826 medians of the absolute deviation."""
+
+CLOSE = 0.6
+"""Atoms come too close for an alloy below this share of the neighbour distance in fcc at the same volume per atom; a zincblende
+cell has 0.77."""
+
+MIN_ENERGIES = 30
+"""Fewer energies say too little of one another."""
+
+MAX_COMPARED = 800
+"""More energies are judged in random parts of at most so many: the cost grows with the third power."""
+
+FLOOR_EV_PER_ATOM = 0.005
+"""Smaller deviations of an energy are never suspect."""
+
+SUSPICION = 6.0
+"""Robust standard deviations from which on an energy is a suspect."""
 
 
-def atomic_numbers(elements: Sequence[str]) -> tuple[int, ...]:
-    """Atomic numbers of the elements of a campaign, two or more.
-
-    Raises:
-        InvalidPoolError: not so many different chemical symbols.
-    """
+def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int, ...]:
+    """Atomic numbers of the elements of a campaign, two or more; an InvalidPoolError for what are not so many different ones."""
     from ase.data import atomic_numbers as known  # noqa: PLC0415  (late: ASE loads slowly)
 
-    if len(elements) < 2 or len(set(elements)) < len(elements) or "X" in elements or not set(elements) <= set(known):
-        raise _no_elements(elements, "two" if len(elements) <= 2 else "two or more")
+    is_known = "X" not in elements and set(elements) <= set(known)
+    if not 2 <= len(elements) <= n_max or len(set(elements)) < len(elements) or not is_known:
+        expected = "two" if min(len(elements), n_max) <= 2 else "two or more"
+        raise InvalidPoolError(
+            f"Expected {expected} different chemical elements, found {elements=}. Give symbols such as Ag, Pd."
+        )
     return tuple(int(known[symbol]) for symbol in elements)
 
 
 def two_atomic_numbers(elements: Sequence[str]) -> tuple[int, int]:
     """Atomic numbers of two elements and no more, or InvalidPoolError: those of a pool that is read or made."""
-    numbers = atomic_numbers(elements)
-    if len(numbers) != 2:
-        raise _no_elements(elements, "two")
-    return numbers[0], numbers[1]
-
-
-def _no_elements(elements: Sequence[str], expected: str) -> InvalidPoolError:
-    return InvalidPoolError(
-        f"Expected {expected} different chemical elements, found {elements=}. Give symbols such as Ag, Pd."
-    )
+    first, second = atomic_numbers(elements, n_max=2)
+    return first, second
 
 
 def symbol_of(number: int) -> str:
@@ -113,9 +116,9 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
     if foreign:
         found = ", ".join(symbol_of(number) for number in foreign)
         yield f"foreign element {found}: expected only {' and '.join(elements)}"
-    has_finite_positions = bool(np.isfinite(frame.positions).all())
-    if not has_finite_positions:
-        atom = int(np.argmin(np.isfinite(frame.positions).all(axis=1)))
+    is_finite = np.isfinite(frame.positions).all(axis=1)
+    if not is_finite.all():
+        atom = int(np.argmin(is_finite))
         yield f"atom {atom + 1} has the position {_shown(frame.positions[atom])}: expected finite coordinates in A"
     if not np.isfinite(frame.cell).all():
         yield f"the lattice {_shown(frame.cell)} is not finite"
@@ -126,7 +129,7 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
         yield f'not periodic in three directions: expected pbc="T T T", found pbc="{letters}"'
     elif not has_volume(frame.cell):
         yield f"a cell without volume: {_shown(frame.cell)}"
-    elif has_finite_positions:
+    elif is_finite.all():
         yield from _close_atoms(frame)
 
 
@@ -134,9 +137,9 @@ def _close_atoms(frame: Frame) -> Iterator[str]:
     """The closest pair of atoms, if it is too close."""
     from hullscout.neighbors import closest_pair  # noqa: PLC0415  (late: numba)
 
-    distance, first, second = closest_pair(frame.positions, frame.cell, MIN_DISTANCE)
+    distance, one, two = closest_pair(frame.positions, frame.cell, MIN_DISTANCE)
     if distance < MIN_DISTANCE:
-        pair = f"atoms {first + 1} and {second + 1}" if first != second else f"atom {first + 1} and its periodic image"
+        pair = f"atoms {one + 1} and {two + 1}" if one != two else f"atom {one + 1} and its periodic image"
         yield f"{pair} are {distance:.3f} A apart: expected at least {MIN_DISTANCE} A"
 
 
@@ -145,121 +148,66 @@ def _shown(values: np.ndarray) -> str:
     return " ".join(f"{value:.6g}" for value in values.ravel().tolist())
 
 
-class MixedSettings(Enum):
-    """What becomes of a pool whose energies were computed with different settings."""
+def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[int, tuple[float, float]]:
+    """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS, by place in `frames`.
 
-    REFUSE = "refuse"
-    """It is an error that names settings and ids."""
-    ALLOW = "allow"
-    """It is reported."""
-
-
-class _Compared(Enum):
-    """How two values of a setting are compared."""
-
-    AS_WORDS = "words"
-    AS_NUMBERS = "numbers"
-    AS_SPACINGS = "spacings"
-
-
-_SETTINGS = (
-    # name, columns that state it (a regular expression, in any case of letters), how values are compared
-    ("functional", "functional|dft_functional|xc|xc_functional|run_type", _Compared.AS_WORDS),
-    ("cutoff (eV)", "cutoff|cutoff_ev|encut|ecut", _Compared.AS_NUMBERS),
-    ("cutoff (Ry)", "ecutwfc|cutoff_ry", _Compared.AS_NUMBERS),
-    ("Hubbard U (eV)", "hubbard_u", _Compared.AS_NUMBERS),
-    ("Hubbard U of {} (eV)", "hubbard_u_([a-z]{1,2})", _Compared.AS_NUMBERS),
-    ("pseudopotentials", "pseudopotentials?", _Compared.AS_WORDS),
-    ("potential of {}", "potential_([a-z]{1,2})", _Compared.AS_WORDS),
-    ("k-point density", "k_?density|kpoint_density|kppa", _Compared.AS_NUMBERS),
-    ("k-point spacing (1/A)", "kspacing", _Compared.AS_NUMBERS),
-    ("coarsest k-point spacing (1/A)", "k_spacing", _Compared.AS_SPACINGS),
-    ("code", "code|calculator", _Compared.AS_WORDS),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingConflict:
-    """A setting with more than one value among energies of one pool.
-
-    Attributes:
-        setting: its name, with the unit.
-        groups: a value as shown, and the ids of those computed with it; most ids first.
+    The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
+    log(v / v(x)). Given back are v and v(x) in A^3 per atom.
     """
+    from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
-    setting: str
-    groups: tuple[tuple[str, tuple[str, ...]], ...]
-
-    @property
-    def odd_ids(self) -> tuple[str, ...]:
-        """Ids of all but the largest group."""
-        return tuple(member for _, ids in self.groups[1:] for member in ids)
-
-    def __str__(self) -> str:
-        """The setting and its values, each with the first ids."""
-        values = (f"{value} ({len(ids)}: {shown_ids(ids)})" for value, ids in self.groups)
-        return f"{self.setting}: {'; '.join(values)}"
+    volumes = np.array([abs(float(np.linalg.det(frame.cell))) / len(frame.numbers) for frame in frames])
+    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[:, None], volumes).predict(x[:, None])
+    expected = np.where(line > 0.0, line, np.median(volumes))
+    deviations = np.abs(np.log(volumes / expected))
+    width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
+    odd = np.flatnonzero(deviations > width).tolist()
+    return {place: (float(volumes[place]), float(expected[place])) for place in odd}
 
 
-def find_setting_conflicts(frames: Iterable[Frame]) -> tuple[SettingConflict, ...]:
-    """Settings that are not the same for all energies, in a fixed order; frames without an energy do not count.
+def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
+    """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3)."""
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
-    Words are compared in any case of letters, numbers to 1e-6, spacings of k-points that were found from a mesh within
-    K_SPACING_FACTOR.
+    n = len(positions)
+    fcc = (2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3)
+    distances = nearest_distances(positions, cell, np.zeros(n, dtype=np.intp), 1)
+    return float(distances.min()) / float(fcc)
+
+
+def find_suspect_energies(
+    candidates: Sequence[Candidate],
+    energies_ev_per_atom: NDArray[np.float64],
+    x: NDArray[np.float64],
+    *,
+    elements: tuple[str, str],
+    on_progress: Callable[[str], None],
+) -> dict[int, tuple[float, float]]:
+    """Energies (n,) that the others contradict: each predicted from all others by the kernel model of the representation.
+
+    The model of formation energies is fitted robustly; an energy is a suspect if it is further from its leave-one-out prediction
+    than `regression.labelled.distrust` allows (see there), and by more than FLOOR_EV_PER_ATOM. The n candidates, at least
+    MIN_ENERGIES, are different crystals, x (n,) their atomic fractions of the second of the two elements. Given back, by place in
+    `candidates`, are the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.
     """
-    stated: defaultdict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
-    for frame in frames:
-        if frame.energy_ev is not None:
-            for key, value in _settings(frame.columns).items():
-                stated[key].append((value, frame.id))
-    conflicts = []
-    for (place, name), values in sorted(stated.items()):
-        groups = _groups(values, _SETTINGS[place][2])
-        if len(groups) > 1:
-            conflicts.append(SettingConflict(setting=name, groups=groups))
-    return tuple(conflicts)
+    from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
+    from hullscout.representation import MbtrRepresentation  # noqa: PLC0415
 
-
-def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> None:
-    """Make an InvalidPoolError of conflicting settings, if there are any."""
-    if conflicts:
-        lines = "".join(f"\n  {conflict}" for conflict in conflicts)
-        raise InvalidPoolError(
-            f"{path}: expected energies that were all computed with the same settings, found several (number and ids in "
-            f"brackets):{lines}\nCompute them alike, take the odd ones out, or set pool.allow_mixed_settings = true."
-        )
-
-
-def _settings(columns: Mapping[str, str | float]) -> dict[tuple[int, str], str]:
-    """The settings among columns: value by place in _SETTINGS and name."""
-    found = {}
-    for key, value in columns.items():
-        text = str(value).strip()
-        if text.lower() in _UNSTATED:
-            continue
-        for place, (name, keys, _) in enumerate(_SETTINGS):
-            if match := re.fullmatch(keys, key, re.IGNORECASE):
-                element = match[1].capitalize() if match.re.groups else ""
-                found[place, name.format(element)] = text
-    return found
-
-
-def _groups(values: Sequence[tuple[str, str]], compared: _Compared) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Ids by value as shown, most ids first; numbers in ascending groups, each no wider than a factor from its lowest."""
-    numbers = np.array([finite_number(text) for text, _ in values], dtype=np.float64)  # None as NaN
-    members: defaultdict[str | float, list[int]] = defaultdict(list)
-    if compared is _Compared.AS_WORDS or np.isnan(numbers).any():
-        for index, (text, _) in enumerate(values):
-            members[text.casefold()].append(index)
-        shown = [values[indices[0]][0] for indices in members.values()]
-    else:
-        factor = K_SPACING_FACTOR if compared is _Compared.AS_SPACINGS else 1.0 + _SAME_NUMBER
-        lowest = -np.inf
-        for index in np.argsort(numbers, kind="stable").tolist():
-            if not members or numbers[index] - lowest > (factor - 1.0) * abs(lowest):
-                lowest = numbers[index]
-            members[lowest].append(index)
-        ranges = [(f"{numbers[i[0]]:.6g}", f"{numbers[i[-1]]:.6g}") for i in members.values()]
-        shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
-    ids = [tuple(values[index][1] for index in sorted(indices)) for indices in members.values()]
-    return tuple(sorted(zip(shown, ids, strict=True), key=lambda group: -len(group[1])))
+    on_progress(f"representing {len(candidates)} crystals")
+    blocks = MbtrRepresentation(elements=elements).blocks(candidates)
+    ends = np.column_stack([1.0 - x, x])
+    labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
+    settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
+    n_parts = -(-len(labels) // MAX_COMPARED)
+    suspects: dict[int, tuple[float, float]] = {}
+    for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(len(labels)), n_parts), start=1):
+        on_progress(f"comparing energies, part {number} of {n_parts}")
+        parts = {name: features[part] for name, features in blocks.items()}
+        model = PoolModel(parts, composition=x[part], settings=settings)
+        model.add(np.arange(len(part)))
+        fitted = model.fit(labels[part])
+        for row in fitted.suspects.tolist():
+            deviation = float(labels[part[row]] - fitted.loo_mean[row])
+            if abs(deviation) > FLOOR_EV_PER_ATOM:
+                suspects[int(part[row])] = deviation, float(fitted.loo_std[row])
+    return suspects

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
-from hullscout.pool.checks import two_atomic_numbers
+from hullscout.pool.candidate import AtomArrays, atoms_of
+from hullscout.pool.checks import CLOSE, shortest_distance, two_atomic_numbers
 from hullscout.pool.frames import Frame
-from hullscout.pool.suspects import CLOSE, shortest_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,10 +38,6 @@ PROTOTYPE = "prototype"
 
 _AVOGADRO = 6.02214076e23  # 1/mol
 _A3_PER_CM3 = 1e24
-_SYMPREC = 0.01  # A
-_LENGTH_TOLERANCE = 0.2
-_SITE_TOLERANCE = 0.1  # of the cube root of the volume per atom
-_ANGLE_TOLERANCE = 5.0  # degrees
 
 
 class ParentLattice(Enum):
@@ -60,13 +56,12 @@ class ParentLattice(Enum):
         """Its primitive cell, scaled to 1 A^3 per atom."""
         from ase.build import bulk  # noqa: PLC0415  (late: ASE loads slowly)
 
-        match self:
-            case ParentLattice.FCC:
-                return bulk("X", "fcc", a=4 ** (1 / 3))
-            case ParentLattice.BCC:
-                return bulk("X", "bcc", a=2 ** (1 / 3))
-            case ParentLattice.HCP:
-                return bulk("X", "hcp", a=2 ** (1 / 6), c=2 ** (1 / 6) * (8 / 3) ** 0.5)
+        edges = {
+            ParentLattice.FCC: {"a": 4 ** (1 / 3)},
+            ParentLattice.BCC: {"a": 2 ** (1 / 3)},
+            ParentLattice.HCP: {"a": 2 ** (1 / 6), "c": 2 ** (1 / 6) * (8 / 3) ** 0.5},
+        }
+        return bulk("X", self.value, **edges[self])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +111,7 @@ class MadePool:
         frames: without an energy, numbered from 1.
         counts: how many there are by source (a lattice's name, or PROTOTYPE) and number of atoms.
         n_known: prototypes left out because a lattice, or a prototype before, gave them already.
-        n_open: prototypes left out because their atoms come too close; see `suspects.CLOSE`.
+        n_open: prototypes left out because their atoms come too close; see `checks.CLOSE`.
         volumes: A^3 per atom of the two elements that were used.
     """
 
@@ -162,7 +157,6 @@ def atomic_volumes(elements: tuple[str, str], given: Mapping[str, float] | None 
     of the solid) over Avogadro's number.
 
     Raises:
-        InvalidPoolError: not two different chemical elements.
         InvalidSettingError: no volume is known for an element; a given one is no number above 0 or of another element.
     """
     from pymatgen.core.periodic_table import Element  # noqa: PLC0415  (late: slow to import)
@@ -174,14 +168,13 @@ def atomic_volumes(elements: tuple[str, str], given: Mapping[str, float] | None 
             raise InvalidSettingError(
                 f"Expected volumes above 0 A^3 per atom for {elements[0]} or {elements[1]}, found {symbol}={value:g}."
             )
-    for symbol in elements:
-        if symbol not in known:
-            molar = Element(symbol).data.get("Molar volume")
-            if molar is None:
-                raise InvalidSettingError(
-                    f"Expected a tabulated molar volume of {symbol}, found none. Give it in A^3 per atom: --volume {symbol}=..."
-                )
-            known[symbol] = float(molar) / _AVOGADRO * _A3_PER_CM3
+    for symbol in (symbol for symbol in elements if symbol not in known):
+        molar = Element(symbol).data.get("Molar volume")
+        if molar is None:
+            raise InvalidSettingError(
+                f"Expected a tabulated molar volume of {symbol}, found none. Give it in A^3 per atom: --volume {symbol}=..."
+            )
+        known[symbol] = float(molar) / _AVOGADRO * _A3_PER_CM3
     return known[elements[0]], known[elements[1]]
 
 
@@ -191,14 +184,9 @@ def enumerate_cells(
     """All symmetry-distinct cells of one size on one lattice, each only in the smallest cell that holds it.
 
     Exchanging the elements gives another cell. Pure elements occur at the size of the primitive cell. Where the primitive cell
-    has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom.
-
-    Yields:
-        Frames without an energy, their ids `fcc-A1B3-0007`: lattice, atoms of the first (A) and second element (B), number among
-        those, in the order of icet. They do not depend on what else is enumerated.
-
-    Raises:
-        MissingPackageError: icet is not installed.
+    has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom. Ids `fcc-A1B3-0007` name
+    the lattice, the atoms of the first (A) and second element (B), and the number among those, in the order of icet; they do not
+    depend on what else is enumerated.
     """
     try:
         from icet.tools import enumerate_structures  # noqa: PLC0415  (an extra)
@@ -210,10 +198,9 @@ def enumerate_cells(
     first, _ = two_atomic_numbers(elements)
     sizes = [] if n_atoms % lattice.n_sites else [n_atoms // lattice.n_sites]
     counts: Counter[str] = Counter()
-    for cell in enumerate_structures(lattice.primitive_cell(), sizes, list(elements)):
-        numbers = np.asarray(cell.numbers, dtype=np.int64)
-        name, volume = _name_and_volume(lattice.value, numbers == first, volumes, counts)
-        yield _scaled_frame(name, numbers, np.asarray(cell.positions), np.array(cell.cell), volume ** (1 / 3))
+    for cell in map(atoms_of, enumerate_structures(lattice.primitive_cell(), sizes, list(elements))):
+        name, volume = _name_and_volume(lattice.value, cell.numbers == first, volumes, counts)
+        yield _scaled_frame(name, cell, volume ** (1 / 3))
 
 
 def prototype_cells(
@@ -221,9 +208,8 @@ def prototype_cells(
 ) -> tuple[tuple[Frame, ...], int]:
     """Every binary prototype with up to so many atoms in its primitive cell, both ways round.
 
-    Returns:
-        Frames without an energy, their ids `A3B_cP4_221_c_a-A1B3-0001` (AFLOW label, atoms of each element, number among those),
-        and how many structures were left out because their atoms come closer than CLOSE: molecules, silica frameworks.
+    And how many structures were left out because their atoms come closer than CLOSE: molecules, silica frameworks. Ids
+    `A3B_cP4_221_c_a-A1B3-0001` name the AFLOW label, the atoms of each element, and the number among those.
     """
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # noqa: PLC0415  (late: loads for seconds)
 
@@ -235,8 +221,8 @@ def prototype_cells(
         kinds = sorted({site.specie.symbol for site in structure})
         if len(kinds) != 2 or len(structure) > max_atoms:
             continue
-        positions, cell = np.asarray(structure.cart_coords), np.asarray(structure.lattice.matrix)
-        if shortest_distance(positions, cell) < CLOSE:
+        atoms = atoms_of(structure)
+        if shortest_distance(atoms.positions, atoms.cell) < CLOSE:
             n_open += len(kinds)
             continue
         for first_kind in kinds:
@@ -244,7 +230,7 @@ def prototype_cells(
             name, volume = _name_and_volume(label, is_first, volumes, counts)
             scale = (volume * len(structure) / structure.volume) ** (1 / 3)
             numbers = np.where(is_first, *two_atomic_numbers(elements))
-            frames.append(_scaled_frame(name, numbers, positions, cell, scale))
+            frames.append(_scaled_frame(name, atoms._replace(numbers=numbers), scale))
     return tuple(frames), n_open
 
 
@@ -252,15 +238,14 @@ def without_known(frames: Sequence[Frame], known: Sequence[Frame]) -> tuple[Fram
     """Those that are not yet there: no known frame, nor one before, would relax into the same crystal.
 
     Two frames count as one crystal where stoichiometry and space group agree and pymatgen's StructureMatcher lays them on each
-    other within 20 % of length, 5 degrees and 0.1 of the atomic diameter, scaled. Comparing by space group first keeps L1_0 and
-    B2 apart, which only the shape of the cell tells apart, and the number of comparisons small. Of two alike the first stays.
+    other within 20 % of length, 5 degrees and 0.1 of the cube root of the volume per atom, scaled. Comparing by space group (to
+    0.01 A) first keeps L1_0 and B2 apart, which only the shape of the cell tells apart, and the number of comparisons small. Of two
+    alike the first stays.
     """
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: slow to import)
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: PLC0415
 
-    matcher = StructureMatcher(
-        ltol=_LENGTH_TOLERANCE, stol=_SITE_TOLERANCE, angle_tol=_ANGLE_TOLERANCE, primitive_cell=True, scale=True
-    )
+    matcher = StructureMatcher(ltol=0.2, stol=0.1, angle_tol=5.0, primitive_cell=True, scale=True)
     formulas = {frame.candidate().formula for frame in frames}
     seen: defaultdict[tuple[str, int], list[Structure]] = defaultdict(list)
     new: list[Frame] = []
@@ -268,7 +253,7 @@ def without_known(frames: Sequence[Frame], known: Sequence[Frame]) -> tuple[Fram
         candidate = frame.candidate()
         if candidate.formula in formulas:
             structure = candidate.to_pymatgen()
-            space_group = SpacegroupAnalyzer(structure, symprec=_SYMPREC).get_space_group_number()
+            space_group = SpacegroupAnalyzer(structure, symprec=0.01).get_space_group_number()
             alike = seen[candidate.formula, space_group]
             if is_known or not any(matcher.fit(structure, other) for other in alike):
                 alike.append(structure)
@@ -279,36 +264,20 @@ def without_known(frames: Sequence[Frame], known: Sequence[Frame]) -> tuple[Fram
 def _name_and_volume(
     label: str, is_first: NDArray[np.bool_], volumes: tuple[float, float], counts: Counter[str]
 ) -> tuple[str, float]:
-    """The next id of a label and stoichiometry, and the volume per atom in A^3."""
+    """The next id of a label and the atoms of each element in the cell, and the volume per atom in A^3."""
     n_first, n_second = int(is_first.sum()), int((~is_first).sum())
-    name = f"{label}-{stoichiometry(n_first, n_second)}"
+    atoms = "".join(f"{letter}{count}" for letter, count in (("A", n_first), ("B", n_second)) if count)
+    name = f"{label}-{atoms}"
     counts[name] += 1
     return f"{name}-{counts[name]:04d}", vegard(volumes, n_first, n_second)
 
 
-def _scaled_frame(
-    name: str,
-    numbers: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    scale: float,
-) -> Frame:
+def _scaled_frame(name: str, atoms: AtomArrays, scale: float) -> Frame:
     """A frame without an energy, not yet numbered, of a cell enlarged by a scale of lengths."""
-    periodic = (True, True, True)
-    return Frame(
-        number=0, id=name, numbers=numbers, positions=positions * scale, cell=cell * scale, pbc=periodic, energy_ev=None
-    )
+    scaled = atoms._replace(positions=atoms.positions * scale, cell=atoms.cell * scale, pbc=(True, True, True))
+    return Frame(number=0, id=name, energy_ev=None, **scaled._asdict())
 
 
 def vegard(volumes: tuple[float, float], n_first: int, n_second: int) -> float:
     """Volume per atom in A^3 between those of the elements: v(x) = (1 - x) v_A + x v_B."""
     return (n_first * volumes[0] + n_second * volumes[1]) / (n_first + n_second)
-
-
-def stoichiometry(n_first: int, n_second: int) -> str:
-    """Atoms of each element in the cell, as ids name them.
-
-    >>> stoichiometry(1, 3), stoichiometry(0, 2)
-    ('A1B3', 'B2')
-    """
-    return "".join(f"{letter}{count}" for letter, count in (("A", n_first), ("B", n_second)) if count)

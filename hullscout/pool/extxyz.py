@@ -14,30 +14,25 @@ import io
 import re
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from hullscout.errors import InvalidPoolError, OutputError
 from hullscout.files import is_gzipped, write_whole
-from hullscout.pool.frames import (
-    UNREADABLE,
-    Frame,
-    FrameError,
-    Frames,
-    named,
-    number_shared_labels,
-    one_energy,
-    one_error,
-)
+from hullscout.pool.candidate import atoms_of
+from hullscout.pool.frames import Frame, FrameError, Gathered, number_shared_labels, one_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hullscout.pool.frames import Frames
+
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
+_BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
 _PAIR = re.compile(
     r"""(?P<key>[^\s="'{\[]+)\s*=\s*"""
     r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|\{(?P<curly>[^}]*)\}|\[(?P<square>[^\]]*)\]|(?P<bare>\S*))"""
@@ -46,8 +41,7 @@ _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
+class _Block(NamedTuple):
     """The lines of one frame and what its comment says, values letter by letter."""
 
     number: int
@@ -61,11 +55,7 @@ class _Block:
 
 
 def read_frames(path: Path) -> Frames:
-    """All frames of an extended XYZ file; see `parse_frames`.
-
-    Raises:
-        InvalidPoolError: the file is missing, or `parse_frames` refuses it.
-    """
+    """All frames of an extended XYZ file; see `parse_frames`."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -84,20 +74,17 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
     Raises:
         InvalidPoolError: the content is empty, cut off or not extended XYZ; some frames have ids, some have not.
     """
-    blocks = _cut(_text(raw, path), path)
-    keys = tuple(sorted({key for block in blocks for key in block.stated}))
-    faults: list[str] = []
-    frames: list[Frame] = []
+    try:
+        blocks = list(_iter_blocks(_text(raw, path)))
+    except FrameError as error:
+        raise InvalidPoolError(f"{path}: {error}") from error
+    gathered = Gathered(path)
     for block in blocks:
-        try:
-            frames.append(_read_block(block))
-        except FrameError as error:
-            faults.append(f"{block.name}: {error}")
+        with gathered.reading(block.name, " as extended XYZ"):
+            gathered.frames.append(_read_block(block))
     nameless = [block.number for block in blocks if "id" not in block.stated]
-    all_named = named(frames, nameless, len(blocks), faults)
-    if faults:
-        raise one_error(path, faults, n_frames=len(blocks))
-    return number_shared_labels(Frames(path=path, frames=all_named, keys=keys))
+    keys = {key for block in blocks for key in block.stated}
+    return number_shared_labels(gathered.named(nameless, len(blocks), keys))
 
 
 def _text(raw: bytes, path: Path) -> str:
@@ -132,26 +119,14 @@ def _last_whole_frame(text: str) -> str:
     return found
 
 
-def _cut(text: str, path: Path) -> list[_Block]:
-    """Frames as blocks of lines; a file that is not made of whole frames is refused."""
-    try:
-        blocks = list(_iter_blocks(text))
-    except FrameError as error:
-        raise InvalidPoolError(f"{path}: {error}") from error
-    if not blocks:
-        raise InvalidPoolError(
-            f"{path}: expected at least one frame, found an empty file. Give a file with structures."
-        )
-    return blocks
-
-
 def _iter_blocks(text: str) -> Iterator[_Block]:
     """Cut text where each frame says it ends: a count, a comment, one line per atom."""
     lines = io.StringIO(text, newline=None).read().split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
-    start = 0
-    number = 0
+    if not lines:
+        raise FrameError("expected at least one frame, found an empty file. Give a file with structures.")
+    start = number = 0
     while start < len(lines):
         number += 1
         head = lines[start].strip()
@@ -203,20 +178,14 @@ def _read_block(block: _Block) -> Frame:
     for offset, line in enumerate(block.lines[2:], start=1):
         if len(line.split()) != n_columns:
             raise FrameError(f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}")
-    try:
-        (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
-    except UNREADABLE as error:
-        raise FrameError(f"not readable as extended XYZ: {type(error).__name__}: {error}") from error
+    (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),
-        numbers=np.asarray(atoms.numbers, dtype=np.int64),
-        positions=np.asarray(atoms.positions, dtype=np.float64),
-        cell=np.array(atoms.cell, dtype=np.float64),
-        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
         columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
+        **atoms_of(atoms)._asdict(),
     )
 
 
@@ -250,11 +219,7 @@ def check_target(path: Path, existing: Existing, *, source: Path | None = None) 
 
 
 def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:
-    """Write frames as a pool file, gzipped where the name says so; the same frames give the same bytes.
-
-    Raises:
-        OutputError: see `check_target`; or the disk refuses it.
-    """
+    """Write frames as a pool file where `check_target` allows it, gzipped if so named; the same frames give the same bytes."""
     check_target(path, existing)
     content = format_frames(frames)
     if path.name.endswith(".gz"):
@@ -273,25 +238,14 @@ def _format(frame: Frame) -> str:
 
     periodic = " ".join("T" if axis else "F" for axis in frame.pbc)
     stated = {"id": frame.id, "energy": frame.energy_ev, **frame.columns}
-    lines = [
-        str(len(frame.numbers)),
-        " ".join(
-            [
-                f'Lattice="{_row(frame.cell.ravel())}"',
-                "Properties=species:S:1:pos:R:3",
-                *(f"{key}={_value(value)}" for key, value in stated.items() if value is not None),
-                f'pbc="{periodic}"',
-            ]
-        ),
-        *(
-            f"{chemical_symbols[number]} {_row(position)}"
-            for number, position in zip(frame.numbers.tolist(), frame.positions, strict=True)
-        ),
-    ]
-    return "\n".join(lines) + "\n"
+    pairs = "".join(f"{key}={_value(value)} " for key, value in stated.items() if value is not None)
+    comment = f'Lattice="{_row(frame.cell.ravel())}" Properties={_PLAIN_PROPERTIES} {pairs}pbc="{periodic}"'
+    symbols = [chemical_symbols[number] for number in frame.numbers.tolist()]
+    atoms = (f"{symbol} {_row(position)}\n" for symbol, position in zip(symbols, frame.positions, strict=True))
+    return f"{len(symbols)}\n{comment}\n{''.join(atoms)}"
 
 
-def _row(values: np.ndarray) -> str:
+def _row(values: NDArray[np.float64]) -> str:
     """Coordinates in A with ten decimals, without a sign before zero."""
     return " ".join(f"{value:z.10f}" for value in values.tolist())
 
@@ -300,11 +254,7 @@ def _value(value: str | float) -> str:
     """A value as a comment line holds it: numbers bare and exact, words in quotes where they need them."""
     if not isinstance(value, str):
         return repr(float(value))
-    if (
-        value
-        and value.isascii()
-        and value.replace("_", "").replace("-", "").replace("#", "").replace(".", "").isalnum()
-    ):
+    if _BARE.fullmatch(value):
         return value
     quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
     return f'"{quoted}"'

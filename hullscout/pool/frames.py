@@ -1,4 +1,4 @@
-"""What a pool file says, frame by frame, before anything of it is believed.
+"""What a source of candidates says, frame by frame, before anything of it is believed.
 
 Every reader of a format ends here; the checks, the pool and the table oracle begin here. A frame is the only place
 outside the oracle where an energy stands: the pool is built from frames, and takes none of it along.
@@ -7,7 +7,9 @@ outside the oracle where an energy stands: the pool is built from frames, and ta
 from __future__ import annotations
 
 import re
+import warnings
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
@@ -19,7 +21,7 @@ from hullscout.errors import InvalidPoolError, InvalidStructureError
 from hullscout.pool.candidate import Candidate, atoms_of, stated_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     import ase
@@ -27,23 +29,20 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 UNREADABLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
     ValueError,
-)
-"""What a library may raise at content that it does not understand."""
+)  # fmt: skip
+"""What a library may raise at content that it does not understand; xml's ParseError is a SyntaxError."""
 
 IN_MEMORY = Path("<structures>")
 """The path of frames that were read from no file."""
 
+_N_SHOWN = 10
+_N_IDS_SHOWN = 5
+
 
 class FrameError(Exception):
-    """One frame cannot be read; the others still can."""
+    """One frame of a source cannot be read; the others still can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,8 +87,7 @@ class Frames:
         path: where they were read; IN_MEMORY for objects.
         frames: at least one.
         keys: the names of everything that any frame states beside its atoms, sorted.
-        shared_labels: prototype labels that stood for several structures, each of which got a number; see
-            `number_shared_labels`.
+        shared_labels: prototype labels of several structures, each of which got a number; see `number_shared_labels`.
     """
 
     path: Path
@@ -99,14 +97,11 @@ class Frames:
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:
-        """Frames of structures in memory, with the energies that they carry.
+        """Frames of structures in memory, of any of these types, with the energies that they carry.
 
         ASE's atoms carry one if their calculator holds it for the atoms as they are (nothing is computed), or else as
-        `atoms.info["energy"]`, in eV per cell; other structures carry none.
-
-        Args:
-            structures: of any of these types, also mixed.
-            ids: one for each; else `atoms.info["id"]`, a candidate's id, or the place in the list from 1.
+        `atoms.info["energy"]`, in eV per cell; other structures carry none. Without `ids` a structure is named by
+        `atoms.info["id"]`, a candidate's id, or its place in the list from 1.
 
         Raises:
             InvalidPoolError: no structures, or not as many ids; another type, partly occupied sites, ids of several lines,
@@ -120,163 +115,125 @@ class Frames:
                 f"Expected one or more structures and, if any, an id for each, found {len(listed)} structures and "
                 f"{len(names)} ids ({shown_ids([repr(name) for name in names])}). Give two lists of one length, ids as text."
             )
-        frames, faults = [], []
-        for number, (structure, name) in enumerate(zip(listed, map(str, names), strict=True), start=1):
-            try:
-                frames.append(frame_of(structure, number=number, name=name, energy_ev=_carried_energy(structure)))
-            except FrameError as error:
-                faults.append(f"{place_of(number, name)}: {error}")
-        if faults:
-            raise one_error(IN_MEMORY, faults, n_frames=len(listed))
-        return cls(path=IN_MEMORY, frames=tuple(frames), keys=())
+        gathered = Gathered(IN_MEMORY)
+        for structure, name in zip(listed, names, strict=True):
+            gathered.add(structure, name=str(name), energy_ev=_carried_energy(structure), columns={})
+        return gathered.finish()
 
 
-def frame_of(
-    structure: ase.Atoms | Structure | Candidate,
-    *,
-    number: int,
-    name: str,
-    energy_ev: float | None,
-    columns: Mapping[str, str | float] | None = None,
-) -> Frame:
-    """A structure as a frame.
+def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
+    """What ASE's atoms carry as their energy, None for any other; that of a calculator counts only for the atoms as they are."""
+    info: Any = getattr(structure, "info", None)
+    calculator: Any = None if info is None else getattr(structure, "calc", None)
+    if "energy" in getattr(calculator, "results", {}) and not calculator.check_state(structure):
+        return calculator.results["energy"]
+    return (info or {}).get("energy")
 
-    Raises:
-        FrameError: an id that is no line of printable text, another type of structure, partly occupied sites, no atoms.
+
+@dataclass(slots=True)
+class Gathered:
+    """Frames of one source while they are read.
+
+    Attributes:
+        path: the source.
+        frames: those that could be read; an empty id where the source gives none.
+        faults: what could not be read, each with its place.
     """
-    if not name.isprintable():
-        raise FrameError(f"expected an id of printable characters on one line, found {name!r}")
-    try:
-        numbers, positions, cell, pbc = atoms_of(structure)
-    except InvalidStructureError as error:
-        raise FrameError(str(error)) from error
-    if not len(numbers):
-        raise FrameError("expected atoms, found none")
-    return Frame(
-        number=number,
-        id=name,
-        numbers=numbers,
-        positions=positions,
-        cell=cell,
-        pbc=pbc,
-        energy_ev=energy_ev,
-        columns=columns or {},
-    )
 
+    path: Path
+    frames: list[Frame] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
-def place_of(number: int, name: str) -> str:
-    """Number and id of a frame, as an error names them; the number alone where the id is the fault."""
-    return f"frame {number} (id {name!r})" if name.isprintable() else f"frame {number}"
+    @contextmanager
+    def reading(self, place: str, kind: str = "") -> Iterator[None]:
+        """What cannot be read in this block becomes a fault at a place of the source; warnings of libraries are ignored."""
+        try:
+            with warnings.catch_warnings(action="ignore"):  # what matters is checked
+                yield
+        except (FrameError, InvalidStructureError) as error:
+            self.faults.append(f"{place}: {error}")
+        except UNREADABLE as error:
+            self.faults.append(f"{place}: not readable{kind}: {type(error).__name__}: {error}")
+
+    def add(
+        self, structure: ase.Atoms | Structure | Candidate, name: str, energy_ev: object, columns: Mapping[str, object]
+    ) -> None:
+        """Add a structure, numbered by its place; what cannot be a frame becomes a fault.
+
+        The name is empty, the energy (eV per cell) None where the source gives none; of columns single numbers and words are kept.
+        """
+        number = len(self.frames) + len(self.faults) + 1
+        with self.reading(f"frame {number} (id {name!r})" if name.isprintable() else f"frame {number}"):
+            energy = None if energy_ev is None else one_energy(energy_ev)
+            if not name.isprintable():
+                raise FrameError(f"expected an id of printable characters on one line, found {name!r}")
+            atoms = atoms_of(structure)
+            if not len(atoms.numbers):
+                raise FrameError("expected atoms, found none")
+            kept = plain_columns(columns) if columns else {}
+            self.frames.append(Frame(number=number, id=name, energy_ev=energy, columns=kept, **atoms._asdict()))
+
+    def finish(self) -> Frames:
+        """All frames; where none has an id they are named `frame-000001` and so on.
+
+        Raises:
+            InvalidPoolError: something could not be read; some frames have ids, some have not.
+        """
+        nameless = [frame.number for frame in self.frames if not frame.id]
+        keys = {key for frame in self.frames for key in frame.columns}
+        return self.named(nameless, len(self.frames), keys)
+
+    def named(self, nameless: Sequence[int], n: int, keys: Iterable[str]) -> Frames:
+        """All frames, where all n have no id by their numbers; see `finish`."""
+        n_frames = len(self.frames) + len(self.faults)
+        if 0 < len(nameless) < n:
+            shown = shown_ids([str(number) for number in nameless])
+            self.faults.append(f"{len(nameless)} of {n} frames have no id (frame {shown}): name all frames or none")
+        if self.faults:
+            raise one_error(self.path, self.faults, n_frames=n_frames)
+        frames = [replace(frame, id=f"frame-{frame.number:06d}") if nameless else frame for frame in self.frames]
+        return Frames(path=self.path, frames=tuple(frames), keys=tuple(sorted(keys)))
 
 
 def one_energy(value: object) -> float:
-    """An energy in eV per cell, as a source states it. NaN and infinity pass: they are the checks' to refuse.
+    """An energy in eV per cell, as a source states it; a FrameError for what is no single number.
 
-    Raises:
-        FrameError: no single number.
+    NaN and infinity pass: they are the checks' to refuse.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise FrameError(f"expected energy as one number in eV per cell, found {value!r}")
     return float(value)
 
 
-def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> float | None:
-    """The energy that ASE's atoms carry, None for any other; that of a calculator counts only for the atoms as they are."""
-    info = getattr(structure, "info", None)
-    if info is None:
-        return None
-    calculator: Any = getattr(structure, "calc", None)
-    if "energy" in getattr(calculator, "results", {}) and not calculator.check_state(structure):
-        return one_energy(calculator.results["energy"])
-    return one_energy(info["energy"]) if info.get("energy") is not None else None
+def plain_columns(stated: Mapping[str, object]) -> dict[str, str | float]:
+    """Single numbers and words by plain name, without names that mean something of their own in a comment line.
 
-
-def named(frames: Sequence[Frame], nameless: Sequence[int], n: int, faults: list[str]) -> tuple[Frame, ...]:
-    """Frames as they are, or `frame-000001` and so on where all n have no id; where only some have none, that is a fault."""
-    if len(nameless) == n:
-        return tuple(replace(frame, id=f"frame-{frame.number:06d}") for frame in frames)
-    if nameless:
-        shown = shown_ids([str(number) for number in nameless])
-        faults.append(f"{len(nameless)} of {n} frames have no id (frame {shown}): name all frames or none")
-    return tuple(frames)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Which columns of a source, named as it names them, are read as what.
-
-    Attributes:
-        cost: what computing a candidate costs, in any unit (core-hours, say), above 0.
-        baseline: an energy of a cheaper method, in eV per cell as energies are.
-
-    Raises:
-        InvalidPoolError: the energy that is to be looked up is named as one of them.
+    >>> plain_columns({"core hours": 3, "spin": True, "sites": [1, 2], "empty": None, "by": "PBE"})
+    {'core_hours': 3.0, 'spin': 1.0, 'by': 'PBE'}
     """
+    from ase.calculators.calculator import all_properties  # noqa: PLC0415  (late: ASE loads slowly)
 
-    cost: str | None = None
-    baseline: str | None = None
-
-    def __post_init__(self) -> None:
-        for setting, column in (("cost", self.cost), ("baseline", self.baseline)):
-            if column == "energy":
-                raise InvalidPoolError(
-                    f"pool.{setting}: expected a column other than 'energy', found {column!r}: that is what a campaign looks "
-                    "up, and it may not know it before. Name another column."
-                )
-
-    def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of the frames that become candidates; None where not named.
-
-        Raises:
-            InvalidPoolError: some frame does not state a column, or no finite number there, or no cost above 0.
-        """
-        cost = baseline = None
-        if self.cost is not None:
-            cost = _read_column(path, used, setting="cost", column=self.cost)
-            wrong = [frame for frame, value in zip(used, cost.tolist(), strict=True) if value <= 0]
-            if wrong:
-                raise InvalidPoolError(
-                    f"{path}: pool.cost = {self.cost!r}: expected a number above 0 for every candidate, found "
-                    f"{wrong[0].columns[self.cost]} for {wrong[0].name} ({len(wrong)} of {len(used)} are not above 0). "
-                    "Correct the column."
-                )
-        if self.baseline is not None:
-            n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
-            baseline = _read_column(path, used, setting="baseline", column=self.baseline) / n_atoms
-        return cost, baseline
+    reserved = {"", *all_properties, "Lattice", "Properties", "pbc", "id", "virial", "virials"}
+    columns: dict[str, str | float] = {}
+    for key, value in stated.items():
+        name = plain_name(str(key))
+        if name in reserved:
+            continue
+        if isinstance(value, str):
+            if text := " ".join(value.split()):
+                columns[name] = text
+        elif isinstance(value, bool | int | float | np.number | np.bool_):
+            columns[name] = float(value)
+    return columns
 
 
-def _read_column(path: Path, used: Sequence[Frame], *, setting: str, column: str) -> NDArray[np.float64]:
-    """(n,) finite numbers of a column that every frame states."""
-    where = f"{path}: pool.{setting} = {column!r}"
-    missing = [frame.id for frame in used if column not in frame.columns]
-    if missing:
-        known = sorted({key for frame in used for key in frame.columns})
-        raise InvalidPoolError(
-            f"{where}: expected it for every candidate, found it for {len(used) - len(missing)} of {len(used)}; missing for "
-            f"{shown_ids(missing)}. Columns found: {', '.join(known) or 'none'}. State it for all, or name another column."
-        )
-    values = [finite_number(str(frame.columns[column])) for frame in used]
-    wrong = [frame for frame, value in zip(used, values, strict=True) if value is None]
-    if wrong:
-        raise InvalidPoolError(
-            f"{where}: expected a finite number for every candidate, found {wrong[0].columns[column]!r} for {wrong[0].name} "
-            f"({len(wrong)} of {len(used)} are no finite numbers). Correct the column."
-        )
-    return np.array(values, dtype=np.float64)
+def plain_name(key: str) -> str:
+    """A column's name as a comment line can hold it: other characters than letters, digits and `_.+-` become underscores.
 
-
-def finite_number(text: str) -> float | None:
-    """A finite number as text states it, or None.
-
-    >>> finite_number("4e0"), finite_number("inf"), finite_number("long")
-    (4.0, None, None)
+    >>> plain_name("wall time (h)")
+    'wall_time_h'
     """
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", key).strip("_")
 
 
 def number_shared_labels(frames: Frames) -> Frames:
@@ -285,20 +242,17 @@ def number_shared_labels(frames: Frames) -> Frames:
     Published pools name candidates by prototype, and a prototype with other parameters, or with the elements exchanged, is
     another structure under the same name. Only that is told apart here: different compounds of as many atoms and the same
     stoichiometry either way round. Any other id that occurs twice is a fault of the file and left as it is, for the checks to
-    refuse.
-
-    The numbers follow from the structures, not from their order in the file, nor from energies.
+    refuse. The numbers follow from the structures, not from their order in the file, nor from energies.
     """
     by_id: defaultdict[str, list[Frame]] = defaultdict(list)
     for frame in frames.frames:
         by_id[frame.id].append(frame)
-    new_ids: dict[int, str] = {}
-    shared: list[str] = []
-    for label, alike in by_id.items():
-        if len(alike) > 1 and _is_one_prototype(alike):
-            shared.append(label)
-            ranked = sorted(alike, key=_fingerprint)
-            new_ids.update({frame.number: f"{label}#{place}" for place, frame in enumerate(ranked, start=1)})
+    shared = [label for label, alike in by_id.items() if len(alike) > 1 and _is_one_prototype(alike)]
+    new_ids = {
+        frame.number: f"{label}#{place}"
+        for label in shared
+        for place, frame in enumerate(sorted(by_id[label], key=_fingerprint), start=1)
+    }
     numbered = tuple(replace(frame, id=new_ids.get(frame.number, frame.id)) for frame in frames.frames)
     return replace(frames, frames=numbered, shared_labels=tuple(shared))
 
@@ -314,10 +268,6 @@ def _fingerprint(frame: Frame) -> tuple[float, bytes]:
     """Volume per atom in A^3, then the structure as written; the volume is 0 where the cell is not finite."""
     volume = abs(float(np.linalg.det(frame.cell))) if np.isfinite(frame.cell).all() else 0.0
     return volume / len(frame.numbers), frame.cell.tobytes() + frame.positions.tobytes() + frame.numbers.tobytes()
-
-
-_N_SHOWN = 10
-_N_IDS_SHOWN = 5
 
 
 def shown_ids(ids: Sequence[str]) -> str:

@@ -16,23 +16,21 @@ import numpy as np
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import (
+from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends, symbol_of, two_atomic_numbers
+from hullscout.pool.columns import (
+    Columns,
     MixedSettings,
     SettingConflict,
-    atomic_numbers,
-    find_faults,
-    find_missing_ends,
     find_setting_conflicts,
     refuse_mixed_settings,
-    symbol_of,
-    two_atomic_numbers,
 )
 from hullscout.pool.formats import read_pool
-from hullscout.pool.frames import Columns, Frames, natural_key, one_error, shown_ids
+from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
     import ase
     import pandas as pd
@@ -53,11 +51,9 @@ class WithoutEnergy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolReport:
-    """What was found in the frames and what was done about it.
+    """What was found in the frames of a source and what was done about it.
 
     Attributes:
-        elements: those of the candidates.
-        n_frames: frames in the source.
         n_candidates: crystals that a campaign may ask for.
         left_out: ids of frames without an energy that are no candidates, in pool order.
         twin_groups: ids that are one crystal, the candidate first; only groups of two or more.
@@ -75,38 +71,37 @@ class PoolReport:
     shared_labels: tuple[str, ...] = ()
     mixed_settings: tuple[SettingConflict, ...] = ()
 
-    def lines(self) -> tuple[str, ...]:
-        """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
-        return tuple(self._sentences())
-
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
-    def _sentences(self) -> Iterator[str]:
-        yield f"{self.n_frames} frames hold {self.n_candidates} candidates."
+    def lines(self) -> tuple[str, ...]:
+        """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
+        said = [f"{self.n_frames} frames hold {self.n_candidates} candidates."]
         if self.left_out:
             n_out = len(self.left_out)
             shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
-            yield f"Left out, since they have no energy: {shown}."
+            said.append(f"Left out, since they have no energy: {shown}.")
         if self.twin_groups:
             n_groups, n_twins = len(self.twin_groups), sum(len(group) - 1 for group in self.twin_groups)
             one = n_groups == 1
-            yield (
+            said.append(
                 f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
                 f"{'it' if one else 'each'} is looked up once, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
                 f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
             )
         if self.shared_labels:
             label = self.shared_labels[0]
-            yield (
+            said.append(
                 f"{len(self.shared_labels)} ids are labels that several structures of a prototype share; these were given "
                 f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
             )
-        for conflict in self.mixed_settings:
-            yield f"Energies of different settings, as allowed: {conflict}."
-        for symbol, count in zip(self.elements, self.n_pure, strict=True):
-            if count > 1:
-                yield f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
+        said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
+        said += [
+            f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
+            for symbol, count in zip(self.elements, self.n_pure, strict=True)
+            if count > 1
+        ]
+        return tuple(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,19 +161,10 @@ class Pool:
 
     @classmethod
     def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
-        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there.
-
-        Raises:
-            InvalidPoolError: There is none, or it holds something that no campaign can use.
-        """
+        """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
         two_atomic_numbers(elements)
-        return build_pool(
-            read_pool(Path(path)),
-            elements,
-            without_energy=WithoutEnergy.KEEP,
-            columns=columns,
-            mixed_settings=MixedSettings.ALLOW,
-        )
+        frames, keep, allow = read_pool(Path(path)), WithoutEnergy.KEEP, MixedSettings.ALLOW
+        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow)
 
     @classmethod
     def of(
@@ -196,36 +182,32 @@ class Pool:
         whose id comes first. For a table of the energies that they carry: `TableOracle.from_frames(Frames.of(structures), pool)`.
 
         Args:
-            structures: Crystals, pure elements among them.
-            elements: In the order of the axis; those that occur, in alphabetical order, if not given.
-            ids: One for each; else `atoms.info["id"]`, a candidate's id, or the place in the list from 1.
-            cost: (n,) What computing each one costs, above 0, in any unit.
-            baseline_ev_per_atom: (n,) Energies of a cheaper method in eV/atom.
+            structures: crystals, pure elements among them.
+            elements: in the order of the axis; those that occur, in alphabetical order, if not given.
+            ids: one for each; else `atoms.info["id"]`, a candidate's id, or the place in the list from 1.
+            cost: (n,) what computing each one costs, above 0, in any unit.
+            baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom.
 
         Raises:
-            InvalidPoolError: Lists of different lengths; structures that no campaign can use, all in one error by place and id.
+            InvalidPoolError: lists of different lengths; structures that no campaign can use, all in one error by place and id.
         """
         frames = Frames.of(structures, ids=ids)
         stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
         remedy = "Give one for each structure, in their order."
-        arrays = {n: v if v is None else _checked(v, n, n=len(frames.frames), remedy=remedy) for n, v in stated.items()}
+        n = len(frames.frames)
+        arrays = {name: _checked(v, name, n=n, remedy=remedy) for name, v in stated.items() if v is not None}
         if elements is None:
             elements = sorted({symbol_of(z) for frame in frames.frames for z in np.unique(frame.numbers).tolist()})
-        pool = build_pool(
-            frames, tuple(elements), without_energy=WithoutEnergy.KEEP, mixed_settings=MixedSettings.ALLOW
-        )
+        keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
+        pool = build_pool(frames, tuple(elements), without_energy=keep, mixed_settings=allow)
         place_of = {frame.id: place for place, frame in enumerate(frames.frames)}
         places = [place_of[name] for name in pool.ids]
-        cost, baseline = (None if values is None else values[places] for values in arrays.values())
-        return replace(pool, cost=cost, baseline_ev_per_atom=baseline)
+        found: dict[str, Any] = {name: values[places] for name, values in arrays.items()}
+        return replace(pool, **found)
 
     @property
     def x(self) -> NDArray[np.float64]:
-        """(n,) atomic fraction of the second of two elements.
-
-        Raises:
-            InvalidPoolError: there are more.
-        """
+        """(n,) atomic fraction of the second of two elements; an InvalidPoolError where there are more."""
         if len(self.elements) != 2:
             raise InvalidPoolError(
                 f"Expected a pool of two elements to have x, found {', '.join(self.elements)}. Use fractions, (n, k)."
@@ -249,11 +231,7 @@ class Pool:
         return isinstance(item, str) and item in self._places
 
     def index_of(self, id: str) -> int:  # noqa: A002  the candidate's attribute
-        """The place of a candidate in the pool.
-
-        Raises:
-            KeyError: no candidate has this id; ids that look like it are named.
-        """
+        """The place of a candidate in the pool; a KeyError that names ids that look like this one where it has none."""
         if id in self._places:
             return self._places[id]
         kept = next((first for first, twins in self.twins.items() if id in twins), None)
@@ -279,14 +257,10 @@ class Pool:
 
     def _repr_html_(self) -> str:
         sizes, counts = np.unique(self.n_atoms, return_counts=True)
-        rows = [
-            (f"{size}", f"{count}", f"{len(np.unique(self.fractions[self.n_atoms == size], axis=0))}")
-            for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
-        ]
-        title = f"Pool of {' and '.join(self.elements)}"
-        return html_sentences(title, *self.report.lines()) + html_table(
-            ("atoms in the cell", "candidates", "compositions"), rows
-        )
+        n_compositions = [len(np.unique(self.fractions[self.n_atoms == size], axis=0)) for size in sizes]
+        heads = ("atoms in the cell", "candidates", "compositions")
+        table = html_table(heads, list(zip(sizes, counts, n_compositions, strict=True)))
+        return html_sentences(f"Pool of {' and '.join(self.elements)}", *self.report.lines()) + table
 
     @property
     def twins(self) -> dict[str, tuple[str, ...]]:

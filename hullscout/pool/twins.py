@@ -16,8 +16,6 @@ distance.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,28 +38,17 @@ _N_NEAREST = 24
 _MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Fingerprint:
-    """Distances of one crystal.
-
-    Attributes:
-        mean: (kinds, kinds x k) mean over the atoms of a kind of their sorted neighbour distances, raveled, in A.
-        rows: for each kind, (atoms, kinds x k) sorted neighbour distances, in A.
-    """
-
-    mean: NDArray[np.float64]
-    rows: tuple[NDArray[np.float64], ...]
-
-
 def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal; a candidate without a twin is a group of one.
 
     A group gathers what matches its first member, within TWIN_TOLERANCE. The order decides who is first. Every index is there once,
     groups in the order of their first members, members in ascending order.
     """
-    by_composition: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
+    by_composition: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
-        by_composition[_composition(candidate)].append(index)
+        numbers, counts = np.unique(candidate.numbers, return_counts=True)
+        amounts = counts // np.gcd.reduce(counts)  # the smallest whole ones
+        by_composition[numbers.tobytes(), amounts.tobytes()].append(index)
     groups: list[tuple[int, ...]] = []
     for indices in by_composition.values():
         members = _group([candidates[index] for index in indices])
@@ -69,19 +56,13 @@ def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted(groups))
 
 
-def _composition(candidate: Candidate) -> tuple[tuple[int, int], ...]:
-    """Atomic numbers and their smallest whole amounts."""
-    numbers, counts = np.unique(candidate.numbers, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    return tuple((z, count // divisor) for z, count in zip(numbers.tolist(), counts.tolist(), strict=True))
-
-
 def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
     """Groups of twins among candidates of one composition."""
     if len(candidates) == 1:
         return [[0]]
-    fingerprints = [_fingerprint(candidate) for candidate in candidates]
-    means = np.array([fingerprint.mean for fingerprint in fingerprints])
+    rows = [_distances(candidate) for candidate in candidates]
+    # (candidates, kinds x kinds x k) mean over the atoms of a kind of their sorted neighbour distances
+    means = np.array([np.concatenate([row.mean(axis=0) for row in of_kinds]) for of_kinds in rows])
     # one number per crystal, within the sieve's width for twins: sorted, it leaves a short window to compare with
     key = means.mean(axis=1)
     order = np.argsort(key, kind="stable")
@@ -95,32 +76,34 @@ def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
         window = np.sort(order[starts[first] : stops[first]])
         window = window[(window > first) & ~is_grouped[window]]
         close = window[(np.abs(means[window] - means[first]) <= _SIEVE_WIDTH).all(axis=1)]
-        alike = [other for other in close.tolist() if _has_same_rows(fingerprints[first], fingerprints[other])]
+        alike = [other for other in close.tolist() if _has_same_rows(rows[first], rows[other])]
         group = [first, *(other for other in alike if _is_same_crystal(candidates[first], candidates[other]))]
         is_grouped[group] = True
         groups.append(group)
     return groups
 
 
-def _fingerprint(candidate: Candidate) -> _Fingerprint:
-    """Sorted neighbour distances of a crystal, unchanged by the choice of its cell."""
+def _distances(candidate: Candidate) -> list[NDArray[np.float64]]:
+    """For each kind, (atoms, kinds x k) sorted neighbour distances in A, unchanged by the choice of the cell."""
     from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
-    n_kinds = len(symbols)
     distances = nearest_distances(candidate.positions, candidate.cell, kinds, _N_NEAREST)
-    flat = distances.reshape(candidate.n_atoms, n_kinds * _N_NEAREST)
-    rows = tuple(flat[kinds == kind] for kind in range(n_kinds))
-    return _Fingerprint(mean=np.concatenate([row.mean(axis=0) for row in rows]), rows=rows)
+    flat = distances.reshape(candidate.n_atoms, -1)
+    return [flat[kinds == kind] for kind in range(len(symbols))]
 
 
-def _has_same_rows(one: _Fingerprint, other: _Fingerprint) -> bool:
+def _has_same_rows(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]]) -> bool:
     """Every atom has a partner in the other crystal that sees the same distances, and the other way round."""
-    for mine, theirs in zip(one.rows, other.rows, strict=True):
-        is_close = np.abs(mine[:, None, :] - theirs[None, :, :]).max(axis=2) <= _SIEVE_WIDTH
-        if not is_close.any(axis=1).all() or not is_close.any(axis=0).all():
-            return False
-    return True
+    return all(
+        _has_partners(np.abs(mine[:, None, :] - theirs[None, :, :]).max(axis=2) <= _SIEVE_WIDTH)
+        for mine, theirs in zip(one, other, strict=True)
+    )
+
+
+def _has_partners(is_alike: NDArray[np.bool_]) -> bool:
+    """Every row and every column has something that is alike."""
+    return bool(is_alike.any(axis=1).all() and is_alike.any(axis=0).all())
 
 
 def second_moments(
@@ -128,13 +111,7 @@ def second_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How the neighbours of each kind lie around each atom: M = sum_j c(d_j) u_j u_j^T, c(d) = (1 - d^2 / radius^2)^2.
 
-    u_j is the unit vector to neighbour j.
-
-    Args:
-        positions: (n, 3) in A; no two atoms coincide.
-        cell: (3, 3) row vectors with a volume, in A.
-        kinds: (n,) kind of each atom, from 0; every kind up to the last occurs.
-        radius: in A.
+    u_j is the unit vector to neighbour j. Positions (n, 3) differ; of the kinds (n,) every one from 0 to the last occurs.
 
     Returns:
         (n, n_kinds, 3, 3) tensors, and (n,) the most that the tensors of an atom, all kinds together, can change
@@ -165,8 +142,7 @@ def _has_same_angles(one: Candidate, other: Candidate) -> bool:
     spectra, kinds, slack = _moment_spectra(one)
     other_spectra, other_kinds, _ = _moment_spectra(other)
     is_close = np.abs(spectra[:, None, :] - other_spectra[None, :, :]).max(axis=2) <= slack[:, None]
-    is_close &= kinds[:, None] == other_kinds[None, :]
-    return bool(is_close.any(axis=1).all() and is_close.any(axis=0).all())
+    return _has_partners(is_close & (kinds[:, None] == other_kinds[None, :]))
 
 
 def _moment_spectra(candidate: Candidate) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:

@@ -2,26 +2,28 @@
 
 `PoolModel` serves a campaign's rounds, `KernelModel` and its kin are scikit-learn estimators. The service knows neither
 structures nor hulls nor campaigns: it takes feature arrays and heights, and gives means, covariances and samples. All
-names are imported from here; numba, matplotlib and scikit-learn load when something first needs them.
+names are imported from here; numba, matplotlib and scikit-learn load when something first needs them. What cannot be used
+raises `InvalidTrainingSetError` (labels and features) or `InvalidSettingError` (everything else that a caller chooses).
 """
 
+from hullscout.regression.arrays import SINGLE
 from hullscout.regression.calibration import (
     CalibrationReport,
     TailCalibration,
     calibrate,
+    cap_height,
     coverage,
     diagnose,
     normal_scores,
     plot_calibration,
     student_quantile,
+    tune_cap,
 )
-from hullscout.regression.covariance import Combination, Kernel, KernelShape, KernelTerm, Metric
-from hullscout.regression.mixture import FittedMixture
+from hullscout.regression.covariance import Combination, Hyperparameters, Kernel, KernelShape, KernelTerm, Mean, Metric
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, covariance_root
 from hullscout.regression.model import KernelModel, NotFittedError
 from hullscout.regression.pool_model import PoolModel, PoolSeparations
-from hullscout.regression.process import MixturePosterior, covariance_root
 from hullscout.regression.resampling import LearningCurve, ResamplingEnsemble, learning_curve, plot_learning_curves
-from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
 from hullscout.regression.sparse import SparseKernelModel
 from hullscout.regression.subset import (
     CompressionCurve,
@@ -31,8 +33,14 @@ from hullscout.regression.subset import (
     farthest_points,
     farthest_rows,
 )
-from hullscout.regression.targets import cap_height, tune_cap
-from hullscout.regression.tuning import SearchPoint, WarmStart, typical_separation
+from hullscout.regression.tuning import (
+    Criterion,
+    ModelSettings,
+    SearchPoint,
+    Uncertainty,
+    WarmStart,
+    typical_separation,
+)
 
 __all__ = [
     "SINGLE",

@@ -1,10 +1,9 @@
 """Array types and the one place where what comes in from outside is checked.
 
-Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped. What cannot be
-used raises `InvalidTrainingSetError` (arrays) or `InvalidSettingError` (settings).
+Arrays come back as float64 copies or views that are safe to use; nothing is imputed and nothing is dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, Final
 
@@ -17,17 +16,16 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
-MIN_LABELS: Final = 3
-"""Fewest labels that a tuned model accepts: leaving one out must leave two."""
+Representations = Mapping[str, Mapping[str, FloatArray]]
+"""For each representation, for each block, separations."""
 
-MAX_MAGNITUDE: Final = 1e100
-"""Largest number accepted; squares and products of larger ones overflow."""
+SINGLE: Final = "features"
+"""Name of the representation when there is only one."""
 
-MIN_SPREAD: Final = 1e-100
-"""Smallest spread accepted in what is not constant; squares of smaller ones vanish."""
-
-CONSTANT: Final = 1e-14
-"""Spread below which labels are constant, relative to the largest of them: what rounding alone can do."""
+MIN_LABELS: Final = 3  # Fewest labels that a tuned model accepts: leaving one out must leave two
+MAX_MAGNITUDE: Final = 1e100  # Largest number accepted; squares and products of larger ones overflow
+MIN_SPREAD: Final = 1e-100  # Smallest spread accepted in what is not constant; squares of smaller ones vanish
+CONSTANT: Final = 1e-14  # Spread of constant labels, relative to the largest of them: what rounding alone can do
 
 
 def finite_matrix(values: npt.ArrayLike, *, what: str) -> FloatArray:

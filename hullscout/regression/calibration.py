@@ -1,6 +1,8 @@
-"""The factor on standard deviations, and the weight of the tails, that make stated intervals hold; and whether they do.
+"""What labels that were left out decide: how wide stated intervals must be, whether they hold, and where heights are capped.
 
-A z-score is a residual over its predicted standard deviation. Left-out labels give honest z-scores without a test set.
+A z-score is a residual over its predicted standard deviation; left-out labels give honest ones without a test set. What
+lies far above the hull says nothing about the hull, yet a few structures at several eV/atom would set the model's scale,
+so heights are capped. Hulls are not known here: heights come in as arrays.
 
 Source: Kuleshov, Fenner & Ermon, ICML 2018, eq. 9, for the calibration error, with absolute instead of squared
 deviations, over central intervals.
@@ -16,20 +18,17 @@ from scipy.special import gammaln, ndtri, stdtr, stdtrit
 
 from hullscout.display import PERCENT
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import BoolArray, FloatArray, IntArray, finite_vector
+from hullscout.regression.arrays import BoolArray, FloatArray, IntArray, finite_vector, is_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-LEVELS: Final = (0.5, 0.8, 0.95)
-"""Central intervals reported by default."""
-
+LEVELS: Final = (0.5, 0.8, 0.95)  # Central intervals reported by default
+# Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution.
 TAILS: Final = (3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)
-"""Degrees of freedom considered for the distribution of z-scores; the last is the normal distribution."""
-
 _ERROR_LEVELS: Final = np.linspace(0.05, 0.95, 19)
 _EDGES: Final = np.linspace(-5.0, 5.0, 21)
 
@@ -69,9 +68,6 @@ def calibrate(
         n_tuned: Number of hyperparameters that were tuned on these labels.
         is_suspect: Labels that do not count for the tail weight, and for the scale as much as the worst other label:
             one label wrong by 1000 eV must not widen all intervals.
-
-    Raises:
-        InvalidTrainingSetError: No scores, NaN or infinity, or nothing but zeros.
     """
     n = len(z)
     believed = z if is_suspect is None else z[~is_suspect]
@@ -108,17 +104,14 @@ def _log_likelihoods(z: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationReport:
-    """How stated and observed uncertainty compare on labels that the model had not seen.
+    """How stated and observed uncertainty compare on n labels that the model had not seen.
 
     Attributes:
-        n: Number of labels.
         rmse: Root mean square residual, unit of the labels.
-        levels: Stated probabilities of central intervals.
-        coverage: Share of labels inside the interval of each level.
+        coverage: Share of labels inside the central interval of each of `levels`, its stated probability.
         expected_calibration_error: Mean of abs(coverage - level) over levels 0.05, 0.10, ..., 0.95.
-        z_edges: Bin edges of the z-score histogram, shape (k + 1,); z-scores beyond the ends are in the end bins.
-        z_counts: Number of z-scores in each bin, shape (k,); residual over calibrated standard deviation.
-        log_score: Mean log predictive density of a normal distribution of that standard deviation.
+        z_counts: Number of z-scores, shape (k,), in the bins of `z_edges`, shape (k + 1,); those beyond are in the end bins.
+        log_score: Mean log predictive density of a normal distribution of the stated standard deviation.
     """
 
     n: int
@@ -147,10 +140,6 @@ def diagnose(
     """Compare residuals (label minus prediction, shape (n,)) with their stated standard deviations (n,).
 
     These are scales of a Student-t of so many `degrees_of_freedom`; infinity means Gaussian.
-
-    Raises:
-        InvalidTrainingSetError: No residuals, different lengths, not finite, or a standard deviation that is not positive.
-        InvalidSettingError: Levels that are no probabilities, or degrees of freedom that are not positive.
     """
     errors, deviations = finite_vector(residuals, what="residuals"), finite_vector(std, what="std")
     if errors.shape != deviations.shape or len(errors) == 0:
@@ -179,12 +168,7 @@ def diagnose(
 
 
 def normal_scores(z: npt.ArrayLike, *, degrees_of_freedom: float) -> FloatArray:
-    """z-scores (n,) of a Student-t as those of a normal distribution at the same quantile, to pool models of different tails.
-
-    Raises:
-        InvalidTrainingSetError: Not finite.
-        InvalidSettingError: Degrees of freedom that are not positive.
-    """
+    """z-scores (n,) of a Student-t as those of a normal distribution at the same quantile, to pool models of different tails."""
     values = finite_vector(z, what="z")
     if not degrees_of_freedom > 0.0:
         raise InvalidSettingError(f"Expected positive degrees of freedom, found {degrees_of_freedom=}.")
@@ -202,14 +186,8 @@ def plot_calibration(
     """Draw the share of labels inside the stated central interval of each probability; the diagonal is honest.
 
     Grey: where 95 % of the shares of a perfectly honest model would lie, for as many independent labels as each curve has.
-
-    Args:
-        reports: One curve each, by label; of `diagnose` with the `levels` to draw.
-        axes: Where to draw, for a legend of your own; a new figure with a legend if not given.
-        styles: How matplotlib draws the line of a label.
-
-    Raises:
-        InvalidSettingError: No reports.
+    Reports are by label, of `diagnose` with the `levels` to draw; `styles` say how matplotlib draws the line of a label. A new
+    figure has a legend, `axes` leave it to you.
     """
     if not reports:
         raise InvalidSettingError("Expected one or more reports to draw, found none.")
@@ -228,8 +206,54 @@ def plot_calibration(
         style: dict[str, Any] = {"lw": 1.4, "zorder": 2 + order, **(styles or {}).get(label, {})}
         axes.plot(PERCENT * np.array(report.levels), PERCENT * np.array(report.coverage), label=label, **style)
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    axes.set_xlabel("stated probability of the interval (%)")
-    axes.set_ylabel("energies inside (%)")
+    axes.set(xlabel="stated probability of the interval (%)", ylabel="energies inside (%)")
     if is_ours:
         axes.legend(frameon=False)
     return axes
+
+
+def cap_height(height: npt.ArrayLike, cap: float) -> FloatArray:
+    """Height c tanh(h / c): h where small, never more than the cap c, its order kept; h itself for an infinite cap.
+
+    Heights (any shape) and c > 0 are in one unit, as eV/atom.
+
+    >>> cap_height(np.array([0.0, 0.01, 3.0]), 0.15).round(4).tolist()
+    [0.0, 0.01, 0.15]
+    """
+    if not is_kind(cap, float, int) or not cap > 0.0:
+        raise InvalidSettingError(f"Expected a cap > 0 eV/atom (infinity for none), found {cap!r}.")
+    heights = np.asarray(height)
+    return np.asarray(heights if np.isinf(cap) else cap * np.tanh(heights / cap), dtype=np.float64)
+
+
+def tune_cap(
+    leave_out: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    energies: npt.ArrayLike,
+    heights: npt.ArrayLike,
+    *,
+    caps: Sequence[float] = (0.05, 0.1, 0.2, 0.4, np.inf),
+) -> float:
+    """The cap (eV/atom) under which the labels near the hull are predicted best from all others; for models outside a campaign.
+
+    Caps are compared by the leave-one-out log density of the labels lower than the smallest cap, as energies: the density
+    of the capped label times the slope 1 - tanh^2(h / c) of the cap there. `leave_out` fits on capped `energies` (n,) and
+    gives leave-one-out means (n,) and standard deviations (n,); `heights` (n,) are those above the current hull.
+    """
+    if not caps:
+        raise InvalidSettingError("Expected at least one cap, found none.")
+    values, above = finite_vector(energies, what="energies"), finite_vector(heights, what="heights")
+    if values.shape != above.shape:
+        raise InvalidTrainingSetError(f"Expected one height per energy, found {above.shape} and {values.shape}.")
+    is_low = above <= min(caps)
+    if np.count_nonzero(is_low) < 3:
+        raise InvalidTrainingSetError(
+            f"Expected at least 3 labels within {min(caps)} eV/atom of the hull, found {np.count_nonzero(is_low)}."
+        )
+
+    def log_density(cap: float) -> float:
+        labels = values - above + cap_height(above, cap)
+        mean, std = leave_out(labels)
+        slope, z = 1.0 - np.tanh(above[is_low] / cap) ** 2, (labels - mean)[is_low] / std[is_low]
+        return float(np.mean(np.log(slope) - np.log(std[is_low]) - 0.5 * z**2))
+
+    return max(caps, key=log_density)

@@ -1,7 +1,8 @@
-"""Kernels on feature blocks: k(a, b) = sum_t w_t f(r_t) or f(sum_t r_t), with r_t the scaled separation in block t.
+"""What a process is before labels: its kernel on feature blocks, its mean, and one setting of their hyperparameters.
 
-A kernel never sees features, only separations (squared distances, Manhattan distances or dot products) block by block;
-so one set of separations serves every length scale and every weight.
+Kernels are k(a, b) = sum_t w_t f(r_t) or f(sum_t r_t), with r_t the scaled separation in block t. A kernel never sees features,
+only separations (squared distances, Manhattan distances or dot products) block by block; so one set of separations
+serves every length scale and every weight.
 
 Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, section 4.2, for the shapes;
 Musil & Ceriotti, Chimia 73, 972 (2019), section IV, for sums of kernels with one weight per many-body term; Onat, Ortner
@@ -16,11 +17,8 @@ from functools import reduce
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, are_finite
-
-Representations = Mapping[str, Mapping[str, FloatArray]]
-"""For each representation, for each block, separations."""
+from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
+from hullscout.regression.arrays import SINGLE, FloatArray, Representations, are_finite
 
 
 class Metric(StrEnum):
@@ -101,12 +99,9 @@ class Combination(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTerm:
-    """One feature block's part in a kernel.
+    """One feature block's part in a kernel: length scale > 0 in units of its features, weight >= 0 in the prior variance.
 
-    Attributes:
-        block: Name of the feature block.
-        length_scale: In units of the block's features, positive.
-        weight: Part of the prior variance, not negative; ignored by a joint kernel's formula and then 1.
+    The weight is 1 in a joint kernel, whose formula has none.
     """
 
     block: str
@@ -123,12 +118,7 @@ class KernelTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A covariance function over named feature blocks.
-
-    Attributes:
-        terms: One per block, block names distinct.
-        shape: Fall-off with separation.
-        combination: Sum of kernels, or one kernel of the summed scaled separations.
+    """A covariance function over named feature blocks, with one term for each.
 
     >>> kernel = Kernel(terms=(KernelTerm(block="k2", length_scale=2.0),))
     >>> kernel({"k2": np.array([0.0, 4.0])}).round(4).tolist()
@@ -160,6 +150,57 @@ class Kernel:
     def alone(self, term: KernelTerm, separations: Mapping[str, FloatArray]) -> FloatArray:
         """A term of a sum without its weight, in the shape of the separations."""
         return self.shape(separations[term.block], self.scale(term))
+
+
+class Mean(StrEnum):
+    """The fitted mean under the process: nothing, a constant, or a polynomial in composition."""
+
+    ZERO = "zero"
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+
+    @property
+    def n_coefficients(self) -> int:
+        """Number of basis functions p."""
+        return list(Mean).index(self)
+
+    def basis(self, n: int, composition: FloatArray | None) -> FloatArray:
+        """The basis functions 1, x, x^2 as far as they are in use, at n structures of atomic fraction x (n,): shape (n, p)."""
+        shape = None if composition is None else composition.shape
+        if shape != (n,) and (shape is not None or self.n_coefficients > 1):
+            raise InvalidTrainingSetError(
+                f"Expected a composition for each of {n} structures ({self} mean), found shape {shape}."
+            )
+        powers = np.arange(self.n_coefficients)
+        return np.ones((n, len(powers))) if composition is None else np.asarray(composition[:, None] ** powers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """One complete setting of a model.
+
+    Attributes:
+        regularization: Noise variance over signal variance, >= 0.
+        signal_variance: Prior variance at one point, unit of the labels squared.
+        representation: Which of the alternative feature sets (for example which MBTR broadening).
+    """
+
+    kernel: Kernel
+    regularization: float
+    signal_variance: float = 1.0
+    representation: str = SINGLE
+
+    def __post_init__(self) -> None:
+        if not (are_finite((self.regularization,)) and self.regularization >= 0.0):
+            raise InvalidSettingError(f"Expected a regularization >= 0, found {self.regularization!r}.")
+        if not (are_finite((self.signal_variance,)) and self.signal_variance > 0.0):
+            raise InvalidSettingError(f"Expected a positive signal variance, found {self.signal_variance!r}.")
+
+    @property
+    def noise_variance(self) -> float:
+        """Variance of a label around the function, unit of the labels squared."""
+        return self.regularization * self.signal_variance
 
 
 class BlockKernels:

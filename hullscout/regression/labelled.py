@@ -16,36 +16,27 @@ Source: contaminated normal and hard assignment (hard EM) as in Tukey (1960) and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hullscout.errors import InvalidTrainingSetError
-from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, are_constant
-from hullscout.regression.covariance import Metric, Representations
+from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, Representations, are_constant
+from hullscout.regression.covariance import Hyperparameters, Metric
 from hullscout.regression.process import GaussianProcess, condition
-from hullscout.regression.settings import Hyperparameters
 
-COINCIDENCE: Final = 1e-5
-"""Distance below which features coincide, relative to the typical distance in every block."""
+COINCIDENCE: Final = 1e-5  # Distance below which features coincide, relative to the typical distance in every block
+AGREEMENT: Final = 1e-3  # Difference below which labels of these agree, relative to the labels' standard deviation
+MAX_SUSPECT_SHARE: Final = 0.1  # Of the labels: if more are suspects, the model does not fit, and no label is wrong
+DOUBT: Final = 2.0 / 3.0  # Share of the suspicion from which on the worst of all labels is put on trial
+MAX_TRIALS: Final = 4  # At most so many times a model is tuned, each time without the suspects of the time before
 
-AGREEMENT: Final = 1e-3
-"""Difference below which labels of coinciding structures agree, relative to the labels' standard deviation."""
+Fit = TypeVar("Fit")
 
-MAX_SUSPECT_SHARE: Final = 0.1
-"""At most this share of the labels is distrusted: more is a model that does not fit, not labels that are wrong."""
-
-DOUBT: Final = 2.0 / 3.0
-"""From this share of the suspicion on, the worst label of a model tuned on all labels is put on trial."""
-
-MAX_TRIALS: Final = 4
-"""At most so many times a model is tuned, each time without the suspects of the time before."""
-
-_MEDIAN_SQUARE: Final = 0.4549364231195727
-"""Median of the square of a standard normal variable."""
+_MEDIAN_SQUARE: Final = 0.4549364231195727  # Median of the square of a standard normal variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +61,7 @@ def group_labels(
     Labels with the same number in `groups` (n,) are left out together; without it only coinciding ones are. Refused are
     fewer than three different structures, one group only, and merged labels that are all the same.
     """
-    coincide = np.ones((len(y), len(y)), dtype=np.bool_)
-    for values in separations.values():
-        coincide &= _coincide(values, metric)
+    coincide = np.all([_coincide(values, metric) for values in separations.values()], axis=0)
     return _grouped(np.argwhere(np.triu(coincide, 1)), y, groups)
 
 
@@ -106,10 +95,6 @@ def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Groupin
     n = len(y)
     if groups is not None and np.shape(groups) != (n,):
         raise InvalidTrainingSetError(f"Expected one group number per label, found {np.shape(groups)} for {n} labels.")
-    if len(pairs) == 0 and groups is None:
-        apart = Grouping(kept=np.arange(n), merged_to=np.arange(n), groups=())
-        _refuse_nothing_to_compare(apart, y)
-        return apart
     agree = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]]) <= AGREEMENT * np.std(y)
     copies = _connected(pairs[agree], n)
     _, kept, merged_to = np.unique(copies, return_index=True, return_inverse=True)
@@ -124,26 +109,21 @@ def _grouped(pairs: IntArray, y: FloatArray, groups: IntArray | None) -> Groupin
         merged_to=merged_to.astype(np.intp),
         groups=tuple(np.flatnonzero(sets == number) for number in np.flatnonzero(np.bincount(sets) > 1)),
     )
-    _refuse_nothing_to_compare(grouping, y)
-    return grouping
-
-
-def _refuse_nothing_to_compare(grouping: Grouping, y: FloatArray) -> None:
-    n_kept = len(grouping.kept)
-    if n_kept < MIN_LABELS:
+    if len(kept) < MIN_LABELS:
         raise InvalidTrainingSetError(
-            f"Expected labels of at least {MIN_LABELS} different structures, found {n_kept}. Label more structures first."
+            f"Expected labels of at least {MIN_LABELS} different structures, found {len(kept)}. Label more structures first."
         )
-    if any(len(group) == n_kept for group in grouping.groups):
+    if not np.any(sets):
         raise InvalidTrainingSetError(
-            f"Expected labels in at least 2 groups, found all {len(y)} in one: their features coincide, or are grouped so. "
+            f"Expected labels in at least 2 groups, found all {n} in one: their features coincide, or are grouped so. "
             "Use features that tell the structures apart, or other groups."
         )
     if are_constant(grouping.merge(y)):
         raise InvalidTrainingSetError(
-            f"Expected different structures with labels that differ, found {n_kept} times {y[0]}: nothing can be "
+            f"Expected different structures with labels that differ, found {len(kept)} times {y[0]}: nothing can be "
             "learned from them. Label other structures."
         )
+    return grouping
 
 
 def _coincide(values: FloatArray, metric: Metric) -> BoolArray:
@@ -195,11 +175,6 @@ class Suspicion:
     noise: FloatArray  # Noise variance of each label relative to the common one, shape (n,), 1 for trusted labels
 
 
-def no_suspicion(n: int) -> Suspicion:
-    """All n labels are trusted."""
-    return Suspicion(suspects=np.zeros(0, dtype=np.intp), noise=np.ones(n))
-
-
 def distrust(
     residuals: FloatArray, variances: FloatArray, noise_variance: float, *, suspicion: float, doubt: float = 1.0
 ) -> Suspicion:
@@ -222,35 +197,33 @@ def distrust(
     return Suspicion(suspects=suspects.astype(np.intp), noise=noise)
 
 
-class Trial:
-    """Judges n labels again each time that a model was tuned without the suspects of the time before.
+def settled(
+    fit: Callable[[IntArray], tuple[Fit, FloatArray, FloatArray, float]],
+    *,
+    n: int,
+    suspicion: float,
+    can_spare: Callable[[IntArray], bool],
+) -> tuple[Fit, IntArray, Suspicion]:
+    """The last fit, the suspects among the n labels that it was made without, and the suspicion that follows from it.
 
-    A suspect that a model tuned without it explains is believed from then on, so the trial ends. Labels are believed,
-    too, that the others cannot spare (`can_spare` of their indices): without which nothing could be learned.
+    `fit` without given suspects, at first none, and again until these stay the same; with it come the first arguments of
+    `distrust`. A suspect that a fit without it explains is believed from then on, and so are labels that the others cannot
+    spare (`can_spare` of their indices): without which nothing could be learned.
     """
-
-    def __init__(self, n: int, *, suspicion: float, can_spare: Callable[[IntArray], bool]) -> None:
-        self._suspicion, self._can_spare = suspicion, can_spare
-        self._is_believed = np.zeros(n, dtype=np.bool_)
-        self._doubt = DOUBT
-
-    def judge(
-        self, suspects: IntArray, residuals: FloatArray, variances: FloatArray, noise_variance: float
-    ) -> Suspicion:
-        """The suspects now, given those that the model was tuned without; other arguments as of `distrust`."""
-        found = distrust(
-            np.where(self._is_believed, 0.0, residuals),
-            variances,
-            noise_variance,
-            suspicion=self._suspicion,
-            doubt=self._doubt,
-        )
-        self._doubt = 1.0
-        if len(found.suspects) and not self._can_spare(found.suspects):
-            self._is_believed[found.suspects] = True
-            found = no_suspicion(len(residuals))
-        self._is_believed[np.setdiff1d(suspects, found.suspects)] = True
-        return found
+    found = nobody = Suspicion(suspects=np.zeros(0, dtype=np.intp), noise=np.ones(n))
+    is_believed = np.zeros(n, dtype=np.bool_)
+    for doubt in (DOUBT, *[1.0] * (MAX_TRIALS - 1)):
+        suspects = found.suspects
+        fitted, residuals, variances, noise = fit(suspects)
+        believed = np.where(is_believed, 0.0, residuals)
+        found = distrust(believed, variances, noise, suspicion=suspicion, doubt=doubt)
+        if len(found.suspects) and not can_spare(found.suspects):
+            is_believed[found.suspects] = True
+            found = nobody
+        is_believed[np.setdiff1d(suspects, found.suspects)] = True
+        if np.array_equal(found.suspects, suspects):
+            break
+    return fitted, suspects, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +239,7 @@ class Labelled:
         """Only these labels."""
         if len(rows) == len(self.y):
             return self
-        groups = groups_among(self.groups, rows, n=len(self.y))
-        separations = chosen(self.separations, rows)
+        groups, separations = groups_among(self.groups, rows, n=len(self.y)), chosen(self.separations, rows)
         return Labelled(separations=separations, basis=self.basis[rows], y=self.y[rows], groups=groups)
 
     def without(self, suspects: IntArray) -> "Labelled":
@@ -288,10 +260,9 @@ class Labelled:
 
     def process(self, setting: Hyperparameters, noise: FloatArray | None = None) -> GaussianProcess:
         """The process of a setting, conditioned on the labels; `noise` relative to the common one."""
-        kernel, signal = setting.kernel(self.separations[setting.representation]), setting.signal_variance
-        return condition(
-            kernel, self.basis, self.y, regularization=setting.regularization, signal_variance=signal, noise=noise
-        )
+        kernel, strength = setting.kernel(self.separations[setting.representation]), setting.regularization
+        process = condition(kernel, self.basis, self.y, regularization=strength, noise=noise)
+        return replace(process, signal_variance=setting.signal_variance)
 
     def left_out(
         self, setting: Hyperparameters, suspects: IntArray, *, process: GaussianProcess | None = None

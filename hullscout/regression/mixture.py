@@ -1,39 +1,91 @@
 """A tuned model on separations: settings averaged, each an exact process, calibrated by the labels left out.
 
-This is the layer that a campaign's rounds use: it takes separations that somebody keeps (see `pool_model.py`) and
-never computes or copies features.
+It takes separations that somebody keeps (see `pool_model.py`) and never computes or copies features.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hullscout.regression.arrays import FloatArray, IntArray
+from hullscout.errors import InvalidSettingError
+from hullscout.regression.arrays import FloatArray, IntArray, Representations, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.covariance import BlockKernels, Representations
-from hullscout.regression.labelled import (
-    MAX_TRIALS,
-    Grouping,
-    Labelled,
-    Suspicion,
-    Trial,
-    chosen,
-    distrust,
-    group_labels,
-    no_suspicion,
+from hullscout.regression.covariance import BlockKernels, Hyperparameters
+from hullscout.regression.labelled import Grouping, Labelled, Suspicion, chosen, distrust, group_labels, settled
+from hullscout.regression.tuning import (
+    Component,
+    ModelSettings,
+    ScoredSetting,
+    Search,
+    SearchPoint,
+    Uncertainty,
+    WarmStart,
 )
-from hullscout.regression.process import GaussianProcess, MixturePosterior
-from hullscout.regression.settings import Hyperparameters, ModelSettings, Uncertainty
-from hullscout.regression.tuning import ScoredSetting, Search, SearchPoint, TunedSetting, WarmStart, averaging_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
-    """One setting of a mixture, conditioned on the labels."""
+class MixturePosterior:
+    """Joint posterior of the labels of q candidates: Gaussians mixed, widened to heavy tails as leave-one-out asks.
 
-    weight: float
-    hyperparameters: Hyperparameters
-    process: GaussianProcess = field(repr=False)
+    Each component is one setting of the hyperparameters. `scale` and `degrees_of_freedom` come from the z-scores of the
+    labels that were left out (see `calibration.py`), so that the intervals hold on data and not only under the model.
+
+    Attributes:
+        weights: Of the components, shape (m,), summing to one.
+        means: Shape (m, q), unit of the labels.
+        covariances: Shape (m, q, q), noise of the labels included, before the standard deviations are scaled.
+        degrees_of_freedom: Of the Student-t that samples follow; infinity means Gaussian.
+    """
+
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+    scale: float
+    degrees_of_freedom: float
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mixture mean, shape (q,)."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Scaled covariance within components plus the spread of their means, shape (q, q)."""
+        within = np.tensordot(self.weights, self.covariances, axes=1) * self.scale**2
+        deviations = self.means - self.mean
+        return np.asarray(within + (deviations * self.weights[:, None]).T @ deviations)
+
+    @property
+    def std(self) -> FloatArray:
+        """Standard deviation of each candidate, shape (q,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Joint samples, shape (n, q): a component by weight, then a multivariate Student-t around its mean.
+
+        All candidates of one sample share the tail factor sqrt(nu / chi^2_nu), so a bad day is a bad day everywhere.
+        """
+        refuse_no_count(least=0, n=n)
+        if not is_kind(rng, np.random.Generator):
+            raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
+        samples = []
+        for count, mean, covariance in zip(rng.multinomial(n, self.weights), self.means, self.covariances, strict=True):
+            normal = rng.standard_normal((count, len(mean)))
+            drawn = mean + self.scale * normal @ covariance_root(covariance).T
+            if np.isfinite(self.degrees_of_freedom):
+                tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
+                drawn += (tails - 1.0)[:, None] * (drawn - mean)
+            samples.append(drawn)
+        return np.concatenate(samples)[rng.permutation(n)]
+
+
+def covariance_root(covariance: FloatArray) -> FloatArray:
+    """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,38 +122,30 @@ class FittedMixture:
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (q,) at new structures, of what `uncertainty` says.
 
-        Args:
-            cross: For each representation and block, separations labels x structures, shape (n, q).
-            prior: For each representation and block, separation of each structure from itself, shape (q,).
-            basis: The mean's basis functions at the structures, shape (q, p).
+        From separations labels x structures (n, q) and of each structure from itself (q,) for each representation and
+        block, and the mean's basis functions at the structures (q, p).
         """
-        means, variances = self._moments(cross, prior, basis)
-        return _mixed(self._weights, means, variances + self._noise[:, None], scale=self._tails.scale)
+        (means, variances), (weights, noise, tails) = self._moments(cross, prior, basis), self._stated
+        return _mixed(weights, means, variances + noise[:, None], scale=tails.scale)
 
     def posterior(self, cross: Representations, among: Representations, basis: FloatArray) -> MixturePosterior:
         """Joint posterior of the labels of a few structures; arguments as of `predict`, but `among` of shape (q, q)."""
-        means, covariances = self._moments(cross, among, basis)
+        (means, covariances), (weights, noise, tails) = self._moments(cross, among, basis), self._stated
         return MixturePosterior(
-            weights=self._weights,
+            weights=weights,
             means=means,
-            covariances=covariances + self._noise[:, None, None] * np.eye(means.shape[1]),
-            scale=self._tails.scale,
-            degrees_of_freedom=self._tails.degrees_of_freedom,
+            covariances=covariances + noise[:, None, None] * np.eye(means.shape[1]),
+            scale=tails.scale,
+            degrees_of_freedom=tails.degrees_of_freedom,
         )
 
     @property
-    def _weights(self) -> FloatArray:
-        return np.array([component.weight for component in self.components])
-
-    @property
-    def _noise(self) -> FloatArray:
-        if self.uncertainty is Uncertainty.FUNCTION:
-            return np.zeros(len(self.components))
-        return np.array([component.hyperparameters.noise_variance for component in self.components])
-
-    @property
-    def _tails(self) -> TailCalibration:
-        return self.calibration if self.uncertainty is Uncertainty.LABEL else TailCalibration()
+    def _stated(self) -> tuple[FloatArray, FloatArray, TailCalibration]:
+        """Weights (m,) of the components, the noise variance (m,) that counts, and tails, as `uncertainty` says."""
+        is_label = self.uncertainty is Uncertainty.LABEL
+        weights = np.array([component.weight for component in self.components])
+        noise = np.array([is_label * component.hyperparameters.noise_variance for component in self.components])
+        return weights, noise, self.calibration if is_label else TailCalibration()
 
     def _moments(
         self, cross: Representations, prior: Representations, basis: FloatArray
@@ -149,19 +193,16 @@ def fit_mixture(
     known = Labelled(separations=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
         weights, tuned, evaluated, suspicion = _tuned(known, settings, warm_start)
-        averaged = [setting.hyperparameters for setting in tuned]
     else:
-        weights, tuned, evaluated, averaged = np.ones(1), [], [], [hyperparameters]
-        mean, variance = known.left_out(hyperparameters, no_suspicion(len(known.y)).suspects)
-        suspicion = distrust(known.y - mean, variance, hyperparameters.noise_variance, suspicion=settings.suspicion)
-    if tuned and len(suspicion.suspects) == 0 and len(tuned[0].loo_mean) == len(known.y):
-        left_out = [(setting.loo_mean, setting.loo_variance) for setting in tuned]
-        processes = [setting.process for setting in tuned]
-    else:
-        left_out = [known.left_out(setting, suspicion.suspects) for setting in averaged]
-        processes = [known.process(setting, suspicion.noise) for setting in averaged]
+        only, noise = _conditioned(known, hyperparameters), hyperparameters.noise_variance
+        weights, tuned, evaluated = np.ones(1), [only], []
+        suspicion = distrust(known.y - only.loo_mean, only.loo_variance, noise, suspicion=settings.suspicion)
+    if len(suspicion.suspects) or len(tuned[0].loo_mean) < len(known.y):
+        tuned = [_conditioned(known, setting.hyperparameters, suspicion) for setting in tuned]
     loo_mean, raw_std = _mixed(
-        weights, np.stack([mean for mean, _ in left_out]), np.stack([variance for _, variance in left_out])
+        weights,
+        np.stack([setting.loo_mean for setting in tuned]),
+        np.stack([setting.loo_variance for setting in tuned]),
     )
     calibration = TailCalibration()
     if settings.calibrated:
@@ -171,10 +212,7 @@ def fit_mixture(
             is_suspect=suspicion.noise > 1.0,
         )
     return FittedMixture(
-        components=tuple(
-            Component(weight=float(weight), hyperparameters=setting, process=process)
-            for weight, setting, process in zip(weights, averaged, processes, strict=True)
-        ),
+        components=tuple(replace(one, weight=float(weight)) for one, weight in zip(tuned, weights, strict=True)),
         calibration=calibration,
         uncertainty=settings.uncertainty,
         loo_mean=loo_mean[grouping.merged_to],
@@ -185,29 +223,35 @@ def fit_mixture(
     )
 
 
+def _conditioned(known: Labelled, setting: Hyperparameters, suspicion: Suspicion | None = None) -> Component:
+    """A setting conditioned on all labels, the suspects with their own noise, and what the trusted labels say of each."""
+    suspects, noise = (np.zeros(0, dtype=np.intp), None) if suspicion is None else (suspicion.suspects, suspicion.noise)
+    mean, variance = known.left_out(setting, suspects)
+    return Component(
+        hyperparameters=setting, process=known.process(setting, noise), loo_mean=mean, loo_variance=variance
+    )
+
+
 def _tuned(
     known: Labelled, settings: ModelSettings, warm_start: WarmStart | None
-) -> tuple[FloatArray, list[TunedSetting], list[ScoredSetting], Suspicion]:
-    """Search on the trusted labels until the suspects stay the same; at first all labels are trusted."""
+) -> tuple[FloatArray, list[Component], list[ScoredSetting], Suspicion]:
+    """Weights and settings averaged over, all settings tried, and suspects, from searches on the trusted labels."""
     searches: dict[bytes, Search] = {}
-    suspicion = no_suspicion(len(known.y))
-    trial = Trial(len(known.y), suspicion=settings.suspicion, can_spare=known.can_spare)
-    for _ in range(MAX_TRIALS):
-        suspects = suspicion.suspects
+
+    def fit(suspects: IntArray) -> tuple[tuple[Search, Component], FloatArray, FloatArray, float]:
+        """The search without suspects, which may be those of an earlier one, and its heaviest setting."""
         key = suspects.tobytes()
         if key not in searches:
             searches[key] = Search(known.without(suspects), settings=settings)
             searches[key].run(warm_start=warm_start)
-        evaluated = searches[key].ranked()
-        indices, weights = averaging_weights(evaluated, criterion=settings.criterion, n_kept=settings.n_averaged)
-        heaviest = searches[key].tuned(evaluated[indices[0]])
-        mean, variance = (
-            known.left_out(heaviest.hyperparameters, suspects, process=heaviest.process)
-            if len(suspects)
-            else (heaviest.loo_mean, heaviest.loo_variance)
-        )
-        suspicion = trial.judge(suspects, known.y - mean, variance, heaviest.hyperparameters.noise_variance)
-        if np.array_equal(suspicion.suspects, suspects):
-            break
-    averaged = [heaviest, *(searches[key].tuned(evaluated[index]) for index in indices[1:])]
-    return weights, averaged, evaluated, suspicion
+        search = searches[key]
+        best = search.tuned(search.averaged()[0][0])
+        setting, mean, variance = best.hyperparameters, best.loo_mean, best.loo_variance
+        if len(suspects):
+            mean, variance = known.left_out(setting, suspects, process=best.process)
+        return (search, best), known.y - mean, variance, setting.noise_variance
+
+    can_spare, n = known.can_spare, len(known.y)
+    (search, best), _, found = settled(fit, n=n, suspicion=settings.suspicion, can_spare=can_spare)
+    scored, weights = search.averaged()
+    return weights, [best, *map(search.tuned, scored[1:])], search.ranked(), found

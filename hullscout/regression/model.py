@@ -1,7 +1,6 @@
 """`KernelModel`: kernel ridge regression that tunes itself and states its uncertainty, in scikit-learn's form.
 
-Its mean is that of a Gaussian process, so it gives joint covariances too. It works on a feature matrix whose columns
-are split in named blocks, and knows nothing of structures, pools or hulls.
+It works on a feature matrix whose columns are split in named blocks, and knows nothing of structures, pools or hulls.
 
 `clone`, `GridSearchCV`, `cross_val_score` and `Pipeline` need `get_params`, `set_params`, `fit`, `predict`, `score` and
 the tags, which `Estimator` and `Regressor` give without scikit-learn: importing it would cost a second at start-up.
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import (
+    SINGLE,
     FloatArray,
     are_constant,
     finite_labels,
@@ -29,10 +29,9 @@ from hullscout.regression.arrays import (
     group_numbers,
     is_kind,
 )
-from hullscout.regression.covariance import Combination, KernelShape, Metric, self_separations, separations
-from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.process import MixturePosterior
-from hullscout.regression.settings import SINGLE, Criterion, Hyperparameters, Mean, ModelSettings, Uncertainty
+from hullscout.regression.covariance import Hyperparameters, Metric, self_separations, separations
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
+from hullscout.regression.tuning import CHOICES, ModelSettings
 
 
 class NotFittedError(InvalidTrainingSetError, AttributeError):
@@ -55,11 +54,7 @@ class Estimator:
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises:
-            InvalidSettingError: A name that is no parameter.
-        """
+        """Set parameters by name."""
         names = list(self._defaults())
         for name, value in params.items():
             if name not in names:
@@ -128,6 +123,10 @@ class Regressor(Estimator, ABC):
     @abstractmethod
     def predict(self, X: npt.ArrayLike) -> Any:
         """Predictions at the rows of X."""
+
+    def _learned(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        rows = self._learned_rows(X)
+        return rows, finite_labels(y, n_rows=len(rows))
 
     def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Coefficient of determination of the predictions, 1 at best; of finite labels that differ, one per row."""
@@ -218,13 +217,10 @@ class KernelModel(Regressor):
             InvalidTrainingSetError: Labels or features that cannot be learned from.
         """
         settings = self._settings()
-        rows = self._learned_rows(X)
-        labels = finite_labels(y, n_rows=len(rows))
+        rows, labels = self._learned(X, y)
         self._columns = self._checked_blocks()
         self._mean = settings.mean
-        self._metric = (
-            settings.shape.metric if self.hyperparameters is None else self.hyperparameters.kernel.shape.metric
-        )
+        self._metric = (settings if self.hyperparameters is None else self.hyperparameters.kernel).shape.metric
         self._centre = np.zeros(rows.shape[1]) if self._metric is Metric.DOT else rows.mean(axis=0)
         self._rows = rows
         self.fitted_: FittedMixture = fit_mixture(
@@ -236,8 +232,7 @@ class KernelModel(Regressor):
             hyperparameters=self.hyperparameters,
         )
         self.hyperparameters_ = self.fitted_.components[0].hyperparameters
-        self.loo_mean_ = self.fitted_.loo_mean
-        self.loo_std_ = self.fitted_.loo_std
+        self.loo_mean_, self.loo_std_ = self.fitted_.loo_mean, self.fitted_.loo_std
         self.suspects_ = self.fitted_.suspects
         self.loo_rmse_ = float(np.sqrt(np.mean((labels - self.loo_mean_) ** 2)))
         return self
@@ -245,11 +240,7 @@ class KernelModel(Regressor):
     def predict(
         self, X: npt.ArrayLike, *, return_std: bool = False, return_cov: bool = False
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says.
-
-        Raises:
-            InvalidSettingError: Both asked for at once.
-        """
+        """Predictive mean (q,) at features (q, d), with the std (q,) or joint covariance (q, q) of what `uncertainty` says."""
         if return_std and return_cov:
             raise InvalidSettingError("Expected one of return_std and return_cov, found both.")
         rows = self._new_rows(X)
@@ -270,17 +261,11 @@ class KernelModel(Regressor):
         return self.fitted_.posterior(cross, among, self._basis(rows))
 
     def _settings(self) -> ModelSettings:
+        names = {"shape": "kernel"}
         try:
-            return ModelSettings(
-                shape=KernelShape(self.kernel),
-                combination=Combination(self.combination),
-                mean=Mean(self.mean),
-                criterion=Criterion(self.criterion),
-                suspicion=self.suspicion,
-                uncertainty=Uncertainty(self.uncertainty),
-                n_averaged=self.n_averaged,
-                max_kernels=self.max_kernels,
-            )
+            given: dict[str, Any] = {name: kind(getattr(self, names.get(name, name))) for name, kind in CHOICES.items()}
+            given |= {name: getattr(self, name) for name in ("suspicion", "n_averaged", "max_kernels")}
+            return ModelSettings(**given)
         except ValueError as error:
             raise InvalidSettingError(f"Expected a known setting in {self!r}: {error}") from error
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import (
+    SINGLE,
     FloatArray,
     IntArray,
     candidate_indices,
@@ -21,10 +22,8 @@ from hullscout.regression.arrays import (
     is_kind,
 )
 from hullscout.regression.covariance import Metric, self_separations, separations
-from hullscout.regression.mixture import FittedMixture, fit_mixture
-from hullscout.regression.process import MixturePosterior
-from hullscout.regression.settings import SINGLE, ModelSettings
-from hullscout.regression.tuning import WarmStart
+from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
+from hullscout.regression.tuning import ModelSettings, WarmStart
 
 _SLICE = 4096
 _FIRST_ROWS = 32
@@ -79,7 +78,7 @@ class PoolSeparations:
             raise InvalidTrainingSetError(
                 f"Expected candidates not labelled before, found {sorted(known & set(new)) or new}."
             )
-        n_old, n_new = len(self._labelled), len(self._labelled) + len(new)
+        n_old, n_new = len(known), len(known) + len(new)
         for name, features in self._features.items():
             if n_new > len(self._rows[name]):
                 grown = np.empty((max(_FIRST_ROWS, n_new, 3 * n_old // 2), self.n_candidates))
@@ -100,11 +99,12 @@ class PoolSeparations:
 
     def among(self, candidates: IntArray) -> dict[str, FloatArray]:
         """Separations candidates x candidates, computed now: meant for the contenders, not for the pool."""
-        chosen = {name: features[candidates] for name, features in self._features.items()}
-        result = {name: separations(block, block, metric=self.metric) for name, block in chosen.items()}
-        if self.metric is not Metric.DOT:
-            for matrix in result.values():
-                np.fill_diagonal(matrix, 0.0)
+        result = {}
+        for name, features in self._features.items():
+            chosen = features[candidates]
+            result[name] = separations(chosen, chosen, metric=self.metric)
+            if self.metric is not Metric.DOT:
+                np.fill_diagonal(result[name], 0.0)
         return result
 
     def to_self(self, candidates: IntArray | slice) -> dict[str, FloatArray]:
@@ -120,7 +120,6 @@ class PoolModel:
         alternatives: Further representations of the same candidates (for example other MBTR broadenings), by name;
             tuning chooses among them and `blocks`, which is called "features". In the order of the broadening.
         composition: Atomic fraction of the second element, shape (n_candidates,); needed by a composition mean.
-        settings: What is searched and how.
     """
 
     def __init__(
@@ -159,11 +158,7 @@ class PoolModel:
 
     @property
     def fitted(self) -> FittedMixture:
-        """The last fit: components, calibration, leave-one-out predictions.
-
-        Raises:
-            InvalidTrainingSetError: Nothing fitted since the last label was added.
-        """
+        """The last fit: components, calibration, leave-one-out predictions."""
         if self._fitted is not None:
             return self._fitted
         raise InvalidTrainingSetError("Expected a fitted model, found labels added since the last fit: call fit first.")

@@ -1,11 +1,23 @@
-"""The exact Gaussian process on kernel matrices, and the joint posterior that a mixture of such processes states.
+"""The exact Gaussian process on kernel matrices: conditioned on labels, left-out labels and likelihood in closed form.
 
 A process knows no features, only covariances among labels and from labels to candidates. The regularization is the only
 thing on the diagonal. If the factorization fails all the same, the jitter policy adds 1e-12, 1e-11, ... of the mean
 diagonal up to `MAX_JITTER`, keeps what it added in `jitter`, and refuses beyond; nothing is added when it is not needed.
 
-Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; Rasmussen & Williams (2006), eqs. 2.41-2.42 for the
-mean with fitted coefficients.
+Labels y follow y = H b + f + noise, with f a Gaussian process of covariance s^2 K, b a coefficient vector under a flat
+prior (constant or composition mean), and noise of variance s^2 lambda. With A = K + lambda I and the projected precision
+
+    P = A^-1 - A^-1 H (H^T A^-1 H)^-1 H^T A^-1,
+
+leaving group g out gives the residual r_g = (P_gg)^-1 (P y)_g with covariance s^2 (P_gg)^-1, exactly. For tuning, P is
+kept as U (D + lambda)^-1 U^T with U, D from the kernel projected on the contrasts of H, so that lambda costs a matrix
+product only. The likelihood needs no eigenvectors: with the projected kernel reduced to tridiagonal T, T + lambda is
+factorized in O(n) for each lambda.
+
+Source: Musil & Ceriotti, Chimia 73, 972 (2019), eqs. 13-15 and 19; O. Dubrule, Math. Geol. 15, 687 (1983), for the
+residuals with a fitted mean; Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), eqs. 2.41-2.42 for the
+mean with fitted coefficients, 2.45 for the restricted likelihood and 5.10-5.12 for the log score; Golub & Van Loan, Matrix
+Computations (2013), section 8.3.1 for the reduction.
 """
 
 from collections.abc import Sequence
@@ -15,12 +27,39 @@ from typing import Final
 import numpy as np
 from scipy.linalg import blas, cho_solve, lapack, solve_triangular
 
-from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
-from hullscout.regression.arrays import FloatArray, IntArray, is_kind, refuse_no_count
-from hullscout.regression.criteria import LeftOut, contrasts, refuse_fixed_mean
+from hullscout.errors import InvalidTrainingSetError
+from hullscout.regression.arrays import FloatArray, IntArray
 
-MAX_JITTER: Final = 1e-8
-"""Largest addition to the diagonal, relative to its mean, before a kernel matrix is called singular."""
+MAX_JITTER: Final = 1e-8  # Largest addition to the diagonal, relative to its mean; a matrix that needs more is singular
+# Rounding makes eigenvalues this negative, relative to the largest; more means that the matrix is no covariance.
+NEGATIVE_EIGENVALUE: Final = 1e-8
+_FREEDOM_FLOOR: Final = 1e-9
+_SINGULAR: Final = 1e-16
+_BLOCK: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What is known of each label from all labels outside its group, for each regularization."""
+
+    residuals: FloatArray  # Label minus prediction, shape (n, n_regularizations), unit of the labels
+    variances: FloatArray  # Predictive variance over the signal variance, noise included, same shape
+    counts: FloatArray  # Weight of each label, shape (n,): one over the size of its group
+
+    @property
+    def rmse(self) -> FloatArray:
+        """Root mean square residual, each group counted once, shape (n_regularizations,)."""
+        return np.asarray(np.sqrt(self.counts @ self.residuals**2 / self.counts.sum()))
+
+    @property
+    def signal_variance(self) -> FloatArray:
+        """The signal variance that makes the mean squared z-score one, shape (n_regularizations,)."""
+        return np.asarray(self.counts @ (self.residuals**2 / self.variances) / self.counts.sum())
+
+    def log_scores(self, signal_variance: FloatArray) -> FloatArray:
+        """Log predictive density of every left-out label, shape (n, n_regularizations)."""
+        variances = self.variances * signal_variance
+        return -0.5 * (np.log(2.0 * np.pi * variances) + self.residuals**2 / variances)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +75,10 @@ class GaussianProcess:
     basis_factor: FloatArray  # Lower Cholesky factor of H^T A^-1 H, shape (p, p)
 
     def predict(self, cross: FloatArray, prior: FloatArray, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean (q,) and variance of the function at new points, without noise.
+        """Mean (q,) and variance (q,) of the function at new points, without noise, or covariance (q, q).
 
-        Args:
-            cross: Kernel labels x points, shape (n, q).
-            prior: Kernel of each point with itself, shape (q,), or for the covariance among the points, shape (q, q).
-            basis: The mean's basis functions at the points, shape (q, p).
+        From the kernel labels x points (n, q), that of each point with itself (q,) or among the points (q, q), and the
+        mean's basis functions at the points (q, p).
         """
         mean = cross.T @ self.dual + basis @ self.coefficients
         # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
@@ -77,21 +114,14 @@ class GaussianProcess:
 
 
 def condition(
-    kernel: FloatArray,
-    basis: FloatArray,
-    y: FloatArray,
-    *,
-    regularization: float,
-    signal_variance: float = 1.0,
-    noise: FloatArray | None = None,
+    kernel: FloatArray, basis: FloatArray, y: FloatArray, *, regularization: float, noise: FloatArray | None = None
 ) -> GaussianProcess:
-    """The process with kernel K (n, n) at signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
+    """The process with kernel K (n, n), signal variance 1 and mean basis H (n, p), conditioned on labels y (n,).
 
-    `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, 1 if not
-    given.
+    `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, else 1.
     """
-    relative = np.ones(len(y)) if noise is None else noise
-    factor, jitter = jittered_cholesky(kernel + np.diag(regularization * relative))
+    diagonal = regularization * (np.ones(len(y)) if noise is None else noise)
+    factor, jitter = jittered_cholesky(kernel + np.diag(diagonal))
     solved_basis = solve_triangular(factor, basis, lower=True, check_finite=False)
     solved_y = solve_triangular(factor, y, lower=True, check_finite=False)
     try:
@@ -109,7 +139,7 @@ def condition(
     return GaussianProcess(
         factor=factor,
         basis=basis,
-        signal_variance=signal_variance,
+        signal_variance=1.0,
         jitter=jitter,
         coefficients=coefficients,
         dual=solve_triangular(factor, solved_y - solved_basis @ coefficients, lower=True, trans=1, check_finite=False),
@@ -132,71 +162,147 @@ def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixturePosterior:
-    """Joint posterior of the labels of q candidates: Gaussians mixed, widened to heavy tails as leave-one-out asks.
+class Spectrum:
+    """Eigenvectors and eigenvalues from which P follows for every regularization."""
 
-    Each component is one setting of the hyperparameters. `scale` and `degrees_of_freedom` come from the z-scores of the
-    labels that were left out (see `calibration.py`), so that the intervals hold on data and not only under the model.
+    vectors: FloatArray  # U, shape (n, n - p), label order
+    values: FloatArray  # D, shape (n - p,), not negative
+    mean_vectors: FloatArray  # Orthonormal basis of H, shape (n, p)
+    log_volume: float  # log det(H^T H), the part of the restricted likelihood without lambda
 
-    Attributes:
-        weights: Of the components, shape (m,), summing to one.
-        means: Shape (m, q), unit of the labels.
-        covariances: Shape (m, q, q), noise of the labels included, before scaling.
-        scale: Factor on standard deviations.
-        degrees_of_freedom: Of the Student-t that samples follow; infinity means Gaussian.
+
+def spectrum(kernel: FloatArray, basis: FloatArray) -> Spectrum:
+    """Eigendecomposition of K (n, n), in units of the signal variance, on the contrasts of H (n, p), p = 0 for no mean."""
+    n, p = basis.shape
+    mean_vectors, log_volume = contrasts(basis)
+    matrix = _projected(kernel, mean_vectors)[0] if p else kernel
+    values, vectors = (part[..., : n - p] for part in np.linalg.eigh(matrix, UPLO="L"))
+    if values[0] < -NEGATIVE_EIGENVALUE * max(values[-1], 1.0):
+        raise InvalidTrainingSetError(
+            f"Expected a covariance matrix, found eigenvalues from {values[0]:.3g} to {values[-1]:.3g}: the matrix is "
+            f"singular beyond rounding (relative {NEGATIVE_EIGENVALUE})."
+        )
+    return Spectrum(vectors=vectors, values=np.maximum(values, 0.0), mean_vectors=mean_vectors, log_volume=log_volume)
+
+
+def contrasts(basis: FloatArray) -> tuple[FloatArray, float]:
+    """Orthonormal basis of the mean's basis functions H at the labels, shape (n, p), and log det(H^T H)."""
+    n, p = basis.shape
+    if n <= p:
+        raise InvalidTrainingSetError(
+            f"Expected more labels than coefficients of the mean, found {n} labels and {p} coefficients. Label more "
+            "structures or choose a constant mean."
+        )
+    if p == 0:
+        return basis, 0.0
+    vectors, triangle = np.linalg.qr(basis)
+    pivots = np.abs(np.diag(triangle))
+    if pivots.min() <= 1e-10 * max(1.0, pivots.max()):
+        raise InvalidTrainingSetError(
+            f"Expected labels that determine all {p} coefficients of the mean, found pivots {pivots.tolist()}. "
+            "Label more compositions or choose a constant mean."
+        )
+    return vectors, 2.0 * float(np.log(pivots).sum())
+
+
+def refuse_fixed_mean(mean_vectors: FloatArray, groups: Sequence[IntArray]) -> None:
+    """Check that the mean (orthonormal basis (n, p)) is determined without any one label and any one group."""
+    leverages = np.sum(mean_vectors**2, axis=1)
+    label = int(np.argmax(leverages))
+    if leverages[label] >= 1.0 - _FREEDOM_FLOOR:
+        raise InvalidTrainingSetError(
+            f"Expected a mean that is determined without any one label, found that label {label} alone fixes it. Label "
+            "more compositions or choose a constant mean."
+        )
+    for group in groups:
+        part = mean_vectors[group]
+        if part.size and np.linalg.norm(part, ord=2) ** 2 >= 1.0 - _FREEDOM_FLOOR:
+            raise InvalidTrainingSetError(
+                f"Expected a mean that is determined without group {group.tolist()}, found that it is not. Label more "
+                "compositions, choose a constant mean, or make smaller groups."
+            )
+
+
+def _projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray, float]:
+    """M K M + c Q Q^T, M = I - Q Q^T, and c: the kernel on the contrasts of the mean, the p other eigenvalues at c.
+
+    A symmetric rank-2p update, O(n^2 p); c is larger than any eigenvalue of K. Only the lower triangle is meant.
+    """
+    products = kernel @ mean_vectors
+    lift = 2.0 * max(float(np.trace(kernel)), 1.0)
+    lifted = mean_vectors.T @ products + lift * np.eye(mean_vectors.shape[1])
+    update = mean_vectors @ (0.5 * lifted) - products
+    return np.asarray(blas.dsyr2k(1.0, mean_vectors, update, beta=1.0, c=kernel.T, lower=1)), lift
+
+
+def leave_out(
+    decomposition: Spectrum, y: FloatArray, regularizations: FloatArray, *, groups: Sequence[IntArray] = ()
+) -> LeftOut:
+    """Every label y (n,) predicted from the labels outside its group (of two or more, else itself), for each lambda (m,) > 0."""
+    refuse_fixed_mean(decomposition.mean_vectors, groups)
+    shifted = decomposition.values[:, None] + regularizations[None, :]
+    if shifted.min() <= _SINGULAR * shifted.max():
+        raise InvalidTrainingSetError(
+            f"Expected a regular kernel matrix, found eigenvalues from {shifted.min():.3g} to {shifted.max():.3g} with "
+            f"regularization {regularizations.min():.3g}: it is singular to rounding. Raise the regularization."
+        )
+    inverse = 1.0 / shifted
+    vectors = decomposition.vectors
+    projected: FloatArray = vectors @ (inverse * (vectors.T @ y)[:, None])
+    precision: FloatArray = (vectors**2) @ inverse
+    counts = np.ones(len(y))
+    residuals, variances = projected / precision, 1.0 / precision
+    for group in groups:
+        block = vectors[group]
+        matrices = np.einsum("ik,kl,jk->lij", block, inverse, block, optimize=True)
+        covariances = np.linalg.inv(matrices)
+        residuals[group] = np.einsum("lij,jl->il", covariances, projected[group])
+        variances[group] = np.einsum("lii->il", covariances)
+        counts[group] = 1.0 / len(group)
+    return LeftOut(residuals=residuals, variances=variances, counts=counts)
+
+
+def log_marginal_likelihood(decomposition: Spectrum, y: FloatArray, regularizations: FloatArray) -> FloatArray:
+    """Restricted log likelihood of the labels with the signal variance at its maximum, for each regularization, (m,)."""
+    shifted = decomposition.values[:, None] + regularizations[None, :]
+    quadratic = ((decomposition.vectors.T @ y) ** 2) @ (1.0 / shifted)
+    log_volume = np.log(shifted).sum(axis=0) + decomposition.log_volume
+    return _log_likelihood(log_volume, quadratic, degrees=len(decomposition.values))
+
+
+def _log_likelihood(log_volume: FloatArray, quadratic: FloatArray, *, degrees: int) -> FloatArray:
+    return np.asarray(-0.5 * (log_volume + degrees * (np.log(2.0 * np.pi * quadratic / degrees) + 1.0)))
+
+
+class RestrictedLikelihood:
+    """Restricted likelihood of labels y (n,) with mean basis H (n, p), p = 0 for no mean, for each lambda (m,) > 0.
+
+    Under any kernel; what depends on the labels alone is computed once.
     """
 
-    weights: FloatArray
-    means: FloatArray
-    covariances: FloatArray
-    scale: float
-    degrees_of_freedom: float
+    def __init__(self, *, basis: FloatArray, y: FloatArray, regularizations: FloatArray) -> None:
+        self._basis, self._y, self._regularizations = basis, y, regularizations
+        self._mean_vectors, self._log_volume = contrasts(basis)
 
-    @property
-    def mean(self) -> FloatArray:
-        """Mixture mean, shape (q,)."""
-        return np.asarray(self.weights @ self.means)
-
-    @property
-    def covariance(self) -> FloatArray:
-        """Scaled covariance within components plus the spread of their means, shape (q, q)."""
-        within = np.tensordot(self.weights, self.covariances, axes=1) * self.scale**2
-        deviations = self.means - self.mean
-        return np.asarray(within + (deviations * self.weights[:, None]).T @ deviations)
-
-    @property
-    def std(self) -> FloatArray:
-        """Standard deviation of each candidate, shape (q,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Joint samples, shape (n, q): a component by weight, then a multivariate Student-t around its mean.
-
-        All candidates of one sample share the tail factor sqrt(nu / chi^2_nu), so a bad day is a bad day everywhere.
-
-        Raises:
-            InvalidSettingError: n is no count, or rng no generator.
-        """
-        refuse_no_count(least=0, n=n)
-        if not is_kind(rng, np.random.Generator):
-            raise InvalidSettingError(f"Expected a generator such as np.random.default_rng(0), found {rng!r}.")
-        counts = rng.multinomial(n, self.weights)
-        samples = np.empty((n, self.means.shape[1]))
-        start = 0
-        for count, mean, covariance in zip(counts, self.means, self.covariances, strict=True):
-            normal = rng.standard_normal((count, len(mean)))
-            samples[start : start + count] = mean + self.scale * normal @ covariance_root(covariance).T
-            if np.isfinite(self.degrees_of_freedom):
-                tails = np.sqrt(self.degrees_of_freedom / rng.chisquare(self.degrees_of_freedom, size=count))
-                samples[start : start + count] += (tails - 1.0)[:, None] * (samples[start : start + count] - mean)
-            start += count
-        return samples[rng.permutation(n)]
-
-
-def covariance_root(covariance: FloatArray) -> FloatArray:
-    """A square root of a covariance matrix: Cholesky, or by eigenvalues where candidates coincide."""
-    try:
-        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    def logarithms(self, kernel: FloatArray) -> FloatArray:
+        """`log_marginal_likelihood` of the spectrum of K (n, n) to rounding; itself where T + lambda is not positive definite."""
+        (n, p), m, vectors = self._basis.shape, len(self._regularizations), self._mean_vectors
+        matrix, lift = _projected(kernel, vectors) if p else (kernel.T, 0.0)
+        labels = self._y - vectors @ (vectors.T @ self._y)
+        reduced, diagonal, beside, reflectors, _ = lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
+        rotated = np.empty(n)
+        rotated[0] = labels[0]
+        rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, labels[1:, None], _BLOCK)[0][:, 0]
+        # All T + lambda stand in one block-diagonal matrix: a single call to factorize and one to solve.
+        all_beside = np.tile(np.append(beside, 0.0), m)[:-1]
+        pivots, multipliers, failure = lapack.dpttrf(
+            (diagonal + self._regularizations[:, None]).ravel(), all_beside, overwrite_d=1, overwrite_e=1
+        )
+        if failure:
+            return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)
+        solved = lapack.dpttrs(pivots, multipliers, np.tile(rotated, m)[:, None], overwrite_b=1)[0]
+        quadratic = solved.reshape(m, n) @ rotated
+        log_volume = np.log(pivots).reshape(m, n).sum(axis=1) + self._log_volume
+        if p:
+            log_volume -= p * np.log(lift + self._regularizations)
+        return _log_likelihood(log_volume, quadratic, degrees=n - p)

@@ -8,7 +8,8 @@ labels that a submodel has not seen, as in Musil et al., J. Chem. Theory Comput.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,9 +27,9 @@ from hullscout.regression.arrays import (
     group_numbers,
     refuse_no_count,
 )
-from hullscout.regression.calibration import TailCalibration, calibrate
+from hullscout.regression.calibration import calibrate
 from hullscout.regression.model import KernelModel, Regressor
-from hullscout.regression.settings import ModelSettings
+from hullscout.regression.tuning import ModelSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +45,9 @@ class ResamplingEnsemble(Regressor):
     For those who want a spread that assumes no Gaussian process; no command uses it.
 
     Args:
-        kernel: Kernel shape, as in `KernelModel`.
-        blocks: Columns of each feature block by name.
+        kernel, blocks, suspicion: As in `KernelModel`.
         n_models: Number of submodels, at least 2.
         fraction: Share of the labels (of the groups, if there are some) in each subset, between 0 and 1.
-        seed: Of the subsets.
-        suspicion: As in `KernelModel`.
 
     Attributes:
         models_: The submodels.
@@ -69,61 +67,43 @@ class ResamplingEnsemble(Regressor):
         """Tune once on features X (n, d) and labels y (n,), then condition every submodel on its subset.
 
         Labels with the same number in `groups` (n,) are in or out of a subset together.
-
-        Raises:
-            InvalidSettingError: A parameter that is not allowed.
-            InvalidTrainingSetError: Labels that cannot be learned from, or too few for the subsets.
         """
         refuse_no_count(2, n_models=self.n_models)
         refuse_no_count(0, seed=self.seed)
         if not 0.0 < self.fraction < 1.0:
             raise InvalidSettingError(f"Expected a fraction between 0 and 1, found {self.fraction=}.")
-        rows = self._learned_rows(X)
-        labels = finite_labels(y, n_rows=len(rows))
+        rows, labels = self._learned(X, y)
         tuned = KernelModel(self.kernel, blocks=self.blocks, n_averaged=1, suspicion=self.suspicion)
-        tuned.fit(rows, labels, groups)
-        grouping = tuned.fitted_.grouping
-        given = group_numbers(groups)
+        grouping, numbers = tuned.fit(rows, labels, groups).fitted_.grouping, group_numbers(groups)
         is_suspect = np.isin(np.arange(len(labels)), tuned.suspects_)
-        is_in = self._subsets(grouping.merged_to if given is None else given) & ~is_suspect
+        is_in = self._subsets(grouping.merged_to if numbers is None else numbers) & ~is_suspect
         smallest = int(is_in.sum(axis=1).min())
         if smallest < MIN_LABELS:
             raise InvalidTrainingSetError(
                 f"Expected subsets of at least {MIN_LABELS} labels, found {smallest}: raise {self.fraction=} or label more."
             )
-        self.models_ = [
-            KernelModel(self.kernel, blocks=self.blocks, hyperparameters=tuned.hyperparameters_, suspicion=np.inf).fit(
-                rows[chosen], labels[chosen]
-            )
-            for chosen in is_in
-        ]
-        self.suspects_ = tuned.suspects_
-        once = grouping.kept
+        trusting = replace(tuned, hyperparameters=tuned.hyperparameters_, suspicion=np.inf)
+        self.models_ = [replace(trusting).fit(rows[part], labels[part]) for part in is_in]
+        self.suspects_, once = tuned.suspects_, grouping.kept
         z, is_tested = self._unseen_z(rows[once], labels[once], is_in[:, once])
-        self.calibration_: TailCalibration = calibrate(
-            z,
-            n_tuned=ModelSettings().n_tuned(1 if self.blocks is None else len(self.blocks)),
-            is_suspect=is_suspect[once][is_tested],
-        )
+        n_tuned = ModelSettings().n_tuned(1 if self.blocks is None else len(self.blocks))
+        self.calibration_ = calibrate(z, n_tuned=n_tuned, is_suspect=is_suspect[once][is_tested])
         return self
 
     def predict(self, X: npt.ArrayLike, *, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Mean over the submodels, with their calibrated spread (both of shape (q,))."""
         predictions = self._predictions(self._new_rows(X))
-        mean: FloatArray = predictions.mean(axis=0)
-        if not return_std:
-            return mean
-        return mean, np.asarray(self.calibration_.scale * predictions.std(axis=0, ddof=1))
+        mean, spread = np.asarray(predictions.mean(axis=0)), np.asarray(predictions.std(axis=0, ddof=1))
+        return (mean, self.calibration_.scale * spread) if return_std else mean
 
     def _predictions(self, rows: FloatArray) -> FloatArray:
         return np.stack([np.asarray(model.predict(rows)) for model in self.models_])
 
     def _subsets(self, sets: IntArray) -> BoolArray:
+        """Whether each label, of a numbered set (n,), is in the subset of each submodel: (n_models, n)."""
         n_sets = int(sets.max()) + 1
-        n_in = max(round(self.fraction * n_sets), 1)
-        rng = np.random.default_rng([self.seed, n_sets])
-        chosen = [rng.permutation(n_sets)[:n_in] for _ in range(self.n_models)]
-        return np.stack([np.isin(sets, part) for part in chosen])
+        n_in, rng = max(round(self.fraction * n_sets), 1), np.random.default_rng([self.seed, n_sets])
+        return np.stack([np.isin(sets, rng.permutation(n_sets)[:n_in]) for _ in range(self.n_models)])
 
     def _unseen_z(self, rows: FloatArray, labels: FloatArray, is_in: BoolArray) -> tuple[FloatArray, BoolArray]:
         """z-score of each label that two or more submodels have not seen, from these; and which labels those are."""
@@ -139,13 +119,7 @@ class ResamplingEnsemble(Regressor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
-    """Errors at several training sizes.
-
-    Attributes:
-        label: What was trained, for the legend.
-        sizes: Training sizes, rising, shape (k,).
-        errors: RMSE on the held-out structures, unit of the labels, shape (k, n_repeats).
-    """
+    """RMSE on held-out structures, unit of the labels, shape (k, n_repeats), at training sizes, rising, shape (k,)."""
 
     label: str
     sizes: IntArray
@@ -181,17 +155,8 @@ def learning_curve(
 ) -> LearningCurve:
     """Train on nested random subsets of features X (n, d) and labels y (n,), and test on what is left.
 
-    Args:
-        predict: Trains on (X, y) and predicts at new X; `lambda X, y, Q: KernelModel().fit(X, y).predict(Q)`.
-        X: What is learned from and tested on.
-        y: The same.
-        sizes: Training sizes, each smaller than n.
-        n_repeats: Number of random orders.
-        seed: Of the orders.
-        label: What is trained, for the legend.
-
-    Raises:
-        InvalidSettingError: Fewer than two sizes, a size that leaves nothing to test on, or no repeats.
+    `predict` trains on (X, y) and predicts at new X: `lambda X, y, Q: KernelModel().fit(X, y).predict(Q)`. There are two or
+    more sizes, each smaller than n; `n_repeats` random orders, drawn with `seed`; `label` is what the legend says.
     """
     rows = finite_matrix(X, what="X")
     labels = finite_labels(y, n_rows=len(rows))
@@ -204,24 +169,19 @@ def learning_curve(
         refuse_no_count(count=count)
     refuse_no_count(0, seed=seed)
     errors = np.empty((len(rising), n_repeats))
-    for repeat in range(n_repeats):
+    for repeat, (place, size) in product(range(n_repeats), enumerate(rising)):
         order = np.random.default_rng([seed, repeat]).permutation(len(rows))
-        for place, size in enumerate(rising):
-            known, held_out = order[:size], order[size:]
-            what, n = f"predictions of {label!r}", len(held_out)
-            predicted = finite_vector(predict(rows[known], labels[known], rows[held_out]), what=f"the {what}")
-            if len(predicted) != n:
-                raise InvalidTrainingSetError(f"Expected {n} {what}, found {len(predicted)}. Return means only.")
-            errors[place, repeat] = np.sqrt(np.mean((labels[held_out] - predicted) ** 2))
+        known, held_out = order[:size], order[size:]
+        what, n = f"predictions of {label!r}", len(held_out)
+        predicted = finite_vector(predict(rows[known], labels[known], rows[held_out]), what=f"the {what}")
+        if len(predicted) != n:
+            raise InvalidTrainingSetError(f"Expected {n} {what}, found {len(predicted)}. Return means only.")
+        errors[place, repeat] = np.sqrt(np.mean((labels[held_out] - predicted) ** 2))
     return LearningCurve(label=label, sizes=rising, errors=errors)
 
 
 def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = None, *, unit: str = "eV/atom") -> Axes:
-    """Draw mean errors with one standard deviation over repeats on log-log axes, those given or of a new figure.
-
-    Raises:
-        InvalidSettingError: No curves.
-    """
+    """Draw mean errors with one standard deviation over repeats on log-log axes, those given or of a new figure."""
     if not curves:
         raise InvalidSettingError("Expected one or more learning curves to draw, found none.")
     from matplotlib.figure import Figure  # noqa: PLC0415  slow to import

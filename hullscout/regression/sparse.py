@@ -11,7 +11,7 @@ Regression (1982), section 2.2, for leave-one-out residuals from the hat matrix.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -19,25 +19,18 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import (
-    FloatArray,
-    IntArray,
-    are_constant,
-    finite_labels,
-    group_numbers,
-    is_kind,
-    refuse_no_count,
-)
+from hullscout.regression.arrays import FloatArray, IntArray, are_constant, group_numbers, is_kind, refuse_no_count
 from hullscout.regression.calibration import TailCalibration, calibrate
-from hullscout.regression.covariance import Kernel, Metric, self_separations, separations
-from hullscout.regression.criteria import LeftOut
-from hullscout.regression.labelled import MAX_TRIALS, Grouping, Trial, asked_apart, group_rows, groups_among
+from hullscout.regression.covariance import Hyperparameters, Kernel, Metric, self_separations, separations
+from hullscout.regression.labelled import Grouping, asked_apart, group_rows, groups_among, settled
 from hullscout.regression.model import KernelModel, Regressor, named_blocks
-from hullscout.regression.process import jittered_cholesky
-from hullscout.regression.settings import Hyperparameters, ModelSettings, refuse_no_suspicion
+from hullscout.regression.process import LeftOut, jittered_cholesky
 from hullscout.regression.subset import cur_points, farthest_rows
+from hullscout.regression.tuning import ModelSettings, refuse_no_suspicion
 
 _MAX_CUR: Final = 4000
+_Strengths = Sequence[float] | FloatArray
+_Fit = tuple["ActiveRegression", FloatArray, FloatArray]  # With mean and variance of every label left out, (n,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +59,7 @@ def fit_active(
     unspanned: FloatArray,
     y: FloatArray,
     *,
-    regularizations: Sequence[float] | FloatArray,
+    regularizations: _Strengths,
     signal_variance: float | None = None,
     groups: Sequence[IntArray] = (),
 ) -> ActiveRegression:
@@ -75,13 +68,9 @@ def fit_active(
     With D = [1, phi], A = D^T D + lambda diag(0, 1) and H = D A^-1 D^T, leaving group g out gives the residual
     (I - H_gg)^-1 e_g with covariance s^2 lambda (I - H_gg)^-1, exactly, active points fixed.
 
-    Args:
-        features: phi at the labels, shape (n, m).
-        unspanned: Prior variance that phi does not carry, in units of the signal variance, shape (n,).
-        y: Labels, shape (n,).
-        regularizations: lambda to choose from, positive.
-        signal_variance: Used if given; else the one that makes the mean squared left-out z-score one.
-        groups: Index arrays of labels that are left out together.
+    From features phi at the labels y (n,), shape (n, m), the prior variance that these do not carry, in units of the signal
+    variance (n,), and positive lambda. The signal variance makes the mean squared left-out z-score one unless given.
+    `groups` are index arrays of labels that are left out together.
     """
     n = len(y)
     centre, deviations = features.mean(axis=0), y - y.mean()
@@ -128,14 +117,11 @@ class SparseKernelModel(Regressor):
     For those who learn from some thousand labels or more outside a campaign; no command uses it.
 
     Args:
-        kernel: Kernel shape, as in `KernelModel`.
-        blocks: Columns of each feature block by name.
+        kernel, blocks, suspicion: As in `KernelModel`.
         n_active: Number of active points; all labels if there are fewer.
         selection: "fps" (farthest points), "cur" (up to 4000 labels) or "random".
         variance: "projected-process" or "subset-of-regressors".
         n_tuning: Labels (drawn at random) on which length scales and weights are tuned exactly.
-        seed: Of the random draws.
-        suspicion: As in `KernelModel`.
         hyperparameters: Use this kernel, and this regularization and signal variance, and tune nothing.
 
     Attributes:
@@ -169,16 +155,22 @@ class SparseKernelModel(Regressor):
         refuse_no_count(3, n_tuning=self.n_tuning)
         refuse_no_count(0, seed=self.seed)
         refuse_no_suspicion(self.suspicion)
-        all_rows = self._learned_rows(X)
-        all_labels = finite_labels(y, n_rows=len(all_rows))
+        all_rows, all_labels = self._learned(X, y)
         self._blocks = named_blocks(self.blocks, n_columns=all_rows.shape[1])
-        self._refuse_foreign_hyperparameters()
-        given = group_numbers(groups)
-        parts = {name: all_rows[:, part] for name, part in self._blocks.items()}
+        fixed, names = self.hyperparameters, list(self._blocks)
+        if fixed is not None and (
+            not is_kind(fixed, Hyperparameters)
+            or {term.block for term in fixed.kernel.terms} - set(names)
+            or not fixed.regularization > 0.0
+        ):
+            raise InvalidSettingError(
+                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {fixed!r}."
+            )
+        given, parts = group_numbers(groups), {name: all_rows[:, part] for name, part in self._blocks.items()}
         grouping = group_rows(parts, all_labels, groups=given)
         rows, labels = all_rows[grouping.kept], grouping.merge(all_labels)
         rng = np.random.default_rng([self.seed, len(rows)])
-        tuned = self.hyperparameters
+        tuned = fixed
         if tuned is None:
             subset = np.sort(rng.permutation(len(rows))[: self.n_tuning])
             among = None if given is None else given[grouping.kept][subset]
@@ -205,26 +197,13 @@ class SparseKernelModel(Regressor):
         variance = self._regression.variance(features, self._unspanned(rows, features))
         return mean, np.asarray(self.calibration_.scale * np.sqrt(variance))
 
-    def _refuse_foreign_hyperparameters(self) -> None:
-        given, names = self.hyperparameters, list(self._blocks)
-        if given is not None and (
-            not is_kind(given, Hyperparameters)
-            or {term.block for term in given.kernel.terms} - set(names)
-            or not given.regularization > 0.0
-        ):
-            raise InvalidSettingError(
-                f"Expected hyperparameters on blocks of {names} with a regularization > 0, found {given!r}."
-            )
-
     def _select(self, rows: FloatArray, rng: np.random.Generator) -> IntArray:
         n = min(self.n_active, len(rows))
         if self.selection == "random":
             return np.sort(rng.permutation(len(rows))[:n])
         if self.selection == "fps":
-            scales = (
-                (self._blocks[term.block], np.sqrt(term.weight) / term.length_scale) for term in self._kernel.terms
-            )
-            return farthest_rows(np.hstack([rows[:, part] * scale for part, scale in scales]), n)
+            scales = {term.block: np.sqrt(term.weight) / term.length_scale for term in self._kernel.terms}
+            return farthest_rows(np.hstack([rows[:, self._blocks[name]] * scale for name, scale in scales.items()]), n)
         if self.selection == "cur" and len(rows) <= _MAX_CUR:
             return cur_points(self._covariances(rows, rows), n)
         raise InvalidSettingError(
@@ -236,45 +215,37 @@ class SparseKernelModel(Regressor):
         self, features: FloatArray, unspanned: FloatArray, y: FloatArray, grouping: Grouping, tuned: Hyperparameters
     ) -> None:
         """Fit the merged labels y on those that are not suspects, until these stay the same; at first all are trusted."""
-        n = len(y)
-        suspects = np.zeros(0, dtype=np.intp)
-        trial = Trial(n, suspicion=self.suspicion, can_spare=lambda found: not are_constant(np.delete(y, found)))
-        is_fixed = self.hyperparameters is not None
-        strengths = np.array([tuned.regularization]) if is_fixed else ModelSettings().regularizations
+        n, settings, is_fixed = len(y), ModelSettings(), self.hyperparameters is not None
+        given = ([tuned.regularization], tuned.signal_variance) if is_fixed else (settings.regularizations, None)
 
-        def fitted(rows: IntArray, strengths: FloatArray, signal_variance: float | None) -> ActiveRegression:
+        def fitted(rows: IntArray, strengths: _Strengths, signal_variance: float | None) -> ActiveRegression:
             groups, signal = groups_among(grouping.groups, rows, n=n), signal_variance
             parts = (features[rows], unspanned[rows], y[rows])
             return fit_active(*parts, regularizations=strengths, signal_variance=signal, groups=groups)
 
-        for number in range(1, MAX_TRIALS + 1):
+        def fit(suspects: IntArray) -> tuple[_Fit, FloatArray, FloatArray, float]:
             trusted = np.setdiff1d(np.arange(n), suspects)
-            model = fitted(trusted, strengths, tuned.signal_variance if is_fixed else None)
+            model = fitted(trusted, *given)
             mean, variance = np.empty(n), np.empty(n)
             mean[trusted] = y[trusted] - model.left_out.residuals[:, 0]
             variance[trusted] = model.left_out.variances[:, 0] * model.signal_variance
             for asked, group in asked_apart(grouping.groups, suspects):
                 rows = np.setdiff1d(trusted, group)
-                apart = fitted(rows, np.array([model.regularization]), model.signal_variance) if len(group) else model
+                apart = fitted(rows, [model.regularization], model.signal_variance) if len(group) else model
                 mean[asked] = apart.mean(features[asked])
                 variance[asked] = apart.variance(features[asked], unspanned[asked])
-            found = trial.judge(suspects, y - mean, variance, model.regularization * model.signal_variance).suspects
-            if np.array_equal(found, suspects) or number == MAX_TRIALS:
-                break
-            suspects = found
+            return (model, mean, variance), y - mean, variance, model.regularization * model.signal_variance
+
+        (model, mean, variance), suspects, _ = settled(
+            fit, n=n, suspicion=self.suspicion, can_spare=lambda found: not are_constant(np.delete(y, found))
+        )
         self._regression = model
-        self.hyperparameters_ = Hyperparameters(
-            kernel=self._kernel,
-            regularization=model.regularization,
-            signal_variance=model.signal_variance,
-            representation=tuned.representation,
+        self.hyperparameters_ = replace(
+            tuned, regularization=model.regularization, signal_variance=model.signal_variance
         )
         std, is_suspect = np.sqrt(variance), np.isin(np.arange(n), suspects)
-        self.calibration_: TailCalibration = calibrate(
-            (y - mean) / std,
-            n_tuned=0 if is_fixed else ModelSettings().n_tuned(len(self._blocks)),
-            is_suspect=is_suspect,
-        )
+        n_tuned = 0 if is_fixed else settings.n_tuned(len(self._blocks))
+        self.calibration_: TailCalibration = calibrate((y - mean) / std, n_tuned=n_tuned, is_suspect=is_suspect)
         self.loo_mean_ = mean[grouping.merged_to]
         self.loo_std_ = (self.calibration_.scale * std)[grouping.merged_to]
         self.suspects_: IntArray = np.flatnonzero(is_suspect[grouping.merged_to])

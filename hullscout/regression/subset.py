@@ -21,10 +21,10 @@ from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray, candidate_indices, finite_matrix, is_kind, refuse_no_count
 from hullscout.regression.model import Estimator
 
+_GRAM: Final = "the Gram matrix"
 _DENSE: Final = 32
 _EXHAUSTED: Final = 1e-13
-_NOTHING_NEW: Final = 1e-12
-"""Share of the norm of all columns below which the rest of one is rounding."""
+_NOTHING_NEW: Final = 1e-12  # Share of the norm of all columns below which the rest of one is rounding
 
 
 def farthest_points(gram: FloatArray, n: int, *, start: int | None = None) -> IntArray:
@@ -34,11 +34,8 @@ def farthest_points(gram: FloatArray, n: int, *, start: int | None = None) -> In
         gram: Dot products (or kernel) among the items, shape (m, m); distance^2 = g_ii + g_jj - 2 g_ij.
         n: How many to choose; ties go to the smaller index.
         start: First item; the one farthest from the mean of all if not given.
-
-    Raises:
-        InvalidSettingError: n is not between 1 and m.
     """
-    gram = _checked_gram(gram, n)
+    gram = _checked(gram, n, what=_GRAM)
     diagonal = np.diag(gram)
     far = int(np.argmax(diagonal - 2.0 * gram.mean(axis=1))) if start is None else start
     first = int(candidate_indices([far], n_candidates=len(gram))[0])
@@ -46,17 +43,11 @@ def farthest_points(gram: FloatArray, n: int, *, start: int | None = None) -> In
 
 
 def farthest_rows(rows: FloatArray, n: int) -> IntArray:
-    """The same for structures of features (m, d) without their Gram matrix: O(m d) per point, for large pools.
-
-    Raises:
-        InvalidSettingError: n is not between 1 and m.
-    """
-    rows = finite_matrix(rows, what="rows")
-    _check_count(n, len(rows))
+    """The same for structures of features (m, d) without their Gram matrix: O(m d) per point, for large pools."""
+    rows = _checked(rows, n, what="rows")
     centred = rows - rows.mean(axis=0)
     squares = np.einsum("ij,ij->i", centred, centred)
-    first = int(np.argmax(squares))
-    return _farthest(first, n, lambda last: squares + squares[last] - 2.0 * (centred @ centred[last]))
+    return _farthest(int(np.argmax(squares)), n, lambda last: squares + squares[last] - 2.0 * (centred @ centred[last]))
 
 
 def _farthest(first: int, n: int, squared_distances: Callable[[int], FloatArray]) -> IntArray:
@@ -72,15 +63,10 @@ def cur_points(gram: FloatArray, n: int) -> IntArray:
     """CUR selection of n items, in the order chosen: each is the heaviest in the leading eigenvector of what is left.
 
     Items of the Gram matrix (m, m) that add nothing any more follow in the order of their indices.
-
-    Raises:
-        InvalidSettingError: n is not between 1 and m.
     """
-    gram = _checked_gram(gram, n)
-    left = gram.copy()
-    total = float(np.trace(gram))
+    gram = _checked(gram, n, what=_GRAM)
+    left, total, vector = gram.copy(), float(np.trace(gram)), np.ones(len(gram))
     chosen: list[int] = []
-    vector = np.ones(len(gram))
     while len(chosen) < n and float(np.trace(left)) > _EXHAUSTED * total:
         vector = _leading(left, vector)
         is_left = np.diag(left) > _EXHAUSTED * total / len(gram)
@@ -101,17 +87,14 @@ def _leading(matrix: FloatArray, start: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, 0])
 
 
-def _checked_gram(gram: FloatArray, n: int) -> FloatArray:
-    values = finite_matrix(gram, what="the Gram matrix")
-    if values.shape[0] != values.shape[1]:
+def _checked(items: FloatArray, n: int, *, what: str) -> FloatArray:
+    """Items, one per row, of which n can be chosen; a Gram matrix is square."""
+    values = finite_matrix(items, what=what)
+    if what == _GRAM and values.shape[0] != values.shape[1]:
         raise InvalidSettingError(f"Expected a square Gram matrix, found {values.shape=}.")
-    _check_count(n, len(values))
+    if not (is_kind(n, int, np.integer) and 1 <= n <= len(values)):
+        raise InvalidSettingError(f"Expected to choose 1 to {len(values)} items, found {n=}.")
     return values
-
-
-def _check_count(n: int, available: int) -> None:
-    if not (is_kind(n, int, np.integer) and 1 <= n <= available):
-        raise InvalidSettingError(f"Expected to choose 1 to {available} items, found {n=}.")
 
 
 _SELECTIONS: Final = {"fps": farthest_points, "cur": cur_points}
@@ -144,15 +127,11 @@ class FeatureCompressor(Estimator):
     n_features: int = 1
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn's signature)
-        """Choose features of X, shape (n, d); y is there for pipelines.
-
-        Raises:
-            InvalidSettingError: Unknown method or impossible number.
-        """
+        """Choose features of X, shape (n, d); y is there for pipelines."""
         if self.method not in {*_SELECTIONS, _PCA}:
             raise InvalidSettingError(f"Expected a method of {[*_SELECTIONS, _PCA]}, found {self.method!r}.")
         rows = self._learned_rows(X)
-        d = rows.shape[1]
+        d = self.n_features_in_
         refuse_no_count(n_features=self.n_features)
         if self.n_features > d:
             raise InvalidSettingError(f"Expected n_features from 1 to {d}, found {self.n_features}.")
@@ -175,9 +154,7 @@ class FeatureCompressor(Estimator):
     def transform(self, X: npt.ArrayLike) -> FloatArray:
         """Kept features, shape (n, n_features)."""
         rows = self._new_rows(X)
-        if self.method == _PCA:
-            return np.asarray((rows - self.mean_) @ self.components_)
-        return rows[:, self.selected_]
+        return np.asarray((rows - self.mean_) @ self.components_) if self.method == _PCA else rows[:, self.selected_]
 
     def fit_transform(self, X: npt.ArrayLike, y: Any = None) -> FloatArray:
         """Fit, then transform the same rows."""
@@ -186,13 +163,7 @@ class FeatureCompressor(Estimator):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionCurve:
-    """Reconstruction error against how much is kept.
-
-    Attributes:
-        method: How features were chosen.
-        fractions: Kept share of the features, rising, shape (k,).
-        errors: `FeatureCompressor.errors_` at these, shape (k,).
-    """
+    """Errors (k,), as `FeatureCompressor.errors_`, against the kept fractions of the features, rising, shape (k,)."""
 
     method: str
     fractions: FloatArray
@@ -202,13 +173,7 @@ class CompressionCurve:
 def compression_curve(
     X: npt.ArrayLike, *, method: str = "cur", counts: Sequence[int] | None = None
 ) -> CompressionCurve:
-    """Error against the kept fraction of features X (n, d), from one ordered selection by "fps", "cur" or "pca".
-
-    `counts` are the numbers of kept features, 1 to d unless given.
-
-    Raises:
-        InvalidSettingError: Unknown method or impossible counts.
-    """
+    """Error against the kept fraction of features X (n, d), from one ordered selection; `counts` are kept, else 1 to d."""
     rows = finite_matrix(X, what="X")
     d = rows.shape[1]
     kept = np.arange(1, d + 1) if counts is None else np.asarray(sorted(set(counts)), dtype=np.intp)
@@ -225,8 +190,7 @@ def _explained(centred: FloatArray, order: IntArray, *, total: float) -> FloatAr
 
     A column that adds nothing takes no direction: a QR factorization would give it an arbitrary one, which later columns lack.
     """
-    basis = np.zeros((min(len(centred), len(order)), len(centred)))
-    explained = np.zeros(len(order))
+    basis, explained = np.zeros((min(len(centred), len(order)), len(centred))), np.zeros(len(order))
     rank = 0
     for step, column in enumerate(order):
         if rank == len(basis):

@@ -1,40 +1,134 @@
-"""Search over representation, length scales and block weights; every regularization comes free with each kernel.
+"""What may be chosen about a model, and the search over representation, length scales and block weights.
 
-Coarse: every representation with one length scale for all blocks. Fine: coordinate steps of 1, 1/2 and 1/4 octave from
-the best. A warm start replaces the coarse part by the previous round's best. Settings are compared by the marginal
-likelihood or by the closed-form leave-one-out score, and averaged over.
+Every regularization comes free with each kernel. Coarse: every representation with one length scale for all blocks.
+Fine: coordinate steps of 1, 1/2 and 1/4 octave from the best. A warm start replaces the coarse part by the previous
+round's best. Settings are compared by the marginal likelihood or by the closed-form leave-one-out score, and averaged.
 
 Source of the averaging: Yao, Vehtari, Simpson & Gelman, Bayesian Anal. 13, 917 (2018), section 3.4 (log scores of the
 left-out labels under the Bayesian bootstrap).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import product
 from typing import Final
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray
-from hullscout.regression.covariance import BlockKernels, Combination, Kernel, KernelTerm, Metric
-from hullscout.regression.criteria import RestrictedLikelihood, leave_out, spectrum
+from hullscout.regression.arrays import FloatArray, are_finite, is_kind, refuse_no_count
+from hullscout.regression.covariance import (
+    BlockKernels,
+    Combination,
+    Hyperparameters,
+    Kernel,
+    KernelShape,
+    KernelTerm,
+    Mean,
+    Metric,
+)
 from hullscout.regression.labelled import Labelled
-from hullscout.regression.process import GaussianProcess, condition
-from hullscout.regression.settings import Criterion, Hyperparameters, ModelSettings
+from hullscout.regression.process import GaussianProcess, RestrictedLikelihood, condition, leave_out, spectrum
 
 _STEPS: Final = (1.0, 0.5, 0.25)
 _LOG_WEIGHT_FLOOR: Final = -12.0
 _BOOTSTRAPS: Final = 256
 
 
+class Criterion(StrEnum):
+    """What tuning makes best: leave-one-out log predictive score, leave-one-out RMSE, or the marginal likelihood."""
+
+    LOG_SCORE = "log-score"
+    RMSE = "rmse"
+    MARGINAL_LIKELIHOOD = "marginal-likelihood"
+
+
+class Uncertainty(StrEnum):
+    """What a predicted deviation is of: a structure's label, calibrated; or the function without noise, as modelled."""
+
+    LABEL = "label"
+    FUNCTION = "function"
+
+
+CHOICES: Final[Mapping[str, type[StrEnum]]] = {
+    "shape": KernelShape,
+    "combination": Combination,
+    "mean": Mean,
+    "criterion": Criterion,
+    "uncertainty": Uncertainty,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPoint:
-    """A kernel in the search's coordinates.
+class ModelSettings:
+    """What is searched and how; the defaults are meant to be left alone.
 
     Attributes:
-        representation: Name of the alternative feature set.
-        log_lengths: log2 of length scale over typical separation, one per block.
-        log_weights: log2 of weight over largest weight, one per block; all 0 in a joint kernel.
+        uncertainty: What standard deviations and covariances are of.
+        calibrated: Scale deviations of labels by the z-scores of the labels left out; else as modelled.
+        suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
+        n_averaged: Largest number of settings in the mixture; 1 picks the best one.
+        max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
+        log_lengths: Coarse grid of log2(length scale over the typical separation of the block).
+        log_length_bounds: Range of the same in refinement.
+        log_regularization_bounds: Range of log10(regularization).
+        n_regularizations: Points in that range.
+    """
+
+    shape: KernelShape = KernelShape.MATERN52
+    combination: Combination = Combination.SUM
+    mean: Mean = Mean.CONSTANT
+    criterion: Criterion = Criterion.MARGINAL_LIKELIHOOD
+    uncertainty: Uncertainty = Uncertainty.LABEL
+    calibrated: bool = True
+    suspicion: float = 6.0
+    n_averaged: int = 4
+    max_kernels: int = 60
+    log_lengths: tuple[float, ...] = (-1.0, 0.0, 1.0, 2.0, 3.0)
+    log_length_bounds: tuple[float, float] = (-3.0, 6.0)
+    log_regularization_bounds: tuple[float, float] = (-9.0, 1.0)
+    n_regularizations: int = 41
+
+    def __post_init__(self) -> None:
+        for name, kind in CHOICES.items():
+            if not isinstance(getattr(self, name), kind):
+                names = [f"{kind.__name__}.{member.name}" for member in kind]
+                raise InvalidSettingError(f"Expected one of {names}, found {getattr(self, name)!r}.")
+        refuse_no_count(**{name: getattr(self, name) for name in ("n_averaged", "max_kernels", "n_regularizations")})
+        refuse_no_suspicion(self.suspicion)
+        if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):
+            raise InvalidSettingError(
+                f"Expected at least one coarse length scale, a tuple of numbers, found {self.log_lengths!r}."
+            )
+        ranges: tuple[tuple[float, ...], ...] = (self.log_length_bounds, self.log_regularization_bounds)
+        for bounds in ranges:
+            if not is_kind(bounds, tuple) or len(bounds) != 2 or not are_finite(bounds) or bounds[0] > bounds[1]:
+                raise InvalidSettingError(f"Expected bounds in rising order, two numbers, found {bounds!r}.")
+
+    def n_tuned(self, n_blocks: int) -> int:
+        """Number of continuous hyperparameters: length scales, free weights, regularization and signal variance."""
+        return n_blocks + (n_blocks - 1 if self.combination is Combination.SUM else 0) + 2
+
+    @property
+    def regularizations(self) -> FloatArray:
+        """The regularizations tried with every kernel, shape (n_regularizations,)."""
+        return np.logspace(*self.log_regularization_bounds, self.n_regularizations)
+
+
+def refuse_no_suspicion(suspicion: float) -> None:
+    """Check the number of standard deviations from which on a label is distrusted."""
+    if not is_kind(suspicion, float, int) or not suspicion > 0.0:
+        raise InvalidSettingError(f"Expected a suspicion > 0 (infinity to trust every label), found {suspicion!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPoint:
+    """A kernel in the search's coordinates, for one of the alternative representations, with one entry per block.
+
+    Attributes:
+        log_lengths: log2 of length scale over typical separation.
+        log_weights: log2 of weight over largest weight; all 0 in a joint kernel.
     """
 
     representation: str
@@ -44,12 +138,9 @@ class SearchPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """What an earlier fit found, for a fit on more labels.
+    """What an earlier fit found best, for a fit on more labels.
 
-    Attributes:
-        point: Its best kernel.
-        is_searched: Whether the search goes on from there; else this kernel is kept, and only the strength of its
-            regularization is chosen anew.
+    The search goes on from there, or the kernel is kept and only the strength of its regularization is chosen anew.
     """
 
     point: SearchPoint
@@ -61,21 +152,22 @@ class ScoredSetting:
     """A kernel with its best regularization."""
 
     point: SearchPoint  # Where in the search it lies: the warm start of the next round
-    kernel: Kernel  # The kernel, in the units of the features
-    regularization: float  # The best regularization with it
+    kernel: Kernel  # In the units of the features
+    regularization: float
     score: float  # Value of the criterion; larger is better
     # Log predictive density of each left-out label times its weight, (n,); (0,) under the marginal likelihood
     log_scores: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TunedSetting:
-    """A setting in the units of features and labels, and what leaving labels out says of it."""
+class Component:
+    """A setting in the units of features and labels, conditioned on the labels, and its weight in a mixture."""
 
-    hyperparameters: Hyperparameters  # The setting
-    process: GaussianProcess  # The process of that setting, conditioned on the labels
-    loo_mean: FloatArray  # Prediction of each label from the labels outside its group, shape (n,)
-    loo_variance: FloatArray  # Variance of that prediction, noise included, shape (n,)
+    weight: float = 1.0
+    hyperparameters: Hyperparameters
+    process: GaussianProcess = field(repr=False)
+    loo_mean: FloatArray = field(repr=False)  # Prediction of each label from the labels outside its group, shape (n,)
+    loo_variance: FloatArray = field(repr=False)  # Variance of that prediction, noise included, shape (n,)
 
 
 class Search:
@@ -91,6 +183,8 @@ class Search:
             name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}
             for name, blocks in known.separations.items()
         }
+        self._n_blocks = len(next(iter(self._scales.values())))
+        self._n_weights = self._n_blocks if settings.combination is Combination.SUM and self._n_blocks > 1 else 0
 
     def run(self, *, warm_start: WarmStart | None = None) -> None:
         """Search from nothing, or from what an earlier fit found."""
@@ -105,8 +199,28 @@ class Search:
         """Every evaluated setting, best first; ties in the order of evaluation."""
         return sorted(self._evaluated.values(), key=lambda setting: -setting.score)
 
+    def averaged(self) -> tuple[list[ScoredSetting], FloatArray]:
+        """The heaviest `n_averaged` settings, and their weights, summing to one.
+
+        With the marginal likelihood weights are those of Bayes' rule under equal priors. With a leave-one-out criterion
+        they are those of pseudo-BMA+, how often a setting would win if the labels were drawn again, because left-out
+        scores of neighbouring settings differ by less than their own scatter.
+        """
+        settings = self.ranked()
+        if self._settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
+            totals = np.array([[setting.score for setting in settings]])
+        else:
+            scores = np.stack([setting.log_scores for setting in settings])
+            n = scores.shape[1]
+            draws = np.random.default_rng([n, len(settings)]).dirichlet(np.ones(n), size=_BOOTSTRAPS) * n
+            totals = draws @ scores.T
+        shares = np.exp(totals - totals.max(axis=1, keepdims=True))
+        weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        kept = np.argsort(-weights, kind="stable")[: self._settings.n_averaged]
+        return [settings[index] for index in kept], weights[kept] / weights[kept].sum()
+
     def evaluate(self, point: SearchPoint) -> ScoredSetting:
-        """One kernel matrix, one decomposition, all regularizations; the best of them is kept."""
+        """One kernel matrix with the best of all regularizations."""
         if point not in self._evaluated:
             kernel = self._kernel(point)
             scores, log_scores = self._scores(self._kernels.matrix(kernel, point.representation))
@@ -120,14 +234,14 @@ class Search:
             )
         return self._evaluated[point]
 
-    def tuned(self, scored: ScoredSetting) -> TunedSetting:
+    def tuned(self, scored: ScoredSetting) -> Component:
         """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
         y = self._known.y
         matrix = self._kernels.matrix(scored.kernel, scored.point.representation)
         process = condition(matrix, self._known.basis, y, regularization=scored.regularization)
         left_out = process.left_out(self._known.groups)
         signal = float(left_out.signal_variance[0])
-        return TunedSetting(
+        return Component(
             hyperparameters=Hyperparameters(
                 kernel=scored.kernel,
                 regularization=scored.regularization,
@@ -142,9 +256,8 @@ class Search:
     def _kernel(self, point: SearchPoint) -> Kernel:
         """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
         scales = self._scales[point.representation]
-        is_sum = self._settings.combination is Combination.SUM
         powers = np.exp2(point.log_weights)
-        weights = powers / powers.sum() if is_sum else np.ones(len(scales))
+        weights = powers / powers.sum() if self._settings.combination is Combination.SUM else np.ones(len(scales))
         return Kernel(
             terms=tuple(
                 KernelTerm(block=block, length_scale=scale * 2.0**log_length, weight=float(weight))
@@ -165,8 +278,8 @@ class Search:
 
     def _checked(self, warm_start: object) -> SearchPoint:
         if isinstance(warm_start, WarmStart) and isinstance(point := warm_start.point, SearchPoint):
-            n_blocks = len(self._scales.get(point.representation, ()))
-            if 0 < n_blocks == len(point.log_lengths) == len(point.log_weights):
+            lengths, weights = point.log_lengths, point.log_weights
+            if point.representation in self._scales and len(lengths) == len(weights) == self._n_blocks:
                 return point
         raise InvalidSettingError(
             f"Expected a warm start on one of the representations {list(self._scales)} with one entry per block, found "
@@ -174,17 +287,16 @@ class Search:
         )
 
     def _coarse(self) -> ScoredSetting:
-        for name, blocks in self._scales.items():
-            flat = (0.0,) * len(blocks)
-            for log_length in self._settings.log_lengths:
-                if len(self._evaluated) < self._settings.max_kernels:
-                    lengths = (log_length,) * len(blocks)
-                    self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=flat))
+        flat = (0.0,) * self._n_blocks
+        for name, log_length in product(self._scales, self._settings.log_lengths):
+            if len(self._evaluated) < self._settings.max_kernels:
+                lengths = (log_length,) * self._n_blocks
+                self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=flat))
         return self.ranked()[0]
 
     def _refine(self, best: ScoredSetting, *, steps: Sequence[float]) -> None:
         for step in steps:
-            for axis in range(self._n_axes(best.point)):
+            for axis in range(self._n_blocks + self._n_weights + (len(self._scales) > 1)):
                 for neighbour in self._neighbours(best.point, axis, step):
                     if len(self._evaluated) >= self._settings.max_kernels:
                         return
@@ -193,50 +305,22 @@ class Search:
                         best = candidate
                         break
 
-    def _n_axes(self, point: SearchPoint) -> int:
-        n_blocks = len(point.log_lengths)
-        has_weights = self._settings.combination is Combination.SUM and n_blocks > 1
-        return n_blocks * (2 if has_weights else 1) + (len(self._scales) > 1)
-
     def _neighbours(self, point: SearchPoint, axis: int, step: float) -> Iterator[SearchPoint]:
-        n_blocks = len(point.log_lengths)
+        """The points a step up and down an axis: length scales first, then weights, then representations."""
         low, high = self._settings.log_length_bounds
+        lengths, weights, names = list(point.log_lengths), list(point.log_weights), list(self._scales)
         for sign in (1.0, -1.0):
-            if axis < n_blocks:
-                moved = point.log_lengths[axis] + sign * step
-                if low <= moved <= high:
-                    yield replace(point, log_lengths=_replaced(point.log_lengths, axis, moved))
-            elif self._settings.combination is Combination.SUM and axis < 2 * n_blocks and n_blocks > 1:
-                block = axis - n_blocks
-                moved = point.log_weights[block] + sign * 2.0 * step
-                yield replace(point, log_weights=_normalized(_replaced(point.log_weights, block, moved)))
-            else:
-                names = list(self._scales)
-                index = names.index(point.representation) + int(sign)
-                if 0 <= index < len(names):
-                    yield replace(point, representation=names[index])
-
-
-def averaging_weights(
-    settings: Sequence[ScoredSetting], *, criterion: Criterion, n_kept: int
-) -> tuple[list[int], FloatArray]:
-    """Indices of the `n_kept` heaviest settings, and their weights, summing to one.
-
-    With the marginal likelihood weights are those of Bayes' rule under equal priors. With a leave-one-out criterion they
-    are those of pseudo-BMA+, how often a setting would win if the labels were drawn again, because left-out scores of
-    neighbouring settings differ by less than their own scatter.
-    """
-    if criterion is Criterion.MARGINAL_LIKELIHOOD:
-        totals = np.array([[setting.score for setting in settings]])
-    else:
-        scores = np.stack([setting.log_scores for setting in settings])
-        n = scores.shape[1]
-        draws = np.random.default_rng([n, len(settings)]).dirichlet(np.ones(n), size=_BOOTSTRAPS) * n
-        totals = draws @ scores.T
-    shares = np.exp(totals - totals.max(axis=1, keepdims=True))
-    weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
-    kept = np.argsort(-weights, kind="stable")[:n_kept]
-    return kept.tolist(), weights[kept] / weights[kept].sum()
+            if axis < self._n_blocks:
+                lengths[axis] = point.log_lengths[axis] + sign * step
+                if low <= lengths[axis] <= high:
+                    yield replace(point, log_lengths=tuple(lengths))
+            elif (block := axis - self._n_blocks) < self._n_weights:
+                weights[block] = point.log_weights[block] + sign * 2.0 * step
+                # The same up to a factor: one point per kernel.
+                scaled = (max(value - max(weights), _LOG_WEIGHT_FLOOR) for value in weights)
+                yield replace(point, log_weights=tuple(scaled))
+            elif 0 <= (index := names.index(point.representation) + int(sign)) < len(names):
+                yield replace(point, representation=names[index])
 
 
 def typical_separation(values: FloatArray, *, metric: Metric) -> float:
@@ -246,13 +330,3 @@ def typical_separation(values: FloatArray, *, metric: Metric) -> float:
     if mean <= 0.0:
         return 1.0
     return mean if metric is Metric.MANHATTAN else float(np.sqrt(mean))
-
-
-def _normalized(log_weights: tuple[float, ...]) -> tuple[float, ...]:
-    """The same weights up to a factor, the largest 1 and none below the floor: one point per kernel."""
-    largest = max(log_weights)
-    return tuple(max(value - largest, _LOG_WEIGHT_FLOOR) for value in log_weights)
-
-
-def _replaced(values: tuple[float, ...], index: int, value: float) -> tuple[float, ...]:
-    return (*values[:index], value, *values[index + 1 :])

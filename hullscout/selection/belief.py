@@ -135,7 +135,6 @@ class Belief:
         """(len(levels), len(at)) quantiles over the samples of the hull's formation energy.
 
         Args:
-            at: Atomic fractions.
             levels: Probabilities of the quantiles.
         """
         from hullscout.selection.sample_kernels import hulls_at  # noqa: PLC0415  loads numba
@@ -175,7 +174,6 @@ def heavy_tailed_samples(
     Args:
         posterior: Of q candidates.
         n: Number of samples.
-        rng: Source of randomness.
         degrees_of_freedom: nu.
     """
     from hullscout.selection.sample_kernels import widen  # noqa: PLC0415  loads numba

@@ -54,7 +54,6 @@ class Fantasies:
         """Look up the candidate that is the deepest in most samples, then the next, and so on.
 
         Args:
-            n_most: How many at most.
             least: It ends when fewer samples than this, or none, go deeper than the floor.
             cost: (q,) of each candidate: samples count per cost.
 

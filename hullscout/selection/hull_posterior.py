@@ -206,7 +206,6 @@ def _most_often_deepest(
         x: (q,) compositions.
         cost: (q,) cost of looking each up, in any unit.
         floor: Depths up to this do not count, eV/atom.
-        n: Size of the batch.
         taken: Columns that are being calculated: each sample is conditioned on them first, and they are not picked.
     """
     fantasies = Fantasies(depths, x, floor=floor)

@@ -39,7 +39,6 @@ def look_up(place, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
     """Lower the hull of each sample, in place, by point `place` where it lies below it; the point then counts no more.
 
     Args:
-        place: Which point.
         x: (q,) compositions.
         depths: (s, q) depth of each point below the hull of each sample; negative above it.
         deepest: (s,) the deepest point of each sample.
@@ -64,7 +63,6 @@ def look_up_deepest(n_most, least, floor, cost, x, depths, deepest, depth):  # t
     """(n,) points looked up one after the other: each time that which is the deepest in most samples per cost.
 
     Args:
-        n_most: How many at most.
         least: It ends when fewer samples than this, or none, go deeper than the floor.
         floor: Depths up to this do not count.
         cost: (q,) of each point.

@@ -81,8 +81,6 @@ def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: St
     """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen.
 
     Args:
-        known: What it was made of.
-        decision: Of the rule.
         none_left: How the campaign ends if the rule has no contender left.
     """
     affordable = _affordable(known, decision.chosen, settings)
@@ -95,9 +93,7 @@ def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: St
     """Refuse limits that do not even allow the pure elements.
 
     Args:
-        known: A campaign at its start.
         wanted: The structures of the pure elements that every campaign starts from.
-        settings: With the limits.
 
     Raises:
         InvalidCampaignError: They do not.

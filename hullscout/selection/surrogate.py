@@ -75,7 +75,6 @@ class Surrogate:
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
         Args:
-            known: The campaign.
             labels: (m,) labels of `known.answered`.
             baseline: (n,) a cheaper method's labels of all candidates; what is learned is the difference from it.
             model: Name of the model in the decisions' `warm_starts`; hyperparameters are searched from nothing if not given.
@@ -133,7 +132,6 @@ class Surrogate:
 
         Args:
             model: Its name in the rounds' `warm_starts`.
-            decisions: Those so far.
         """
         best: SearchPoint | None = None
         n_asked = n_from_nothing = n_searched = 0

@@ -15,16 +15,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import tab10
 from matplotlib.figure import Figure
 
+from hullscout.figures.representation import draw_panel
 from hullscout.mbtr import MBTR, Term, bin_centers, channel_labels
+from hullscout.representation import Panel
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 ESTER_CARBON = 1
@@ -43,36 +44,12 @@ def aspirin() -> Atoms:
     return Atoms([symbol for symbol, *_ in atoms], positions=[[float(x) for x in xyz] for _, *xyz in atoms])
 
 
-def draw_channels(axes: Axes, mbtr: MBTR, values: np.ndarray, *, x_label: str, y_label: str) -> Axes:
-    """Draw the only term of a representation, one curve per element channel that is not zero.
-
-    Args:
-        axes: Where to draw.
-        mbtr: The representation.
-        values: Features or their derivatives, shape (n_features,).
-        x_label: Label of the axis of the geometry function, with its unit.
-        y_label: Label of the features, with their unit.
-
-    Returns:
-        The axes.
-    """
+def draw(axes: Axes, mbtr: MBTR, values: np.ndarray, *, x_label: str, y_label: str) -> None:
+    """Draw the only term of a representation: features or their derivatives, shape (n_features,)."""
     (term,) = mbtr.terms
-    x = bin_centers(term)
-    curves = values.reshape(-1, term.n_x)
-    labels = channel_labels(mbtr.elements, term.k)
-    shown = [c for c in range(len(labels)) if np.max(np.abs(curves[c])) > 1e-3 * np.max(np.abs(curves))]
-    for c in shown:
-        color = tab10(c % 10)
-        style = "-" if c < len(labels) / 2 else "--"  # where two channels agree, both are seen
-        axes.plot(x, curves[c], style, color=color, lw=1.4, label=labels[c])
-        axes.fill_between(x, curves[c], color=color, alpha=0.12, lw=0)
-    axes.axhline(0.0, color="0.6", lw=0.6, zorder=0)
-    axes.set_xlim(x[0], x[-1])
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.legend(frameon=False, fontsize=8, ncols=2 if len(shown) > 4 else 1)
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    curves = dict(zip(channel_labels(mbtr.elements, term.k), values.reshape(-1, term.n_x), strict=True))
+    draw_panel(axes, Panel(x=bin_centers(term), curves=curves, x_label=x_label, y_label=y_label))
+    axes.legend(frameon=False, fontsize=8, ncols=2 if len(mbtr.elements) > 2 else 1)  # inside: a title stands above
 
 
 def main() -> int:
@@ -97,12 +74,12 @@ def main() -> int:
     FigureCanvasAgg(figure)
     (top_left, top_right), (low_left, low_right) = figure.subplots(2, 2)
     inverse, angle = "inverse distance (1/Å)", "angle (rad)"
-    draw_channels(top_left, pairs, pairs.transform([aspirin()])[0], x_label=inverse, y_label="$f_2$ (1/Å)")
-    draw_channels(top_right, angles, angles.transform([salt])[0], x_label=angle, y_label="$f_3$ (1/rad)")
+    draw(top_left, pairs, pairs.transform([aspirin()])[0], x_label=inverse, y_label="$f_2$ (1/Å)")
+    draw(top_right, angles, angles.transform([salt])[0], x_label=angle, y_label="$f_3$ (1/rad)")
     slope = pairs.gradient(aspirin()).positions[ESTER_CARBON, 0]
-    draw_channels(low_left, pairs, slope, x_label=inverse, y_label="$\\partial f_2/\\partial x$ (1/Å$^2$)")
+    draw(low_left, pairs, slope, x_label=inverse, y_label="$\\partial f_2/\\partial x$ (1/Å$^2$)")
     slope = angles.gradient(moved).positions[0, 0]
-    draw_channels(low_right, angles, slope, x_label=angle, y_label="$\\partial f_3/\\partial x$ (1/(rad Å))")
+    draw(low_right, angles, slope, x_label=angle, y_label="$\\partial f_3/\\partial x$ (1/(rad Å))")
     top_left.set_title("Aspirin, pairs, weight $1/d^2$")
     top_right.set_title("fcc NaCl, angles, weight exp(\N{MINUS SIGN}perimeter/Å)")
     low_left.set_title("derivative by x of the ester carbon")

@@ -32,12 +32,12 @@ from hullscout.regression import (
     Mean,
     ModelSettings,
     PoolModel,
-    Search,
     SearchPoint,
     SparseKernelModel,
     WarmStart,
 )
 from hullscout.regression.labelled import Labelled
+from hullscout.regression.tuning import Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,8 @@ import numpy as np
 from ase.io import read, write
 from playwright.sync_api import sync_playwright
 
-from hullscout.campaign import runner
+from hullscout.campaign import Setup, read_origin, run
+from hullscout.figures import save_result
 from hullscout.figures.report import read_report, write_report
 
 POOL = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.extxyz.gz"
@@ -77,10 +78,7 @@ def main() -> None:
         (folder / "campaign.toml").write_text(text)
     if not (folder / "run" / "result.json").exists():
         began = time.perf_counter()
-        origin = runner.read_origin(folder / "campaign.toml")
-        pool, oracle = runner.open_pool(origin)
-        result, standing = runner.run(origin, folder / "run", pool=pool, oracle=oracle)
-        runner.save(folder / "run", result, standing)
+        save_result(folder / "run", *run(Setup(read_origin(folder / "campaign.toml")), folder / "run"))
         print(f"campaign: {time.perf_counter() - began:.1f} s")
     began = time.perf_counter()
     reported = read_report(folder / "run")

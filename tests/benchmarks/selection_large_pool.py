@@ -80,7 +80,9 @@ def main() -> None:
         )
         began = time.perf_counter()
         is_start = number == 0
-        decision = Decision(chosen=rule.start(known)) if is_start else rule.decide(known, surrogate, stop=StopSettings())
+        decision = (
+            Decision(chosen=rule.start(known)) if is_start else rule.decide(known, surrogate, stop=StopSettings())
+        )
         seconds.append(time.perf_counter() - began)
         if not decision.chosen:
             break

@@ -12,9 +12,9 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
-from hullscout.campaign.reserve import RESERVE_BYTES
 
-from hullscout.campaign.store import RESERVE
+from hullscout.campaign.database import RESERVE_BYTES
+from hullscout.campaign.store import RESERVE, Store
 from hullscout.cli import main
 
 DISK_KB = 8192
@@ -56,15 +56,14 @@ def rows(folder, query):
         return connection.execute(query).fetchall()
 
 
-def run_on_a_full_disk(live_file, disk, *, room_kb):
+def run_on_a_full_disk(live_file, disk, *, room_kb, executor):
     """Run a campaign with little room, copy what is there to `cut`, make room, and run it again."""
     command = [sys.executable, "-m", "hullscout", "run", str(live_file), "--out", "disk/out"]
     for setting in (
         "oracle.calculator=faulty_calculators.Logged",
         f"oracle.arguments={{log = '{disk.parent / 'log'}'}}",
-        "executor.kind=processes",
-        "executor.workers=2",
         "executor.retries=0",
+        *executor,
     ):
         command += ["--set", setting]
     path = shlex.quote(":".join(path for path in sys.path if path))
@@ -76,7 +75,8 @@ def run_on_a_full_disk(live_file, disk, *, room_kb):
 
 @pytest.mark.parametrize("room_kb", [1140, 1220])
 def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_file, disk, room_kb):
-    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    executor = ("executor.kind=processes", "executor.workers=2")
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb, executor=executor)
     assert code.strip() == "2", said
     assert (
         "campaign.db is full. Nothing new was begun; what was under way was awaited, and every answer is kept" in said
@@ -101,7 +101,7 @@ def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_fil
     ],
 )
 def test_a_disk_that_is_full_already_is_a_clear_error_before_any_cost(live_file, disk, room_kb, message):
-    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb)
+    said, code, again, code_again = run_on_a_full_disk(live_file, disk, room_kb=room_kb, executor=())
     assert (code.strip(), message in said, "Traceback" in said) == ("2", True, False), said
     assert "damaged" not in said
     assert code_again.strip() == "0", again
@@ -115,11 +115,11 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
     code = (
         "from hullscout.cli import main; from hullscout.campaign.store import Store\n"
         "save = Store.save_answer\n"
-        "def full(self, *a):\n"
-        "    if a[0] == 'fcc-A1B1-0001':\n"
+        "def full(self, candidate_id, answer, *, attempt):\n"
+        "    if candidate_id == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
-        "        a = (a[0], a[1], type(a[2])(energy_ev=a[2].energy_ev, note='x' * 100000))\n"
-        "    save(self, *a)\n"
+        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 100000)\n"
+        "    save(self, candidate_id, answer, attempt=attempt)\n"
         "Store.save_answer = full\n"
         "main()"
     )
@@ -139,13 +139,11 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
 
 
 def test_room_is_kept_back_only_while_a_campaign_is_open(live_file, tmp_path, monkeypatch):
-    from hullscout.campaign.store import Store
-
     sizes, save = [], Store.save_answer
 
-    def look(self, *arguments):
+    def look(self, *arguments, **attempt):
         sizes.append((tmp_path / "out" / RESERVE).stat().st_size)
-        save(self, *arguments)
+        save(self, *arguments, **attempt)
 
     monkeypatch.setattr(Store, "save_answer", look)
     assert CliRunner().invoke(main, ["run", str(live_file), "--out", str(tmp_path / "out")]).exit_code == 0

@@ -123,7 +123,13 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
 
 
 FAULTS = {
-    "hangs past its limit": ("Hangs", ["executor.time_limit_s=3.0"], "timed-out", "longer than the limit of 3 s", 2),
+    "hangs past its limit": (
+        "Hangs",
+        ["executor.time_limit_s=3.0", "executor.retries=0"],
+        "timed-out",
+        "longer than the limit of 3 s",
+        1,
+    ),
     "NaN": ("NotANumber", [], "not-finite", "The energy is nan eV.", 1),
     "worker killed": ("Dies", [], "worker-died", "ended by SIGKILL; it said last: out of memory", 2),
 }
@@ -203,7 +209,7 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(run
     out, log = tmp_path / "out", tmp_path / "log"
     settings = [
         "oracle.calculator=faulty_calculators.Logged",
-        f"oracle.arguments={{log = '{log}', seconds = 0.3}}",
+        f"oracle.arguments={{log = '{log}', seconds = 0.2}}",
         *EXECUTORS["processes"],
     ]
     process = start(live_file, out, *settings)
@@ -214,9 +220,9 @@ def test_a_killed_process_takes_its_workers_along_and_computes_nothing_again(run
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     kept = dict(rows(out, "SELECT id, energy_ev FROM answers"))
-    time.sleep(0.6)
+    time.sleep(0.4)
     n_logged = len(log.read_text().splitlines())
-    time.sleep(0.6)
+    time.sleep(0.4)
     assert len(log.read_text().splitlines()) == n_logged <= len(kept) + 2
     assert run(live_file, out, *settings)[0] == 0
     again = {i for i, attempt in rows(out, "SELECT id, attempt FROM attempts") if attempt > 1}

@@ -1,62 +1,38 @@
 """Every kind of figure is drawn from a campaign's folder, finished or not, and shows the campaign's numbers."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hullscout.cli.results import FIGURES
-from hullscout.figures.kinds import Kind, draw_progress, save_campaign_figure
-from hullscout.figures.symmetry import PROTOTYPES, Lattice, parent_lattice, prototype, space_group
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import imread
+from outside import VolumeAndShare
 
-from hullscout.campaign import runner
-from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign import Setup, read_history, read_origin, run
 from hullscout.cli import main
 from hullscout.errors import OutputError
+from hullscout.figures import KINDS, Kind, Width, save_campaign_figure, style
 from hullscout.figures.distance import draw_hull_distance
 from hullscout.figures.parity import draw_calibration, draw_parity, honest_predictions
-from hullscout.figures.progress import draw_errors, draw_failure_probability
-from hullscout.figures.style import Width
+from hullscout.figures.phase_diagram import intervals_of
+from hullscout.figures.progress import draw_errors, draw_failure_probability, draw_progress
+from hullscout.figures.representation import draw_panel, draw_representation
+from hullscout.representation import Panel
 
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory, small_pool):
-    """Folders of the small campaign under rules with and without a posterior, stopped early."""
-    made = {}
-    for rule in ("hull-posterior", "random"):
-        home = tmp_path_factory.mktemp(rule)
-        (home / "pool.extxyz").write_text(small_pool)
-        text = f"""
-name = "small $x"
-elements = ["Ag", "Pd"]
-pool = {{path = "pool.extxyz"}}
-select = {{rule = "{rule}"}}
-stop = {{max_calculations = 24}}
-"""
-        (home / "small.toml").write_text(text)
-        origin = runner.read_origin(home / "small.toml")
-        pool, oracle = runner.open_pool(origin)
-        result, standing = runner.run(origin, home / "run", pool=pool, oracle=oracle)
-        runner.save(home / "run", result, standing)
-        made[rule] = home / "run"
-    return made
-
-
-@pytest.fixture(scope="module")
-def history(folders):
-    return read_history(folders["hull-posterior"])
-
-
-@pytest.fixture(scope="module")
-def outlook(history):
-    return Forecaster(history).at(history.now)
-
-
-@pytest.fixture
-def ax():
-    figure = Figure(figsize=(3.4, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
+SHOWN = {
+    "hull": {"hull found", "true hull", "calculated (20)", "not calculated (37, true energy)"},
+    "distance": {"hull found", "tolerance, 1 meV/atom", "calculated (20)", "not calculated (37, true energy)"},
+    "progress": {"hull error", "tolerance"},
+    "parity": {"predicted as they are", "95 % intervals"},
+    "calibration": {"honest model, expected"},
+    "learning": {"training structures", "RMSE (meV/atom)"},
+    "mbtr": {"Ag-Ag", "Ag-Pd", "Ag-Pd-Ag", "inverse distance (1/Å)", "cosine of the angle"},
+}
+SHOWN["representation"] = SHOWN["mbtr"]
 
 
 def line(ax, label):
@@ -64,23 +40,61 @@ def line(ax, label):
     return found.get_xydata()
 
 
-def test_the_command_line_knows_every_kind():
-    assert set(Kind) == set(FIGURES)
+def colours_in(path):
+    """How many pixels of a PNG picture have each colour of the figures."""
+    pixels = imread(path)[..., :3].reshape(-1, 3)
+    names = ("CALCULATED", "NOT_CALCULATED", "FOUND", "TRUE")
+    return {n: int((np.abs(pixels - to_rgb(getattr(style, n))).max(axis=1) < 0.01).sum()) for n in names}
 
 
-@pytest.mark.parametrize("rule", ["hull-posterior", "random"])
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.LEARNING])
-def test_every_kind_is_drawn_by_the_command_line(folders, tmp_path, kind, rule):
-    target = tmp_path / f"{kind}.svg"
+@pytest.mark.parametrize("rule", ["stopped", "at_random"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn_by_the_command_line(request, tmp_path, kind, rule):
+    folder, target = request.getfixturevalue(rule), tmp_path / f"{kind}.svg"
     done = CliRunner().invoke(
-        main, ["plot", str(folders[rule]), "--kind", kind.value, "-o", str(target), "--width", "column"]
+        main, ["plot", str(folder), "--kind", kind, "-o", str(target), "--width", "column"], catch_exceptions=False
     )
-    assert done.exit_code == 0, done.output
-    assert done.output == f"Wrote {target}\n"
-    assert target.read_text().startswith("<?xml")
+    assert (done.exit_code, done.output) == (0, f"Wrote {target}\n")
+    drawn = set(re.findall("<!-- (.*?) -->", target.read_text(encoding="utf-8")))  # matplotlib's note beside each text
+    assert drawn >= SHOWN[kind]
 
 
-def test_the_learning_curve_of_a_replay_uses_all_candidates(folders, tmp_path, monkeypatch):
+def test_a_kind_is_written_into_the_folder_under_its_name(at_random):
+    done = CliRunner().invoke(main, ["plot", str(at_random)])
+    assert (done.exit_code, done.output) == (0, f"Wrote {at_random / 'hull.png'}\n")
+    assert all(n > 100 for n in colours_in(at_random / "hull.png").values())
+    save_campaign_figure(at_random, at_random / "progress.png", kind="progress")
+    drawn = colours_in(at_random / "progress.png")
+    assert drawn["FOUND"] > 1000
+    assert drawn["NOT_CALCULATED"] == drawn["TRUE"] == 0
+
+
+def test_the_table_of_kinds_is_read_without_matplotlib():
+    code = "import sys, hullscout.figures as f; print(list(f.KINDS)[0], 'numpy' in sys.modules, 'matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["hull", "False", "False"]
+
+
+def test_anybodys_function_is_a_kind(stopped, tmp_path, monkeypatch):
+    (tmp_path / "counted.py").write_text(
+        "def draw(ax, known, tolerance_ev_per_atom):\n    ax.set_title(f'{known.n_answered} {tolerance_ev_per_atom}')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(KINDS, "counted", Kind("counted.draw", "a number", ("known", "tolerance_ev_per_atom")))
+    save_campaign_figure(stopped, tmp_path / "counted.svg", kind="counted")
+    assert "<!-- 20 0.001 -->" in (tmp_path / "counted.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "width", "size"), [
+    ("hull", Width.PAGE, (1120, 728)), ("hull", Width.COLUMN, (1020, 1122)), ("parity", Width.PAGE, (1020, 1479)),
+])  # fmt: skip
+def test_figures_have_the_width_of_a_column_or_the_page(stopped, tmp_path, kind, width, size):
+    save_campaign_figure(stopped, tmp_path / "figure.png", kind=kind, width=width)
+    height, across = imread(tmp_path / "figure.png").shape[:2]
+    assert (across, height) == size
+
+
+def test_the_learning_curve_of_a_replay_uses_all_candidates(at_random, tmp_path, monkeypatch):
     from hullscout import regression
 
     seen = []
@@ -88,15 +102,9 @@ def test_the_learning_curve_of_a_replay_uses_all_candidates(folders, tmp_path, m
     monkeypatch.setattr(
         regression, "plot_learning_curves", lambda curves, *a, **k: seen.extend(curves) or plot(curves, *a, **k)
     )
-    save_campaign_figure(folders["random"], tmp_path / "learning.png", kind=Kind.LEARNING, width=Width.COLUMN)
+    save_campaign_figure(at_random, tmp_path / "learning.svg", kind="learning", width=Width.COLUMN)
     assert seen[0].sizes.tolist() == [int(share * 57) for share in (0.1, 0.2, 0.4, 0.8)]
-    assert (tmp_path / "learning.png").exists()
-
-
-def test_a_kind_is_written_into_the_folder_under_its_name(folders):
-    done = CliRunner().invoke(main, ["plot", str(folders["random"]), "--kind", "progress"])
-    assert done.exit_code == 0
-    assert (folders["random"] / "progress.png").stat().st_size > 10_000
+    assert "<!-- small $x: 57 energies," in (tmp_path / "learning.svg").read_text(encoding="utf-8").replace("\\$", "$")
 
 
 @pytest.mark.parametrize(
@@ -106,174 +114,120 @@ def test_a_kind_is_written_into_the_folder_under_its_name(folders):
         (["--kind", "mbtr", "--candidate", "none"], "Expected the id of one of the 57 candidates, found 'none'"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(folders, arguments, message):
-    done = CliRunner().invoke(main, ["plot", str(folders["random"]), *arguments])
+def test_what_cannot_be_drawn_is_refused(at_random, arguments, message):
+    done = CliRunner().invoke(main, ["plot", str(at_random), *arguments])
     assert done.exit_code == 2
     assert message in " ".join(done.output.split())
 
 
 def test_progress_shows_the_errors_and_what_was_stated(history, ax):
     draw_errors(ax, history)
-    expected = [1000 * moment.standing.hull_error_ev_per_atom for moment in history.moments]
-    np.testing.assert_allclose(line(ax, "hull error")[:, 1], expected)
-    np.testing.assert_array_equal(line(ax, "hull error")[:, 0], [moment.n_known for moment in history.moments])
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    below = draw_failure_probability(figure.add_subplot(), history)
-    stated = [moment.stated_failure_probability for moment in history.moments[:-1]]
+    expected = [[known.n_answered, 1000 * known.hull_error_ev_per_atom] for known in history.moments]
+    np.testing.assert_allclose(line(ax, "hull error"), expected)
+    errors = [
+        [known.n_answered, 1000 * d.model_error]
+        for known, d in zip(history.moments, history.decided[:-1], strict=False)
+    ]
+    np.testing.assert_allclose(line(ax, "model error"), errors)
+    below = draw_failure_probability(Figure().add_subplot(), history)
+    stated = [decision.stated_failure_probability for decision in history.decided[:-1]]
     np.testing.assert_allclose(line(below, "stated")[:, 1] / 100, [*stated, history.result.failure_probability])
 
 
-def test_a_rule_that_states_nothing_gets_no_panel_for_it(folders):
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    draw_progress(figure, read_history(folders["random"]))
-    assert len(figure.axes) == 1
+def test_a_rule_that_states_nothing_gets_no_panel_for_it(at_random, history, figure):
+    draw_progress(figure, read_history(at_random))
+    assert [ax.get_ylabel() for ax in figure.axes] == ["error (meV/atom)"]
+    figure.clear()
+    draw_progress(figure, history)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["error (meV/atom)", "P(wrong hull) (%)"]
 
 
-def test_the_ends_lie_on_the_hull_and_nothing_calculated_below_it(history, outlook, ax):
-    standing = history.now.standing
-    draw_hull_distance(ax, standing, outlook=outlook, tolerance_ev_per_atom=0.001)
+def test_distances_are_those_of_the_hull_and_nothing_calculated_lies_below_it(history, belief, ax):
+    known = history.now
+    draw_hull_distance(ax, known, belief=belief, tolerance_ev_per_atom=0.001)
     calculated = line(ax, "calculated")
     assert calculated[:, 1].min() == pytest.approx(0.0, abs=1e-9)
     np.testing.assert_allclose(np.sort(calculated[np.isin(calculated[:, 0], (0, 1)), 1])[:2], 0, atol=1e-9)
-    unknown = standing.unknown
-    expected = standing.found_hull.distance(standing.pool.x[unknown], standing.reference_ev_per_atom[unknown])
+    expected = known.hull.distance(known.x[known.unknown], known.true_formation_ev_per_atom[known.unknown])
     np.testing.assert_allclose(line(ax, "not calculated")[:, 1], 1000 * expected)
+    (bars,) = ax.containers
+    chosen, half_width = intervals_of(belief)
+    ends = np.array([segment[:, 1] for segment in bars.lines[2][0].get_segments()])
+    np.testing.assert_allclose(np.diff(ends, axis=1)[:, 0], 2000 * half_width)
+    lowest, highest = ax.get_ylim()
+    assert lowest < ends.min() < ends.max() < highest
+    assert chosen.size == len(ends)
 
 
-def test_parity_holds_predictions_against_energies_that_they_have_not_seen(history, outlook, ax):
-    standing = history.now.standing
-    unseen, left_out = honest_predictions(standing, outlook)
-    assert (unseen.true.size, left_out.true.size) == (standing.unknown.size, standing.n_known)
+def test_parity_holds_predictions_against_energies_that_they_have_not_seen(history, belief, ax):
+    known = history.now
+    unseen, left_out = honest_predictions(belief)
+    assert (unseen.true.size, left_out.true.size) == (known.unknown.size, known.n_answered)
     rmse = np.sqrt(np.mean((left_out.mean - left_out.true) ** 2))
-    assert rmse == pytest.approx(outlook.model_error_ev_per_atom, rel=1e-9)
-    assert (
-        np.abs(unseen.true - standing.reference_ev_per_atom[standing.unknown]).max() < 0.001
-    )  # all lie far below the cap
-    draw_parity(ax, standing, outlook)
+    assert rmse == pytest.approx(belief.model_error_ev_per_atom, rel=1e-9)
+    # All lie far below the cap.
+    np.testing.assert_allclose(unseen.true, known.true_formation_ev_per_atom[known.unknown], atol=0.001)
+    draw_parity(ax, belief)
     np.testing.assert_allclose(line(ax, "not calculated"), 1000 * np.column_stack([unseen.true, unseen.mean]))
+    assert f"RMSE {1000 * rmse:.3g} meV/atom" in ax.get_legend_handles_labels()[1][1]
 
 
-def test_calibration_counts_the_energies_inside(history, outlook, ax):
-    draw_calibration(ax, history.now.standing, outlook)
+def test_calibration_counts_the_energies_inside(belief, ax):
+    draw_calibration(ax, belief)
     curve = line(ax, "calculated, left out")
     assert (np.diff(curve[:, 1]) >= 0).all()
-    _, left_out = honest_predictions(history.now.standing, outlook)
+    _, left_out = honest_predictions(belief)
     from scipy.stats import t as student
 
-    inside = np.abs(left_out.true - left_out.mean) <= left_out.std * student(left_out.degrees_of_freedom).ppf(0.75)
+    inside = np.abs(left_out.true - left_out.mean) <= left_out.std * student(belief.degrees_of_freedom).ppf(0.75)
     assert curve[24, 0] == 50
     assert curve[24, 1] == pytest.approx(100 * inside.mean())
 
 
-@pytest.mark.parametrize("kind", [Kind.PARITY, Kind.CALIBRATION])
+@pytest.mark.parametrize("kind", ["parity", "calibration"])
 def test_with_nothing_left_to_predict_there_is_no_parity(campaign_file, tmp_path, kind):
-    origin = runner.read_origin(campaign_file, ("select={rule = 'random', batch = 57}",))
-    pool, oracle = runner.open_pool(origin)
-    runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle)
+    setup = Setup(read_origin(campaign_file, ("select={rule = 'random', batch = 57}",)))
+    run(setup, tmp_path / "run")
     with pytest.raises(OutputError, match=f"{kind}: expected something to predict .* found 57 of 57 known"):
         save_campaign_figure(tmp_path / "run", tmp_path / "figure.png", kind=kind)
 
 
-def test_prototypes_are_those_of_known_structures():
-    from ase.build import bulk
-    from ase.spacegroup import crystal
-
-    from hullscout.pool import Candidate
-
-    def named(atoms):
-        return prototype(Candidate(id="one", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array))
-
-    layers = bulk("Ag", cubic=True)
-    layers.symbols[[z < 0.1 for z in layers.positions[:, 2]]] = "Pd"
-    corner = bulk("Ag", cubic=True)
-    corner.symbols[0] = "Pd"
-    iron = bulk("Fe", cubic=True).repeat(2)
-    assert named(corner) == "L1_2"
-    assert named(layers) == "L1_0"
-    assert named(bulk("CsCl", "cesiumchloride", a=4.1)) == "B2"
-    assert named(bulk("NaCl", "rocksalt", a=5.64)) is None
-    assert (named(bulk("Ag")), named(iron), named(bulk("Ti"))) == ("fcc", "bcc", "hcp")
-    heusler = crystal(
-        ["Al", "Fe", "Fe"],
-        [(0, 0, 0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)],
-        spacegroup=225,
-        cellpar=[5.8] * 3 + [90] * 3,
-    )
-    assert named(heusler) == "D0_3"
-    titanium = crystal(
-        ["Ti", "Al", "Al"], [(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0.25)], spacegroup=139, cellpar=[4, 4, 8, 90, 90, 90]
-    )
-    assert named(titanium) == "D0_22"
-    silicide = crystal(["Mo", "Si"], [(0, 0, 0), (0, 0, 1 / 3)], spacegroup=139, cellpar=[3, 3, 9, 90, 90, 90])
-    assert named(silicide) == "C11_b"
-    tin = crystal(
-        ["Ti", "Sn"],
-        [(0.8333, 0.6667, 0.25), (1 / 3, 2 / 3, 0.25)],
-        spacegroup=194,
-        cellpar=[5.9, 5.9, 4.76, 90, 90, 120],
-    )
-    assert named(tin) == "D0_19"
+def test_a_representation_of_any_number_of_panels_is_drawn(history, figure):
+    candidate = history.pool.candidates[5]
+    for n, shape in ((1, (1, 1)), (3, (2, 2))):
+        figure.clear()
+        figure.set_size_inches(7.0, 3.0)
+        draw_representation(figure, _Represented([_panel(str(k)) for k in range(n)]), candidate)
+        assert [ax.get_ylabel() for ax in figure.axes] == [str(k) for k in range(n)]
+        assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == shape
+        assert figure.get_figheight() == 3.0 * shape[0]
 
 
-def test_names_are_those_of_the_library_of_prototypes():
-    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+def test_a_block_of_one_feature_is_a_point(history, ax):
+    candidate = history.pool.candidates[5]
+    from hullscout.representation import REPRESENTATIONS
 
-    from hullscout.pool import Candidate
-
-    elements = {"fcc": "A1", "bcc": "A2", "hcp": "A3"}
-    found = set()
-    for entry in AFLOW_PROTOTYPE_LIBRARY:
-        structure = entry["snl"].structure
-        numbers = [site.specie.Z for site in structure]
-        name = prototype(
-            Candidate(id="one", numbers=numbers, positions=structure.cart_coords, cell=structure.lattice.matrix)
-        )
-        if name is not None:
-            assert elements.get(name, name) == entry["tags"]["strukturbericht"]
-            found.add(name)
-    assert found == {"fcc", "bcc", "hcp", "L1_1", "L1_2", "D1_a", "B2", "B32", "D0_3", "B_h"}
+    volume, _ = REPRESENTATIONS.build({"kind": "outside.VolumeAndShare"}).for_elements(("Ag", "Pd")).panels(candidate)
+    draw_panel(ax, volume)
+    expected = VolumeAndShare(("Ag", "Pd")).blocks([candidate])["volume"][0, 0]
+    np.testing.assert_allclose(line(ax, "volume"), [[0.0, expected]])
+    assert ax.lines[0].get_marker() == "o"
 
 
-@pytest.mark.parametrize(("lattice", "a", "sizes"), [("fcc", 4.0, 4), ("bcc", 3.0, 4), ("hcp", 3.0, 2)])
-def test_a_prototype_is_told_from_every_other_structure_of_its_lattice(lattice, a, sizes):
-    """Among all derivative structures with so many atoms, those of one name are one crystal."""
-    from ase.build import bulk
-    from icet.tools import enumerate_structures
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    from hullscout.pool import Candidate
-
-    parent = bulk("Al", lattice, a=a, **({"c": 1.63 * a} if lattice == "hcp" else {}))
-    matcher, found = StructureMatcher(scale=True), {}
-    for atoms in enumerate_structures(parent, range(1, sizes + 1), ["Al", "Ti"]):
-        cell = Candidate(id="one", numbers=atoms.numbers, positions=atoms.positions, cell=np.asarray(atoms.cell))
-        name = prototype(cell)
-        if name is not None:
-            first = found.setdefault(name, cell.to_pymatgen())
-            assert matcher.fit_anonymous(first, cell.to_pymatgen()), name
-    expected = {
-        name
-        for (parent, _, n), name in PROTOTYPES.items()
-        if parent.value == lattice and sum(n) <= sizes * (2 if lattice == "hcp" else 1)
-    }
-    assert set(found) == expected | {lattice}
+def test_curves_that_are_zero_are_left_out(ax):
+    x = np.linspace(0, 1, 5)
+    draw_panel(ax, Panel(x=x, curves={"a": x, "b": 1e-4 * x, "c": -x}, x_label="x", y_label="y"))
+    assert [line.get_label() for line in ax.lines if not line.get_label().startswith("_")] == ["a", "c"]
 
 
-def test_lattices_and_space_groups_are_those_of_known_structures():
-    from ase.build import bulk
+def _panel(label):
+    x = np.linspace(0, 1, 5)
+    return Panel(x=x, curves={label: x}, x_label="x", y_label=label)
 
-    from hullscout.pool import Candidate
 
-    def candidate(atoms):
-        return Candidate(id="one", numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
+class _Represented:
+    """A history of which nothing but the panels of a candidate is asked."""
 
-    salt = candidate(bulk("NaCl", "rocksalt", a=5.64))
-    caesium = candidate(bulk("CsCl", "cesiumchloride", a=4.1))
-    ordered = bulk("Ag", cubic=True)
-    ordered.symbols[0] = "Pd"
-    assert (space_group(candidate(ordered)), parent_lattice(candidate(ordered))) == ("Pm-3m", Lattice.FCC)
-    assert (space_group(caesium), parent_lattice(caesium)) == ("Pm-3m", Lattice.BCC)
-    assert (space_group(salt), parent_lattice(salt)) == ("Fm-3m", Lattice.OTHER)
-    assert parent_lattice(candidate(bulk("Ti"))) is Lattice.HCP
+    def __init__(self, panels):
+        self.setup = self.representation = self
+        self.panels = lambda _: panels

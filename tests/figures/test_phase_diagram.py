@@ -2,47 +2,47 @@
 
 import dataclasses
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
-from hullscout.campaign.standing import Standing
-from hullscout.campaign.state import State
-from hullscout.selection.interface import RoundRecord
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from hullscout.campaign import runner
-from hullscout.campaign.history import Forecaster, read_history
-from hullscout.figures.phase_diagram import draw_phase_diagram, intervals_of, save_phase_diagram
-from hullscout.figures.style import Width, mathtext_formula
+from hullscout.campaign import Setup, read_origin, read_result
+from hullscout.errors import OutputError
+from hullscout.figures import save_result
+from hullscout.figures.phase_diagram import draw_phase_diagram, drawn_energies, intervals_of
+from hullscout.figures.style import Width, mathtext_formula, save_figure
+from hullscout.hull import pure
+from hullscout.oracle.outcome import Calculated
+from hullscout.selection import Decision
 
 ROOTS = ("campaigns/agpd/agpd.toml", "campaigns/agpt-unep/agpt-unep.toml")
 
 
-def standing_of(campaign_file, n_known, *, has_reference=True, seed=0):
+@cache
+def setup_of(campaign_file):
+    return Setup(read_origin(campaign_file))
+
+
+def known_of(campaign_file, n_known, *, is_replay=True, seed=0):
     """A campaign in which the pure elements and `n_known` random structures are known."""
-    origin = runner.read_origin(campaign_file)
-    pool, oracle = runner.open_pool(origin)
-    random = np.random.default_rng(seed).permutation(len(pool.ids))[:n_known].tolist()
-    known = list(
-        dict.fromkeys([*np.flatnonzero(pool.x == 0.0).tolist(), *np.flatnonzero(pool.x == 1.0).tolist(), *random])
-    )
-    ids = [pool.ids[i] for i in known]
-    state = State(
-        pool,
-        rounds=[RoundRecord(round=0, chosen=tuple(ids), n_contenders=len(pool.ids))],
-        energies_ev={candidate_id: oracle.lookup(candidate_id) for candidate_id in ids},
-    )
-    return Standing.of(
-        state, name="test", reference_ev_per_atom=oracle.energies_ev_per_atom() if has_reference else None
-    )
+    setup = setup_of(campaign_file)
+    random = np.random.default_rng(seed).permutation(len(setup.pool))[:n_known].tolist()
+    chosen = tuple(dict.fromkeys([*np.concatenate(pure(setup.pool.fractions)).tolist(), *random]))
+    ledger = setup.ledger()
+    ledger.record(Decision(chosen=chosen))
+    for candidate_id in ledger.pending:
+        ledger.take(candidate_id, Calculated(energy_ev=setup.table.lookup(candidate_id)))
+    return ledger.known.with_truth(setup.true_ev_per_atom if is_replay else None)
 
 
-def drawn(standing, *, width=Width.PAGE, **options):
-    figure = Figure(figsize=(width.inches, 0.65 * width.inches), layout="constrained")
+def drawn(known, *, width=Width.PAGE, **options):
+    figure = Figure(figsize=width.size(0.65), layout="constrained")
     FigureCanvasAgg(figure)
-    return draw_phase_diagram(figure.add_subplot(), standing, **options)
+    return draw_phase_diagram(figure.add_subplot(), known, **options)
 
 
 def by_label(ax):
@@ -52,106 +52,114 @@ def by_label(ax):
 
 @pytest.mark.parametrize("n_known", [0, 20, 300])
 def test_every_candidate_is_drawn_once_and_every_vertex_is_named(campaign_file, n_known):
-    standing = standing_of(campaign_file, n_known)
-    ax = drawn(standing)
+    known = known_of(campaign_file, n_known)
+    ax = drawn(known)
     lines = by_label(ax)
     n_drawn = len(lines["calculated"]) + len(lines.get("not calculated", ()))
-    assert n_drawn == standing.n_candidates
-    np.testing.assert_allclose(lines["hull found"][:, 1], standing.found_hull.energy_ev_per_atom * 1000)
-    np.testing.assert_allclose(lines["true hull"][:, 1], standing.true_hull.energy_ev_per_atom * 1000)
+    assert n_drawn == known.n_candidates
+    np.testing.assert_allclose(lines["hull found"][:, 1], known.hull.energy_ev_per_atom * 1000)
+    np.testing.assert_allclose(lines["true hull"][:, 1], known.true_hull.energy_ev_per_atom * 1000)
     named = {text.get_text().split("\n")[0] for text in ax.texts}
-    assert {mathtext_formula(formula) for formula in standing.hull_formulas} <= named
+    assert {mathtext_formula(formula) for formula in known.hull_formulas} <= named
     assert "meV/atom" in ax.get_ylabel()
     assert "atomic fraction" in ax.get_xlabel()
 
 
 def test_vertices_are_named_with_their_prototype_or_else_their_space_group(campaign_file):
-    texts = {text.get_text() for text in drawn(standing_of(campaign_file, 300)).texts}
+    texts = {text.get_text() for text in drawn(known_of(campaign_file, 300)).texts}
     assert {"Ag\nfcc", "Pd\nfcc", "AgPd\nL1$_{1}$"} <= texts
     assert any(text.startswith("Ag$_{3}$Pd") for text in texts), texts
 
 
-def test_without_reference_energies_only_what_is_known_is_drawn(campaign_file):
-    assert set(by_label(drawn(standing_of(campaign_file, 20, has_reference=False)))) >= {"calculated", "hull found"}
-    assert not {"not calculated", "true hull"} & set(
-        by_label(drawn(standing_of(campaign_file, 20, has_reference=False)))
-    )
+def test_in_a_live_campaign_only_what_is_known_is_drawn(campaign_file):
+    lines = by_label(drawn(known_of(campaign_file, 20, is_replay=False)))
+    assert set(lines) >= {"calculated", "hull found"}
+    assert not {"not calculated", "true hull"} & set(lines)
+
+
+def test_a_candidate_is_drawn_where_it_is_known_to_be_else_where_it_is_believed(history, belief):
+    known = history.now
+    np.testing.assert_allclose(drawn_energies(known, belief), known.true_formation_ev_per_atom)
+    live = dataclasses.replace(known, true_ev_per_atom=None)
+    for believed, expected in ((belief, belief.mean_ev_per_atom), (None, np.full(57, np.nan))):
+        energies = drawn_energies(live, believed)
+        np.testing.assert_array_equal(energies[live.unknown], expected[live.unknown])
+        np.testing.assert_array_equal(energies[live.answered], live.formation_ev_per_atom)
 
 
 def test_candidates_above_the_range_are_counted(request):
-    standing = standing_of(request.config.rootpath / ROOTS[1], 60)
-    ax = drawn(standing)
-    n_above = int((standing.reference_ev_per_atom * 1000 > ax.get_ylim()[1]).sum())
+    known = known_of(request.config.rootpath / ROOTS[1], 60)
+    ax = drawn(known)
+    n_above = int((known.true_formation_ev_per_atom * 1000 > ax.get_ylim()[1]).sum())
     assert n_above > 10
     assert f"\n{n_above} candidates lie above this range" in ax.get_title()
 
 
 def test_lattices_have_markers_of_their_own(request):
-    standing = standing_of(request.config.rootpath / ROOTS[1], 60)
-    lines = by_label(drawn(standing, has_lattices=True))
+    known = known_of(request.config.rootpath / ROOTS[1], 60)
+    lines = by_label(drawn(known, has_lattices=True))
     for lattice in ("fcc", "bcc", "hcp", "other"):
         assert len(lines[f"{lattice}, not calculated"]) > 20
     n_drawn = sum(len(points) for label, points in lines.items() if "calculated" in label)
-    assert n_drawn == standing.n_candidates
+    assert n_drawn == known.n_candidates
 
 
 @pytest.mark.parametrize("width", Width)
 @pytest.mark.parametrize("campaign", ROOTS)
 @pytest.mark.parametrize(("n_known", "seed"), [(15, 0), (30, 1), (60, 2), (300, 0), (600, 0)])
 def test_no_label_covers_another(request, campaign, n_known, seed, width):
-    standing = standing_of(request.config.rootpath / campaign, n_known, seed=seed)
-    ax = drawn(standing, width=width)
+    known = known_of(request.config.rootpath / campaign, n_known, seed=seed)
+    ax = drawn(known, width=width)
     renderer = ax.figure.canvas.get_renderer()
     ax.figure.draw_without_rendering()
     labels = [text for text in ax.texts if isinstance(text, Annotation)]
-    assert len(labels) == len(standing.hull_formulas)
+    assert len(labels) == len(known.hull_formulas)
     boxes = [Text.get_window_extent(text, renderer) for text in labels]
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
-def test_beliefs_are_drawn_as_they_are_computed(campaign_file, tmp_path):
-    origin = runner.read_origin(campaign_file, ("select={rule = 'hull-posterior'}", "stop.max_calculations=20"))
-    pool, oracle = runner.open_pool(origin)
-    runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle)
-    history = read_history(tmp_path / "run")
-    outlook = Forecaster(history).at(history.now)
-    ax = drawn(history.now.standing, outlook=outlook)
+def test_beliefs_are_drawn_as_they_are_computed(history, belief):
+    ax = drawn(history.now, belief=belief)
     (shown,) = [c for c in ax.collections if c.get_label() == "prediction, 95 % interval"]
-    unknown = history.now.standing.unknown
-    likely = unknown[outlook.probability_on_hull[unknown] >= 0.005]
+    unknown = history.now.unknown
+    likely = unknown[belief.probability_on_hull[unknown] >= 0.005]
     assert 0 < likely.size <= 40
-    np.testing.assert_allclose(np.sort(shown.get_offsets()[:, 1]), np.sort(outlook.mean_ev_per_atom[likely] * 1000))
-    np.testing.assert_allclose(np.sort(shown.get_array()), np.sort(outlook.probability_on_hull[likely] * 100))
+    np.testing.assert_allclose(np.sort(shown.get_offsets()[:, 1]), np.sort(belief.mean_ev_per_atom[likely] * 1000))
+    np.testing.assert_allclose(np.sort(shown.get_array()), np.sort(belief.probability_on_hull[likely] * 100))
     (band,) = [c for c in ax.collections if c.get_label() == "95 % band of the hull"]
-    low, high = outlook.hull.band_ev_per_atom(np.array([0.5]), (0.025, 0.975))[:, 0] * 1000
+    low, high = belief.band_ev_per_atom(np.array([0.5]), (0.025, 0.975))[:, 0] * 1000
     at_half = [y for x, y in band.get_paths()[0].vertices if x == 0.5]
     assert min(at_half) == pytest.approx(low)
     assert max(at_half) == pytest.approx(high)
 
 
-def test_the_title_counts_intervals_that_leave_the_range(campaign_file, tmp_path):
-    origin = runner.read_origin(campaign_file, ("select={rule = 'hull-posterior'}", "stop.max_calculations=8"))
-    pool, oracle = runner.open_pool(origin)
-    runner.run(origin, tmp_path / "run", pool=pool, oracle=oracle)
-    history = read_history(tmp_path / "run")
-    standing, outlook = history.now.standing, Forecaster(history).at(history.now)
-    outlook = dataclasses.replace(outlook, std_ev_per_atom=20 * outlook.std_ev_per_atom)
-    ax = drawn(standing, outlook=outlook)
-    chosen, half_width = intervals_of(standing, outlook)
-    ends = 1000 * (outlook.mean_ev_per_atom[chosen] + half_width * np.array([[-1], [1]]))
+def test_the_title_counts_intervals_that_leave_the_range(history, belief):
+    wide = dataclasses.replace(belief, std_ev_per_atom=20 * belief.std_ev_per_atom)
+    ax = drawn(history.now, belief=wide)
+    chosen, half_width = intervals_of(wide)
+    ends = 1000 * (wide.mean_ev_per_atom[chosen] + half_width * np.array([[-1], [1]]))
     bottom, top = ax.get_ylim()
     n_cut = int(((ends[0] < bottom) | (ends[1] > top)).sum())
     assert n_cut > 1
     assert f"{n_cut} intervals leave" in ax.get_title()
-    hulls = (standing.found_hull, standing.true_hull)
+    hulls = (history.now.hull, history.now.true_hull)
     assert bottom > 2.2 * min(1000 * hull.energy_ev_per_atom.min() for hull in hulls)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_a_figure_is_saved_whole_in_the_format_of_its_name(campaign_file, tmp_path, suffix):
+def test_a_figure_is_saved_whole_in_the_format_of_its_name(history, tmp_path, suffix):
     for name in ("hull", "again"):
-        save_phase_diagram(tmp_path / f"{name}{suffix}", standing_of(campaign_file, 20))
+        save_figure(tmp_path / f"{name}{suffix}", lambda figure: draw_phase_diagram(figure.add_subplot(), history.now))
     written = (tmp_path / f"hull{suffix}").read_bytes()
     assert written[:5] == {".png": b"\x89PNG\r", ".svg": b"<?xml", ".pdf": b"%PDF-"}[suffix]
     assert written == (tmp_path / f"again{suffix}").read_bytes()
     assert sorted(path.name for path in tmp_path.glob("*hull*")) == [f"hull{suffix}"]
+
+
+def test_a_result_is_saved_with_its_phase_diagram(stopped, history, tmp_path):
+    save_result(tmp_path, history.result, history.now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hull.png", "result.json"]
+    assert (tmp_path / "hull.png").read_bytes() == (stopped / "hull.png").read_bytes()
+    assert read_result(tmp_path) == history.result
+    with pytest.raises(OutputError, match=r"hull\.png cannot be written: .* Give another file\."):
+        save_result(tmp_path / "nowhere", history.result, history.now)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hullscout.mbtr import periodic_table_correlation, pettifor_correlation
-from hullscout.mbtr.channels import SYMBOLS, channel_labels, channel_table, correlate, list_channels
-from hullscout.mbtr.correlation import _table_place
+from hullscout.mbtr.channels import SYMBOLS, _table_place, channel_labels, channel_table, correlate, list_channels
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])

@@ -7,8 +7,17 @@ from hullscout.mbtr import Term
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.channels import channel_table
 from hullscout.mbtr.counting import closest_distances, search_range, term_codes
-from hullscout.mbtr.kernels import count_angles, count_chains, count_pairs, decay, deposit, survey, taper_factor
-from hullscout.mbtr.slope_kernels import angle_slopes, decay_slope, find_panel, pair_slopes, taper_slope
+from hullscout.mbtr.kernels import (
+    count_angles,
+    count_chains,
+    count_pairs,
+    decay,
+    deposit,
+    find_panel,
+    survey,
+    taper_factor,
+)
+from hullscout.mbtr.slope_kernels import angle_slopes, decay_slope, pair_slopes, taper_slope
 from hullscout.mbtr.structures import read_structures
 
 TERMS = {

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from hullscout.planning import store as plan_store
 from hullscout.planning.replay import Path as ReplayPath
 from hullscout.planning.replay import error_steps, play
 from hullscout.planning.store import PlanStore
+from hullscout.selection import Decision, Stop
+from hullscout.selection.stopping import reason_to_end
 
 ENTRY = {
     "campaign", "rule", "setting", "replicates", "saved_fraction", "within_tolerance", "exact_hull_rate",
@@ -108,6 +111,17 @@ def test_rules_and_representations_from_outside_are_replayed_in_other_processes(
         ("outside.InOrder", "outside.VolumeAndShare"),
     ]
     assert [entry["stop_reasons"] for entry in plan] == [{"all-known": 2}] * 4
+
+
+def test_an_end_is_read_off_a_decision_that_went_on():
+    went_on = Decision(chosen=(4,), n_contenders=3, model_errors={"cap": 0.1}, stated_failure_probability=0.08)
+    assert [reason_to_end(went_on, accepted) for accepted in (None, 0.05, 0.08, 0.1)] == [
+        None, None, None, "failure-probability",
+    ]  # fmt: skip
+    assert reason_to_end(replace(went_on, n_contenders=0), 0.1) == "all-contenders-known"
+    assert reason_to_end(replace(went_on, stated_failure_probability=None), 0.1) is None
+    ended = replace(went_on, stop=Stop(reason="max-cost", sentence=""))
+    assert reason_to_end(ended, 0.1) == reason_to_end(ended, None) == "max-cost"
 
 
 def test_a_path_comes_back_from_its_text(replay_pool, campaign_file):

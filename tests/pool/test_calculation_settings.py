@@ -12,7 +12,7 @@ import pytest
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import MixedSettings, WithoutEnergy, build_pool, parse_frames, read_frames
-from hullscout.pool.checks import find_setting_conflicts
+from hullscout.pool.columns import find_setting_conflicts
 from hullscout.pool.frames import Frame
 
 

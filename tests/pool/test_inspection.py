@@ -12,7 +12,7 @@ from frames import frames_of
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import Severity, Suspects, clean, inspect_frames, most_frequent_elements, parse_frames
-from hullscout.pool.suspects import find_odd_volumes
+from hullscout.pool.checks import find_odd_volumes
 
 ROOT = Path(__file__).parents[2]
 ELEMENTS = ("Ag", "Pd")
@@ -82,7 +82,7 @@ def test_large_absolute_energies_hide_no_wrong_one(texts):
 
 
 def test_large_pools_are_judged_in_parts(texts, monkeypatch):
-    monkeypatch.setattr("hullscout.pool.suspects.MAX_COMPARED", 80)
+    monkeypatch.setattr("hullscout.pool.checks.MAX_COMPARED", 80)
     doing = []
     wrong = changed(texts[100], energy=energy_of(texts[100]) + 3.0)
     frames = read(*texts[:100], wrong, *texts[101:])

@@ -13,14 +13,15 @@ from hullscout.errors import InvalidPoolError
 from hullscout.files import is_gzipped
 from hullscout.pool.extxyz import format_frames, read_frames
 from hullscout.pool.formats.databases import SQLITE_MAGIC, read_ase_database, read_entries, read_json
-from hullscout.pool.formats.structure_files import (
+from hullscout.pool.formats.folders import (
     find_structures,
     find_tables,
+    find_vaspruns,
     is_structure_file,
     read_structure_files,
     read_table,
+    read_vaspruns,
 )
-from hullscout.pool.formats.vasprun import find_vaspruns, read_vaspruns
 from hullscout.pool.frames import number_shared_labels
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Format:
     """A way to write candidates down.
 
     Attributes:
-        read: Reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
-        is_folder: Whether it is a folder.
+        read: reads all frames of a file or folder, or raises `InvalidPoolError` with all that is wrong.
+        is_folder: whether it is a folder.
     """
 
     read: Callable[[Path], Frames]
@@ -75,33 +76,17 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
 def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
     """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such.
 
-    The same pool gives the same bytes.
-
-    Raises:
-        InvalidPoolError: see `read_pool`.
+    The same pool gives the same bytes. Errors are those of `read_pool`.
     """
     chosen = _chosen(path, pool_format)
-    if chosen == "extxyz":
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise _unreadable(path, error) from error
-    return format_frames(FORMATS[chosen].read(path).frames)
+    return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
 
 
 def detect_format(path: Path) -> str:
-    """The format of what is at a path: by its content, not its name; CSV tables by their name.
-
-    Raises:
-        InvalidPoolError: nothing there, no pool in the folder, or more than one kind.
-    """
+    """The format of what is at a path, if that is a pool of one kind: by its content, not its name; CSV tables by their name."""
     if path.is_dir():
         return _format_of_folder(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    head = _read(path, _HEAD)
     if head.startswith(SQLITE_MAGIC):
         return "ase"
     if path.suffix.lower() == ".csv":
@@ -174,7 +159,11 @@ def _first_character(head: bytes) -> bytes:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 
-def _unreadable(path: Path, error: OSError) -> InvalidPoolError:
-    return InvalidPoolError(
-        f"{path}: expected a pool, found none that can be read: {error.strerror}. Correct the path."
-    )
+def _read(path: Path, size: int = -1) -> bytes:
+    """The content of a file, or its first bytes."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except OSError as error:
+        found = f"found none that can be read: {error.strerror}"
+        raise InvalidPoolError(f"{path}: expected a pool, {found}. Correct the path.") from error

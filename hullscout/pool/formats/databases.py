@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import warnings
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -21,8 +20,8 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.files import gunzipped
-from hullscout.pool.formats.gathering import Gathered, coarsest_k_spacing, potentials
-from hullscout.pool.frames import UNREADABLE
+from hullscout.pool.columns import coarsest_k_spacing, potentials
+from hullscout.pool.frames import UNREADABLE, FrameError, Gathered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,21 +35,11 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frames
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-_PARAMETERS = {
-    "xc": "functional",
-    "encut": "cutoff",
-    "ecut": "cutoff",
-    "pp": "pseudopotentials",
-    "kspacing": "kspacing",
-}
+_NAMES = {"xc": "functional", "encut": "cutoff", "ecut": "cutoff", "pp": "pseudopotentials", "kspacing": "kspacing"}
 
 
 def read_ase_database(path: Path) -> Frames:
-    """All rows of an ASE database.
-
-    Raises:
-        InvalidPoolError: no database of ASE, or a row that cannot be read.
-    """
+    """All rows of an ASE database."""
     from ase.db import connect  # noqa: PLC0415  (late: ASE loads slowly)
 
     with path.open("rb") as stream:
@@ -68,15 +57,11 @@ def read_ase_database(path: Path) -> Frames:
     names = [str(row.key_value_pairs.get("name", "")) for row in rows]
     has_names = all(names) and len(set(names)) == len(names)
     for row, name in zip(rows, names, strict=True):
-        try:
-            atoms = row.toatoms()
-            energy = row.get("energy")
+        with gathered.reading(f"row {row.id}"):
+            atoms, energy = row.toatoms(), row.get("energy")
             columns = {**row.key_value_pairs, **_settings_of_row(row, atoms)}
-        except UNREADABLE as error:
-            gathered.faults.append(f"row {row.id}: not readable: {type(error).__name__}: {error}")
-        else:
-            label = name if has_names else f"row-{row.id}"
-            gathered.add(atoms, name=label, energy_ev=None if energy is None else float(energy), columns=columns)
+            energy = None if energy is None else float(energy)
+            gathered.add(atoms, name=name if has_names else f"row-{row.id}", energy_ev=energy, columns=columns)
     return gathered.finish()
 
 
@@ -84,7 +69,7 @@ def _settings_of_row(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:
     """The calculator's name and those of its parameters that are settings."""
     parameters = dict(row.get("calculator_parameters") or {})
     found: dict[str, object] = {"code": row.get("calculator", "")}
-    found |= {name: parameters[key] for key, name in _PARAMETERS.items() if key in parameters}
+    found |= {name: parameters[key] for key, name in _NAMES.items() if key in parameters}
     mode = parameters.get("mode")
     if isinstance(mode, dict) and "ecut" in mode:
         found["cutoff"] = mode["ecut"]
@@ -113,11 +98,7 @@ def _no_database(path: Path, found: str) -> InvalidPoolError:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, plain or gzipped.
-
-    Raises:
-        InvalidPoolError: damaged, or no JSON.
-    """
+    """The content of a JSON file, plain or gzipped."""
     raw = path.read_bytes()
     try:
         return json.loads(gunzipped(raw))
@@ -132,11 +113,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_entries(path: Path) -> Frames:
-    """All entries of a file: a list, or a dictionary with a list under `entries`.
-
-    Raises:
-        InvalidPoolError: no list, or an entry without a structure or energy, or not readable.
-    """
+    """All entries of a file: a list, or a dictionary with a list under `entries`."""
     tree = read_json(path)
     listed = tree.get("entries") if isinstance(tree, dict) else tree
     if not isinstance(listed, list) or not listed:
@@ -149,22 +126,14 @@ def read_entries(path: Path) -> Frames:
 
     gathered = Gathered(path)
     for place, entry in enumerate(listed, start=1):
-        if not isinstance(entry, dict) or not {"structure", "energy"} <= entry.keys():
-            what = f"one with {', '.join(sorted(entry)[:6])}" if isinstance(entry, dict) else type(entry).__name__
-            gathered.faults.append(
-                f"entry {place}: expected a ComputedStructureEntry (structure, energy), found {what}"
-            )
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what is not used here
-                computed = ComputedStructureEntry.from_dict({**entry, "energy": entry["energy"] or 0.0})
+        with gathered.reading(f"entry {place}"):
+            if not isinstance(entry, dict) or not {"structure", "energy"} <= entry.keys():
+                what = f"one with {', '.join(sorted(entry)[:6])}" if isinstance(entry, dict) else type(entry).__name__
+                raise FrameError(f"expected a ComputedStructureEntry (structure, energy), found {what}")
+            computed = ComputedStructureEntry.from_dict({**entry, "energy": entry["energy"] or 0.0})
             settings = _settings_of_entry(computed.parameters, computed.structure)
             energy = None if entry["energy"] is None else float(computed.energy)
             name = "" if computed.entry_id is None else str(computed.entry_id)
-        except UNREADABLE as error:
-            gathered.faults.append(f"entry {place}: not readable: {type(error).__name__}: {error}")
-        else:
             columns = {**computed.data, **computed.parameters, **settings}
             gathered.add(computed.structure, name=name, energy_ev=energy, columns=columns)
     return gathered.finish()

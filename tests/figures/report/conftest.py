@@ -4,10 +4,10 @@ import os
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from frames import frames_of
 
-from hullscout.campaign import runner
 from hullscout.campaign.result import FailedCandidate
 from hullscout.figures.report import read_report, write_report
 
@@ -27,54 +27,34 @@ HOSTILE = 'id="<script>document.title=1</script></script><img src=x onerror=docu
 
 
 @pytest.fixture(scope="session")
-def campaign_folder(tmp_path_factory, small_pool):
-    """Runs the small campaign in a new folder, with settings replaced and, if wanted, the pool's text changed."""
-
-    def play(*overrides, change=lambda text: text):
-        folder = tmp_path_factory.mktemp("campaign")
-        (folder / "pool.extxyz").write_text(change(small_pool))
-        (folder / "small.toml").write_text('name = "small"\nelements = ["Ag", "Pd"]\npool.path = "pool.extxyz"\n')
-        origin = runner.read_origin(folder / "small.toml", overrides, seed=1)
-        pool, oracle = runner.open_pool(origin)
-        result, standing = runner.run(origin, folder / "run", pool=pool, oracle=oracle)
-        runner.save(folder / "run", result, standing)
-        return folder / "run"
-
-    return play
-
-
-@pytest.fixture(scope="session")
-def finished(campaign_folder):
-    """A finished replay with the rule that states a probability."""
-    return campaign_folder("select.rule=hull-posterior")
-
-
-@pytest.fixture(scope="session")
 def reported(finished):
-    """The same, read."""
+    """The finished replay, read."""
     return read_report(finished)
 
 
 @pytest.fixture(scope="session")
-def early(campaign_folder):
-    """A replay that ran out of its budget when it was not yet certain."""
-    return read_report(campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20"))
+def early(stopped):
+    """The replay that ran out of its budget, read."""
+    return read_report(stopped)
 
 
 @pytest.fixture(scope="session")
 def with_failure(early):
     """The same as if the likeliest of what is not calculated had been asked for in round 2 and failed; and its index."""
-    unknown = early.standing.unknown
-    index = int(unknown[early.outlook.probability_on_hull[unknown].argmax()])
-    candidate = early.history.pool.candidates[index]
+    history, unknown = early.history, early.known.unknown
+    index = int(unknown[early.belief.probability_on_hull[unknown].argmax()])
+    candidate = history.pool.candidates[index]
     failed = FailedCandidate(
         id=candidate.id,
         formula=candidate.formula,
         reason="not-converged",
         sentence="The atoms came not to rest <b>in</b> 200 steps.",
     )
-    asked_in = {**early.history.asked_in, index: 2}
-    history = replace(early.history, failures={index: failed}, asked_in=asked_in)
+    *decisions, last = history.now.decisions
+    assert len(decisions) == 2
+    decisions = (*decisions, replace(last, chosen=(*last.chosen, index)))
+    now = replace(history.now, decisions=decisions, failed=np.array([index]))
+    history = replace(history, failures={index: failed}, moments=(*history.moments[:-1], now))
     return replace(early, history=history), index
 
 

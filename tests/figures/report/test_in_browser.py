@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from hullscout.campaign.history import Forecaster
-from hullscout.figures.phase_diagram import intervals_of
+from hullscout.campaign import Beliefs
+from hullscout.figures.phase_diagram import drawn_energies, intervals_of
 from hullscout.figures.report import read_report, write_report
 
 DRAWN = "html[data-whole]"
@@ -121,7 +121,7 @@ def test_until_the_diagram_is_drawn_a_picture_of_it_is_seen(browser, report, rea
 
 def test_the_mouse_on_a_ground_state_tells_what_is_known_of_it(reader, reported):
     text = reader.hover_label(1)
-    assert reported.history.pool.ids[reported.standing.found_hull.indices[1]] in text
+    assert reported.history.pool.ids[reported.known.hull.indices[1]] in text
     for words in ("formation energy", "meV/atom", "P(on hull)", "on the hull (round"):
         assert words in text
 
@@ -129,7 +129,7 @@ def test_the_mouse_on_a_ground_state_tells_what_is_known_of_it(reader, reported)
 def test_predictions_of_a_finished_campaign_are_seen_with_their_95_percent_intervals(browser, early, tmp_path):
     write_report(tmp_path / "report.html", early)
     reader = Reader(browser, tmp_path / "report.html")
-    chosen, half_width = intervals_of(early.standing, early.outlook)
+    chosen, half_width = intervals_of(early.belief)
     shown = reader.page.evaluate(
         "diagram._fullData.filter(t => t.name.startsWith('prediction, 95 % interval')).map(t => [t.visible, [...t.error_y.array]])"
     )
@@ -161,13 +161,13 @@ def test_a_failed_calculation_has_a_marker_and_says_why(browser, with_failure, t
     write_report(tmp_path / "report.html", reported)
     reader = Reader(browser, tmp_path / "report.html")
     x, _ = reader.trace("failed (1)")
-    assert x == pytest.approx([reported.standing.pool.x[index]], abs=1e-6)
+    assert x == pytest.approx([reported.known.pool.x[index]], abs=1e-6)
     told = reader.page.evaluate("diagram.data.find(t => t.name.startsWith('failed')).text[0]")
     assert told.endswith(
         "failed (round 2): not-converged<br>The atoms came not to rest &lt;b&gt;in&lt;/b&gt; 200 steps."
     )
     reader.page.locator("#which").select_option("failed")
-    assert [row["id"] for row in reader.download()[1]] == [reported.standing.pool.ids[index]]
+    assert [row["id"] for row in reader.download()[1]] == [reported.known.pool.ids[index]]
     assert reader.download()[1][0]["status"] == "failed (round 2): not-converged"
     reader.page.locator("#moment").fill("0")
     reader.page.wait_for_function("document.getElementById('moment-text').textContent.startsWith('Round 0')")
@@ -177,19 +177,19 @@ def test_a_failed_calculation_has_a_marker_and_says_why(browser, with_failure, t
 
 
 def test_the_slider_replays_the_campaign(reader, reported):
-    n_last = reported.standing.n_known
+    n_last = reported.known.n_answered
     first = reported.history.moments[0]
     before = reader.page.locator("#diagram .scatterlayer").inner_html()
     assert len(reader.trace("calculated (")[0]) + len(reader.trace("calculated in this round")[0]) == n_last
     reader.page.locator("#moment").fill("0")
     reader.page.wait_for_function("document.getElementById('moment-text').textContent.startsWith('Round 0')")
-    assert len(reader.trace("calculated in this round")[0]) == first.n_known
-    hull = first.standing.found_hull
+    assert len(reader.trace("calculated in this round")[0]) == first.n_answered
+    hull = first.hull
     np.testing.assert_allclose(reader.trace("hull found")[0], hull.x, atol=1e-6)
-    energies = reported.energies_ev_per_atom[hull.indices]
+    energies = drawn_energies(reported.known, None)[hull.indices]
     np.testing.assert_allclose(reader.trace("hull found")[1], energies * 1000, atol=1e-3)
     assert reader.page.locator("#diagram .scatterlayer").inner_html() != before
-    band = Forecaster(reported.history).at(first).hull.band_ev_per_atom(np.array([0.5]))[[0, 2], 0] * 1000
+    band = Beliefs(reported.history.setup).at(first).band_ev_per_atom(np.array([0.5]))[[0, 2], 0] * 1000
     x, y = reader.trace("hull, 95 % band")
     np.testing.assert_allclose([e for at, e in zip(x, y, strict=True) if at == 0.5], band, atol=5.1e-3)
     assert reader.errors == []
@@ -236,18 +236,18 @@ def test_headings_sort_both_ways_and_keep_what_is_empty_last(reader):
 
 
 def test_the_csv_file_holds_what_was_found_in_the_order_shown(reader, reported):
-    standing = reported.standing
+    known = reported.known
     name, rows = reader.download()
     assert name == "small-candidates.csv"
-    assert [row["id"] for row in rows] == list(standing.pool.ids)
+    assert [row["id"] for row in rows] == list(known.pool.ids)
     told = {
         row["id"]: float(row["formation_energy_mev_per_atom"]) for row in rows if row["formation_energy_mev_per_atom"]
     }
-    ids = [standing.pool.ids[index] for index in standing.known]
+    ids = [known.pool.ids[index] for index in known.answered]
     assert set(told) == set(ids)
-    np.testing.assert_allclose([told[i] for i in ids], standing.formation_ev_per_atom * 1000, atol=1e-3)
+    np.testing.assert_allclose([told[i] for i in ids], known.formation_ev_per_atom * 1000, atol=1e-3)
     reader.page.locator("#which").select_option("hull")
-    assert {row["id"] for row in reader.download()[1]} == {standing.pool.ids[i] for i in standing.found_hull.indices}
+    assert {row["id"] for row in reader.download()[1]} == {known.pool.ids[i] for i in known.hull.indices}
     reader.page.locator("#which").select_option("all")
     reader.page.locator("#find").fill("agpd3")
     assert {row["formula"] for row in reader.download()[1]} == {"AgPd3"}
@@ -286,7 +286,7 @@ def test_names_that_are_scripts_are_shown_as_they_are_and_never_run(browser, hos
     assert reader.column(1)[:3] == list(ids[:3])
     assert {row["id"] for row in reader.download()[1]} == set(ids)
     reader.page.locator("button[data-structure]").nth(1).click()
-    assert ids[reported.standing.found_hull.indices[1]] in reader.page.locator("#viewer-title").text_content()
+    assert ids[reported.known.hull.indices[1]] in reader.page.locator("#viewer-title").text_content()
     reader.page.keyboard.press("Escape")
     assert "<script>document.title=1" in reader.hover_label(1)
     assert reader.page.locator("img[src=x]").count() == 0

@@ -15,22 +15,24 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hullscout.campaign.history import Forecaster, read_history
+from hullscout.campaign import Beliefs, read_history
 from hullscout.campaign.result import FailedCandidate
 from hullscout.cli import main
+from hullscout.display import milli, percent, unbroken
 from hullscout.errors import OutputError, StoreError
-from hullscout.figures.phase_diagram import LEAST_PROBABILITY, MOST_INTERVALS, intervals_of
+from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, intervals_of
 from hullscout.figures.report import Reported, read_report, write_report
 from hullscout.figures.report.facts import (
     BAND_AT,
-    MOST_FAILURES,
+    MAX_FAILURES,
     _band,
-    headline,
+    facts,
+    remarks,
     summary,
+    warning,
 )
-from hullscout.figures.report.numbers import milli, percent, unbroken
-from hullscout.figures.report.shown import shown_structures, table_rows
-from hullscout.hull import LowerHull
+from hullscout.figures.report.shown import shown_structures, table_row
+from hullscout.hull import lower_hull
 
 
 class Page(HTMLParser):
@@ -67,6 +69,12 @@ def written(reported, folder):
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def page(report):
+    """The page of the finished replay."""
+    return Page(report.read_text(encoding="utf-8"))
+
+
 @pytest.fixture
 def cut(finished, tmp_path):
     """The finished campaign as it was when the answers of its last round were awaited."""
@@ -82,10 +90,7 @@ def cut(finished, tmp_path):
 
 def live(reported):
     """The same campaign as if no oracle knew the energies of what was not calculated."""
-    moments = tuple(
-        replace(moment, standing=replace(moment.standing, reference_ev_per_atom=None))
-        for moment in reported.history.moments
-    )
+    moments = tuple(replace(known, true_ev_per_atom=None) for known in reported.history.moments)
     return replace(reported, history=replace(reported.history, moments=moments))
 
 
@@ -96,8 +101,8 @@ def test_a_finished_campaign_is_told_in_one_sentence(reported):
         f"A hull of {len(result.hull)} structures was found with {result.n_calculations} of {result.n_candidates} calculations; "
         f"probability that it is wrong by more than 1 meV/atom: {probability}."
     )
-    assert f"Stopped: {result.stop_sentence}" in headline(reported)["remarks"]
-    assert headline(reported)["warning"] is None
+    assert f"Stopped: {result.stop_sentence}" in remarks(reported)
+    assert warning(reported) is None
 
 
 def test_a_rule_without_probability_says_so(hostile, tmp_path):
@@ -111,7 +116,7 @@ def test_a_rule_without_probability_says_so(hostile, tmp_path):
 
 def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
     reported = read_report(cut)
-    assert summary(reported).startswith(f"So far {reported.standing.n_known} of 57 calculations give a hull of")
+    assert summary(reported).startswith(f"So far {reported.known.n_answered} of 57 calculations give a hull of")
     page = written(reported, tmp_path)
     n_pending = len(page.data["candidates"]["pending"])
     assert n_pending > 0
@@ -120,36 +125,36 @@ def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
 
 
 def test_a_campaign_that_ran_out_of_budget_warns(early):
-    assert "ended before the probability of a wrong hull was below the accepted 5 %" in headline(early)["warning"]
+    assert "ended before the probability of a wrong hull was below the accepted 5 %" in warning(early)
 
 
-def test_the_page_holds_every_candidate_and_every_round(reported, tmp_path):
-    page, history, standing = written(reported, tmp_path).data, reported.history, reported.standing
+def test_the_page_holds_every_candidate_and_every_round(reported, page):
+    page, history, known = page.data, reported.history, reported.known
     candidates = page["candidates"]
     assert candidates["id"] == list(history.pool.ids)
     energies = np.array(candidates["energy"], dtype=float)
-    np.testing.assert_allclose(energies[standing.known], standing.formation_ev_per_atom * 1000, atol=5.1e-4)
+    np.testing.assert_allclose(energies[known.answered], known.formation_ev_per_atom * 1000, atol=5.1e-4)
     reference = np.array(candidates["reference"], dtype=float)
     np.testing.assert_allclose(
-        reference[standing.unknown], standing.reference_ev_per_atom[standing.unknown] * 1000, atol=5.1e-4
+        reference[known.unknown], known.true_formation_ev_per_atom[known.unknown] * 1000, atol=5.1e-4
     )
     assert (np.isnan(energies) != np.isnan(reference)).all()
-    np.testing.assert_allclose(candidates["onHull"], reported.outlook.probability_on_hull, atol=5.1e-5)
+    np.testing.assert_allclose(candidates["onHull"], reported.belief.probability_on_hull, atol=5.1e-5)
     rounds = np.array(candidates["round"], dtype=float)
-    for said, moment in zip(page["moments"], history.moments, strict=True):
-        assert int((rounds <= said["round"]).sum()) == said["known"] == moment.n_known
-        assert said["hull"] == moment.standing.found_hull.indices.tolist()
-        assert said["error"] == pytest.approx(moment.standing.hull_error_ev_per_atom * 1000, abs=5.1e-4)
+    for said, then in zip(page["moments"], history.moments, strict=True):
+        assert int((rounds <= said["round"]).sum()) == said["known"] == then.n_answered
+        assert said["hull"] == then.hull.indices.tolist()
+        assert said["error"] == pytest.approx(then.hull_error_ev_per_atom * 1000, abs=5.1e-4)
     assert page["moments"][-1]["stated"] == history.result.failure_probability
     # Where nothing else lowers the hull, the error falls by what the hull was lowered by at most.
     for before, after in itertools.pairwise(page["moments"]):
         assert before["error"] - after["error"] <= after["lowering"] + 1e-3
 
 
-def test_each_round_has_the_band_that_was_believed_then(reported, tmp_path):
-    page, history = written(reported, tmp_path).data, reported.history
+def test_each_round_has_the_band_that_was_believed_then(reported, page):
+    page, history = page.data, reported.history
     k = len(history.moments) // 2
-    low, _, high = 1000 * Forecaster(history).at(history.moments[k]).hull.band_ev_per_atom(BAND_AT)
+    low, _, high = 1000 * Beliefs(history.setup).at(history.moments[k]).band_ev_per_atom(BAND_AT)
     np.testing.assert_allclose(page["moments"][k]["band"]["low"], low, atol=5.1e-3)
     np.testing.assert_allclose(page["moments"][k]["band"]["high"], high, atol=5.1e-3)
     assert all(moment["band"] for moment in page["moments"])
@@ -157,14 +162,14 @@ def test_each_round_has_the_band_that_was_believed_then(reported, tmp_path):
 
 
 def test_of_a_large_pool_only_the_band_of_now_is_computed(reported, monkeypatch):
-    monkeypatch.setattr("hullscout.figures.report.facts.MOST_WITH_BANDS", 56)
+    monkeypatch.setattr("hullscout.figures.report.facts.MAX_WITH_BANDS", 56)
     *before, now = Reported.of(reported.history).bands
     assert all(band is None for band in before)
     np.testing.assert_array_equal(now, reported.bands[-1])
 
 
 def test_an_earlier_band_refers_to_the_pure_elements_known_now():
-    ends = LowerHull(x=np.array([0.0, 1.0]), energy_ev_per_atom=np.array([0.003, 0.005]), indices=np.array([0, 1]))
+    ends = lower_hull([0.0, 1.0], [0.003, 0.005])
     band = _band(np.vstack([np.full(BAND_AT.size, -0.01), np.zeros(BAND_AT.size)]), ends)
     assert (band["low"][0], band["low"][-1]) == (-7.0, -5.0)
     assert band["high"][60] == 4.0
@@ -177,7 +182,7 @@ def test_lattices_are_told_where_they_are_wanted(finished):
     (finished / "lattices.html").unlink()
     assert page.data["candidates"]["lattice"] == ["fcc"] * 57
     assert "Circles: on an fcc lattice" in "".join(page.texts)
-    hull = read_history(finished).now.standing.found_hull.indices.tolist()
+    hull = read_history(finished).now.hull.indices.tolist()
     assert [page.data["structures"]["cells"][str(index)]["prototype"] for index in (hull[0], hull[-1])] == [
         "fcc",
         "fcc",
@@ -186,16 +191,16 @@ def test_lattices_are_told_where_they_are_wanted(finished):
 
 def test_structures_of_one_energy_are_told(finished):
     history = read_history(finished)
-    standing = history.now.standing
-    assert not [line for line in headline(Reported.of(history))["remarks"] if "one energy" in line]
-    vertex = int(standing.found_hull.indices[1])
-    twin = next(i for i in standing.known.tolist() if standing.pool.x[i] == standing.pool.x[vertex] and i != vertex)
-    energies = standing.formation_ev_per_atom.copy()
-    energies[standing.known == twin] = energies[standing.known == vertex] + 4e-7
-    now = replace(history.now, standing=replace(standing, formation_ev_per_atom=energies))
+    known, told = history.now, Reported(history=history, belief=None, bands=(None,) * len(history.moments))
+    assert not [line for line in remarks(told) if "one energy" in line]
+    vertex = int(known.hull.indices[1])
+    twin = next(i for i in known.answered.tolist() if known.x[i] == known.x[vertex] and i != vertex)
+    energies = known.energies_ev_per_atom.copy()
+    energies[known.answered == twin] = energies[known.answered == vertex] + 4e-7
+    now = replace(known, energies_ev_per_atom=energies)
     alike = replace(history, moments=(*history.moments[:-1], now))
-    (line,) = [line for line in headline(Reported.of(alike))["remarks"] if "one energy" in line]
-    first, other = standing.pool.ids[vertex], standing.pool.ids[twin]
+    (line,) = [line for line in remarks(replace(told, history=alike)) if "one energy" in line]
+    first, other = known.pool.ids[vertex], known.pool.ids[twin]
     assert line.startswith(
         f"{other} and {first} have one composition and, to 0.001 meV/atom, one energy; {first} stands"
     )
@@ -223,72 +228,66 @@ def test_a_failed_calculation_is_named_with_its_reason_and_counts_as_unknown(wit
 
 def test_only_the_first_failures_are_named_in_the_head(reported):
     failed = FailedCandidate(id="a", formula="AgPd", reason="timed-out", sentence="It took an hour.")
-    unknown = reported.standing.unknown[: MOST_FAILURES + 2].tolist()
+    unknown = reported.known.unknown[: MAX_FAILURES + 2].tolist()
     history = replace(reported.history, failures=dict.fromkeys(unknown, failed))
-    (line,) = (line for line in headline(replace(reported, history=history))["remarks"] if "Failed" in line)
-    assert line.count("It took an hour.") == MOST_FAILURES
+    (line,) = (line for line in remarks(replace(reported, history=history)) if "Failed" in line)
+    assert line.count("It took an hour.") == MAX_FAILURES
     assert line.endswith(" 2 more are in the table.")
 
 
 def test_predictions_are_those_of_the_figure_with_their_95_percent_intervals(early, tmp_path):
-    page, standing = written(early, tmp_path), early.standing
-    chosen, half_width = intervals_of(standing, early.outlook)
+    page = written(early, tmp_path)
+    chosen, half_width = intervals_of(early.belief)
     assert page.data["candidates"]["contenders"] == chosen.tolist()
     assert chosen.size > 0
     std = np.array(page.data["candidates"]["std"], dtype=float)[chosen]
     np.testing.assert_allclose(std * page.data["halfWidthPerStd"], half_width * 1000, atol=2e-3)
     assert page.data["halfWidthPerStd"] > 1.95
     text = "".join(page.texts)
-    assert f"with a probability of at least {unbroken(percent(LEAST_PROBABILITY))}, at most {MOST_INTERVALS}" in text
+    assert f"with a probability of at least {unbroken(percent(MIN_PROBABILITY))}, at most {MAX_INTERVALS}" in text
     index, half = int(chosen[0]), half_width[0]
-    rows = table_rows(early, shown_structures(early))["likeliest"]
-    (energy,) = (row["energy"] for row in rows if row["index"] == index)
-    assert energy == f"{milli(early.outlook.mean_ev_per_atom[index])} \N{PLUS-MINUS SIGN} {milli(half)}"
+    tables, cells = shown_structures(early)
+    assert index in tables["likeliest"]
+    energy = table_row(early, index, cells[index])["energy"]
+    assert energy == f"{milli(early.belief.mean_ev_per_atom[index])} \N{PLUS-MINUS SIGN} {milli(half)}"
 
 
-def test_the_error_of_the_model_has_one_name_and_one_value(reported, tmp_path):
-    page = written(reported, tmp_path)
-    (fact,) = (fact for fact in headline(reported)["facts"] if "RMSE" in fact["name"])
-    assert fact == {
-        "name": "leave-one-out RMSE of the model",
-        "value": milli(reported.outlook.model_error_ev_per_atom),
-        "unit": "meV/atom",
-    }
+def test_the_error_of_the_model_has_one_name_and_one_value(reported, page):
+    (fact,) = (fact for fact in facts(reported) if "RMSE" in fact[0])
+    error = milli(reported.belief.model_error_ev_per_atom)
+    assert fact == ("leave-one-out RMSE of the model", error, "meV/atom")
     assert page.data["modelErrorName"] == "leave-one-out RMSE"
-    assert page.data["moments"][-1]["modelError"] == pytest.approx(float(fact["value"]), abs=0.051)
+    assert page.data["moments"][-1]["modelError"] == pytest.approx(float(error), abs=0.051)
 
 
 def test_an_error_on_a_held_out_half_is_named_so_with_the_calculations_before_it(campaign_folder):
     reported = read_report(campaign_folder("select.rule=threshold", "select.held_out=half"))
-    (fact,) = (fact for fact in headline(reported)["facts"] if "RMSE" in fact["name"])
-    *_, (error, moment) = (
-        (error, moment)
-        for error, moment in zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
+    ((name, value, unit),) = (fact for fact in facts(reported) if "RMSE" in fact[0])
+    *_, (error, then) = (
+        (error, then)
+        for error, then in zip(reported.model_errors_ev_per_atom, reported.history.moments, strict=True)
         if error is not None
     )
-    assert (fact["name"], fact["value"]) == ("RMSE on a held-out half of the model", milli(error))
-    after = "" if moment.n_known == reported.standing.n_known else f", after {moment.n_known} calculations"
-    assert fact["unit"] == f"meV/atom{after}"
+    assert (name, value) == ("RMSE on a held-out half of the model", milli(error))
+    after = "" if then.n_answered == reported.known.n_answered else f", after {then.n_answered} calculations"
+    assert unit == f"meV/atom{after}"
 
 
-def test_numbers_stay_with_their_units(reported, tmp_path):
-    texts = written(reported, tmp_path).texts
-    about = [text for text in texts if "stop.hull_tolerance" not in text]
+def test_numbers_stay_with_their_units(page):
+    about = [text for text in page.texts if "stop.hull_tolerance" not in text]
     found = [text for text in about if re.search(r"\d (%|meV)", text)]
     assert found == []
-    assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in texts)
+    assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in page.texts)
 
 
-def test_the_page_names_no_address_outside_itself(report):
-    page = Page(report.read_text(encoding="utf-8"))
+def test_the_page_names_no_address_outside_itself(page):
     assert len(page.addresses) > 5
     assert [address for address in page.addresses if not address.startswith("data:")] == []
     assert page.policy.startswith("default-src 'none'; ")
     assert "http" not in page.policy
 
 
-def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(report):
-    page = Page(report.read_text(encoding="utf-8"))
+def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(page):
     hashes = {
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in page.scripts
     }

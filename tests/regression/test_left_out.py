@@ -7,8 +7,13 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression import Mean
-from hullscout.regression.criteria import RestrictedLikelihood, leave_out, log_marginal_likelihood, spectrum
-from hullscout.regression.process import condition
+from hullscout.regression.process import (
+    RestrictedLikelihood,
+    condition,
+    leave_out,
+    log_marginal_likelihood,
+    spectrum,
+)
 
 STRENGTHS = np.array([1e-6, 1e-3, 1.0])
 

@@ -1,0 +1,67 @@
+"""Small campaigns to draw, run once for all tests of figures and the report."""
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hullscout.campaign import Beliefs, Setup, read_history, read_origin, run
+from hullscout.figures import save_result
+
+
+@pytest.fixture(scope="session")
+def campaign_folder(tmp_path_factory, small_pool):
+    """Runs the small campaign in a new folder, with settings replaced and, if wanted, the pool's text changed."""
+
+    def play(*overrides, change=lambda text: text):
+        folder = tmp_path_factory.mktemp("campaign")
+        (folder / "pool.extxyz").write_text(change(small_pool))
+        (folder / "small.toml").write_text('name = "small"\nelements = ["Ag", "Pd"]\npool.path = "pool.extxyz"\n')
+        setup = Setup(read_origin(folder / "small.toml", overrides, seed=1))
+        save_result(folder / "run", *run(setup, folder / "run"))
+        return folder / "run"
+
+    return play
+
+
+@pytest.fixture(scope="session")
+def finished(campaign_folder):
+    """A finished replay with the rule that states a probability."""
+    return campaign_folder("select.rule=hull-posterior")
+
+
+@pytest.fixture(scope="session")
+def stopped(campaign_folder):
+    """A replay that ran out of its budget when it was not yet certain; its name is mathematics to matplotlib."""
+    return campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20", "name='small $x'")
+
+
+@pytest.fixture(scope="session")
+def at_random(campaign_folder):
+    """A replay of the same length with a rule that believes nothing."""
+    return campaign_folder("select={rule = 'random'}", "stop.max_calculations=20", "name='small $x'")
+
+
+@pytest.fixture(scope="session")
+def history(stopped):
+    """The history of the replay that ran out of its budget."""
+    return read_history(stopped)
+
+
+@pytest.fixture(scope="session")
+def belief(history):
+    """What was believed at its end."""
+    return Beliefs(history.setup).at(history.now)
+
+
+@pytest.fixture
+def figure():
+    """An empty figure of the width of a column."""
+    empty = Figure(figsize=(3.4, 3.4), layout="constrained")
+    FigureCanvasAgg(empty)
+    return empty
+
+
+@pytest.fixture
+def ax(figure):
+    """Empty axes, alone in their figure."""
+    return figure.add_subplot()

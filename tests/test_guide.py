@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from hullscout.campaign.config import TAGGED, CampaignConfig, PoolSection
+from hullscout.campaign.config import KINDS, CampaignConfig, PoolSection
 
 GUIDE = Path(__file__).parent.parent / ".docs"
 
@@ -28,13 +28,13 @@ def test_the_guide_builds_without_a_warning(tmp_path):
 def settings_there_are():
     """(key, kind, default) of every setting; the kind is empty where a section has only one."""
     for name, field in CampaignConfig.model_fields.items():
-        if name in TAGGED:
-            tag, kinds = TAGGED[name]
-            yield f"{name}.{tag}", "", getattr(field.default, tag)
-            for kind in kinds:
-                for key, setting in kind.model_fields.items():
-                    if key != tag:
-                        yield f"{name}.{key}", kind.model_fields[tag].default, default_of(setting)
+        if name in KINDS:
+            kinds = KINDS[name]
+            yield f"{name}.{kinds.key}", "", kinds.default
+            for kind in kinds.ours:
+                fields = kinds.kind(kind).model_fields
+                for key in kinds.settings_of(kind)[1:]:
+                    yield f"{name}.{key}", kind, default_of(fields[key])
         elif name == "pool" or isinstance(field.default, PoolSection.__base__):
             section = PoolSection if name == "pool" else type(field.default)
             for key, setting in section.model_fields.items():
@@ -56,12 +56,10 @@ def settings_in_the_table():
         words = {"needed": "needed", "none": None}
         default = words[cells[0]] if cells[0] in words else tomllib.loads(f"value = {cells[0].strip('`')}")["value"]
         section = key.split(".")[0]
-        if section not in TAGGED or key == f"{section}.{TAGGED[section][0]}":
+        if section not in KINDS or key == f"{section}.{KINDS[section].key}":
             yield key, "", default
             continue
-        tag, models = TAGGED[section]
-        every = [model.model_fields[tag].default for model in models]
-        for kind in every if cells[1] == "all" else cells[1].split(", "):
+        for kind in KINDS[section].ours if cells[1] == "all" else cells[1].split(", "):
             yield key, kind, default
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hullscout.campaign import CampaignConfig, CampaignResult, Ledger, Setup
-    from hullscout.campaign.handoff import Told
     from hullscout.campaign.result import FailedCandidate
     from hullscout.oracle import Failed
     from hullscout.selection import Known
@@ -87,7 +86,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
-    _print_failures(screen, {failed.id: failed for failed in result.failed})
+    print_failures({failed.id: failed for failed in result.failed})
     if result.failed:
         screen.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
     if "calculations" in result.timings_s:
@@ -108,8 +107,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
             n_unknown = result.n_candidates - result.n_calculations
             sentence += f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
         screen.print(sentence)
-    took = f"{result.timings_s['total']:.1f} s"
-    screen.print(f"Wrote {folder}/campaign.db, result.json and hull.png in {took}.", soft_wrap=True)
+    click.echo(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
 
 
 def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
@@ -131,7 +129,7 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
         screen.print(f"Stated probability of a wrong hull in the last round: {PERCENT * stated[-1]:.1f} %.")
     if known.has_hull:
         screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
-    _print_failures(screen, ledger.failures)
+    print_failures(ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
     if result is None and (foreseen := forecast(config, known)) is not None:
@@ -144,7 +142,7 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
         ending = f"Not finished; `hullscout ask {named}` and `hullscout tell {named}` go on."
     else:
         ending = "Not finished; the same `hullscout run` command goes on."
-    screen.print(ending, soft_wrap=True)
+    click.echo(ending)
 
 
 def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
@@ -154,25 +152,16 @@ def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
         sentence = f"{started}: {attempt.id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
         before = failed.get(attempt.id)
         sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
-        screen.print(sentence, soft_wrap=True)
+        click.echo(sentence)
     if attempts:
         total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
         screen.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
 
 
-def print_told(told: Told, *, folder: Path) -> None:
-    """Say what came back, and what could not be taken."""
-    new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
-    click.echo(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
-    _print_failures(console(), told.failures)
-    for fault in told.faults:
-        console(stderr=True).print(f"Error: {fault}", soft_wrap=True)
-    click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
-
-
-def _print_failures(screen: Console, failures: Mapping[str, Failed | FailedCandidate]) -> None:
+def print_failures(failures: Mapping[str, Failed | FailedCandidate]) -> None:
+    """Print why calculations failed."""
     for candidate_id, failed in failures.items():
-        screen.print(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}", soft_wrap=True)
+        click.echo(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}")
 
 
 def _duration(seconds: float) -> str:

@@ -102,10 +102,15 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     a calculation failed, and why. Results may come late, in any order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.cli.campaign_output import print_told  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415
 
     told = handoff.tell(folder, results)
-    print_told(told, folder=folder)
+    new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
+    click.echo(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    print_failures(told.failures)
+    for fault in told.faults:
+        click.echo(f"Error: {fault}", err=True)
+    click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
     if told.faults:
         sys.exit(2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-    from rich.console import Console
 
     Columns = list[tuple[str, list[str]]]
 
@@ -54,25 +54,21 @@ def print_outcomes(
     outcomes: Sequence[planning.SettingOutcome], *, cost_model: planning.CostModel | None = None
 ) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
-    screen = console()
-    names = dict.fromkeys(outcome.campaign for outcome in outcomes)
+    names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
     for name in names:
-        mine = [outcome for outcome in outcomes if outcome.campaign == name]
-        _head(screen, f"{name}: {mine[0].replicates} replays of {mine[0].n_candidates} candidates")
-        screen.print(_outcome_table(mine))
+        _print_outcomes_of([outcome for outcome in outcomes if outcome.campaign == name])
     if len(names) > 1:
-        _head(screen, f"All {len(names)} campaigns together")
-        screen.print(_total_table(planning.totals(outcomes)))
-    screen.print(
+        _print_totals(planning.totals(outcomes), n_campaigns=len(names))
+    click.echo(
         "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
-        "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom.",
-        soft_wrap=True,
+        "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom."
     )
     if cost_model is not None:
-        screen.print(f"Core-hours: {cost_model}.", soft_wrap=True)
+        click.echo(f"Core-hours: {cost_model}.")
 
 
-def _outcome_table(outcomes: Sequence[planning.SettingOutcome]) -> Table:
+def _print_outcomes_of(outcomes: Sequence[planning.SettingOutcome]) -> None:
+    """Of one campaign, one row per setting."""
     first = outcomes[0].setting
     shared = {key for key, value in first.items() if all(o.setting.get(key) == value for o in outcomes)}
     counts = [
@@ -91,10 +87,11 @@ def _outcome_table(outcomes: Sequence[planning.SettingOutcome]) -> Table:
     columns.append(("risk %", [_risk(o.risk, o.failure["stated"]) for o in outcomes]))
     columns.append(("largest\nerror", [f"{MILLI * o.hull_error_ev_per_atom['max']:.2f}" for o in outcomes]))
     settings = [_setting(o.rule, {k: value for k, value in o.setting.items() if k not in shared}) for o in outcomes]
-    return _table(settings, columns)
+    title = f"{outcomes[0].campaign}: {outcomes[0].replicates} replays of {outcomes[0].n_candidates} candidates"
+    _print_table(title, settings, columns)
 
 
-def _total_table(sums: Sequence[planning.Total]) -> Table:
+def _print_totals(sums: Sequence[planning.Total], *, n_campaigns: int) -> None:
     """One row per setting that all campaigns have."""
     counts = [f"{t.calculations:.0f} of {t.n_candidates}\n{PERCENT * t.saved_fraction:.1f}" for t in sums]
     hours = [
@@ -104,7 +101,7 @@ def _total_table(sums: Sequence[planning.Total]) -> Table:
     ]
     columns: Columns = [("calculations", counts), *([("core-hours", hours)] if hours else [])]
     columns.append(("risk %", [_risk(t.risk, t.stated) for t in sums]))
-    return _table([_setting(t.rule, t.varied) for t in sums], columns)
+    _print_table(f"All {n_campaigns} campaigns together", [_setting(t.rule, t.varied) for t in sums], columns)
 
 
 def print_budget(
@@ -116,27 +113,25 @@ def print_budget(
     risk: float,
 ) -> None:
     """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
-    screen = console()
-    _head(screen, f"{budget} for one campaign alone give the right hull")
     varied = [{key: value for key, value in o.setting.items() if key != "hull_tolerance"} for o in outcomes]
     names = [f"{o.campaign}\n{_setting(f' {o.rule}', those)}" for o, those in zip(outcomes, varied, strict=True)]
     chances = [_percent(spending.chance(budget.amount)) for spending in spendings]
     least = [spending.least_budget(1.0 - risk) for spending in spendings]
     wanted = ["-" if amount is None else three_digits(amount) for amount in least]
     columns = [("of the\nreplays %", chances), (f"{PERCENT * (1.0 - risk):g} % with\nconfidence take", wanted)]
-    screen.print(_table(names, columns, first="campaign"))
-    screen.print("-: it takes more replicates or a larger budget to show that.", soft_wrap=True)
+    _print_table(f"{budget} for one campaign alone give the right hull", names, columns, first="campaign")
+    click.echo("-: it takes more replicates or a larger budget to show that.")
     if len(shares) > 1:
         right = sum(share.chance.rate for share in shares)
-        _head(screen, f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected")
         columns = [
             (str(budget.unit), [three_digits(share.budget) for share in shares]),
             ("right hulls,\n% of the replays", [_percent(share.chance) for share in shares]),
         ]
-        screen.print(_table([share.name for share in shares], columns, first="campaign"))
+        title = f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected"
+        _print_table(title, [share.name for share in shares], columns, first="campaign")
         settings = planning.totals(outcomes)
         if len(settings) > 1:
-            screen.print(f"Each under the first setting, {settings[0].label}.", soft_wrap=True)
+            click.echo(f"Each under the first setting, {settings[0].label}.")
 
 
 def print_predictions(
@@ -145,10 +140,9 @@ def print_predictions(
     source: planning.Source,
     n_similar: int,
     order: planning.PlanOrder,
-    budget: planning.Budget | None = None,
+    budget: planning.Budget | None,
 ) -> None:
     """Print what new alloys are expected to take, and with which probability a budget is enough."""
-    screen = console()
     origin = {
         planning.Source.REPLAYS: f"from replays of {n_similar} other campaigns",
         planning.Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other campaigns are",
@@ -166,16 +160,10 @@ def print_predictions(
         enough = [f"{PERCENT * p.probability_within(budget):.0f} %" for p in shown]
         take = [_least(p, budget, risk=order.risk) for p in shown]
         columns += [(f"{budget.short}\nenough", enough), (f"{PERCENT * (1.0 - order.risk):g} %\ntake", take)]
-    _head(screen, f"Predicted {origin}: median, 90 % interval")
-    screen.print(_table([prediction.name for prediction in shown], columns, first="campaign"))
+    _print_table(f"Predicted {origin}: median, 90 % interval", [p.name for p in shown], columns, first="campaign")
 
 
-def _head(screen: Console, title: str) -> None:
-    screen.print()
-    screen.print(title, style="bold", soft_wrap=True)
-
-
-def _table(names: Sequence[str], columns: Columns, *, first: str = "rule") -> Table:
+def _print_table(title: str, names: Sequence[str], columns: Columns, *, first: str = "rule") -> None:
     # Two lines to a row, so that it is read on a terminal of 80 characters.
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(first, overflow="fold")
@@ -183,7 +171,9 @@ def _table(names: Sequence[str], columns: Columns, *, first: str = "rule") -> Ta
         table.add_column(heading, justify="right", no_wrap=True)
     for row in zip(names, *(cells for _, cells in columns), strict=True):
         table.add_row(*row)
-    return table
+    screen = console()
+    screen.print(f"\n{title}", style="bold", soft_wrap=True)
+    screen.print(table)
 
 
 def _setting(rule: str, varied: Mapping[str, Any]) -> str:

@@ -202,10 +202,9 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
 def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     """Print what was found in a pool as a table, what counts as suspect, and the verdict in a sentence."""
     screen, (first, second) = console(), inspection.elements
-    screen.print(
+    click.echo(
         f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
-        f"{inspection.n_crystals} different crystals.",
-        soft_wrap=True,
+        f"{inspection.n_crystals} different crystals."
     )
     if inspection.findings:
         screen.print(table)

@@ -29,7 +29,7 @@ ALLOWED = {
     "hull": {"errors"},
     "mbtr": {"errors", "neighbors"},
     "regression": {"display", "errors"},
-    "pool": {"display", "errors", "files", "mbtr", "neighbors", "regression"},
+    "pool": {"display", "errors", "files", "neighbors", "regression", "representation"},
     "representation": {"citations", "errors", "mbtr", "settings"},
     "oracle": {"display", "errors", "files", "neighbors", "pool", "settings"},
     "selection": {"citations", "display", "errors", "hull", "pool", "regression", "settings"},

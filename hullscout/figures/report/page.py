@@ -83,7 +83,7 @@ def render_report(reported: facts.Reported) -> str:
         still={width.value: _still(reported, width) for width in Width},
         style=(PARTS / "page.css").read_text(encoding="utf-8"),
         versions=_versions(),
-        citations=citations_of(config.representation, config.select),
+        citations=citations_of((*config.representation.citations, *config.select.citations)),
         kinds=list(zip(config.elements, COLOURS, strict=True)),
         split_formula=lambda formula: re.split(r"(\d+)", formula),
     )

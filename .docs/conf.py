@@ -54,6 +54,7 @@ _OTHER_PACKAGES = (
     r"(ase|np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
     r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence|Structure)",
     r"(NonNegativeInt|PositiveFloat|PositiveInt)",
+    r"datetime\..*",
 )
 # ... and our own: short names of array types, and what stays inside a room.
 _OWN_NAMES = (
@@ -61,6 +62,7 @@ _OWN_NAMES = (
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",
+    r"(S|Weighting|Citation)",
     r"(AnyExecutor|Lattice|Normalization|Output|Predictor|Progress|Recipe|MBTRDefinition|TermCounts)",
 )
 nitpick_ignore_regex = [(r"py:.*", name) for name in (*_OTHER_PACKAGES, *_OWN_NAMES)]

@@ -140,15 +140,11 @@ def prepare_search(positions, cell, pbc, radius):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _note(x, y, z, atom, radius, found, closest, vectors, atoms):  # type: ignore[no-untyped-def]
-    """Write an atom as neighbour number `found` if it is within the radius and there is room; return (found, closest) anew."""
-    square = x * x + y * y + z * z
-    if square <= radius * radius:
-        if found < atoms.shape[0]:
-            vectors[found, 0], vectors[found, 1], vectors[found, 2] = x, y, z
-            atoms[found] = atom
-        found, closest = found + 1, min(closest, square)
-    return found, closest
+def _note(x, y, z, atom, place, vectors, atoms):  # type: ignore[no-untyped-def]
+    """Write a neighbour at a place, if the output has that place; arguments as in find_neighbors."""
+    if place < atoms.shape[0]:
+        vectors[place, 0], vectors[place, 1], vectors[place, 2] = x, y, z
+        atoms[place] = atom
 
 
 @njit(cache=True, nogil=True)
@@ -156,7 +152,7 @@ def _find_by_bins(center, search, vectors, atoms):  # type: ignore[no-untyped-de
     """Do what find_neighbors does, by the cell list."""
     positions, lattice, n_bins, reach = search.positions, search.lattice, search.n_bins, search.reach
     home = search.bins[center]
-    found, closest = 0, math.inf
+    found, closest, square_radius = 0, math.inf, search.radius * search.radius
     low, high = -reach, reach.copy()
     for a in range(3):
         if not search.pbc[a]:
@@ -182,7 +178,11 @@ def _find_by_bins(center, search, vectors, atoms):  # type: ignore[no-untyped-de
                     x += n0 * lattice[0, 0] + n1 * lattice[1, 0] + n2 * lattice[2, 0]
                     y += n0 * lattice[0, 1] + n1 * lattice[1, 1] + n2 * lattice[2, 1]
                     z += n0 * lattice[0, 2] + n1 * lattice[1, 2] + n2 * lattice[2, 2]
-                    found, closest = _note(x, y, z, other, search.radius, found, closest, vectors, atoms)
+                    square = x * x + y * y + z * z
+                    if square <= square_radius:
+                        _note(x, y, z, other, found, vectors, atoms)
+                        found += 1
+                        closest = min(closest, square)
     return found, closest
 
 
@@ -196,7 +196,7 @@ def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-d
     if search.starts.shape[0] > 0:
         return _find_by_bins(center, search, vectors, atoms)
     positions, lattice, inverse = search.positions, search.lattice, search.inverse
-    found, closest = 0, math.inf
+    found, closest, square_radius = 0, math.inf, search.radius * search.radius
     low, high = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
     for other in range(positions.shape[0]):
         dx = positions[other, 0] - positions[center, 0]
@@ -216,7 +216,11 @@ def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-d
                     if other == center and n0 == 0 and n1 == 0 and n2 == 0:
                         continue
                     x, y, z = bx + n2 * lattice[2, 0], by + n2 * lattice[2, 1], bz + n2 * lattice[2, 2]
-                    found, closest = _note(x, y, z, other, search.radius, found, closest, vectors, atoms)
+                    square = x * x + y * y + z * z
+                    if square <= square_radius:
+                        _note(x, y, z, other, found, vectors, atoms)
+                        found += 1
+                        closest = min(closest, square)
     return found, closest
 
 
@@ -226,9 +230,8 @@ def list_neighbors(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the neighbours of all atoms; arguments as in prepare_search.
 
-    Returns:
-        Where the neighbours of each atom start, and the end, shape (n_atoms + 1,); the atom that each neighbour is or
-        is an image of, shape (n_neighbors,); the vectors to them, A, shape (n_neighbors, 3).
+    These are where the neighbours of each atom start, and the end, shape (n_atoms + 1,); the atom that each neighbour is
+    or is an image of, shape (n_neighbors,); the vectors to them, A, shape (n_neighbors, 3).
     """
     n_atoms = positions.shape[0]
     search = prepare_search(positions, cell, pbc, radius)
@@ -284,8 +287,7 @@ def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limi
     (it is the distance of atom 0 to its own image). Other arguments as in prepare_search.
     """
     periodic = np.ones(3, dtype=np.bool_)
-    lattice, _, _ = reduce_lattice(cell, periodic)
-    for edge in np.sqrt(np.sum(lattice * lattice, axis=1)):
+    for edge in np.sqrt(np.sum(np.square(reduce_lattice(cell, periodic)[0]), axis=1)):
         if edge < limit:
             return edge, 0, 0
     best, first, second = np.inf, 0, 0

@@ -120,7 +120,7 @@ def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
     return lock
 
 
-class Reserve:
+class DiskReserve:
     """Room on the disk that is kept back, so that what was paid for can be committed when the disk is full.
 
     A disk that fills up would otherwise lose the calculations that are under way. The reserve is a file (one that a killed process

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hullscout.campaign.config import Origin, check_config
-from hullscout.campaign.database import DatabaseStore, Reserve, is_of_the_machine, lock_folder
+from hullscout.campaign.database import DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
 from hullscout.selection import Decision
@@ -75,7 +75,7 @@ class Store(DatabaseStore):
     """A campaign's database, open for writing (with the lock held) or only for reading."""
 
     kind: ClassVar[str] = "campaign"
-    _reserve: Reserve | None = None
+    _reserve: DiskReserve | None = None
 
     @classmethod
     def create_or_resume(cls, folder: Path, origin: Origin) -> Self:
@@ -100,7 +100,7 @@ class Store(DatabaseStore):
             store = cls(database, connection=_connect(database, read_only=False), lock=lock)
             undo.callback(store.close)
             _refuse_another(store.origin(), origin, folder)
-            store._reserve = Reserve(folder / RESERVE)
+            store._reserve = DiskReserve(folder / RESERVE)
             undo.pop_all()
         return store
 

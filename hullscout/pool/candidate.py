@@ -19,7 +19,7 @@ FLAT_CELL = 1e-9  # a cell has no volume where |det| is at most this fraction of
 
 
 def has_volume(cell: NDArray[np.float64]) -> bool:
-    """The three row vectors of a cell in A span a volume: |det| > FLAT_CELL |a| |b| |c|; they do not where one is not finite."""
+    """The three row vectors of a cell in A span a volume: `|det| > FLAT_CELL |a| |b| |c|`; not where one is not finite."""
     is_finite = bool(np.isfinite(cell).all())
     return is_finite and abs(float(np.linalg.det(cell))) > FLAT_CELL * float(np.prod(np.linalg.norm(cell, axis=1)))
 

@@ -133,7 +133,7 @@ def potentials(titles: Iterable[str]) -> dict[str, str]:
 
 
 def coarsest_k_spacing(cell: ArrayLike, mesh: Iterable[int]) -> dict[str, float]:
-    """The column `k_spacing`: the largest |b_i| / n_i of a mesh of k-points in 1/A, 2 pi included.
+    """The column `k_spacing`: the largest `|b_i| / n_i` of a mesh of k-points in 1/A, 2 pi included.
 
     A mesh of a single point says nothing of a setting: then there is no such column.
     """

@@ -113,7 +113,7 @@ def second_moments(
 
     u_j is the unit vector to neighbour j. Positions (n, 3) differ; of the kinds (n,) every one from 0 to the last occurs. Given
     back are (n, n_kinds, 3, 3) tensors, and (n,) the most that the tensors of an atom, all kinds together, can change (Frobenius
-    norm) per A by which neighbours move: sum_j |c'(d_j)| + 2 c(d_j) / d_j.
+    norm) per A by which neighbours move: `sum_j |c'(d_j)| + 2 c(d_j) / d_j`.
     """
     from hullscout.neighbors import list_neighbors  # noqa: PLC0415  (late: numba)
 

@@ -6,7 +6,7 @@ serves every length scale and every weight.
 
 Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, section 4.2, for the shapes;
 Musil & Ceriotti, Chimia 73, 972 (2019), section IV, for sums of kernels with one weight per many-body term; Onat, Ortner
-& Kermode, J. Chem. Phys. 153, 144106 (2020), eq. 36, for |a - b|^2 = |a|^2 + |b|^2 - 2 a.b.
+& Kermode, J. Chem. Phys. 153, 144106 (2020), eq. 36, for `|a - b|^2 = |a|^2 + |b|^2 - 2 a.b`.
 """
 
 from collections.abc import Mapping

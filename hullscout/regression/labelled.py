@@ -6,7 +6,7 @@ values (two structures that the representation cannot tell apart) stay, as a gro
 
 **Suspects.** Noise is a contaminated normal, heavier-tailed than any Student-t: nearly every label has the common
 variance, a few have any larger one. Given all other labels, label i has residual r_i and predictive variance V_i (noise
-included); it is a suspect if |r_i| > suspicion x sqrt(V_i), where V_i is rescaled by the median so that a few wild labels
+included); it is a suspect if `|r_i| > suspicion x sqrt(V_i)`, where V_i is rescaled by the median so that a few wild labels
 cannot hide each other. Its noise variance then becomes what explains it, r_i^2 - (V_i - noise), and the model is tuned on
 the others. A surprising label far from all others has a large V_i and is no suspect. One wrong label can hide itself: a
 model tuned with it takes it for noise. So the worst label is put on trial from `DOUBT` x suspicion on: the model is tuned

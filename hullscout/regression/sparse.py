@@ -2,7 +2,7 @@
 
 With M active points, phi(x) = L^-1 k_M(x), L L^T = K_MM, the process is Bayesian linear regression on [1, phi]:
 O(N M^2) to fit, O(M^2) to predict, every regularization from one eigenproblem. The subset of regressors keeps that
-model's variance; the projected process adds what the active points do not span, k(x, x) - |phi(x)|^2, so that its
+model's variance; the projected process adds what the active points do not span, `k(x, x) - |phi(x)|^2`, so that its
 variance is right far from all data.
 
 Source: Musil & Ceriotti, Chimia 73, 972 (2019), eq. 20, with active points by farthest point sampling or CUR as they

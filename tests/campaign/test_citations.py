@@ -5,13 +5,15 @@ import re
 import pytest
 
 from hullscout.campaign import check_config, read_origin
+from hullscout.citations import citations_of
 from hullscout.selection import RULES
 
 
 @pytest.mark.parametrize("rule", list(RULES.ours))
 def test_each_rule_cites_its_methods_once(rule):
     tree = {"name": "a", "elements": ["Ag", "Pd"], "pool": {"path": "a"}, "select": {"rule": rule}}
-    citations = check_config(tree, source="test").citations
+    config = check_config(tree, source="test")
+    citations = citations_of((*config.representation.citations, *config.select.citations))
     texts = [citation.text for citation in citations]
     assert len(texts) == len(set(texts)) >= 5
     assert any("3, 045017 (2022)" in text for text in texts)
@@ -45,6 +47,8 @@ def test_the_command_line_lists_the_papers_of_a_campaign(campaign_file, tmp_path
         pass
     lines = CliRunner().invoke(main, ["cite", str(tmp_path / "run")]).output.splitlines()
     assert lines[0].startswith("The Hullscout developers: Hullscout, version ")
-    assert len(lines) == 1 + len(origin.config.citations)
+    assert len(lines) == 1 + len(
+        citations_of((*origin.config.representation.citations, *origin.config.select.citations))
+    )
     assert "doi:10.1088/2632-2153/aca005" in lines[1]
     assert len(CliRunner().invoke(main, ["cite"]).output.splitlines()) == 2

@@ -40,6 +40,27 @@ def test_a_rule_that_asks_for_nothing_more_ends_the_campaign_in_words(campaign_f
     assert result.stop_sentence == "The rule 'outside.InOrder' asks for nothing more."
 
 
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ((3, 3), r"\(3, 3\)"),
+        ((-1,), r"\(-1,\)"),
+        ((57,), r"\(57,\)"),
+        ((0,), r"\(0,\)"),  # asked for before
+        (("AgPd_0003",), r"'AgPd_0003'"),
+        ((True,), r"\(True,\)"),
+        (None, r"a Decision from decide of .outside.InOrder., found None"),
+    ],
+)
+def test_what_a_rule_must_not_answer_is_refused(campaign_file, tmp_path, monkeypatch, chosen, found):
+    import outside
+
+    monkeypatch.setattr(outside.InOrder, "decide", lambda *_, **__: chosen and outside.Decision(chosen=chosen))
+    setup = Setup(read_origin(campaign_file, ["select={rule = 'outside.InOrder'}"]))
+    with pytest.raises(InvalidSettingError, match=rf"select\.rule: expected .*{found}"):
+        run(setup, tmp_path / "run")
+
+
 def test_features_of_ones_own_are_what_a_campaign_learns_from(campaign_file, tmp_path):
     settings = [
         "representation={kind = 'outside.VolumeAndShare', power = 2.0}",
@@ -77,6 +98,15 @@ def test_features_of_ones_own_are_what_a_campaign_learns_from(campaign_file, tmp
 def test_what_cannot_be_used_is_refused_by_name(campaign_file, setting, message):
     with pytest.raises(InvalidCampaignError, match=message):
         load_config(campaign_file, [setting])
+
+
+def test_features_that_are_no_blocks_are_refused(campaign_file, monkeypatch):
+    import outside
+
+    monkeypatch.setattr(outside.BadBlocks, "blocks", lambda *_: [1.0, 2.0])
+    setup = Setup(read_origin(campaign_file, ["representation={kind = 'outside.BadBlocks'}"]))
+    with pytest.raises(InvalidSettingError, match=r"expected arrays of features by name .*found \[1\.0, 2\.0\]"):
+        _ = setup.features
 
 
 def test_features_that_are_not_one_row_a_candidate_are_refused(campaign_file):

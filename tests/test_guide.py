@@ -22,7 +22,9 @@ def test_the_guide_builds_without_a_warning(tmp_path):
     front = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
     assert "How sure it is" in front
     assert 'id="hullscout-run"' in (tmp_path / "html" / "commands.html").read_text(encoding="utf-8")
-    assert "hullscout.mbtr.transformer.MBTR.transform" in (tmp_path / "html" / "api" / "mbtr.html").read_text(encoding="utf-8")
+    assert "hullscout.mbtr.transformer.MBTR.transform" in (tmp_path / "html" / "api" / "mbtr.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def settings_there_are():

@@ -7,9 +7,13 @@ old one stood.
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hullscout.errors import InvalidSettingError
 from hullscout.oracle import Calculated
 from hullscout.selection import Decision, StopSettings
 from hullscout.selection.rule import missing_pure, starting_pure
@@ -111,7 +115,28 @@ class Engine:
         else:
             with fitting_threads(known.n_candidates):
                 decision = rule.decide(known, self.surrogate, stop=self._settings)
+        decision = self._checked(decision)
         return concluded(known, decision, none_left=rule.none_left(decision, self._settings), settings=self._settings)
+
+    def _checked(self, decision: object) -> Decision:
+        """A rule's decision: different candidates among those that may be asked for."""
+        askable, chosen = self.ledger.known.askable, getattr(decision, "chosen", None)
+        if not isinstance(decision, Decision) or not isinstance(chosen, tuple | list | np.ndarray):
+            raise InvalidSettingError(
+                f"select.rule: expected candidates from start and a Decision from decide of {self.rule.rule!r}, found "
+                f"{decision if chosen is None else chosen!r}."
+            )
+        is_index = all(isinstance(index, int | np.integer) and not isinstance(index, bool) for index in chosen)
+        if (
+            not is_index
+            or len(set(chosen)) < len(chosen)
+            or not np.isin(np.array(chosen, dtype=np.intp), askable).all()
+        ):
+            raise InvalidSettingError(
+                f"select.rule: expected of {self.rule.rule!r} different indices among the {askable.size} candidates that may "
+                f"be asked for (known.askable), found {chosen!r}."
+            )
+        return replace(decision, chosen=tuple(int(index) for index in chosen))
 
 
 def fitting_threads(n_candidates: int) -> AbstractContextManager[object]:

@@ -103,7 +103,13 @@ REPRESENTATIONS = Kinds(
 def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
     """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays."""
     kind = representation.kind
-    blocks = {name: np.asarray(block, dtype=np.float64) for name, block in representation.blocks(candidates).items()}
+    given = representation.blocks(candidates)
+    try:
+        blocks = {str(name): np.asarray(block, dtype=np.float64) for name, block in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidSettingError(
+            f"representation.kind: expected arrays of features by name from blocks of {representation.kind!r}, found {given!r:.80}."
+        ) from error
     for name, block in blocks.items():
         if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not np.isfinite(block).all():
             found = f"shape {block.shape}" if block.ndim != 2 or np.isfinite(block).all() else "numbers that are not"

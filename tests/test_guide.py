@@ -14,6 +14,7 @@ from hullscout.campaign.config import KINDS, CampaignConfig, PoolSection
 GUIDE = Path(__file__).parent.parent / ".docs"
 
 
+@pytest.mark.slow
 def test_the_guide_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-d", tmp_path / "doctrees", GUIDE]
     done = subprocess.run([*command, tmp_path / "html"], capture_output=True, text=True, check=False)

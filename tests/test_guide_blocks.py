@@ -23,6 +23,7 @@ def scratch(tmp_path, monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_BLOCKS)
 def test_the_blocks_of_a_page_run(name, scratch):
     text = PAGES[name].read_text(encoding="utf-8")

@@ -58,6 +58,7 @@ def test_each_notebook_is_checked():
     assert [path.stem for path in NOTEBOOKS] == sorted(SHOWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)  # or a notebook's kernel would not show its figures

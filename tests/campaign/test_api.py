@@ -213,6 +213,7 @@ def test_a_campaign_is_run_and_its_results_are_objects_and_tables(run):
     assert {entry.entry_id for entry in stable} == {vertex.id for vertex in campaign.hull}
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_into_axes(run):
     import matplotlib.pyplot as plt
 

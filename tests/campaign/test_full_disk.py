@@ -73,6 +73,7 @@ def run_on_a_full_disk(live_file, disk, *, room_kb, executor):
     return [(disk.parent / name).read_text() for name in ("first.err", "first.code", "second.out", "second.code")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room_kb", [1140, 1220])
 def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_file, disk, room_kb):
     executor = ("executor.kind=processes", "executor.workers=2")
@@ -92,6 +93,7 @@ def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_fil
     assert not (disk.parent / "whole" / RESERVE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("room_kb", "message"),
     [

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "mbtr_figure.py"
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn_as_the_readme_shows_it(tmp_path):
     out = tmp_path / "mbtr.png"
     subprocess.run([sys.executable, SCRIPT, "--out", out], check=True, capture_output=True)

@@ -57,6 +57,7 @@ def assert_slopes(mbtr, found, expected):
         assert np.max(np.abs(found[..., where] - expected[..., where])) <= 2e-7 * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True), (False, True, False), (False, False, False)])
 def test_gradients_equal_finite_differences_for_every_setting(structure_of, pbc):
     structure = structure_of(21, 3, pbc)

@@ -31,6 +31,7 @@ def kept(folder):
         return connection.execute("SELECT * FROM replays ORDER BY campaign, path_key, seed").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_every_executor_gives_the_same_bytes(hullscout, planned, tmp_path, executor):
     if "dask" in executor:

@@ -195,6 +195,7 @@ def test_the_elements_are_those_in_most_frames(texts):
         most_frequent_elements(read(next(text for text in texts if name_of(text) == "Ag")))
 
 
+@pytest.mark.slow
 def test_an_enumerated_pool_with_prototypes_has_nothing_but_missing_energies():
     from hullscout.pool import EnumerationSettings, Frames, ParentLattice, make_pool
 

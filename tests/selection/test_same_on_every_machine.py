@@ -33,6 +33,7 @@ def replayed(kernels):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64")
     or not any(library["internal_api"] == "openblas" for library in threadpool_info()),

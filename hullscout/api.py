@@ -137,8 +137,8 @@ class Campaign:
         What is under way is taken into account. Fewer come where more can be said only when some of those are told, and none at
         the end of the campaign: then `result` is there. `again` gives those that were asked for before and are still awaited.
         """
-        if n < 1:
-            raise InvalidSettingError(f"Expected n as a number of candidates, at least 1, found {n}.")
+        if type(n) is not int or n < 1:
+            raise InvalidSettingError(f"Expected n as a number of candidates, at least 1, found {n!r}.")
         asked = handoff.ask_for(self.folder, n=n, again=again, hand_out=lambda _: None, setup=self._setup)
         if asked.result is not None and asked.known is not None:
             save_result(self.folder, asked.result, asked.known)

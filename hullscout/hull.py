@@ -63,8 +63,12 @@ class Hull:
         Raises:
             InvalidSettingError: A composition lies outside of the hull, where nothing is known.
         """
-        at = np.asarray(fractions, dtype=np.float64)
-        if self.fractions.shape[1] > 1:
+        at, k = np.asarray(fractions, dtype=np.float64), self.fractions.shape[1]
+        if (at.ndim == 2 or k > 1) and (at.shape[-1:] != (k,) or at.ndim > 2):
+            raise InvalidSettingError(
+                f"Expected compositions (n, {k}) for a hull of {k + 1} elements, found {at.shape=}."
+            )
+        if k > 1:
             return self._energy_on_facets(at)
         at = at[:, 0] if at.ndim == 2 and at.shape[1] == 1 else at
         x = self.fractions[:, 0]
@@ -90,7 +94,7 @@ class Hull:
         depth = weights.min(axis=2)
         holding = depth.argmax(axis=1)
         rows = np.arange(len(at))
-        is_outside = depth[rows, holding] < -FRACTION_TOLERANCE
+        is_outside = ~(depth[rows, holding] >= -FRACTION_TOLERANCE)  # also what is no number
         if is_outside.any():
             raise InvalidSettingError(
                 f"Expected atomic fractions on the hull, found {at[is_outside][0].tolist()}, which lie outside of it."

@@ -82,7 +82,10 @@ class Kinds(Generic[S]):
         if isinstance(content, self.base) and hasattr(content, self.key):
             return content
         if not isinstance(content, dict):
-            raise InvalidCampaignError(f"{self.section}: expected a table of settings, found {content!r}.")
+            raise InvalidCampaignError(
+                f"{self.section}: expected a table of settings, or an object of a subclass of {self.base.__name__}, "
+                f"found {content!r}."
+            )
         tree = {self.key: self.default, **content}
         return self.kind(tree[self.key]).model_validate(tree)
 
@@ -93,10 +96,11 @@ class Kinds(Generic[S]):
 
     def _adapted(self, given: Any, name: str) -> type[S]:
         """A class as it is where it is of the base; else one of the base with its settings, which hands on every call."""
-        if isinstance(given, type) and issubclass(given, self.base):
-            return given
         wanted = sorted(self.base.__abstractmethods__)
-        missing = [method for method in wanted if not callable(getattr(given, method, None))]
+        unwritten = getattr(given, "__abstractmethods__", ())
+        missing = [method for method in wanted if method in unwritten or not callable(getattr(given, method, None))]
+        if isinstance(given, type) and issubclass(given, self.base) and not missing:
+            return given
         if not isinstance(given, type) or missing:
             raise InvalidCampaignError(
                 f"{self.section}.{self.key}: expected a class with {' and '.join(wanted)}, found {name!r}"
@@ -124,8 +128,12 @@ def _handing_on(base: type[S], given: type) -> type[S]:
         if member in base.__class_vars__
         or (not member.startswith("_") and callable(getattr(given, member)) and member not in fields)
     }
-    shape = {"__module__": given.__module__, "__doc__": given.__doc__, **own}
-    adapted = type(given.__name__, (base,), shape)
+    shape = {
+        "__module__": given.__module__,
+        "model_config": ConfigDict(validate_default=True),
+        "__doc__": given.__doc__,
+    }
+    adapted = type(given.__name__, (base,), {**shape, **own})
     model: type[S] = create_model(given.__name__, __base__=adapted, **fields)  # names are data
     model._given, model._own = given, tuple(fields)  # type: ignore[attr-defined]  # noqa: SLF001  what is handed on to
     return model

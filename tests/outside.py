@@ -64,3 +64,17 @@ class NoRule:
 
     def start(self, known):  # noqa: ARG002
         return ()
+
+
+class Unfinished(Rule):
+    """Half a rule of the right base."""
+
+    def start(self, known):  # noqa: ARG002
+        return ()
+
+
+class WrongDefault(InOrder):
+    """A default that its annotation does not allow."""
+
+    def __init__(self, tags: list = None):  # noqa: RUF013
+        self.tags = tags

@@ -85,6 +85,8 @@ def test_features_of_ones_own_are_what_a_campaign_learns_from(campaign_file, tmp
         ("select={rule = 'nowhere.Rule'}", r"select\.rule: 'nowhere\.Rule' cannot be imported \(ModuleNotFoundError"),
         ("select={rule = 'outside.Missing'}", r"select\.rule: 'outside\.Missing' cannot be imported \(AttributeError"),
         ("select={rule = 'outside.NoRule'}", r"expected a class with decide and start, .* without decide"),
+        ("select={rule = 'outside.Unfinished'}", r"expected a class with decide and start, .* without decide"),
+        ("select={rule = 'outside.WrongDefault'}", r"select\.tags: expected a valid list, found None"),
         ("select={rule = 'outside.np'}", r"expected a class with decide and start, .*which is no class"),
         ("select={rule = 'outside.InOrder', bitch = 3}", r"select\.bitch: unknown key\. .*Did you mean 'batch'"),
         ("select={rule = 'outside.InOrder', batch = 'four'}", r"select\.batch: expected a valid integer, found 'four'"),
@@ -100,13 +102,27 @@ def test_what_cannot_be_used_is_refused_by_name(campaign_file, setting, message)
         load_config(campaign_file, [setting])
 
 
-def test_features_that_are_no_blocks_are_refused(campaign_file, monkeypatch):
+@pytest.mark.parametrize(
+    "blocks", [[1.0, 2.0], None, {"": np.ones((57, 1))}, {1: np.ones((57, 1))}, {"a": [[1j]] * 57}]
+)
+def test_features_that_are_no_blocks_are_refused(campaign_file, monkeypatch, blocks):
     import outside
 
-    monkeypatch.setattr(outside.BadBlocks, "blocks", lambda *_: [1.0, 2.0])
+    monkeypatch.setattr(outside.BadBlocks, "blocks", lambda *_: blocks)
     setup = Setup(read_origin(campaign_file, ["representation={kind = 'outside.BadBlocks'}"]))
-    with pytest.raises(InvalidSettingError, match=r"expected arrays of features by name .*found \[1\.0, 2\.0\]"):
+    with pytest.raises(InvalidSettingError, match=r"expected arrays of real features by printable names .*found"):
         _ = setup.features
+
+
+@pytest.mark.parametrize("stated", [-1.0, 2.0, float("nan"), "low"])
+def test_a_stated_probability_is_one(campaign_file, tmp_path, monkeypatch, stated):
+    import outside
+
+    answer = outside.Decision(chosen=(20,), n_contenders=1, stated_failure_probability=stated)
+    monkeypatch.setattr(outside.InOrder, "decide", lambda *_, **__: answer)
+    setup = Setup(read_origin(campaign_file, ["select={rule = 'outside.InOrder'}"]))
+    with pytest.raises(InvalidSettingError, match=r"expected stated_failure_probability .*from 0 to 1, found"):
+        run(setup, tmp_path / "run")
 
 
 def test_features_that_are_not_one_row_a_candidate_are_refused(campaign_file):

@@ -133,6 +133,12 @@ def test_a_hull_of_three_elements_has_no_energy_outside_either():
     hull = lower_hull([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.0, 0.0, 0.0])
     with pytest.raises(InvalidSettingError, match=r"found \[0.6, 0.6\], which lie outside"):
         hull.energy_at([[0.2, 0.2], [0.6, 0.6]])
+    with pytest.raises(InvalidSettingError, match="which lie outside"):
+        hull.energy_at([[0.2, np.nan]])
+    with pytest.raises(InvalidSettingError, match=r"Expected compositions \(n, 2\) for a hull of 3 elements"):
+        hull.energy_at([[0.2, 0.2, 0.2]])
+    with pytest.raises(InvalidSettingError, match=r"Expected compositions \(n, 1\) for a hull of 2 elements"):
+        lower_hull([0.0, 1.0], [0.0, 0.0]).energy_at([[0.3, 0.3]])
     with pytest.raises(InvalidSettingError, match="Expected a hull of two elements, found one of 3"):
         _ = hull.x
     with pytest.raises(InvalidSettingError, match="span 2 fractions"):

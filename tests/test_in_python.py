@@ -66,11 +66,20 @@ def test_pymatgen_s_structures_are_computed_by_a_calculator(atoms, tmp_path):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"select": StopSettings()}, InvalidCampaignError, r"select: expected a table of settings, found StopSettings"),
+        (
+            {"select": StopSettings()},
+            InvalidCampaignError,
+            r"select: expected a table .* of a subclass of Rule, found StopSettings",
+        ),
         ({"stop": RULE}, InvalidCampaignError, r"stop: expected a valid dictionary or instance of StopSettings"),
         ({"stopp": StopSettings()}, InvalidCampaignError, r"stopp: unknown key.*Did you mean 'stop'"),
         ({"seed": -1}, InvalidCampaignError, r"the campaign 'bad' is not a valid campaign:\n  seed: expected greater"),
         ({"elements": ("Ag", "Au")}, InvalidPoolError, r"Pd"),
+        (
+            {"elements": {"Ag", "Pd"}},
+            InvalidCampaignError,
+            r"elements: expected a list, whose order is that of the axis",
+        ),
         ({"elements": ("Ag",)}, HullscoutError, r"Expected two different chemical elements"),
     ],
 )
@@ -78,6 +87,15 @@ def test_what_cannot_be_used_is_refused_before_a_folder_is_made(atoms, tmp_path,
     with pytest.raises(error, match=message):
         Campaign.of(atoms, tmp_path / "run", name="bad", **given)
     assert not (tmp_path / "run").exists()
+
+
+def test_two_energies_of_one_structure_are_refused(atoms):
+    twice = [a.copy() for a in atoms]
+    for copy, original in zip(twice, atoms, strict=True):
+        copy.calc = original.calc
+    twice[2].info["energy"] = -3.0
+    with pytest.raises(InvalidPoolError, match=r"expected energy as one number in eV per cell, found \("):
+        Pool.of(twice)
 
 
 def test_the_face_holds_what_it_names_and_nothing_else():

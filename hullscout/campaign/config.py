@@ -190,6 +190,8 @@ def origin_of(
 
     See `hullscout.Campaign.of`; the section `pool` may hold anything but where it lies.
     """
+    if elements is not None and not isinstance(elements, list | tuple):
+        raise InvalidCampaignError(f"elements: expected a list, whose order is that of the axis, found {elements!r}.")
     listed = structures if isinstance(structures, Pool) else tuple(structures)
     pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
     columns = {}

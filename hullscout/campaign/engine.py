@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from hullscout.selection import Rule, Stop, Surrogate
     from hullscout.selection.known import Floats
 
+PROBABILITIES = (
+    "failure_probability",
+    "stated_failure_probability",
+    "settleable_probability",
+    "stated_settleable_probability",
+)
 MANY_CANDIDATES = 10_000
 """From so many candidates on, matrices are large enough for threads to pay."""
 
@@ -136,6 +142,12 @@ class Engine:
                 f"select.rule: expected of {self.rule.rule!r} different indices among the {askable.size} candidates that may "
                 f"be asked for (known.askable), found {chosen!r}."
             )
+        for name in PROBABILITIES:
+            value = getattr(decision, name)
+            if value is not None and not (isinstance(value, int | float | np.floating) and 0.0 <= value <= 1.0):
+                raise InvalidSettingError(
+                    f"select.rule: expected {name} of {self.rule.rule!r} as a probability from 0 to 1, found {value!r}."
+                )
         return replace(decision, chosen=tuple(int(index) for index in chosen))
 
 

@@ -100,9 +100,11 @@ def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
     """What ASE's atoms carry as their energy, None for any other; that of a calculator counts only for the atoms as they are."""
     info: Any = getattr(structure, "info", None)
     calculator: Any = None if info is None else getattr(structure, "calc", None)
-    if "energy" in getattr(calculator, "results", {}) and not calculator.check_state(structure):
-        return calculator.results["energy"]
-    return (info or {}).get("energy")
+    said = (info or {}).get("energy")
+    if "energy" not in getattr(calculator, "results", {}) or calculator.check_state(structure):
+        return said
+    computed = calculator.results["energy"]
+    return computed if said is None or said == computed else (computed, said)  # two of them are refused as no number
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -103,12 +103,16 @@ REPRESENTATIONS = Kinds(
 def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
     """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays."""
     kind = representation.kind
-    given = representation.blocks(candidates)
+    given: Any = representation.blocks(candidates)
     try:
-        blocks = {str(name): np.asarray(block, dtype=np.float64) for name, block in given.items()}
+        arrays = {name: np.asarray(block) for name, block in given.items()}
+        if not all(isinstance(name, str) and name.isprintable() and name.strip() for name in arrays):
+            raise TypeError("a block has no printable name")  # noqa: TRY301  said in the sentence below
+        blocks = {name: block.astype(np.float64, casting="same_kind") for name, block in arrays.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidSettingError(
-            f"representation.kind: expected arrays of features by name from blocks of {representation.kind!r}, found {given!r:.80}."
+            f"representation.kind: expected arrays of real features by printable names from blocks of {representation.kind!r}, "
+            f"found {given!r:.80}."
         ) from error
     for name, block in blocks.items():
         if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not np.isfinite(block).all():

@@ -37,6 +37,11 @@ def object_at(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def dotted_path(kind: type) -> str:
+    """Where `object_at` finds a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def by_key(key: str, classes: Iterable[type[Settings]]) -> dict[str, type[Settings]]:
     """Kinds of a section by the default of the key that names them."""
     return {str(kind.model_fields[key].default): kind for kind in classes}

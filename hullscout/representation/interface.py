@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from hullscout.citations import Citation
 from hullscout.errors import InvalidSettingError
-from hullscout.settings import Kinds, Settings
+from hullscout.settings import Kinds, Settings, dotted_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class Representation(Settings, ABC):
     @field_validator("kind")
     @classmethod
     def _is_named(cls, name: str) -> str:
-        return name or f"{cls.__module__}.{cls.__qualname__}"
+        return name or dotted_path(cls)
 
 
 REPRESENTATIONS = Kinds(

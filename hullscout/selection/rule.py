@@ -17,7 +17,7 @@ from hullscout.citations import Citation
 from hullscout.hull import pure
 from hullscout.selection.decision import Stop
 from hullscout.selection.stopping import StopReason
-from hullscout.settings import Kinds, Settings
+from hullscout.settings import Kinds, Settings, dotted_path
 
 if TYPE_CHECKING:
     from hullscout.selection.belief import Belief
@@ -73,7 +73,7 @@ class Rule(Settings, ABC):
     @field_validator("rule")
     @classmethod
     def _is_named(cls, name: str) -> str:
-        return name or f"{cls.__module__}.{cls.__qualname__}"
+        return name or dotted_path(cls)
 
 
 RULES = Kinds(

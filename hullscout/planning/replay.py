@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
@@ -57,7 +57,7 @@ class Path:
     """A replay to its end.
 
     Attributes:
-        decisions: All of them, where their models were searched from left out; the last one ends it.
+        decisions: All of them; the last one ends it.
         error_steps: (number of calculations, hull error in eV/atom from then on), ascending; the first when both pure elements
             are known.
     """
@@ -107,7 +107,7 @@ class Path:
         tree = json.loads(text)
         return cls(
             seed=tree["seed"],
-            decisions=tuple(Decision.from_tree({"chosen": (), "warm_starts": {}, **one}) for one in tree["decisions"]),
+            decisions=tuple(Decision.from_tree({"chosen": (), **one}) for one in tree["decisions"]),
             error_steps=tuple((n, error) for n, error in tree["error_steps"]),
         )
 
@@ -164,7 +164,7 @@ def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
         for candidate_id in asked:
             engine.tell(candidate_id, energies_ev[candidate_id])
     ended = () if engine.decision is None else (engine.decision,)
-    decisions = tuple(replace(decision, warm_starts={}) for decision in (*engine.ledger.decisions, *ended))
+    decisions = (*engine.ledger.decisions, *ended)
     order = tuple(index for decision in decisions for index in decision.chosen)
     steps = error_steps(pool.pool.fractions, pool.energies_ev_per_atom, order)
     return Path(seed=seed, decisions=decisions, error_steps=steps)

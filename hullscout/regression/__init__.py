@@ -35,6 +35,7 @@ from hullscout.regression.subset import (
 )
 from hullscout.regression.tuning import (
     Criterion,
+    KernelPrior,
     ModelSettings,
     SearchPoint,
     Uncertainty,
@@ -53,6 +54,7 @@ __all__ = [
     "Hyperparameters",
     "Kernel",
     "KernelModel",
+    "KernelPrior",
     "KernelShape",
     "KernelTerm",
     "LearningCurve",

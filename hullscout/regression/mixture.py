@@ -3,13 +3,21 @@
 It takes separations that somebody keeps (see `pool_model.py`) and never computes or copies features.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, IntArray, Representations, is_kind, refuse_no_count
-from hullscout.regression.calibration import TailCalibration, calibrate
+from hullscout.regression.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Representations,
+    is_kind,
+    refuse_no_count,
+)
+from hullscout.regression.calibration import TailCalibration, calibrate, scale_of
 from hullscout.regression.covariance import BlockKernels, Hyperparameters
 from hullscout.regression.labelled import Grouping, Labelled, Suspicion, chosen, distrust, group_labels, settled
 from hullscout.regression.tuning import (
@@ -180,19 +188,22 @@ def fit_mixture(
     groups: IntArray | None = None,
     warm_start: WarmStart | None = None,
     hyperparameters: Hyperparameters | None = None,
+    scales: Mapping[str, Mapping[str, float]] | None = None,
+    is_counted: BoolArray | None = None,
 ) -> FittedMixture:
     """Merge copies, tune, find suspects, average and calibrate.
 
     From separations (n, n) among the labels for each representation and block, the mean's basis functions there (n, p) and
     the labels y (n,). Labels with the same number in `groups` are left out together. The search starts from `warm_start`,
-    or from nothing; with `hyperparameters` nothing is searched.
+    or from nothing; with `hyperparameters` nothing is searched. `scales` are the units of its length scales (see `Search`). Where
+    labels are marked as `is_counted` (n,), the z-scores of these alone say how wide intervals are (see `scale_of`).
     """
     metric = settings.shape.metric if hyperparameters is None else hyperparameters.kernel.shape.metric
     grouping = group_labels(next(iter(labelled.values())), y, metric=metric, groups=groups)
     kept = grouping.kept
     known = Labelled(separations=chosen(labelled, kept), basis=basis[kept], y=grouping.merge(y), groups=grouping.groups)
     if hyperparameters is None:
-        weights, tuned, evaluated, suspicion = _tuned(known, settings, warm_start)
+        weights, tuned, evaluated, suspicion = _tuned(known, settings, warm_start, scales)
     else:
         only, noise = _conditioned(known, hyperparameters), hyperparameters.noise_variance
         weights, tuned, evaluated = np.ones(1), [only], []
@@ -205,9 +216,12 @@ def fit_mixture(
         np.stack([setting.loo_variance for setting in tuned]),
     )
     calibration = TailCalibration()
-    if settings.calibrated:
+    z = (known.y - loo_mean) / raw_std
+    if settings.calibrated and is_counted is not None:
+        calibration = scale_of(z[is_counted[kept] & (suspicion.noise == 1.0)])
+    elif settings.calibrated:
         calibration = calibrate(
-            (known.y - loo_mean) / raw_std,
+            z,
             n_tuned=settings.n_tuned(len(evaluated[0].point.log_lengths)) if evaluated else 0,
             is_suspect=suspicion.noise > 1.0,
         )
@@ -233,7 +247,10 @@ def _conditioned(known: Labelled, setting: Hyperparameters, suspicion: Suspicion
 
 
 def _tuned(
-    known: Labelled, settings: ModelSettings, warm_start: WarmStart | None
+    known: Labelled,
+    settings: ModelSettings,
+    warm_start: WarmStart | None,
+    scales: Mapping[str, Mapping[str, float]] | None,
 ) -> tuple[FloatArray, list[Component], list[ScoredSetting], Suspicion]:
     """Weights and settings averaged over, all settings tried, and suspects, from searches on the trusted labels."""
     searches: dict[bytes, Search] = {}
@@ -242,7 +259,7 @@ def _tuned(
         """The search without suspects, which may be those of an earlier one, and its heaviest setting."""
         key = suspects.tobytes()
         if key not in searches:
-            searches[key] = Search(known.without(suspects), settings=settings)
+            searches[key] = Search(known.without(suspects), settings=settings, scales=scales)
             searches[key].run(warm_start=warm_start)
         search = searches[key]
         best = search.tuned(search.averaged()[0][0])

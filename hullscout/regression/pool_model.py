@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import (
     SINGLE,
+    BoolArray,
     FloatArray,
     IntArray,
     candidate_indices,
@@ -53,6 +54,30 @@ class PoolSeparations:
         self._squares = {name: np.einsum("ij,ij->i", values, values) for name, values in self._features.items()}
         self._rows = {name: np.empty((0, self.n_candidates)) for name in features}
         self._labelled: list[int] = []
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """Root mean square distance among all candidates in each block, 1 where all coincide."""
+        n = self.n_candidates
+        means = {name: 2.0 * float(squares.mean()) * n / max(n - 1, 1) for name, squares in self._squares.items()}
+        return {name: float(np.sqrt(mean)) if mean > 0.0 else 1.0 for name, mean in means.items()}
+
+    def rows_from(self, candidates: IntArray) -> FloatArray:
+        """Squared distances candidates x pool, (q, n_candidates), in units of the mean among all candidates, summed over blocks.
+
+        Blocks of a single number do not count where there are others: a few outliers there would be all that is far.
+        """
+        total = np.zeros((len(candidates), self.n_candidates))
+        widest = max(features.shape[1] for features in self._features.values())
+        for name, scale in self.scales.items():
+            features = self._features[name]
+            if features.shape[1] < min(widest, 2):
+                continue
+            rows = separations(
+                features[candidates], features, metric=Metric.SQUARED_EUCLIDEAN, squares=self._squares[name]
+            )
+            total += rows / scale**2
+        return total
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -169,21 +194,32 @@ class PoolModel:
             part.add(indices)
         self._fitted = None
 
+    def separations_from(self, candidates: IntArray) -> FloatArray:
+        """Squared distances candidates x pool (q, n_candidates), summed over blocks in units of the mean one."""
+        return self._representations[SINGLE].rows_from(candidate_indices(candidates, n_candidates=self.n_candidates))
+
     def labelled_separations(self) -> dict[str, dict[str, FloatArray]]:
         """For each representation and block, separations among the labelled candidates."""
         return {name: part.to_pool(self.labelled) for name, part in self._representations.items()}
 
     def fit(
-        self, y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None, warm_start: WarmStart | None = None
+        self,
+        y: npt.ArrayLike,
+        *,
+        groups: npt.ArrayLike | None = None,
+        warm_start: WarmStart | None = None,
+        is_counted: BoolArray | None = None,
     ) -> FittedMixture:
         """Tune on labels y, one per labelled candidate in the order of `labelled`, eV/atom.
 
         Labels with the same number in `groups` are left out together. Results depend on the `warm_start`, from
-        `fitted.best` of an earlier round.
+        `fitted.best` of an earlier round. Where labels are marked as `is_counted`, the left-out z-scores of these alone say how
+        wide intervals are.
 
         Raises:
             InvalidTrainingSetError: Labels that cannot be learned from.
         """
+        is_drawn = self.settings.prior is not None and self.settings.shape.metric is Metric.SQUARED_EUCLIDEAN
         self._fitted = fit_mixture(
             self.labelled_separations(),
             self._basis[self.labelled],
@@ -191,6 +227,8 @@ class PoolModel:
             settings=self.settings,
             groups=group_numbers(groups),
             warm_start=warm_start,
+            scales={name: part.scales for name, part in self._representations.items()} if is_drawn else None,
+            is_counted=is_counted,
         )
         return self._fitted
 

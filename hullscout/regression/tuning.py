@@ -2,7 +2,8 @@
 
 Every regularization comes free with each kernel. Coarse: every representation with one length scale for all blocks.
 Fine: coordinate steps of 1, 1/2 and 1/4 octave from the best. A warm start replaces the coarse part by the previous
-round's best. Settings are compared by the marginal likelihood or by the closed-form leave-one-out score, and averaged.
+round's best. Where it is known what kernels of other data were like (`KernelPrior`), nothing is searched: kernels drawn from that
+are weighed. Settings are compared by the marginal likelihood or by the closed-form leave-one-out score, and averaged.
 
 Source of the averaging: Yao, Vehtari, Simpson & Gelman, Bayesian Anal. 13, 917 (2018), section 3.4 (log scores of the
 left-out labels under the Bayesian bootstrap).
@@ -15,6 +16,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from scipy.special import ndtri
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, are_finite, is_kind, refuse_no_count
@@ -34,6 +36,7 @@ from hullscout.regression.process import GaussianProcess, RestrictedLikelihood, 
 _STEPS: Final = (1.0, 0.5, 0.25)
 _LOG_WEIGHT_FLOOR: Final = -12.0
 _BOOTSTRAPS: Final = 256
+_LEAST_SHARE: Final = 0.01  # Of the heaviest setting's weight: what is lighter is left out of an average
 
 
 class Criterion(StrEnum):
@@ -61,6 +64,50 @@ CHOICES: Final[Mapping[str, type[StrEnum]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KernelPrior:
+    """What kernels of other data were like: kernels drawn from this are weighed by the labels, and none is searched.
+
+    Of each block, log2(length scale over typical separation) and log2(weight) are normal and independent. The draws are an additive
+    recurrence (M. Roberts, The unreasonable effectiveness of quasirandom sequences, 2018): the same ones every time.
+
+    Attributes:
+        extras: (block, log2 of its length, log2 of its weight over the largest) of blocks that only every other kernel has.
+        n_drawn: Kernels drawn.
+        trust: The likelihood of the labels counts to this power, below 1 since energies are no draws from any of these processes
+            (Miller & Dunson, J. Am. Stat. Assoc. 114, 1113 (2019)).
+    """
+
+    log_length_mean: float
+    log_length_std: float
+    log_weight_std: float
+    extras: tuple[tuple[str, float, float], ...] = ()
+    n_drawn: int = 32
+    trust: float = 0.5
+
+    def points(self, blocks: Sequence[str]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+        """The drawn kernels of these blocks: log2 of each length, and of each weight over the largest."""
+        extras = {name: (length, weight) for name, length, weight in self.extras if name in blocks}
+        drawn = [place for place, name in enumerate(blocks) if name not in extras]
+        columns = 2 * len(drawn) if len(drawn) > 1 else 1
+        golden = 2.0
+        for _ in range(40):  # to the positive root of g^(d + 1) = g + 1
+            golden = (1.0 + golden) ** (1.0 / (columns + 1))
+        steps = golden ** -np.arange(1.0, columns + 1)
+        normal = ndtri((0.5 + np.arange(1, self.n_drawn + 1)[:, None] * steps) % 1.0)
+        lengths, weights = np.empty((self.n_drawn, len(blocks))), np.empty((self.n_drawn, len(blocks)))
+        lengths[:, drawn] = self.log_length_mean + self.log_length_std * normal[:, : len(drawn)]
+        weights[:, drawn] = self.log_weight_std * normal[:, len(drawn) :] if len(drawn) > 1 else 0.0
+        weights[:, drawn] -= weights[:, drawn].max(axis=1, keepdims=True)
+        for name, (length, weight) in extras.items():
+            lengths[:, blocks.index(name)] = length
+            weights[:, blocks.index(name)] = np.where(np.arange(self.n_drawn) % 2 == 0, weight, _LOG_WEIGHT_FLOOR)
+        weights = np.maximum(weights, _LOG_WEIGHT_FLOOR)
+        return [
+            (tuple(length), tuple(weight)) for length, weight in zip(lengths.tolist(), weights.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """What is searched and how; the defaults are meant to be left alone.
 
@@ -68,6 +115,7 @@ class ModelSettings:
         uncertainty: What standard deviations and covariances are of.
         calibrated: Scale deviations of labels by the z-scores of the labels left out; else as modelled.
         suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
+        prior: What kernels of other data were like; None where nothing is known, and kernels are searched.
         n_averaged: Largest number of settings in the mixture; 1 picks the best one.
         max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
         log_lengths: Coarse grid of log2(length scale over the typical separation of the block).
@@ -83,6 +131,7 @@ class ModelSettings:
     uncertainty: Uncertainty = Uncertainty.LABEL
     calibrated: bool = True
     suspicion: float = 6.0
+    prior: KernelPrior | None = None
     n_averaged: int = 4
     max_kernels: int = 60
     log_lengths: tuple[float, ...] = (-1.0, 0.0, 1.0, 2.0, 3.0)
@@ -171,15 +220,20 @@ class Component:
 
 
 class Search:
-    """One tuning run on the labels `known`: every setting evaluated so far is kept."""
+    """One tuning run on the labels `known`: every setting evaluated so far is kept.
 
-    def __init__(self, known: Labelled, *, settings: ModelSettings) -> None:
+    Length scales are in units of the typical separations `scales`, by representation and block; of those among the labels if None.
+    """
+
+    def __init__(
+        self, known: Labelled, *, settings: ModelSettings, scales: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         self._known, self._settings = known, settings
         self._strengths = settings.regularizations
         self._evaluated: dict[SearchPoint, ScoredSetting] = {}
         self._kernels = BlockKernels(known.separations)
         self._likelihood = RestrictedLikelihood(basis=known.basis, y=known.y, regularizations=self._strengths)
-        self._scales = {
+        self._scales: Mapping[str, Mapping[str, float]] = scales or {
             name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}
             for name, blocks in known.separations.items()
         }
@@ -187,8 +241,12 @@ class Search:
         self._n_weights = self._n_blocks if settings.combination is Combination.SUM and self._n_blocks > 1 else 0
 
     def run(self, *, warm_start: WarmStart | None = None) -> None:
-        """Search from nothing, or from what an earlier fit found."""
-        if warm_start is None:
+        """Weigh what the prior draws; without one search from nothing, or from what an earlier fit found."""
+        if self._settings.prior is not None:
+            points = self._settings.prior.points(list(next(iter(self._scales.values()))))
+            for name, (lengths, weights) in product(self._scales, points):
+                self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=weights))
+        elif warm_start is None:
             self._refine(self._coarse(), steps=_STEPS)
         else:
             start = self.evaluate(self._checked(warm_start))
@@ -208,7 +266,8 @@ class Search:
         """
         settings = self.ranked()
         if self._settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
-            totals = np.array([[setting.score for setting in settings]])
+            trust = 1.0 if self._settings.prior is None else self._settings.prior.trust
+            totals = trust * np.array([[setting.score for setting in settings]])
         else:
             scores = np.stack([setting.log_scores for setting in settings])
             n = scores.shape[1]
@@ -217,6 +276,7 @@ class Search:
         shares = np.exp(totals - totals.max(axis=1, keepdims=True))
         weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
         kept = np.argsort(-weights, kind="stable")[: self._settings.n_averaged]
+        kept = kept[weights[kept] >= _LEAST_SHARE * weights[kept[0]]]
         return [settings[index] for index in kept], weights[kept] / weights[kept].sum()
 
     def evaluate(self, point: SearchPoint) -> ScoredSetting:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hullscout.mbtr import MBTR
     from hullscout.representation.interface import Floats, Structure
 
+# Relative differences of volumes below this are those of coordinates in files.
+ROUNDING_OF_VOLUMES = 1e-3
 AXIS_LABELS = {
     "atomic_number": "atomic number",
     "distance": "distance (Å)",
@@ -42,6 +44,9 @@ class MbtrRepresentation(Representation):
     """Range of the two-body term, Angstrom."""
     triple_cutoff: float = Field(default=8.0, ge=3.0, le=12.0)
     """Range of the three-body term, Angstrom."""
+    volume: bool = True
+    """Whether the volume per atom is a feature too, where the composition does not say it all: of relaxed cells, the tightly packed
+    are strongly bound."""
 
     @property
     def mbtr(self) -> MBTR:
@@ -51,10 +56,12 @@ class MbtrRepresentation(Representation):
         return MBTR.for_alloys(self.elements, pair_cutoff=self.pair_cutoff, triple_cutoff=self.triple_cutoff)
 
     def blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
-        """Features (n, d) of each term."""
+        """Features (n, d) of each term, and the volume (n, 1)."""
         mbtr = self.mbtr
         features = mbtr.transform(candidates)
-        return {name: features[:, columns] for name, columns in mbtr.slices.items()}
+        blocks = {name: features[:, columns] for name, columns in mbtr.slices.items()}
+        excess = excess_volume(candidates) if self.volume else np.zeros(0)
+        return {**blocks, "volume": excess[:, None]} if np.any(excess) else blocks
 
     def panels(self, candidate: Structure) -> tuple[Panel, ...]:
         """A panel for each term, with a curve for each channel of elements."""
@@ -74,3 +81,20 @@ class MbtrRepresentation(Representation):
             )
             for term, columns in zip(mbtr.terms, mbtr.slices.values(), strict=True)
         )
+
+
+def excess_volume(candidates: Sequence[Structure]) -> Floats:
+    """(n,) log of each volume per atom over what the composition asks for, by least squares quadratic in the fractions.
+
+    Zeros where the composition says it all (one lattice with one constant, or too few structures to tell), and for molecules.
+    """
+    volumes = np.array([abs(np.linalg.det(one.cell)) / len(one.numbers) for one in candidates])
+    kinds = np.unique(np.concatenate([one.numbers for one in candidates]))
+    fractions = np.array([[np.mean(one.numbers == kind) for kind in kinds] for one in candidates])
+    if not volumes.all():
+        return np.zeros(len(volumes))
+    pairs = [fractions[:, a] * fractions[:, b] for a in range(len(kinds)) for b in range(a, len(kinds))]
+    basis = np.stack(pairs, axis=1)
+    logs = np.log(volumes)
+    excess = np.asarray(logs - basis @ np.linalg.lstsq(basis, logs, rcond=None)[0])
+    return excess if np.ptp(excess) > ROUNDING_OF_VOLUMES else np.zeros(len(volumes))

@@ -14,12 +14,13 @@ from scipy.special import chdtri, ndtri, stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
 from hullscout.regression import cap_height, covariance_root, student_quantile
+from hullscout.selection.alloys import observed
 from hullscout.selection.known import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hullscout.regression import MixturePosterior, SearchPoint
+    from hullscout.regression import MixturePosterior
     from hullscout.selection.known import Floats, Indices, Known
 
     Singles = NDArray[np.float32]
@@ -42,7 +43,6 @@ class Belief:
         is_learned: Whether there was anything to learn: three energies or more that do not all agree, or that all agree with a
             baseline that varies.
         model_error_ev_per_atom: Leave-one-out error of the model, root mean square.
-        best: The best setting of the hyperparameters, with which the next round may start.
         energy_cap_ev_per_atom: Heights above the hull are capped at this on the scale of the predictions; None for no cap.
         is_of_the_rule: Whether the campaign's own rule believes this; other rules are shown what `hull-posterior` would.
         n_contenders: Number of unknown candidates that today's hull is within reach of; the rest is believed to lie above.
@@ -50,6 +50,7 @@ class Belief:
         sampled_ev_per_atom: (s, q) their formation energies in each sample.
         others: (r,) the contenders that were not sampled.
         tail_degrees_of_freedom: Of the Student-t of each candidate in the samples.
+        loner_probability: (n,) probability of each candidate to be a ground state that the model does not see coming; see `alloys`.
         failure_probability: Probability that the hull is wrong by more than `stop.hull_tolerance`; None without samples.
         stated_failure_probability: The same with the look back on the last rounds, which the stop waits for.
     """
@@ -62,7 +63,6 @@ class Belief:
     left_out_std_ev_per_atom: Floats = field(repr=False)
     is_learned: bool
     model_error_ev_per_atom: float
-    best: SearchPoint | None = None
     energy_cap_ev_per_atom: float | None = None
     is_of_the_rule: bool = True
     n_contenders: int = 0
@@ -70,6 +70,7 @@ class Belief:
     sampled_ev_per_atom: Floats = field(default_factory=lambda: NO_SAMPLES, repr=False)
     others: Indices = field(default_factory=lambda: NONE, repr=False)
     tail_degrees_of_freedom: float = 4.0
+    loner_probability: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
 
@@ -85,8 +86,17 @@ class Belief:
         """(s, q) depth of each sampled candidate below today's hull in each sample; negative above it."""
         return self._at_hull[self.sampled] - self.sampled_ev_per_atom
 
+    def probability_of_wrong_hull(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
+        """Probability over alloys that the true hull lies more than the tolerance below today's, by the model or by a loner.
+
+        Those `without` are taken to lie above it; see `alloys`.
+        """
+        is_counted = ~np.isin(np.arange(self.loner_probability.size), without)
+        by_model = observed(self.probability_of_deeper(tolerance_ev_per_atom, without=without))
+        return 1.0 - (1.0 - by_model) * (1.0 - float(self.loner_probability[is_counted].sum()))
+
     def probability_of_deeper(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
-        """Probability that the true hull lies more than the tolerance below today's, `without` being taken to lie above it.
+        """The same as the model alone states it.
 
         The share of such samples; contenders that were not sampled count as independent of them and of each other. While there
         are contenders it is at least one over the number of samples, which is as fine as samples can tell.
@@ -163,6 +173,8 @@ def heavy_tailed_samples(
     counts, start = rng.multinomial(n, posterior.weights), 0
     for count, mean, covariance in zip(counts, posterior.means, posterior.covariances, strict=True):
         part = samples[start : start + count]
+        if not count:
+            continue
         # Places in the tables; to draw so is several times faster than by the distributions' formulas.
         places, tail_places = _random_places(2 * part.size, rng).reshape(2, *part.shape)
         deviations = normal.take(places) @ covariance_root(covariance).astype(np.float32).T

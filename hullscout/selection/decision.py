@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from hullscout.regression import SearchPoint
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,10 +29,10 @@ class Decision:
         threshold_ev_per_atom: The rule's threshold, where it has one.
         failure_probability: Probability of a wrong hull in this round, where the rule knows one.
         stated_failure_probability: What the rule stands by in this round, where it states one.
+        loner_probability: The part of it that no sample shows: a ground state of which the model has nothing to say (`alloys`).
         settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
         stated_settleable_probability: What the rule stands by of that.
         n_lookups_foreseen: Calculations to the stop if each told only of itself; see `hull_posterior.lookups_foreseen`.
-        warm_starts: Where the hyperparameter search of each model ended, for the next round to start from.
     """
 
     chosen: tuple[int, ...] = ()
@@ -44,10 +42,10 @@ class Decision:
     threshold_ev_per_atom: float | None = None
     failure_probability: float | None = None
     stated_failure_probability: float | None = None
+    loner_probability: float | None = None
     settleable_probability: float | None = None
     stated_settleable_probability: float | None = None
     n_lookups_foreseen: int | None = None
-    warm_starts: dict[str, SearchPoint] = field(default_factory=dict)
 
     @property
     def model_error(self) -> float | None:
@@ -64,14 +62,7 @@ class Decision:
 
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> Self:
-        """A decision from its tree; what an earlier version did not know is left at its default."""
-        points = {
-            model: SearchPoint(
-                representation=point["representation"],
-                log_lengths=tuple(point["log_lengths"]),
-                log_weights=tuple(point["log_weights"]),
-            )
-            for model, point in tree["warm_starts"].items()
-        }
+        """A decision from its tree; what an earlier version did not know is left at its default, what only it knew is left out."""
         stop = None if tree.get("stop") is None else Stop(**tree["stop"])
-        return cls(**{**tree, "chosen": tuple(tree["chosen"]), "stop": stop, "warm_starts": points})
+        known = {key: value for key, value in tree.items() if key != "warm_starts"}
+        return cls(**{**known, "chosen": tuple(tree["chosen"]), "stop": stop})

@@ -25,10 +25,10 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.citations import HULL_OF_SAMPLES, Citation
+from hullscout.selection.alloys import loner_probabilities, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
-from hullscout.selection.known import NONE
-from hullscout.selection.rule import Rule, in_order, random_askable, random_compounds, starting_pure
+from hullscout.selection.rule import Rule, in_order, starting_pure
 from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
 
@@ -48,6 +48,10 @@ JOINT_REACH = 3.0
 MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
+# Beyond the first of a batch, candidates are chosen while samples show this much left to settle.
+LEAST_SHARE = 0.02
+# Loners are foreseen to be looked up until they take this share of the accepted probability.
+LONER_SHARE = 0.8
 # Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
 MAX_PLAYED = 500
 MODEL = Transform.CAP.value
@@ -65,22 +69,22 @@ class HullPosteriorRule(Rule):
     rule: Literal["hull-posterior"] = "hull-posterior"
     states_probability: ClassVar[bool] = True
     citations: ClassVar[tuple[Citation, ...]] = (HULL_OF_SAMPLES,)
-    batch: PositiveInt = 4
-    """Structures looked up in one round."""
-    n_start: NonNegativeInt = 10
-    """Random compounds looked up at the start, beside the pure elements."""
+    batch: PositiveInt | None = None
+    """Structures looked up in one round; by default one, or where whole rounds are awaited, what is calculated at the same time."""
+    n_start: NonNegativeInt = 6
+    """Compounds looked up before a model is asked, far from each other in their features, beside a structure of each element."""
     energy_cap: PositiveFloat = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     samples: int = Field(default=2000, ge=100)
     """Posterior samples per round; the probability is never stated below one over their number while a contender is left."""
-    degrees_of_freedom: float = Field(default=4.0, ge=1, allow_inf_nan=False)
+    degrees_of_freedom: float = Field(default=30.0, ge=1, allow_inf_nan=False)
     """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
-    steady: float = Field(default=0.03, ge=0, lt=1)
+    steady: float = Field(default=0.0, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
 
     def start(self, known: Known) -> tuple[int, ...]:
-        """The pure elements and `n_start` random compounds."""
-        return (*starting_pure(known), *random_compounds(known, self.n_start))
+        """One structure of each pure element, the smallest cell."""
+        return starting_pure(known, n_most=1)
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
@@ -88,16 +92,19 @@ class HullPosteriorRule(Rule):
         if not belief.is_learned:
             return None
         sampled = self._sampled(belief, surrogate)
-        now = sampled.probability_of_deeper(stop.hull_tolerance)
+        loners = loner_probabilities(known, belief.mean_ev_per_atom, tolerance_ev_per_atom=stop.hull_tolerance)
+        sampled = replace(sampled, loner_probability=loners)
+        now = sampled.probability_of_wrong_hull(stop.hull_tolerance)
         recent = [decision.failure_probability for decision in self._recent(known)]
         return replace(sampled, failure_probability=now, stated_failure_probability=_highest(now, recent))
 
     def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:
-        """The candidates that most probably settle the largest error of the hull."""
-        belief = self.believe(known, surrogate, stop=stop)
+        """At first compounds that cover the pool, then the candidates that most probably settle the largest error of the hull."""
+        n_to_cover = self.n_start + len(self.start(known)) - known.n_asked
+        belief = None if n_to_cover > 0 and known.askable.size else self.believe(known, surrogate, stop=stop)
         if belief is None or belief.failure_probability is None:
             return Decision(
-                chosen=random_askable(known, self.batch),
+                chosen=surrogate.spread_out(known, n_to_cover if n_to_cover > 0 else self.batch or 1),
                 n_contenders=known.unknown.size,
                 failure_probability=1.0,
                 stated_failure_probability=1.0,
@@ -106,27 +113,20 @@ class HullPosteriorRule(Rule):
             )
         settleable = belief.failure_probability
         if known.n_failed:
-            settleable = belief.probability_of_deeper(stop.hull_tolerance, without=known.failed)
+            settleable = belief.probability_of_wrong_hull(stop.hull_tolerance, without=known.failed)
         earlier = [decision.settleable_probability for decision in self._recent(known)]
         depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, belief.depths_ev_per_atom)
-        x, cost = known.x[belief.sampled], known.cost[belief.sampled]
-        foreseen = lookups_foreseen(
-            depths,
-            x,
-            tolerance_ev_per_atom=stop.hull_tolerance,
-            failure_probability=stop.failure_probability,
-            cost=cost,
-        )
+        foreseen = self._foreseen(belief, depths, stop=stop)
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
             n_contenders=belief.n_contenders,
             model_errors={MODEL: belief.model_error_ev_per_atom},
             failure_probability=belief.failure_probability,
             stated_failure_probability=belief.stated_failure_probability,
+            loner_probability=float(belief.loner_probability.sum()),
             settleable_probability=settleable,
             stated_settleable_probability=_highest(settleable, earlier),
             n_lookups_foreseen=foreseen,
-            warm_starts={} if belief.best is None else {MODEL: belief.best},
         )
 
     def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules
@@ -152,7 +152,7 @@ class HullPosteriorRule(Rule):
         nearest = in_order(in_stds)
         n_contenders = int((in_stds < REACH).sum())
         # Whatever is pending or failed, the sample holds a batch that may be asked for.
-        askable = np.flatnonzero(np.isin(unknown[nearest], known.askable))[: self.batch]
+        askable = np.flatnonzero(np.isin(unknown[nearest], known.askable))[: self.batch or 1]
         n_joint = min(max(int((in_stds < JOINT_REACH).sum()), MIN_SAMPLED), MAX_SAMPLED, n_contenders)
         n_sampled = max([n_joint, *(askable[-1:] + 1).tolist()])
         sampled = unknown[nearest[:n_sampled]]
@@ -168,12 +168,40 @@ class HullPosteriorRule(Rule):
         )
 
     def _chosen(self, belief: Belief, depths: Floats, *, floor: float) -> tuple[int, ...]:
-        """The batch; the nearest in standard deviations where hardly a sample goes below the hull any more."""
+        """The batch: what makes the stated probability fall fastest per cost.
+
+        That is what most often is the deepest in samples; once that is rarer than a loner is probable, the likeliest loners. A
+        batch shrinks near the end: beyond the first, one is chosen only while samples show more than `LEAST_SHARE` left to settle.
+        """
         known, sampled = belief.known, belief.sampled
         x, cost, taken = known.x[sampled], known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
-        picks = _most_often_deepest(depths, x, cost=cost, floor=floor, n=self.batch, taken=taken)
-        chosen = sampled[picks] if picks else sampled[np.isin(sampled, known.askable)][: self.batch]
-        return tuple(chosen.tolist())
+        fantasies = Fantasies(depths, x, floor=floor)
+        for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
+            fantasies.look_up(place)
+        askable = known.askable
+        loners = belief.loner_probability[askable] / known.cost[askable]
+        likeliest = float(loners.max(initial=0.0))
+        if (fantasies.share_of_deepest / cost).max(initial=0.0) <= likeliest:
+            best_first = in_order(-loners / max(likeliest, float(np.finfo(np.float64).tiny)))
+            return tuple(askable[best_first][: self.batch or 1].tolist())
+        first = fantasies.look_up_deepest(1, cost=cost)
+        more = fantasies.look_up_deepest((self.batch or 1) - 1, least=LEAST_SHARE * depths.shape[0], cost=cost)
+        return tuple(sampled[[*first, *more]].tolist())
+
+    def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> int:
+        """Lookups to the stop as they look today, of likely loners and of what samples show below the hull."""
+        known, accepted = belief.known, stop.failure_probability
+        loners = -np.sort(-belief.loner_probability)
+        left = loners.sum() - np.cumsum(loners)
+        n_loners = 0 if loners.sum() < LONER_SHARE * accepted else 1 + int(np.argmax(left < LONER_SHARE * accepted))
+        by_loners = min(float(loners.sum()), LONER_SHARE * accepted)
+        return n_loners + lookups_foreseen(
+            depths,
+            known.x[belief.sampled],
+            tolerance_ev_per_atom=stop.hull_tolerance,
+            failure_probability=stated_for(1.0 - (1.0 - accepted) / (1.0 - by_loners)),
+            cost=known.cost[belief.sampled],
+        )
 
     def _recent(self, known: Known) -> list[Decision]:
         """The decisions in the last `steady` calculations."""
@@ -191,19 +219,6 @@ def _highest(now: float, recent: Iterable[float | None]) -> float:
     return max([now, *(1.0 if probability is None else probability for probability in recent)])
 
 
-def _most_often_deepest(
-    depths: Floats, x: Floats, *, cost: Floats, floor: float, n: int, taken: Indices = NONE
-) -> list[int]:
-    """Up to n columns of `depths` (s, q), each the deepest in most samples per cost (q,), conditioned on those before it.
-
-    Each sample is conditioned first on the columns `taken`, which are being calculated, and they are not picked.
-    """
-    fantasies = Fantasies(depths, x, floor=floor)
-    for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
-        fantasies.look_up(place)
-    return [int(pick) for pick in fantasies.look_up_deepest(n, cost=cost)]
-
-
 class Fantasies:
     """Samples of what the candidates could be, each lowered by what is looked up in it, one lookup after the other.
 
@@ -217,12 +232,20 @@ class Fantasies:
     """
 
     def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
+        self._n = depths.shape
         rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
         self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
         self._floor = floor
         left = depths[np.ix_(rows, self.columns)]
         deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
         self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
+
+    @property
+    def share_of_deepest(self) -> Floats:
+        """(q,) share of all samples in which each candidate is the deepest below the hull, by more than the floor."""
+        deepest, depth = self._state[2:]
+        counts = np.bincount(self.columns[deepest[depth > self._floor]], minlength=self._n[1])
+        return np.asarray(counts / max(self._n[0], 1))
 
     def look_up(self, place: int) -> None:
         """Lower the hull of each sample by the candidate at a place in `columns`, at its energy there; it counts no more."""

@@ -105,11 +105,11 @@ def in_order(values: Floats) -> Indices:
     return np.argsort(np.where(np.isfinite(rounded), rounded, values), kind="stable")
 
 
-def starting_pure(known: Known) -> tuple[int, ...]:
-    """The structures of the pure elements that a campaign starts with: smallest cells first, at most four of each element."""
+def starting_pure(known: Known, *, n_most: int = MAX_STARTING_PURE) -> tuple[int, ...]:
+    """The structures of the pure elements that a campaign starts with: smallest cells first, at most `n_most` of each element."""
     n_atoms = known.pool.n_atoms
     smallest_first = (those[np.argsort(n_atoms[those], kind="stable")] for those in pure(known.fractions))
-    return tuple(index for those in smallest_first for index in those[:MAX_STARTING_PURE].tolist())
+    return tuple(index for those in smallest_first for index in those[:n_most].tolist())
 
 
 def missing_pure(known: Known) -> tuple[int, ...]:

@@ -57,7 +57,6 @@ class _Contenders(Rule, ABC):
             chosen=tuple(askable[best].tolist()),
             n_contenders=int(is_contender.sum()),
             model_errors={MODEL: belief.model_error_ev_per_atom},
-            warm_starts={} if belief.best is None else {MODEL: belief.best},
         )
 
     def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules

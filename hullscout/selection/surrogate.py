@@ -12,20 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from hullscout.regression import Criterion, KernelShape, Mean, MixturePosterior, ModelSettings, PoolModel, WarmStart
+from hullscout.regression import (
+    Criterion,
+    KernelShape,
+    Mean,
+    MixturePosterior,
+    ModelSettings,
+    PoolModel,
+)
+from hullscout.selection.alloys import KERNELS
 from hullscout.selection.belief import Belief
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from hullscout.regression import SearchPoint
-    from hullscout.selection.decision import Decision
     from hullscout.selection.known import Floats, Indices, Known
 
 # Labels in eV/atom (or standard deviations) that differ by less are equal: the rounding of energies of some 10^4 eV per cell.
 SPREAD_THAT_IS_ROUNDING = 1e-9
+# Of these kernels the heaviest count in the predictions of a round.
+N_AVERAGED = 8
 
 
 class SurrogateSettings(Settings):
@@ -39,9 +47,6 @@ class SurrogateSettings(Settings):
     """Mean under the kernel model, in composition: `zero`, `constant`, `linear` or `quadratic`."""
     calibrated: bool = True
     """Whether standard deviations are scaled so that they hold for the labels left out."""
-    search_growth: float = Field(default=1.2, ge=1, allow_inf_nan=False)
-    """Hyperparameters are searched again when the number of calculations has grown by this factor since the last search (1: in
-    every round). When it has doubled since the last search from nothing, they are searched from nothing."""
 
 
 class Surrogate:
@@ -57,27 +62,26 @@ class Surrogate:
         self._exact_mean: Floats | None = None
 
     def learn(self, known: Known, transform: Transform, *, energy_cap_ev_per_atom: float) -> Belief:
-        """What is believed of all candidates on a scale of energies, the search of hyperparameters going on from earlier rounds."""
+        """What is believed of all candidates on a scale of energies."""
         labels, baseline = transform(known, energy_cap_ev_per_atom=energy_cap_ev_per_atom)
-        belief = self.fit(known, labels, baseline=baseline, model=transform.value)
+        belief = self.fit(known, labels, baseline=baseline)
         return replace(belief, energy_cap_ev_per_atom=energy_cap_ev_per_atom) if transform is Transform.CAP else belief
 
-    def fit(self, known: Known, labels: Floats, *, baseline: Floats | None = None, model: str | None = None) -> Belief:
+    def fit(self, known: Known, labels: Floats, *, baseline: Floats | None = None) -> Belief:
         """Fit on labels of what is known and predict all candidates.
 
         Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
         Labels (m,) are those of `known.answered`; from a cheaper method's of all candidates, the baseline (n,), the difference is
-        learned. Hyperparameters are searched on from those of `model` in the decisions' `warm_starts`; without one, from nothing.
+        learned. How wide intervals are is said by the labels of the lower half of what is known: what lies far above the hull errs
+        by more, and no hull depends on it.
         """
-        warm_start = None if model is None else self.warm_start(model, known.decisions)
-        return Belief(known=known, **self._fit(known.answered, labels, baseline=baseline, warm_start=warm_start))
+        height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[known.answered])
+        return Belief(known=known, **self._fit(known.answered, labels, baseline=baseline, height=height))
 
-    def _fit(
-        self, labelled: Indices, labels: Floats, *, baseline: Floats | None, warm_start: WarmStart | None = None
-    ) -> dict[str, Any]:
-        """What a belief holds, from labels of some candidates."""
+    def _fit(self, labelled: Indices, labels: Floats, *, baseline: Floats | None, height: Floats) -> dict[str, Any]:
+        """What a belief holds, from labels (m,) of some candidates and their heights above the hull (m,)."""
         self._baseline = np.zeros(self._n_candidates) if baseline is None else baseline
         differences = labels - self._baseline[labelled]
         if labelled.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
@@ -99,7 +103,7 @@ class Surrogate:
         position = {index: place for place, index in enumerate(labelled.tolist())}
         order = np.asarray([position[index] for index in model.labelled.tolist()], dtype=np.intp)
         y = differences[order]
-        fitted = model.fit(y, warm_start=warm_start)
+        fitted = model.fit(y, is_counted=(height <= np.median(height))[order])
         mean, std = model.predict()
         left_out_mean, left_out_std = np.empty(labelled.size), np.empty(labelled.size)
         left_out_mean[order], left_out_std[order] = fitted.loo_mean, fitted.loo_std
@@ -111,32 +115,26 @@ class Surrogate:
             "left_out_std_ev_per_atom": left_out_std,
             "is_learned": True,
             "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
-            "best": fitted.best,
         }
 
-    def warm_start(self, model: str, decisions: Iterable[Decision]) -> WarmStart | None:
-        """Where the next fit of a model finds its hyperparameters; None where it searches them from nothing.
+    def spread_out(self, known: Known, n: int) -> tuple[int, ...]:
+        """Up to n candidates that may be asked for, far in their features from what was asked for and from each other.
 
-        That is in the first round, and whenever twice as much has been asked for as at the last search from nothing. A search from
-        the last round's best follows whenever `search_growth` times as much has been asked for as at the last search. In between,
-        settings are kept.
+        One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
+        (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.
         """
-        best: SearchPoint | None = None
-        n_asked = n_from_nothing = n_searched = 0
-
-        def is_from_nothing() -> bool:
-            return best is None or n_asked >= 2 * n_from_nothing
-
-        def is_searched() -> bool:
-            return n_asked >= self.settings.search_growth * n_searched
-
-        for decision in decisions:
-            if model in decision.warm_starts:
-                n_from_nothing = n_asked if is_from_nothing() else n_from_nothing
-                n_searched = n_asked if n_from_nothing == n_asked or is_searched() else n_searched
-            best = decision.warm_starts.get(model)
-            n_asked += len(decision.chosen)
-        return None if best is None or is_from_nothing() else WarmStart(point=best, is_searched=is_searched())
+        rng, chosen = known.rng(), list(known.asked.tolist())
+        is_askable = np.isin(np.arange(self._n_candidates), known.askable)
+        nearest = np.where(is_askable, self._model.separations_from(np.asarray(chosen, dtype=np.intp)).min(axis=0), 0.0)
+        drawn: list[int] = []
+        while len(drawn) < min(n, known.askable.size):
+            weights = nearest if nearest.sum() > 0.0 else np.where(is_askable, 1.0, 0.0)
+            index = int(rng.choice(self._n_candidates, p=weights / weights.sum()))
+            drawn.append(index)
+            is_askable[index] = False
+            nearest = np.minimum(nearest, self._model.separations_from(np.asarray([index], dtype=np.intp))[0])
+            nearest[index] = 0.0
+        return tuple(drawn)
 
     def posterior(self, candidates: Indices) -> MixturePosterior:
         """Joint posterior of the labels of `candidates` (q,) under the last fit that learned something."""
@@ -158,7 +156,10 @@ class Surrogate:
         trained, held_out = order[: rows.size - rows.size // 2], order[rows.size - rows.size // 2 :]
         blocks = {name: block[rows] for name, block in self._blocks.items()}
         half = Surrogate(blocks, x=self._x[rows], settings=self.settings)
-        fitted = half._fit(trained, labels[trained], baseline=None if baseline is None else baseline[rows])
+        height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[rows])
+        fitted = half._fit(
+            trained, labels[trained], baseline=None if baseline is None else baseline[rows], height=height[trained]
+        )
         return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
 
     def predict_formation_energy(self, known: Known) -> Floats:
@@ -169,7 +170,12 @@ class Surrogate:
     def _empty_model(self, mean: Mean) -> PoolModel:
         own = self.settings
         settings = ModelSettings(
-            shape=own.kernel, criterion=own.criterion, mean=mean, n_averaged=1, calibrated=own.calibrated
+            shape=own.kernel,
+            criterion=own.criterion,
+            mean=mean,
+            calibrated=own.calibrated,
+            prior=KERNELS,
+            n_averaged=N_AVERAGED,
         )
         return PoolModel(self._blocks, composition=self._x, settings=settings)
 

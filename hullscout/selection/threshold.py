@@ -24,7 +24,6 @@ from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
-    from hullscout.regression import SearchPoint
     from hullscout.selection.known import Floats, Indices, Known
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
@@ -60,14 +59,11 @@ class _Threshold(Rule, ABC):
         askable = known.askable
         relative = np.full(askable.size, np.inf)
         errors: dict[str, float] = {}
-        warm_starts: dict[str, SearchPoint] = {}
         thresholds: list[float] = []
         for transform in self.transforms:
             labels, baseline = transform(known, energy_cap_ev_per_atom=self.energy_cap)
             model = transform.value
-            belief = surrogate.fit(known, labels, baseline=baseline, model=model)
-            if belief.best is not None:
-                warm_starts[model] = belief.best
+            belief = surrogate.fit(known, labels, baseline=baseline)
             errors[model] = belief.model_error_ev_per_atom
             if self.held_out == "half":
                 errors[model] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
@@ -83,7 +79,6 @@ class _Threshold(Rule, ABC):
             n_contenders=n_contenders,
             model_errors=errors,
             threshold_ev_per_atom=thresholds[0] if self.transforms[0] is not Transform.STANDARDIZE else None,
-            warm_starts=warm_starts,
         )
 
     def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules

@@ -1,0 +1,77 @@
+"""What alloys have in common: numbers that a campaign of sixty labels cannot learn from its own pool, learned from many.
+
+**Kernels.** What length scales and weights the kernels of other alloys have (`KERNELS`): a campaign searches none, it weighs these.
+
+**Calibration.** The share u of posterior samples in which a candidate lies below the hull is a statement of the model. Over alloys,
+campaigns that stop at u are wrong with the probability
+
+    logit P_model = a + b logit u                                       (`CALIBRATION`).
+
+**Loners.** Some alloys have a ground state that the model has nothing to say of: far below its prediction with every
+representation that was tried, while nothing looked up hints at it. No sample shows it. At the rate rho over alloys (`LONER_RATE`)
+there is one; it may be any compound, more likely one that the energies of the alloy allow on the hull. With heights z_i predicted
+above the hull, the tolerance t, and B the upper quartile of the heights that are known, or a fifth of the depth of the hull if that
+is more,
+
+    w_i = Phi(-(z_i + t) / B),   P_loner = rho  sum_unknown w_i / (sum_unknown w_i + n_known / 2).
+
+A known compound was predicted near the hull when it was looked up, and counts 1/2. So
+
+    P = 1 - (1 - P_model) (1 - P_loner).
+
+All numbers are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.special import expit, logit, ndtr
+
+from hullscout.regression import KernelPrior
+
+if TYPE_CHECKING:
+    from hullscout.selection.known import Floats, Known
+
+KERNELS: Final = KernelPrior(
+    log_length_mean=1.15, log_length_std=1.0, log_weight_std=1.5, extras=(("volume", 1.0, -1.5),)
+)
+"""Lengths and weights of the blocks' kernels; the volume per atom, in every other one."""
+CALIBRATION: Final = (-0.35, 1.0)
+"""a and b of the line between the log-odds that samples state and those that are observed."""
+LONER_RATE: Final = 0.05
+"""rho, the share of alloys that hold a ground state of which the model has nothing to say."""
+SHARE_OF_DEPTH: Final = 0.2
+"""How far a loner may lie below its prediction at least, over the depth of the hull."""
+KNOWN_WEIGHT: Final = 0.5
+"""What a compound counts as a possible loner once it is known: that of one on the hull."""
+
+
+def observed(stated: float) -> float:
+    """The rate over alloys at which campaigns are wrong that end when so large a share of their samples goes below the hull."""
+    offset, slope = CALIBRATION
+    return float(expit(offset + slope * logit(stated))) if 0.0 < stated < 1.0 else stated
+
+
+def stated_for(rate: float) -> float:
+    """The share of samples at which this rate is observed: the inverse of `observed`."""
+    offset, slope = CALIBRATION
+    return float(expit((logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
+
+
+def loner_probabilities(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_atom: float) -> Floats:
+    """(n,) probability of each candidate to be a ground state that the model has nothing to say of; 0 of what is known.
+
+    From the predicted formation energies (n,) of all candidates, eV/atom. They are exclusive: their sum is P_loner.
+    """
+    at_hull = known.hull.energy_at(known.fractions)
+    scale = max(
+        float(np.percentile(known.formation_ev_per_atom - at_hull[known.answered], 75)),
+        -SHARE_OF_DEPTH * float(known.hull.energy_ev_per_atom.min()),
+        tolerance_ev_per_atom,
+    )
+    weights = np.zeros(known.n_candidates)
+    height = (mean_ev_per_atom - at_hull)[known.unknown] + tolerance_ev_per_atom
+    weights[known.unknown] = ndtr(-height / scale)
+    return np.asarray(LONER_RATE * weights / (weights.sum() + KNOWN_WEIGHT * known.n_answered))

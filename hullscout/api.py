@@ -35,6 +35,7 @@ from hullscout.figures.representation import draw_panels
 from hullscout.figures.style import new_axes, new_row
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import Candidate
+from hullscout.selection import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -218,6 +219,15 @@ class Campaign:
     def belief(self) -> Belief | None:
         """What the model believes now; computed at the first use. None where nothing is left to ask or could be learned."""
         return Beliefs(self._setup).at(self.history.now)
+
+    @property
+    def sources(self) -> Sources | None:
+        """Where the probability of a wrong hull comes from, and what more calculations would make of it; None without a belief.
+
+        Under rules that state no probability, what `hull-posterior` would state.
+        """
+        belief = self.belief
+        return None if belief is None else Sources.of(belief, tolerance_ev_per_atom=self.config.stop.hull_tolerance)
 
     def candidates(self) -> pd.DataFrame:
         """All candidates by id: what is known and believed of each; see `CandidateRow`.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig, Origin
     from hullscout.pool import Frames, Pool
     from hullscout.representation import Representation
-    from hullscout.selection import Belief, Known
+    from hullscout.selection import Belief, Known, Rule
     from hullscout.selection.known import Floats
 
 
@@ -122,7 +122,15 @@ class Setup:
 
     def engine(self, ledger: Ledger) -> Engine:
         """The engine of the campaign, where the ledger stands."""
-        return Engine(ledger, rule=self.config.select, surrogate=self.surrogate(), settings=self.config.stop)
+        return Engine(ledger, rule=self.rule, surrogate=self.surrogate(), settings=self.config.stop)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule; where it names no batch and whole rounds are awaited, one structure for each worker is a batch."""
+        rule, executor = self.config.select, self.config.executor
+        if self.config.oracle.kind != "calculator" or executor.n_ahead or getattr(rule, "batch", 1) is not None:
+            return rule
+        return rule.model_copy(update={"batch": executor.workers})
 
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""

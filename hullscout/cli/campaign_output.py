@@ -9,17 +9,19 @@ import click
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hullscout.campaign import Beliefs
 from hullscout.cli.shared import console, live_line
 from hullscout.display import MILLI, PERCENT
 from hullscout.planning.forecast import forecast
+from hullscout.selection import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from rich.console import Console
 
-    from hullscout.campaign import CampaignConfig, CampaignResult, Ledger, Setup
+    from hullscout.campaign import CampaignResult, Ledger, Setup
     from hullscout.campaign.result import FailedCandidate
     from hullscout.oracle import Failed
     from hullscout.selection import Known
@@ -110,9 +112,9 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     click.echo(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
 
 
-def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
-    """Print where a campaign stands, and how it ended or goes on."""
-    screen, known = console(), ledger.known
+def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
+    """Print where a campaign stands, what keeps it going, and how it ended or goes on."""
+    screen, known, config = console(), ledger.known, setup.config
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(known.decisions)} rounds, "
         f"{known.n_answered} of {known.n_candidates} candidates looked up ({PERCENT * known.saved_fraction:.1f} % saved so far), "
@@ -129,6 +131,8 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
         screen.print(f"Stated probability of a wrong hull in the last round: {PERCENT * stated[-1]:.1f} %.")
     if known.has_hull:
         screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
+    for sentence in _sources(setup, known):
+        screen.print(sentence)
     print_failures(ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
@@ -143,6 +147,15 @@ def print_status(config: CampaignConfig, ledger: Ledger, *, folder: Path, result
     else:
         ending = "Not finished; the same `hullscout run` command goes on."
     click.echo(ending)
+
+
+def _sources(setup: Setup, known: Known) -> Iterator[str]:
+    """Where the probability of a wrong hull comes from, where the rule states one."""
+    if not setup.config.select.states_probability or not known.has_hull:
+        return
+    belief = Beliefs(setup).at(known)
+    if belief is not None:
+        yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
 
 
 def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:

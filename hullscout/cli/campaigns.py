@@ -141,7 +141,7 @@ def status(folder: Path) -> None:
     from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
 
     setup = Setup.read(folder)
-    print_status(setup.config, setup.read_ledger(folder), folder=folder, result=read_result(folder))
+    print_status(setup, setup.read_ledger(folder), folder=folder, result=read_result(folder))
 
 
 @main.command(help=PLOT_HELP)

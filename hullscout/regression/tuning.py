@@ -36,7 +36,7 @@ from hullscout.regression.process import GaussianProcess, RestrictedLikelihood, 
 _STEPS: Final = (1.0, 0.5, 0.25)
 _LOG_WEIGHT_FLOOR: Final = -12.0
 _BOOTSTRAPS: Final = 256
-_LEAST_SHARE: Final = 0.01  # Of the heaviest setting's weight: what is lighter is left out of an average
+_MIN_SHARE: Final = 0.01  # Of the heaviest setting's weight: what is lighter is left out of an average
 
 
 class Criterion(StrEnum):
@@ -95,7 +95,8 @@ class KernelPrior:
         steps = golden ** -np.arange(1.0, columns + 1)
         normal = ndtri((0.5 + np.arange(1, self.n_drawn + 1)[:, None] * steps) % 1.0)
         lengths, weights = np.empty((self.n_drawn, len(blocks))), np.empty((self.n_drawn, len(blocks)))
-        lengths[:, drawn] = self.log_length_mean + self.log_length_std * normal[:, : len(drawn)]
+        # In half octaves: kernels that share the length of a block share its matrix.
+        lengths[:, drawn] = np.round(2.0 * (self.log_length_mean + self.log_length_std * normal[:, : len(drawn)])) / 2.0
         weights[:, drawn] = self.log_weight_std * normal[:, len(drawn) :] if len(drawn) > 1 else 0.0
         weights[:, drawn] -= weights[:, drawn].max(axis=1, keepdims=True)
         for name, (length, weight) in extras.items():
@@ -276,7 +277,7 @@ class Search:
         shares = np.exp(totals - totals.max(axis=1, keepdims=True))
         weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
         kept = np.argsort(-weights, kind="stable")[: self._settings.n_averaged]
-        kept = kept[weights[kept] >= _LEAST_SHARE * weights[kept[0]]]
+        kept = kept[weights[kept] >= _MIN_SHARE * weights[kept[0]]]
         return [settings[index] for index in kept], weights[kept] / weights[kept].sum()
 
     def evaluate(self, point: SearchPoint) -> ScoredSetting:

@@ -10,6 +10,7 @@ from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.known import Known
 from hullscout.selection.rule import RULES, Rule
 from hullscout.selection.simple_rules import GreedyRule, RandomRule, VarianceRule
+from hullscout.selection.sources import Sources
 from hullscout.selection.stopping import CostSettings, StopReason, StopSettings
 from hullscout.selection.surrogate import Surrogate, SurrogateSettings
 from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
@@ -25,6 +26,7 @@ __all__ = [
     "Known",
     "RandomRule",
     "Rule",
+    "Sources",
     "Stop",
     "StopReason",
     "StopSettings",

@@ -49,7 +49,7 @@ MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
 # Beyond the first of a batch, candidates are chosen while samples show this much left to settle.
-LEAST_SHARE = 0.02
+MIN_SHARE = 0.02
 # Loners are foreseen to be looked up until they take this share of the accepted probability.
 LONER_SHARE = 0.8
 # Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
@@ -88,6 +88,8 @@ class HullPosteriorRule(Rule):
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
+        if self._n_to_cover(known) > 0:
+            return None
         belief = surrogate.learn(known, Transform.CAP, energy_cap_ev_per_atom=self.energy_cap)
         if not belief.is_learned:
             return None
@@ -100,11 +102,10 @@ class HullPosteriorRule(Rule):
 
     def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:
         """At first compounds that cover the pool, then the candidates that most probably settle the largest error of the hull."""
-        n_to_cover = self.n_start + len(self.start(known)) - known.n_asked
-        belief = None if n_to_cover > 0 and known.askable.size else self.believe(known, surrogate, stop=stop)
+        belief = self.believe(known, surrogate, stop=stop)
         if belief is None or belief.failure_probability is None:
             return Decision(
-                chosen=surrogate.spread_out(known, n_to_cover if n_to_cover > 0 else self.batch or 1),
+                chosen=surrogate.spread_out(known, self._n_to_cover(known) or self.batch or 1),
                 n_contenders=known.unknown.size,
                 failure_probability=1.0,
                 stated_failure_probability=1.0,
@@ -171,7 +172,7 @@ class HullPosteriorRule(Rule):
         """The batch: what makes the stated probability fall fastest per cost.
 
         That is what most often is the deepest in samples; once that is rarer than a loner is probable, the likeliest loners. A
-        batch shrinks near the end: beyond the first, one is chosen only while samples show more than `LEAST_SHARE` left to settle.
+        batch shrinks near the end: beyond the first, one is chosen only while samples show more than `MIN_SHARE` left to settle.
         """
         known, sampled = belief.known, belief.sampled
         x, cost, taken = known.x[sampled], known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
@@ -185,8 +186,14 @@ class HullPosteriorRule(Rule):
             best_first = in_order(-loners / max(likeliest, float(np.finfo(np.float64).tiny)))
             return tuple(askable[best_first][: self.batch or 1].tolist())
         first = fantasies.look_up_deepest(1, cost=cost)
-        more = fantasies.look_up_deepest((self.batch or 1) - 1, least=LEAST_SHARE * depths.shape[0], cost=cost)
+        more = fantasies.look_up_deepest((self.batch or 1) - 1, least=MIN_SHARE * depths.shape[0], cost=cost)
         return tuple(sampled[[*first, *more]].tolist())
+
+    def _n_to_cover(self, known: Known) -> int:
+        """Compounds to look up before a model is asked."""
+        n_askable = int(known.askable.size)
+        n_wanted = self.n_start + len(self.start(known))
+        return max(0, min(n_wanted - (known.n_candidates - n_askable), n_askable))
 
     def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> int:
         """Lookups to the stop as they look today, of likely loners and of what samples show below the hull."""

@@ -123,9 +123,9 @@ class Surrogate:
         One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
         (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.
         """
-        rng, chosen = known.rng(), list(known.asked.tolist())
-        is_askable = np.isin(np.arange(self._n_candidates), known.askable)
-        nearest = np.where(is_askable, self._model.separations_from(np.asarray(chosen, dtype=np.intp)).min(axis=0), 0.0)
+        rng, is_askable = known.rng(), np.isin(np.arange(self._n_candidates), known.askable)
+        apart = self._model.separations_from(np.flatnonzero(~is_askable)).min(axis=0, initial=np.inf)
+        nearest = np.where(is_askable, np.minimum(apart, np.finfo(np.float64).max / self._n_candidates), 0.0)
         drawn: list[int] = []
         while len(drawn) < min(n, known.askable.size):
             weights = nearest if nearest.sum() > 0.0 else np.where(is_askable, 1.0, 0.0)

@@ -45,20 +45,16 @@ CAMPAIGNS = [path for path in sorted((ROOT / "campaigns").glob("*/*.toml")) if '
 LEFT_OUT = ("AgPd", "AgPt", "CuAgAu")
 SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem not in LEFT_OUT]
 STATED = (0.2, 0.1, 0.05, 0.01)
-# Of hull-posterior: what a variant leaves out, and the setting that does so.
+# Of hull-posterior: its ingredients left out, and what earlier versions did.
 VARIANTS = {
-    "nothing": (),
-    "heavy tails": ("select.degrees_of_freedom=1000",),
-    "steady": ("select.steady=0",),
-    "calibration": ("regression.calibrated=false",),
-    "kept settings": ("regression.search_growth=1",),
-    "energy cap": ("select.energy_cap=1000",),
-    "all of them": (
-        "select.degrees_of_freedom=1000",
-        "select.steady=0",
-        "regression.calibrated=false",
-        "select.energy_cap=1000",
-    ),
+    "as it is": (),
+    "no volume": ("representation.volume=false",),
+    "12 to start": ("select.n_start=12",),
+    "no calibration": ("regression.calibrated=false",),
+    "no energy cap": ("select.energy_cap=1000",),
+    "batches of 4": ("select.batch=4",),
+    "4 degrees": ("select.degrees_of_freedom=4",),
+    "steady 0.03": ("select.steady=0.03",),
 }
 
 
@@ -82,8 +78,8 @@ class Run:
 
 
 @cache
-def opened(path: Path, baseline: str) -> ReplayPool:
-    found = ReplayPool.of(Setup(read_origin(path)))
+def opened(path: Path, baseline: str, representation: tuple[str, ...] = ()) -> ReplayPool:
+    found = ReplayPool.of(Setup(read_origin(path, representation)))
     if baseline == "emt":
         found = replace(found, pool=replace(found.pool, baseline_ev_per_atom=emt_energies(found.pool)))
     return found
@@ -103,7 +99,7 @@ def emt_energies(pool) -> np.ndarray:
 
 def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> Run:
     config = load_config(path, settings, seed=seed)
-    found = opened(path, baseline)
+    found = opened(path, baseline, tuple(one for one in settings if one.startswith("representation.")))
     began = time.perf_counter()
     played = play(found, config, seed=seed)
     return Run(path=played, n_candidates=len(found.pool), seconds=time.perf_counter() - began)
@@ -130,10 +126,10 @@ def right_after(runs: list[Run], tolerance: float) -> str:
 
 
 def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: argparse.Namespace) -> None:
-    """One line per ingredient left out: saved % and number of right runs, over all pools and for each."""
+    """One line per variant: saved % and number of right runs, over all pools and for each."""
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     print(f"saved % / right runs of {arguments.seeds}, at a stated {100 * arguments.stated:g} %")
-    print(f"{'without':<14}{'all pools':>16}" + "".join(f"{path.stem:>16}" for path in paths), flush=True)
+    print(f"{'variant':<14}{'all pools':>16}" + "".join(f"{path.stem:>16}" for path in paths), flush=True)
     for name, left_out in VARIANTS.items():
         settings = (f"stop.failure_probability={arguments.stated}", *left_out, *arguments.settings)
         futures = [

@@ -9,7 +9,7 @@ from hullscout.campaign import Engine, Ledger, Setup, read_origin
 from hullscout.errors import InvalidCampaignError
 from hullscout.hull import lower_hull
 from hullscout.selection import CostSettings, HullPosteriorRule, StopReason, StopSettings, Surrogate
-from hullscout.selection.hull_posterior import _most_often_deepest
+from hullscout.selection.hull_posterior import Fantasies
 from hullscout.selection.transforms import Transform
 
 
@@ -56,8 +56,9 @@ def test_what_settles_as_much_for_less_comes_first():
     depths = np.full((10, 3), -1.0)
     depths[:6, 0], depths[6:, 1] = 0.02, 0.02
     x = np.array([0.3, 0.6, 0.9])
-    assert _most_often_deepest(depths, x, cost=np.array([1.0, 1.0, 1.0]), floor=0.0005, n=1) == [0]
-    assert _most_often_deepest(depths, x, cost=np.array([8.0, 1.0, 1.0]), floor=0.0005, n=1) == [1]
+    for first, expected in ((1.0, 0), (8.0, 1)):
+        cost = np.array([first, 1.0, 1.0])
+        assert Fantasies(depths, x, floor=0.0005).look_up_deepest(1, cost=cost).tolist() == [expected]
 
 
 def test_a_campaign_that_minds_costs_spends_less(opened):

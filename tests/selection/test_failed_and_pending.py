@@ -14,7 +14,6 @@ from hullscout.selection import (
     ThresholdRule,
     VarianceRule,
 )
-from hullscout.selection.hull_posterior import _most_often_deepest
 
 RNG = np.random.default_rng(5)
 X = np.concatenate([[0.0, 1.0], np.repeat(np.arange(1, 6) / 6, 10)])
@@ -33,7 +32,7 @@ FEW = [0, 1, *range(2, 52, 6)]
 @pytest.mark.parametrize(
     "rule",
     [
-        HullPosteriorRule(),
+        HullPosteriorRule(batch=4),
         ThresholdRule(factor=20.0),
         HullThresholdRule(factor=20.0),
         GreedyRule(),
@@ -68,10 +67,3 @@ def test_where_only_failed_candidates_are_in_doubt_the_end_says_so():
     assert decision.stated_failure_probability > 0.001
     assert decision.stop.reason is StopReason.ONLY_FAILED_LEFT
     assert "candidates that failed (2)" in decision.stop.sentence
-
-
-def test_a_batch_is_conditioned_on_what_is_being_calculated():
-    depths = np.full((10, 3), -1.0)
-    depths[:6, 0], depths[:6, 1], depths[6:, 2] = 0.02, 0.0199, 0.01
-    x = np.array([0.5, 0.5, 0.25])
-    assert _most_often_deepest(depths, x, cost=np.ones(3), floor=0.0005, n=3, taken=np.array([0])) == [2]

@@ -10,9 +10,18 @@ from views import decided, known_of
 from hullscout.campaign import Engine, Setup, read_origin
 from hullscout.hull import hull_error, lower_hull
 from hullscout.regression import MixturePosterior
-from hullscout.selection import Decision, HullPosteriorRule, StopReason, StopSettings, Surrogate, SurrogateSettings
+from hullscout.selection import (
+    Decision,
+    HullPosteriorRule,
+    Sources,
+    StopReason,
+    StopSettings,
+    Surrogate,
+    SurrogateSettings,
+)
+from hullscout.selection.alloys import observed
 from hullscout.selection.belief import heavy_tailed_samples
-from hullscout.selection.hull_posterior import _most_often_deepest
+from hullscout.selection.hull_posterior import Fantasies
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +34,10 @@ def problem():
     return x, np.column_stack([x, order]), energy
 
 
-def decide(problem, answered, *, decisions=(), **stop):
+def decide(problem, answered, *, decisions=(), rule=None, **stop):
     x, features, energy = problem
     known = known_of(x, energy, answered, decisions=decisions)
-    return decided(HullPosteriorRule(), known, Surrogate({"all": features}, x=x), **stop)
+    return decided(HullPosteriorRule() if rule is None else rule, known, Surrogate({"all": features}, x=x), **stop)
 
 
 def earlier(n, probability):
@@ -71,21 +80,24 @@ def test_a_smaller_tolerance_is_more_easily_missed(problem):
     assert probabilities[0] > probabilities[-1]
 
 
-def test_everything_but_the_highest_known_leaves_no_doubt(problem):
+def test_everything_but_the_highest_known_leaves_hardly_a_doubt(problem):
     decision = decide(problem, np.delete(np.arange(152), np.argmax(problem[2])))
-    assert decision.failure_probability == 0.0
+    assert decision.failure_probability == pytest.approx(decision.loner_probability)
+    assert decision.failure_probability < 1e-3
     assert decision.stop.reason is StopReason.ALL_CONTENDERS_KNOWN
     assert decision.chosen == ()
 
 
-def test_one_low_probability_is_not_enough(problem):
+def test_one_low_probability_is_not_enough_where_it_must_stay_low(problem):
     known = np.delete(np.arange(152), np.argmax(problem[2]))
-    decision = decide(problem, known, decisions=(earlier(148, None), earlier(3, 0.4)))
-    assert (decision.failure_probability, decision.stated_failure_probability) == (0.0, 0.4)
+    waiting = HullPosteriorRule(steady=0.03)
+    decision = decide(problem, known, decisions=(earlier(148, None), earlier(3, 0.4)), rule=waiting)
+    assert decision.failure_probability < 1e-3
+    assert decision.stated_failure_probability == 0.4
     assert decision.stop is None
     assert len(decision.chosen) == 1
     long_ago = (earlier(20, None), earlier(60, 0.4), earlier(68, 0.4), earlier(3, 0.01))
-    assert decide(problem, known, decisions=long_ago).stop is not None
+    assert decide(problem, known, decisions=long_ago, rule=waiting).stop is not None
 
 
 def test_a_stricter_probability_never_stops_earlier(campaign_file):
@@ -119,7 +131,7 @@ def test_where_nothing_was_learned_doubt_is_complete(problem):
     x, features, _ = problem
     decision = decide((x, features, np.zeros(152)), FEW)
     assert decision.failure_probability == 1.0
-    assert len(decision.chosen) == 4
+    assert len(decision.chosen) == 1
 
 
 def posterior_of(n=3, dof=np.inf):
@@ -151,14 +163,67 @@ def test_candidates_of_a_sample_stay_correlated_but_have_tails_of_their_own():
     assert both < 0.5 * is_far.mean()
 
 
+def deepest(depths, x, *, n, taken=()):
+    fantasies = Fantasies(depths, x, floor=0.0005)
+    for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
+        fantasies.look_up(place)
+    return fantasies.look_up_deepest(n, cost=np.ones(x.size)).tolist()
+
+
 def test_a_batch_is_diverse():
     """Two candidates that are deep in the same samples are not both taken before one that is deep in others."""
     depths = np.full((10, 3), -1.0)
     depths[:6, 0], depths[:6, 1], depths[6:, 2] = 0.02, 0.0199, 0.01
     x = np.array([0.5, 0.5, 0.25])
-    assert _most_often_deepest(depths, x, cost=np.ones(3), floor=0.0005, n=2) == [0, 2]
-    assert _most_often_deepest(depths, x, cost=np.ones(3), floor=0.0005, n=3) == [0, 2]
-    assert _most_often_deepest(np.full((10, 3), -1.0), x, cost=np.ones(3), floor=0.0005, n=3) == []
+    assert deepest(depths, x, n=2) == [0, 2]
+    assert deepest(depths, x, n=3) == [0, 2]
+    assert deepest(np.full((10, 3), -1.0), x, n=3) == []
+    np.testing.assert_allclose(Fantasies(depths, x, floor=0.0005).share_of_deepest, [0.6, 0.0, 0.4])
+
+
+def test_a_batch_is_conditioned_on_what_is_being_calculated():
+    depths = np.full((10, 3), -1.0)
+    depths[:6, 0], depths[:6, 1], depths[6:, 2] = 0.02, 0.0199, 0.01
+    assert deepest(depths, np.array([0.5, 0.5, 0.25]), n=3, taken=[0]) == [2]
+
+
+def test_a_batch_shrinks_where_little_is_left_to_settle(problem):
+    rule = HullPosteriorRule(batch=6)
+    early, late = (decide(problem, [0, 1, *range(2, 152, step)], rule=rule) for step in (24, 2))
+    assert len(early.chosen) == 6
+    assert len(late.chosen) == 1, "one candidate settles all that is left"
+
+
+def test_where_samples_show_nothing_the_likeliest_loner_is_next(problem):
+    x, features, energy = problem
+    rows = np.union1d(np.setdiff1d(np.arange(152), np.argsort(energy)[-20:]), [0, 1])
+    view = known_of(x, energy, rows)
+    belief = HullPosteriorRule().believe(view, Surrogate({"all": features}, x=x), stop=StopSettings())
+    assert belief.probability_of_deeper(0.001) <= 1 / 2000
+    decision = decide(problem, rows)
+    assert decision.loner_probability == pytest.approx(belief.loner_probability.sum())
+    assert belief.loner_probability[rows].max() == 0.0
+    chosen = HullPosteriorRule().decide(view, Surrogate({"all": features}, x=x), stop=StopSettings()).chosen
+    assert chosen == (int(belief.loner_probability.argmax()),)
+    assert belief.failure_probability == pytest.approx(
+        1 - (1 - observed(belief.probability_of_deeper(0.001))) * (1 - decision.loner_probability)
+    )
+
+
+def test_the_parts_of_the_probability_add_up_and_more_calculations_lower_it(problem):
+    x, features, energy = problem
+    rule, surrogate = HullPosteriorRule(), Surrogate({"all": features}, x=x)
+    belief = rule.believe(known_of(x, energy, FEW), surrogate, stop=StopSettings(hull_tolerance=0.0175))
+    parts = Sources.of(belief, tolerance_ev_per_atom=0.0175)
+    assert 0.05 < parts.probability < 0.99
+    assert parts.probability == pytest.approx(belief.failure_probability)
+    assert parts.model + parts.loners == pytest.approx(parts.probability)
+    assert 0.0 <= parts.tails <= parts.model
+    assert sum(part for _, part in parts.candidates) == pytest.approx(parts.model)
+    assert sum(part for _, part in parts.compositions) == pytest.approx(parts.model)
+    ahead = [parts.probability, *(probability for _, probability in parts.outlook)]
+    assert ahead == sorted(ahead, reverse=True)
+    assert ahead[-1] < ahead[0]
 
 
 def played(setup, **stop):

@@ -16,6 +16,7 @@ from hullscout.figures.crystals import parent_lattice
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
 from hullscout.regression import student_quantile
+from hullscout.selection import Sources
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ def remarks(reported: Reported) -> Iterator[str]:
         yield "The hull found is the true hull, which this replay knows."
     elif error is not None:
         yield f"The hull found lies up to {milli(error, 2)} meV/atom above the true hull, which this replay knows."
+    if reported.belief is not None:
+        tolerance = history.config.stop.hull_tolerance
+        yield from Sources.of(reported.belief, tolerance_ev_per_atom=tolerance).sentences(reported.belief)
     for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
         is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
         is_alike &= (known.x[known.answered] == known.x[vertex]) & (known.answered != vertex)

@@ -1,0 +1,211 @@
+"""The numbers of `hullscout.selection.alloys`: fitted to replays of many alloys, and judged by leaving each alloy out.
+
+    python tests/benchmarks/alloys.py --seeds 30            # 24 pools, some ten minutes on two cores
+    python tests/benchmarks/alloys.py --seeds 10 --to 0.01  # also what a stated 1 % costs; most of the time goes there
+
+A campaign to a small probability passes all larger ones, so each run tells where it would have ended at any. With u the share of
+samples below the hull and s the share of plausible compounds that are unknown, a run that ends when u falls below a level is wrong
+with the probability
+
+    1 - (1 - expit(a + b logit u)) (1 - rho s).
+
+a, b and rho maximize the likelihood of all runs at a dozen levels, each alloy counted once (pools of one alloy share its weight),
+with a weak prior that keeps b near 1 and rho near one alloy in twenty. The second table is the judgement: the constants are fitted
+without each alloy, and its runs end where these say. Intervals are those of a bootstrap over alloys, and over the seeds of each.
+The prior of the kernels is printed too: what length scales and weights make the energies of each pool likeliest.
+"""
+
+from __future__ import annotations
+
+import selection  # isort: skip  # first: it sets the number of threads
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from hullscout.campaign import load_config
+from hullscout.hull import lower_hull
+from hullscout.planning import play
+from hullscout.regression import KernelPrior, Mean, ModelSettings, PoolModel, cap_height
+from hullscout.selection import alloys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEVELS = np.geomspace(0.5, 0.01, 12)
+STATED = (0.2, 0.1, 0.05, 0.02, 0.01)
+# Widths of the weak prior: of a and b, and the log-odds of rho.
+PRIOR = {"a": (0.0, 1.0), "b": (1.0, 0.2), "rho": (logit(0.05), 1.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What a run passed: u, s and the number of calculations of each decision with a belief, and whether the hull was wrong."""
+
+    pool: str
+    alloy: str
+    n_candidates: int
+    share: np.ndarray
+    unknown: np.ndarray
+    n_known: np.ndarray
+    is_wrong: np.ndarray
+    right_after: float
+
+    def at(self, probability: np.ndarray, accepted: float) -> int:
+        """The decision at which it ends; its last where the path is too short."""
+        below = np.flatnonzero(probability < accepted)
+        return int(below[0]) if below.size else len(probability) - 1
+
+    def probability(self, a: float, b: float, rho: float) -> np.ndarray:
+        return 1.0 - (1.0 - expit(a + b * logit(np.clip(self.share, 1e-9, 1 - 1e-9)))) * (1.0 - rho * self.unknown)
+
+
+def passed(path: Path, settings: tuple[str, ...], seed: int, tolerance: float) -> Passed:
+    config = load_config(path, settings, seed=seed)
+    found = selection.opened(path, "none")
+    played = play(found, config, seed=seed)
+    rows = [
+        (n, one.failure_probability, one.loner_probability, played.hull_error_after(n) > tolerance)
+        for n, one in zip(played.n_known, played.decisions, strict=True)
+        if one.loner_probability is not None
+    ]
+    n, whole, loners, wrong = (np.array(column) for column in zip(*rows, strict=True))
+    by_model = 1.0 - (1.0 - whole) / (1.0 - loners)
+    return Passed(
+        pool=path.stem,
+        alloy="-".join(sorted(found.pool.elements)),
+        n_candidates=len(found.pool),
+        share=np.array([alloys.stated_for(float(one)) for one in np.clip(by_model, 0.0, 1.0)]),
+        unknown=loners / alloys.LONER_RATE,
+        n_known=n,
+        is_wrong=wrong.astype(bool),
+        right_after=next((k / len(found.pool) for k, error in played.error_steps if error <= tolerance), np.nan),
+    )
+
+
+def fit(runs: list[Passed]) -> np.ndarray:
+    """(3,) a, b, rho."""
+    rows, weights = [], []
+    of_alloy = {alloy: sum(run.alloy == alloy for run in runs) for alloy in {run.alloy for run in runs}}
+    for run in runs:
+        for level in LEVELS:
+            at = np.flatnonzero(run.share < level)
+            if at.size:
+                rows.append((run.share[at[0]], run.unknown[at[0]], run.is_wrong[at[0]]))
+                weights.append(1.0 / of_alloy[run.alloy] / len(LEVELS))
+    share, unknown, wrong = np.array(rows, dtype=float).T
+    odds, weight = logit(np.clip(share, 1e-4, 1 - 1e-4)), np.array(weights)
+
+    def loss(theta: np.ndarray) -> float:
+        a, b, rho = theta[0], theta[1], expit(theta[2])
+        p = np.clip(1.0 - (1.0 - expit(a + b * odds)) * (1.0 - rho * unknown), 1e-9, 1 - 1e-9)
+        centres, widths = np.array(list(PRIOR.values())).T
+        return float(
+            -weight @ np.where(wrong > 0, np.log(p), np.log(1.0 - p)) + 0.5 * np.sum(((theta - centres) / widths) ** 2)
+        )
+
+    found = minimize(loss, [PRIOR["a"][0], PRIOR["b"][0], PRIOR["rho"][0]], method="Nelder-Mead").x
+    return np.array([found[0], found[1], expit(found[2])])
+
+
+def interval(runs: list[Passed], values: np.ndarray) -> tuple[float, float]:
+    """95 % of the means over alloys, then seeds, drawn again."""
+    rng, names = np.random.default_rng(0), np.array([run.pool for run in runs])
+    pools = {alloy: sorted({run.pool for run in runs if run.alloy == alloy}) for alloy in {run.alloy for run in runs}}
+    chosen = sorted(pools)
+    means = []
+    for _ in range(2000):
+        drawn = [pool for alloy in rng.choice(chosen, len(chosen)) for pool in pools[alloy]]
+        means.append(
+            np.mean([values[rng.choice(np.flatnonzero(names == pool), (names == pool).sum())].mean() for pool in drawn])
+        )
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> None:
+    large = np.array([run.n_candidates > 130 for run in runs])
+    heads = f"{'saved, %':>10}{'of > 130':>10}{'worst pool of > 130':>24}{'wrong, %':>10}{'95 %':>14}"
+    print(f"\n{'stated':<10}{heads}   pools with wrong hulls (runs)")
+    for accepted in stated:
+        ends = [run.at(run.probability(*constants[run.alloy]), accepted) for run in runs]
+        saved = np.array([100 * (1 - run.n_known[end] / run.n_candidates) for run, end in zip(runs, ends, strict=True)])
+        wrong = np.array([100.0 * run.is_wrong[end] for run, end in zip(runs, ends, strict=True)])
+        by_pool = {
+            pool: np.array([run.pool == pool for run in runs]) for pool in dict.fromkeys(run.pool for run in runs)
+        }
+        worst, name = min((saved[of].mean(), pool) for pool, of in by_pool.items() if large[of].all())
+        low, high = interval(runs, wrong)
+        failed = ", ".join(f"{pool} {int((wrong[of] > 0).sum())}" for pool, of in by_pool.items() if wrong[of].any())
+        print(
+            f"{100 * accepted:<10g}{saved.mean():>10.1f}{saved[large].mean():>10.1f}{f'{name} {worst:.1f}':>24}"
+            f"{wrong.mean():>10.1f}{f'{low:.1f}-{high:.1f}':>14}   {failed}",
+            flush=True,
+        )
+
+
+def likeliest(path: Path) -> np.ndarray:
+    """(points, 2) log2 of length and weight of the MBTR's blocks, of the kernels that 60 random labels find likeliest."""
+    found = selection.opened(path, "none")
+    formation = found.energies_ev_per_atom - (1 - found.pool.x) * found.energies_ev_per_atom[found.pool.x == 0].min()
+    formation -= found.pool.x * found.energies_ev_per_atom[found.pool.x == 1].min()
+    at = lower_hull(found.pool.fractions, formation).energy_at(found.pool.fractions)
+    labels = at + cap_height(formation - at, 0.6)
+    wide = KernelPrior(log_length_mean=1.0, log_length_std=2.0, log_weight_std=3.0, n_drawn=400, trust=1.0)
+    blocks = {name: block for name, block in found.features.items() if name != "volume"}
+    points = []
+    for seed in range(3):
+        rows = np.random.default_rng(seed).permutation(len(labels))[:60]
+        settings = ModelSettings(prior=wide, mean=Mean.QUADRATIC, n_averaged=4, suspicion=np.inf)
+        model = PoolModel(blocks, composition=found.pool.x, settings=settings)
+        model.add(rows)
+        points += [(one.point.log_lengths, one.point.log_weights) for one in model.fit(labels[rows]).evaluated[:4]]
+    return np.array(points)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=30, help="runs of each pool")
+    parser.add_argument("--to", type=float, default=0.04, help="stated probability to which runs go")
+    parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    paths = selection.CAMPAIGNS + selection.SHARED
+    settings = (f"stop.failure_probability={arguments.to}", *arguments.settings)
+    with ProcessPoolExecutor(arguments.workers) as executor:
+        points = dict(zip(paths, executor.map(likeliest, paths), strict=True))
+        jobs = [(path, seed) for path in paths for seed in range(arguments.seeds)]
+        waiting = [executor.submit(passed, path, settings, seed, arguments.tolerance) for path, seed in jobs]
+        runs = [one.result() for one in waiting]
+    lengths = np.array([found[:, 0].mean(axis=0) for found in points.values()])
+    spread = np.array([found[:, 1, 0] - found[:, 1, 1] for found in points.values()])
+    print(
+        f"log2(length / typical distance): mean {lengths.mean():.2f}, standard deviation over pools and blocks {lengths.std():.2f}"
+    )
+    print(f"log2(weight of pairs / of triples): mean {spread.mean():.2f}, standard deviation {spread.std():.2f}")
+    everything = fit(runs)
+    without = {alloy: fit([run for run in runs if run.alloy != alloy]) for alloy in sorted({run.alloy for run in runs})}
+    print(f"\n{'without':<10}{'a':>8}{'b':>8}{'rho':>8}")
+    for name, constants in [("nothing", everything), *without.items()]:
+        print(f"{name:<10}" + "".join(f"{one:>8.3f}" for one in constants))
+    after, is_large = (
+        100 * np.array([run.right_after for run in runs]),
+        np.array([run.n_candidates > 130 for run in runs]),
+    )
+    means = f"{np.nanmean(after):.1f} % of the pool ({np.nanmean(after[is_large]):.1f} % of those > 130)"
+    print(f"\nright after {means}; never in {np.isnan(after).sum()} of {len(runs)} runs")
+    stated = tuple(one for one in STATED if one >= arguments.to)
+    print("\nEach alloy with the constants that are fitted without it:")
+    judge(runs, without, stated)
+    print("\nThe constants in use:")
+    judge(runs, dict.fromkeys(without, np.array([*alloys.CALIBRATION, alloys.LONER_RATE])), stated)
+
+
+if __name__ == "__main__":
+    main()

@@ -51,6 +51,8 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         click.echo(line)
+    if (warning := setup.config.select.warning(setup.config.stop)) is not None:
+        click.echo(warning)
     progress = CampaignProgress(setup)
     with progress.line:
         result, known = campaigns.run(

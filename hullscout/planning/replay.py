@@ -172,7 +172,7 @@ def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
 
 def n_at_start(pool: Pool, config: CampaignConfig) -> int:
     """Calculations that a campaign asks for before it knows anything: those of the rule's start that its limits allow."""
-    n = len(config.select.start(Ledger(pool, seed=config.seed).known))
+    n = config.select.n_at_start(Ledger(pool, seed=config.seed).known)
     return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
 
 

@@ -25,7 +25,8 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.citations import HULL_OF_SAMPLES, Citation
-from hullscout.selection.alloys import loner_probabilities, stated_for
+from hullscout.display import PERCENT
+from hullscout.selection.alloys import LONER_RATE, loner_probabilities, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.rule import Rule, in_order, starting_pure
@@ -86,6 +87,16 @@ class HullPosteriorRule(Rule):
         """One structure of each pure element, the smallest cell."""
         return starting_pure(known, n_most=1)
 
+    def begin(self, known: Known, surrogate: Surrogate) -> tuple[int, ...]:
+        """Beside them, compounds that cover the pool."""
+        start = self.start(known)
+        return (*start, *surrogate.spread_out(known, self.n_start, beside=start))
+
+    def n_at_start(self, known: Known) -> int:
+        """The structures of the pure elements, and `n_start` compounds where there are as many."""
+        n_pure = len(self.start(known))
+        return n_pure + min(self.n_start, known.n_candidates - n_pure)
+
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
         if self._n_to_cover(known) > 0:
@@ -101,7 +112,7 @@ class HullPosteriorRule(Rule):
         return replace(sampled, failure_probability=now, stated_failure_probability=_highest(now, recent))
 
     def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:
-        """At first compounds that cover the pool, then the candidates that most probably settle the largest error of the hull."""
+        """The candidates that make the probability of a wrong hull fall fastest."""
         belief = self.believe(known, surrogate, stop=stop)
         if belief is None or belief.failure_probability is None:
             return Decision(
@@ -135,6 +146,16 @@ class HullPosteriorRule(Rule):
         return Stop(
             reason=StopReason.ALL_CONTENDERS_KNOWN,
             sentence=f"Every unknown structure is predicted more than {REACH:g} standard deviations above the hull.",
+        )
+
+    def warning(self, stop: StopSettings) -> str | None:
+        """That a small accepted probability is paid for: loners must be ruled out one by one."""
+        accepted = stop.failure_probability
+        if accepted >= 0.5 * LONER_RATE:
+            return None
+        return (
+            f"stop.failure_probability: some {PERCENT * LONER_RATE:g} % of alloys hold a ground state that no model sees coming. To "
+            f"accept {PERCENT * accepted:g} % only, most structures that could be one are calculated: often a quarter of the pool."
         )
 
     def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:

@@ -50,6 +50,14 @@ class Rule(Settings, ABC):
     def start(self, known: Known) -> tuple[int, ...]:
         """Candidates to calculate before any model is fitted, a structure of each pure element among them."""
 
+    def begin(self, known: Known, surrogate: Surrogate) -> tuple[int, ...]:  # noqa: ARG002  for those who look at features
+        """The whole of what is calculated before any model is fitted: `start`, and what a rule chooses beside it by features."""
+        return self.start(known)
+
+    def n_at_start(self, known: Known) -> int:
+        """Number of these, without a look at features."""
+        return len(self.start(known))
+
     @abstractmethod
     def decide(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Decision:
         """What to calculate next among `known.askable`.
@@ -64,6 +72,10 @@ class Rule(Settings, ABC):
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:  # noqa: ARG002  for those who do
         """What the rule believes of every candidate; None where it believes nothing, or nothing could be learned."""
+        return None
+
+    def warning(self, stop: StopSettings) -> str | None:  # noqa: ARG002  for those who warn
+        """What a person should know before anything is calculated; None where there is nothing."""
         return None
 
     def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:  # noqa: ARG002  for those who wait

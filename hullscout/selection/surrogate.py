@@ -117,17 +117,18 @@ class Surrogate:
             "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
         }
 
-    def spread_out(self, known: Known, n: int) -> tuple[int, ...]:
-        """Up to n candidates that may be asked for, far in their features from what was asked for and from each other.
+    def spread_out(self, known: Known, n: int, *, beside: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Up to n candidates that may be asked for, far in their features from what was asked for or is `beside`, and from each other.
 
         One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
         (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.
         """
-        rng, is_askable = known.rng(), np.isin(np.arange(self._n_candidates), known.askable)
+        rng, is_askable = known.rng(), np.isin(np.arange(self._n_candidates), np.setdiff1d(known.askable, beside))
+        n_most = min(n, int(is_askable.sum()))
         apart = self._model.separations_from(np.flatnonzero(~is_askable)).min(axis=0, initial=np.inf)
         nearest = np.where(is_askable, np.minimum(apart, np.finfo(np.float64).max / self._n_candidates), 0.0)
         drawn: list[int] = []
-        while len(drawn) < min(n, known.askable.size):
+        while len(drawn) < n_most:
             weights = nearest if nearest.sum() > 0.0 else np.where(is_askable, 1.0, 0.0)
             index = int(rng.choice(self._n_candidates, p=weights / weights.sum()))
             drawn.append(index)

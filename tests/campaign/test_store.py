@@ -9,7 +9,6 @@ import pytest
 from hullscout.campaign import Setup, Store, read_origin
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated
-from hullscout.regression import SearchPoint
 from hullscout.selection import Decision
 
 DECISION = Decision(
@@ -17,7 +16,7 @@ DECISION = Decision(
     n_contenders=57,
     model_errors={"cap": 0.1 + 0.2},
     threshold_ev_per_atom=1 / 3,
-    warm_starts={"cap": SearchPoint(representation="features", log_lengths=(0.1, 1 / 3), log_weights=(0.0, -2.0))},
+    loner_probability=1 / 30,
 )
 
 
@@ -44,6 +43,13 @@ def test_what_was_written_is_read_back_to_the_last_bit(origin, folder):
         assert store.decisions({"Pd": 7, "Ag": 3}) == (replace(DECISION, chosen=(3, 7)),), "kept by id"
         assert store.answers() == {"Ag": -1 / 3}
         assert store.origin() == origin
+
+
+def test_a_decision_of_an_earlier_version_is_read_without_what_only_that_knew():
+    point = {"representation": "features", "log_lengths": [0.0], "log_weights": [0.0]}
+    tree = {**DECISION.to_tree(), "warm_starts": {"cap": point}}
+    del tree["loner_probability"]
+    assert Decision.from_tree(tree) == replace(DECISION, loner_probability=None)
 
 
 def test_an_answer_is_seen_by_others_at_once(origin, folder):

@@ -130,7 +130,6 @@ def test_a_path_comes_back_from_its_text(replay_pool, campaign_file):
     assert again == path
     assert again.order == path.order
     assert again.n_known[-1] == len(path.order)
-    assert all(not decision.warm_starts for decision in path.decisions)
 
 
 def test_one_worker_gives_the_same_bytes_as_two_and_a_cut_plan_goes_on(hullscout, planned, tmp_path):

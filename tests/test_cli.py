@@ -158,9 +158,21 @@ def test_status_and_plot_read_a_finished_or_a_cut_campaign(hullscout, campaign_f
     assert f"Finished; see result.json. {result['stop_sentence']}" in " ".join(text.split())
     assert f"hull at the end: {100 * result['failure_probability']:.1f} %." in text
     assert "Hull so far: Ag " in text
+    said = " ".join(text.split())
+    assert re.search(r"P\(wrong hull\) \d\.\d % = \d\.\d % from the model's samples, of which", said)
+    assert re.search(r"More calculations, if each told only of itself: \d\.\d % after 5", said)
     figure = tmp_path / "again.svg"
     assert hullscout("plot", out, "-o", figure)[0] == 0
     assert "<svg" in figure.read_text()
+
+
+def test_a_probability_below_the_rate_of_loners_is_warned_of_at_the_start(hullscout, campaign_file, tmp_path):
+    settings = ["--set", "select.rule=hull-posterior", "--set", "stop.max_calculations=12"]
+    text = hullscout(
+        "run", campaign_file, "--out", tmp_path / "out", *settings, "--set", "stop.failure_probability=0.01"
+    )[1]
+    assert "To accept 1 % only, most structures that could be one are calculated" in text
+    assert "that could be one" not in hullscout("run", campaign_file, "--out", tmp_path / "other", *settings)[1]
 
 
 def test_a_finished_campaign_run_again_gives_the_same_result_without_new_lookups(hullscout, finished):

@@ -154,8 +154,9 @@ class HullPosteriorRule(Rule):
         if accepted >= 0.5 * LONER_RATE:
             return None
         return (
-            f"stop.failure_probability: some {PERCENT * LONER_RATE:g} % of alloys hold a ground state that no model sees coming. To "
-            f"accept {PERCENT * accepted:g} % only, most structures that could be one are calculated: often a quarter of the pool."
+            f"stop.failure_probability: some {PERCENT * LONER_RATE:.0f} % of alloys hold a ground state that no model sees "
+            f"coming. To accept {PERCENT * accepted:g} % only, most structures that could be one are calculated: often a quarter "
+            "of the pool."
         )
 
     def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:

@@ -118,7 +118,7 @@ class Surrogate:
         }
 
     def spread_out(self, known: Known, n: int, *, beside: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Up to n candidates that may be asked for, far in their features from what was asked for or is `beside`, and from each other.
+        """Up to n candidates that may be asked for, far in their features from each other, from what was asked for and `beside`.
 
         One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
         (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.

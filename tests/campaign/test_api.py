@@ -29,6 +29,9 @@ from hullscout.selection import StopReason
 mpl.use("Agg")
 
 
+NOT_YET_CERTAIN = ("stop.max_calculations=20", "stop.failure_probability=0.001")
+
+
 @pytest.fixture
 def run(campaign_file, tmp_path):
     def play(*settings):
@@ -199,7 +202,7 @@ def test_what_a_notebook_needs_stands_at_the_top_and_is_loaded_when_it_is_used()
 
 
 def test_a_campaign_is_run_and_its_results_are_objects_and_tables(run):
-    campaign = run("select={rule = 'hull-posterior'}", "stop.max_calculations=20")
+    campaign = run("select.rule=hull-posterior", *NOT_YET_CERTAIN)
     assert campaign.hull == campaign.result.hull
     candidates = campaign.candidates()
     assert len(candidates) == 57
@@ -217,7 +220,7 @@ def test_a_campaign_is_run_and_its_results_are_objects_and_tables(run):
 def test_every_figure_is_drawn_into_axes(run):
     import matplotlib.pyplot as plt
 
-    campaign = run("select={rule = 'hull-posterior'}", "stop.max_calculations=20")
+    campaign = run("select.rule=hull-posterior", *NOT_YET_CERTAIN)
     for name in ("hull", "distance", "errors", "failure_probability", "parity", "calibration", "learning"):
         plot = getattr(campaign, f"plot_{name}")
         assert isinstance(plot(), Axes)

@@ -91,6 +91,16 @@ def test_where_calculations_run_may_change_when_a_campaign_is_resumed(run, live_
     assert (code, "oracle.relax: 'none' before, 'cell' now" in text) == (2, True)
 
 
+def test_whole_rounds_are_as_large_as_there_are_workers_unless_a_batch_is_named(live_file):
+    def batch(*settings):
+        return campaign.Setup(campaign.read_origin(live_file, ["select.rule=hull-posterior", *settings])).rule.batch
+
+    rounds = ["executor.kind=processes", "executor.workers=3", "executor.flow=rounds"]
+    assert batch(*rounds) == 3
+    assert batch(*rounds, "select.batch=2") == 2
+    assert batch(*rounds[:2]) is None, "a free worker gets the next structure at once"
+
+
 class Killed(BaseException):
     """Stands for the end of the process: nothing in the package may catch it."""
 
@@ -100,7 +110,7 @@ def test_a_live_campaign_cut_after_any_commit_resumes_to_the_same_result(
     run, live_file, tmp_path, monkeypatch, survived, flow
 ):
     settings = [f"executor.kind={flow}", "select.rule=hull-posterior", "select.n_start=2"]
-    settings += ["select.samples=200", "select.batch=2"]
+    settings += ["select.samples=200", "select.batch=2", "stop.failure_probability=0.001"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(live_file, whole, *settings)[0] == 0
     save, saved = Store.save_answer, []

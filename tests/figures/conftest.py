@@ -32,7 +32,8 @@ def finished(campaign_folder):
 @pytest.fixture(scope="session")
 def stopped(campaign_folder):
     """A replay that ran out of its budget when it was not yet certain; its name is mathematics to matplotlib."""
-    return campaign_folder("select.rule=hull-posterior", "stop.max_calculations=20", "name='small $x'")
+    rule = "select={rule = 'hull-posterior', batch = 4, n_start = 10}"
+    return campaign_folder(rule, "stop={max_calculations = 20, failure_probability = 0.001}", "name='small $x'")
 
 
 @pytest.fixture(scope="session")

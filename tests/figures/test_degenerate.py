@@ -91,7 +91,7 @@ def campaigns(tmp_path_factory, small_pool):
 
 
 NAMES = ["separating", "elements", "one composition", "ends", "failed", "some failed", "started"]
-WITHOUT_MODEL = {"elements", "one composition", "ends", "failed", "started"}
+WITHOUT_MODEL = {"elements", "ends", "failed", "started"}
 
 
 @pytest.mark.parametrize("name", NAMES)

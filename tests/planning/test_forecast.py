@@ -53,11 +53,11 @@ def test_a_forecast_keeps_to_the_pool_and_the_limit(config, replay_pool):
 
 
 def test_a_rule_that_foresees_is_forecast_by_its_own_wait(campaign_file, replay_pool):
-    """A rule from outside that waits for nothing is expected to stop earlier than `hull-posterior`."""
+    """A rule from outside that waits for nothing is expected to stop earlier than one that does."""
     known = ledger_of(replay_pool, n_known=20, n_foreseen=0).known
     own, ours = (
-        forecast(load_config(campaign_file, [f"select={{rule = '{rule}'}}"]), known)
-        for rule in ("outside.LowestNeighbours", "hull-posterior")
+        forecast(load_config(campaign_file, [f"select={{rule = {rule}}}"]), known)
+        for rule in ("'outside.LowestNeighbours'", "'hull-posterior', steady = 0.2")
     )
     a, _, c = CALIBRATION.coefficients
     assert own.expected == round(np.exp(a + c * np.log(20 + 1) + CALIBRATION.errors[1])) < ours.expected

@@ -39,7 +39,8 @@ def test_nothing_is_searched_and_the_likelier_kernels_count():
     model = PoolModel({"all": FEATURES}, composition=X, settings=ModelSettings(prior=KERNELS, n_averaged=8))
     model.add(np.arange(40))
     fitted = model.fit(ENERGY[:40])
-    assert len(fitted.evaluated) == KERNELS.n_drawn
+    distinct = set(KERNELS.points(["all"]))
+    assert {(one.point.log_lengths, one.point.log_weights) for one in fitted.evaluated} == distinct
     weights = [component.weight for component in fitted.components]
     assert weights == sorted(weights, reverse=True)
     assert 1 < len(weights) <= 8

@@ -125,7 +125,7 @@ def test_an_unfinished_campaign_says_so_and_what_is_awaited(cut, tmp_path):
 
 
 def test_a_campaign_that_ran_out_of_budget_warns(early):
-    assert "ended before the probability of a wrong hull was below the accepted 5 %" in warning(early)
+    assert "ended before the probability of a wrong hull was below the accepted 0.1 %" in warning(early)
 
 
 def test_the_page_holds_every_candidate_and_every_round(reported, page):

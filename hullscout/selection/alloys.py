@@ -1,6 +1,6 @@
 """What alloys have in common: numbers that a campaign of sixty labels cannot learn from its own pool, learned from many.
 
-**Kernels.** Lengths and weights with which campaigns on other alloys do well (`KERNELS`): a campaign weighs these, it searches none.
+**Kernels.** Lengths and weights with which campaigns on other alloys do well (`KERNELS`): they are weighed, and none is searched.
 
 **Calibration.** The share u of posterior samples in which a candidate lies below the hull is a statement of the model. Over alloys,
 campaigns that stop at u are wrong with the probability
@@ -19,8 +19,8 @@ A known compound was predicted near the hull when it was looked up, and counts 1
 
     P = 1 - (1 - P_model) (1 - P_loner).
 
-a, b and rho are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy. The kernels, the share of
-the depth and the weight of what is known were chosen among a few by replays of the same alloys.
+a, b and rho are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy. The kernels, the share
+of the depth and the weight of what is known were chosen among a few by replays of the same alloys.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ def folder(tmp_path_factory, small_pool):
     home = tmp_path_factory.mktemp("exported")
     (home / "pool.extxyz").write_text(small_pool)
     (home / "small.toml").write_text(
-        'name = "small"\nelements = ["Ag", "Pd"]\npool = {path = "pool.extxyz"}\nstop = {max_calculations = 24, failure_probability = 0.001}\n'
+        'name = "small"\nelements = ["Ag", "Pd"]\npool = {path = "pool.extxyz"}\n'
+        "stop = {max_calculations = 24, failure_probability = 0.001}\n"
     )
     save_result(home / "run", *run(Setup(read_origin(home / "small.toml")), home / "run"))
     return home / "run"

@@ -149,6 +149,26 @@ def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[fl
         )
 
 
+def print_pools(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> None:
+    """Saved % (5 to 95 % of the runs) at a stated 5 %, wrong runs at each stated probability, and when the hull was right."""
+    print(
+        f"\n{'pool':<14}{'candidates':>10}{'saved at 5 %':>20}{'right after, %':>16}   "
+        + "".join(f"wrong at {100 * p:g} %  " for p in stated)
+    )
+    for pool in dict.fromkeys(run.pool for run in runs):
+        chosen = [run for run in runs if run.pool == pool]
+        wrong = [sum(run.is_wrong[run.at(run.probability(*constants[run.alloy]), p)] for run in chosen) for p in stated]
+        ends = [run.n_known[run.at(run.probability(*constants[run.alloy]), 0.05)] / run.n_candidates for run in chosen]
+        low, middle, high = 100 - 100 * np.array([np.percentile(ends, 95), np.mean(ends), np.percentile(ends, 5)])
+        after = np.array([run.right_after for run in chosen])
+        right = f"{100 * np.nanmean(after):.1f}" if not np.isnan(after).all() else "-"
+        cells = "".join(f"{f'{n} of {len(chosen)}':>13}" for n in wrong)
+        print(
+            f"{pool:<14}{chosen[0].n_candidates:>10}{f'{middle:.1f} ({low:.1f}-{high:.1f})':>20}{right:>16}{cells}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30, help="runs of each pool")
@@ -177,6 +197,7 @@ def main() -> None:
     stated = tuple(one for one in STATED if one >= arguments.to)
     print("\nEach alloy with the constants that are fitted without it:")
     judge(runs, without, stated)
+    print_pools(runs, without, stated)
     print("\nThe constants in use:")
     judge(runs, dict.fromkeys(without, np.array([*alloys.CALIBRATION, alloys.LONER_RATE])), stated)
 

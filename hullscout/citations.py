@@ -27,6 +27,17 @@ HULL_OF_SAMPLES = Citation(
     doi="10.1039/D4MH00432A",
     used_for="Convex hulls of posterior samples.",
 )
+COARSENING = Citation(
+    text="J. W. Miller, D. B. Dunson: Robust Bayesian inference via coarsening. J. Am. Stat. Assoc. 114, 1113 (2019).",
+    doi="10.1080/01621459.2018.1469995",
+    used_for="Weighing kernels of which none is right.",
+)
+COVERING = Citation(
+    text="D. Arthur, S. Vassilvitskii: k-means++: the advantages of careful seeding. Proc. ACM-SIAM Symp. Discrete Algorithms "
+    "(SODA), 1027 (2007).",
+    doi=None,
+    used_for="A start that covers the pool.",
+)
 GAUSSIAN_PROCESSES = Citation(
     text="C. E. Rasmussen, C. K. I. Williams: Gaussian Processes for Machine Learning. MIT Press (2006).",
     doi=None,

@@ -202,7 +202,12 @@ def _typical(separations: Mapping[str, Floats], *, metric: Metric) -> dict[str, 
 
 
 def _rescaled(hyperparameters: Hyperparameters, factors: Mapping[str, float]) -> Hyperparameters:
-    """The same with the length scale of each block times a factor."""
+    """The same with the length scale of each block times a factor; the others bear the weight of blocks that have none.
+
+    Pools differ in their blocks: the volume per atom is one only where the composition does not say it all.
+    """
     kernel = hyperparameters.kernel
-    terms = tuple(replace(term, length_scale=term.length_scale * factors[term.block]) for term in kernel.terms)
-    return replace(hyperparameters, kernel=replace(kernel, terms=terms))
+    terms = [replace(t, length_scale=t.length_scale * factors[t.block]) for t in kernel.terms if t.block in factors]
+    total = sum(term.weight for term in terms)
+    shared = tuple(replace(term, weight=term.weight / total) for term in terms)
+    return replace(hyperparameters, kernel=replace(kernel, terms=shared))

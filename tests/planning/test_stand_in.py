@@ -1,6 +1,7 @@
 """Energies that stand in: what was drawn is learned again, a draw has the scales asked for, and plans come of both kinds."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,16 @@ def test_draws_have_the_spread_and_the_mean_that_was_asked_for(replay_pool):
 def test_a_draw_is_the_same_for_a_seed_and_differs_between_seeds(replay_pool):
     np.testing.assert_array_equal(drawn(replay_pool, scales(), 3), drawn(replay_pool, scales(), 3))
     assert np.abs(drawn(replay_pool, scales(), 3) - drawn(replay_pool, scales(), 4)).max() > 0.01
+
+
+def test_a_block_that_only_one_of_two_pools_has_leaves_its_weight_to_the_others(replay_pool):
+    """The volume per atom is a block only where the composition does not say it all."""
+    plain = scales()
+    terms = (*(replace(term, weight=0.25) for term in plain.hyperparameters.kernel.terms),)
+    with_volume = (*terms, KernelTerm(block="volume", length_scale=1.0, weight=0.5))
+    kernel = replace(plain.hyperparameters.kernel, terms=with_volume)
+    other = replace(plain, hyperparameters=replace(plain.hyperparameters, kernel=kernel))
+    np.testing.assert_allclose(drawn(replay_pool, other, 3), drawn(replay_pool, plain, 3), atol=1e-12)
 
 
 def test_a_longer_length_scale_makes_neighbours_agree(replay_pool):

@@ -93,10 +93,12 @@ class Sources:
 
 
 def _outlook(belief: Belief, tolerance_ev_per_atom: float) -> Iterator[tuple[int, float]]:
-    """The probability after `STEPS` more calculations: the deepest in samples are looked up, and as many likeliest loners."""
+    """The probability after `STEPS` more calculations: the deepest in samples are looked up, then the likeliest loners.
+
+    What is under way counts as settled, and so does what failed, which no calculation settles.
+    """
     known = belief.known
-    askable = np.isin(belief.sampled, known.askable)
-    depths = np.where(askable, belief.depths_ev_per_atom, -np.inf) if not askable.all() else belief.depths_ev_per_atom
+    depths = np.where(np.isin(belief.sampled, known.askable), belief.depths_ev_per_atom, -np.inf)
     fantasies = Fantasies(depths, known.x[belief.sampled], floor=tolerance_ev_per_atom)
     loners, n_done = -np.sort(-belief.loner_probability), 0
     for n in STEPS:

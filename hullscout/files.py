@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import shutil
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hullscout.errors import HullscoutError
+
+_COMPRESSIONS = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
 
 
 @contextmanager
@@ -64,13 +68,16 @@ def is_gzipped(content: bytes) -> bool:
     return content.startswith(b"\x1f\x8b")
 
 
-def gunzipped(content: bytes) -> bytes:
-    """A content as it is, or decompressed where it is gzip's.
+def decompressed(content: bytes) -> bytes:
+    """A content as it is, or decompressed where it begins like one of gzip, bzip2 or xz.
 
     Raises:
-        OSError, EOFError, zlib.error: It begins like gzip's and is damaged.
+        OSError, EOFError, zlib.error, lzma.LZMAError: It begins so and is damaged.
     """
-    return gzip.decompress(content) if is_gzipped(content) else content
+    for magic, opened in _COMPRESSIONS.items():
+        if content.startswith(magic):
+            return opened(content)
+    return content
 
 
 def sha256_of(content: bytes) -> str:

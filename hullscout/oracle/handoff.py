@@ -19,7 +19,7 @@ from hullscout.errors import HullscoutError, OutputError, ResultError
 from hullscout.files import Row, number, read_csv, remove
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
 from hullscout.pool import Candidate
-from hullscout.pool.folders import VASP_NAME, read_vasp_result
+from hullscout.pool.calculations import VASP_NAME, read_vasp_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

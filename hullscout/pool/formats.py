@@ -23,19 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.files import gunzipped, is_gzipped
+from hullscout.files import decompressed, is_gzipped
+from hullscout.pool.calculations import find_vaspruns, read_vaspruns
 from hullscout.pool.columns import coarsest_k_spacing, potentials
 from hullscout.pool.extxyz import format_frames, read_frames
-from hullscout.pool.folders import (
-    find_structures,
-    find_tables,
-    find_vaspruns,
-    is_structure_file,
-    read_structure_files,
-    read_table,
-    read_vaspruns,
-)
+from hullscout.pool.folders import find_tables, read_table
 from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, number_shared_labels
+from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,7 +107,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file, plain or gzipped."""
     raw = path.read_bytes()
     try:
-        return json.loads(gunzipped(raw))
+        return json.loads(decompressed(raw))
     except (EOFError, OSError, zlib.error) as error:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."

@@ -73,6 +73,7 @@ class Frames:
     frames: tuple[Frame, ...] = field(repr=False)
     keys: tuple[str, ...]  #: the names of everything that any frame states beside its atoms, sorted
     shared_labels: tuple[str, ...] = ()  #: of prototypes with several structures; see `number_shared_labels`
+    notes: tuple[str, ...] = ()  #: sentences about the source as a whole, each once
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:
@@ -114,6 +115,12 @@ class Gathered:
     path: Path
     frames: list[Frame] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Say something about the source as a whole, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     @contextmanager
     def reading(self, place: str, kind: str = "") -> Iterator[None]:
@@ -159,7 +166,7 @@ class Gathered:
         if self.faults:
             raise one_error(self.path, self.faults, n_frames=n_frames)
         frames = [replace(frame, id=f"frame-{frame.number:06d}") if nameless else frame for frame in self.frames]
-        return Frames(path=self.path, frames=tuple(frames), keys=tuple(sorted(keys)))
+        return Frames(path=self.path, frames=tuple(frames), keys=tuple(sorted(keys)), notes=tuple(self.notes))
 
 
 def one_energy(value: object) -> float:

@@ -190,6 +190,8 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         ids = [frame.id for frame in sound if frame.id.startswith(f"{label}#")]
         sentence = f"{label}: several structures of a prototype; named {shown_ids(ids)}"
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
+    for note in frames.notes:
+        yield Finding(Severity.NOTE, "as read", note)
 
 
 def _duplicates(

@@ -60,6 +60,7 @@ class PoolReport:
     n_pure: tuple[int, ...]  #: candidates that are each pure element
     shared_labels: tuple[str, ...] = ()  #: prototype labels that stood for several structures, which got numbers
     mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
+    notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -85,6 +86,7 @@ class PoolReport:
                 f"{len(self.shared_labels)} ids are labels that several structures of a prototype share; these were given "
                 f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
             )
+        said += self.notes
         said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
         said += [
             f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
@@ -287,6 +289,7 @@ def build_pool(
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
+        notes=frames.notes,
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)

@@ -123,7 +123,8 @@ class Campaign:
         """
         if self.config.oracle.kind == "handoff":
             raise InvalidCampaignError(
-                'oracle.kind: expected "table" or "calculator", found "handoff", whose energies come by hand. Use ask and tell.'
+                'oracle.kind: expected "table", "calculator" or "function", found "handoff", whose energies come by hand. '
+                "Use ask and tell."
             )
         try:
             result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -18,6 +20,9 @@ from hullscout.errors import InvalidCampaignError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import ModuleType
+
+_BESIDE: list[Path] = []  # folders of campaign files, the last one read at the end
 
 
 class Settings(BaseModel):
@@ -31,10 +36,54 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
+def look_beside(folder: str | Path | None) -> None:
+    """Let `object_at` find modules that lie in the folder of a campaign file, where neither Python nor a package has one."""
+    if folder is not None:
+        place = Path(folder).resolve()
+        _BESIDE[:] = [*(other for other in _BESIDE if other != place), place]
+
+
 def object_at(path: str) -> Any:
-    """The object at a dotted path, as `package.module.Name`."""
+    """The object at a dotted path, as `package.module.Name`; see `look_beside`."""
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    top = module.partition(".")[0]
+    beside = next((folder for folder in reversed(_BESIDE) if _holds(folder, top)), None)
+    try:
+        return getattr(_imported(module, beside), name)
+    except (AttributeError, ModuleNotFoundError) as error:
+        found = getattr(sys.modules.get(top), "__file__", None)
+        if beside is None or found is None or _lies_in(beside, Path(found).resolve(), top):
+            raise
+        raise ImportError(f"{error}. {found} goes before what is in {beside}: give your module another name") from error
+
+
+def _holds(folder: Path, top: str) -> bool:
+    return bool(top) and ((folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file())
+
+
+def _lies_in(folder: Path, file: Path, top: str) -> bool:
+    return file.parent in (folder, folder / top)
+
+
+def _imported(module: str, beside: Path | None) -> ModuleType:
+    """A module; the folder beside goes to the end of where modules are looked for, so that it hides none of them."""
+    top = module.partition(".")[0]
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if beside is None or error.name != top:
+            raise
+        if str(beside) not in sys.path:
+            sys.path.append(str(beside))
+        importlib.invalidate_caches()
+        found = importlib.import_module(module)
+    loaded = Path(getattr(sys.modules[top], "__file__", None) or top).resolve()
+    others = [folder for folder in _BESIDE if folder != beside and _lies_in(folder, loaded, top)]
+    if beside is not None and others and not _lies_in(beside, loaded, top):
+        raise ImportError(
+            f"{top!r} was loaded from {others[0]} before, and another lies in {beside}: rename one of them"
+        )
+    return found
 
 
 def dotted_path(kind: type) -> str:
@@ -78,7 +127,7 @@ class Kinds(Generic[S]):
         except Exception as error:
             raise InvalidCampaignError(
                 f"{self.section}.{self.key}: {name!r} cannot be imported ({type(error).__name__}: {error}). Is its package "
-                "installed, or its folder in PYTHONPATH?"
+                "installed, or its module beside the campaign file?"
             ) from error
         return self._adapted(given, name)
 

@@ -94,7 +94,10 @@ def test_features_of_ones_own_are_what_a_campaign_learns_from(campaign_file, tmp
         ("representation={kind = 'soap'}", r"representation\.kind: expected one of 'mbtr', or the dotted path"),
         ("representation={kind = 'outside.VolumeAndShare', elements = ['Au', 'Cu']}", r"elements: unknown key"),
         ("mbtr={pair_cutoff = 100.0}", r"mbtr\.pair_cutoff: expected less than or equal to 20, found 100"),
-        ("oracle={kind = 'outside.InOrder'}", r"oracle\.kind: expected one of 'table', 'calculator', 'handoff', found"),
+        (
+            "oracle={kind = 'outside.InOrder'}",
+            r"oracle\.kind: expected one of 'table', 'calculator', 'function', 'handoff', found",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(campaign_file, setting, message):

@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
@@ -28,11 +29,10 @@ from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSet
 from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
-from hullscout.settings import Kinds, Settings, by_key
+from hullscout.settings import Kinds, Settings, by_key, look_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     import ase
     from pydantic_core import ErrorDetails
@@ -152,12 +152,17 @@ class CampaignConfig(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes."""
+    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes.
+
+    The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
+    empty where an earlier version did not keep it.
+    """
 
     campaign_text: str
     config: CampaignConfig
     pool_name: str
     pool: bytes
+    folder: str = ""
 
     @property
     def pool_sha256(self) -> str:
@@ -175,7 +180,11 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         )
     pool = pool_bytes(pool_path, config.pool.format)
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_path), pool=pool
+        campaign_text=campaign_file.read_text(encoding="utf-8"),
+        config=config,
+        pool_name=str(pool_path),
+        pool=pool,
+        folder=str(campaign_file.parent.resolve()),
     )
 
 
@@ -211,10 +220,17 @@ def origin_of(
         "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
         **sections,
     }
+    look_beside(Path.cwd())
     config = check_config(tree, source=f"the campaign {name!r}")
     settings = config.model_dump_json(indent=2, exclude_unset=True)
     text = "\n".join(["# Made in Python, with these settings:", *(f"# {line}" for line in settings.splitlines())])
-    return Origin(campaign_text=f"{text}\n", config=config, pool_name=IN_MEMORY, pool=format_frames(frames))
+    return Origin(
+        campaign_text=f"{text}\n",
+        config=config,
+        pool_name=IN_MEMORY,
+        pool=format_frames(frames),
+        folder=str(Path.cwd()),
+    )
 
 
 def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:
@@ -240,6 +256,7 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
         _override(tree, text)
     if seed is not None:
         tree["seed"] = seed
+    look_beside(path.parent)
     return check_config(tree, source=str(path))
 
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import time
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import nullcontext
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import Calculated, CalculatorSettings, Failed, TableWorkers, open_workers, outcome_of
+from hullscout.oracle import Beside, Calculated, ComputedSettings, Failed, TableWorkers, open_workers, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from hullscout.campaign.engine import Engine
     from hullscout.campaign.setup import Setup
@@ -65,7 +65,7 @@ def run(
         timings_s = {"features": time.perf_counter() - began}
         n_ahead = 0 if setup.table is not None else setup.config.executor.n_ahead
         if _ask(engine, n_ahead):  # a campaign that has ended needs no workers
-            with _open_workers(setup, folder=folder) as workers:
+            with _open_workers(setup, store, folder=folder, on_note=on_note) as workers:
                 _work(engine, workers, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
         if not store.has_room:
             raise StoreError(
@@ -78,15 +78,24 @@ def run(
     return conclude(setup, engine, timings_s=timings_s), engine.ledger.known.with_truth(setup.true_ev_per_atom)
 
 
-def _open_workers(setup: Setup, *, folder: Path) -> AbstractContextManager[Workers]:
-    oracle = setup.config.oracle
+def _open_workers(
+    setup: Setup, store: Store, *, folder: Path, on_note: Callable[[str], None]
+) -> AbstractContextManager[Workers]:
+    oracle, executor, origin = setup.config.oracle, setup.config.executor, setup.origin
     if setup.table is not None:
         return nullcontext(TableWorkers(table=setup.table))
-    if not isinstance(oracle, CalculatorSettings):
+    if not isinstance(oracle, ComputedSettings):
         raise InvalidCampaignError(
             f"oracle.kind: '{oracle.kind}' computes nothing here. Hand out by `hullscout ask {quote(str(folder))}`."
         )
-    return open_workers(oracle, setup.config.executor, folder=folder)
+    if not origin.folder:
+        return open_workers(oracle, executor, folder=folder)
+    beside = Beside(folder=Path(origin.folder))
+    found = oracle.model_copy(update={"arguments": beside.found(oracle.arguments)})
+    for name, path in beside.named.items():
+        on_note(f"oracle.arguments: {name} is {path}, beside the campaign file.")
+    store.keep_files(beside.digests(), folder=origin.folder)
+    return open_workers(found, executor, folder=folder, beside=origin.folder)
 
 
 def _ask(engine: Engine, n_ahead: int) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import Store
-from hullscout.oracle import TableOracle
+from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hullscout.representation import Representation
     from hullscout.selection import Belief, Known, Rule
     from hullscout.selection.known import Floats
+    from hullscout.settings import Settings
+
+S = TypeVar("S", bound="Settings")
 
 
 class Setup:
@@ -90,7 +93,7 @@ class Setup:
     @cached_property
     def representation(self) -> Representation:
         """What makes features of candidates."""
-        return self.config.representation.for_elements(self.config.elements)
+        return self._with_files(self.config.representation).for_elements(self.config.elements)
 
     @cached_property
     def features(self) -> dict[str, Floats]:
@@ -127,10 +130,20 @@ class Setup:
     @property
     def rule(self) -> Rule:
         """The rule; where it names no batch and whole rounds are awaited, one structure for each worker is a batch."""
-        rule, executor = self.config.select, self.config.executor
-        if self.config.oracle.kind != "calculator" or executor.n_ahead or getattr(rule, "batch", 1) is not None:
+        rule, executor = self._with_files(self.config.select), self.config.executor
+        is_computed = isinstance(self.config.oracle, ComputedSettings)
+        if not is_computed or executor.n_ahead or getattr(rule, "batch", 1) is not None:
             return rule
         return rule.model_copy(update={"batch": executor.workers})
+
+    def _with_files(self, section: S) -> S:
+        """A rule or representation of one's own with the files beside the campaign file that its settings name."""
+        kind = getattr(section, "rule", getattr(section, "kind", ""))
+        if not self.origin.folder or "." not in kind:
+            return section
+        stated = {name: getattr(section, name) for name in type(section).model_fields}
+        found = Beside(folder=Path(self.origin.folder)).found(stated)
+        return section.model_copy(update={name: value for name, value in found.items() if value != stated[name]})
 
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""

@@ -21,6 +21,7 @@ from hullscout.campaign.database import DatabaseStore, DiskReserve, is_of_the_ma
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
 from hullscout.selection import Decision
+from hullscout.settings import look_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -120,12 +121,15 @@ class Store(DatabaseStore):
     def origin(self) -> Origin:
         """What the campaign was started from."""
         values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign"))
+        folder = values.get("folder", b"").decode()
+        look_beside(folder or None)
         try:
             origin = Origin(
                 campaign_text=values["campaign_text"].decode(),
                 config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.database}"),
                 pool_name=values["pool_name"].decode(),
                 pool=values["pool"],
+                folder=folder,
             )
             fingerprint = values["pool_sha256"].decode()
         except (KeyError, ValueError) as error:
@@ -180,6 +184,24 @@ class Store(DatabaseStore):
         """Let every candidate that failed be calculated again, with all its tries."""
         self._write(("DELETE FROM failures", ()), ("UPDATE attempts SET is_forgiven = 1 WHERE reason IS NOT NULL", ()))
 
+    def keep_files(self, digests: Mapping[str, str], *, folder: str) -> None:
+        """Keep where the campaign file lies and the SHA-256 of each file that its oracle is given; StoreError where one changed."""
+        values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign WHERE key IN ('folder', 'files')"))
+        try:
+            kept: dict[str, str] = json.loads(values.get("files", b"{}"))
+            changed = [name for name, digest in kept.items() if digests.get(name) != digest]
+        except (AttributeError, ValueError) as error:
+            raise self.damaged(self.database, error) from error
+        if changed:
+            what = "other content" if changed[0] in digests else f"nothing in {folder}"
+            raise StoreError(
+                f"oracle.arguments: expected the file {changed[0]!r} beside the campaign file as it was when energies were "
+                f"computed with it, found {what}. Nothing was computed. Put it back, or choose another --out."
+            )
+        now = {"folder": folder.encode(), "files": json.dumps(dict(digests)).encode()}
+        if now != values and (digests or "folder" not in values or values["folder"] != now["folder"]):
+            self._write(*(("INSERT OR REPLACE INTO campaign VALUES (?, ?)", pair) for pair in now.items()))
+
     def close(self) -> None:
         """Close the database and let another process have it."""
         if self._reserve is not None:
@@ -228,6 +250,7 @@ def _create(database: Path, origin: Origin) -> None:
         "campaign_text": origin.campaign_text.encode(),
         "config": origin.config.model_dump_json().encode(),
         "pool_name": origin.pool_name.encode(),
+        "folder": origin.folder.encode(),
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
     }

@@ -1,4 +1,4 @@
-"""Where energies come from: a table, an ASE calculator on workers, or people and queues that take structures as files.
+"""Where energies come from: a table, a calculator or function on workers, or people and queues that take structures as files.
 
 `TableOracle` looks up what is known already. `open_workers` opens workers that compute: what is submitted to them comes back as an
 `Outcome`, an energy in eV of the candidate's cell or a failure. `write_folder` hands a structure out, `read_replies` takes results
@@ -18,12 +18,15 @@ from hullscout.oracle.outcome import (
     is_energy,
     judge,
 )
+from hullscout.oracle.paths import Beside
 from hullscout.oracle.settings import (
     AnyExecutor,
     AnyOracle,
     CalculatorSettings,
+    ComputedSettings,
     CustomSettings,
     DaskSettings,
+    FunctionSettings,
     HandoffSettings,
     InProcessSettings,
     ProcessesSettings,
@@ -43,12 +46,15 @@ from hullscout.oracle.workers import (
 __all__ = [
     "AnyExecutor",
     "AnyOracle",
+    "Beside",
     "Calculated",
     "CalculatorSettings",
+    "ComputedSettings",
     "CustomSettings",
     "DaskSettings",
     "Failed",
     "FailureReason",
+    "FunctionSettings",
     "HandoffSettings",
     "InProcessSettings",
     "Outcome",

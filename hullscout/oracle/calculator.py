@@ -1,4 +1,4 @@
-"""One calculation by an ASE calculator, and the worker process in which it may crash, hang or be killed and still is answered.
+"""One calculation by a calculator or a function, and the worker process in which it may crash, hang or be killed and is answered.
 
 `calculate` takes a structure and gives an energy or a failure. `WorkerProcess` does so in a process of its own, which it starts
 when needed, again after that died, and ends when a calculation runs past its limit. It can sit in the campaign's own process, or in
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import OracleError
+from hullscout.oracle.function import answer_of, function_at, handed_over
 from hullscout.oracle.outcome import (
     Calculated,
     Failed,
@@ -39,9 +40,10 @@ from hullscout.oracle.outcome import (
     failure_of,
     judge,
 )
-from hullscout.oracle.settings import CalculatorSettings
+from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
+from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, FunctionSettings
 from hullscout.pool import Candidate
-from hullscout.settings import object_at
+from hullscout.settings import look_beside, object_at
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -70,28 +72,34 @@ def make_calculator(settings: CalculatorSettings) -> Any:
     try:
         calculator = make(**settings.arguments)
     except Exception as error:
+        advice = f". {OWN_FOLDER}" if is_missing_file(error) else ""
         raise OracleError(
-            f"oracle.arguments: {name!r} cannot be made with {settings.arguments}: {type(error).__name__}: {error}"
+            f"oracle.arguments: {name!r} cannot be made with {settings.arguments}: {type(error).__name__}: {error}{advice}"
         ) from error
     if not hasattr(calculator, "get_potential_energy"):
         raise OracleError(f"oracle.calculator: expected an ASE calculator, found that {name!r} makes {calculator!r}.")
     return calculator
 
 
-def probe(settings: CalculatorSettings) -> Outcome:
-    """Whether the calculator can be made here: before anything is paid for."""
+def probe(settings: ComputedSettings) -> Outcome:
+    """Whether the calculator can be made here, or the function called: before anything is paid for."""
     try:
-        make_calculator(settings)
+        if isinstance(settings, FunctionSettings):
+            function_at(settings)
+        else:
+            make_calculator(settings)
     except OracleError as error:
         return Failed(reason=FailureReason.RAISED, sentence=str(error))
     return Calculated(energy_ev=0.0)
 
 
-def calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
+def calculate(candidate: Candidate, settings: ComputedSettings) -> Outcome:
     """Compute the energy of a structure, relaxed as the settings say. Whatever the calculator raises becomes a failure."""
     began = time.perf_counter()
     try:
-        outcome = _calculate(candidate, settings)
+        outcome = (
+            _call(candidate, settings) if isinstance(settings, FunctionSettings) else _calculate(candidate, settings)
+        )
     except Exception as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
         outcome = _failure(error)
     return replace(outcome, wall_s=time.perf_counter() - began)
@@ -102,7 +110,15 @@ def _failure(error: Exception) -> Failed:
     is_unconverged = "SCFError" in names or any("converge" in name.lower() for name in names)
     reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
     text = " ".join(str(error).split())
-    return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}" if text else names[0])
+    advice = f". {OWN_FOLDER}" if is_missing_file(error) else ""
+    return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}{advice}" if text else names[0])
+
+
+def _call(candidate: Candidate, settings: FunctionSettings) -> Outcome:
+    """What the function makes of a structure."""
+    function = function_at(settings)
+    answer = answer_of(function(handed_over(candidate.to_ase(), settings)), candidate, settings)
+    return judge(candidate, answer, settings) if isinstance(answer, Calculated) else answer
 
 
 def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
@@ -134,19 +150,22 @@ def _relax(atoms: ase.Atoms, settings: CalculatorSettings) -> bool:
 
 def calculate_in_worker(
     candidate: Candidate | None,
-    settings: CalculatorSettings,
+    settings: ComputedSettings,
     time_limit_s: float | None = None,
     folder: str | None = None,
+    beside: str | None = None,
 ) -> Outcome:
     """Compute an energy in the worker process of the calling thread: what every executor is given.
 
-    Without a structure, learn whether the process can make the calculator. A folder for the files of a calculation is kept.
+    Without a structure, learn whether the process can make the calculator. A folder for the files of a calculation is kept; modules
+    are found in the folder of the campaign file, `beside` it.
     """
     with _LOCK:
         process = _PROCESSES.setdefault((os.getpid(), threading.get_ident()), WorkerProcess())
     tree = None if candidate is None else candidate_to_tree(candidate)
     with working_folder(folder) as place:
-        return process.ask({"folder": place, "candidate": tree, "settings": settings.model_dump()}, time_limit_s)
+        message = {"folder": place, "candidate": tree, "settings": settings.model_dump(), "beside": beside}
+        return process.ask(message, time_limit_s)
 
 
 def end_workers() -> None:
@@ -219,7 +238,7 @@ class WorkerProcess:
                     return self._process
                 _reap(self._process)
             self._process = process = subprocess.Popen(
-                [sys.executable, "-c", "from hullscout.oracle.calculator import work; work()"],
+                [sys.executable, "-P", "-c", "from hullscout.oracle.calculator import work; work()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -227,7 +246,7 @@ class WorkerProcess:
                 encoding="utf-8",
                 bufsize=1,
                 start_new_session=True,  # Ctrl-C is for the campaign, which ends its workers itself
-                env={**ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
             )
         if process.stdout is not None:
             process.stdout.readline()  # ready: its start does not count as calculation; at its end this is empty
@@ -305,7 +324,10 @@ def _answer(message: dict[str, Any]) -> Outcome:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    settings, tree = CalculatorSettings.model_validate(message["settings"]), message["candidate"]
+    look_beside(message["beside"])
+    is_function = message["settings"]["kind"] == "function"
+    made: type[ComputedSettings] = FunctionSettings if is_function else CalculatorSettings
+    settings, tree = made.model_validate(message["settings"]), message["candidate"]
     try:
         return calculate(candidate_from_tree(tree), settings) if tree else probe(settings)
     finally:

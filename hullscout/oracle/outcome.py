@@ -21,7 +21,7 @@ from hullscout.pool import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hullscout.oracle.settings import CalculatorSettings, HandoffSettings
+    from hullscout.oracle.settings import ComputedSettings, HandoffSettings
 
 MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
@@ -40,6 +40,7 @@ class FailureReason(StrEnum):
     NOT_FINITE = "not-finite"  #: The energy is NaN or infinite.
     NOT_CONVERGED = "not-converged"  #: The electrons or the atoms did not come to rest within the allowed steps.
     CHANGED = "changed"  #: The relaxed structure is no longer the one that was asked for.
+    NOT_UNDERSTOOD = "not-understood"  #: A function returned what is no energy to the campaign, which does not go on.
     REPORTED = "reported"  #: Whoever ran the calculation elsewhere says that it failed.
 
     @property
@@ -100,13 +101,13 @@ def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
 
 
 def judge(
-    start: Candidate, answer: Calculated, settings: CalculatorSettings | HandoffSettings, *, source: str = "The answer"
+    start: Candidate, answer: Calculated, settings: ComputedSettings | HandoffSettings, *, source: str = "The answer"
 ) -> Outcome:
     """The answer; a failure, or one with a note, where its structure went further from the start than the settings allow."""
     if answer.relaxed is None:
         return answer
     change = change_between(start, answer.relaxed, source=source)
-    is_back = settings.kind == "handoff"
+    is_back = settings.kind != "calculator"  # whether it was relaxed is not known
     if change.strain > settings.max_strain:
         what = f"its cell changed shape: strain {change.strain:.2f}, expected at most {settings.max_strain:g}"
     elif change.displacement > settings.max_displacement:
@@ -116,9 +117,9 @@ def judge(
         return replace(answer, relaxed=None)  # it came back as it was handed out
     else:
         return answer
-    way = "came back as" if is_back else "relaxed into"
+    way = "came back as" if settings.kind == "handoff" else "relaxed into"
     sentence = f"It {way} another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
-    if settings.kind == "calculator" and settings.on_change == "keep":
+    if settings.kind != "handoff" and settings.on_change == "keep":
         return replace(answer, note=sentence)
     return Failed(reason=FailureReason.CHANGED, sentence=sentence, wall_s=answer.wall_s)
 

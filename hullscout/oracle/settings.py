@@ -52,6 +52,22 @@ class CalculatorSettings(Settings):
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
 
 
+class FunctionSettings(Settings):
+    """Energies that a function of `ase.Atoms` gives: anybody's, a recipe of quacc, or a flow of jobflow that it returns."""
+
+    kind: Literal["function"] = "function"
+    function: str = Field(min_length=1, pattern=r"^\w+([.]\w+)+$")
+    """Dotted path of a function of `ase.Atoms`, as `quacc.recipes.emt.core.relax_job`, or of a maker of jobflow."""
+    arguments: Arguments = Field(default_factory=dict)
+    """What it is called with beside the atoms, by name; a maker is made with them."""
+    on_change: Literal["fail", "keep"] = "fail"
+    """A structure that comes back as another one: counts as failed, or its energy is kept and noted."""
+    max_strain: PositiveFloat = 0.1
+    """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
+    max_displacement: PositiveFloat = 0.25
+    """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+
+
 class HandoffSettings(Settings):
     """Energies calculated elsewhere: structures are handed out as files, results read back."""
 
@@ -133,5 +149,7 @@ class CustomSettings(_Workers):
     """What it is called with."""
 
 
-AnyOracle = TableSettings | CalculatorSettings | HandoffSettings
+AnyOracle = TableSettings | CalculatorSettings | FunctionSettings | HandoffSettings
+ComputedSettings = CalculatorSettings | FunctionSettings
+"""Energies that workers compute."""
 AnyExecutor = InProcessSettings | ProcessesSettings | DaskSettings | CustomSettings

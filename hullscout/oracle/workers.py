@@ -23,16 +23,17 @@ from hullscout.errors import OracleError
 from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
 from hullscout.oracle.handoff import folder_name
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
+from hullscout.oracle.paths import Beside
 from hullscout.oracle.settings import (
     AnyExecutor,
-    CalculatorSettings,
+    ComputedSettings,
     CustomSettings,
     DaskSettings,
     InProcessSettings,
     ProcessesSettings,
 )
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM
-from hullscout.settings import object_at
+from hullscout.settings import look_beside, object_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,15 +141,16 @@ class TableWorkers:
 
 @dataclass(kw_only=True)
 class CalculatorWorkers:
-    """Energies computed by an ASE calculator through an executor, or in this process where there is none."""
+    """Energies computed by an ASE calculator or a function through an executor, or in this process where there is none."""
 
-    settings: CalculatorSettings
+    settings: ComputedSettings
     executor: Executor | None
     options: dict[str, Any]  # of each submission
     size: int  # calculations at a time
     retries: int  # further tries after a failure that may pass
     time_limit_s: float | None
     keep_files: Path | None
+    beside: str | None = None  # the folder of the campaign file, where modules may lie
     is_recorded: bool = True  # each calculation is worth a record of its own
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:
@@ -156,7 +158,7 @@ class CalculatorWorkers:
         kept = None if self.keep_files is None else str(self.keep_files / f"{folder_name(candidate.id)}.{attempt}")
         if self.executor is not None:
             return self.executor.submit(
-                calculate_in_worker, candidate, self.settings, self.time_limit_s, kept, **self.options
+                calculate_in_worker, candidate, self.settings, self.time_limit_s, kept, self.beside, **self.options
             )
         with working_folder(kept) as folder, chdir(folder), Path(OUTPUT).open("a") as output, redirect_stdout(output):
             return _done(calculate(candidate, self.settings))
@@ -166,9 +168,13 @@ Workers = TableWorkers | CalculatorWorkers
 
 
 def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
-    """The outcome of a finished future; a worker that was lost with it is a failure, an executor that is gone an error."""
+    """The outcome of a finished future; a worker that was lost with it is a failure.
+
+    An error is an executor that is gone, and what a function returned where that is not understood: no other calculation would
+    fare better.
+    """
     try:
-        return future.result()
+        outcome = future.result()
     except (Exception, CancelledError) as error:  # noqa: BLE001  an executor may raise anything; all of it is told
         if type(error).__name__ == "KilledWorker":  # Dask's, which is not imported for its name
             return Failed(reason=FailureReason.WORKER_DIED, sentence="The Dask worker that ran it was killed or lost.")
@@ -179,21 +185,36 @@ def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
         )
         gone.__cause__ = error
         return gone
+    if isinstance(outcome, Failed) and outcome.reason is FailureReason.NOT_UNDERSTOOD:
+        return OracleError(
+            f"{outcome.sentence} What was computed is kept; correct the function and run the same command again."
+        )
+    return outcome
 
 
 @contextmanager
-def open_workers(oracle: CalculatorSettings, executor: AnyExecutor, *, folder: Path) -> Iterator[CalculatorWorkers]:
-    """Workers for a campaign in `folder`; they are ended, with all that they are doing, on leaving."""
+def open_workers(
+    oracle: ComputedSettings, executor: AnyExecutor, *, folder: Path, beside: str | None = None
+) -> Iterator[CalculatorWorkers]:
+    """Workers for a campaign in `folder`; they are ended, with all that they are doing, on leaving.
+
+    Modules and what the executor's options name are found in the folder of the campaign file too, `beside` it.
+    """
+    look_beside(beside)
+    if beside is not None and isinstance(executor, DaskSettings | CustomSettings):
+        found = Beside(folder=Path(beside)).found(executor.options)
+        executor = executor.model_copy(update={"options": found})
     with ExitStack() as stack:
         options: dict[str, Any] = {"pure": False, "retries": 0} if isinstance(executor, DaskSettings) else {}
         pool = _executor(executor, stack)
-        verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, options)
+        verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, beside, options)
         if isinstance(verdict, Failed):
             raise OracleError(verdict.sentence)
         yield CalculatorWorkers(
             settings=oracle,
             executor=pool,
             options=options,
+            beside=beside,
             size=executor.workers,
             retries=executor.retries,
             time_limit_s=executor.time_limit_s,
@@ -270,8 +291,8 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> Executor | None:
             return stack.enter_context(open_dask(settings))[0]
 
 
-def _probe_by(pool: Executor, oracle: CalculatorSettings, options: dict[str, Any]) -> Outcome:
-    future = pool.submit(calculate_in_worker, None, oracle, **options)
+def _probe_by(pool: Executor, oracle: ComputedSettings, beside: str | None, options: dict[str, Any]) -> Outcome:
+    future = pool.submit(calculate_in_worker, None, oracle, None, None, beside, **options)
     try:
         return future.result(timeout=PROBE_TIMEOUT_S)
     except TimeoutError as error:

@@ -20,6 +20,7 @@ from scipy.special import ndtri
 from hullscout.campaign import Setup, Store
 from hullscout.errors import InvalidPlanError
 from hullscout.files import number, read_csv
+from hullscout.oracle import ComputedSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -307,7 +308,7 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
     with Store.read(folder) as store:
         setup, attempts, answers = Setup(store.origin()), store.attempts(), store.answers()
     oracle = setup.config.oracle
-    if oracle.kind != "calculator":
+    if not isinstance(oracle, ComputedSettings):
         raise InvalidPlanError(
             f"--core-hours {folder}: expected a campaign that computes energies, found oracle.kind = {oracle.kind!r}, which "
             "keeps no times. Give the folder of a live campaign, or a .csv file of measured times."

@@ -262,7 +262,7 @@ def test_with_nothing_left_to_predict_parity_is_refused(run):
 
 
 def test_a_campaign_whose_energies_come_by_hand_is_not_run(handed):
-    with pytest.raises(InvalidCampaignError, match='expected "table" or "calculator", found "handoff"'):
+    with pytest.raises(InvalidCampaignError, match='expected "table", "calculator" or "function", found "handoff"'):
         handed.run()
 
 

@@ -262,7 +262,7 @@ def test_an_executor_that_breaks_loses_no_answer_that_came_before(run, live_file
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("oracle.kind=dft", "oracle.kind: expected one of 'table', 'calculator', 'handoff', found 'dft'."),
+        ("oracle.kind=dft", "oracle.kind: expected one of 'table', 'calculator', 'function', 'handoff', found 'dft'."),
         (
             "executor.kind=slurm",
             "executor.kind: expected one of 'in-process', 'processes', 'dask', 'custom', found 'slurm'.",

@@ -53,12 +53,10 @@ class Beside:
         if not isinstance(value, str) or not value.strip() or "\n" in value or _WRITTEN.fullmatch(key):
             return value
         path = self._path(value)
-        if path is not None and path.is_dir():
-            is_meant = "/" in value or value.startswith(".") or _OF_FOLDERS.fullmatch(key)
-            return self._taken(value, path) if is_meant else value
-        if path is not None:
-            return self._taken(value, path)
-        return _WORDS.sub(self._word, value) if " " in value else value
+        if path is None:
+            return _WORDS.sub(self._word, value) if " " in value else value
+        is_meant = path.is_file() or "/" in value or value.startswith(".") or _OF_FOLDERS.fullmatch(key)
+        return self._taken(value, path) if is_meant else value
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file that was named, by its name; folders have none."""

@@ -17,6 +17,7 @@ from hullscout.campaign import (
     GroundStates,
     Setup,
     create,
+    growth,
     handoff,
     read_history,
     read_origin,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hullscout.campaign import CampaignConfig, CampaignResult, History, Origin
+    from hullscout.campaign.additions import Added
     from hullscout.oracle import Outcome
     from hullscout.pool import Pool
     from hullscout.selection import Belief
@@ -185,6 +187,19 @@ class Campaign:
         """
         handoff.tell_failure(self.folder, candidate_id, why, setup=self._setup)
         self._forget()
+
+    def add(self, structures: str | Path | Pool | Iterable[ase.Atoms | Structure | Candidate]) -> Added:
+        """Add structures, or those of a pool file, under way or at the end; as `hullscout add` does.
+
+        What the campaign has is not added again. It goes on with the rest by `run` or `ask`, and what it states then covers them;
+        `sentences` of what is returned say what was added and what was not.
+        """
+        if isinstance(structures, str | Path):
+            added = growth.add_file(self.folder, Path(structures))
+        else:
+            added = growth.add(self.folder, structures)
+        self._forget()
+        return added
 
     @property
     def config(self) -> CampaignConfig:
@@ -339,6 +354,7 @@ class Campaign:
 
     def _forget(self) -> None:
         """Read everything again from the folder when it is next looked at."""
+        self._setup = self._setup.as_in(self.folder)
         for name in ("history", "hull", "belief"):
             self.__dict__.pop(name, None)
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from pymatgen.core.structure import Structure
 
+    from hullscout.campaign.additions import Addition
     from hullscout.pool import Candidate
+    from hullscout.selection.known import Floats
 
 ORACLES: Kinds[Any] = Kinds(
     section="oracle", key="kind", base=Settings, ours=by_key("kind", get_args(AnyOracle)), default="table"
@@ -155,7 +157,7 @@ class Origin:
     """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes.
 
     The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
-    empty where an earlier version did not keep it.
+    empty where an earlier version did not keep it. Additions are the structures that were added since, in their order.
     """
 
     campaign_text: str
@@ -163,6 +165,7 @@ class Origin:
     pool_name: str
     pool: bytes
     folder: str = ""
+    additions: tuple[Addition, ...] = ()
 
     @property
     def pool_sha256(self) -> str:
@@ -203,12 +206,7 @@ def origin_of(
         raise InvalidCampaignError(f"elements: expected a list, whose order is that of the axis, found {elements!r}.")
     listed = structures if isinstance(structures, Pool) else tuple(structures)
     pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
-    columns = {}
-    if isinstance(listed, Pool):
-        if listed.cost is not None:
-            columns["cost"] = listed.cost
-        if listed.baseline_ev_per_atom is not None:
-            columns["baseline"] = listed.baseline_ev_per_atom * listed.n_atoms
+    columns = columns_of(listed) if isinstance(listed, Pool) else {}
     frames = tuple(
         replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
         for place, frame in enumerate(Frames.of(listed).frames)
@@ -231,6 +229,16 @@ def origin_of(
         pool=format_frames(frames),
         folder=str(Path.cwd()),
     )
+
+
+def columns_of(pool: Pool) -> dict[str, Floats]:
+    """Cost and baseline, eV per cell, of the candidates of a pool (n,), as columns of the frames of a campaign made in Python."""
+    columns = {}
+    if pool.cost is not None:
+        columns["cost"] = pool.cost
+    if pool.baseline_ev_per_atom is not None:
+        columns["baseline"] = pool.baseline_ev_per_atom * pool.n_atoms
+    return columns
 
 
 def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:

@@ -85,7 +85,7 @@ def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
 def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Candidate], None], setup: Setup) -> Asked:
     """Choose as `ask`; `hand_out` is called with each candidate before it is kept as handed out."""
     began = time.perf_counter()
-    with _open(folder, setup) as (_, store, ledger):
+    with _open(folder, setup) as (_, store, ledger, setup):  # noqa: PLR1704  with what was added
         engine, handed = setup.engine(ledger), ledger.handed_out
         if again:
             chosen = [candidate_id for candidate_id in ledger.pending if candidate_id in handed]
@@ -109,8 +109,8 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
 def tell(folder: Path, paths: Iterable[Path]) -> Told:
     """Read results and commit what is new; what is known is left as it is, and what cannot be taken is told."""
     setup = Setup.read(folder)
-    with _open(folder, setup) as (settings, _, ledger):
-        pool = setup.pool
+    with _open(folder, setup) as (settings, _, ledger, _):
+        pool = ledger.pool
         candidates = dict(zip(pool.ids, pool.candidates, strict=True))
         names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
         faults: list[str] = []
@@ -146,8 +146,8 @@ def tell_energy(
 
     Relaxed into another structure than was asked for, it counts as failed; one of other atoms raises `ResultError`.
     """
-    with _open(folder, setup) as (settings, _, ledger):
-        candidate = setup.pool.candidates[ledger.index_of(candidate_id)]
+    with _open(folder, setup) as (settings, _, ledger, _):
+        candidate = ledger.pool.candidates[ledger.index_of(candidate_id)]
         if not is_energy(energy_ev, candidate.n_atoms):
             raise ProtocolError(
                 f"Expected a finite energy of {candidate_id!r} in eV, found {energy_ev}. Tell a failure by tell_failure."
@@ -160,7 +160,7 @@ def tell_energy(
 
 def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> Outcome:
     """Commit that the energy of a candidate that was asked for cannot be had, and return what was kept."""
-    with _open(folder, setup) as (_, _, ledger):
+    with _open(folder, setup) as (_, _, ledger, _):
         ledger.index_of(candidate_id)
         outcome = Failed(reason=FailureReason.REPORTED, sentence=" ".join(why.split()) or "No reason was given.")
         _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell_failure"))
@@ -197,7 +197,7 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
 
 
 @contextmanager
-def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, Ledger]]:
+def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, Ledger, Setup]]:
     settings = setup.config.oracle
     if not isinstance(settings, HandoffSettings):
         raise InvalidCampaignError(
@@ -205,4 +205,5 @@ def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, 
             "Only campaigns of the kind 'handoff' ask and are told."
         )
     with Store.create_or_resume(folder, setup.origin) as store:
-        yield settings, store, setup.open_ledger(store)
+        now = setup.with_additions(store)
+        yield settings, store, now.open_ledger(store), now

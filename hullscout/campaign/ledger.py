@@ -16,7 +16,7 @@ from hullscout.oracle import Calculated, Failed
 from hullscout.selection import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hullscout.campaign.store import Attempt, Store
     from hullscout.oracle import Outcome
@@ -32,6 +32,8 @@ class Ledger:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
         energies_ev: Energies told earlier, eV per cell by id.
         failures: Calculations that failed for good, by id.
+        earlier: The pool before each addition of candidates, and the rounds that were decided before that; theirs come first in
+            the pool.
         is_handed_out: Whether somebody else calculates, so that only what was handed out is awaited.
         store: Where everything new is committed; nowhere if not given.
     """
@@ -47,6 +49,7 @@ class Ledger:
         energies_ev: Mapping[str, float] | None = None,
         failures: Mapping[str, Failed] | None = None,
         attempts: Iterable[Attempt] = (),
+        earlier: Sequence[tuple[int, Pool]] = (),
         is_handed_out: bool = False,
         store: Store | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Ledger:
         self._n_attempts = Counter(attempt.id for attempt in self.attempts)
         self._n_failed = Counter(a.id for a in self.attempts if a.reason is not None and not a.is_forgiven)
         self._handed_out = {attempt.id for attempt in self.attempts if not attempt.is_forgiven}
+        self._earlier = tuple(earlier)
         self._is_handed_out = is_handed_out
         self._store: Store | None = None  # what is read is not written again
         self._known: Known | None = None
@@ -86,7 +90,8 @@ class Ledger:
         return self._known
 
     def known_after(self, n_decisions: int) -> Known:
-        """What was known when the first few decisions were answered, whatever came later."""
+        """What was known of the candidates of then when the first few decisions were answered, whatever came later."""
+        pool = next((pool for n_rounds, pool in self._earlier if n_decisions < n_rounds), self.pool)
         decisions = self._decisions[:n_decisions]
         asked = [index for decision in decisions for index in decision.chosen]
         answered = [index for index in asked if index in self._energies_ev]
@@ -94,10 +99,11 @@ class Ledger:
         settled = {*answered, *failed}
         energies = [self._energies_ev[index] / int(self.pool.n_atoms[index]) for index in answered]
         return Known(
-            pool=self.pool,
+            pool=pool,
             name=self._name,
             seed=self._seed,
-            cost=self._cost,
+            cost=self._cost[: len(pool)],
+            added_after=tuple(n_rounds for n_rounds, _ in self._earlier if n_rounds <= n_decisions),
             decisions=tuple(decisions),
             answered=np.array(answered, dtype=np.intp),
             energies_ev_per_atom=np.array(energies, dtype=np.float64),

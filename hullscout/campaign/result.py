@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.setup import Setup
+from hullscout.campaign.store import DATABASE, Store
 from hullscout.display import MILLI, html_sentences, html_table
 from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
@@ -109,12 +111,15 @@ class CampaignResult:
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
+    additions: tuple[AddedThen, ...] = ()
 
     def to_json(self) -> str:
-        """The text of `result.json`; `reference` is left out where the oracle does not know every energy."""
+        """The text of `result.json`; no `reference` where the oracle does not know every energy, no `additions` where none are."""
         tree = {"schema": SCHEMA, **asdict(self)}
         if self.reference is None:
             del tree["reference"]
+        if not self.additions:
+            del tree["additions"]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
 
     @property
@@ -129,6 +134,7 @@ class CampaignResult:
         if self.reference is not None:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
+        said.extend(then.sentence for then in self.additions)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
         return tuple(said)
 
@@ -146,6 +152,7 @@ class CampaignResult:
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
+        tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
         return cls(**tree)
 
 
@@ -204,20 +211,29 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         if known.true_ev_per_atom is None
         else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s=timings_s,
+        additions=setup.added,
     )
 
 
 def read_result(folder: Path) -> CampaignResult | None:
-    """What the `result.json` of a finished campaign says; None where there is none, `StoreError` where it is damaged."""
+    """What the `result.json` of a finished campaign says; None where there is none, `StoreError` where it is damaged.
+
+    None, too, where it was written before structures were added: with them the campaign goes on.
+    """
     path = folder / RESULT
     try:
-        return CampaignResult.from_json(path.read_text(encoding="utf-8"))
+        result = CampaignResult.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} cannot be read as a result ({error}). Delete it and run the campaign again; the energies are kept."
         ) from error
+    n_additions = 0
+    if (folder / DATABASE).is_file():
+        with Store.read(folder) as store:
+            n_additions = store.n_additions
+    return result if len(result.additions) == n_additions else None
 
 
 def _compared(known: Known, predicted_ev_per_atom: Floats, *, hull_tolerance: float) -> Reference | None:
@@ -275,7 +291,7 @@ class History:
 
 def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
-    setup = Setup.read(folder) if setup is None else setup
+    setup = Setup.read(folder) if setup is None else setup.as_in(folder)
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
     every = (ledger.known_after(n) for n in range(1, len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)

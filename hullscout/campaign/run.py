@@ -61,6 +61,7 @@ def run(
     with Store.create_or_resume(folder, setup.origin) as store:
         if retry_failed:
             store.forgive_failures()
+        setup = setup.with_additions(store)
         engine = setup.engine(setup.open_ledger(store))
         timings_s = {"features": time.perf_counter() - began}
         n_ahead = 0 if setup.table is not None else setup.config.executor.n_ahead

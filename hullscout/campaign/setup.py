@@ -11,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
-from hullscout.campaign.store import Store
+from hullscout.campaign.store import DATABASE, Store
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
-from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
+from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, grown, parse_frames
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import starting_pure
@@ -42,6 +43,7 @@ class Setup:
 
     def __init__(self, origin: Origin, *, features: dict[str, Floats] | None = None, has_energies: bool = True) -> None:
         self.origin = origin
+        self._has_energies = has_energies
         self._is_table = has_energies and origin.config.oracle.kind == "table"
         if features is not None:
             self.__dict__["features"] = features
@@ -57,23 +59,75 @@ class Setup:
         """The settings in force."""
         return self.origin.config
 
-    @cached_property
-    def frames(self) -> Frames:
-        """What the pool file says."""
-        return parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+    def as_in(self, folder: Path) -> Setup:
+        """The same with the structures that were added to the campaign in `folder`, where there is one."""
+        if not (folder / DATABASE).is_file():
+            return self
+        with Store.read(folder) as store:
+            return self.with_additions(store)
+
+    def with_additions(self, store: Store) -> Setup:
+        """The same with the structures that were added to the campaign that a store keeps."""
+        if store.n_additions == len(self.origin.additions):
+            return self
+        return Setup(replace(self.origin, additions=store.additions()), has_energies=self._has_energies)
 
     @cached_property
+    def frames(self) -> Frames:
+        """What the pool file says, and what was added to it; this replaces what was left out for want of an energy."""
+        added = [frame for addition in self._added_frames for frame in addition.frames]
+        ids = {frame.id for frame in added}
+        kept = [frame for frame in self._first_frames.frames if frame.id not in ids]
+        keys = {key for frames in (self._first_frames, *self._added_frames) for key in frames.keys}
+        return replace(self._first_frames, frames=(*kept, *added), keys=tuple(sorted(keys)))
+
+    def frames_in(self, pool: bytes, *, path: Path) -> Frames:
+        """What the content of a pool file says, as it is kept."""
+        return parse_frames(pool, path=path)
+
+    @cached_property
+    def _first_frames(self) -> Frames:
+        return self.frames_in(self.origin.pool, path=Path(self.origin.pool_name))
+
+    @cached_property
+    def _added_frames(self) -> tuple[Frames, ...]:
+        return tuple(self.frames_in(addition.pool, path=Path(addition.name)) for addition in self.origin.additions)
+
+    @property
+    def added(self) -> tuple[AddedThen, ...]:
+        """How many candidates were added when."""
+        pairs = zip(self.origin.additions, self._added_frames, strict=True)
+        return tuple(AddedThen(n_rounds=then.n_rounds, n_added=len(frames.frames)) for then, frames in pairs)
+
+    @property
     def pool(self) -> Pool:
         """The candidates, without energies. Where energies are computed, those of the pool file are not read."""
-        section, is_table = self.config.pool, self._is_table
-        is_strict = is_table and not section.allow_mixed_settings
+        return self.pools[-1]
+
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """The candidates at the start, and after each addition: those that were there before keep their places."""
+        pools = [self.build_pool_of(self._first_frames)]
+        for frames, then in zip(self._added_frames, self.added, strict=True):
+            added = grown(pools[-1], frames.frames, source=frames, columns=self._columns, sentence=then.sentence)
+            pools.append(added)
+        return tuple(pools)
+
+    def build_pool_of(self, frames: Frames) -> Pool:
+        """Candidates of frames, checked as the settings say."""
+        is_table = self._is_table
+        is_strict = is_table and not self.config.pool.allow_mixed_settings
         return build_pool(
-            self.frames,
+            frames,
             self.config.elements,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
-            columns=Columns(cost=section.cost, baseline=section.baseline),
+            columns=self._columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
         )
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(cost=self.config.pool.cost, baseline=self.config.pool.baseline)
 
     @cached_property
     def table(self) -> TableOracle | None:
@@ -98,16 +152,24 @@ class Setup:
     @cached_property
     def features(self) -> dict[str, Floats]:
         """(n, d) features of every candidate by block name: the expensive step before a campaign."""
-        with fitting_threads(len(self.pool)):
-            return checked_blocks(self.representation, self.pool.candidates)
+        return self._features_of(self.pool)
 
-    def surrogate(self) -> Surrogate:
-        """A model of the energies of the pool that has learned nothing yet."""
-        return Surrogate(self.features, x=self.pool.x, settings=self.config.regression)
+    def _features_of(self, pool: Pool) -> dict[str, Floats]:
+        # All of them anew, since the features of a candidate may depend on what else there is.
+        with fitting_threads(len(pool)):
+            return checked_blocks(self.representation, pool.candidates)
+
+    def surrogate(self, n_candidates: int | None = None) -> Surrogate:
+        """A model of the energies of the pool that has learned nothing yet; of so many candidates, as it was before an addition."""
+        n_wanted = len(self.pool) if n_candidates is None else n_candidates
+        pool = next(pool for pool in self.pools if len(pool) == n_wanted)
+        features = self.features if pool is self.pool else self._features_of(pool)
+        return Surrogate(features, x=pool.x, settings=self.config.regression)
 
     def ledger(self, **told: Any) -> Ledger:
         """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""
-        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost, **told)
+        earlier = tuple(zip((then.n_rounds for then in self.origin.additions), self.pools, strict=False))
+        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost, earlier=earlier, **told)
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
@@ -121,7 +183,7 @@ class Setup:
     def read_ledger(self, folder: Path) -> Ledger:
         """The ledger of this campaign in `folder`, finished or not, also while it is running; it is not written to."""
         with Store.read(folder) as store:
-            return self.open_ledger(store, is_kept=False)
+            return self.with_additions(store).open_ledger(store, is_kept=False)
 
     def engine(self, ledger: Ledger) -> Engine:
         """The engine of the campaign, where the ledger stands."""
@@ -163,14 +225,18 @@ class Beliefs:
         self._is_of_the_rule = rule.states_probability
         self._rule = rule if rule.states_probability else HullPosteriorRule()
         self._stop = setup.config.stop
-        self._surrogate = setup.surrogate()
+        self._setup = setup
+        self._surrogates: dict[int, Surrogate] = {}  # by the number of candidates, to which some may have been added
 
     def at(self, known: Known) -> Belief | None:
         """What was believed then; None where too little was known to learn from, or nothing was left to ask."""
         if not known.unknown.size:
             return None
+        if known.n_candidates not in self._surrogates:
+            self._surrogates[known.n_candidates] = self._setup.surrogate(known.n_candidates)
+        surrogate = self._surrogates[known.n_candidates]
         with fitting_threads(known.n_candidates):
-            belief = self._rule.believe(known, self._surrogate, stop=self._stop)
+            belief = self._rule.believe(known, surrogate, stop=self._stop)
         if belief is None or self._is_of_the_rule:
             return belief
         return replace(belief, is_of_the_rule=False, stated_failure_probability=belief.failure_probability)

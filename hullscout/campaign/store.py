@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import Origin, check_config
 from hullscout.campaign.database import DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DATABASE = "campaign.db"
 RESERVE = ".campaign.reserve"
-SCHEMA = 3
+SCHEMA, SCHEMA_WITH_ADDITIONS = 3, 4
+"""Earlier versions would go on without the additions of a campaign, so that they are given a schema that they refuse."""
 TABLES = """
 CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
@@ -41,6 +43,11 @@ CREATE TABLE attempts (
     id TEXT NOT NULL, attempt INTEGER NOT NULL, began TEXT NOT NULL, ended TEXT, wall_s REAL, reason TEXT, sentence TEXT,
     is_forgiven INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, attempt)
 ) STRICT;
+"""
+ADDITIONS = """
+CREATE TABLE IF NOT EXISTS additions (
+    number INTEGER PRIMARY KEY, n_rounds INTEGER NOT NULL, name TEXT NOT NULL, pool BLOB NOT NULL
+) STRICT
 """
 ENDED = """
 UPDATE attempts SET ended = ?, wall_s = ?, reason = COALESCE(?, reason), sentence = COALESCE(?, sentence)
@@ -130,6 +137,7 @@ class Store(DatabaseStore):
                 pool_name=values["pool_name"].decode(),
                 pool=values["pool"],
                 folder=folder,
+                additions=self.additions(),
             )
             fingerprint = values["pool_sha256"].decode()
         except (KeyError, ValueError) as error:
@@ -141,6 +149,35 @@ class Store(DatabaseStore):
     def decisions(self, index: Mapping[str, int]) -> tuple[Decision, ...]:
         """The decisions so far; `index` is that of each candidate by its id, by which they are kept."""
         return self._read("SELECT record FROM rounds ORDER BY round", lambda text: _decision(text, index))
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds that were decided."""
+        return int(self._rows("SELECT count(*) FROM rounds")[0][0])
+
+    @property
+    def n_additions(self) -> int:
+        """How often structures were added."""
+        has_any = self._rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'additions'")
+        return int(self._rows("SELECT count(*) FROM additions")[0][0]) if has_any else 0
+
+    def additions(self) -> tuple[Addition, ...]:
+        """The structures that were added, in their order."""
+        query = "SELECT n_rounds, name, pool FROM additions ORDER BY number"
+        if not self.n_additions:
+            return ()
+        return self._read(query, lambda n_rounds, name, pool: Addition(n_rounds=n_rounds, name=name, pool=bytes(pool)))
+
+    def save_addition(self, addition: Addition) -> None:
+        """Commit structures that were added, before anything is decided that knows of them."""
+        self._write(
+            ("UPDATE campaign SET value = ? WHERE key = 'schema'", (str(SCHEMA_WITH_ADDITIONS).encode(),)),
+            (ADDITIONS, ()),
+            (
+                "INSERT INTO additions (n_rounds, name, pool) VALUES (?, ?, ?)",
+                (addition.n_rounds, addition.name, addition.pool),
+            ),
+        )
 
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
@@ -290,17 +327,19 @@ def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     if verdict != "ok":
         raise Store.damaged(database, " ".join(verdict.split()))
     (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
-    if schema != str(SCHEMA).encode():
+    if schema not in (str(SCHEMA).encode(), str(SCHEMA_WITH_ADDITIONS).encode()):
         raise StoreError(
-            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA}. Nothing was changed. Open it with "
-            "the version that made it (its `hullscout table` hands on the energies), or choose another --out."
+            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA} and {SCHEMA_WITH_ADDITIONS}. Nothing "
+            "was changed. Open it with the version that made it (its `hullscout table` hands on the energies), or choose another --out."
         )
 
 
 def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
     changed = [f"  {line}" for line in given.config.differences(kept.config)]
     if given.pool_sha256 != kept.pool_sha256:
-        changed.append(f"  the pool file {given.pool_name}: other content than when the campaign was started")
+        changed.append(
+            f"  the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
+        )
     if changed:
         raise StoreError(
             f"{folder} holds another campaign, or this one with other settings:\n"

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign import Beliefs
+from hullscout.campaign.result import RESULT
 from hullscout.cli.shared import console, live_line
 from hullscout.display import MILLI, PERCENT
 from hullscout.planning.forecast import forecast
@@ -88,6 +89,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
+    for then in result.additions:
+        screen.print(then.sentence)
     print_failures({failed.id: failed for failed in result.failed})
     if result.failed:
         screen.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
@@ -120,6 +123,8 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         f"{known.n_answered} of {known.n_candidates} candidates looked up ({PERCENT * known.saved_fraction:.1f} % saved so far), "
         f"{len(ledger.awaited)} asked for and not yet answered."
     )
+    for then in setup.added:
+        screen.print(then.sentence)
     errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]
     if errors:
         error = f"{errors[-1] * MILLI:.1f} meV/atom"
@@ -139,14 +144,20 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     if result is None and (foreseen := forecast(config, known)) is not None:
         interval = f"90 % interval {foreseen.low} to {foreseen.high}"
         screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}).")
-    if result is not None:
-        ending = f"Finished; see result.json. {result.stop_sentence}"
-    elif is_handoff:
-        named = quote(str(folder))
-        ending = f"Not finished; `hullscout ask {named}` and `hullscout tell {named}` go on."
-    else:
-        ending = "Not finished; the same `hullscout run` command goes on."
-    click.echo(ending)
+    click.echo(_ending(setup, folder) if result is None else f"Finished; see result.json. {result.stop_sentence}")
+
+
+def _ending(setup: Setup, folder: Path) -> str:
+    """How a campaign that is not finished goes on."""
+    named = quote(str(folder))
+    is_handoff = setup.config.oracle.kind == "handoff"
+    commands = (
+        f"`hullscout ask {named}` and `hullscout tell {named}` go"
+        if is_handoff
+        else "the same `hullscout run` command goes"
+    )
+    is_old = bool(setup.added) and (folder / RESULT).exists()
+    return f"Not finished; {commands} on.{f' {RESULT} is of before structures were added.' if is_old else ''}"
 
 
 def _sources(setup: Setup, known: Known) -> Iterator[str]:

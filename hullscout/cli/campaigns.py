@@ -24,6 +24,11 @@ Examples:
   hullscout tell runs/agpt results/
   hullscout status runs/agpt
 """
+ADD_EPILOG = """\b
+Example:
+  hullscout add runs/agpt more-cells.extxyz.gz
+  hullscout run agpt.toml --out runs/agpt
+"""
 
 
 @main.command(epilog=EPILOG, interrupted="Every answer so far is kept; run the same command again to go on.")
@@ -43,6 +48,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
 
     setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
     folder = out if out is not None else Path("runs") / setup.config.folder_name
+    setup = setup.as_in(folder)
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
         click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
@@ -115,6 +121,31 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
     if told.faults:
         sys.exit(2)
+
+
+@main.command(
+    epilog=ADD_EPILOG, interrupted="It was added as a whole or not at all; `hullscout status` says which. Run it again."
+)
+@FOLDER
+@click.argument("pool", type=PATH)
+@click.option("--format", "pool_format", help="Of the pool.  [default: told by what is there]")
+def add(folder: Path, pool: Path, pool_format: str | None) -> None:
+    """Add the structures of POOL to the campaign in FOLDER, under way or at its end.
+
+    POOL is a file or folder of any format that a campaign reads; it needs no pure elements. Crystals that the campaign has are not
+    added again. The campaign then goes on, and what it states covers the pool with them.
+    """
+    from hullscout.campaign import Setup, growth  # noqa: PLC0415  loads the scientific packages
+
+    added = growth.add_file(folder, pool, pool_format)
+    for sentence in added.sentences:
+        click.echo(sentence)
+    if added.ids:
+        is_handoff = Setup.read(folder).config.oracle.kind == "handoff"
+        command = (
+            f"`hullscout ask {quote(str(folder))}` goes" if is_handoff else "The same `hullscout run` command goes"
+        )
+        click.echo(f"{command} on with them.")
 
 
 @main.command()

@@ -12,6 +12,7 @@ from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLatt
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
 from hullscout.pool.formats import FORMATS, Format, pool_bytes, read_pool
 from hullscout.pool.frames import Frame, Frames, natural_key
+from hullscout.pool.growth import Growth, grown, growth_of, with_own_ids
 from hullscout.pool.inspection import (
     Finding,
     Inspection,
@@ -36,6 +37,7 @@ __all__ = [
     "Format",
     "Frame",
     "Frames",
+    "Growth",
     "Inspection",
     "MadePool",
     "MixedSettings",
@@ -51,6 +53,8 @@ __all__ = [
     "clean",
     "find_twins",
     "format_frames",
+    "grown",
+    "growth_of",
     "inspect_frames",
     "make_pool",
     "most_frequent_elements",
@@ -60,4 +64,5 @@ __all__ = [
     "read_frames",
     "read_pool",
     "save_frames",
+    "with_own_ids",
 ]

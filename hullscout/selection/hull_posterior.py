@@ -232,9 +232,11 @@ class HullPosteriorRule(Rule):
         """The decisions in the last `steady` calculations."""
         n_now, n_asked, recent = known.n_asked, 0, []
         n_back = self.calculations_to_stay_low(known.n_candidates, n_now)
-        for decision in known.decisions:
+        for place, decision in enumerate(known.decisions):
             if n_asked >= n_now - n_back:
-                recent.append(decision)
+                # What was stated of a smaller pool says nothing of what was added to it.
+                is_of_this_pool = place >= max(known.added_after, default=0)
+                recent.append(decision if is_of_this_pool else Decision())
             n_asked += len(decision.chosen)
         return recent
 

@@ -30,6 +30,7 @@ class Known:
     Attributes:
         cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
         decisions: The decisions so far, each with what it asked for.
+        added_after: For each time that candidates were added to the pool, the number of decisions before it.
         answered: (m,) the candidates with an energy, in the order of asking.
         energies_ev_per_atom: (m,) their energies.
         failed: (f,) the candidates whose calculation failed for good, in the order of asking. Nothing is known of their energies:
@@ -43,6 +44,7 @@ class Known:
     seed: int = 0
     cost: Floats = field(repr=False)
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    added_after: tuple[int, ...] = ()
     answered: Indices = field(default_factory=lambda: NONE, repr=False)
     energies_ev_per_atom: Floats = field(default_factory=lambda: np.empty(0), repr=False)
     failed: Indices = field(default_factory=lambda: NONE, repr=False)
@@ -50,8 +52,13 @@ class Known:
     true_ev_per_atom: Floats | None = field(default=None, repr=False)
 
     def with_truth(self, true_ev_per_atom: Floats | None) -> Known:
-        """The same moment with the energies of all candidates, for those who judge it; as it is where nobody knows them."""
-        return self if true_ev_per_atom is None else replace(self, true_ev_per_atom=true_ev_per_atom)
+        """The same moment with the energies of all candidates, for those who judge it; as it is where nobody knows them.
+
+        Those of candidates that were added later are not looked at.
+        """
+        if true_ev_per_atom is None:
+            return self
+        return replace(self, true_ev_per_atom=true_ev_per_atom[: self.n_candidates])
 
     @property
     def fractions(self) -> Floats:

@@ -132,6 +132,7 @@ def remarks(reported: Reported) -> Iterator[str]:
     history, known = reported.history, reported.known
     if history.result is not None:
         yield f"Stopped: {history.result.stop_sentence}"
+    yield from (then.sentence for then in history.setup.added)
     error = known.hull_error_ev_per_atom
     if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
         yield "The hull found is the true hull, which this replay knows."
@@ -202,20 +203,18 @@ def settings(reported: Reported) -> Iterator[tuple[str, Any]]:
 
 def page_data(reported: Reported) -> dict[str, Any]:
     """What the scripts of the page draw: the candidates in columns, and the campaign after each round."""
-    config, true, belief = reported.history.config, reported.known.true_hull, reported.belief
+    config, belief = reported.history.config, reported.belief
     return {
         "fileName": config.folder_name,
         "elements": list(config.elements),
-        "isReplay": true is not None,
+        "isReplay": reported.known.true_hull is not None,
         "tolerance": float(f"{config.stop.hull_tolerance * MILLI:g}"),
         "accepted": config.stop.failure_probability,
         "modelErrorName": reported.model_error_name,
         "halfWidthPerStd": None if belief is None else student_quantile(0.975, belief.degrees_of_freedom),
         "candidates": _candidates(reported),
         "moments": list(_moments(reported)),
-        "trueHull": None
-        if true is None
-        else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)},
+        "trueHull": _true_hull(reported.known),
         "bandAt": listed(BAND_AT, 4),
         "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev)},
     }
@@ -248,6 +247,12 @@ def _candidates(reported: Reported) -> dict[str, Any]:
     return columns
 
 
+def _true_hull(known: Known) -> dict[str, list[float | None]] | None:
+    """The hull of all candidates that there were at a moment, where a table knows it."""
+    true = known.true_hull
+    return None if true is None else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)}
+
+
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
     history, energies, before = reported.history, drawn_energies(reported.known, None), None
     for known, decision, band, model_error in zip(
@@ -261,7 +266,9 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         yield {
             "round": len(known.decisions) - 1,
             "known": known.n_answered,
+            "candidates": known.n_candidates,
             "hull": hull.indices.tolist(),
+            "trueHull": _true_hull(known) if known.n_candidates < len(history.pool) else None,
             "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),
             "error": None if error is None else round(MILLI * error, 3),
             "modelError": None if model_error is None else round(MILLI * model_error, 3),

@@ -67,7 +67,7 @@ function points(indices, moment, options) {
 function tracesAt(moment) {
   const { hull, round: now } = campaign.moments[moment];
   const known = [], recent = [], waiting = [], failed = [];
-  for (let i = 0; i < N_CANDIDATES; i++) {
+  for (let i = 0; i < campaign.moments[moment].candidates; i++) {  // those that were added later come after these
     const round = candidates.round[i] ?? Infinity;
     if (round < now) known.push(i);
     else if (round === now) recent.push(i);
@@ -110,9 +110,10 @@ function tracesAt(moment) {
     line: { color: COLOUR.hull, width: 1.6 }, marker: { symbol: "circle-open", size: 12, color: COLOUR.hull, line: { width: 1.6 } },
   });
   // Dashes upon the line of the hull found: where they agree, both are seen.
-  if (campaign.trueHull) {
+  const truth = campaign.moments[moment].trueHull ?? campaign.trueHull;
+  if (truth) {
     traces.push({
-      type: "scatter", mode: "lines", x: campaign.trueHull.x, y: campaign.trueHull.energy, hoverinfo: "skip",
+      type: "scatter", mode: "lines", x: truth.x, y: truth.energy, hoverinfo: "skip",
       line: { color: COLOUR.truth, width: 2, dash: "dash" }, name: "true hull", uid: "truth",
     });
   }
@@ -184,7 +185,7 @@ function layoutAt(moment) {
 
 function sentenceAt(moment) {
   const at = campaign.moments[moment];
-  const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${N_CANDIDATES} calculated, ${at.hull.length} structures on the hull`];
+  const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${at.candidates} calculated, ${at.hull.length} structures on the hull`];
   if (isKnown(at.error)) parts.push(`hull error ${milli(at.error, 2)}${UNIT}`);
   const probability = at.stated ?? at.probability;
   if (isKnown(probability)) parts.push(`P(wrong by more than ${campaign.tolerance}${UNIT}) ${percent(probability)}`);

@@ -1,0 +1,75 @@
+"""Structures that were added to a campaign after it was made: what is kept of them, and what is said.
+
+An addition belongs to a place in the order of the rounds: those decided before it knew nothing of it, and are seen so for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """What was added at one moment.
+
+    Attributes:
+        n_rounds: Rounds that were decided before.
+        name: Where the structures came from, for people.
+        pool: The new candidates alone, as extended XYZ, in their order.
+    """
+
+    n_rounds: int
+    name: str
+    pool: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedThen:
+    """How many candidates were added, and how many rounds were decided before."""
+
+    n_rounds: int
+    n_added: int
+
+    @property
+    def sentence(self) -> str:
+        """When how many were added; rounds are counted from 0."""
+        when = f"after round {self.n_rounds - 1}" if self.n_rounds else "before the first round"
+        return f"{self.n_added} {'candidate was' if self.n_added == 1 else 'candidates were'} added {when}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What came of adding structures.
+
+    Attributes:
+        ids: Of the new candidates, in the order of the pool.
+        n_rounds: Rounds that were decided before.
+        n_candidates: Candidates that the campaign has now.
+        twins: For each structure that the campaign had, or that came twice, by its id: the candidate's.
+        left_out: Ids of structures without an energy, where a table is looked at.
+        conflicts: A sentence for each twin whose energy is another than the table's.
+    """
+
+    ids: tuple[str, ...]
+    n_rounds: int
+    n_candidates: int
+    twins: dict[str, str]
+    left_out: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The same in sentences."""
+        then = AddedThen(n_rounds=self.n_rounds, n_added=len(self.ids))
+        said = [
+            then.sentence if self.ids else "Nothing was added.",
+            f"The campaign has {self.n_candidates} candidates.",
+        ]
+        if self.twins:
+            shown = [f"{twin} = {first}" for twin, first in list(self.twins.items())[:5]]
+            more = f" and {len(self.twins) - 5} more" if len(self.twins) > 5 else ""
+            said.append(f"Known crystals, not added again: {', '.join(shown)}{more}.")
+        if self.left_out:
+            more = ", ..." if len(self.left_out) > 5 else ""
+            said.append(f"Left out, since they have no energy: {', '.join(self.left_out[:5])}{more}.")
+        return (*said, *self.conflicts)

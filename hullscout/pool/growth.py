@@ -1,0 +1,111 @@
+"""Candidates added to a pool that is in use: those that it holds keep their places, and no crystal comes twice.
+
+What is added is checked as a pool is, alone and together with what is there. A candidate that was added keeps its place, too:
+further ones come after it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.pool.checks import atomic_numbers, find_faults
+from hullscout.pool.frames import Frames, natural_key, one_error
+from hullscout.pool.pool import Pool
+from hullscout.pool.twins import find_twins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hullscout.pool.columns import Columns
+    from hullscout.pool.frames import Frame
+
+_MADE_ID = re.compile(r"frame-\d{6}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What of a source is new to a pool.
+
+    Attributes:
+        ids: Of the new candidates, in the order in which they are appended: the natural one.
+        twins: For each structure that is a crystal of the pool, or one that is new, by its id: that candidate's.
+        left_out: Ids of structures without an energy, where a table would have to answer for them.
+    """
+
+    ids: tuple[str, ...]
+    twins: dict[str, str] = field(repr=False)
+    left_out: tuple[str, ...] = field(repr=False)
+
+
+def with_own_ids(frames: Frames, prefix: str) -> Frames:
+    """Frames whose ids were made from their places in the file, with ids that no other file's are given."""
+    if not all(_MADE_ID.fullmatch(frame.id) for frame in frames.frames):
+        return frames
+    return replace(frames, frames=tuple(replace(f, id=f"{prefix}-{f.number:06d}") for f in frames.frames))
+
+
+def growth_of(
+    pool: Pool, known: Frames, added: Frames, *, needs_energy: bool, build: Callable[[Frames], Pool]
+) -> Growth:
+    """What is new among added frames; an InvalidPoolError where a campaign cannot use them, or an id is another crystal's.
+
+    Args:
+        known: The frames that the pool was built from, so far.
+        build: Checks frames and makes a pool of them, as the pool was made.
+    """
+    if faults := find_faults(added.frames, pool.elements):
+        raise one_error(added.path, faults, n_frames=len(added.frames))
+    usable = [frame for frame in added.frames if not needs_energy or frame.energy_ev is not None]
+    left_out = {frame.id for frame in added.frames} - {frame.id for frame in usable}
+    stands_for = {name: name for name in pool.ids} | {
+        twin: first for first, twins in pool.twins.items() for twin in twins
+    }
+    there = {frame.id: frame for frame in known.frames if frame.id in stands_for}
+    twins: dict[str, str] = {}
+    for frame in usable:
+        if frame.id not in there:
+            continue
+        if len(find_twins([there[frame.id].candidate(), frame.candidate()])) == 1:
+            twins[frame.id] = stands_for[frame.id]
+        else:
+            faults.append(f"{frame.name}: the pool has another crystal of this id: give it another id")
+    if faults:
+        raise one_error(added.path, faults, n_frames=len(added.frames))
+    fresh = [frame for frame in usable if frame.id not in there]
+    if fresh:
+        together = replace(added, frames=(*there.values(), *fresh), keys=tuple(sorted({*known.keys, *added.keys})))
+        for group in build(together).report.twin_groups:
+            first = next((stands_for[member] for member in group if member in stands_for), group[0])
+            twins |= {member: first for member in group if member not in stands_for and member != first}
+    ids = sorted((frame.id for frame in fresh if frame.id not in twins), key=natural_key)
+    return Growth(ids=tuple(ids), twins=twins, left_out=tuple(sorted(left_out, key=natural_key)))
+
+
+def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Columns, sentence: str) -> Pool:
+    """The pool with candidates of these frames, which are new to it, appended in their order; the sentence joins its report."""
+    candidates = tuple(frame.candidate() for frame in frames)
+    cost, baseline = columns.read(source.path, frames)
+    report = pool.report
+    n_pure = tuple(
+        count + sum(1 for candidate in candidates if (candidate.numbers == number).all())
+        for count, number in zip(report.n_pure, atomic_numbers(pool.elements), strict=True)
+    )
+    return Pool(
+        elements=pool.elements,
+        candidates=(*pool.candidates, *candidates),
+        report=replace(
+            report,
+            n_frames=report.n_frames + len(frames),
+            n_candidates=report.n_candidates + len(candidates),
+            n_pure=n_pure,
+            notes=(*report.notes, sentence),
+        ),
+        cost=None if pool.cost is None or cost is None else np.concatenate([pool.cost, cost]),
+        baseline_ev_per_atom=None
+        if pool.baseline_ev_per_atom is None or baseline is None
+        else np.concatenate([pool.baseline_ev_per_atom, baseline]),
+    )

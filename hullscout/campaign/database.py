@@ -26,6 +26,9 @@ OF_THE_MACHINE = {
 }
 
 
+OF_A_LOCK = "Wait for it, or choose another --out."
+
+
 class DatabaseStore:
     """An open database, for writing (its lock is held meanwhile) or only for reading (None)."""
 
@@ -100,11 +103,11 @@ def is_of_the_machine(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in OF_THE_MACHINE
 
 
-def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
+def lock_folder(folder: Path, name: str, *, busy: str, remedy: str = OF_A_LOCK) -> FileLock:
     """Make a folder where there is none and take the lock file in it; the caller releases it.
 
     Args:
-        busy: What another process is doing where that has the lock, as "running the campaign".
+        busy: What another process is doing where that has the lock, as "running the campaign"; the remedy says what to do then.
     """
     lock, what = FileLock(folder / name), "made"
     try:
@@ -112,7 +115,7 @@ def lock_folder(folder: Path, name: str, *, busy: str) -> FileLock:
         what = "written"
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise StoreError(f"Another process is {busy} in {folder}. Wait for it, or choose another --out.") from error
+        raise StoreError(f"Another process is {busy} in {folder}. {remedy}") from error
     except OSError as error:
         raise StoreError(
             f"The output folder {folder} cannot be {what}: {error.strerror}. Choose another --out."

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from hullscout.pool import Candidate, Growth
 
 
+OF_A_RUN = "End it (nothing is lost), add the structures, and run it again."
+
+
 def add_file(folder: Path, path: Path, pool_format: str | None = None) -> Added:
     """Add the structures of a pool of any format to the campaign in `folder`."""
     with Store.read(folder):  # first of all: where there is no campaign, the pool is not what is wrong
@@ -70,7 +73,7 @@ def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candid
 def _add(folder: Path, frames: Frames, *, name: str) -> Added:
     with Store.read(folder) as store:
         origin = store.origin()
-    with Store.create_or_resume(folder, origin) as store:
+    with Store.create_or_resume(folder, origin, remedy=OF_A_RUN) as store:
         setup = Setup(store.origin())
         frames = with_own_ids(frames, f"added{store.n_additions + 1}")
         # As they will be read from the store, to the last bit.

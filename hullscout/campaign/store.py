@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import Origin, check_config
-from hullscout.campaign.database import DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
+from hullscout.campaign.database import OF_A_LOCK, DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
 from hullscout.selection import Decision
@@ -86,7 +86,7 @@ class Store(DatabaseStore):
     _reserve: DiskReserve | None = None
 
     @classmethod
-    def create_or_resume(cls, folder: Path, origin: Origin) -> Self:
+    def create_or_resume(cls, folder: Path, origin: Origin, *, remedy: str = OF_A_LOCK) -> Self:
         """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there."""
         database = folder / DATABASE
         try:
@@ -100,7 +100,7 @@ class Store(DatabaseStore):
             raise StoreError(
                 f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
             )
-        lock = lock_folder(folder, "campaign.lock", busy="running the campaign")
+        lock = lock_folder(folder, "campaign.lock", busy="running the campaign", remedy=remedy)
         with ExitStack() as undo:
             undo.callback(lock.release)
             if is_new:
@@ -329,8 +329,9 @@ def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
     if schema not in (str(SCHEMA).encode(), str(SCHEMA_WITH_ADDITIONS).encode()):
         raise StoreError(
-            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA} and {SCHEMA_WITH_ADDITIONS}. Nothing "
-            "was changed. Open it with the version that made it (its `hullscout table` hands on the energies), or choose another --out."
+            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA} and {SCHEMA_WITH_ADDITIONS}. "
+            "Nothing was changed. Open it with the version that made it (its `hullscout table` hands on the energies), or choose "
+            "another --out."
         )
 
 

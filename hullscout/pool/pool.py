@@ -100,7 +100,8 @@ class PoolReport:
 class Pool:
     """Candidates in the natural order of their ids (`a2` before `a10`), whatever the order of the source.
 
-    What was added to a pool in use comes after them. `pool[3]` is a candidate by its place, `pool["a3"]` by its id; `in` takes an id or a candidate, and a loop gives candidates.
+    What was added to a pool in use comes after them. `pool[3]` is a candidate by its place, `pool["a3"]` by its id; `in` takes an
+    id or a candidate, and a loop gives candidates.
 
     Attributes:
         elements: two or more.

@@ -176,7 +176,7 @@ class Origin:
 def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
     """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ."""
     config = load_config(campaign_file, overrides, seed=seed)
-    pool_path = campaign_file.parent / config.pool.path
+    pool_path = campaign_file.parent / Path(config.pool.path).expanduser()
     if not pool_path.exists():
         raise InvalidPoolError(
             f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."

@@ -88,7 +88,7 @@ def test_a_campaign_at_its_end_goes_on_with_what_is_added_and_states_of_the_whol
     assert after["additions"] == [{"n_rounds": n_rounds, "n_added": n_added}]
     assert (after["n_candidates"], after["n_calculations"] > before["n_calculations"]) == (57, True)
     assert "additions" not in before
-    assert after["reference"]["hull_error_ev_per_atom"] <= before["reference"]["hull_error_ev_per_atom"] + 1.0
+    assert after["reference"]["within_tolerance"]
     assert said in hullscout("status", out)[1]
     history = read_history(out)
     believed = Beliefs(history.setup).at(history.now)
@@ -157,9 +157,7 @@ def test_what_is_known_keeps_its_place_and_what_is_added_is_looked_up_in_the_add
         comment = frame.split("\n")[1]
         stated[comment.split("id=")[1].split()[0]] = float(comment.split("energy=")[1].split()[0])
     assert {i: after.table.lookup(i) for i in after.pool.ids} == stated
-    assert (
-        after.pool.report.lines()[-1].endswith("the axis.") or "were added after round" in after.pool.report.lines()[-1]
-    )
+    assert sum("were added after round" in line for line in after.pool.report.lines()) == 1
     assert after.cost.size == 57
 
 
@@ -235,7 +233,7 @@ def test_frames_without_ids_are_given_ones_that_the_pool_has_not(halves, tmp_pat
         (lambda text: text.replace("energy=", "energie="), None),
         (lambda text: text + text, "is repeated"),
         (lambda _: "no frames", "more.extxyz"),
-        (lambda text: text.replace("energy=-", "energy=-9e30"), "expected at most"),
+        (lambda text: text.replace("energy=-", "energy=-8e9 was=-"), "expected at most"),
     ],
 )
 def test_what_no_campaign_can_use_is_refused_and_nothing_is_added(halves, tmp_path, change, message):

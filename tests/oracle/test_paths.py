@@ -203,7 +203,8 @@ def test_features_of_ones_own_read_files_beside_the_campaign(folder):
 
 
 def test_a_module_beside_the_campaign_never_hides_one_of_pythons(folder, tmp_path):
-    for name in ("random.py", "queue.py", "json.py", "ase.py"):
+    (folder / "shifted.py").write_text("import colorsys\n" + SHIFTED)  # which nothing has imported before
+    for name in ("random.py", "queue.py", "json.py", "ase.py", "colorsys.py"):
         (folder / name).write_text("raise RuntimeError('not this one')\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     words = ["-P", "-c", "from hullscout.cli import main; main()", "run", "c.toml", "--out", str(tmp_path / "out")]

@@ -90,7 +90,7 @@ def test_the_default_folder_stays_in_runs(write, name, folder):
         (("[select]", "[stop]\nmax_calculations = 0\n[select]"), "stop.max_calculations: expected greater than 0"),
         (
             ("[select]", '[oracle]\nkind = "guess"\n[select]'),
-            "oracle.kind: expected one of 'table', 'calculator', 'handoff', found 'guess'",
+            "oracle.kind: expected one of 'table', 'calculator', 'function', 'handoff', found 'guess'",
         ),
         (("[select]", "[mbtr]\npair_cutoff = -1.0\n[select]"), "mbtr.pair_cutoff: expected greater than or equal to 3"),
         (('["Ag", "Pd"]', '["Ag", "Ag"]'), "elements: the two elements must differ"),

@@ -6,8 +6,10 @@ import io
 
 import numpy as np
 import pytest
+from frames import frames_of
 from matplotlib.image import imread
 
+from hullscout import Campaign
 from hullscout.campaign import Beliefs
 from hullscout.figures.phase_diagram import drawn_energies, intervals_of
 from hullscout.figures.report import read_report, write_report
@@ -291,5 +293,24 @@ def test_names_that_are_scripts_are_shown_as_they_are_and_never_run(browser, hos
     assert "<script>document.title=1" in reader.hover_label(1)
     assert reader.page.locator("img[src=x]").count() == 0
     assert reader.page.title() == f"{name}: convex hull"
+    assert reader.errors == []
+    reader.page.close()
+
+
+def test_earlier_rounds_show_only_the_candidates_of_then(browser, campaign_file, tmp_path):
+    frames = frames_of(campaign_file.with_name("pool.extxyz").read_text())
+    is_pure = [" Ag" not in frame.replace("\n", " ") or " Pd" not in frame.replace("\n", " ") for frame in frames]
+    first = [frame for place, frame in enumerate(frames) if is_pure[place] or place % 2]
+    campaign_file.with_name("pool.extxyz").write_text("".join(first))
+    campaign = Campaign.create(campaign_file, tmp_path / "out", settings=["stop.max_calculations=20"])
+    campaign.run()
+    (tmp_path / "more.extxyz").write_text("".join(frame for frame in frames if frame not in first))
+    campaign.add(tmp_path / "more.extxyz")
+    reader = Reader(browser, campaign.write_report())
+    assert f"20 of {len(frames)} calculated" in reader.page.locator("#moment-text").text_content()
+    reader.page.evaluate("showMoment(0)")
+    assert f" of {len(first)} calculated" in reader.page.locator("#moment-text").text_content()
+    drawn = sum(len(reader.trace(name)[0]) for name in ("not calculated", "calculated (", "calculated in"))
+    assert drawn == len(first)
     assert reader.errors == []
     reader.page.close()

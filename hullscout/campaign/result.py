@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -105,6 +105,7 @@ class CampaignResult:
     stop_reason: StopReason
     stop_sentence: str
     failure_probability: float | None
+    probability_meaning: dict[str, Any] | None
     hull: GroundStates
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
@@ -138,7 +139,7 @@ class CampaignResult:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read the text of a `result.json`; another text raises `KeyError`, `TypeError` or `ValueError`."""
-        tree = json.loads(text)
+        tree = {"probability_meaning": None, **json.loads(text)}  # earlier versions did not state it
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
@@ -198,6 +199,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         stop_reason=StopReason(decision.stop.reason),
         stop_sentence=decision.stop.sentence,
         failure_probability=decision.stated_failure_probability,
+        probability_meaning=config.select.meaning(),
         hull=ground_states(known),
         failed=failed,
         reference=None

@@ -18,7 +18,7 @@ from hullscout.oracle import TableOracle
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
-from hullscout.selection.rule import starting_pure
+from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Setup:
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
         known = self.ledger().known
-        refuse_impossible_limits(known, starting_pure(known), self.config.stop)
+        refuse_impossible_limits(known, cheapest_pure(known), self.config.stop)
 
 
 class Beliefs:

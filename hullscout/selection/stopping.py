@@ -21,7 +21,7 @@ from hullscout.selection.decision import Decision, Stop
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -104,11 +104,27 @@ class Situation:
 
 
 def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: StopSettings) -> Decision:
-    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen."""
+    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen.
+
+    An end says what is not known of the pure elements.
+    """
     affordable = _affordable(known, decision.chosen, settings)
     now = Situation(known=known, decision=decision, affordable=affordable, none_left=none_left, settings=settings)
     stop = next((stop for end in ENDS if (stop := end(now)) is not None), None)
-    return replace(decision, chosen=affordable if stop is None else (), stop=stop)
+    if stop is None:
+        return replace(decision, chosen=affordable)
+    return replace(decision, chosen=(), stop=replace(stop, sentence=" ".join([stop.sentence, *unknown_ends(known)])))
+
+
+def unknown_ends(known: Known) -> Iterator[str]:
+    """A sentence for each element that has an energy, and structures without one."""
+    for symbol, those in zip(known.pool.elements, pure(known.fractions), strict=True):
+        n_unknown = int(np.isin(those, known.unknown).sum())
+        if 0 < n_unknown < those.size:
+            yield (
+                f"Of the {those.size} structures of pure {symbol}, {n_unknown} {'has' if n_unknown == 1 else 'have'} no energy: "
+                f"were one lower than those known, the whole hull would be wrong."
+            )
 
 
 def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: StopSettings) -> None:

@@ -132,6 +132,17 @@ class Setup:
             return rule
         return rule.model_copy(update={"batch": executor.workers})
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a person should know before anything is calculated, in sentences."""
+        return self.config.select.cautions(self.config.stop, n_candidates=len(self.pool))
+
+    @property
+    def meaning(self) -> dict[str, Any] | None:
+        """What the stated probability means, and what is to be said of it in this campaign; None where the rule states none."""
+        meaning = self.config.select.meaning()
+        return None if meaning is None else {**meaning, "cautions": list(self.cautions)}
+
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
         known = self.ledger().known

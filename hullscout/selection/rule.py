@@ -70,9 +70,9 @@ class Rule(Settings, ABC):
         """What the rule believes of every candidate; None where it believes nothing, or nothing could be learned."""
         return None
 
-    def warning(self, stop: StopSettings) -> str | None:  # noqa: ARG002  for those who warn
-        """What a person should know before anything is calculated; None where there is nothing."""
-        return None
+    def cautions(self, stop: StopSettings, *, n_candidates: int) -> tuple[str, ...]:  # noqa: ARG002  for those who have some
+        """What a person should know of a pool of so many candidates before anything is calculated, in sentences."""
+        return ()
 
     def meaning(self) -> dict[str, Any] | None:
         """What the stated probability means and what was observed of it, as `result.json` says it; None where none is stated."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from hullscout.display import MILLI, PERCENT
+from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.errors import InvalidCampaignError
 from hullscout.hull import pure
 from hullscout.selection.decision import Decision, Stop
@@ -200,7 +200,8 @@ def failure_probability(now: Situation) -> Stop | None:
         reason=StopReason.FAILURE_PROBABILITY,
         sentence=(
             f"The probability that the hull is wrong by more than {MILLI * settings.hull_tolerance:g} meV/atom is "
-            f"{PERCENT * stated:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %."
+            f"{stated_percent(stated, below=settings.failure_probability)}, below the accepted "
+            f"{PERCENT * settings.failure_probability:g} %."
         ),
     )
 
@@ -215,8 +216,9 @@ def only_failed_left(now: Situation) -> Stop | None:
         reason=StopReason.ONLY_FAILED_LEFT,
         sentence=(
             f"What can still be calculated moves the hull by more than {MILLI * settings.hull_tolerance:g} meV/atom with a "
-            f"probability of {PERCENT * left:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %. With the "
-            f"candidates that failed ({known.n_failed}) the probability of a wrong hull is {PERCENT * stated:.1f} %."
+            f"probability of {stated_percent(left, below=settings.failure_probability)}, below the accepted "
+            f"{PERCENT * settings.failure_probability:g} %. With the candidates that failed ({known.n_failed}) the probability of "
+            f"a wrong hull is {stated_percent(stated)}."
         ),
     )
 

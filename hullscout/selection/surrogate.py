@@ -116,6 +116,7 @@ class Surrogate:
             "left_out_mean_ev_per_atom": self._baseline[labelled] + left_out_mean,
             "left_out_std_ev_per_atom": left_out_std,
             "is_learned": True,
+            "suspects": model.labelled[fitted.suspects],
             "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
         }
 

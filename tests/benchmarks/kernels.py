@@ -85,8 +85,9 @@ def main() -> None:
                 f"{without[:, column].max():.2f}), standard deviation {means[:, column].std(ddof=1):.2f}"
             )
     print(
-        f"in use: length {KERNELS.log_length_mean} +- {KERNELS.log_length_std}, weight +- {KERNELS.log_weight_std}, {KERNELS.extras}"
+        f"in use: length {KERNELS.log_length_mean} +- {KERNELS.log_length_std}, of each weight +- {KERNELS.log_weight_std}"
     )
+    print(f"and {KERNELS.extras}")
 
 
 if __name__ == "__main__":

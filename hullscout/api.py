@@ -212,6 +212,11 @@ class Campaign:
         return self._setup.pool
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What should be known before anything is calculated, in sentences: what a small accepted probability costs, say."""
+        return self._setup.cautions
+
+    @property
     def pending(self) -> tuple[str, ...]:
         """Ids that were asked for and not answered yet; in a hand-off those that `ask` handed out."""
         return self._setup.read_ledger(self.folder).awaited
@@ -238,11 +243,12 @@ class Campaign:
 
     @property
     def sources(self) -> Sources | None:
-        """Where the probability of a wrong hull comes from, and what more calculations would make of it; None without a belief.
+        """Where the probability of a wrong hull comes from, and what more calculations would make of it.
 
-        Under rules that state no probability, what `hull-posterior` would state.
+        Under rules that state no probability, what `hull-posterior` would state. None before there is a hull, where nothing is left
+        to ask, and where nothing could be learned.
         """
-        belief = self.belief
+        belief = self.belief if self._setup.read_ledger(self.folder).known.has_hull else None
         return None if belief is None else Sources.of(belief, tolerance_ev_per_atom=self.config.stop.hull_tolerance)
 
     def candidates(self) -> pd.DataFrame:

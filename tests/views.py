@@ -1,6 +1,7 @@
 """What is known of made-up alloys: compositions and energies as arrays, without structures."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -24,6 +25,10 @@ class ArrayPool:
     @property
     def ids(self):
         return tuple(map(str, range(self.x.size)))
+
+    @property
+    def candidates(self):
+        return tuple(SimpleNamespace(formula=f"at {x:.3f}") for x in self.x)
 
     def __len__(self):
         return self.x.size

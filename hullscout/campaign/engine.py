@@ -16,7 +16,7 @@ import numpy as np
 from hullscout.errors import InvalidSettingError
 from hullscout.oracle import Calculated
 from hullscout.selection import Decision, StopSettings
-from hullscout.selection.rule import missing_pure, starting_pure
+from hullscout.selection.rule import cheapest_pure, missing_pure
 from hullscout.selection.stopping import concluded, refuse_impossible_limits
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Engine:
         self.surrogate = surrogate
         self.decision: Decision | None = None
         self._settings = StopSettings() if settings is None else settings
-        refuse_impossible_limits(ledger.known, starting_pure(ledger.known), self._settings)
+        refuse_impossible_limits(ledger.known, cheapest_pure(ledger.known), self._settings)
 
     @property
     def stop(self) -> Stop | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import DATABASE, Store
-from hullscout.display import MILLI, html_sentences, html_table
+from hullscout.display import MILLI, html_sentences, html_table, stated_percent
 from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
 from hullscout.selection import StopReason
@@ -107,6 +107,8 @@ class CampaignResult:
     stop_reason: StopReason
     stop_sentence: str
     failure_probability: float | None
+    loner_probability: float | None
+    probability_meaning: dict[str, Any] | None
     hull: GroundStates
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
@@ -129,8 +131,9 @@ class CampaignResult:
             f"{self.campaign}: {self.n_calculations} of {self.n_candidates} candidates calculated. {self.stop_sentence}"
         ]
         if self.failure_probability is not None:
-            percent = 100 * self.failure_probability
-            said.append(f"Stated probability of a hull beyond the tolerance: {percent:.1f} %.")
+            said.append(
+                f"Stated probability of a hull beyond the tolerance: {stated_percent(self.failure_probability)}."
+            )
         if self.reference is not None:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
@@ -144,7 +147,11 @@ class CampaignResult:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read the text of a `result.json`; another text raises `KeyError`, `TypeError` or `ValueError`."""
-        tree = json.loads(text)
+        tree = {
+            "loner_probability": None,
+            "probability_meaning": None,
+            **json.loads(text),
+        }  # earlier versions did not state it
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
@@ -205,6 +212,8 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         stop_reason=StopReason(decision.stop.reason),
         stop_sentence=decision.stop.sentence,
         failure_probability=decision.stated_failure_probability,
+        loner_probability=decision.loner_probability,
+        probability_meaning=setup.meaning,
         hull=ground_states(known),
         failed=failed,
         reference=None

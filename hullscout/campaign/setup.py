@@ -19,7 +19,7 @@ from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, grown, parse_frames
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
-from hullscout.selection.rule import starting_pure
+from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 
 if TYPE_CHECKING:
@@ -207,10 +207,21 @@ class Setup:
         found = Beside(folder=Path(self.origin.folder)).found(stated)
         return section.model_copy(update={name: value for name, value in found.items() if value != stated[name]})
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a person should know before anything is calculated, in sentences."""
+        return self.config.select.cautions(self.config.stop, n_candidates=len(self.pool))
+
+    @property
+    def meaning(self) -> dict[str, Any] | None:
+        """What the stated probability means, and what is to be said of it in this campaign; None where the rule states none."""
+        meaning = self.config.select.meaning()
+        return None if meaning is None else {**meaning, "cautions": list(self.cautions)}
+
     def refuse_what_cannot_start(self) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
         known = self.ledger().known
-        refuse_impossible_limits(known, starting_pure(known), self.config.stop)
+        refuse_impossible_limits(known, cheapest_pure(known), self.config.stop)
 
 
 class Beliefs:

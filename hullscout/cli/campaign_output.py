@@ -12,9 +12,9 @@ from rich.table import Table
 from hullscout.campaign import Beliefs
 from hullscout.campaign.result import RESULT
 from hullscout.cli.shared import console, live_line
-from hullscout.display import MILLI, PERCENT
+from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
-from hullscout.selection import Sources
+from hullscout.selection import Sources, StopSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(f"Stopped: {result.stop_sentence}")
     stated = f"The rule '{result.rule}' states no probability of a wrong hull."
     if result.failure_probability is not None:
-        stated = f"Stated probability of a hull beyond the tolerance: {PERCENT * result.failure_probability:.1f} %."
+        stated = f"Stated probability of a hull beyond the tolerance: {stated_percent(result.failure_probability)}."
     screen.print(stated)
     if (reference := result.reference) is not None:
         sentence = "The hull found is the true hull."
@@ -120,20 +120,22 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     screen, known, config = console(), ledger.known, setup.config
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(known.decisions)} rounds, "
-        f"{known.n_answered} of {known.n_candidates} candidates looked up ({PERCENT * known.saved_fraction:.1f} % saved so far), "
-        f"{len(ledger.awaited)} asked for and not yet answered."
+        f"{known.n_answered} of {known.n_candidates} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
+        f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
     for then in setup.added:
         screen.print(then.sentence)
+    for caution in () if result is not None else setup.cautions:
+        screen.print(caution)
     errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]
     if errors:
         error = f"{errors[-1] * MILLI:.1f} meV/atom"
         screen.print(f"RMSE of the model on known energies left out of its training, last round: {error}.")
     stated = [d.stated_failure_probability for d in known.decisions if d.stated_failure_probability is not None]
     if result is not None and result.failure_probability is not None:
-        screen.print(f"Stated probability of a wrong hull at the end: {PERCENT * result.failure_probability:.1f} %.")
+        screen.print(f"Stated probability of a wrong hull at the end: {stated_percent(result.failure_probability)}.")
     elif result is None and stated:
-        screen.print(f"Stated probability of a wrong hull in the last round: {PERCENT * stated[-1]:.1f} %.")
+        screen.print(f"Stated probability of a wrong hull in the last round: {stated_percent(stated[-1])}.")
     if known.has_hull:
         screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
     for sentence in _sources(setup, known):
@@ -143,7 +145,12 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
     if result is None and (foreseen := forecast(config, known)) is not None:
         interval = f"90 % interval {foreseen.low} to {foreseen.high}"
-        screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}).")
+        small = (
+            "; more at a probability below 5 %"
+            if config.stop.failure_probability < StopSettings().failure_probability
+            else ""
+        )
+        screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}{small}).")
     click.echo(_ending(setup, folder) if result is None else f"Finished; see result.json. {result.stop_sentence}")
 
 
@@ -165,6 +172,8 @@ def _sources(setup: Setup, known: Known) -> Iterator[str]:
     if not setup.config.select.states_probability or not known.has_hull:
         return
     belief = Beliefs(setup).at(known)
+    if belief is None and known.n_answered > 2 and known.unknown.size:
+        yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
     if belief is not None:
         yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
 

@@ -52,13 +52,15 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
         click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        for caution in setup.cautions:
+            click.echo(caution)
         named = quote(str(folder))
         click.echo(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         click.echo(line)
-    if (warning := setup.config.select.warning(setup.config.stop)) is not None:
-        click.echo(warning)
+    for caution in setup.cautions:
+        click.echo(caution)
     progress = CampaignProgress(setup)
     with progress.line:
         result, known = campaigns.run(

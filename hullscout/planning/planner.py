@@ -18,7 +18,15 @@ from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
 from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, n_at_start, open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
-from hullscout.planning.trade_off import Recommendation, fewest_runs, outcome_of, recommend, too_few, totals
+from hullscout.planning.trade_off import (
+    Recommendation,
+    are_all_unsafe,
+    fewest_runs,
+    outcome_of,
+    recommend,
+    too_few,
+    totals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,11 +57,12 @@ SILENT = Progress()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """The replays of one setting, a path for each seed, ascending."""
+    """The replays of one setting, a path for each seed, ascending, and the indices of the vertices of the true hull."""
 
     setting: Setting
     pool: Pool = field(repr=False)
     paths: tuple[ReplayPath, ...] = field(repr=False)
+    ground_states: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def n_calculations(self) -> list[int]:
@@ -128,7 +137,12 @@ def make_plan(
         every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
         kept = play_missing(every, pools, store, order=order, progress=progress)
     played = tuple(
-        Played(setting=setting, pool=pools[_pool_name(setting)].pool, paths=tuple(kept[job.key] for job in of_setting))
+        Played(
+            setting=setting,
+            pool=pools[_pool_name(setting)].pool,
+            paths=tuple(kept[job.key] for job in of_setting),
+            ground_states=pools[_pool_name(setting)].ground_states,
+        )
         for setting, of_setting in zip(settings, jobs, strict=True)
     )
     outcomes = tuple(_outcome(one, order) for one in played)
@@ -180,9 +194,13 @@ def play_missing(
 def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple[Recommendation, ...]:
     """One recommendation for each campaign, and one for all of several together."""
     names, n_runs = dict.fromkeys(outcome.campaign for outcome in outcomes), outcomes[0].replicates
-    each = tuple(recommend([o for o in outcomes if o.campaign == name], risk=risk) for name in names)
+    by_name = {name: [o for o in outcomes if o.campaign == name] for name in names}
+    each = tuple(recommend(options, risk=risk) for options in by_name.values())
     if len(names) > 1 and n_runs < fewest_runs(risk):
-        each = (Recommendation(option=None, sentence=too_few("Each by itself", n_runs, risk=risk)),)
+        unsafe = (
+            one for one, options in zip(each, by_name.values(), strict=True) if are_all_unsafe(options, risk=risk)
+        )
+        each = (*unsafe, Recommendation(option=None, sentence=too_few("Each by itself", n_runs, risk=risk)))
     sums = totals(outcomes) if len(names) > 1 else ()
     return (*each, recommend(sums, risk=risk)) if sums else each
 
@@ -302,6 +320,7 @@ def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
         one.paths,
         n_candidates=len(pool),
         cost=one.setting.config.cost.of(pool.n_atoms, column=pool.cost),
+        ground_states={index: pool.ids[index] for index in one.ground_states},
         core_hours=None if model is None else model.of(pool),
         core_hours_error=0.0 if model is None else model.relative_error(pool),
         price=order.price,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hullscout.campaign import CampaignConfig, Setup
+    from hullscout.hull import Hull
     from hullscout.oracle import AnyExecutor
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
@@ -148,6 +149,11 @@ class ReplayPool:
         """(n,) energies in eV/atom."""
         return np.asarray(self.energies_ev / self.pool.n_atoms)
 
+    @property
+    def ground_states(self) -> tuple[int, ...]:
+        """Indices of the vertices of the true hull."""
+        return tuple(_true_hull(self.pool.fractions, self.energies_ev_per_atom)[1].indices.tolist())
+
     def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
         """An engine at the start of a campaign on this pool."""
         cost = config.cost.of(self.pool.n_atoms, column=self.pool.cost)
@@ -181,9 +187,8 @@ def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int,
 
     Compositions are (n, k), energies (n,), and `order` (m,) the indices of the candidates as they are looked up.
     """
-    ends = end_energies(fractions, energy_ev_per_atom)
-    formation = formation_energy(fractions, energy_ev_per_atom, ends_ev_per_atom=ends)
-    true, found = lower_hull(fractions, formation), None
+    formation, true = _true_hull(fractions, energy_ev_per_atom)
+    found = None
     steps: list[tuple[int, float]] = []
     for n, index in enumerate(order, start=1):
         if found is not None and float(found.distance(fractions[[index]], formation[[index]])[0]) >= 0.0:
@@ -195,6 +200,13 @@ def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int,
             if not steps or steps[-1][1] != error:
                 steps.append((n, error))
     return tuple(steps)
+
+
+def _true_hull(fractions: Floats, energy_ev_per_atom: Floats) -> tuple[Floats, Hull]:
+    """(n,) formation energies, and their hull."""
+    ends = end_energies(fractions, energy_ev_per_atom)
+    formation = formation_energy(fractions, energy_ev_per_atom, ends_ev_per_atom=ends)
+    return formation, lower_hull(fractions, formation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ one with confidence, or a plain "none is": the upper end of the 95 % interval of
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,7 +19,7 @@ from hullscout.errors import InvalidPlanError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hullscout.planning.core_hours import Price
     from hullscout.planning.grid import Setting
@@ -111,6 +112,7 @@ class SettingOutcome:
         within_tolerance, exact_hull_rate: Shares of runs with the hull within the tolerance, and with the true hull.
         failure: `stated`: mean over the runs of what the rule stated at the end; `rate`, `low`, `high`: the observed share of runs
             beyond the tolerance, with its interval.
+        missed: Ground states that were not looked up in runs beyond the tolerance, by id, and in how many; most often first.
         cost: Cost of the calculations in the unit of the campaign's costs, and the share of the whole pool's cost that was saved.
         cost_core_hours: The same, with the relative standard error of the cost model.
         cost_priced: The same in money or units of an allocation, and the `unit`.
@@ -128,6 +130,7 @@ class SettingOutcome:
     exact_hull_rate: float
     hull_error_ev_per_atom: dict[str, float]
     failure: dict[str, float | None]
+    missed: dict[str, int]
     stop_reasons: dict[str, int]
     cost: dict[str, float]
     cost_core_hours: dict[str, float] | None
@@ -137,6 +140,11 @@ class SettingOutcome:
     def risk(self) -> Rate:
         """The observed risk of a hull beyond the tolerance."""
         return self.within_tolerance.complement
+
+    @property
+    def stated(self) -> float | None:
+        """Mean of the probabilities that the rule stated at the end."""
+        return self.failure["stated"]
 
     @property
     def expense(self) -> float:
@@ -163,6 +171,15 @@ class SettingOutcome:
             text += f", {three_digits(float(priced['mean']))} of {three_digits(float(priced['all']))} {priced['unit']}"
         return f"{text}; risk {self.risk}"
 
+    @property
+    def most_missed(self) -> str:
+        """The ground state that was missed most often in wrong runs, in a sentence to go on with; empty without one."""
+        if not self.missed:
+            return ""
+        name, count = next(iter(self.missed.items()))
+        n_wrong = round(self.risk.rate * self.replicates)
+        return f" Most often missed: {name}, in {count} of the {n_wrong} wrong {'run' if n_wrong == 1 else 'runs'}."
+
     largest_risk: ClassVar[str] = ""
 
 
@@ -172,6 +189,7 @@ def outcome_of(
     *,
     n_candidates: int,
     cost: Floats,
+    ground_states: Mapping[int, str] | None = None,
     core_hours: Floats | None = None,
     core_hours_error: float = 0.0,
     price: Price | None = None,
@@ -179,6 +197,7 @@ def outcome_of(
     """Read the outcome of a setting off its replays, one or more, played at least as far as the setting asks.
 
     The (n,) costs are of the candidates, in the unit of the campaign's costs; the error is that of the sum of core-hours, relative.
+    `ground_states` are the ids of the vertices of the true hull by index.
     """
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
@@ -199,6 +218,9 @@ def outcome_of(
         priced = {"unit": price.unit, **amounts}
     named = {key.removeprefix("select.").removeprefix("stop."): value for key, value in setting.varied.items()}
     varied = {key: value for key, value in named.items() if key != "rule"}
+    wrong = [place for place, error in enumerate(errors) if error > stop.hull_tolerance]
+    found = [set(paths[place].order[: ends[place].n_calculations]) for place in wrong]
+    missed = Counter(name for index, name in (ground_states or {}).items() for of_run in found if index not in of_run)
     fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
     return SettingOutcome(
         campaign=setting.config.name,
@@ -213,6 +235,7 @@ def outcome_of(
         exact_hull_rate=sum(error <= VERTEX_TOLERANCE_EV_PER_ATOM for error in errors) / len(errors),
         hull_error_ev_per_atom={"mean": sum(errors) / len(errors), "max": max(errors)},
         failure={"stated": sum(stated) / len(stated) if stated else None, **asdict(right.complement)},
+        missed=dict(missed.most_common()),
         stop_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
         cost=spent(cost),
         cost_core_hours=hours,
@@ -265,6 +288,11 @@ class Total:
             f"{self.calculations:.0f} of {self.n_candidates} calculations, {PERCENT * self.saved_fraction:.1f} % saved{hours}; "
             f"risk {self.risk} as the mean of these campaigns"
         )
+
+    @property
+    def most_missed(self) -> str:
+        """What the campaign with the largest risk missed most often."""
+        return self.riskiest.most_missed
 
     @property
     def largest_risk(self) -> str:
@@ -326,6 +354,13 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
         sentence = (
             f"{name}: take {best.label}: {best.in_words}, below the wanted {PERCENT * risk:g} %{best.largest_risk}."
         )
+    elif are_all_unsafe(options, risk=risk):
+        safest = min(options, key=lambda one: (one.risk.rate, one.expense))
+        stated = "" if safest.stated is None else f", where {PERCENT * safest.stated:.1f} % were stated"
+        sentence = (
+            f"{name}: no setting is safe enough. The safest, {safest.label}, has {safest.risk} wrong hulls{stated}, and "
+            f"{PERCENT * risk:g} % are wanted{safest.largest_risk}.{safest.most_missed} More replicates will not change that."
+        )
     elif n_runs < fewest_runs(risk) and isinstance(options[0], SettingOutcome):
         sentence = too_few(name, n_runs, risk=risk)
     else:
@@ -335,6 +370,11 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
             f"The safest, {safest.label}, has {safest.risk}."
         )
     return Recommendation(option=best, sentence=sentence)
+
+
+def are_all_unsafe(options: Sequence[SettingOutcome | Total], *, risk: float) -> bool:
+    """Whether the observed risk of every setting is above the wanted one, its whole interval included."""
+    return all(one.risk.low > risk for one in options)
 
 
 def too_few(name: str, n_runs: int, *, risk: float) -> str:

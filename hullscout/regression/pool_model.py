@@ -188,6 +188,11 @@ class PoolModel:
             return self._fitted
         raise InvalidTrainingSetError("Expected a fitted model, found labels added since the last fit: call fit first.")
 
+    @property
+    def scales(self) -> dict[str, float]:
+        """Root mean square distance among all candidates in each block of the first representation."""
+        return self._representations[SINGLE].scales
+
     def add(self, indices: Sequence[int] | IntArray) -> None:
         """Label candidates; their energies come with the next fit."""
         for part in self._representations.values():

@@ -42,6 +42,7 @@ class Belief:
         left_out_std_ev_per_atom: (m,) calibrated standard deviations of the same.
         is_learned: Whether there was anything to learn: three energies or more that do not all agree, or that all agree with a
             baseline that varies.
+        suspects: (k,) indices of known candidates whose energies all others contradict; they hardly count in what was learned.
         model_error_ev_per_atom: Leave-one-out error of the model, root mean square.
         energy_cap_ev_per_atom: Heights above the hull are capped at this on the scale of the predictions; None for no cap.
         is_of_the_rule: Whether the campaign's own rule believes this; other rules are shown what `hull-posterior` would.
@@ -63,6 +64,7 @@ class Belief:
     left_out_std_ev_per_atom: Floats = field(repr=False)
     is_learned: bool
     model_error_ev_per_atom: float
+    suspects: Indices = field(default_factory=lambda: NONE, repr=False)
     energy_cap_ev_per_atom: float | None = None
     is_of_the_rule: bool = True
     n_contenders: int = 0
@@ -105,11 +107,14 @@ class Belief:
         share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
         if self.n_contenders and depths.shape[1]:
             share = max(share, 1.0 / depths.shape[0])
-        others = self.others[~np.isin(self.others, without)]
-        height = self.mean_ev_per_atom[others] - self._at_hull[others]
-        scale = tail_scale(self.degrees_of_freedom, self.tail_degrees_of_freedom) * self.std_ev_per_atom[others]
-        below = stdtr(self.tail_degrees_of_freedom, -(height + tolerance_ev_per_atom) / scale)
+        below = self.others_deeper(tolerance_ev_per_atom)[~np.isin(self.others, without)]
         return 1.0 - (1.0 - share) * float(np.prod(1.0 - below))
+
+    def others_deeper(self, tolerance_ev_per_atom: float) -> Floats:
+        """(r,) probability of each contender that was not sampled to lie more than the tolerance below today's hull."""
+        height = self.mean_ev_per_atom[self.others] - self._at_hull[self.others]
+        scale = tail_scale(self.degrees_of_freedom, self.tail_degrees_of_freedom) * self.std_ev_per_atom[self.others]
+        return np.asarray(stdtr(self.tail_degrees_of_freedom, -(height + tolerance_ev_per_atom) / scale))
 
     @cached_property
     def expected_lowering_ev_per_atom(self) -> Floats:

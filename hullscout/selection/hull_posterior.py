@@ -15,14 +15,14 @@ Source of posterior samples of a hull: Novick et al. (CAL), arXiv 2402.15582. Th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
-from hullscout.selection.alloys import LONER_RATE, loner_probabilities, stated_for
+from hullscout.selection.alloys import LONER_RATE, judged, loner_probabilities, observed, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.rule import Rule, in_order, starting_pure
@@ -51,6 +51,8 @@ MIN_SHARE = 0.02
 LONER_SHARE = 0.8
 # Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
 MAX_PLAYED = 500
+# Smaller pools are hardly among those that stated probabilities were observed on.
+MIN_JUDGED = 130
 MODEL = Transform.CAP.value
 
 
@@ -69,7 +71,7 @@ class HullPosteriorRule(Rule):
     batch: PositiveInt | None = None
     """Structures looked up in one round; by default one, or where whole rounds are awaited, what is calculated at the same time."""
     n_start: NonNegativeInt = 6
-    """Compounds looked up before a model is asked, far from each other in their features, beside a structure of each element."""
+    """Compounds looked up before a model is asked, far apart in their features, beside the structures of the pure elements."""
     energy_cap: PositiveFloat = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     samples: int = Field(default=2000, ge=100)
@@ -80,8 +82,8 @@ class HullPosteriorRule(Rule):
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
 
     def start(self, known: Known) -> tuple[int, ...]:
-        """One structure of each pure element, the smallest cell."""
-        return starting_pure(known, n_most=1)
+        """All structures of the pure elements."""
+        return starting_pure(known)
 
     def begin(self, known: Known, surrogate: Surrogate) -> tuple[int, ...]:
         """Beside them, compounds that cover the pool."""
@@ -144,16 +146,44 @@ class HullPosteriorRule(Rule):
             sentence=f"Every unknown structure is predicted more than {REACH:g} standard deviations above the hull.",
         )
 
-    def warning(self, stop: StopSettings) -> str | None:
-        """That a small accepted probability is paid for: loners must be ruled out one by one."""
-        accepted = stop.failure_probability
-        if accepted >= 0.5 * LONER_RATE:
-            return None
-        return (
-            f"stop.failure_probability: some {PERCENT * LONER_RATE:.0f} % of alloys hold a ground state that no model sees "
-            f"coming. To accept {PERCENT * accepted:g} % only, most structures that could be one are calculated: often a quarter "
-            "of the pool."
-        )
+    def cautions(self, stop: StopSettings, *, n_candidates: int) -> tuple[str, ...]:
+        """That a small accepted probability is paid for, and when it cannot be stated; that small pools were judged less well."""
+        accepted, said = stop.failure_probability, []
+        if accepted < LONER_RATE:
+            calculated = ", ".join(
+                f"{PERCENT * (1.0 - row['saved_fraction']):.0f} % of the pool at {PERCENT * row['stated']:g} %"
+                for row in judged()["observed"]
+                if row["stated"] < LONER_RATE
+            )
+            said.append(
+                f"stop.failure_probability: some {PERCENT * LONER_RATE:.0f} % of alloys hold a ground state that no model sees "
+                f"coming, so to accept {PERCENT * accepted:g} % only, most structures that could be one are calculated. Replays "
+                f"took {calculated}; small pools are calculated as a whole."
+            )
+        finest = observed(1.0 / self.samples)
+        if accepted <= finest:
+            said.append(
+                f"stop.failure_probability: select.samples = {self.samples} tell no probability below {PERCENT * finest:.2g} % "
+                f"while a structure may lie on the hull, so {PERCENT * accepted:.2g} % is not reached before all of these are "
+                "known."
+            )
+        if n_candidates < MIN_JUDGED:
+            said.append(
+                f"{n_candidates} candidates are few: stated probabilities were observed on pools of more than {MIN_JUDGED}, and "
+                "smaller ones were wrong more often. Where much depends on the hull, calculate all of them."
+            )
+        return tuple(said)
+
+    def meaning(self) -> dict[str, Any]:
+        """Over alloys; with what was observed on many, by name."""
+        return {
+            "sentence": (
+                "Of a hundred alloys whose campaigns end at a stated 5 %, some five have a hull that is wrong by more than the "
+                "tolerance. Observed with the default settings, each alloy judged by constants that were fitted without it."
+            ),
+            "settings_are_defaults": self == HullPosteriorRule(batch=self.batch),
+            **judged(),
+        }
 
     def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:
         """`steady` of the pool, or a fifth of what was asked for if that is less."""

@@ -8,7 +8,7 @@ at any moment. Rules know candidates by index, and nothing of files.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices, Known
     from hullscout.selection.stopping import StopSettings
     from hullscout.selection.surrogate import Surrogate
-
-# Structures of a pure element that are calculated first. Pools hold one to a few (fcc, bcc, hcp); what goes beyond is a candidate
-# like any other, so that a long list of hypothetical elemental phases is not paid for blindly.
-MAX_STARTING_PURE = 4
 
 
 class Rule(Settings, ABC):
@@ -74,8 +70,12 @@ class Rule(Settings, ABC):
         """What the rule believes of every candidate; None where it believes nothing, or nothing could be learned."""
         return None
 
-    def warning(self, stop: StopSettings) -> str | None:  # noqa: ARG002  for those who warn
-        """What a person should know before anything is calculated; None where there is nothing."""
+    def cautions(self, stop: StopSettings, *, n_candidates: int) -> tuple[str, ...]:  # noqa: ARG002  for those who have some
+        """What a person should know of a pool of so many candidates before anything is calculated, in sentences."""
+        return ()
+
+    def meaning(self) -> dict[str, Any] | None:
+        """What the stated probability means and what was observed of it, as `result.json` says it; None where none is stated."""
         return None
 
     def calculations_to_stay_low(self, n_candidates: int, n_asked: int) -> float:  # noqa: ARG002  for those who wait
@@ -117,11 +117,25 @@ def in_order(values: Floats) -> Indices:
     return np.argsort(np.where(np.isfinite(rounded), rounded, values), kind="stable")
 
 
-def starting_pure(known: Known, *, n_most: int = MAX_STARTING_PURE) -> tuple[int, ...]:
-    """The structures of the pure elements that a campaign starts with: smallest cells first, at most `n_most` of each element."""
-    n_atoms = known.pool.n_atoms
-    smallest_first = (those[np.argsort(n_atoms[those], kind="stable")] for those in pure(known.fractions))
-    return tuple(index for those in smallest_first for index in those[:n_most].tolist())
+def starting_pure(known: Known) -> tuple[int, ...]:
+    """All structures of the pure elements, which every campaign starts with: the cheapest of each, then the others, cheapest first.
+
+    The lowest of an element is an end of the axis, and every formation energy is measured from it. Nothing else that is known
+    tells which it is: structures of elements (alpha-Mn, alpha-Ga) have no like among compounds.
+    """
+    first = cheapest_pure(known)
+    others = np.setdiff1d(np.concatenate(pure(known.fractions)), first)
+    return (*first, *_cheapest_first(known, others).tolist())
+
+
+def cheapest_pure(known: Known) -> tuple[int, ...]:
+    """The cheapest structure of each pure element: the least that a campaign needs for a hull."""
+    return tuple(int(_cheapest_first(known, those)[0]) for those in pure(known.fractions))
+
+
+def _cheapest_first(known: Known, indices: Indices) -> Indices:
+    """By cost, then smallest cells first, then in the order of the pool."""
+    return indices[np.lexsort((known.pool.n_atoms[indices], known.cost[indices]))]
 
 
 def missing_pure(known: Known) -> tuple[int, ...]:

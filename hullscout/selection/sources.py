@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.display import PERCENT
+from hullscout.display import stated_percent
+from hullscout.pool.frames import shown_ids
 from hullscout.selection.alloys import observed
 from hullscout.selection.hull_posterior import Fantasies
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hullscout.selection.belief import Belief
+    from hullscout.selection.known import Indices
 
 # A sample this many standard deviations below a prediction shows a tail.
 TAIL = 3.0
@@ -33,6 +35,7 @@ class Sources:
         model: What the model's samples say.
         tails: The part of `model` from values more than three standard deviations below their predictions.
         loners: A ground state that the model does not see coming (`alloys`).
+        failed: The part of the whole that candidates take whose calculations failed.
         candidates: (index in the pool, part of `model`), the largest first.
         compositions: (fraction of the second element, part of `model`), the largest first.
         outlook: (number, probability) after so many more calculations, as if each told only of itself.
@@ -42,6 +45,7 @@ class Sources:
     model: float
     tails: float
     loners: float
+    failed: float
     candidates: tuple[tuple[int, float], ...]
     compositions: tuple[tuple[float, float], ...]
     outlook: tuple[tuple[int, float], ...]
@@ -49,65 +53,100 @@ class Sources:
     @classmethod
     def of(cls, belief: Belief, *, tolerance_ev_per_atom: float) -> Sources:
         """Take apart what a belief says; one without samples says nothing, and has no parts."""
-        known, depths = belief.known, belief.depths_ev_per_atom
-        whole, loners = belief.probability_of_wrong_hull(tolerance_ev_per_atom), float(belief.loner_probability.sum())
+        known, depths, tolerance = belief.known, belief.depths_ev_per_atom, tolerance_ev_per_atom
+        whole, loners = belief.probability_of_wrong_hull(tolerance), float(belief.loner_probability.sum())
         model = 1.0 - (1.0 - whole) / (1.0 - loners)
-        wrong = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom)
+        wrong = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > tolerance)
         deepest = depths[wrong].argmax(axis=1) if wrong.size else np.zeros(0, dtype=np.intp)
-        shares = np.bincount(deepest, minlength=belief.sampled.size) / max(wrong.size, 1) * model
-        below = belief.mean_ev_per_atom[belief.sampled[deepest]] - belief.sampled_ev_per_atom[wrong, deepest]
-        is_tail = below > TAIL * belief.std_ev_per_atom[belief.sampled[deepest]]
-        places = np.argsort(-shares, kind="stable")
-        x, where = np.unique(known.x[belief.sampled], return_inverse=True)
+        indices, below = np.concatenate([belief.sampled, belief.others]), belief.others_deeper(tolerance)
+        shares = np.concatenate([np.bincount(deepest, minlength=belief.sampled.size) / max(depths.shape[0], 1), below])
+        unit = model / float(shares.sum()) if shares.any() else 0.0
+        distance = belief.mean_ev_per_atom[belief.sampled[deepest]] - belief.sampled_ev_per_atom[wrong, deepest]
+        n_tails = int((distance > TAIL * belief.std_ev_per_atom[belief.sampled[deepest]]).sum())
+        far = (
+            belief.mean_ev_per_atom - known.hull.energy_at(known.fractions) + tolerance > TAIL * belief.std_ev_per_atom
+        )
+        tails = n_tails / max(depths.shape[0], 1) + float(below[far[belief.others]].sum())
+        x, where = np.unique(known.x[indices], return_inverse=True)
         by_x = np.bincount(where, weights=shares, minlength=x.size)
+        places, compositions = np.argsort(-shares, kind="stable"), np.argsort(-by_x, kind="stable")
         return cls(
             probability=whole,
             model=model,
-            tails=float(is_tail.mean()) * model if wrong.size else 0.0,
+            tails=tails * unit,
             loners=whole - model,
-            candidates=tuple((int(belief.sampled[at]), float(shares[at])) for at in places if shares[at] > 0.0),
-            compositions=tuple(
-                (float(x[at]), float(by_x[at])) for at in np.argsort(-by_x, kind="stable") if by_x[at] > 0.0
-            ),
-            outlook=tuple(_outlook(belief, tolerance_ev_per_atom)),
+            failed=whole - belief.probability_of_wrong_hull(tolerance, without=known.failed),
+            candidates=tuple((int(indices[at]), float(shares[at] * unit)) for at in places if shares[at] > 0.0),
+            compositions=tuple((float(x[at]), float(by_x[at] * unit)) for at in compositions if by_x[at] > 0.0),
+            outlook=tuple(_outlook(belief, tolerance)) if known.askable.size else (),
         )
 
     def sentences(self, belief: Belief) -> Iterator[str]:
         """What a person should know of it."""
-        pool = belief.known.pool
+        known, pool = belief.known, belief.known.pool
         yield (
-            f"P(wrong hull) {_percent(self.probability)} = {_percent(self.model)} from the model's samples, of which "
-            f"{_percent(self.tails)} from more than {TAIL:g} standard deviations below a prediction, + {_percent(self.loners)} for "
-            "a ground state that no model sees coming."
+            f"P(wrong hull) {stated_percent(self.probability)} = {stated_percent(self.model)} from the model's samples, of which "
+            f"{stated_percent(self.tails)} from more than {TAIL:g} standard deviations below a prediction, + "
+            f"{stated_percent(self.loners)} for a ground state that no model sees coming."
         )
+        if self.failed > 0.0:
+            n = known.n_failed
+            yield (
+                f"Of it {stated_percent(self.failed)} {'is of the candidate' if n == 1 else f'are of the {n} candidates'} that "
+                "failed: no other calculation settles that."
+            )
+        stated = belief.stated_failure_probability
+        if stated is not None and stated > self.probability:
+            yield f"It must stay low for a while (select.steady): the highest that counts now is {stated_percent(stated)}."
         if self.candidates:
             named = ", ".join(
-                f"{pool.ids[index]} ({pool.candidates[index].formula}) {_percent(part)}"
+                f"{pool.ids[index]} ({pool.candidates[index].formula}{', failed' if index in known.failed else ''}) "
+                f"{stated_percent(part)}"
                 for index, part in self.candidates[:N_NAMED]
             )
-            at = ", ".join(f"{_percent(part)} at x = {x:.3g}" for x, part in self.compositions[:N_NAMED])
-            yield f"Most of the model's part: {named}; by composition {at}."
+            at = ", ".join(f"{stated_percent(part)} at x = {x:.3g}" for x, part in self.compositions[:N_NAMED])
+            yield f"Largest single parts of the model's: {named}; by composition {at}."
         if self.outlook:
-            ahead = ", ".join(f"{_percent(probability)} after {n}" for n, probability in self.outlook)
-            yield f"More calculations, if each told only of itself: {ahead}."
+            ahead = ", ".join(f"{stated_percent(probability)} after {n}" for n, probability in self.outlook)
+            under_way = f", once the {known.pending.size} under way are known" if known.pending.size else ""
+            yield (
+                f"More calculations{under_way}, if each told only of itself (each teaches of others too, so mostly fewer are "
+                f"needed): {ahead}."
+            )
+        if belief.suspects.size:
+            yield (
+                f"Hardly counted by the model, since the other energies contradict them: "
+                f"{shown_ids([pool.ids[index] for index in belief.suspects.tolist()])}. Look at these calculations."
+            )
 
 
-def _outlook(belief: Belief, tolerance_ev_per_atom: float) -> Iterator[tuple[int, float]]:
-    """The probability after `STEPS` more calculations: the deepest in samples are looked up, then the likeliest loners.
+def _outlook(
+    belief: Belief, tolerance_ev_per_atom: float, steps: tuple[int, ...] = STEPS
+) -> Iterator[tuple[int, float]]:
+    """The probability after so many more calculations: the deepest in samples are looked up, then the likeliest loners.
 
-    What is under way counts as settled, and so does what failed, which no calculation settles.
+    What is under way counts as settled. What failed is not: it stays in doubt, and so do contenders that were not sampled.
     """
-    known = belief.known
-    depths = np.where(np.isin(belief.sampled, known.askable), belief.depths_ev_per_atom, -np.inf)
-    fantasies = Fantasies(depths, known.x[belief.sampled], floor=tolerance_ev_per_atom)
-    loners, n_done = -np.sort(-belief.loner_probability), 0
-    for n in STEPS:
-        if n > known.askable.size:
-            return
-        n_done += fantasies.look_up_deepest(n - n_done, cost=known.cost[belief.sampled]).size
-        left = float(fantasies.share_of_deepest.sum())
-        yield n, 1.0 - (1.0 - observed(left)) * (1.0 - float(loners[max(n - n_done, 0) :].sum()))
+    known, sampled = belief.known, belief.sampled
+    depths, x, cost = belief.depths_ev_per_atom, known.x[sampled], known.cost[sampled]
+    order = Fantasies(np.where(np.isin(sampled, known.failed), -np.inf, depths), x, floor=tolerance_ev_per_atom)
+    every = Fantasies(depths, x, floor=tolerance_ev_per_atom)
+    _look_up(order, pending := np.flatnonzero(np.isin(sampled, known.pending)))
+    _look_up(every, pending)
+    others = belief.others_deeper(tolerance_ev_per_atom)[~np.isin(belief.others, known.pending)]
+    loners = belief.loner_probability
+    askable, failed = -np.sort(-loners[known.askable]), float(loners[known.failed].sum())
+    n_done = 0
+    for n in sorted({min(step, known.askable.size) for step in steps}):
+        chosen = order.look_up_deepest(n - n_done, cost=cost)
+        _look_up(every, chosen)
+        n_done += chosen.size
+        share = max(float(every.share_of_deepest.sum()), 1.0 / depths.shape[0] if n < known.askable.size else 0.0)
+        by_model = observed(1.0 - (1.0 - share) * float(np.prod(1.0 - others)))
+        yield n, 1.0 - (1.0 - by_model) * (1.0 - failed - float(askable[max(n - n_done, 0) :].sum()))
 
 
-def _percent(probability: float) -> str:
-    return f"{PERCENT * probability:.1f} %"
+def _look_up(fantasies: Fantasies, candidates: Indices) -> None:
+    """Lower the hull of each sample by candidates, those of them that count in some sample."""
+    for place in np.flatnonzero(np.isin(fantasies.columns, candidates)).tolist():
+        fantasies.look_up(place)

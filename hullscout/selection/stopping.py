@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from hullscout.display import MILLI, PERCENT
+from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.errors import InvalidCampaignError
 from hullscout.hull import pure
 from hullscout.selection.decision import Decision, Stop
 from hullscout.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -104,11 +104,27 @@ class Situation:
 
 
 def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: StopSettings) -> Decision:
-    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen."""
+    """The decision with what the limits allow of it, or with the reason why the campaign ends and nothing chosen.
+
+    An end says what is not known of the pure elements.
+    """
     affordable = _affordable(known, decision.chosen, settings)
     now = Situation(known=known, decision=decision, affordable=affordable, none_left=none_left, settings=settings)
     stop = next((stop for end in ENDS if (stop := end(now)) is not None), None)
-    return replace(decision, chosen=affordable if stop is None else (), stop=stop)
+    if stop is None:
+        return replace(decision, chosen=affordable)
+    return replace(decision, chosen=(), stop=replace(stop, sentence=" ".join([stop.sentence, *unknown_ends(known)])))
+
+
+def unknown_ends(known: Known) -> Iterator[str]:
+    """A sentence for each element that has an energy, and structures without one."""
+    for symbol, those in zip(known.pool.elements, pure(known.fractions), strict=True):
+        n_unknown = int(np.isin(those, known.unknown).sum())
+        if 0 < n_unknown < those.size:
+            yield (
+                f"Of the {those.size} structures of pure {symbol}, {n_unknown} {'has' if n_unknown == 1 else 'have'} no energy: "
+                f"were one lower than those known, the whole hull would be wrong."
+            )
 
 
 def refuse_impossible_limits(known: Known, wanted: tuple[int, ...], settings: StopSettings) -> None:
@@ -184,7 +200,8 @@ def failure_probability(now: Situation) -> Stop | None:
         reason=StopReason.FAILURE_PROBABILITY,
         sentence=(
             f"The probability that the hull is wrong by more than {MILLI * settings.hull_tolerance:g} meV/atom is "
-            f"{PERCENT * stated:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %."
+            f"{stated_percent(stated, below=settings.failure_probability)}, below the accepted "
+            f"{PERCENT * settings.failure_probability:g} %."
         ),
     )
 
@@ -199,8 +216,9 @@ def only_failed_left(now: Situation) -> Stop | None:
         reason=StopReason.ONLY_FAILED_LEFT,
         sentence=(
             f"What can still be calculated moves the hull by more than {MILLI * settings.hull_tolerance:g} meV/atom with a "
-            f"probability of {PERCENT * left:.1f} %, below the accepted {PERCENT * settings.failure_probability:g} %. With the "
-            f"candidates that failed ({known.n_failed}) the probability of a wrong hull is {PERCENT * stated:.1f} %."
+            f"probability of {stated_percent(left, below=settings.failure_probability)}, below the accepted "
+            f"{PERCENT * settings.failure_probability:g} %. With the candidates that failed ({known.n_failed}) the probability of "
+            f"a wrong hull is {stated_percent(stated)}."
         ),
     )
 

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/alloys.py --seeds 30            # 24 pools, some ten minutes on two cores
     python tests/benchmarks/alloys.py --seeds 10 --to 0.01  # also what a stated 1 % costs; most of the time goes there
+    python tests/benchmarks/alloys.py --seeds 30 --write    # also keep the judgement that every result.json states
 
 A campaign to a small probability passes all larger ones, so each run tells where it would have ended at any. With u the share of
 samples below the hull and s the share of plausible compounds that are unknown, a run that ends when u falls below a level is wrong
@@ -20,6 +21,7 @@ from __future__ import annotations
 import selection  # isort: skip  # first: it sets the number of threads
 
 import argparse
+import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +37,7 @@ from hullscout.selection import alloys
 if TYPE_CHECKING:
     from pathlib import Path
 
+JUDGED = selection.ROOT / "hullscout" / "selection" / "judged.json"
 LEVELS = np.geomspace(0.5, 0.01, 12)
 STATED = (0.2, 0.1, 0.05, 0.02, 0.01)
 # Widths of the weak prior: of a and b, and the log-odds of rho.
@@ -124,7 +127,9 @@ def interval(runs: list[Passed], values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> None:
+def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> list[dict[str, object]]:
+    """Print what was observed at each stated probability, and return it as `judged.json` holds it."""
+    rows: list[dict[str, object]] = []
     large = np.array([run.n_candidates > 130 for run in runs])
     heads = (
         f"{'saved, %':>10}{'of > 130':>10}{'worst pool of > 130':>24}{'wrong, %':>10}{'over alloys':>12}{'95 %':>14}"
@@ -141,12 +146,24 @@ def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[fl
         of_alloys = {run.alloy: np.array([other.alloy == run.alloy for other in runs]) for run in runs}
         over_alloys = np.mean([wrong[of].mean() for of in of_alloys.values()])
         low, high = interval(runs, wrong)
-        failed = ", ".join(f"{pool} {int((wrong[of] > 0).sum())}" for pool, of in by_pool.items() if wrong[of].any())
+        n_wrong = {pool: int((wrong[of] > 0).sum()) for pool, of in by_pool.items() if wrong[of].any()}
+        failed = ", ".join(f"{pool} {n}" for pool, n in n_wrong.items())
+        rows.append(
+            {
+                "stated": accepted,
+                "observed_over_alloys": round(over_alloys / 100, 4),
+                "interval_95": [round(low / 100, 4), round(high / 100, 4)],
+                "observed_over_runs": round(wrong.mean() / 100, 4),
+                "saved_fraction": round(saved.mean() / 100, 4),
+                "wrong_runs_by_pool": n_wrong,
+            }
+        )
         print(
             f"{100 * accepted:<10g}{saved.mean():>10.1f}{saved[large].mean():>10.1f}{f'{name} {worst:.1f}':>24}"
             f"{wrong.mean():>10.1f}{over_alloys:>12.1f}{f'{low:.1f}-{high:.1f}':>14}   {failed}",
             flush=True,
         )
+    return rows
 
 
 def print_pools(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> None:
@@ -176,6 +193,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help=f"keep the judgement in {JUDGED.name}")
     arguments = parser.parse_args()
     paths = selection.CAMPAIGNS + selection.SHARED
     settings = (f"stop.failure_probability={arguments.to}", *arguments.settings)
@@ -196,7 +214,17 @@ def main() -> None:
     print(f"\nright after {means}; never in {np.isnan(after).sum()} of {len(runs)} runs")
     stated = tuple(one for one in STATED if one >= arguments.to)
     print("\nEach alloy with the constants that are fitted without it:")
-    judge(runs, without, stated)
+    rows = judge(runs, without, stated)
+    if arguments.write:
+        tree = {
+            "command": f"python tests/benchmarks/alloys.py --seeds {arguments.seeds}",
+            "hull_tolerance_ev_per_atom": arguments.tolerance,
+            "alloys": sorted(without),
+            "n_pools": len(paths),
+            "runs": len(runs),
+            "observed": rows,
+        }
+        JUDGED.write_text(json.dumps(tree, indent=1) + "\n")
     print_pools(runs, without, stated)
     print("\nThe constants in use:")
     judge(runs, dict.fromkeys(without, np.array([*alloys.CALIBRATION, alloys.LONER_RATE])), stated)

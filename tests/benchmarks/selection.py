@@ -7,11 +7,11 @@
     python tests/benchmarks/selection.py --set select.batch=8             # any setting
     python tests/benchmarks/selection.py --baseline emt                   # with ASE's EMT energies as a cheaper method
 
-Prints one line per pool and rule: saved fraction (mean, 5 to 95 %), share of runs with the hull within the tolerance (with its
-95 % Wilson interval), exact hulls, largest hull error, share of the pool after which the hull was right (which only a replay can
-know), seconds per run. For rules that state a probability, then a table of stated `failure_probability` against the observed
-rate: which candidates are looked up does not depend on it, so one run to the smallest tells where each larger one would have
-stopped. Every run starts from its own seed; runs are spread over processes, each with one BLAS thread.
+Prints one line per pool and rule: saved fraction (mean, 5 to 95 %), share of runs with the hull within the tolerance (with its 95 %
+Wilson interval), exact hulls, largest hull error, share of the pool after which the hull was right (which only a replay can know),
+seconds per run and milliseconds per round. For rules that state a probability, then a table of stated `failure_probability` against
+the observed rate: which candidates are looked up does not depend on it, so one run to the smallest tells where each larger one
+would have stopped. Every run starts from its own seed; runs are spread over processes, each with one BLAS thread.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def line(name: str, rule: str, runs: list[Run], probability: float | None, toler
         f"right {100 * n_right / len(runs):5.1f} % ({100 * low:3.0f}-{100 * high:3.0f})   "
         f"exact {(errors <= 1e-9).sum():3d}/{len(runs)}   "
         f"largest error {1000 * errors.max():6.2f} meV/atom   right after {right_after(runs, tolerance)}   "
-        f"{np.mean([run.seconds for run in runs]):5.2f} s/run"
+        f"{np.mean([run.seconds for run in runs]):5.2f} s/run, "
+        f"{1000 * np.sum([run.seconds for run in runs]) / np.sum([len(run.path.decisions) for run in runs]):5.1f} ms/round"
     )
 
 

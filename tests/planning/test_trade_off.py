@@ -121,4 +121,24 @@ def test_all_campaigns_get_the_cheapest_setting_that_is_safe_on_average(settings
     )
     unsafe = recommendations([*named(settings, "a", 80), *named(settings, "b", 80, n_wrong=20)], risk=0.05)
     assert len(unsafe) == 3
-    assert unsafe[-1].sentence.startswith("All together: no setting is below the wanted risk of 5 % with confidence.")
+    assert unsafe[-1].sentence.startswith("All together: no setting is safe enough.")
+
+
+def test_where_the_observed_risk_is_far_above_the_wanted_one_that_is_said_and_what_was_missed(settings):
+    """More replicates cannot help there, so they are not asked for."""
+    paths = [path(seed, is_right=seed >= 17) for seed in range(20)]
+    states = {0: "fcc-Cu", 9: "A12-Cu", 19: "found late", 30: "D0_22"}
+    late = outcome_of(settings[1], paths, n_candidates=40, cost=np.ones(40), ground_states=states)
+    assert late.missed == {"D0_22": 17}
+    for options in ([late], [replace(late, campaign="All together")]):
+        said = recommend(options, risk=0.05).sentence
+        assert "no setting is safe enough" in said
+        assert "85.0 % (62.1 to 96.8 %) wrong hulls, where 1.0 % were stated, and 5 % are wanted" in said
+        assert "Most often missed: D0_22, in 17 of the 17 wrong runs." in said
+        assert "--replicates" not in said
+
+
+def test_one_unsafe_campaign_of_several_is_named_before_more_replicates_are_asked_for(settings):
+    found = recommendations([*named(settings, "a", 20), *named(settings, "b", 20, n_wrong=17)], risk=0.05)
+    assert [one.sentence.split(":")[0] for one in found] == ["b", "Each by itself", "All together"]
+    assert "no setting is safe enough" in found[0].sentence

@@ -22,6 +22,7 @@ from hullscout.selection import (
 from hullscout.selection.alloys import observed
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.hull_posterior import Fantasies
+from hullscout.selection.sources import _outlook
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +225,71 @@ def test_the_parts_of_the_probability_add_up_and_more_calculations_lower_it(prob
     ahead = [parts.probability, *(probability for _, probability in parts.outlook)]
     assert ahead == sorted(ahead, reverse=True)
     assert ahead[-1] < ahead[0]
+
+
+def parts_of(problem, *, rows=None, tolerance=0.0175, tails=30.0, **known):
+    x, features, energy = problem
+    rule, surrogate = HullPosteriorRule(degrees_of_freedom=tails), Surrogate({"all": features}, x=x)
+    known = known_of(x, energy, FEW if rows is None else rows, **known)
+    belief = rule.believe(known, surrogate, stop=StopSettings(hull_tolerance=tolerance))
+    return Sources.of(belief, tolerance_ev_per_atom=tolerance), belief
+
+
+@pytest.mark.parametrize("tails", [3.0, 30.0])
+def test_the_outlook_begins_where_the_probability_is(problem, monkeypatch, tails):
+    """Contenders that were not sampled count in it, so that the first calculation does not buy what none bought."""
+    monkeypatch.setattr("hullscout.selection.hull_posterior.MAX_SAMPLED", 30)
+    parts, belief = parts_of(problem, tails=tails)
+    assert belief.others_deeper(0.0175).sum() > 0.0
+    ((_, at_start),) = _outlook(belief, 0.0175, (0,))
+    assert at_start == pytest.approx(parts.probability) == pytest.approx(belief.failure_probability)
+    assert sum(part for _, part in parts.candidates) == pytest.approx(parts.model)
+    assert {index for index, _ in parts.candidates} & set(belief.others.tolist())
+
+
+def test_what_failed_stays_in_doubt_whatever_else_is_calculated(problem):
+    x, _, energy = problem
+    high = np.argsort(energy - np.interp(x, [0, 1], energy[:2]))[-6:]
+    gone = np.flatnonzero(x == x[60])[::2]  # every second one at a composition where all else is known
+    rows = np.setdiff1d(np.arange(x.size), [*gone, *high])
+    failed, belief = parts_of(problem, rows=rows, failed=gone, tolerance=1e-6)
+    assert failed.failed > 0.02
+    assert failed.outlook[-1][0] == 6, "all that is left to ask"
+    assert failed.outlook[-1][1] > 0.5 * failed.failed
+    said = " ".join(failed.sentences(belief))
+    assert f"of the {gone.size} candidates that failed: no other calculation settles that" in said
+    assert ", failed)" in said
+
+
+def test_the_outlook_says_that_what_is_under_way_counts_as_known(problem):
+    parts, belief = parts_of(problem, pending=np.arange(10, 20))
+    assert "More calculations, once the 10 under way are known, if each told only of itself" in " ".join(
+        parts.sentences(belief)
+    )
+
+
+def test_an_energy_that_all_others_contradict_is_named(problem):
+    x, features, energy = problem
+    wrong = energy.copy()
+    many = [0, 1, *range(2, 152, 4)]
+    wrong[many[9]] += 5.0
+    belief = HullPosteriorRule(energy_cap=1000).believe(
+        known_of(x, wrong, many), Surrogate({"all": features}, x=x), stop=StopSettings()
+    )
+    assert many[9] in belief.suspects
+    said = " ".join(Sources.of(belief, tolerance_ev_per_atom=0.001).sentences(belief))
+    assert f"since the other energies contradict them: {', '.join(map(str, belief.suspects))}" in said
+
+
+def test_a_small_accepted_probability_says_what_it_takes_and_when_it_cannot_be_stated():
+    def said(probability, n=500):
+        return " ".join(HullPosteriorRule().cautions(StopSettings(failure_probability=probability), n_candidates=n))
+
+    assert said(0.05) == ""
+    assert "to accept 1 % only, most structures that could be one are calculated" in said(0.01)
+    assert "not reached before all of these are known" not in said(0.01)
+    assert "1e-07 % is not reached before all of these are known" in said(1e-9)
+    assert "58 candidates are few" in said(0.05, n=58)
 
 
 def played(setup, **stop):

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import Store
+from hullscout.errors import StoreError
 from hullscout.oracle import TableOracle
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
+from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import starting_pure
@@ -56,8 +58,16 @@ class Setup:
 
     @cached_property
     def frames(self) -> Frames:
-        """What the pool file says."""
-        return parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+        """What the pool file says; magnetic moments by the rule `oracle.magmoms` where it states none."""
+        frames = parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+        rule = getattr(self.config.oracle, "magmoms", {})
+        if not rule:
+            return frames
+        filled = tuple(
+            frame if frame.magmoms is not None else replace(frame, magmoms=moments_by_rule(frame.numbers, rule))
+            for frame in frames.frames
+        )
+        return replace(frames, frames=filled)
 
     @cached_property
     def pool(self) -> Pool:
@@ -108,6 +118,12 @@ class Setup:
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
+        if is_kept and not store.has_moments and any(frame.magmoms is not None for frame in self.frames.frames):
+            raise StoreError(
+                f"{store.database} was made by a version of Hullscout that left out the magnetic moments of its pool: what it knows "
+                "was calculated without them. Nothing was changed. Choose another --out to calculate with them, or take them out "
+                "of the pool file; `hullscout table` hands on what is known."
+            )
         told = {"energies_ev": store.answers(), "failures": store.failures(), "attempts": store.attempts()}
         # After the answers: a running campaign has asked for all that it answered.
         decisions = store.decisions({candidate_id: place for place, candidate_id in enumerate(self.pool.ids)})

@@ -117,6 +117,11 @@ class Store(DatabaseStore):
         """Whether the disk took every transaction so far; if not, the reserve was given back, and nothing new should be begun."""
         return self._reserve is None or self._reserve.is_there
 
+    @property
+    def has_moments(self) -> bool:
+        """Whether the version that made it took magnetic moments from the pool: earlier ones left them out without a word."""
+        return bool(self._rows("SELECT value FROM campaign WHERE key = 'has_moments'"))
+
     def origin(self) -> Origin:
         """What the campaign was started from."""
         values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign"))
@@ -230,6 +235,7 @@ def _create(database: Path, origin: Origin) -> None:
         "pool_name": origin.pool_name.encode(),
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
+        "has_moments": b"1",
     }
     try:
         with closing(sqlite3.connect(half_made)) as connection, connection:

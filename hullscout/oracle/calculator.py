@@ -41,6 +41,7 @@ from hullscout.oracle.outcome import (
 )
 from hullscout.oracle.settings import CalculatorSettings
 from hullscout.pool import Candidate
+from hullscout.pool.moments import moments_by_rule
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ def _failure(error: Exception) -> Failed:
 
 
 def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
-    atoms = candidate.to_ase()
+    atoms = candidate.right_handed().to_ase()  # VASP and others refuse left-handed cells
+    if candidate.magmoms is None and settings.magmoms:
+        atoms.set_initial_magnetic_moments(moments_by_rule(candidate.numbers, settings.magmoms))
     atoms.calc = make_calculator(settings)
     is_relaxed = settings.relax == "none" or _relax(atoms, settings)
     energy = float(atoms.get_potential_energy())
@@ -117,7 +120,10 @@ def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
         unconverged = f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps"
     if failed := failure_of(energy, len(atoms), unconverged):
         return failed
-    relaxed = None if settings.relax == "none" else Candidate.from_ase(atoms, candidate.id)
+    relaxed = None
+    if settings.relax != "none":
+        ended = Candidate.from_ase(atoms, candidate.id)
+        relaxed = replace(ended, cell=candidate.handedness * ended.cell)
     return judge(candidate, Calculated(energy_ev=energy, relaxed=relaxed), settings)
 
 

@@ -91,7 +91,8 @@ def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | Non
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:
     """A structure as JSON knows it: floats are written so that they are read back to the last bit."""
     arrays = {name: getattr(candidate, name).tolist() for name in ("numbers", "positions", "cell")}
-    return {"id": candidate.id, **arrays}
+    moments = {} if candidate.magmoms is None else {"magmoms": candidate.magmoms.tolist()}
+    return {"id": candidate.id, **arrays, **moments}
 
 
 def candidate_from_tree(tree: dict[str, Any]) -> Candidate:

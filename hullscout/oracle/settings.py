@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from hullscout.pool.moments import MAX_MOMENT
 from hullscout.settings import Settings
 
 
@@ -21,6 +22,13 @@ def _travels_as_json(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
+def _are_moments(moments: dict[str, float]) -> dict[str, float]:
+    if any(not abs(moment) <= MAX_MOMENT for moment in moments.values()):
+        raise ValueError(f"expected finite moments of at most {MAX_MOMENT:g} Bohr magnetons")
+    return moments
+
+
+Moments = Annotated[dict[str, float], AfterValidator(_are_moments)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_travels_as_json)]
 
 
@@ -38,6 +46,8 @@ class CalculatorSettings(Settings):
     """`emt`, `gpaw`, another name that ASE knows, or the dotted path of a class or function, as `package.module.Calculator`."""
     arguments: Arguments = Field(default_factory=dict)
     """What the calculator is called with."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
     relax: Literal["none", "positions", "volume", "cell"] = "none"
     """What is relaxed: nothing, atoms in a fixed cell, the volume alone, or atoms and cell."""
     fmax: PositiveFloat = 0.02
@@ -56,6 +66,8 @@ class HandoffSettings(Settings):
     """Energies calculated elsewhere: structures are handed out as files, results read back."""
 
     kind: Literal["handoff"] = "handoff"
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
     max_strain: PositiveFloat = 0.1
     """A returned structure is another one when its cell changed shape by more than this."""
     max_displacement: PositiveFloat = 0.25

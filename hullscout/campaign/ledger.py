@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.store import Attempt, Store
     from hullscout.oracle import Outcome
-    from hullscout.pool import Pool
+    from hullscout.pool import Candidate, Pool
     from hullscout.selection import Decision
     from hullscout.selection.known import Floats
 
@@ -31,6 +31,7 @@ class Ledger:
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
         energies_ev: Energies told earlier, eV per cell by id.
+        relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
         is_handed_out: Whether somebody else calculates, so that only what was handed out is awaited.
         store: Where everything new is committed; nowhere if not given.
@@ -45,6 +46,7 @@ class Ledger:
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
         energies_ev: Mapping[str, float] | None = None,
+        relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
         attempts: Iterable[Attempt] = (),
         is_handed_out: bool = False,
@@ -57,6 +59,7 @@ class Ledger:
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
         self._energies_ev: dict[int, float] = {}
+        self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
         self.attempts = tuple(attempts)
         self._n_attempts = Counter(attempt.id for attempt in self.attempts)
@@ -68,7 +71,7 @@ class Ledger:
         for decision in decisions:
             self.record(decision)
         for candidate_id, energy in (energies_ev or {}).items():
-            self.take(candidate_id, Calculated(energy_ev=energy))
+            self.take(candidate_id, Calculated(energy_ev=energy, relaxed=(relaxed or {}).get(candidate_id)))
         for candidate_id, failed in (failures or {}).items():
             self.take(candidate_id, failed)
         self._store = store
@@ -140,6 +143,11 @@ class Ledger:
         """Energy in eV per cell of a candidate, where it is known."""
         return self._energies_ev.get(self.index_of(candidate_id))
 
+    @property
+    def relaxed(self) -> dict[int, Candidate]:
+        """The structures that energies are of, by the candidate's index, where they are not those of the pool."""
+        return dict(self._relaxed)
+
     def is_asked(self, candidate_id: str) -> bool:
         """Whether a candidate was asked for."""
         return self.index_of(candidate_id) in self._asked
@@ -209,6 +217,8 @@ class Ledger:
             if self._store is not None:
                 self._store.save_answer(candidate_id, outcome, attempt=attempt)
             self._energies_ev[index] = outcome.energy_ev
+            if outcome.relaxed is not None:
+                self._relaxed[index] = outcome.relaxed
             self._failures.pop(index, None)
             self._known = None
         return 0

@@ -120,11 +120,16 @@ class Setup:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
         if is_kept and not store.has_moments and any(frame.magmoms is not None for frame in self.frames.frames):
             raise StoreError(
-                f"{store.database} was made by a version of Hullscout that left out the magnetic moments of its pool: what it knows "
-                "was calculated without them. Nothing was changed. Choose another --out to calculate with them, or take them out "
-                "of the pool file; `hullscout table` hands on what is known."
+                f"{store.database} was made by a version of Hullscout that left out the magnetic moments of its pool: what it "
+                "knows was calculated without them. Nothing was changed. Choose another --out to calculate with them; "
+                "`hullscout table` hands on what is known."
             )
-        told = {"energies_ev": store.answers(), "failures": store.failures(), "attempts": store.attempts()}
+        told: dict[str, Any] = {
+            "energies_ev": store.answers(),
+            "relaxed": store.relaxed(),
+            "failures": store.failures(),
+            "attempts": store.attempts(),
+        }
         # After the answers: a running campaign has asked for all that it answered.
         decisions = store.decisions({candidate_id: place for place, candidate_id in enumerate(self.pool.ids)})
         is_handed_out = self.config.oracle.kind == "handoff"

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from hullscout.campaign.config import Origin, check_config
 from hullscout.campaign.database import DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
-from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from hullscout.pool import Candidate
 
 T = TypeVar("T")
 DATABASE = "campaign.db"
@@ -146,6 +147,11 @@ class Store(DatabaseStore):
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
         return dict(self._rows("SELECT id, energy_ev FROM answers"))
+
+    def relaxed(self) -> dict[str, Candidate]:
+        """The structure that each energy is of, where it came back another one than was asked for."""
+        query = "SELECT id, relaxed FROM answers WHERE relaxed IS NOT NULL"
+        return dict(self._read(query, lambda i, text: (i, candidate_from_tree(json.loads(text)))))
 
     def save_decision(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
         """Commit what was decided in a round (from 0) before anything of it is looked up; kept by the `ids` of all candidates."""

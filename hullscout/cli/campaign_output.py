@@ -77,12 +77,12 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
     screen = console()
     table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
-    table.add_column("formula")
-    table.add_column(f"x ({result.elements[1]})", justify="right")
-    table.add_column("formation energy (meV/atom)", justify="right")
-    table.add_column("id", overflow="fold")
-    for state in result.hull:
-        table.add_row(state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id)
+    heads, rows = result.hull.table()
+    for head in heads:
+        shown = f"x ({result.elements[1]})" if head == "x" else head
+        table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     screen.print(table)
     looked_up = f"Looked up {result.n_calculations} of {result.n_candidates} candidates"
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")

@@ -75,9 +75,7 @@ class Candidate:
                 f"Candidate {name!r}: expected a crystal, periodic in three directions, found pbc={list(found.pbc)}. "
                 "Set pbc=True, if it is one."
             )
-        return cls(
-            id=name, numbers=found.numbers, positions=found.positions, cell=found.cell, magmoms=found.magmoms
-        )
+        return cls(id=name, numbers=found.numbers, positions=found.positions, cell=found.cell, magmoms=found.magmoms)
 
     @classmethod
     def from_structure(cls, structure: Structure, id: str | None = None) -> Self:  # noqa: A002
@@ -88,14 +86,18 @@ class Candidate:
         return f"Candidate(id={self.id!r}, formula={self.formula!r}, n_atoms={self.n_atoms})"
 
     def _repr_html_(self) -> str:
-        volume = abs(float(np.linalg.det(self.cell))) / self.n_atoms
-        row = (self.id, self.formula, self.n_atoms, f"{volume:.2f}")
+        row = (self.id, self.formula, self.n_atoms, f"{self.volume_a3_per_atom:.2f}")
         return html_table(("id", "formula", "atoms", "volume (Å³/atom)"), [row])
 
     @property
     def n_atoms(self) -> int:
         """The number of atoms in the cell."""
         return int(self.numbers.size)
+
+    @property
+    def volume_a3_per_atom(self) -> float:
+        """The volume of the cell over its atoms, in A^3."""
+        return abs(float(np.linalg.det(self.cell))) / self.n_atoms
 
     @property
     def pbc(self) -> NDArray[np.bool_]:
@@ -147,13 +149,11 @@ class Candidate:
 
         species = [Element.from_Z(number) for number in self.numbers.tolist()]
         stated = None if self.magmoms is None else {"magmom": self.magmoms.tolist()}
-        return Structure(
-            Lattice(self.cell), species, self.positions, coords_are_cartesian=True, site_properties=stated
-        )
+        return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True, site_properties=stated)
 
 
 class AtomArrays(NamedTuple):
-    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, whether it is periodic along each vector, magnetic moments if any."""
+    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, whether it is periodic along each vector, magnetic moments."""
 
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64]

@@ -22,8 +22,8 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError, OutputError
 from hullscout.files import is_gzipped, write_whole
-from hullscout.pool.candidate import atoms_of
 from hullscout.pool import moments
+from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
 
 if TYPE_CHECKING:
@@ -189,7 +189,8 @@ def _read_block(block: _Block) -> Frame:
 
 def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None:
     """The magnetic moments in the columns of a frame: here, since ASE keeps only some of these names atom by atom."""
-    starts, place = {}, 0
+    starts: dict[str, tuple[str, int, int]] = {}
+    place = 0
     for name, count in zip(fields[::3], map(int, fields[2::3]), strict=True):
         starts.setdefault(name.lower(), (name, place, place + count))
         place += count
@@ -201,7 +202,9 @@ def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None
     try:
         values = [[float(text) for text in row] for row in rows]
     except ValueError as error:
-        raise FrameError(f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}") from error
+        raise FrameError(
+            f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"
+        ) from error
     return moments.checked_moments(values, len(rows))
 
 

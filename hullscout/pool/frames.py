@@ -54,7 +54,9 @@ class Frame:
     pbc: tuple[bool, bool, bool]  #: periodic along each of the three vectors
     energy_ev: float | None = field(repr=False)  #: total energy in eV per cell, None where the file gives none
     columns: Mapping[str, str | float] = field(repr=False, default_factory=dict)
-    magmoms: NDArray[np.float64] | None = None  #: (n,) or (n, 3) initial magnetic moments in Bohr magnetons, where stated
+    magmoms: NDArray[np.float64] | None = (
+        None  #: (n,) or (n, 3) initial magnetic moments in Bohr magnetons, where stated
+    )
 
     @property
     def name(self) -> str:

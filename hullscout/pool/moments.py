@@ -28,7 +28,7 @@ MAX_MOMENT = 100.0
 
 
 def checked_moments(values: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Moments (n,) or (n, 3) of n atoms, finite and at most MAX_MOMENT; an InvalidStructureError, which names no structure, else."""
+    """Moments (n,) or (n, 3) of n atoms, finite and at most MAX_MOMENT; else an InvalidStructureError, which does not name it."""
     try:
         moments = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -56,7 +56,7 @@ def moments_of_atoms(atoms: Any) -> NDArray[np.float64] | None:
     n, arrays = len(atoms.numbers), {name.lower(): values for name, values in getattr(atoms, "arrays", {}).items()}
     stated = next((arrays[name] for name in COLUMNS if name in arrays), None)
     if stated is None:
-        calculator = getattr(atoms, "calc", None)
+        calculator: Any = getattr(atoms, "calc", None)
         results = getattr(calculator, "results", {})
         stated = results.get("magmoms")
         if stated is None or calculator.check_state(atoms):

@@ -68,9 +68,7 @@ def find_twins(
     return tuple(sorted(groups))
 
 
-def find_siblings(
-    crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int, ...]]
-) -> tuple[tuple[int, ...], ...]:
+def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
     """The first members of the groups of twins that are one crystal in several magnetic orderings, crystal by crystal."""
     firsts = {group[0] for group in twins}
     siblings = (tuple(index for index in crystal if index in firsts) for crystal in crystals)
@@ -192,7 +190,7 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
 
     It is asked only where angles agree too and the two are not the same numbers anyway.
     """
-    if all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell")):
+    if _is_same_crystal_as_written(one, other):
         return True
     if not _has_same_angles(one, other):
         return False
@@ -209,6 +207,11 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
     return bool(matcher.fit(small, other_small))
 
 
+def _is_same_crystal_as_written(one: Candidate, other: Candidate) -> bool:
+    """Whether numbers, positions and cell are the same, to the last bit."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell"))
+
+
 def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
     """Whether two candidates that are one crystal have the same magnetic moments, or all of them turned round.
 
@@ -219,10 +222,10 @@ def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
         return True
     mine, theirs = _along_one_axis(one), _along_one_axis(other)
     if mine is None or theirs is None:
-        is_same = one.magmoms is not None and other.magmoms is not None and one.magmoms.shape == other.magmoms.shape
-        if not is_same or not replace(one, magmoms=None).has_same_atoms(replace(other, magmoms=None)):
+        if mine is not theirs or not _is_same_crystal_as_written(one, other):
             return False
-        return any(bool((np.abs(one.magmoms - sign * other.magmoms) <= MOMENT_TOLERANCE).all()) for sign in (1, -1))
+        vectors, other_vectors = np.asarray(one.magmoms), np.asarray(other.magmoms)
+        return any(bool((np.abs(vectors - sign * other_vectors) <= MOMENT_TOLERANCE).all()) for sign in (1, -1))
     for turned in (theirs, -theirs):
         kinds, other_kinds = _magnetic_kinds(one.numbers, mine, other.numbers, turned)
         shares, other_shares = (np.bincount(each, minlength=119) / len(each) for each in (kinds, other_kinds))
@@ -234,7 +237,7 @@ def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
 
 
 def _along_one_axis(candidate: Candidate) -> NDArray[np.float64] | None:
-    """(n,) moments along the axis that all of them have in common, zeros where there are none; None where they have no such axis."""
+    """(n,) moments along the one axis of all of them, zeros where there are no moments; None where they have no such axis."""
     moments = candidate.magmoms
     if moments is None:
         return np.zeros(candidate.n_atoms)

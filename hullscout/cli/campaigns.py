@@ -53,6 +53,8 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
         click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        for note in setup.pool.report.notes:
+            click.echo(note)
         named = quote(str(folder))
         click.echo(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return

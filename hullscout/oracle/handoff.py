@@ -2,8 +2,8 @@
 
 A folder that is handed out holds the structure as POSCAR, CIF and extended XYZ, in right-handed cell vectors, and `manifest.json`
 with its id; where it has initial magnetic moments, they are in the extended XYZ and, in the order of the POSCAR, in `INCAR.magmom`.
-It is made under another name and moved into place when whole. What is read back is an energy with its structure, or a failure: from a
-folder of folders, a single file or a CSV table. Whether anyone asked for it is not known here.
+It is made under another name and moved into place when whole. What is read back is an energy with its structure, or a failure: from
+a folder of folders, a single file or a CSV table. Whether anyone asked for it is not known here.
 """
 
 from __future__ import annotations

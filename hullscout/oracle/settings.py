@@ -23,8 +23,8 @@ def _travels_as_json(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _are_moments(moments: dict[str, float]) -> dict[str, float]:
-    if any(not abs(moment) <= MAX_MOMENT for moment in moments.values()):
-        raise ValueError(f"expected finite moments of at most {MAX_MOMENT:g} Bohr magnetons")
+    if any(abs(moment) > MAX_MOMENT for moment in moments.values()):
+        raise ValueError(f"expected moments of at most {MAX_MOMENT:g} Bohr magnetons")
     return moments
 
 

@@ -46,8 +46,6 @@ class CalculatorSettings(Settings):
     """`emt`, `gpaw`, another name that ASE knows, or the dotted path of a class or function, as `package.module.Calculator`."""
     arguments: Arguments = Field(default_factory=dict)
     """What the calculator is called with."""
-    magmoms: Moments = Field(default_factory=dict)
-    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
     relax: Literal["none", "positions", "volume", "cell"] = "none"
     """What is relaxed: nothing, atoms in a fixed cell, the volume alone, or atoms and cell."""
     fmax: PositiveFloat = 0.02
@@ -60,18 +58,20 @@ class CalculatorSettings(Settings):
     """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
 
 
 class HandoffSettings(Settings):
     """Energies calculated elsewhere: structures are handed out as files, results read back."""
 
     kind: Literal["handoff"] = "handoff"
-    magmoms: Moments = Field(default_factory=dict)
-    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
     max_strain: PositiveFloat = 0.1
     """A returned structure is another one when its cell changed shape by more than this."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
 
 
 class _Tries(Settings):

@@ -115,6 +115,7 @@ def moment_note(stated: Sequence[NDArray[np.float64] | None], siblings: Sequence
         shown = ", ".join(siblings[0][:4]) + (", ..." if len(siblings[0]) > 4 else "")
         said.append(
             f"{len(siblings)} {'crystal occurs' if len(siblings) == 1 else 'crystals occur'} in several magnetic orderings, each a "
-            f"candidate of its own. The first: {shown}. A representation by positions and elements cannot tell them apart."
+            f"candidate of its own. The first: {shown}. Their moments are features of their own, since positions and elements "
+            "cannot tell them apart; what each ordering costs in energy is learned from those that are known."
         )
     return tuple(said)

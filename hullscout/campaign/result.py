@@ -59,15 +59,15 @@ class GroundStates(tuple[HullVertex, ...]):
         return any(vertex.relaxed_volume_a3_per_atom is not None for vertex in self)
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Heads and rows of a table for people; with the volumes of starts and of relaxed structures where there are such."""
-        volumes = ("start (Å³/atom)", "relaxed (Å³/atom)") if self.is_relaxed else ()
+        """Heads and rows of a table for people; with the volumes of starts and relaxed structures, if any."""
         rows: list[tuple[str, ...]] = []
         for vertex in self:
-            stated = (vertex.start_volume_a3_per_atom, vertex.relaxed_volume_a3_per_atom)[: len(volumes)]
-            told = ["" if volume is None else f"{volume:.2f}" for volume in stated]
+            volumes = (vertex.start_volume_a3_per_atom, vertex.relaxed_volume_a3_per_atom)
+            told = " → ".join(f"{volume:.2f}" for volume in volumes if volume is not None)
             energy = f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}"
-            rows.append((vertex.formula, f"{vertex.x:.4f}", energy, *told, vertex.id))
-        return ("formula", "x", "formation energy (meV/atom)", *volumes, "id"), rows
+            rows.append((vertex.formula, f"{vertex.x:.4f}", energy, *([told] if self.is_relaxed else []), vertex.id))
+        volume = ("start → relaxed (Å³/atom)",) if self.is_relaxed else ()
+        return ("formula", "x", "formation energy (meV/atom)", *volume, "id"), rows
 
     def _repr_html_(self) -> str:
         return html_table(*self.table())

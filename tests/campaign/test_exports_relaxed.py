@@ -190,8 +190,9 @@ def test_python_and_every_table_of_results_say_both_volumes(hullscout, folder, k
     for vertex in json.loads(text)["hull"]:
         assert vertex["relaxed_volume_a3_per_atom"] == pytest.approx(campaign.relaxed(vertex["id"]).volume_a3_per_atom)
     shown = CampaignResult.from_json(text).hull._repr_html_()
-    assert "relaxed (Å³/atom)" in shown
-    assert f"{starts['copper'].volume_a3_per_atom:.2f}" in shown
+    assert "start → relaxed (Å³/atom)" in shown
+    volumes = (starts["copper"].volume_a3_per_atom, campaign.relaxed("copper").volume_a3_per_atom)
+    assert " → ".join(f"{volume:.2f}" for volume in volumes) in shown
 
 
 def test_the_report_shows_both_volumes(folder, known, tmp_path):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 from ase.build import make_supercell
 from ase.neighborlist import neighbor_list
 from conftest import ROOT
@@ -81,7 +80,7 @@ def coupled(atoms):
 def test_a_hull_of_magnetic_orderings_is_found(tmp_path, seed):
     with gzip.open(ROOT / "campaigns" / "agpd" / "agpd.extxyz.gz", "rt") as file:
         text = "".join(frame for frame in frames_of(file.read()) if int(frame.split(maxsplit=1)[0]) <= 5)
-    orderings: list[Atoms] = []
+    orderings = []
     for frame in parse_frames(text.encode(), path=Path("agpd")).frames:
         atoms, n = frame.candidate().to_ase(), len(frame.numbers)
         for name, moments in (("parallel", np.ones(n)), ("staggered", np.where(np.arange(n) % 2, 1.0, -1.0))):

@@ -219,3 +219,35 @@ def test_where_nothing_was_relaxed_the_starts_are_what_the_energies_are_of(hulls
         assert (entry.data["structure"], "start_structure" in entry.data) == ("start", False)
         assert emt(entry.structure) == pytest.approx(entry.energy, abs=SAME_EV)
     assert Campaign(tmp_path / "out").relaxed(history.pool.ids[0]) is None
+
+
+@pytest.mark.parametrize("kind", ["cif", "poscar"])
+def test_a_left_handed_crystal_is_exported_and_not_its_mirror_image(hullscout, tmp_path, kind):
+    """Four atoms far from any symmetry: turned onto the start, those of the file lie on its own; those of an image do not."""
+    from hullscout.oracle import change_between
+
+    cell = np.array([[0.3, 4.6, 0.1], [4.0, 0.4, 0.2], [0.5, 0.2, 5.3]])
+    places = np.array([[0, 0, 0], [0.5, 0.4, 0.05], [0.6, 0.1, 0.5], [0.05, 0.5, 0.35]])
+    chiral = Candidate(
+        id="chiral", numbers=[29, 79, 29, 79], positions=places @ cell, cell=cell, magmoms=[1.0, 2.0, 1.0, -2.0]
+    )
+    ends = [
+        Candidate(id=name, numbers=[z], positions=[[0, 0, 0]], cell=np.eye(3) * 2.6)
+        for name, z in (("cu", 29), ("au", 79))
+    ]
+    atoms = [candidate.to_ase() for candidate in (*ends, chiral)]
+    for one, energy in zip(atoms, (0.0, 0.0, -1.0), strict=True):
+        one.info["energy"] = energy
+    Campaign.of(atoms, tmp_path / "run", name="c", elements=("Cu", "Au")).run(on_note=lambda _: None)
+    (file,) = exported(hullscout, tmp_path / "run", tmp_path / "out", kind).glob("*chiral*")
+    text = file.read_text()
+    assert text.splitlines()[0].endswith("chiral  MAGMOM = 2*1.0 2.0 -2.0")
+    written = Candidate.from_structure(Structure.from_str(text, fmt=kind), "chiral")
+    assert (chiral.handedness, written.handedness) == (-1, 1)
+    image = Candidate(id="image", numbers=chiral.numbers, positions=-chiral.positions, cell=chiral.cell)
+    for other, is_near in ((written, True), (image, False)):
+        fractions = np.linalg.solve(chiral.cell.T, other.positions.T).T if other is image or kind == "poscar" else None
+        if fractions is not None:
+            apart = (fractions[:, None] - places[None, :] + 0.5) % 1.0 - 0.5
+            assert (np.abs(apart).max(axis=2).min(axis=1).max() < 1e-6) == is_near
+    assert change_between(chiral, written).displacement < 1e-6

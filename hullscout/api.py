@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from hullscout.campaign import (
     Beliefs,
@@ -25,7 +25,7 @@ from hullscout.campaign import (
     run,
 )
 from hullscout.campaign.config import origin_of
-from hullscout.campaign.exports import candidate_rows, computed_entries
+from hullscout.campaign.exports import Structures, candidate_rows, computed_entries
 from hullscout.campaign.result import ground_states
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
@@ -234,7 +234,7 @@ class Campaign:
     @cached_property
     def hull(self) -> GroundStates:
         """The ground states found, by ascending x."""
-        return ground_states(self.history.now)
+        return ground_states(self.history.now, self.history.relaxed)
 
     @cached_property
     def belief(self) -> Belief | None:
@@ -260,7 +260,9 @@ class Campaign:
 
         ledger = self._setup.read_ledger(self.folder)
         belief = self.belief if ledger.known.has_hull else None
-        rows = candidate_rows(ledger.known, awaited=[*map(ledger.index_of, ledger.awaited)], belief=belief)
+        rows = candidate_rows(
+            ledger.known, awaited=[*map(ledger.index_of, ledger.awaited)], belief=belief, relaxed=ledger.relaxed
+        )
         table = pd.DataFrame([asdict(row) for row in rows]).set_index("id")
         return table.astype({name: float for name in table if table[name].isna().any()})
 
@@ -279,9 +281,21 @@ class Campaign:
             for known, decision in zip(self.history.moments, self.history.decided, strict=True)
         ).set_index("n_calculations")
 
-    def entries(self) -> list[ComputedStructureEntry]:
-        """What was calculated, as pymatgen's `ComputedStructureEntry`."""
-        return computed_entries(self.history.now)
+    def relaxed(self, candidate_id: str) -> Candidate | None:
+        """The structure that the energy of a candidate is of, where that was relaxed.
+
+        None where the energy is of the structure in `pool`, nothing was told of its structure, or no energy is known.
+        """
+        index = self.pool.index_of(candidate_id)
+        return self._setup.read_ledger(self.folder).relaxed.get(index)
+
+    def entries(self, structures: Literal["relaxed", "start"] = "relaxed") -> list[ComputedStructureEntry]:
+        """What was calculated, as pymatgen's `ComputedStructureEntry`.
+
+        With relaxed structures where they are known, or with those that were asked for; the other one stands beside it in `data`,
+        see `computed_entries`.
+        """
+        return computed_entries(self.history.now, relaxed=self.history.relaxed, structures=Structures(structures))
 
     def phase_diagram(self) -> PhaseDiagram:
         """The phase diagram of what was calculated, pymatgen's."""

@@ -30,7 +30,7 @@ ALLOWED = {
     "mbtr": {"errors", "neighbors"},
     "regression": {"display", "errors"},
     "pool": {"display", "errors", "files", "neighbors", "regression", "representation"},
-    "representation": {"citations", "errors", "mbtr", "settings"},
+    "representation": {"citations", "errors", "mbtr", "neighbors", "settings"},
     "oracle": {"display", "errors", "files", "neighbors", "pool", "settings"},
     "selection": {"citations", "display", "errors", "hull", "pool", "regression", "settings"},
     "campaign": BASE | {"hull", "oracle", "pool", "regression", "representation", "selection"},

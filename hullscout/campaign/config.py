@@ -132,6 +132,15 @@ class CampaignConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _gives_moments_to_its_elements(self) -> Self:
+        foreign = [symbol for symbol in getattr(self.oracle, "magmoms", {}) if symbol not in self.elements]
+        if foreign:
+            raise ValueError(
+                f"oracle.magmoms: expected moments of {' and '.join(self.elements)}, found one of {foreign[0]!r}"
+            )
+        return self
+
     @property
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""

@@ -1,7 +1,8 @@
 """What a campaign found, for other programs: pymatgen entries, an ASE database, a CSV table, CIF and POSCAR files.
 
-Entries and databases can be read back as pools. Energies are those told to the campaign, total energies in eV per cell; beside
-them stands what the campaign makes of them, each name with its unit.
+Where a structure was relaxed, its energy is that of the relaxed one: so that is what is written beside the energy, and the
+structure that was asked for, the start, is kept next to it. Entries and databases can be read back as pools. Energies are those
+told to the campaign, total energies in eV per cell; beside them stands what the campaign makes of them, each name with its unit.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hullscout.campaign.result import read_history
+import numpy as np
+
+from hullscout.campaign.result import read_history, volume_of
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import OutputError
 from hullscout.files import written_whole
+from hullscout.oracle import candidate_to_tree, magmom_words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hullscout.campaign.result import History
-    from hullscout.pool import Candidate, Frame, Pool
+    from hullscout.pool import Candidate, Frame
     from hullscout.selection import Belief, Known
 
 
@@ -49,6 +53,15 @@ class ExportFormat(StrEnum):
         return {"entries": "entries.json", "ase": "candidates.db", "csv": "candidates.csv"}.get(self.value, self.value)
 
 
+class Structures(StrEnum):
+    """Which structures are written."""
+
+    RELAXED = "relaxed"
+    """What the energies are of: relaxed where that is known, else as asked for."""
+    START = "start"
+    """What was asked for, whatever it was relaxed into."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRow:
     """A candidate and what the campaign knows and believes of it; None where it knows or believes nothing.
@@ -66,6 +79,8 @@ class CandidateRow:
             its own energy is left out. See `Belief` for the scale.
         predicted_std_ev_per_atom: The calibrated standard deviation of this prediction.
         probability_on_hull: Probability that it is a vertex of the true hull, from all that is known.
+        start_volume_a3_per_atom: Of the structure that is asked for.
+        relaxed_volume_a3_per_atom: Of the structure that the energy is of, where it was relaxed.
     """
 
     id: str
@@ -81,16 +96,23 @@ class CandidateRow:
     predicted_formation_energy_ev_per_atom: float | None
     predicted_std_ev_per_atom: float | None
     probability_on_hull: float | None
+    start_volume_a3_per_atom: float
+    relaxed_volume_a3_per_atom: float | None
 
 
 def candidate_rows(
-    known: Known, *, awaited: Collection[int] = (), belief: Belief | None = None
+    known: Known,
+    *,
+    awaited: Collection[int] = (),
+    belief: Belief | None = None,
+    relaxed: Mapping[int, Candidate] | None = None,
 ) -> tuple[CandidateRow, ...]:
     """All candidates in the order of the pool; before there is a hull, nothing relative to it.
 
     Args:
         awaited: Indices of those whose results are awaited.
         belief: What is believed of them; without it nothing is said of predictions.
+        relaxed: Structures that energies are of, by the candidate's index, where they are not those of the pool.
     """
     answered = known.answered.tolist()
     energies = dict(zip(answered, known.energies_ev_per_atom.tolist(), strict=True))
@@ -124,6 +146,8 @@ def candidate_rows(
                 predicted_formation_energy_ev_per_atom=mean,
                 predicted_std_ev_per_atom=std,
                 probability_on_hull=probability,
+                start_volume_a3_per_atom=candidate.volume_a3_per_atom,
+                relaxed_volume_a3_per_atom=volume_of(relaxed, index),
             )
         )
     return tuple(rows)
@@ -137,31 +161,93 @@ def _believed(belief: Belief) -> list[tuple[float, float, float]]:
     return list(zip(mean.tolist(), std.tolist(), belief.probability_on_hull.tolist(), strict=True))
 
 
-def computed_entries(known: Known, belief: Belief | None = None) -> list[ComputedStructureEntry]:
+def computed_entries(
+    known: Known,
+    belief: Belief | None = None,
+    *,
+    relaxed: Mapping[int, Candidate] | None = None,
+    structures: Structures = Structures.RELAXED,
+) -> list[ComputedStructureEntry]:
     """What was calculated, as pymatgen's `ComputedStructureEntry` with the id as `entry_id`; the rest of the row in `data`.
 
-    `hullscout.hull.phase_diagram_of` makes a phase diagram of them.
+    `data["structure"]` says which structure an entry holds, `relaxed` or `start`; where there are both, the other one is the
+    dictionary `data["start_structure"]` or `data["relaxed_structure"]`. `hullscout.hull.phase_diagram_of` makes a phase diagram.
     """
     from pymatgen.entries.computed_entries import ComputedStructureEntry  # noqa: PLC0415  slow to import
 
-    return [
-        ComputedStructureEntry(
-            candidate.to_pymatgen(), row.energy_ev, entry_id=row.id, data=_filled(row, without=("id", "energy_ev"))
+    entries = []
+    for index, row in enumerate(candidate_rows(known, belief=belief, relaxed=relaxed)):
+        if row.energy_ev is None:
+            continue
+        written = _written(known.pool.candidates[index], (relaxed or {}).get(index), structures)
+        data = {**_filled(row, without=("id", "energy_ev")), "structure": written.kind.value}
+        if written.other is not None:
+            data[f"{written.other_kind}_structure"] = written.other.to_pymatgen().as_dict()
+        entries.append(
+            ComputedStructureEntry(written.structure.to_pymatgen(), row.energy_ev, entry_id=row.id, data=data)
         )
-        for candidate, row in zip(known.pool.candidates, candidate_rows(known, belief=belief), strict=True)
-        if row.energy_ev is not None
-    ]
+    return entries
 
 
-def frames_with_energies(folder: Path) -> tuple[Frame, ...]:
-    """The frames of the pool of the campaign in `folder`, with the energies in eV per cell that it found and no others."""
+class _Written(NamedTuple):
+    """The structure of a candidate that is written, which it is, and the other one where there are two."""
+
+    structure: Candidate
+    kind: Structures
+    other: Candidate | None
+
+    @property
+    def other_kind(self) -> Structures:
+        return Structures.START if self.kind is Structures.RELAXED else Structures.RELAXED
+
+
+def _written(start: Candidate, relaxed: Candidate | None, structures: Structures) -> _Written:
+    if relaxed is None:
+        return _Written(start, Structures.START, None)
+    return (
+        _Written(relaxed, structures, start)
+        if structures is Structures.RELAXED
+        else _Written(start, structures, relaxed)
+    )
+
+
+def frames_with_energies(folder: Path, structures: Structures = Structures.RELAXED) -> tuple[Frame, ...]:
+    """The frames of the pool of the campaign in `folder`, with the energies in eV per cell that it found and no others.
+
+    Where a structure was relaxed, the column `structure` says which one a frame holds, and `start_volume_a3_per_atom` and
+    `relaxed_volume_a3_per_atom` how far the two are apart.
+    """
     with Store.read(folder) as store:
-        setup, answers = Setup(store.origin()), store.answers()
-    return tuple(replace(frame, energy_ev=answers.get(frame.id)) for frame in setup.frames.frames)
+        setup, answers, relaxed = Setup(store.origin()), store.answers(), store.relaxed()
+    frames = []
+    for frame in setup.frames.frames:
+        answered = replace(frame, energy_ev=answers.get(frame.id))
+        if (ended := relaxed.get(frame.id)) is not None:
+            start = frame.candidate()
+            stated = {
+                "structure": structures.value,
+                "start_volume_a3_per_atom": start.volume_a3_per_atom,
+                "relaxed_volume_a3_per_atom": ended.volume_a3_per_atom,
+            }
+            answered = replace(answered, columns={**frame.columns, **stated})
+            if structures is Structures.RELAXED:
+                atoms = {name: getattr(ended, name) for name in ("numbers", "positions", "cell", "magmoms")}
+                answered = replace(answered, **atoms)
+        frames.append(answered)
+    return tuple(frames)
 
 
-def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bool = False) -> int:
-    """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of structures written.
+def export(
+    folder: Path,
+    path: Path,
+    export_format: ExportFormat,
+    *,
+    structures: Structures = Structures.RELAXED,
+    replace: bool = False,
+) -> int:
+    """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of candidates written.
+
+    With relaxed structures where they are known, a folder of CIF or POSCAR files holds their starts in the folder `start` in it.
 
     Raises:
         OutputError: Something is at `path` and not to be replaced, or it cannot be written.
@@ -172,7 +258,7 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
     if path.exists() and not replace:
         raise OutputError(f"{path} is there already and was not changed. Give another name, or --force to replace it.")
     is_folder = export_format in (ExportFormat.CIF, ExportFormat.POSCAR)
-    if path.is_dir() and not (is_folder and all(member.suffix == f".{export_format}" for member in path.iterdir())):
+    if path.is_dir() and not (is_folder and _is_exported(path, export_format)):
         what = f"a folder of .{export_format} files only" if is_folder else "a file"
         raise OutputError(f"{path}: expected {what} to replace, found another folder. Give another name.")
     if path.is_file() and is_folder:
@@ -181,20 +267,39 @@ def export(folder: Path, path: Path, export_format: ExportFormat, *, replace: bo
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
     history = read_history(folder)
     with written_whole(path, remedy="Give another name.") as half_made:
-        return _write(half_made, history, export_format)
+        return _write(half_made, history, export_format, structures)
 
 
-def _write(path: Path, history: History, export_format: ExportFormat) -> int:
-    known = history.now
+def _is_exported(folder: Path, export_format: ExportFormat) -> bool:
+    """Whether a folder holds structure files of this format only, those of starts in a folder of their own."""
+    inside = [member for member in folder.iterdir() if not (member.name == Structures.START and member.is_dir())]
+    starts = folder / Structures.START
+    inside += starts.iterdir() if starts.is_dir() else ()
+    return all(member.suffix == f".{export_format}" for member in inside)
+
+
+def _write(path: Path, history: History, export_format: ExportFormat, structures: Structures) -> int:
+    known, relaxed = history.now, history.relaxed
     if export_format in (ExportFormat.CIF, ExportFormat.POSCAR):
-        return _write_structures(path, [known.pool.candidates[i] for i in known.hull.indices], export_format)
+        vertices = known.hull.indices.tolist()
+        every = [_written(known.pool.candidates[i], relaxed.get(i), structures) for i in vertices]
+        path.mkdir()
+        _write_structures(path, [(place, each.structure) for place, each in enumerate(every)], export_format)
+        starts = [(place, each.other) for place, each in enumerate(every) if each.other is not None]
+        if structures is Structures.RELAXED and starts:
+            (path / Structures.START).mkdir()
+            _write_structures(path / Structures.START, starts, export_format)
+        return len(every)
     belief = Beliefs(history.setup).at(known)
     if export_format is ExportFormat.ENTRIES:
-        entries = computed_entries(known, belief)
+        entries = computed_entries(known, belief, relaxed=relaxed, structures=structures)
         path.write_text(json.dumps([entry.as_dict() for entry in entries], allow_nan=False), encoding="utf-8")
         return len(entries)
-    rows = candidate_rows(known, awaited=history.awaited, belief=belief)
-    return _write_table(path, rows) if export_format is ExportFormat.CSV else _write_database(path, known.pool, rows)
+    rows = candidate_rows(known, awaited=history.awaited, belief=belief, relaxed=relaxed)
+    if export_format is ExportFormat.CSV:
+        return _write_table(path, rows)
+    every = [_written(start, relaxed.get(i), structures) for i, start in enumerate(known.pool.candidates)]
+    return _write_database(path, every, rows)
 
 
 def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
@@ -205,7 +310,7 @@ def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
     return len(rows)
 
 
-def _write_database(path: Path, pool: Pool, rows: Sequence[CandidateRow]) -> int:
+def _write_database(path: Path, written: Sequence[_Written], rows: Sequence[CandidateRow]) -> int:
     from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415  slow to import
     from ase.db import connect  # noqa: PLC0415
 
@@ -217,31 +322,38 @@ def _write_database(path: Path, pool: Pool, rows: Sequence[CandidateRow]) -> int
         )
     database = connect(str(path), type="db", use_lock_file=False)
     with database:
-        for candidate, row in zip(pool.candidates, rows, strict=True):
-            atoms = candidate.to_ase()
+        for (structure, kind, other), row in zip(written, rows, strict=True):
+            atoms = structure.to_ase()
             atoms.info = {}
             if row.energy_ev is not None:
                 atoms.calc = SinglePointCalculator(atoms, energy=row.energy_ev)
-            database.write(atoms, name=row.id, **_filled(row, without=("id", "energy_ev", "formula", "n_atoms")))
+            stated = _filled(row, without=("id", "energy_ev", "formula", "n_atoms"))
+            beside = (
+                {}
+                if other is None
+                else {f"{_Written(structure, kind, other).other_kind}_structure": candidate_to_tree(other)}
+            )
+            database.write(atoms, name=row.id, structure=kind.value, data=beside, **stated)
     return len(rows)
 
 
-def _write_structures(folder: Path, candidates: Sequence[Candidate], export_format: ExportFormat) -> int:
-    """One file per structure, numbered by ascending x, named for formula and id."""
+def _write_structures(folder: Path, placed: Sequence[tuple[int, Candidate]], export_format: ExportFormat) -> None:
+    """One file per structure, numbered by ascending x, named for formula and id; with right-handed cells, as VASP wants them."""
     from pymatgen.io.cif import CifWriter  # noqa: PLC0415  slow to import
     from pymatgen.io.vasp import Poscar  # noqa: PLC0415
 
-    folder.mkdir()
-    for place, candidate in enumerate(candidates):
+    for place, candidate in placed:
         name = f"{place:02d}-{candidate.formula}-{re.sub(r'[^A-Za-z0-9._+-]+', '_', candidate.id)}"
-        structure = candidate.to_pymatgen().get_sorted_structure()
+        structure = candidate.right_handed().to_pymatgen().get_sorted_structure()
         comment = " ".join(candidate.id.split())
+        if candidate.magmoms is not None:
+            moments = np.array([site.properties["magmom"] for site in structure])
+            comment += f"  MAGMOM = {magmom_words(moments)}"
         if export_format is ExportFormat.CIF:
             text = f"# {comment}\n{CifWriter(structure)}"
         else:
             text = Poscar(structure, comment=comment).get_str(significant_figures=16)
         (folder / f"{name}.{export_format}").write_text(text, encoding="utf-8")
-    return len(candidates)
 
 
 def _filled(row: CandidateRow, *, without: tuple[str, ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.store import Attempt, Store
     from hullscout.oracle import Outcome
-    from hullscout.pool import Pool
+    from hullscout.pool import Candidate, Pool
     from hullscout.selection import Decision
     from hullscout.selection.known import Floats
 
@@ -31,6 +31,7 @@ class Ledger:
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
         energies_ev: Energies told earlier, eV per cell by id.
+        relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
         earlier: The pool before each addition of candidates, and the rounds that were decided before that; theirs come first in
             the pool.
@@ -47,6 +48,7 @@ class Ledger:
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
         energies_ev: Mapping[str, float] | None = None,
+        relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
         attempts: Iterable[Attempt] = (),
         earlier: Sequence[tuple[int, Pool]] = (),
@@ -60,6 +62,7 @@ class Ledger:
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
         self._energies_ev: dict[int, float] = {}
+        self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
         self.attempts = tuple(attempts)
         self._n_attempts = Counter(attempt.id for attempt in self.attempts)
@@ -72,7 +75,7 @@ class Ledger:
         for decision in decisions:
             self.record(decision)
         for candidate_id, energy in (energies_ev or {}).items():
-            self.take(candidate_id, Calculated(energy_ev=energy))
+            self.take(candidate_id, Calculated(energy_ev=energy, relaxed=(relaxed or {}).get(candidate_id)))
         for candidate_id, failed in (failures or {}).items():
             self.take(candidate_id, failed)
         self._store = store
@@ -146,6 +149,11 @@ class Ledger:
         """Energy in eV per cell of a candidate, where it is known."""
         return self._energies_ev.get(self.index_of(candidate_id))
 
+    @property
+    def relaxed(self) -> dict[int, Candidate]:
+        """The structures that energies are of, by the candidate's index, where they are not those of the pool."""
+        return dict(self._relaxed)
+
     def is_asked(self, candidate_id: str) -> bool:
         """Whether a candidate was asked for."""
         return self.index_of(candidate_id) in self._asked
@@ -215,6 +223,8 @@ class Ledger:
             if self._store is not None:
                 self._store.save_answer(candidate_id, outcome, attempt=attempt)
             self._energies_ev[index] = outcome.energy_ev
+            if outcome.relaxed is not None:
+                self._relaxed[index] = outcome.relaxed
             self._failures.pop(index, None)
             self._known = None
         return 0

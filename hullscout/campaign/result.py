@@ -21,12 +21,13 @@ from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
 from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.engine import Engine
     from hullscout.oracle import Failed
-    from hullscout.pool import Pool
+    from hullscout.pool import Candidate, Pool
     from hullscout.selection import Decision, Known
     from hullscout.selection.known import Floats
 
@@ -36,12 +37,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HullVertex:
-    """A ground state: a vertex of the found hull."""
+    """A ground state: a vertex of the found hull.
+
+    Volumes are in A^3 per atom: of the structure that was asked for, and of the one that its energy is of, where that was relaxed.
+    """
 
     id: str
     formula: str
     x: float
     formation_energy_ev_per_atom: float
+    start_volume_a3_per_atom: float | None = None  #: None in results of earlier versions
+    relaxed_volume_a3_per_atom: float | None = None
 
 
 class GroundStates(tuple[HullVertex, ...]):
@@ -49,14 +55,24 @@ class GroundStates(tuple[HullVertex, ...]):
 
     __slots__ = ()
 
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether the energy of any of them is of a relaxed structure."""
+        return any(vertex.relaxed_volume_a3_per_atom is not None for vertex in self)
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Heads and rows of a table for people; with the volumes of starts and relaxed structures, if any."""
+        rows: list[tuple[str, ...]] = []
+        for vertex in self:
+            volumes = (vertex.start_volume_a3_per_atom, vertex.relaxed_volume_a3_per_atom)
+            told = " → ".join(f"{volume:.2f}" for volume in volumes if volume is not None)
+            energy = f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}"
+            rows.append((vertex.formula, f"{vertex.x:.4f}", energy, *([told] if self.is_relaxed else []), vertex.id))
+        volume = ("start → relaxed (Å³/atom)",) if self.is_relaxed else ()
+        return ("formula", "x", "formation energy (meV/atom)", *volume, "id"), rows
+
     def _repr_html_(self) -> str:
-        return html_table(
-            ("formula", "x", "formation energy (meV/atom)", "id"),
-            (
-                (vertex.formula, f"{vertex.x:.4f}", f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}", vertex.id)
-                for vertex in self
-            ),
-        )
+        return html_table(*self.table())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +179,12 @@ class CampaignResult:
         return cls(**tree)
 
 
-def ground_states(known: Known) -> GroundStates:
-    """The stable entries of pymatgen's phase diagram of what is known, by ascending x."""
+def ground_states(known: Known, relaxed: Mapping[int, Candidate] | None = None) -> GroundStates:
+    """The stable entries of pymatgen's phase diagram of what is known, by ascending x.
+
+    Args:
+        relaxed: Structures that energies are of, by the candidate's index, where they are not those of the pool.
+    """
     pool = known.pool
     n_second = np.rint(pool.x * pool.n_atoms).astype(int)
     diagram = phase_diagram(
@@ -179,11 +199,19 @@ def ground_states(known: Known) -> GroundStates:
             formula=pool.candidates[index].formula,
             x=float(pool.x[index]),
             formation_energy_ev_per_atom=float(diagram.get_form_energy_per_atom(entry)),
+            start_volume_a3_per_atom=pool.candidates[index].volume_a3_per_atom,
+            relaxed_volume_a3_per_atom=volume_of(relaxed, index),
         )
         for entry in diagram.stable_entries
         for index in [pool.ids.index(entry.entry_id)]
     ]
     return GroundStates(sorted(vertices, key=lambda vertex: vertex.x))
+
+
+def volume_of(relaxed: Mapping[int, Candidate] | None, index: int) -> float | None:
+    """The volume in A^3 per atom of the relaxed structure of a candidate, where there is one."""
+    structure = (relaxed or {}).get(index)
+    return None if structure is None else structure.volume_a3_per_atom
 
 
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
@@ -214,7 +242,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         failure_probability=decision.stated_failure_probability,
         loner_probability=decision.loner_probability,
         probability_meaning=setup.meaning,
-        hull=ground_states(known),
+        hull=ground_states(known, ledger.relaxed),
         failed=failed,
         reference=None
         if known.true_ev_per_atom is None
@@ -267,6 +295,7 @@ class History:
         moments: What was known before each round after the start, with the energies of all rounds before it; and now:
             `moments[-1]`.
         failures: Why each calculation that failed for good did, by the candidate's index.
+        relaxed: The structures that energies are of, by the candidate's index, where they are not those of the pool.
         awaited: (p,) indices of the candidates whose results are awaited; in a hand-off those that were handed out.
         result: What `result.json` says; None while the campaign is not finished.
     """
@@ -274,6 +303,7 @@ class History:
     setup: Setup = field(repr=False)
     moments: tuple[Known, ...] = field(repr=False)
     failures: dict[int, FailedCandidate] = field(repr=False)
+    relaxed: dict[int, Candidate] = field(repr=False)
     awaited: tuple[int, ...] = field(repr=False)
     result: CampaignResult | None
 
@@ -312,4 +342,11 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
         ledger.index_of(each): FailedCandidate.of(setup.pool, each, why) for each, why in ledger.failures.items()
     }
     awaited = tuple(map(ledger.index_of, ledger.awaited))
-    return History(setup=setup, moments=moments, failures=failures, awaited=awaited, result=read_result(folder))
+    return History(
+        setup=setup,
+        moments=moments,
+        failures=failures,
+        relaxed=ledger.relaxed,
+        awaited=awaited,
+        result=read_result(folder),
+    )

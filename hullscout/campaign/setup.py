@@ -15,8 +15,10 @@ from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import DATABASE, Store
+from hullscout.errors import StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, grown, parse_frames
+from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import cheapest_pure
@@ -82,8 +84,15 @@ class Setup:
         return replace(self._first_frames, frames=(*kept, *added), keys=tuple(sorted(keys)))
 
     def frames_in(self, pool: bytes, *, path: Path) -> Frames:
-        """What the content of a pool file says, as it is kept."""
-        return parse_frames(pool, path=path)
+        """What the content of a pool file says, as it is kept; magnetic moments by `oracle.magmoms` where it states none."""
+        frames, rule = parse_frames(pool, path=path), getattr(self.config.oracle, "magmoms", {})
+        if not rule:
+            return frames
+        filled = tuple(
+            frame if frame.magmoms is not None else replace(frame, magmoms=moments_by_rule(frame.numbers, rule))
+            for frame in frames.frames
+        )
+        return replace(frames, frames=filled)
 
     @cached_property
     def _first_frames(self) -> Frames:
@@ -173,7 +182,18 @@ class Setup:
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
-        told = {"energies_ev": store.answers(), "failures": store.failures(), "attempts": store.attempts()}
+        if is_kept and not store.has_moments and any(frame.magmoms is not None for frame in self.frames.frames):
+            raise StoreError(
+                f"{store.database} was made by a version of Hullscout that left out the magnetic moments of its pool: what it "
+                "knows was calculated without them. Nothing was changed. Choose another --out to calculate with them; "
+                "`hullscout table` hands on what is known."
+            )
+        told: dict[str, Any] = {
+            "energies_ev": store.answers(),
+            "relaxed": store.relaxed(),
+            "failures": store.failures(),
+            "attempts": store.attempts(),
+        }
         # After the answers: a running campaign has asked for all that it answered.
         decisions = store.decisions({candidate_id: place for place, candidate_id in enumerate(self.pool.ids)})
         is_handed_out = self.config.oracle.kind == "handoff"

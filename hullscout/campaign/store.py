@@ -20,7 +20,7 @@ from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import Origin, check_config
 from hullscout.campaign.database import OF_A_LOCK, DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
 from hullscout.errors import StoreError
-from hullscout.oracle import Calculated, Failed, FailureReason, candidate_to_tree
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision
 from hullscout.settings import look_beside
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from hullscout.pool import Candidate
 
 T = TypeVar("T")
 DATABASE = "campaign.db"
@@ -125,6 +126,11 @@ class Store(DatabaseStore):
         """Whether the disk took every transaction so far; if not, the reserve was given back, and nothing new should be begun."""
         return self._reserve is None or self._reserve.is_there
 
+    @property
+    def has_moments(self) -> bool:
+        """Whether the version that made it took magnetic moments from the pool: earlier ones left them out without a word."""
+        return bool(self._rows("SELECT value FROM campaign WHERE key = 'has_moments'"))
+
     def origin(self) -> Origin:
         """What the campaign was started from."""
         values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign"))
@@ -182,6 +188,11 @@ class Store(DatabaseStore):
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
         return dict(self._rows("SELECT id, energy_ev FROM answers"))
+
+    def relaxed(self) -> dict[str, Candidate]:
+        """The structure that each energy is of, where it came back another one than was asked for."""
+        query = "SELECT id, relaxed FROM answers WHERE relaxed IS NOT NULL"
+        return dict(self._read(query, lambda i, text: (i, candidate_from_tree(json.loads(text)))))
 
     def save_decision(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
         """Commit what was decided in a round (from 0) before anything of it is looked up; kept by the `ids` of all candidates."""
@@ -290,6 +301,7 @@ def _create(database: Path, origin: Origin) -> None:
         "folder": origin.folder.encode(),
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
+        "has_moments": b"1",
     }
     try:
         with closing(sqlite3.connect(half_made)) as connection, connection:

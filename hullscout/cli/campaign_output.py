@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hullscout.campaign import CampaignResult, Ledger, Setup
-    from hullscout.campaign.result import FailedCandidate
+    from hullscout.campaign.result import FailedCandidate, Reference
     from hullscout.oracle import Failed
     from hullscout.selection import Known
 
@@ -78,12 +78,12 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
     screen = console()
     table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
-    table.add_column("formula")
-    table.add_column(f"x ({result.elements[1]})", justify="right")
-    table.add_column("formation energy (meV/atom)", justify="right")
-    table.add_column("id", overflow="fold")
-    for state in result.hull:
-        table.add_row(state.formula, f"{state.x:.4f}", f"{state.formation_energy_ev_per_atom * MILLI:.1f}", state.id)
+    heads, rows = result.hull.table()
+    for head in heads:
+        shown = f"x ({result.elements[1]})" if head == "x" else head
+        table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     screen.print(table)
     looked_up = f"Looked up {result.n_calculations} of {result.n_candidates} candidates"
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
@@ -101,18 +101,24 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     if result.failure_probability is not None:
         stated = f"Stated probability of a hull beyond the tolerance: {stated_percent(result.failure_probability)}."
     screen.print(stated)
-    if (reference := result.reference) is not None:
-        sentence = "The hull found is the true hull."
-        if not reference.exact:
-            error = reference.hull_error_ev_per_atom * MILLI
-            verdict = "within" if reference.within_tolerance else "beyond"
-            sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull, {verdict} the tolerance."
-        if reference.mae_uncomputed_ev_per_atom is not None:
-            mae = reference.mae_uncomputed_ev_per_atom * MILLI
-            n_unknown = result.n_candidates - result.n_calculations
-            sentence += f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
-        screen.print(sentence)
+    if result.reference is not None:
+        screen.print(_compared(result.reference, n_unknown=result.n_candidates - result.n_calculations))
     click.echo(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
+
+
+def _compared(reference: Reference, *, n_unknown: int) -> str:
+    """How far the hull is from the true one, and the model from what was not looked up."""
+    sentence = "The hull found is the true hull."
+    if not reference.exact:
+        error = reference.hull_error_ev_per_atom * MILLI
+        verdict = "within" if reference.within_tolerance else "beyond"
+        sentence = f"The hull found lies up to {error:.2f} meV/atom above the true hull, {verdict} the tolerance."
+    if reference.mae_uncomputed_ev_per_atom is not None:
+        mae = reference.mae_uncomputed_ev_per_atom * MILLI
+        sentence += (
+            f" Mean absolute error (MAE) of the model on the {n_unknown} energies not looked up: {mae:.1f} meV/atom."
+        )
+    return sentence
 
 
 def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:

@@ -15,6 +15,13 @@ from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
+STRUCTURES = click.option(
+    "--structures",
+    type=click.Choice(["relaxed", "start"]),
+    default="relaxed",
+    show_default=True,
+    help="What energies are of, where it is known, or what was asked for.",
+)
 PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
 PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 HANDOFF_EPILOG = """\b
@@ -52,6 +59,8 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
         click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        for note in setup.pool.report.notes:
+            click.echo(note)
         for caution in setup.cautions:
             click.echo(caution)
         named = quote(str(folder))
@@ -152,20 +161,27 @@ def add(folder: Path, pool: Path, pool_format: str | None) -> None:
 
 @main.command()
 @FOLDER
+@STRUCTURES
 @POOL_FILE
 @FORCE
-def table(folder: Path, output: Path, *, force: bool) -> None:
+def table(folder: Path, output: Path, structures: str, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
-    Structures are those that were asked for, not relaxed ones; ids stay. Candidates without an energy are written without one.
+    Relaxed structures stand beside their energies where they are known; with --structures start, those that were asked for, as the
+    campaign saw them. Columns state both volumes. Ids stay. Candidates without an energy are written without one.
     """
-    from hullscout.campaign.exports import frames_with_energies  # noqa: PLC0415
+    from hullscout.campaign.exports import Structures, frames_with_energies  # noqa: PLC0415
     from hullscout.pool import Existing, save_frames  # noqa: PLC0415
 
-    frames = frames_with_energies(folder)
+    frames = frames_with_energies(folder, Structures(structures))
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)
     n_known = sum(frame.energy_ev is not None for frame in frames)
     click.echo(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")
+    if n_relaxed := sum("relaxed_volume_a3_per_atom" in frame.columns for frame in frames):
+        other = (
+            "--structures start writes those asked for" if structures == "relaxed" else "energies are of relaxed ones"
+        )
+        click.echo(f"{n_relaxed} structures were relaxed; written are the {structures} ones: {other}.")
 
 
 @main.command()
@@ -215,9 +231,10 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
 @main.command()
 @FOLDER
 @click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
+@STRUCTURES
 @click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
 @click.option("--force", is_flag=True, help="Replace what is there.")
-def export(folder: Path, export_format: str, output: Path | None, *, force: bool) -> None:
+def export(folder: Path, export_format: str, structures: str, output: Path | None, *, force: bool) -> None:
     """Write what the campaign in FOLDER found for other programs, finished or not.
 
     \b
@@ -225,12 +242,15 @@ def export(folder: Path, export_format: str, output: Path | None, *, force: bool
     ase          ASE database: all candidates
     csv          table: all candidates, with predictions and P(on the hull)
     cif, poscar  folder of the structures of the hull
+
+    Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
+    kept next to each, in a folder `start` for CIF and POSCAR.
     """  # noqa: D301  click takes the character, not the two letters
     from hullscout.campaign import exports  # noqa: PLC0415
 
     chosen = exports.ExportFormat(export_format)
     target = output if output is not None else folder / chosen.default_name
-    n_written = exports.export(folder, target, chosen, replace=force)
+    n_written = exports.export(folder, target, chosen, structures=exports.Structures(structures), replace=force)
     click.echo(f"Wrote {n_written} structures to {target}")
 
 

@@ -6,7 +6,7 @@ back. How each is set is said by the sections `[oracle]` and `[executor]` of a c
 library: ASE, pymatgen and Dask load when first used.
 """
 
-from hullscout.oracle.handoff import Reply, folder_names, read_outcome, read_replies, write_folder
+from hullscout.oracle.handoff import Reply, folder_names, magmom_words, read_outcome, read_replies, write_folder
 from hullscout.oracle.outcome import (
     Calculated,
     Failed,
@@ -71,6 +71,7 @@ __all__ = [
     "folder_names",
     "is_energy",
     "judge",
+    "magmom_words",
     "open_custom",
     "open_dask",
     "open_workers",

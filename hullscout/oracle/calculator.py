@@ -43,6 +43,7 @@ from hullscout.oracle.outcome import (
 from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
 from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, FunctionSettings
 from hullscout.pool import Candidate
+from hullscout.pool.moments import moments_by_rule
 from hullscout.settings import look_beside, object_at
 
 if TYPE_CHECKING:
@@ -117,12 +118,25 @@ def _failure(error: Exception) -> Failed:
 def _call(candidate: Candidate, settings: FunctionSettings) -> Outcome:
     """What the function makes of a structure."""
     function = function_at(settings)
-    answer = answer_of(function(handed_over(candidate.to_ase(), settings)), candidate, settings)
-    return judge(candidate, answer, settings) if isinstance(answer, Calculated) else answer
+    answer = answer_of(function(handed_over(_atoms(candidate, settings), settings)), candidate, settings)
+    if not isinstance(answer, Calculated):
+        return answer
+    end = answer.relaxed
+    if end is not None and end.handedness != candidate.handedness:
+        answer = replace(answer, relaxed=replace(end, cell=-end.cell))
+    return judge(candidate, answer, settings)
+
+
+def _atoms(candidate: Candidate, settings: ComputedSettings) -> ase.Atoms:
+    """The structure as codes take it: right-handed, since VASP and others refuse other cells, with its magnetic moments."""
+    atoms = candidate.right_handed().to_ase()
+    if candidate.magmoms is None and settings.magmoms:
+        atoms.set_initial_magnetic_moments(moments_by_rule(candidate.numbers, settings.magmoms))
+    return atoms
 
 
 def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
-    atoms = candidate.to_ase()
+    atoms = _atoms(candidate, settings)
     atoms.calc = make_calculator(settings)
     is_relaxed = settings.relax == "none" or _relax(atoms, settings)
     energy = float(atoms.get_potential_energy())
@@ -133,7 +147,10 @@ def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
         unconverged = f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps"
     if failed := failure_of(energy, len(atoms), unconverged):
         return failed
-    relaxed = None if settings.relax == "none" else Candidate.from_ase(atoms, candidate.id)
+    relaxed = None
+    if settings.relax != "none":
+        ended = Candidate.from_ase(atoms, candidate.id)
+        relaxed = replace(ended, cell=candidate.handedness * ended.cell)
     return judge(candidate, Calculated(energy_ev=energy, relaxed=relaxed), settings)
 
 

@@ -1,8 +1,9 @@
 """Structures handed out as files for codes that run elsewhere, and their results read back.
 
-A folder that is handed out holds the structure as POSCAR, CIF and extended XYZ, and `manifest.json` with its id. It is made under
-another name and moved into place when whole. What is read back is an energy with its structure, or a failure: from a folder of
-folders, a single file or a CSV table. Whether anyone asked for it is not known here.
+A folder that is handed out holds the structure as POSCAR, CIF and extended XYZ, in right-handed cell vectors, and `manifest.json`
+with its id; where it has initial magnetic moments, they are in the extended XYZ and, in the order of the POSCAR, in `INCAR.magmom`.
+It is made under another name and moved into place when whole. What is read back is an energy with its structure, or a failure: from
+a folder of folders, a single file or a CSV table. Whether anyone asked for it is not known here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, groupby
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import ase
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hullscout.oracle.settings import HandoffSettings
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 WRITTEN = {"POSCAR": "vasp", "structure.cif": "cif", "structure.extxyz": "extxyz"}
+MAGMOM = "INCAR.magmom"
+"""What VASP is told of magnetic moments: lines for its INCAR, handed out where a structure has any."""
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
 FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
+_WORDS_IN_LINE = 12  # lines of an INCAR have an end
 _OTHER = (3, 0.0)  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
@@ -79,6 +85,11 @@ def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str
         "n_atoms": candidate.n_atoms,
         "wanted": "total energy in eV of this cell",
     }
+    if candidate.magmoms is not None:
+        manifest["magnetic_moments"] = (
+            f"initial ones in Bohr magnetons: the column initial_magmoms of structure.extxyz, and {MAGMOM} in the order of POSCAR; "
+            "structure.cif holds none"
+        )
     try:
         if folder.exists() and _id_in(folder, campaign) != candidate.id:
             raise OutputError(
@@ -86,20 +97,46 @@ def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str
             )
         remove(half_made)
         half_made.mkdir(parents=True)
-        atoms = candidate.to_ase()
+        atoms = candidate.right_handed().to_ase()
+        # POSCAR wants each element once; who reads it back compares structures, not lists of atoms.
+        order = sorted(range(len(atoms)), key=lambda place: atoms.symbols[place])
         for file, kind in WRITTEN.items():
-            # POSCAR wants each element once: ASE sorts, and who reads it back compares structures, not lists of atoms.
-            write(half_made / file, atoms, format=kind, **({"sort": True} if kind == "vasp" else {}))
+            write(half_made / file, atoms[order] if kind == "vasp" else atoms, format=kind)
+        if candidate.magmoms is not None:
+            (half_made / MAGMOM).write_text(magmom_lines(candidate.magmoms[order]), encoding="utf-8")
         (half_made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         if folder.exists():  # results may lie in it already, so it is not replaced as a whole
-            for file in (*WRITTEN, MANIFEST):
-                (half_made / file).replace(folder / file)
+            for written in sorted(half_made.iterdir()):
+                written.replace(folder / written.name)
             half_made.rmdir()
         else:
             half_made.rename(folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}. Choose another --to.") from error
     return folder
+
+
+def magmom_lines(magmoms: NDArray[np.float64]) -> str:
+    """Lines for VASP's INCAR that start a calculation from these moments, (n,) or (n, 3), in the order of its POSCAR.
+
+    >>> import numpy as np
+    >>> print(magmom_lines(np.array([2.2, 2.2, 2.2, -0.6])), end="")
+    # initial magnetic moments, in the order of the atoms in POSCAR
+    ISPIN = 2
+    MAGMOM = 3*2.2 -0.6
+    """
+    words = magmom_words(magmoms).split()
+    rows = [" ".join(words[start : start + _WORDS_IN_LINE]) for start in range(0, len(words), _WORDS_IN_LINE)]
+    spin = "ISPIN = 2" if magmoms.ndim == 1 else "LNONCOLLINEAR = .TRUE."
+    lines = "# initial magnetic moments, in the order of the atoms in POSCAR\n"
+    return lines + f"{spin}\nMAGMOM = " + " \\\n    ".join(rows) + "\n"
+
+
+def magmom_words(magmoms: NDArray[np.float64]) -> str:
+    """Moments as VASP's MAGMOM has them: as many of one value in a row as `3*2.2`."""
+    values = [value + 0.0 for value in magmoms.ravel().tolist()]  # no sign before zero
+    runs = [(value, len(list(alike))) for value, alike in groupby(values)]
+    return " ".join(f"{count}*{value!r}" if count > 1 else repr(value) for value, count in runs)
 
 
 def _id_in(folder: Path, campaign: str) -> str | None:
@@ -186,7 +223,7 @@ def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candid
 
 def _rank(file: Path) -> tuple[int, float] | None:
     """Where a file stands among the results of its folder by its name, the lowest is taken; None where it is no result."""
-    if not file.is_file() or file.name in {MANIFEST, *WRITTEN} or file.name.startswith("."):
+    if not file.is_file() or file.name in {MANIFEST, MAGMOM, *WRITTEN} or file.name.startswith("."):
         return None
     if file.name == FAILED:
         return 0, 0.0

@@ -92,7 +92,8 @@ def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | Non
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:
     """A structure as JSON knows it: floats are written so that they are read back to the last bit."""
     arrays = {name: getattr(candidate, name).tolist() for name in ("numbers", "positions", "cell")}
-    return {"id": candidate.id, **arrays}
+    moments = {} if candidate.magmoms is None else {"magmoms": candidate.magmoms.tolist()}
+    return {"id": candidate.id, **arrays, **moments}
 
 
 def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
@@ -116,12 +117,24 @@ def judge(
     elif is_back and max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED:
         return replace(answer, relaxed=None)  # it came back as it was handed out
     else:
-        return answer
+        return _with_moments(start, answer)
     way = "came back as" if settings.kind == "handoff" else "relaxed into"
     sentence = f"It {way} another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
     if settings.kind != "handoff" and settings.on_change == "keep":
-        return replace(answer, note=sentence)
+        return _with_moments(start, replace(answer, note=sentence))
     return Failed(reason=FailureReason.CHANGED, sentence=sentence, wall_s=answer.wall_s)
+
+
+def _with_moments(start: Candidate, answer: Calculated) -> Calculated:
+    """The answer; where its structure states no magnetic moments, with those that it was started from, atom by atom."""
+    end = answer.relaxed
+    if end is None or end.magmoms is not None or start.magmoms is None:
+        return answer
+    pairings = (_pairing(start, replace(end, cell=cell)) for cell in (end.cell, *_other_cells(start, end)))
+    partners = min(pairings, key=lambda pairing: pairing[0])[1]
+    moments = np.empty_like(start.magmoms)
+    moments[partners] = start.magmoms
+    return replace(answer, relaxed=replace(end, magmoms=moments))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +201,16 @@ def _other_cells(start: Candidate, end: Candidate) -> Iterator[np.ndarray]:
 
 def _largest_displacement(start: Candidate, end: Candidate) -> float:
     """Largest way of an atom to its nearest partner, over the mean distance of nearest neighbours."""
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
+
+    one_kind = np.zeros(start.n_atoms, dtype=np.int64)
+    return _pairing(start, end)[0] / float(nearest_distances(start.positions, start.cell, one_kind, 1).mean())
+
+
+def _pairing(start: Candidate, end: Candidate) -> tuple[float, np.ndarray]:
+    """Largest way of an atom to its partner in A, and (n,) the places of the partners of the start's atoms in the end."""
     from ase.geometry import find_mic  # noqa: PLC0415  (late: ASE loads slowly)
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
-
-    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     before = np.linalg.solve(start.cell.T, start.positions.T).T
     after = np.linalg.solve(end.cell.T, end.positions.T).T
@@ -200,12 +219,12 @@ def _largest_displacement(start: Candidate, end: Candidate) -> float:
     kinds, counts = np.unique(start.numbers, return_counts=True)
     rarest = kinds[np.argmin(counts)]
     anchor = before[np.argmax(start.numbers == rarest)]
-    largest = []
+    found: list[tuple[float, np.ndarray]] = []
     for partner in after[end.numbers == rarest]:
         ways = (after[None, :, :] - before[:, None, :] - (partner - anchor)) @ start.cell
         steps = find_mic(ways.reshape(-1, 3), start.cell)[0].reshape(ways.shape)
         costs = np.where(different, 1e6, (steps**2).sum(axis=2))
-        moved = steps[linear_sum_assignment(costs)]
-        largest.append(float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()))
-    one_kind = np.zeros(start.n_atoms, dtype=np.int64)
-    return min(largest) / float(nearest_distances(start.positions, start.cell, one_kind, 1).mean())
+        rows, columns = linear_sum_assignment(costs)
+        moved = steps[rows, columns]
+        found.append((float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()), columns))
+    return min(found, key=lambda pairing: pairing[0])

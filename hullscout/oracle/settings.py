@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from hullscout.pool.moments import MAX_MOMENT
 from hullscout.settings import Settings
 
 
@@ -21,6 +22,13 @@ def _travels_as_json(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
+def _are_moments(moments: dict[str, float]) -> dict[str, float]:
+    if any(abs(moment) > MAX_MOMENT for moment in moments.values()):
+        raise ValueError(f"expected moments of at most {MAX_MOMENT:g} Bohr magnetons")
+    return moments
+
+
+Moments = Annotated[dict[str, float], AfterValidator(_are_moments)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_travels_as_json)]
 
 
@@ -50,6 +58,8 @@ class CalculatorSettings(Settings):
     """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
 
 
 class FunctionSettings(Settings):
@@ -66,6 +76,8 @@ class FunctionSettings(Settings):
     """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
 
 
 class HandoffSettings(Settings):
@@ -76,6 +88,8 @@ class HandoffSettings(Settings):
     """A returned structure is another one when its cell changed shape by more than this."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    magmoms: Moments = Field(default_factory=dict)
+    """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
 
 
 class _Tries(Settings):

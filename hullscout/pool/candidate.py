@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
+from hullscout.pool.moments import checked_moments, moments_of_atoms, moments_of_sites
 
 if TYPE_CHECKING:
     import ase
@@ -29,13 +30,16 @@ class Candidate:
     """A crystal by its id, unique in a pool: atomic numbers (n,), Cartesian positions (n, 3) and cell vectors (3, 3, rows) in A.
 
     It is periodic in three directions. It has ASE's `numbers`, `positions`, `cell` and `pbc`, so that code written for `ase.Atoms`
-    can read it. What is no crystal (a coordinate that is not finite, a cell without volume) is an InvalidStructureError.
+    can read it. Where it is to be calculated from a magnetic ordering, `magmoms` are the initial moments in Bohr magnetons, (n,)
+    along one axis or (n, 3); None where nothing is stated of them. What is no crystal (a coordinate that is not finite, a cell
+    without volume) is an InvalidStructureError.
     """
 
     id: str
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64] = field(repr=False)
     cell: NDArray[np.float64] = field(repr=False)
+    magmoms: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, dtype in (("numbers", np.int64), ("positions", np.float64), ("cell", np.float64)):
@@ -55,6 +59,11 @@ class Candidate:
                 f"Candidate {self.id!r}: expected finite coordinates and a cell with a volume, found "
                 f"cell={self.cell.tolist()}. Correct the structure or leave it out."
             )
+        if self.magmoms is not None:
+            try:
+                object.__setattr__(self, "magmoms", checked_moments(self.magmoms, n))
+            except InvalidStructureError as error:
+                raise InvalidStructureError(f"Candidate {self.id!r}: {error}") from error
 
     @classmethod
     def from_ase(cls, atoms: ase.Atoms, id: str | None = None) -> Self:  # noqa: A002  the attribute's name
@@ -66,7 +75,7 @@ class Candidate:
                 f"Candidate {name!r}: expected a crystal, periodic in three directions, found pbc={list(found.pbc)}. "
                 "Set pbc=True, if it is one."
             )
-        return cls(id=name, numbers=found.numbers, positions=found.positions, cell=found.cell)
+        return cls(id=name, numbers=found.numbers, positions=found.positions, cell=found.cell, magmoms=found.magmoms)
 
     @classmethod
     def from_structure(cls, structure: Structure, id: str | None = None) -> Self:  # noqa: A002
@@ -77,14 +86,18 @@ class Candidate:
         return f"Candidate(id={self.id!r}, formula={self.formula!r}, n_atoms={self.n_atoms})"
 
     def _repr_html_(self) -> str:
-        volume = abs(float(np.linalg.det(self.cell))) / self.n_atoms
-        row = (self.id, self.formula, self.n_atoms, f"{volume:.2f}")
+        row = (self.id, self.formula, self.n_atoms, f"{self.volume_a3_per_atom:.2f}")
         return html_table(("id", "formula", "atoms", "volume (Å³/atom)"), [row])
 
     @property
     def n_atoms(self) -> int:
         """The number of atoms in the cell."""
         return int(self.numbers.size)
+
+    @property
+    def volume_a3_per_atom(self) -> float:
+        """The volume of the cell over its atoms, in A^3."""
+        return abs(float(np.linalg.det(self.cell))) / self.n_atoms
 
     @property
     def pbc(self) -> NDArray[np.bool_]:
@@ -100,32 +113,53 @@ class Candidate:
         return str(Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula)
 
     def has_same_atoms(self, other: Candidate) -> bool:
-        """Whether numbers, positions and cell are the same to the last bit."""
-        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ("numbers", "positions", "cell"))
+        """Whether numbers, positions, cell and magnetic moments are the same to the last bit."""
+        is_same = all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ("numbers", "positions", "cell"))
+        if self.magmoms is None or other.magmoms is None:
+            return is_same and self.magmoms is other.magmoms
+        return is_same and np.array_equal(self.magmoms, other.magmoms)
+
+    @property
+    def handedness(self) -> int:
+        """1 where the three cell vectors are right-handed, else -1: a triple product below zero, which VASP and others refuse."""
+        return 1 if np.linalg.det(self.cell) > 0 else -1
+
+    def right_handed(self) -> Candidate:
+        """The same crystal, atoms where they are, in right-handed cell vectors: all three turned round where they were not."""
+        return self if self.handedness == 1 else replace(self, cell=-self.cell)
 
     def to_ase(self) -> ase.Atoms:
-        """The same crystal as ASE's `Atoms`, with the id in `info`."""
+        """The same crystal as ASE's `Atoms`, with the id in `info` and the magnetic moments as initial ones."""
         from ase import Atoms  # noqa: PLC0415  (late: a light import of this package)
 
-        return Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=True, info={"id": self.id})
+        return Atoms(
+            numbers=self.numbers,
+            positions=self.positions,
+            cell=self.cell,
+            pbc=True,
+            info={"id": self.id},
+            magmoms=self.magmoms,
+        )
 
     def to_pymatgen(self) -> Structure:
-        """The same crystal as pymatgen's `Structure`."""
+        """The same crystal as pymatgen's `Structure`; the magnetic moments are its sites' `magmom`."""
         from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: a light import of this package)
         from pymatgen.core.periodic_table import Element  # noqa: PLC0415
         from pymatgen.core.structure import Structure  # noqa: PLC0415
 
         species = [Element.from_Z(number) for number in self.numbers.tolist()]
-        return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True)
+        stated = None if self.magmoms is None else {"magmom": self.magmoms.tolist()}
+        return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True, site_properties=stated)
 
 
 class AtomArrays(NamedTuple):
-    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, and whether it is periodic along each vector."""
+    """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, whether it is periodic along each vector, magnetic moments."""
 
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64]
     cell: NDArray[np.float64]
     pbc: tuple[bool, bool, bool]
+    magmoms: NDArray[np.float64] | None = None
 
 
 def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
@@ -134,15 +168,17 @@ def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
     if hasattr(given, "lattice") and hasattr(given, "is_ordered"):
         if not given.is_ordered:
             raise InvalidStructureError("expected whole atoms, found partly occupied sites")
+        magmoms = moments_of_sites(given)
         numbers, positions, cell = [site.specie.Z for site in given], given.cart_coords, given.lattice.matrix
     elif all(hasattr(given, name) for name in ("numbers", "positions", "cell", "pbc")):
+        magmoms = given.magmoms if isinstance(given, Candidate) else moments_of_atoms(given)
         numbers, positions, cell = given.numbers, given.positions, np.array(given.cell)
     else:
         found = type(structure).__name__
         raise InvalidStructureError(f"expected ase.Atoms, a pymatgen Structure or a Candidate, found {found}")
     arrays = (np.asarray(numbers, np.int64), np.asarray(positions, np.float64), np.asarray(cell, np.float64))
     first, second, third = (bool(axis) for axis in given.pbc)
-    return AtomArrays(*arrays, (first, second, third))
+    return AtomArrays(*arrays, (first, second, third), magmoms)
 
 
 def stated_id(structure: ase.Atoms | Structure | Candidate) -> str:

@@ -171,10 +171,10 @@ def find_suspect_energies(
     `candidates`, are the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.
     """
     from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
-    from hullscout.representation import MbtrRepresentation  # noqa: PLC0415
+    from hullscout.representation import MbtrRepresentation, checked_blocks  # noqa: PLC0415
 
     on_progress(f"representing {len(candidates)} crystals")
-    blocks = MbtrRepresentation(elements=elements).blocks(candidates)
+    blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
     ends = np.column_stack([1.0 - x, x])
     labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)

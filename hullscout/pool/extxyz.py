@@ -4,7 +4,8 @@ ASE reads the frames; what ASE lets pass is caught here. ASE turns `id=0001` int
 too many columns, puts atoms without positions at the origin, and stops without a word at an empty line. So frames are cut apart
 here, counted against what they announce, and each is then given to ASE alone; ids are taken from the comment line letter by letter.
 
-What is written reads back as the same frames: ids letter by letter, energies to the last bit, coordinates to 1e-10 A.
+What is written reads back as the same frames: ids letter by letter, energies and magnetic moments to the last bit, coordinates to
+1e-10 A.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from hullscout.errors import InvalidPoolError, OutputError
 from hullscout.files import is_gzipped, write_whole
+from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
@@ -173,14 +176,36 @@ def _read_block(block: _Block) -> Frame:
         if len(line.split()) != n_columns:
             raise FrameError(f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}")
     (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
+    magmoms = _moments(block, fields)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
         columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
-        **atoms_of(atoms)._asdict(),
+        **atoms_of(atoms)._replace(magmoms=magmoms)._asdict(),
     )
+
+
+def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None:
+    """The magnetic moments in the columns of a frame: here, since ASE keeps only some of these names atom by atom."""
+    starts: dict[str, tuple[str, int, int]] = {}
+    place = 0
+    for name, count in zip(fields[::3], map(int, fields[2::3]), strict=True):
+        starts.setdefault(name.lower(), (name, place, place + count))
+        place += count
+    found = next((starts[name] for name in moments.COLUMNS if name in starts), None)
+    if found is None:
+        return None
+    name, start, stop = found
+    rows = [line.split()[start:stop] for line in block.lines[2:]]
+    try:
+        values = [[float(text) for text in row] for row in rows]
+    except ValueError as error:
+        raise FrameError(
+            f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"
+        ) from error
+    return moments.checked_moments(values, len(rows))
 
 
 class Existing(Enum):
@@ -227,9 +252,14 @@ def _format(frame: Frame) -> str:
     periodic = " ".join("T" if axis else "F" for axis in frame.pbc)
     stated = {"id": frame.id, "energy": frame.energy_ev, **frame.columns}
     pairs = "".join(f"{key}={_value(value)} " for key, value in stated.items() if value is not None)
-    comment = f'Lattice="{_row(frame.cell.ravel())}" Properties={_PLAIN_PROPERTIES} {pairs}pbc="{periodic}"'
+    properties, stated_moments = _PLAIN_PROPERTIES, [""] * len(frame.numbers)
+    if frame.magmoms is not None:
+        properties += f":{moments.COLUMNS[0]}:R:{1 if frame.magmoms.ndim == 1 else 3}"
+        stated_moments = [" " + " ".join(map(repr, np.ravel(row).tolist())) for row in frame.magmoms]
+    comment = f'Lattice="{_row(frame.cell.ravel())}" Properties={properties} {pairs}pbc="{periodic}"'
     symbols = [chemical_symbols[number] for number in frame.numbers.tolist()]
-    atoms = (f"{symbol} {_row(position)}\n" for symbol, position in zip(symbols, frame.positions, strict=True))
+    rows = zip(symbols, frame.positions, stated_moments, strict=True)
+    atoms = (f"{symbol} {_row(position)}{moment}\n" for symbol, position, moment in rows)
     return f"{len(symbols)}\n{comment}\n{''.join(atoms)}"
 
 

@@ -54,6 +54,9 @@ class Frame:
     pbc: tuple[bool, bool, bool]  #: periodic along each of the three vectors
     energy_ev: float | None = field(repr=False)  #: total energy in eV per cell, None where the file gives none
     columns: Mapping[str, str | float] = field(repr=False, default_factory=dict)
+    magmoms: NDArray[np.float64] | None = (
+        None  #: (n,) or (n, 3) initial magnetic moments in Bohr magnetons, where stated
+    )
 
     @property
     def name(self) -> str:
@@ -62,7 +65,9 @@ class Frame:
 
     def candidate(self) -> Candidate:
         """The crystal without its energy."""
-        return Candidate(id=self.id, numbers=self.numbers, positions=self.positions, cell=self.cell)
+        return Candidate(
+            id=self.id, numbers=self.numbers, positions=self.positions, cell=self.cell, magmoms=self.magmoms
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

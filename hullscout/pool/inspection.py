@@ -17,7 +17,14 @@ from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
 from hullscout.pool.columns import find_setting_conflicts
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
-from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
+from hullscout.pool.moments import moment_note
+from hullscout.pool.twins import (
+    CONFLICT_EV_PER_ATOM,
+    TWIN_TOLERANCE,
+    find_crystals,
+    find_siblings,
+    find_twins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +120,10 @@ def inspect_frames(
     groups: tuple[tuple[int, ...], ...] = ()
     if sound:
         on_progress(f"looking for twins among {len(sound)} frames")
-        groups = find_twins([frame.candidate() for frame in sound])
+        candidates = [frame.candidate() for frame in sound]
+        crystals = find_crystals(candidates)
+        groups = find_twins(candidates, crystals=crystals)
+        findings += _moments(sound, find_siblings(crystals, groups))
         ev_per_atom = np.array([np.nan if f.energy_ev is None else f.energy_ev / len(f.numbers) for f in sound])
         kept = [_best(ev_per_atom, group) for group in groups]
         findings += _duplicates(sound, ev_per_atom, groups, kept)
@@ -192,6 +202,13 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
     for note in frames.notes:
         yield Finding(Severity.NOTE, "as read", note)
+
+
+def _moments(sound: Sequence[Frame], siblings: Sequence[tuple[int, ...]]) -> Iterator[Finding]:
+    """Magnetic moments that structures state, and crystals in several orderings."""
+    ids = [[sound[place].id for place in group] for group in siblings]
+    for sentence in moment_note([frame.magmoms for frame in sound], ids):
+        yield Finding(Severity.NOTE, "moments", sentence)
 
 
 def _duplicates(

@@ -26,7 +26,8 @@ from hullscout.pool.columns import (
 )
 from hullscout.pool.formats import read_pool
 from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
-from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
+from hullscout.pool.moments import moment_note
+from hullscout.pool.twins import TWIN_TOLERANCE, find_crystals, find_siblings, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -279,7 +280,9 @@ def build_pool(
         refuse_mixed_settings(frames.path, conflicts)
     usable.sort(key=lambda frame: natural_key(frame.id))
     crystals = [frame.candidate() for frame in usable]
-    groups = find_twins(crystals)
+    alike = find_crystals(crystals)
+    groups = find_twins(crystals, crystals=alike)
+    siblings = [[crystals[index].id for index in group] for group in find_siblings(alike, groups)]
     chosen = tuple(crystals[group[0]] for group in groups)
     report = PoolReport(
         elements=elements,
@@ -290,7 +293,7 @@ def build_pool(
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
-        notes=frames.notes,
+        notes=frames.notes + moment_note([crystal.magmoms for crystal in crystals], siblings),
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)

@@ -7,6 +7,10 @@ since enumerated pools hold crystals that differ only in angles, by how the neig
 atoms, whatever the cell, so that no twin is lost. Crystals that differ can still agree in all of them, so pymatgen's
 StructureMatcher decides about the few pairs that are left.
 
+Magnetic orderings of one crystal are no twins, since their energies differ. Whether two are one ordering is judged by the same
+matcher, with atoms of one element and different moments as different elements: so moments that symmetry makes equal are equal, and
+one ordering with every moment turned round is the same.
+
 Source: D. Widdowson, M. Mosca, A. Pulido, A. Cooper, V. Kurlin, MATCH Commun. Math. Comput. Chem. 87, 529 (2022)
 (average minimum distances); D. Widdowson, V. Kurlin, NeurIPS 35 (2022) (pointwise distance distributions). Deviations:
 distances are kept by the kinds of both atoms, and atoms are paired by the nearest row instead of the earth mover's
@@ -16,9 +20,12 @@ distance.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hullscout.pool.moments import has_moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +37,9 @@ if TYPE_CHECKING:
 TWIN_TOLERANCE = 1e-3
 """Crystals that can be laid on each other, atoms and cell vectors coinciding within about this many A, are twins."""
 
+MOMENT_TOLERANCE = 0.1
+"""Moments of one element that lie no further apart than this many Bohr magnetons, from one to the next, count as equal."""
+
 CONFLICT_EV_PER_ATOM = 0.001
 """Twins whose energies differ by more than this (not by exactly this) are reported."""
 
@@ -38,12 +48,35 @@ _N_NEAREST = 24
 _MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
 
 
-def find_twins(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
-    """Groups of candidates that are one crystal; a candidate without a twin is a group of one.
+def find_twins(
+    candidates: Sequence[Candidate], *, crystals: Sequence[tuple[int, ...]] | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """Groups of candidates that are one crystal in one magnetic ordering; a candidate without a twin is a group of one.
 
-    A group gathers what matches its first member, within TWIN_TOLERANCE. The order decides who is first. Every index is there once,
-    groups in the order of their first members, members in ascending order.
+    A group gathers what matches its first member, within TWIN_TOLERANCE and MOMENT_TOLERANCE. The order decides who is first. Every
+    index is there once, groups in the order of their first members, members in ascending order. `crystals` is what `find_crystals`
+    gives, if that is at hand. Candidates without moments are taken as those whose moments are all zero.
     """
+    groups: list[tuple[int, ...]] = []
+    for crystal in find_crystals(candidates) if crystals is None else crystals:
+        left = list(crystal)
+        while left:
+            first = candidates[left[0]]
+            group = [left[0], *(other for other in left[1:] if _is_same_ordering(first, candidates[other]))]
+            left = [other for other in left if other not in group]
+            groups.append(tuple(group))
+    return tuple(sorted(groups))
+
+
+def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """The first members of the groups of twins that are one crystal in several magnetic orderings, crystal by crystal."""
+    firsts = {group[0] for group in twins}
+    siblings = (tuple(index for index in crystal if index in firsts) for crystal in crystals)
+    return tuple(group for group in siblings if len(group) > 1)
+
+
+def find_crystals(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
+    """Groups of candidates that are one crystal, as `find_twins`, whatever their magnetic moments."""
     by_composition: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
         numbers, counts = np.unique(candidate.numbers, return_counts=True)
@@ -157,7 +190,7 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
 
     It is asked only where angles agree too and the two are not the same numbers anyway.
     """
-    if one.has_same_atoms(other):
+    if _is_same_crystal_as_written(one, other):
         return True
     if not _has_same_angles(one, other):
         return False
@@ -172,3 +205,57 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
         ltol=relative, stol=relative, angle_tol=float(np.degrees(relative)), primitive_cell=False, scale=False
     )
     return bool(matcher.fit(small, other_small))
+
+
+def _is_same_crystal_as_written(one: Candidate, other: Candidate) -> bool:
+    """Whether numbers, positions and cell are the same, to the last bit."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell"))
+
+
+def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
+    """Whether two candidates that are one crystal have the same magnetic moments, or all of them turned round.
+
+    Vectors along one axis are as numbers along it. Those that are not are compared only where the two are the same atoms anyway, in
+    this frame and up to MOMENT_TOLERANCE: which crystals with such moments are the same is not judged.
+    """
+    if not has_moments(one.magmoms) and not has_moments(other.magmoms):
+        return True
+    mine, theirs = _along_one_axis(one), _along_one_axis(other)
+    if mine is None or theirs is None:
+        if mine is not theirs or not _is_same_crystal_as_written(one, other):
+            return False
+        vectors, other_vectors = np.asarray(one.magmoms), np.asarray(other.magmoms)
+        return any(bool((np.abs(vectors - sign * other_vectors) <= MOMENT_TOLERANCE).all()) for sign in (1, -1))
+    for turned in (theirs, -theirs):
+        kinds, other_kinds = _magnetic_kinds(one.numbers, mine, other.numbers, turned)
+        shares, other_shares = (np.bincount(each, minlength=119) / len(each) for each in (kinds, other_kinds))
+        if np.allclose(shares, other_shares) and _is_same_crystal(
+            replace(one, numbers=kinds, magmoms=None), replace(other, numbers=other_kinds, magmoms=None)
+        ):
+            return True
+    return False
+
+
+def _along_one_axis(candidate: Candidate) -> NDArray[np.float64] | None:
+    """(n,) moments along the one axis of all of them, zeros where there are no moments; None where they have no such axis."""
+    moments = candidate.magmoms
+    if moments is None:
+        return np.zeros(candidate.n_atoms)
+    if moments.ndim == 1:
+        return moments
+    axis = np.linalg.svd(moments)[2][0]
+    along = moments @ axis
+    return along if bool((np.abs(moments - along[:, None] * axis) <= MOMENT_TOLERANCE).all()) else None
+
+
+def _magnetic_kinds(
+    numbers: NDArray[np.int64], moments: NDArray[np.float64], others: NDArray[np.int64], turned: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers that stand for element and moment of each atom of two crystals; none above 118 where at most so many occur."""
+    elements, values = np.concatenate([numbers, others]), np.concatenate([moments, turned])
+    order = np.lexsort((values, elements))
+    is_new = np.ones(len(order), dtype=np.bool_)
+    is_new[1:] = (np.diff(elements[order]) != 0) | (np.diff(values[order]) > MOMENT_TOLERANCE)
+    kinds = np.empty(len(order), dtype=np.int64)
+    kinds[order] = np.cumsum(is_new)
+    return kinds[: len(numbers)], kinds[len(numbers) :]

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from hullscout.citations import Citation
 from hullscout.errors import InvalidSettingError
+from hullscout.representation.moments import BLOCK, moment_features
 from hullscout.settings import Kinds, Settings, dotted_path
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ REPRESENTATIONS = Kinds(
 
 
 def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
-    """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays."""
+    """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays.
+
+    Where candidates differ in nothing but their magnetic moments, a block of these is added: see `moment_features`.
+    """
     kind = representation.kind
     given: Any = representation.blocks(candidates)
     try:
@@ -123,4 +127,6 @@ def checked_blocks(representation: Representation, candidates: Sequence[Structur
             )
     if not blocks:
         raise InvalidSettingError(f"representation.kind: expected a block of features, {kind!r} gave none.")
+    if BLOCK not in blocks and (moments := moment_features(candidates, blocks)) is not None:
+        blocks[BLOCK] = moments
     return blocks

@@ -231,6 +231,8 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "atoms": pool.n_atoms.tolist(),
         "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
+        "startVolume": [round(c.volume_a3_per_atom, 3) for c in pool.candidates] if history.relaxed else None,
+        "relaxedVolume": _relaxed_volumes(history) if history.relaxed else None,
         "lattice": [parent_lattice(c) for c in pool.candidates] if reported.has_lattices else None,
         "pending": sorted(history.awaited),
         "failed": {
@@ -251,6 +253,12 @@ def _true_hull(known: Known) -> dict[str, list[float | None]] | None:
     """The hull of all candidates that there were at a moment, where a table knows it."""
     true = known.true_hull
     return None if true is None else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)}
+
+
+def _relaxed_volumes(history: History) -> list[float | None]:
+    """The volume per atom in A^3 of the structure that each energy is of, where that was relaxed."""
+    volumes = {index: round(structure.volume_a3_per_atom, 3) for index, structure in history.relaxed.items()}
+    return [volumes.get(index) for index in range(len(history.pool))]
 
 
 def _moments(reported: Reported) -> Iterator[dict[str, Any]]:

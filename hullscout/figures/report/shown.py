@@ -78,8 +78,11 @@ def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]
         energy, half_width = float(belief.mean_ev_per_atom[index]), float(belief.half_width_ev_per_atom()[index])
         status = f"failed (round {known.asked_in[index]}): {failed.reason}" if failed else "not calculated"
         shown = f"{milli(energy)} \N{PLUS-MINUS SIGN} {milli(half_width)}"
+    relaxed = reported.history.relaxed.get(index)
+    volumes = [candidate.volume_a3_per_atom, *([] if relaxed is None else [relaxed.volume_a3_per_atom])]
     return {
         "index": index,
+        "volumes": [f"{volume:.2f}" for volume in volumes] + [""],
         "image": picture(cell, known.pool.elements),
         "formula": candidate.formula,
         "id": candidate.id,

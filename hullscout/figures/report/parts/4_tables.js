@@ -16,6 +16,8 @@ const COLUMNS = [
   candidates.onHull && { label: "P(on hull)", name: "probability_on_hull", value: (i) => candidates.onHull[i], show: (i) => percent(candidates.onHull[i]), style: "number" },
   { label: `x (${campaign.elements[1]})`, name: "x", value: (i) => candidates.x[i], show: (i) => candidates.x[i].toFixed(4), style: "number" },
   { label: "atoms", name: "n_atoms", value: (i) => candidates.atoms[i], style: "number" },
+  candidates.relaxedVolume && volumeColumn("start (\u00c5\u00b3/atom)", "start_volume_a3_per_atom", (i) => candidates.startVolume[i]),
+  candidates.relaxedVolume && volumeColumn("relaxed (\u00c5\u00b3/atom)", "relaxed_volume_a3_per_atom", (i) => candidates.relaxedVolume[i]),
   { label: "status", name: "status", value: (i) => statusOf(i), style: "status" },
   candidates.reference && energyColumn("true energy (meV/atom)", "reference_formation_energy_mev_per_atom", (i) => candidates.reference[i]),
   candidates.predicted && energyColumn("predicted (meV/atom)", "predicted_formation_energy_mev_per_atom", (i) => candidates.predicted[i]),
@@ -24,6 +26,10 @@ const COLUMNS = [
 
 function energyColumn(label, name, value) {
   return { label, name, value, show: (i) => milli(value(i)), style: "number" };
+}
+
+function volumeColumn(label, name, value) {
+  return { label, name, value, show: (i) => (isKnown(value(i)) ? value(i).toFixed(2) : ""), style: "number" };
 }
 
 const listing = { rows: [...candidates.id.keys()], column: null, isDescending: false, page: 0 };

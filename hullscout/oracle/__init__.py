@@ -6,7 +6,7 @@ back. How each is set is said by the sections `[oracle]` and `[executor]` of a c
 library: ASE, pymatgen and Dask load when first used.
 """
 
-from hullscout.oracle.handoff import Reply, folder_names, read_outcome, read_replies, write_folder
+from hullscout.oracle.handoff import folder_names, write_folder
 from hullscout.oracle.outcome import (
     Calculated,
     Failed,
@@ -18,6 +18,7 @@ from hullscout.oracle.outcome import (
     is_energy,
     judge,
 )
+from hullscout.oracle.replies import Reply, notes_on_replies, read_outcome, read_replies
 from hullscout.oracle.settings import (
     AnyExecutor,
     AnyOracle,
@@ -65,6 +66,7 @@ __all__ = [
     "folder_names",
     "is_energy",
     "judge",
+    "notes_on_replies",
     "open_custom",
     "open_dask",
     "open_workers",

@@ -60,6 +60,8 @@ class HandoffSettings(Settings):
     """A returned structure is another one when its cell changed shape by more than this."""
     max_displacement: PositiveFloat = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
+    fmax: PositiveFloat | None = None
+    """Largest force of a result, eV/Angstrom; by default the criterion of its own code."""
 
 
 class _Tries(Settings):

@@ -100,8 +100,9 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
     Reads vasprun.xml, OUTCAR and whatever ASE reads, told by content, sees whether the calculation converged, finds the id by
-    the manifest or the folder's name and sees that it is the same structure. A CSV has the columns id and energy_ev (or energy_ev_per_atom), and failed. A file named FAILED says that
-    a calculation failed, and why. Results may come late, in any order and twice.
+    the manifest or the folder's name and sees that it is the same structure. A CSV has the columns id and energy_ev (or
+    energy_ev_per_atom), and failed. A file named FAILED says that a calculation failed, and why. Results may come late, in any
+    order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415

@@ -1,8 +1,8 @@
 """Lists of entries and documents in JSON: pymatgen's, the Materials Project's, Alexandria's and JARVIS'.
 
 The energy of a `ComputedStructureEntry` is with the corrections that it carries; null for one that is yet to be computed. Documents
-of the Materials Project's API and of JARVIS state energies per atom, which are multiplied by the atoms of their structure. Columns are
-the single values of `data` and `parameters`, or of the document.
+of the Materials Project's API and of JARVIS state energies per atom, which are multiplied by the atoms of their structure. Columns
+are the single values of `data` and `parameters`, or of the document.
 
 A scheme that mixes functionals (GGA, GGA+U, r2SCAN) moves energies onto one hull: an entry that carries its adjustment is not
 compared by functional and +U any more.

@@ -51,8 +51,9 @@ FORMATS: dict[str, Format] = {
     "atat": Format(read_atat, is_folder=True),
 }
 """The formats by name: extended XYZ, plain or gzipped; an ASE database, `.db` or `.json`; a JSON list of pymatgen's
-`ComputedStructureEntry` or of documents of a database, plain or gzipped; a folder of POSCAR or CIF files with a CSV table of their energies, or that table; a
-folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps."""
+`ComputedStructureEntry` or of a database's documents; a folder of POSCAR or CIF files with a CSV table of their energies, or that
+table; a folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps. A format is one reader and
+one line here."""
 
 
 def read_pool(path: Path, pool_format: str | None = None) -> Frames:

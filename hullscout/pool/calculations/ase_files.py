@@ -32,7 +32,7 @@ def read_ase_file(file: Path) -> Calculation:
     from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
     from ase.io.formats import filetype  # noqa: PLC0415
 
-    kind = filetype(file)
+    kind = filetype(str(file))
     try:
         images: Any = read(file, index=slice(-2, None), format=kind)
     except (TypeError, NotImplementedError):  # a format of one structure
@@ -69,4 +69,5 @@ def _has_moved(start: Any, end: Any) -> bool:
     """Whether atoms or cell of two steps differ."""
     if len(start) != len(end):
         return False
-    return max(np.abs(start.positions - end.positions).max(), np.abs(start.cell.array - end.cell.array).max()) > _MOVED
+    moved = max(np.abs(start.positions - end.positions).max(), np.abs(start.cell.array - end.cell.array).max())
+    return bool(moved > _MOVED)

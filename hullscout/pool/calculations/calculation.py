@@ -7,7 +7,10 @@ by a `ResultError`. One that ended by itself without coming to rest says so in `
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +18,7 @@ import numpy as np
 from hullscout.errors import ResultError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import ase
     from numpy.typing import ArrayLike, NDArray
@@ -45,6 +48,15 @@ class Calculation:
     unconverged: str = ""
     max_force: float | None = None
     untested: str = ""
+
+
+@contextmanager
+def plain_file(content: bytes, name: str) -> Iterator[Path]:
+    """A file of this name with a decompressed content: libraries tell compressions, and some codes, by the names of files."""
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / name
+        plain.write_bytes(content)
+        yield plain
 
 
 def another_kind(found: str) -> ResultError:

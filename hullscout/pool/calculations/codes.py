@@ -58,6 +58,8 @@ def read_calculation(file: Path) -> Calculation:
     Raises:
         ResultError: It is cut off or of another kind; a file that holds no energy, or none that is understood.
     """
+    if not file.stat().st_size:
+        raise ResultError(f"{file.name} holds no energy that can be read: it is empty. Is the calculation complete?")
     kind = kind_of(file)
     try:
         if VASPRUN in {kind, promised_kind(file)}:
@@ -71,10 +73,16 @@ def read_calculation(file: Path) -> Calculation:
     except ResultError:
         raise
     except Exception as error:  # a reader of a foreign file may raise anything
-        text = " ".join(str(error).split())[:200]
-        raise ResultError(
-            f"{file.name} holds no energy that can be read ({type(error).__name__}: {text}).{_is_cut_off(file)}"
-        ) from error
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if kind is None and promised_kind(file) is None:
+            begins = next(
+                (line.strip()[:60] for line in _head(file).decode(errors="replace").splitlines() if line.strip()), ""
+            )
+            raise ResultError(
+                f"{file.name} holds no energy that can be read: it begins {begins!r}, as no code does that is known here, and ASE finds "
+                f"none in it ({what})."
+            ) from error
+        raise ResultError(f"{file.name} holds no energy that can be read ({what}).{_is_cut_off(file)}") from error
 
 
 def _is_cut_off(file: Path) -> str:

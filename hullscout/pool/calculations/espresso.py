@@ -1,8 +1,8 @@
 """What the output of Quantum ESPRESSO's pw.x says of its settings, and its energy for zero smearing.
 
 The printed total energy is the free energy F = E - TS. For zero smearing it is F + TS / 2 with Gaussian and Fermi-Dirac
-occupations (M. J. Gillan, J. Phys. Condens. Matter 1, 689 (1989)) and F + TS / 3 with Methfessel and Paxton's of first order; with cold smearing
-F itself is right to second order.
+occupations (M. J. Gillan, J. Phys. Condens. Matter 1, 689 (1989)) and F + TS / 3 with Methfessel and Paxton's of first order; with
+cold smearing F itself is right to second order.
 """
 
 from __future__ import annotations

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import ResultError
 from hullscout.files import decompressed
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.calculation import Calculation, largest_force
+from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
 from hullscout.pool.columns import coarsest_k_spacing
 
 if TYPE_CHECKING:
@@ -34,10 +33,12 @@ def read_outcar(file: Path) -> Calculation:
     """The last step of an OUTCAR; its energy is for zero smearing and holds no work of an external pressure."""
     from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
 
-    text = decompressed(file.read_bytes()).decode(errors="replace")
+    content = decompressed(file.read_bytes())
+    text = content.decode(errors="replace")
     tags = _tags(text)
     vasp.refuse_other_runs(tags)
-    atoms: Any = read(io.StringIO(text), index=-1, format="vasp-out")
+    with plain_file(content, "OUTCAR") as plain:
+        atoms: Any = read(plain, index=-1, format="vasp-out")
     energy = float(atoms.get_potential_energy())
     if "General timing and accounting" not in text:
         raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +11,13 @@ import numpy as np
 from hullscout.errors import ResultError
 from hullscout.files import decompressed
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.calculation import Calculation, largest_force
+from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3, Relaxation
 from hullscout.pool.columns import coarsest_k_spacing, mesh_of_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _TYPES = re.compile(rb'<array name="atomtypes".*?</array>', re.DOTALL)
 _N_CELLS = 5  # atoms, element, mass, valence, potential
@@ -53,13 +52,14 @@ def read_vasprun(file: Path) -> Calculation:
 
 
 def _parsed(content: bytes) -> Any:
-    """A vasprun.xml by pymatgen, without what is not used of it; pymatgen reads files, and tells compressed ones by their names."""
+    """A vasprun.xml by pymatgen, without what is not used of it."""
     from pymatgen.io.vasp.outputs import Vasprun  # noqa: PLC0415  (late: slow to import)
 
     try:
-        with TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):  # what matters is checked
-            plain = Path(folder) / "vasprun.xml"
-            plain.write_bytes(content)
+        with (
+            plain_file(content, "vasprun.xml") as plain,
+            warnings.catch_warnings(action="ignore"),
+        ):  # what matters is checked
             return Vasprun(str(plain), parse_dos=False, parse_eigen=False, parse_potcar_file=False)
     except SyntaxError as error:  # as XML
         if content.count(b"</structure>") < _MIN_STRUCTURES:

@@ -38,11 +38,11 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
    <i type="int" name="NSW">{nsw}</i>
    <i type="int" name="IBRION">{ibrion}</i>
    <i type="string" name="GGA">{gga}</i>
-   {tags}
    <i type="logical" name="LHFCALC"> F  </i>
    <i type="logical" name="LDAU"> {has_u} </i>
    <i name="AEXX">0.0</i>
    <i name="HFSCREEN">0.0</i>
+   {tags}
   </separator>
  </parameters>
  <atominfo>

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidPoolError, ResultError
-from hullscout.pool.calculations import MAX_FORCE, ase_settings, largest_force, stated_unconverged
+from hullscout.pool.calculations import ase_settings, largest_force, note_on_forces
 from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def read_ase_database(path: Path) -> Frames:
             columns = _columns_of(row, atoms)
             gathered.add(atoms, name=label, energy_ev=None if energy is None else float(energy), columns=columns)
             forces[label] = _force_on(atoms) or 0.0
-    _note_large_forces(gathered, forces, len(rows))
+    if note := note_on_forces(forces):
+        gathered.note(note)
     return gathered.finish()
 
 
@@ -67,23 +68,10 @@ def _columns_of(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:
         settings = ase_settings(row.get("calculator", ""), dict(row.get("calculator_parameters") or {}), atoms)
     except ResultError as error:
         raise FrameError(str(error).removesuffix(".")) from error
-    if row.get("energy") is not None:
-        if found := stated_unconverged(stated):
-            raise FrameError(f"expected a converged calculation, found that {found[0].lower()}{found[1:]}")
-        if atoms.has("momenta") and abs(atoms.get_momenta()).max() > _MOVING:
-            raise FrameError("expected a structure at rest, found one of molecular dynamics, with velocities")
+    is_moving = atoms.has("momenta") and abs(atoms.get_momenta()).max() > _MOVING
+    if is_moving and row.get("energy") is not None:
+        raise FrameError("expected a structure at rest, found one of molecular dynamics, with velocities")
     return {**stated, **settings}
-
-
-def _note_large_forces(gathered: Gathered, forces: dict[str, float], n: int) -> None:
-    """Say which rows state large forces: a relaxation does not end so, a single point may."""
-    large = sorted(((force, name) for name, force in forces.items() if force > MAX_FORCE), reverse=True)
-    if large:
-        force, name = large[0]
-        gathered.note(
-            f"Forces above {MAX_FORCE} eV/A: {len(large)} of {n}, the largest {force:.2f} eV/A of {name}. These are no relaxed "
-            "structures, if that was meant."
-        )
 
 
 def _refuse_foreign_tables(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import decompressed
-from hullscout.pool.calculations import refuse_other_runs, settings_of, stated_unconverged
+from hullscout.pool.calculations import refuse_other_runs, settings_of
 from hullscout.pool.columns import potentials
 from hullscout.pool.frames import FrameError, Frames, Gathered
 
@@ -88,8 +88,6 @@ def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
     stated = {**computed.data, **computed.parameters}
     settings = _settings_of_entry(computed.parameters, computed.structure)
     energy = None if entry["energy"] is None else float(computed.energy)
-    if energy is not None and (found := stated_unconverged(stated)):
-        raise FrameError(f"expected a converged calculation, found that {found[0].lower()}{found[1:]}")
     columns = {**stated, **settings}
     if adjusted := [str(a.name) for a in computed.energy_adjustments if "mixing" in str(a.name).lower()]:
         columns = {key: v for key, v in columns.items() if key != "run_type" and not key.startswith("hubbard")}

@@ -94,7 +94,8 @@ def _dispersion(text: str) -> str:
 
 def _spin(text: str) -> str:
     """1 or 2, whatever way it is said."""
-    return {"yes": "2", "no": "1"}.get(_truth(text), text) if text.strip().lower() not in {"1", "1.0"} else "1"
+    value = _number(text)
+    return f"{value:g}" if value is not None else {"yes": "2", "no": "1"}.get(_truth(text), text)
 
 
 def _smearing(text: str) -> str:

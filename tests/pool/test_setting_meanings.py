@@ -100,10 +100,8 @@ def test_spin_may_be_left_out_where_nothing_is_magnetic():
 def test_what_only_some_state_is_said_by_how_many():
     conflicts, notes = said({"encut": 400, "hubbard_u_Ag": 0}, {}, {"encut": 400}, z=(47, 47, 46))
     assert conflicts == []
-    assert notes == [
-        "Settings that not all energies state, and that were compared for the others only: cutoff (eV) for 2 of 3; "
-        "Hubbard U of Ag (eV) for 1 of 2."
-    ]
+    said_of = "Settings that not all energies state, and that were compared for the others only: "
+    assert notes == [f"{said_of}cutoff (eV) for 2 of 3; Hubbard U of Ag (eV) for 1 of 2."]
 
 
 def test_energies_that_are_yet_to_be_computed_state_nothing():

@@ -10,6 +10,7 @@ from hullscout.pool.calculations.calculation import (
     MAX_FORCE,
     Calculation,
     largest_force,
+    note_on_forces,
     notes_on,
     stated_unconverged,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "find_vaspruns",
     "kind_of",
     "largest_force",
+    "note_on_forces",
     "notes_on",
     "promised_kind",
     "read_atat",

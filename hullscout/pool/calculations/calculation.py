@@ -83,11 +83,11 @@ def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> fl
 def stated_unconverged(stated: Mapping[str, object]) -> str:
     """What a source says itself of a result that did not converge, by the keys `converged` and `relaxed`; empty where it does not.
 
-    >>> stated_unconverged({"converged": False}), stated_unconverged({"Relaxed": "F"}), stated_unconverged({"converged": 1})
-    ('The file says converged = False', 'The file says Relaxed = F', '')
+    >>> stated_unconverged({"converged": 0.0}), stated_unconverged({"Relaxed": "F"}), stated_unconverged({"converged": 1})
+    ('The file says converged = False', 'The file says Relaxed = False', '')
     """
     said = ((key, value) for key, value in stated.items() if str(key).lower() in {"converged", "relaxed"})
-    denied = [f"{key} = {value}" for key, value in said if str(value).strip().lower() in FALSE]
+    denied = [f"{key} = False" for key, value in said if str(value).strip().lower() in FALSE]
     return f"The file says {denied[0]}" if denied else ""
 
 
@@ -99,13 +99,22 @@ def notes_on(calculations: Iterable[tuple[str, Calculation]]) -> tuple[str, ...]
         f"{kind}: whether {'it' if n == 1 else f'these {n}'} converged cannot be told from the file{'' if n == 1 else 's'}."
         for kind, n in sorted(untested.items())
     ]
-    large = sorted(
-        ((done.max_force or 0.0, name) for name, done in named if (done.max_force or 0.0) > MAX_FORCE), reverse=True
-    )
-    if large:
-        force, name = large[0]
-        said.append(
-            f"Forces above {MAX_FORCE} eV/A: {len(large)} of {len(named)}, the largest {force:.2f} eV/A of {name}. These are no "
-            "relaxed structures, if that was meant."
-        )
+    if note := note_on_forces({name: done.max_force or 0.0 for name, done in named}):
+        said.append(note)
     return tuple(said)
+
+
+def note_on_forces(forces: Mapping[str, float]) -> str:
+    """A sentence on forces in eV/A by name that are too large for structures that were relaxed; empty where none is.
+
+    >>> note_on_forces({"a": 0.02, "b": 0.25})
+    'Forces above 0.1 eV/A: 1 of 2, the largest 0.25 eV/A of b. These are no relaxed structures, if that was meant.'
+    """
+    large = sorted(((force, name) for name, force in forces.items() if force > MAX_FORCE), reverse=True)
+    if not large:
+        return ""
+    force, name = large[0]
+    return (
+        f"Forces above {MAX_FORCE} eV/A: {len(large)} of {len(forces)}, the largest {force:.2f} eV/A of {name}. These are no "
+        "relaxed structures, if that was meant."
+    )

@@ -75,12 +75,11 @@ def read_calculation(file: Path) -> Calculation:
     except Exception as error:  # a reader of a foreign file may raise anything
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if kind is None and promised_kind(file) is None:
-            begins = next(
-                (line.strip()[:60] for line in _head(file).decode(errors="replace").splitlines() if line.strip()), ""
-            )
+            lines = _head(file).decode(errors="replace").splitlines()
+            begins = next((line.strip()[:60] for line in lines if line.strip()), "")
             raise ResultError(
-                f"{file.name} holds no energy that can be read: it begins {begins!r}, as no code does that is known here, and ASE finds "
-                f"none in it ({what})."
+                f"{file.name} holds no energy that can be read: it begins {begins!r}, as no code does that is known here, and ASE "
+                f"finds none in it ({what})."
             ) from error
         raise ResultError(f"{file.name} holds no energy that can be read ({what}).{_is_cut_off(file)}") from error
 

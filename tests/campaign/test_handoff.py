@@ -243,6 +243,7 @@ def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(hullscou
         (folder / "pwscf.save" / "data-file-schema.xml").write_text("<espresso/>")
     code, text = hullscout("tell", out, outbox)
     assert (code, "2 new energies, 0 new failures" in text) == (0, True), text
+    assert "Note: Files of kind traj: whether these 2 converged cannot be told from the files." in text
 
 
 def test_a_result_without_manifest_or_name_is_refused(hullscout, handoff, tmp_path):

@@ -16,7 +16,7 @@ from code_outputs import outcar_text, pw_text
 from pool_writers import vasprun_text
 
 from hullscout.errors import ResultError
-from hullscout.pool.calculations import kind_of, read_calculation
+from hullscout.pool.calculations import kind_of, notes_on, read_calculation
 
 RELAXED = {"nsw": 50, "higher_by": (0.4, 0.1, 0.0), "EDIFFG": -0.02}
 
@@ -172,6 +172,27 @@ def test_the_settings_of_an_outcar_are_those_of_a_vasprun_by_name(frames, read):
         0.0,
     )
     assert {name for name in vasprun if "_" not in name} <= set(outcar)
+
+
+def test_a_vasprun_that_states_two_energies_of_one_step_is_doubted(frames, read):
+    """A digit that was changed in the energy of the step, of the loop, or of zero smearing."""
+    frame = compound(frames)
+    text, energy = vasprun_text(frame), repr(frame.energy_ev)
+    places = [at for at in range(len(text)) if text.startswith(energy, at)]
+    done = [read(text[:at] + "-9.9" + text[at + len(energy) :]) for at in places]
+    assert len(done) == 6
+    assert all(calculation.doubt for calculation in done if abs(calculation.energy_ev - frame.energy_ev) > 1e-6)
+    assert sum(bool(calculation.doubt) for calculation in done) >= 3
+    assert read(text).doubt == ""
+
+
+def test_an_outcar_that_states_two_energies_of_one_step_is_doubted(read):
+    before = "energy  without entropy=      -68.23570214  energy(sigma->0) =      -6"
+    done = read(outcar_text((f"{before}8.23102426", f"{before}9.23102426")), "OUTCAR")
+    assert done.doubt.startswith(
+        "two energies of the last step, -68.231024 eV after its electronic loop and -69.231024 eV"
+    )
+    assert notes_on([("a", done)])[0].startswith("a states two energies of the last step")
 
 
 RELAX = "     BFGS Geometry Optimization\n"

@@ -39,6 +39,7 @@ class Calculation:
         columns: settings, by names that `pool.columns` compares.
         unconverged: what did not converge, in words that begin a sentence; empty where the calculation may be used.
         max_force: largest force in eV/A on an atom that is free to move, None where the file states none.
+        doubt: what the file states and contradicts, as what was found; empty where it does not.
         untested: code or kind of file of which convergence cannot be told, empty where it can.
     """
 
@@ -48,6 +49,7 @@ class Calculation:
     unconverged: str = ""
     max_force: float | None = None
     untested: str = ""
+    doubt: str = ""
 
 
 @contextmanager
@@ -98,6 +100,11 @@ def notes_on(calculations: Iterable[tuple[str, Calculation]]) -> tuple[str, ...]
     said = [
         f"{kind}: whether {'it' if n == 1 else f'these {n}'} converged cannot be told from the file{'' if n == 1 else 's'}."
         for kind, n in sorted(untested.items())
+    ]
+    said += [
+        f"{name} states {done.doubt}: look at the file. The energy taken is {done.energy_ev:.6f} eV."
+        for name, done in named
+        if done.doubt
     ]
     if note := note_on_forces({name: done.max_force or 0.0 for name, done in named}):
         said.append(note)

@@ -25,6 +25,7 @@ _VALENCES = re.compile(r"Ionic Valenz\s+ZVAL\s*=((?:\s+[\d.]+)+)")
 _COUNTS = re.compile(r"ions per type\s*=\s*((?:\d+ *)+)")
 _MESH = re.compile(r"generate k-points for:\s+(\d+)\s+(\d+)\s+(\d+)")
 _LOOP_ENDED = re.compile(r"aborting loop (because EDIFF is reached|EDIFF was not reached)")
+_IN_LOOP = re.compile(r"energy without entropy *= *\S+ +energy\(sigma->0\) *= *([-\d.]+)")
 _ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
 _U_LISTS = re.compile(r"for each species\s+(LDAU[LUJ])\s*=([^\n]+)")
 
@@ -43,6 +44,7 @@ def read_outcar(file: Path) -> Calculation:
     if "General timing and accounting" not in text:
         raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
     atoms.pbc = True
+    loops = _IN_LOOP.findall(text)
     results = atoms.calc.results
     return Calculation(
         atoms=atoms,
@@ -50,6 +52,7 @@ def read_outcar(file: Path) -> Calculation:
         columns=_columns(text, tags, atoms),
         unconverged=_unconverged(text, tags),
         max_force=largest_force(results.get("forces")),
+        doubt=vasp.doubt_between(float(loops[-1]), energy, len(atoms), tags) if loops else "",
     )
 
 

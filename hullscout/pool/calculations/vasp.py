@@ -20,6 +20,7 @@ _OF_GGA = {
     "MK": "optB86b", "ML": "rPW86", "CA": "LDA", "CO": "LDA", "VW": "LDA", "B3": "B3LYP", "BF": "BEEF",
 }  # fmt: skip
 _OF_POTENTIALS = {"PAW_PBE": "PBE", "PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "LDA": "LDA", "US": "LDA"}
+MAX_APART_EV = 1e-3  # per atom: energies of one step that are further apart are two
 _PHONONS = {5, 6, 7, 8}
 _MOVES = {-1, 1, 2, 3}
 _MANY_BODY = re.compile(r"chi|bse|tdhf|timeev|2e4w.*|acfdt.*|rpa.*|.*gw.*", re.IGNORECASE)
@@ -40,6 +41,17 @@ def refuse_other_runs(tags: Mapping[str, Any]) -> None:
         raise another_kind(f"a chain of images (IMAGES = {tags['IMAGES']})")
     if _MANY_BODY.fullmatch(str(tags.get("ALGO", "")).strip()):
         raise another_kind(f"a response or many-body run (ALGO = {tags['ALGO']})")
+
+
+def doubt_between(loop_ev: float, step_ev: float, n_atoms: int, tags: Mapping[str, Any]) -> str:
+    """What is odd where the energy of a step is not that of its last electronic loop, empty where it is.
+
+    A file that was changed or garbled is so; dispersion, dipoles and solvents are known to be added after the loop.
+    """
+    has_more = any(not _is_false(tags.get(name)) for name in ("IVDW", "LVDW", "LDIPOL", "LSOL", "EFIELD"))
+    if has_more or abs(loop_ev - step_ev) <= MAX_APART_EV * n_atoms:
+        return ""
+    return f"two energies of the last step, {loop_ev:.6f} eV after its electronic loop and {step_ev:.6f} eV at its end"
 
 
 def is_relaxation(tags: Mapping[str, Any]) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TYPES = re.compile(rb'<array name="atomtypes".*?</array>', re.DOTALL)
 _N_CELLS = 5  # atoms, element, mass, valence, potential
+_ENERGIES = {"e_fr_energy", "e_wo_entrp", "e_0_energy"}  # of a step; the first and the last of a loop state more
+_ROUNDED = 1e-4  # eV
 _MIN_STRUCTURES = 2  # the first is that of the input
 
 
@@ -33,11 +35,16 @@ def read_vasprun(file: Path) -> Calculation:
     if not run.ionic_steps or not run.ionic_steps[-1].get("electronic_steps"):
         raise ResultError("expected at least one step with an energy in vasprun.xml, found none")
     last = run.ionic_steps[-1]
-    structure, electronic, tags = last["structure"], last["electronic_steps"], {**run.incar, **run.parameters}
+    structure, electronic, tags = last["structure"], _loop(run), {**run.incar, **run.parameters}
     vasp.refuse_other_runs(tags)
     # The energy for zero smearing of the step itself may be wrong, that of its last loop lacks dispersion corrections.
+    loop = electronic[-1]
     energy = last["e_fr_energy"] - float(tags.get("PSTRESS") or 0.0) * EV_PER_KBAR_A3 * structure.volume
-    energy += electronic[-1]["e_0_energy"] - electronic[-1]["e_fr_energy"]
+    doubt = vasp.doubt_between(loop["e_fr_energy"], energy, len(structure), tags)
+    low, high = sorted((loop["e_fr_energy"], loop["e_wo_entrp"]))
+    if not low - _ROUNDED <= loop["e_0_energy"] <= high + _ROUNDED:
+        doubt = f"an energy for zero smearing, {loop['e_0_energy']:.6f} eV, that is not between those with and without the entropy"
+    energy += loop["e_0_energy"] - loop["e_fr_energy"]
     force = largest_force(last.get("forces"), _free(run))
     atoms = Atoms(
         list(structure.atomic_numbers), positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True
@@ -48,6 +55,7 @@ def read_vasprun(file: Path) -> Calculation:
         columns=_columns(run, tags, content),
         unconverged=_unconverged(run, tags, force, structure.volume / len(atoms)),
         max_force=force,
+        doubt=doubt,
     )
 
 
@@ -67,6 +75,15 @@ def _parsed(content: bytes) -> Any:
         raise ResultError(f"vasprun.xml is cut off ({error}). Is the calculation complete?") from error
 
 
+def _loop(run: Any) -> list[dict[str, float]]:
+    """The steps of the last electronic loop, without those of a response to a field that follow it."""
+    steps: list[dict[str, float]] = run.ionic_steps[-1]["electronic_steps"]
+    if not run.incar.get("LEPSILON"):
+        return steps
+    ends = (place for place, step in enumerate(steps) if place and set(step) != _ENERGIES)
+    return steps[: next(ends, len(steps) - 1) + 1]
+
+
 def _free(run: Any) -> Any:
     """(n, 3) whether each component may move, None where all may."""
     return run.initial_structure.site_properties.get("selective_dynamics")
@@ -75,7 +92,7 @@ def _free(run: Any) -> Any:
 def _unconverged(run: Any, tags: Mapping[str, Any], force: float | None, volume_per_atom: float) -> str:
     """What did not converge, in words that begin a sentence."""
     last, n_electronic = run.ionic_steps[-1], int(tags.get("NELM") or 0)
-    if 0 < n_electronic <= len(last["electronic_steps"]):
+    if 0 < n_electronic <= len(_loop(run)):
         return f"The electrons did not converge within NELM = {n_electronic} steps"
     if not vasp.is_relaxation(tags):
         return ""

@@ -242,6 +242,18 @@ def test_the_energy_of_pw_x_is_for_zero_smearing(smearing, share, silicon, read)
     assert done.energy_ev == pytest.approx((-22.3 + 0.006 * share) * 13.605693, abs=1e-4)
 
 
+@pytest.mark.parametrize(("ewald", "is_doubted"), [("-16.2", False), ("-16.206", False), ("-17.2", True)])
+def test_an_output_of_pw_x_whose_terms_do_not_add_up_is_doubted(ewald, is_doubted, silicon, read):
+    """The sum is of the energy with the entropy, or, in later versions, of that without."""
+    terms = (
+        "     The total energy is the sum of the following terms:\n     one-electron contribution =       4.70000000 Ry\n"
+        "     hartree contribution      =       1.10000000 Ry\n     xc contribution           =     -11.90000000 Ry\n"
+        f"     ewald contribution        =     {ewald} Ry\n      -> PAW hartree energy AE =      99.0 Ry\n"
+    )
+    done = read(pw_text(silicon, -22.3, after=terms, smearing="gaussian", entropy_ry=0.006), "pw.out")
+    assert bool(done.doubt) == is_doubted
+
+
 def test_the_settings_of_pw_x_are_read(silicon, read):
     points = [(x, y, 0.0) for x in (0.0, 0.25, 0.5) for y in (0.0, 0.5)]
     done = read(pw_text(silicon, -22.3, points=points, smearing="gaussian", charge=1.0), "pw.out")

@@ -18,6 +18,10 @@ RY_EV = 13.605693122994
 _SHARES = {"fermi": 1 / 2, "gauss": 1 / 2, "methfessel": 1 / 3}
 _SMEARING = re.compile(r"number of k points *= *\d+ +(\S.*?) +smearing, width \(Ry\) *= *([\d.Ee+-]+)")
 _ENTROPY = re.compile(r"smearing contrib\. \(-TS\) *= *([\d.Ee+-]+) *Ry")
+_TOTAL = re.compile(r"^! *total energy *= *([-\d.]+) *Ry", re.MULTILINE)
+_TERMS = re.compile(r"sum of the following terms:\s*\n((?: +[^=\n]+= *[-\d.]+ *Ry *\n)+)")
+_TERM = re.compile(r"^ +(?! |->)[^=\n]+= *([-\d.]+) *Ry", re.MULTILINE)  # terms of a term begin with an arrow
+_MAX_APART_RY = 1e-4  # per atom
 _XC = re.compile(r"Exchange-correlation *= *(.+?)(?: *\([ \d]*\))?\s*$", re.MULTILINE)
 _SPECIES = re.compile(r"atomic species +valence +mass +pseudopotential.*\n((?: +\S+ +[\d.]+ +[\d.]+ +\S.*\n)+)")
 _PSEUDO = re.compile(
@@ -32,6 +36,18 @@ def smearing_shift_ev(text: str) -> float:
         return 0.0
     share = next((share for name, share in _SHARES.items() if name in kind[1].lower()), 0.0)
     return -float(entropy[-1]) * share * RY_EV
+
+
+def espresso_doubt(text: str, n_atoms: int) -> str:
+    """What is odd where the last total energy is not the sum of its printed terms, with or without -TS; empty where it is."""
+    totals, blocks, entropy = (pattern.findall(text) for pattern in (_TOTAL, _TERMS, _ENTROPY))
+    if not totals or not blocks:
+        return ""
+    total, terms = float(totals[-1]), sum(float(value) for value in _TERM.findall(blocks[-1]))
+    apart = min(abs(total - terms), abs(total - terms - float(entropy[-1] if entropy else 0.0)))
+    if apart <= _MAX_APART_RY * n_atoms:
+        return ""
+    return f"a total energy of {total:.6f} Ry, and terms of it that add up to {terms:.6f} Ry"
 
 
 def espresso_columns(text: str, atoms: Any) -> dict[str, object]:

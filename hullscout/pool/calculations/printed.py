@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hullscout.errors import ResultError
 from hullscout.files import decompressed
 from hullscout.pool.calculations.calculation import Calculation, another_kind, largest_force
-from hullscout.pool.calculations.espresso import espresso_columns, smearing_shift_ev
+from hullscout.pool.calculations.espresso import espresso_columns, espresso_doubt, smearing_shift_ev
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,7 +149,9 @@ def read_printed(file: Path, code: Code) -> Calculation:
         )
     atoms = _atoms(file, text, code, unconverged)
     energy, columns = float(atoms.get_potential_energy()), dict[str, object](code=code.name.lower())
+    doubt = ""
     if code is ESPRESSO:
+        doubt = espresso_doubt(text, len(atoms))
         energy, columns = energy + smearing_shift_ev(text), espresso_columns(text, atoms)
     atoms.pbc = True
     return Calculation(
@@ -158,6 +160,7 @@ def read_printed(file: Path, code: Code) -> Calculation:
         columns=columns,
         unconverged=unconverged,
         max_force=largest_force(atoms.calc.results.get("forces")),
+        doubt=doubt,
         untested="" if code.relaxes or unconverged else f"{code.name} (atoms at rest)",
     )
 

@@ -220,6 +220,15 @@ def test_an_output_of_pw_x_is_judged_by_what_it_prints(printed, verdict, name, s
     assert done.energy_ev == pytest.approx(-22.3 * 13.605693, abs=1e-4)
 
 
+def test_of_runs_that_were_continued_in_one_file_the_last_tells_how_it_ended(silicon, read):
+    stopped, finished = pw_text(silicon, -22.2, end="     Maximum CPU time exceeded"), pw_text(silicon, -22.3)
+    done = read(stopped + finished, "pw.out")
+    assert (done.unconverged, done.energy_ev) == ("", pytest.approx(-22.3 * 13.605693, abs=1e-4))
+    assert "stopped at its maximum time" in read(finished + stopped, "pw.out").unconverged
+    with pytest.raises(ResultError, match="is cut off"):
+        read(finished + stopped[: len(stopped) // 2], "pw.out")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -138,7 +138,9 @@ def code_of(head: str) -> Code | None:
 
 def read_printed(file: Path, code: Code) -> Calculation:
     """The last structure with an energy that a code printed."""
-    text = decompressed(file.read_bytes()).decode(errors="replace")
+    whole = decompressed(file.read_bytes()).decode(errors="replace")
+    *_, last = re.finditer(code.begins, whole)
+    text = whole[last.start() :]  # of runs that were continued in one file only the last one tells how it ended
     for pattern, what in code.others:
         if re.search(pattern, text, re.MULTILINE):
             raise another_kind(f"{what} ({code.name})")
@@ -147,7 +149,7 @@ def read_printed(file: Path, code: Code) -> Calculation:
         raise ResultError(
             f"the output of {code.name} is cut off: expected {code.ends[1]!r}. Is the calculation complete?"
         )
-    atoms = _atoms(file, text, code, unconverged)
+    atoms = _atoms(file, whole, code, unconverged)
     energy, columns = float(atoms.get_potential_energy()), dict[str, object](code=code.name.lower())
     doubt = ""
     if code is ESPRESSO:

@@ -19,7 +19,7 @@ from hullscout.pool.frames import Frame, shown_ids
 from hullscout.pool.settings import SETTINGS, atomic_number, grouped, settings_among
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -165,21 +165,26 @@ def find_setting_conflicts(frames: Iterable[Frame]) -> tuple[SettingConflict, ..
     Differences that may be meant are no conflicts: `setting_notes` has them.
     """
     listed = list(frames)
-    found = (SettingConflict(setting=name, groups=groups) for name, groups, may in _differing(listed) if not may)
+    found = (
+        SettingConflict(setting=name, groups=groups)
+        for name, groups, may in _differing(listed, _stated(listed))
+        if not may
+    )
     return tuple(found)
 
 
 def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
     """Sentences on settings that differ and may be meant to, and on those that only some of the energies state."""
     listed = list(frames)
+    all_stated = _stated(listed)
     said = [
         f"Computed differently, which may be meant: {SettingConflict(setting=name, groups=groups)}."
-        for name, groups, may in _differing(listed)
+        for name, groups, may in _differing(listed, all_stated)
         if may
     ]
     partly = [
         f"{name} for {len(stated.values)} of {stated.n_concerned}"
-        for (_, name), stated in sorted(_stated(listed).items())
+        for (_, name), stated in sorted(all_stated.items())
         if len(stated.values) < stated.n_concerned
     ]
     if partly:
@@ -189,13 +194,15 @@ def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _differing(frames: Sequence[Frame]) -> Iterator[tuple[str, tuple[tuple[str, tuple[str, ...]], ...], bool]]:
+def _differing(
+    frames: Sequence[Frame], all_stated: Mapping[tuple[int, str], _Stated]
+) -> Iterator[tuple[str, tuple[tuple[str, tuple[str, ...]], ...], bool]]:
     """Name, groups and whether it may be meant, of each setting with more than one value."""
-    elements = {frame.id: set(frame.numbers.tolist()) for frame in frames}
-    for (place, name), stated in sorted(_stated(frames).items()):
+    for (place, name), stated in sorted(all_stated.items()):
         setting = SETTINGS[place]
         groups = grouped(stated.values, setting)
         if len(groups) > 1:
+            elements = {frame.id: set(frame.numbers.tolist()) for frame in frames}
             yield name, groups, setting.may_differ(groups, elements)
 
 

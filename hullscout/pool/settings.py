@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -195,16 +196,21 @@ def settings_among(columns: Mapping[str, str | float]) -> dict[tuple[int, str], 
     """The settings among columns: value by place in SETTINGS and name."""
     found = {}
     for key, value in columns.items():
-        text = str(value).strip()
-        if text.lower() in _UNSTATED:
+        meant, text = _meant_by(key), str(value).strip()
+        if meant is None or text.lower() in _UNSTATED:
             continue
-        for place, setting in enumerate(SETTINGS):
-            if match := re.fullmatch(setting.keys, key, re.IGNORECASE):
-                if text.lower() == "none" and setting.name not in _SAY_NONE:
-                    continue
-                element = match[1].capitalize() if match.re.groups else ""
-                found[place, setting.name.format(element)] = text
+        if text.lower() != "none" or meant[1] in _SAY_NONE:
+            found[meant] = text
     return found
+
+
+@lru_cache(maxsize=1024)
+def _meant_by(key: str) -> tuple[int, str] | None:
+    """Place in SETTINGS and name of the setting that a column states, if it is one."""
+    for place, setting in enumerate(SETTINGS):
+        if match := re.fullmatch(setting.keys, key, re.IGNORECASE):
+            return place, setting.name.format(match[1].capitalize() if match.re.groups else "")
+    return None
 
 
 def grouped(values: Sequence[tuple[str, str]], setting: Setting) -> Groups:
@@ -213,8 +219,9 @@ def grouped(values: Sequence[tuple[str, str]], setting: Setting) -> Groups:
     members: defaultdict[str | float, list[int]] = defaultdict(list)
     width = setting.width
     if width is None or np.isnan(numbers).any():
+        meanings = {text: setting.meaning(text) for text in {text for text, _ in values}}
         for index, (text, _) in enumerate(values):
-            members[setting.meaning(text)].append(index)
+            members[meanings[text]].append(index)
         shown = [values[indices[0]][0] for indices in members.values()]
     else:
         lowest = -np.inf

@@ -42,6 +42,7 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
    <i type="logical" name="LDAU"> {has_u} </i>
    <i name="AEXX">0.0</i>
    <i name="HFSCREEN">0.0</i>
+   {tags}
   </separator>
  </parameters>
  <atominfo>
@@ -59,16 +60,26 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
   </array>
  </atominfo>
  <structure name="initialpos">{structure}</structure>
- <calculation>
-  <scstep><energy>{energy}</energy></scstep>
-  <structure>{structure}</structure>
-  <varray name="forces">{forces}</varray>
-  <varray name="stress"><v>0 0 0</v><v>0 0 0</v><v>0 0 0</v></varray>
-  <energy>{energy}</energy>
- </calculation>
+ {steps}
  <structure name="finalpos">{structure}</structure>
 </modeling>
 """
+
+
+STEP = """<calculation>
+  {loop}
+  <structure>{structure}</structure>
+  <varray name="forces">{forces}</varray>
+  <varray name="stress">{stress}</varray>
+  <energy>{energy}</energy>
+ </calculation>
+"""
+
+
+def tag(name, value):
+    """A tag as VASP writes it."""
+    kind = {str: "string", int: "int", bool: "logical", float: "float"}[type(value)]
+    return f'<i type="{kind}" name="{name}">{("T" if value else "F") if kind == "logical" else value}</i>'
 
 
 def rows(array):
@@ -76,9 +87,28 @@ def rows(array):
 
 
 def vasprun_text(
-    frame, *, cutoff=400.0, gga="PE", mesh="7 7 7", u=None, nelm=60, nsw=0, potentials="PAW_PBE {} 01Jan2000"
+    frame,
+    *,
+    cutoff=400.0,
+    gga="PE",
+    mesh="7 7 7",
+    u=None,
+    nelm=60,
+    nsw=0,
+    ibrion=None,
+    potentials="PAW_PBE {} 01Jan2000",
+    valence=1.0,
+    higher_by=(0.0,),
+    force=0.0,
+    stress=0.0,
+    n_loop=1,
+    **tags,
 ):
-    """A vasprun.xml of one static calculation, with what VASP writes of structure, settings and energy."""
+    """A vasprun.xml with what VASP writes of structure, settings and energy.
+
+    It is of one static calculation, or has a step for each of the energies by which it was higher than in the end; other tags are
+    given by their names.
+    """
     symbols = [chemical_symbols[number] for number in frame.numbers]
     kinds = sorted(set(symbols))
     structure = (
@@ -86,16 +116,24 @@ def vasprun_text(
         f'<varray name="rec_basis">{rows(np.linalg.inv(frame.cell).T)}</varray></crystal>'
         f'<varray name="positions">{rows(frame.positions @ np.linalg.inv(frame.cell))}</varray>'
     )
-    energy = "".join(
-        f'<i name="{name}">{frame.energy_ev!r}</i>' for name in ("e_fr_energy", "e_wo_entrp", "e_0_energy")
-    )
+    forces = np.zeros((len(symbols), 3))
+    forces[0, 0] = force
+    steps = []
+    for more in higher_by:
+        energy = "".join(
+            f'<i name="{name}">{frame.energy_ev + more!r}</i>' for name in ("e_fr_energy", "e_wo_entrp", "e_0_energy")
+        )
+        loop = f"<scstep><energy>{energy}</energy></scstep>" * n_loop
+        pressed = rows(stress * np.eye(3))
+        steps.append(STEP.format(loop=loop, structure=structure, forces=rows(forces), stress=pressed, energy=energy))
     return VASPRUN.format(
         cutoff=cutoff,
         gga=gga,
         mesh=mesh,
         nelm=nelm,
         nsw=nsw,
-        ibrion=2 if nsw else -1,
+        ibrion=ibrion if ibrion is not None else 2 if nsw else -1,
+        tags="".join(tag(name, value) for name, value in tags.items()),
         has_u="F" if u is None else "T",
         u=" ".join(str((u or {}).get(kind, 0.0)) for kind in kinds),
         j=" ".join("0.0" for _ in kinds),
@@ -103,12 +141,11 @@ def vasprun_text(
         n_types=len(kinds),
         atoms="".join(f"<rc><c>{symbol}</c><c>{kinds.index(symbol) + 1}</c></rc>" for symbol in symbols),
         types="".join(
-            f"<rc><c>{symbols.count(kind)}</c><c>{kind}</c><c>1.0</c><c>1.0</c><c>{potentials.format(kind)}</c></rc>"
+            f"<rc><c>{symbols.count(kind)}</c><c>{kind}</c><c>1.0</c><c>{valence}</c><c>{potentials.format(kind)}</c></rc>"
             for kind in kinds
         ),
         structure=structure,
-        energy=energy,
-        forces=rows(np.zeros((len(symbols), 3))),
+        steps="".join(steps),
     )
 
 
@@ -171,7 +208,8 @@ def write_vaspruns(folder, frames):
     for frame in frames:
         calculation = folder / frame.id
         calculation.mkdir(parents=True)
-        (calculation / "vasprun.xml").write_text(vasprun_text(frame, mesh="1 1 1"))
+        counts = np.ceil(2 * np.pi * np.linalg.norm(np.linalg.inv(frame.cell), axis=0) / 0.3).astype(int)
+        (calculation / "vasprun.xml").write_text(vasprun_text(frame, mesh=" ".join(map(str, counts))))
     columns = sorted({key for frame in frames for key in frame.columns})
     if columns:
         lines = [",".join(["id", *columns])]

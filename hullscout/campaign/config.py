@@ -62,7 +62,7 @@ class PoolSection(Settings):
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
     format: str | None = None
-    """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
+    """`extxyz`, `ase`, `entries`, `files`, `vasprun`, `calculations` or `atat`; told by what is there if not given."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)

@@ -27,6 +27,7 @@ from hullscout.oracle import (
     folder_names,
     is_energy,
     judge,
+    notes_on_replies,
     read_replies,
     write_folder,
 )
@@ -61,13 +62,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What came back: new energies, new failures by id, results known before, and a sentence for each that cannot be taken."""
+    """What came back: new energies, new failures by id, results known before, and a sentence for each that cannot be taken.
+
+    Notes are sentences on what was taken: what cannot be told of it, and what its calculations do not have in common.
+    """
 
     n_energies: int
     failures: dict[str, Failed]
     n_known: int
     n_awaited: int
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
@@ -115,12 +120,16 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
         names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
         faults: list[str] = []
         failures: dict[str, Failed] = {}
+        taken: list[Reply] = []
         n_energies = n_known = 0
         for reply in chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths):
             try:
                 if isinstance(reply, ResultError):
                     faults.append(str(reply))
-                elif not _take(ledger, reply):
+                    continue
+                is_new = _take(ledger, reply)
+                taken.append(reply)
+                if not is_new:
                     n_known += 1
                 elif isinstance(reply.outcome, Failed):
                     failures[reply.id] = reply.outcome
@@ -130,7 +139,14 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
             except ProtocolError as error:
                 faults.append(str(error))
         n_awaited = len(ledger.awaited)
-    return Told(n_energies=n_energies, failures=failures, n_known=n_known, n_awaited=n_awaited, faults=tuple(faults))
+    return Told(
+        n_energies=n_energies,
+        failures=failures,
+        n_known=n_known,
+        n_awaited=n_awaited,
+        faults=tuple(faults),
+        notes=notes_on_replies(taken, candidates),
+    )
 
 
 def tell_energy(

@@ -116,9 +116,10 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
 def tell(folder: Path, results: tuple[Path, ...]) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
-    Reads vasprun.xml, OUTCAR and whatever ASE reads, finds the id by the manifest or the folder's name and sees that it is the
-    same structure. A CSV has the columns id and energy_ev (or energy_ev_per_atom), and failed. A file named FAILED says that
-    a calculation failed, and why. Results may come late, in any order and twice.
+    Reads vasprun.xml, OUTCAR and whatever ASE reads, told by content, sees whether the calculation converged, finds the id by
+    the manifest or the folder's name and sees that it is the same structure. A CSV has the columns id and energy_ev (or
+    energy_ev_per_atom), and failed. A file named FAILED says that a calculation failed, and why. Results may come late, in any
+    order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415
@@ -127,6 +128,8 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
     new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
     click.echo(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
     print_failures(told.failures)
+    for note in told.notes:
+        click.echo(f"Note: {note}")
     for fault in told.faults:
         click.echo(f"Error: {fault}", err=True)
     click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")

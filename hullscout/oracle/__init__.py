@@ -6,7 +6,7 @@ back. How each is set is said by the sections `[oracle]` and `[executor]` of a c
 library: ASE, pymatgen and Dask load when first used.
 """
 
-from hullscout.oracle.handoff import Reply, folder_names, magmom_words, read_outcome, read_replies, write_folder
+from hullscout.oracle.handoff import folder_names, magmom_words, write_folder
 from hullscout.oracle.outcome import (
     Calculated,
     Failed,
@@ -19,6 +19,7 @@ from hullscout.oracle.outcome import (
     judge,
 )
 from hullscout.oracle.paths import Beside
+from hullscout.oracle.replies import Reply, notes_on_replies, read_outcome, read_replies
 from hullscout.oracle.settings import (
     AnyExecutor,
     AnyOracle,
@@ -72,6 +73,7 @@ __all__ = [
     "is_energy",
     "judge",
     "magmom_words",
+    "notes_on_replies",
     "open_custom",
     "open_dask",
     "open_workers",

@@ -90,6 +90,8 @@ class HandoffSettings(Settings):
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
     magmoms: Moments = Field(default_factory=dict)
     """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
+    fmax: PositiveFloat | None = None
+    """Largest force of a result, eV/Angstrom; by default the criterion of its own code."""
 
 
 class _Tries(Settings):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
+from hullscout.pool.calculations import stated_unconverged
 from hullscout.pool.candidate import Candidate, has_volume
 
 if TYPE_CHECKING:
@@ -88,10 +89,7 @@ def find_missing_ends(frames: Sequence[Frame], elements: Sequence[str]) -> list[
 
 def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
     """What is wrong with one frame, in sentences without its name; distances are looked at only where the cell allows it."""
-    if frame.energy_ev is not None and not np.isfinite(frame.energy_ev):
-        yield f"energy is {frame.energy_ev}: expected a finite number in eV per cell"
-    elif frame.energy_ev is not None and abs(frame.energy_ev) > MAX_EV_PER_ATOM * len(frame.numbers):
-        yield f"energy is {frame.energy_ev:g} eV per cell: expected at most {MAX_EV_PER_ATOM:g} eV per atom"
+    yield from _energy_faults(frame)
     foreign = sorted(set(frame.numbers.tolist()) - set(atomic_numbers(elements)))
     if foreign:
         found = ", ".join(symbol_of(number) for number in foreign)
@@ -111,6 +109,16 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
         yield f"a cell without volume: {_shown(frame.cell)}"
     elif is_finite.all():
         yield from _close_atoms(frame)
+
+
+def _energy_faults(frame: Frame) -> Iterator[str]:
+    """What is wrong with the energy of a frame, if it states one."""
+    if frame.energy_ev is not None and not np.isfinite(frame.energy_ev):
+        yield f"energy is {frame.energy_ev}: expected a finite number in eV per cell"
+    elif frame.energy_ev is not None and abs(frame.energy_ev) > MAX_EV_PER_ATOM * len(frame.numbers):
+        yield f"energy is {frame.energy_ev:g} eV per cell: expected at most {MAX_EV_PER_ATOM:g} eV per atom"
+    if frame.energy_ev is not None and (found := stated_unconverged(frame.columns)):
+        yield f"{found[0].lower()}{found[1:]}: expected a converged calculation. Take the column out if it says something else"
 
 
 def _close_atoms(frame: Frame) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """What the columns of a source mean: cost and baseline by the names that a user gives, settings of calculations by known names.
 
 Energies of different functionals, cutoffs or +U belong to different hulls. A setting of a calculation is a column of a known name,
-whatever the format; a frame that does not state it is not compared by it. Which settings are right is not known here.
+whatever the format, compared by what it means: `pbe`, `PBE` and `GGA_PE` are one functional. A frame that does not state a setting
+is not compared by it, and that is said. Which settings are right is not known here.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,19 +16,13 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.frames import Frame, shown_ids
+from hullscout.pool.settings import SETTINGS, atomic_number, grouped, settings_among
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
-
-K_SPACING_FACTOR = 2.0
-"""Meshes of k-points are of one setting while the coarsest spacings of two cells differ by no more than this factor: meshes are
-whole numbers."""
-
-_SAME_NUMBER = 1e-6  # relative
-_UNSTATED = frozenset({"", "none", "nan", "unknown"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +93,6 @@ def finite_number(text: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-class MixedSettings(Enum):
-    """What becomes of a pool whose energies were computed with different settings: an error that names them, or a report."""
-
-    REFUSE = "refuse"
-    ALLOW = "allow"
-
-
-_SETTINGS = (
-    # name, columns that state it (a regular expression, in any case of letters), share by which values may differ (None: words)
-    ("functional", "functional|dft_functional|xc|xc_functional|run_type", None),
-    ("cutoff (eV)", "cutoff|cutoff_ev|encut|ecut", _SAME_NUMBER),
-    ("cutoff (Ry)", "ecutwfc|cutoff_ry", _SAME_NUMBER),
-    ("Hubbard U (eV)", "hubbard_u", _SAME_NUMBER),
-    ("Hubbard U of {} (eV)", "hubbard_u_([a-z]{1,2})", _SAME_NUMBER),
-    ("pseudopotentials", "pseudopotentials?", None),
-    ("potential of {}", "potential_([a-z]{1,2})", None),
-    ("k-point density", "k_?density|kpoint_density|kppa", _SAME_NUMBER),
-    ("k-point spacing (1/A)", "kspacing", _SAME_NUMBER),
-    ("coarsest k-point spacing (1/A)", "k_spacing", K_SPACING_FACTOR - 1.0),
-    ("code", "code|calculator", None),
-)
-
-
 def potentials(titles: Iterable[str]) -> dict[str, str]:
     """Columns for pseudopotentials by their titles in VASP's manner.
 
@@ -132,16 +103,34 @@ def potentials(titles: Iterable[str]) -> dict[str, str]:
     return {f"potential_{re.split(r'[_.]', (words[1:] or words)[0])[0]}": " ".join(words) for words in split}
 
 
-def coarsest_k_spacing(cell: ArrayLike, mesh: Iterable[int]) -> dict[str, float]:
-    """The column `k_spacing`: the largest `|b_i| / n_i` of a mesh of k-points in 1/A, 2 pi included.
-
-    A mesh of a single point says nothing of a setting: then there is no such column.
-    """
-    counts = np.asarray(list(mesh), dtype=np.float64)
-    if counts.shape != (3,) or counts.min() < 1 or counts.max() == 1:
+def coarsest_k_spacing(cell: ArrayLike, mesh: Iterable[float]) -> dict[str, float]:
+    """The column `k_spacing`: the largest `|b_i| / n_i` of a mesh of k-points in 1/A, 2 pi included, also of a single point."""
+    counts, vectors = np.asarray(list(mesh), dtype=np.float64), np.asarray(cell, dtype=np.float64)
+    if counts.shape != (3,) or counts.min() < 1 or not np.linalg.det(vectors):
         return {}
-    reciprocal = 2.0 * np.pi * np.linalg.inv(np.asarray(cell, dtype=np.float64)).T
+    reciprocal = 2.0 * np.pi * np.linalg.inv(vectors).T
     return {"k_spacing": float((np.linalg.norm(reciprocal, axis=1) / counts).max())}
+
+
+def mesh_of_points(points: ArrayLike) -> tuple[int, int, int]:
+    """The mesh that k-points (n, 3) in units of the reciprocal vectors belong to, of which symmetry left some.
+
+    >>> mesh_of_points([[0, 0, 0], [0.25, 0, 0], [0.5, 0.5, 0], [0.25, 0.5, 0]])
+    (4, 2, 1)
+    """
+    steps = []
+    for along in np.atleast_2d(np.asarray(points, dtype=np.float64)).T:
+        places = np.unique(np.round(np.concatenate([along, -along]) % 1.0, 4) % 1.0)
+        apart = np.diff(np.append(places, places[0] + 1.0))
+        steps.append(max(1, round(1.0 / float(apart.min()))))
+    return steps[0], steps[1], steps[2]
+
+
+class MixedSettings(Enum):
+    """What becomes of a pool whose energies were computed with different settings: an error that names them, or a report."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +150,74 @@ class SettingConflict:
         return f"{self.setting}: {'; '.join(values)}"
 
 
+@dataclass(slots=True)
+class _Stated:
+    """What frames with an energy state of one setting: value and id of each, and how many might have stated it."""
+
+    values: list[tuple[str, str]]
+    n_concerned: int
+
+
 def find_setting_conflicts(frames: Iterable[Frame]) -> tuple[SettingConflict, ...]:
     """Settings that are not the same for all energies, in a fixed order; frames without an energy do not count.
 
-    Words are compared in any case of letters, numbers to 1e-6, spacings of k-points that were found from a mesh within
-    K_SPACING_FACTOR.
+    Words are compared by their meaning, numbers to 1e-6, spacings of k-points that were found from a mesh within K_SPACING_FACTOR.
+    Differences that may be meant are no conflicts: `setting_notes` has them.
     """
-    stated: defaultdict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
-    for frame in frames:
-        if frame.energy_ev is not None:
-            for key, value in _settings(frame.columns).items():
-                stated[key].append((value, frame.id))
-    grouped = [(name, _groups(values, _SETTINGS[place][2])) for (place, name), values in sorted(stated.items())]
-    return tuple(SettingConflict(setting=name, groups=groups) for name, groups in grouped if len(groups) > 1)
+    listed = list(frames)
+    found = (
+        SettingConflict(setting=name, groups=groups)
+        for name, groups, may in _differing(listed, _stated(listed))
+        if not may
+    )
+    return tuple(found)
+
+
+def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """Sentences on settings that differ and may be meant to, and on those that only some of the energies state."""
+    listed = list(frames)
+    all_stated = _stated(listed)
+    said = [
+        f"Computed differently, which may be meant: {SettingConflict(setting=name, groups=groups)}."
+        for name, groups, may in _differing(listed, all_stated)
+        if may
+    ]
+    partly = [
+        f"{name} for {len(stated.values)} of {stated.n_concerned}"
+        for (_, name), stated in sorted(all_stated.items())
+        if len(stated.values) < stated.n_concerned
+    ]
+    if partly:
+        said.append(
+            f"Settings that not all energies state, and that were compared for the others only: {'; '.join(partly)}."
+        )
+    return tuple(said)
+
+
+def _differing(
+    frames: Sequence[Frame], all_stated: Mapping[tuple[int, str], _Stated]
+) -> Iterator[tuple[str, tuple[tuple[str, tuple[str, ...]], ...], bool]]:
+    """Name, groups and whether it may be meant, of each setting with more than one value."""
+    for (place, name), stated in sorted(all_stated.items()):
+        setting = SETTINGS[place]
+        groups = grouped(stated.values, setting)
+        if len(groups) > 1:
+            elements = {frame.id: set(frame.numbers.tolist()) for frame in frames}
+            yield name, groups, setting.may_differ(groups, elements)
+
+
+def _stated(frames: Sequence[Frame]) -> dict[tuple[int, str], _Stated]:
+    """Values with their ids by place in SETTINGS and name."""
+    found: dict[tuple[int, str], _Stated] = {}
+    counted = [frame for frame in frames if frame.energy_ev is not None]
+    for frame in counted:
+        for key, value in settings_among(frame.columns).items():
+            found.setdefault(key, _Stated([], len(counted))).values.append((value, frame.id))
+    for (place, name), stated in found.items():
+        if symbol := SETTINGS[place].element_in(name):
+            number = atomic_number(symbol)
+            stated.n_concerned = sum(number in frame.numbers for frame in counted)
+    return found
 
 
 def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> None:
@@ -184,37 +228,3 @@ def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> N
             f"{path}: expected energies that were all computed with the same settings, found several (number and ids in "
             f"brackets):{lines}\nCompute them alike, take the odd ones out, or set pool.allow_mixed_settings = true."
         )
-
-
-def _settings(columns: Mapping[str, str | float]) -> dict[tuple[int, str], str]:
-    """The settings among columns: value by place in _SETTINGS and name."""
-    found = {}
-    for key, value in columns.items():
-        text = str(value).strip()
-        if text.lower() in _UNSTATED:
-            continue
-        for place, (name, keys, _) in enumerate(_SETTINGS):
-            if match := re.fullmatch(keys, key, re.IGNORECASE):
-                element = match[1].capitalize() if match.re.groups else ""
-                found[place, name.format(element)] = text
-    return found
-
-
-def _groups(values: Sequence[tuple[str, str]], width: float | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Ids by value as shown, most ids first; numbers in ascending groups, each no wider than a share of its lowest."""
-    numbers = np.array([finite_number(text) for text, _ in values], dtype=np.float64)  # None as NaN
-    members: defaultdict[str | float, list[int]] = defaultdict(list)
-    if width is None or np.isnan(numbers).any():
-        for index, (text, _) in enumerate(values):
-            members[text.casefold()].append(index)
-        shown = [values[indices[0]][0] for indices in members.values()]
-    else:
-        lowest = -np.inf
-        for index in np.argsort(numbers, kind="stable").tolist():
-            if not members or numbers[index] - lowest > width * abs(lowest):
-                lowest = numbers[index]
-            members[lowest].append(index)
-        ranges = [(f"{numbers[i[0]]:.6g}", f"{numbers[i[-1]]:.6g}") for i in members.values()]
-        shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
-    ids = [tuple(values[index][1] for index in sorted(indices)) for indices in members.values()]
-    return tuple(sorted(zip(shown, ids, strict=True), key=lambda group: -len(group[1])))

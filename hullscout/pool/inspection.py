@@ -15,7 +15,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
-from hullscout.pool.columns import find_setting_conflicts
+from hullscout.pool.columns import find_setting_conflicts, setting_notes
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
 from hullscout.pool.moments import moment_note
 from hullscout.pool.twins import (
@@ -200,7 +200,7 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         ids = [frame.id for frame in sound if frame.id.startswith(f"{label}#")]
         sentence = f"{label}: several structures of a prototype; named {shown_ids(ids)}"
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
-    for note in frames.notes:
+    for note in (*frames.notes, *setting_notes(sound)):
         yield Finding(Severity.NOTE, "as read", note)
 
 

@@ -23,6 +23,7 @@ from hullscout.pool.columns import (
     SettingConflict,
     find_setting_conflicts,
     refuse_mixed_settings,
+    setting_notes,
 )
 from hullscout.pool.formats import read_pool
 from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
@@ -61,7 +62,7 @@ class PoolReport:
     n_pure: tuple[int, ...]  #: candidates that are each pure element
     shared_labels: tuple[str, ...] = ()  #: prototype labels that stood for several structures, which got numbers
     mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
-    notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole
+    notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole, and what its settings do not say
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -293,7 +294,11 @@ def build_pool(
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
-        notes=frames.notes + moment_note([crystal.magmoms for crystal in crystals], siblings),
+        notes=(
+            *frames.notes,
+            *setting_notes(usable),
+            *moment_note([crystal.magmoms for crystal in crystals], siblings),
+        ),
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)

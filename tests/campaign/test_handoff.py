@@ -243,6 +243,7 @@ def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(hullscou
         (folder / "pwscf.save" / "data-file-schema.xml").write_text("<espresso/>")
     code, text = hullscout("tell", out, outbox)
     assert (code, "2 new energies, 0 new failures" in text) == (0, True), text
+    assert "Note: Files of kind traj: whether these 2 converged cannot be told from the files." in text
 
 
 def test_a_result_without_manifest_or_name_is_refused(hullscout, handoff, tmp_path):
@@ -365,9 +366,11 @@ def test_the_work_of_a_pressure_is_no_energy_and_atoms_that_did_not_come_to_rest
     step = text[text.index(" <calculation>") : text.index("</calculation>") + len("</calculation>")]
     for name, value in (("NSW", 2), ("IBRION", 2)):
         text = re.sub(rf'(<i type="int" name="{name}">)\s*-?\d+', rf"\g<1> {value}", text)
-    vasprun.write_text(text.replace(step, f"{step}\n{step}"))
+    higher = re.sub(r'(name="e_fr_energy">)\s*-20', r"\g<1> -19", step)
+    vasprun.write_text(text.replace(step, f"{higher}\n{step}"))
     outcome = read_outcome(vasprun, candidate, HandoffSettings())
-    assert "The atoms did not come to rest within NSW = 2 steps (energy then: -20.247" in outcome.sentence
+    assert "The atoms did not come to rest after 2 of NSW = 2 steps: the energy changed by 1 eV" in outcome.sentence
+    assert "(energy then: -20.247" in outcome.sentence
 
 
 def test_a_real_outcar_is_read(tmp_path):

@@ -17,6 +17,7 @@ from hullscout.errors import InvalidPoolError
 from hullscout.pool import (
     read_pool,
 )
+from hullscout.pool.checks import find_frame_faults
 
 
 def test_rows_of_a_database_without_names_of_their_own_are_named_by_number(frames, tmp_path):
@@ -44,3 +45,64 @@ def test_an_empty_database_is_refused(tmp_path):
         database.delete([1])
         with pytest.raises(InvalidPoolError, match="expected an ASE database with candidates, found no rows"):
             read_pool(tmp_path / name, "ase")
+
+
+def database(path, rows):
+    """Rows of pairs of silver: what the calculator says, and keys."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.db import connect
+
+    with connect(str(path), use_lock_file=False) as written:
+        for number, (results, parameters, keys, momenta) in enumerate(rows):
+            atoms = Atoms("Ag2", positions=[[0, 0, 0], [2, 2, 2.1]], cell=[4, 4, 4 + 0.1 * number], pbc=True)
+            atoms.calc = SinglePointCalculator(atoms, energy=-5.0, **results)
+            atoms.calc.name, atoms.calc.parameters = "vasp", parameters
+            if momenta:
+                atoms.set_momenta([[0, 0, momenta], [0, 0, -momenta]])
+            written.write(atoms, name=f"ag{number}", **keys)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parameters", "momenta", "message"),
+    [
+        ({"ibrion": 0, "nsw": 100}, 0.0, "row 1: expected a static run or a relaxation, found molecular dynamics"),
+        ({"icharg": 11}, 0.0, "row 1: expected a static run or a relaxation, found a run with a fixed charge density"),
+        ({"ibrion": 6, "nsw": 1}, 0.0, "row 1: expected a static run or a relaxation, found vibrations"),
+        ({}, 0.4, "row 1: expected a structure at rest, found one of molecular dynamics, with velocities"),
+        ({"input_data": {"control": {"calculation": "vc-md"}}}, 0.0, r"molecular dynamics \(calculation = 'vc-md'\)"),
+    ],
+)
+def test_rows_that_are_no_structure_at_rest_are_faults(parameters, momenta, message, tmp_path):
+    path = database(tmp_path / "a.db", [({}, parameters, {}, momenta), ({}, {}, {}, 0.0)])
+    with pytest.raises(InvalidPoolError, match=message):
+        read_pool(path)
+
+
+@pytest.mark.parametrize("key", ["converged", "relaxed"])
+def test_rows_that_say_that_they_did_not_converge_are_faults_of_their_frames(key, tmp_path):
+    rows = [({}, {}, {key: flag}, 0.0) for flag in (True, False)]
+    frames = read_pool(database(tmp_path / "a.db", rows)).frames
+    found = [list(find_frame_faults(frame, ("Ag", "Pd"))) for frame in frames]
+    assert found[0] == []
+    assert found[1][0].startswith(f"the file says {key} = False: expected a converged calculation")
+
+
+def test_large_forces_in_a_database_are_pointed_at(tmp_path):
+    rows = [({"forces": [[0, 0, force], [0, 0, -force]]}, {}, {}, 0.0) for force in (0.01, 0.7)]
+    (note,) = read_pool(database(tmp_path / "a.db", rows)).notes
+    assert note.startswith("Forces above 0.1 eV/A: 1 of 2, the largest 0.70 eV/A of ag1.")
+
+
+def test_the_settings_of_ases_calculators_are_columns(tmp_path):
+    parameters = {
+        "xc": "PBE", "encut": 400.0, "ispin": 2, "lsorbit": True, "prec": "Accurate", "ismear": 1, "sigma": 0.2, "kpts": (5, 5, 5),
+        "pstress": 10.0, "ivdw": 11,
+    }  # fmt: skip
+    (frame,) = read_pool(database(tmp_path / "a.db", [({}, parameters, {}, 0.0)])).frames
+    expected = {
+        "functional": "PBE", "cutoff": 400.0, "ispin": 2.0, "spin_orbit": "spin-orbit", "prec": "Accurate", "sigma": 0.2,
+        "smearing": "Methfessel-Paxton", "pstress": 10.0, "dispersion": "IVDW 11",
+    }  # fmt: skip
+    assert {name: frame.columns[name] for name in expected} == expected
+    assert frame.columns["k_spacing"] == pytest.approx(2 * 3.141592653589793 / 4 / 5)

@@ -76,7 +76,7 @@ def test_ids_come_from_the_file_and_files_from_the_id(frames, tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"notes.txt": "x"}, "expected vasprun.xml, POSCAR or CIF files in the folder, found none among 1 files"),
+        ({"notes.txt": "x"}, "or other calculations, found none among 1 files"),
         ({"ag.vasp": SILVER, TABLE: "id,energy\nag,low\n"}, "expected energy as a number in eV per cell, found 'low'"),
         ({"ag.vasp": SILVER, TABLE: "id,energy\npd,-1\n"}, "expected one structure file for id 'pd', found none"),
         ({"ag.vasp": SILVER, TABLE: "file,energy\npd.cif,-1\n"}, "expected the structure file 'pd.cif'"),
@@ -94,9 +94,9 @@ def test_ids_come_from_the_file_and_files_from_the_id(frames, tmp_path):
         ({"ag.cif": CIF + "Ag Ag 0 0 0 0.5\nPd Pd 0 0 0 0.5\n"}, "(id 'ag'): expected whole atoms, found partly"),
         ({"ag.cif": CIF + "Ag Ag 0 0 0 1\n" + CIF.replace("data_x", "data_y") + "Pd Pd 0 0 0 1\n"}, "one structure, found 2"),
         ({"ag.vasp": SILVER, "a/vasprun.xml": "<modeling>", "e.csv": ENERGIES}, 'found both. Set pool.format = "vasprun"'),
-        ({"a/vasprun.xml": "<modeling><incar>"}, "a/vasprun.xml: not readable as a finished vasprun.xml: "),
-        ({"a/vasprun.xml": ""}, "a/vasprun.xml: not readable as a finished vasprun.xml"),
-        ({"a/vasprun.xml.gz": b"\x1f\x8b nothing"}, "a/vasprun.xml.gz: not readable as a finished vasprun.xml"),
+        ({"a/vasprun.xml": "<modeling><incar>"}, "a/vasprun.xml: vasprun.xml holds no energy that can be read "),
+        ({"a/vasprun.xml": ""}, "a/vasprun.xml: vasprun.xml holds no energy that can be read: it is empty"),
+        ({"a/vasprun.xml.gz": b"\x1f\x8b nothing"}, "a/vasprun.xml.gz: vasprun.xml.gz holds no energy that can be read"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_pool_is_one_clear_error(files, message, tmp_path):

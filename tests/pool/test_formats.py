@@ -208,9 +208,10 @@ def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     path = WRITERS["ase.db"](tmp_path, frames)
     (tmp_path / "c.toml").write_text(CAMPAIGN.format(path=path.name).replace("[select]", 'format = "ase"\n\n[select]'))
     assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
+    kinds = "'extxyz', 'ase', 'entries', 'files', 'vasprun', 'calculations', 'atat'"
     with pytest.raises(
         InvalidCampaignError,
-        match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun'; found 'excel'",
+        match=rf"pool\.format: expected one of {kinds}; found 'excel'",
     ):
         read_origin(tmp_path / "c.toml", ["pool.format=excel"])
     with pytest.raises(InvalidPoolError, match="expected JSON"):

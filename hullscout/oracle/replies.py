@@ -1,0 +1,282 @@
+"""Results of calculations that ran elsewhere, read back.
+
+What is read is an energy with its structure, or a failure: from a folder of folders, a single file or a CSV table. Whether anyone
+asked for it is not known here; whether a calculation may be used is `pool.calculations`' to say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hullscout.errors import HullscoutError, ResultError
+from hullscout.files import Row, number, read_csv
+from hullscout.oracle.handoff import MAGMOM, MANIFEST, WRITTEN
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
+from hullscout.pool import Candidate, Frame
+from hullscout.pool.calculations import (
+    OUTCAR,
+    VASP_NAME,
+    VASPRUN,
+    Calculation,
+    kind_of,
+    notes_on,
+    promised_kind,
+    read_calculation,
+)
+from hullscout.pool.columns import find_setting_conflicts, setting_notes
+from hullscout.pool.frames import plain_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from hullscout.oracle.settings import HandoffSettings
+
+CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
+FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
+_OTHER = 3  # the rank of results of other codes than VASP
+_SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A result that was read: of which candidate, the energy of its own cell or why there is none, and where it stood.
+
+    The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`.
+    """
+
+    id: str
+    outcome: Outcome
+    source: str
+    calculation: Calculation | None = field(default=None, repr=False)
+    unused: tuple[str, ...] = ()
+
+
+def read_replies(
+    path: Path, candidates: Mapping[str, Candidate], names: Mapping[str, str], settings: HandoffSettings
+) -> Iterator[Reply | ResultError]:
+    """Read all results at a path, in the order of names; what cannot be read is an error in its place.
+
+    The path is a CSV file, a result of one structure, its folder, or a folder of such; `names` has the id of each folder name.
+    """
+    ids = {**{candidate_id: candidate_id for candidate_id in candidates}, **names}
+
+    def reply(where: Path) -> Reply | ResultError:
+        """The result in a file, or in the one of a folder that counts."""
+        try:
+            file, unused = (where, ()) if where.is_file() else _result_in(where)
+            candidate = candidates[_id_of(file.parent, ids, candidates)]
+            done = None if file.name == FAILED else _read(file)
+            outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)
+            return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
+        except HullscoutError as error:
+            return ResultError(f"{where}: {error}")
+
+    if not path.exists():
+        yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
+    elif path.suffix.lower() == ".csv":
+        yield from _read_table(path, candidates)
+    elif path.is_file():
+        yield reply(path)
+    else:
+        tables = sorted(path.rglob("*.csv"))
+        folders = sorted({file.parent for file in path.rglob("*") if _rank(file)})
+        folders = [folder for folder in folders if not _is_scratch(folder, ids)]
+        if not folders and not tables:
+            yield ResultError(
+                f"{path} holds no results. Expected vasprun.xml, OUTCAR, {FAILED}, or files that ASE reads."
+            )
+        for table in tables:
+            yield from _read_table(table, candidates)
+        yield from map(reply, folders)
+
+
+def _handed_out(folder: Path, ids: Mapping[str, str]) -> Path | None:
+    """The folder that was handed out, by its manifest or its name: this one, or the nearest above it."""
+    places = (folder, *folder.resolve().parents)
+    return next((place for place in places if (place / MANIFEST).is_file() or place.name in ids), None)
+
+
+def _is_scratch(folder: Path, ids: Mapping[str, str]) -> bool:
+    """Whether a folder in one that was handed out holds no energy: what a code stores for itself."""
+    if _handed_out(folder, ids) in {None, folder}:
+        return False
+    ranked = [(rank, file) for file in folder.iterdir() if (rank := _rank(file))]
+    return not any(rank[0] != _OTHER or _holds_energy(file) for rank, file in ranked)
+
+
+def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate]) -> str:
+    """The id that the manifest of what was handed out states, or that the folder's name stands for."""
+    place = _handed_out(folder, ids)
+    if place is None:
+        raise ResultError(
+            f"expected {MANIFEST} in the folder or above it, or a folder with the name that was handed out; found neither. "
+            "Keep the manifest with the results."
+        )
+    manifest = place / MANIFEST
+    if not manifest.is_file():
+        return ids[place.name]
+    try:
+        found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{manifest} is no manifest ({error}). Put it back as it was handed out.") from error
+    if found not in candidates:
+        raise ResultError(
+            f"{manifest} names {found!r}, which is no candidate of this campaign. Is it another campaign's?"
+        )
+    return found
+
+
+def _rank(file: Path) -> tuple[int, float, bool] | None:
+    """Where a file stands among the results of its folder, the lowest is taken; None where it is no result.
+
+    First what kind it is, by its content or by a name that promises it, then of several runs the last, then VASP's own names.
+    """
+    if not file.is_file() or file.name in {MAGMOM, MANIFEST, *WRITTEN} or file.name.startswith("."):
+        return None
+    if file.name == FAILED:
+        return 0, 0.0, False
+    named, kind = VASP_NAME.fullmatch(file.name), promised_kind(file) or kind_of(file)
+    if kind in {VASPRUN, OUTCAR}:
+        return 1 if kind == VASPRUN else 2, -float((named and named["run"]) or math.inf), named is None
+    return (_OTHER, 0.0, False) if kind or file.suffix.lower() in _SUFFIXES else None
+
+
+def _result_in(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """The file of a folder that counts, and the names of others that hold a result, too."""
+    ranked = sorted((rank, file) for file in folder.iterdir() if (rank := _rank(file)))
+    best, chosen = ranked[0]
+    files = [file for rank, file in ranked if rank == best]
+    if len(files) > 1:  # the queueing system's log, say, beside the result
+        shown = ", ".join(file.name for file in files)
+        files = [file for file in files if _holds_energy(file)]
+        if len(files) != 1:
+            found = ", ".join(file.name for file in files) or f"none that can be read among {shown}"
+            raise ResultError(f"expected one file with an energy, found {found}. Keep one, or give its path.")
+        chosen = files[0]
+    is_vasp = (
+        VASP_NAME.fullmatch(chosen.name) is not None
+    )  # then others of these names are of the same or of earlier runs
+    others = [file for _, file in ranked if file != chosen and not (is_vasp and VASP_NAME.fullmatch(file.name))]
+    return chosen, tuple(file.name for file in others if _holds_energy(file))
+
+
+def _holds_energy(file: Path) -> bool:
+    with suppress(ResultError):
+        return bool(read_calculation(file))
+    return False
+
+
+def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
+    """The energy in a file that a code wrote for a candidate, or why it is none; the words of one that is named `FAILED`."""
+    return _reported(file) if file.name == FAILED else _outcome_of(_read(file), file, candidate, settings)
+
+
+def _reported(file: Path) -> Failed:
+    """The failure in a file `FAILED`."""
+    text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
+    return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
+
+
+def _read(file: Path) -> Calculation:
+    try:
+        return read_calculation(file)
+    except ResultError as error:
+        if " holds no energy " not in str(error):
+            raise
+        raise ResultError(f"{error} If it failed, put a file {FAILED} beside it that says why.") from error
+
+
+def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
+    answer = Calculated(energy_ev=done.energy_ev, relaxed=Candidate.from_ase(done.atoms, candidate.id))
+    outcome = judge(candidate, answer, settings, source=file.name)  # first, since it refuses other atoms
+    unconverged = done.unconverged
+    if not unconverged and settings.fmax is not None and (done.max_force or 0.0) > settings.fmax:
+        unconverged = (
+            f"The largest force is {done.max_force:.3g} eV/A, expected at most oracle.fmax = {settings.fmax:g}"
+        )
+    return failure_of(done.energy_ev, candidate.n_atoms, unconverged) or outcome
+
+
+def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidate]) -> tuple[str, ...]:
+    """Sentences about results that were taken: files beside them, what cannot be told of them, settings in which they differ."""
+    energies = [(r, r.calculation) for r in replies if r.calculation is not None and isinstance(r.outcome, Calculated)]
+    notes = [f"{r.source} was read; not used beside it: {', '.join(r.unused)}." for r in replies if r.unused]
+    notes += notes_on((reply.id, done) for reply, done in energies)
+    frames = [
+        Frame(
+            number=place,
+            id=reply.id,
+            numbers=candidates[reply.id].numbers,
+            positions=candidates[reply.id].positions,
+            cell=candidates[reply.id].cell,
+            pbc=(True, True, True),
+            energy_ev=done.energy_ev,
+            columns=plain_columns(done.columns),
+        )
+        for place, (reply, done) in enumerate(energies, start=1)
+    ]
+    differing = "; ".join(str(conflict) for conflict in find_setting_conflicts(frames))
+    if differing:
+        notes.append(f"Energies of different settings do not belong on one hull, and these were told: {differing}.")
+    return (*notes, *setting_notes(frames))
+
+
+def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Reply | ResultError]:
+    """A row for each candidate: `id`, one of `energy_ev` and `energy_ev_per_atom`, or `failed` with a reason; also `wall_s`."""
+
+    def refused(header: tuple[str, ...]) -> str:
+        energies = {"energy_ev", "energy_ev_per_atom"} & set(header)
+        if "id" in header and len(energies) == 1 and set(header) <= set(CSV_COLUMNS):
+            return ""
+        return (
+            "expected the columns id and either energy_ev or energy_ev_per_atom, and failed and wall_s if wanted; found "
+            f"{', '.join(header) or 'none'}. Name them in the first line."
+        )
+
+    try:
+        table = read_csv(path, error=ResultError, refused=refused, is_ragged=True)
+    except ResultError as error:
+        yield error
+        return
+    for row in table.rows:
+        where = f"{path}, line {row.line}"
+        try:
+            if outcome := _outcome_in(row, len(table.header), candidates):
+                yield Reply(id=row.cells["id"], outcome=outcome, source=where)
+        except ResultError as error:
+            yield ResultError(f"{where}: {error}")
+
+
+def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -> Outcome | None:
+    """The outcome in a row; None where energy and failure are empty, as in a list that is not filled in yet."""
+    cells = row.cells
+    if row.n_fields > n_columns:
+        raise ResultError(f"expected {n_columns} columns, found more. Put text with commas into quotes.")
+    candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
+    if candidate_id not in candidates:
+        raise ResultError(f"{candidate_id!r} is no candidate of this campaign. Is it another campaign's?")
+    text = cells.get("energy_ev") or cells.get("energy_ev_per_atom")
+    if text and failed:
+        raise ResultError(f"expected an energy or a failure of {candidate_id!r}, found both. Keep one.")
+    if not text and not failed:
+        return None
+    wall_s = None
+    if time := cells.get("wall_s"):
+        wall_s = number(time, ResultError(f"expected wall_s, in seconds, as a number, found {time!r}."))
+        if not 0 <= wall_s < math.inf:
+            raise ResultError(f"expected wall_s of 0 seconds or more, found {time}.")
+    if not text:
+        return Failed(reason=FailureReason.REPORTED, sentence=failed, wall_s=wall_s)
+    n_atoms = candidates[candidate_id].n_atoms
+    energy = number(text, ResultError(f"expected an energy in eV as a number, found {text!r}."))
+    energy *= 1 if "energy_ev" in cells else n_atoms
+    if not is_energy(energy, n_atoms):
+        raise ResultError(
+            f"expected a finite energy of {candidate_id!r} in eV, found {text}. A failure goes into `failed`."
+        )
+    return Calculated(energy_ev=energy, wall_s=wall_s)

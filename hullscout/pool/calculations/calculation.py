@@ -1,0 +1,127 @@
+"""One calculation as it was read: structure, energy, settings, and whether it may be used.
+
+Two things keep an energy off a hull. A run of another kind (molecular dynamics, a band structure) or one that is cut off is refused
+by a `ResultError`. One that ended by itself without coming to rest says so in `unconverged`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.errors import ResultError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import ase
+    from numpy.typing import ArrayLike, NDArray
+
+MAX_FORCE = 0.1
+"""Forces in eV/A above which nothing that was relaxed is at rest, whatever its code says of it; larger ones are pointed at."""
+FALSE = frozenset({"f", "false", "0", "0.0", "no", ".false."})
+_EXPECTED = "expected a static run or a relaxation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculation:
+    """The last structure of a calculation with its energy.
+
+    Attributes:
+        atoms: periodic in three directions.
+        energy_ev: total energy in eV per cell for zero smearing, without the work of an external pressure.
+        columns: settings, by names that `pool.columns` compares.
+        unconverged: what did not converge, in words that begin a sentence; empty where the calculation may be used.
+        max_force: largest force in eV/A on an atom that is free to move, None where the file states none.
+        doubt: what the file states and contradicts, as what was found; empty where it does not.
+        untested: code or kind of file of which convergence cannot be told, empty where it can.
+    """
+
+    atoms: ase.Atoms
+    energy_ev: float
+    columns: Mapping[str, object] = field(default_factory=dict)
+    unconverged: str = ""
+    max_force: float | None = None
+    untested: str = ""
+    doubt: str = ""
+
+
+@contextmanager
+def plain_file(content: bytes, name: str) -> Iterator[Path]:
+    """A file of this name with a decompressed content: libraries tell compressions, and some codes, by the names of files."""
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / name
+        plain.write_bytes(content)
+        yield plain
+
+
+def another_kind(found: str) -> ResultError:
+    """The refusal of a run that is no energy of a structure at rest.
+
+    >>> str(another_kind("molecular dynamics (IBRION = 0)"))
+    'expected a static run or a relaxation, found molecular dynamics (IBRION = 0). Calculate the structure at rest.'
+    """
+    return ResultError(f"{_EXPECTED}, found {found}. Calculate the structure at rest.")
+
+
+def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> float | None:
+    """The largest norm of forces (n, 3) over the components that are free to move (n, 3); None where no finite forces are given."""
+    if forces is None or not np.size(forces):
+        return None
+    vectors: NDArray[np.float64] = np.asarray(forces, dtype=np.float64)
+    if not np.isfinite(vectors).all():
+        return None
+    if free is not None and np.shape(free) == vectors.shape:
+        vectors = np.where(np.asarray(free, dtype=bool), vectors, 0.0)
+    return float(np.linalg.norm(vectors, axis=1).max())
+
+
+def stated_unconverged(stated: Mapping[str, object]) -> str:
+    """What a source says itself of a result that did not converge, by the keys `converged` and `relaxed`; empty where it does not.
+
+    >>> stated_unconverged({"converged": 0.0}), stated_unconverged({"Relaxed": "F"}), stated_unconverged({"converged": 1})
+    ('The file says converged = False', 'The file says Relaxed = False', '')
+    """
+    said = ((key, value) for key, value in stated.items() if str(key).lower() in {"converged", "relaxed"})
+    denied = [f"{key} = False" for key, value in said if str(value).strip().lower() in FALSE]
+    return f"The file says {denied[0]}" if denied else ""
+
+
+def notes_on(calculations: Iterable[tuple[str, Calculation]]) -> tuple[str, ...]:
+    """Sentences about calculations by name that may be used: each code once whose convergence cannot be told, and large forces."""
+    named = list(calculations)
+    untested = Counter(done.untested for _, done in named if done.untested)
+    said = [
+        f"{kind}: whether {'it' if n == 1 else f'these {n}'} converged cannot be told from the file{'' if n == 1 else 's'}."
+        for kind, n in sorted(untested.items())
+    ]
+    said += [
+        f"{name} states {done.doubt}: look at the file. The energy taken is {done.energy_ev:.6f} eV."
+        for name, done in named
+        if done.doubt
+    ]
+    if note := note_on_forces({name: done.max_force or 0.0 for name, done in named}):
+        said.append(note)
+    return tuple(said)
+
+
+def note_on_forces(forces: Mapping[str, float]) -> str:
+    """A sentence on forces in eV/A by name that are too large for structures that were relaxed; empty where none is.
+
+    >>> note_on_forces({"a": 0.02, "b": 0.25})
+    'Forces above 0.1 eV/A: 1 of 2, the largest 0.25 eV/A of b. These are no relaxed structures, if that was meant.'
+    """
+    large = sorted(((force, name) for name, force in forces.items() if force > MAX_FORCE), reverse=True)
+    if not large:
+        return ""
+    force, name = large[0]
+    return (
+        f"Forces above {MAX_FORCE} eV/A: {len(large)} of {len(forces)}, the largest {force:.2f} eV/A of {name}. These are no "
+        "relaxed structures, if that was meant."
+    )

@@ -1,0 +1,106 @@
+"""One calculation from an OUTCAR of VASP, structure and energy read by ASE, what else matters by the lines that VASP writes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from hullscout.errors import ResultError
+from hullscout.files import decompressed
+from hullscout.pool.calculations import vasp
+from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
+from hullscout.pool.columns import coarsest_k_spacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TAG = r"(?:^|[\s;]){}\s*=\s*(\S+)"
+_TAGS = (
+    "IBRION", "NSW", "ICHARG", "IMAGES", "NELM", "ISIF", "EDIFFG", "ENCUT", "PREC", "ISPIN", "LSORBIT", "LNONCOLLINEAR", "NELECT",
+    "LREAL", "ISMEAR", "SIGMA", "PSTRESS", "GGA", "LUSE_VDW", "IVDW", "LVDW", "LHFCALC", "AEXX", "HFSCREEN",
+)  # fmt: skip
+_META = re.compile(r"METAGGA\s*=\s*([A-Za-z]\S+)")  # a lone F or T is what else is printed under this name
+_TITLE = re.compile(r"^\s*(?:TITEL\s*=|POTCAR:)\s*(.+?)\s*$", re.MULTILINE)
+_VALENCES = re.compile(r"Ionic Valenz\s+ZVAL\s*=((?:\s+[\d.]+)+)")
+_COUNTS = re.compile(r"ions per type\s*=\s*((?:\d+ *)+)")
+_MESH = re.compile(r"generate k-points for:\s+(\d+)\s+(\d+)\s+(\d+)")
+_LOOP_ENDED = re.compile(r"aborting loop (because EDIFF is reached|EDIFF was not reached)")
+_IN_LOOP = re.compile(r"energy without entropy *= *\S+ +energy\(sigma->0\) *= *([-\d.]+)")
+_ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
+_U_LISTS = re.compile(r"for each species\s+(LDAU[LUJ])\s*=([^\n]+)")
+
+
+def read_outcar(file: Path) -> Calculation:
+    """The last step of an OUTCAR; its energy is for zero smearing and holds no work of an external pressure."""
+    from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
+
+    content = decompressed(file.read_bytes())
+    text = content.decode(errors="replace")
+    tags = _tags(text)
+    vasp.refuse_other_runs(tags)
+    with plain_file(content, "OUTCAR") as plain:
+        atoms: Any = read(plain, index=-1, format="vasp-out")
+    energy = float(atoms.get_potential_energy())
+    if "General timing and accounting" not in text:
+        raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
+    atoms.pbc = True
+    loops = _IN_LOOP.findall(text)
+    results = atoms.calc.results
+    return Calculation(
+        atoms=atoms,
+        energy_ev=energy,
+        columns=_columns(text, tags, atoms),
+        unconverged=_unconverged(text, tags),
+        max_force=largest_force(results.get("forces")),
+        doubt=vasp.doubt_between(float(loops[-1]), energy, len(atoms), tags) if loops else "",
+    )
+
+
+def _tags(text: str) -> dict[str, object]:
+    """The tags that an OUTCAR prints, by the last print of each."""
+    found: dict[str, object] = {}
+    for name in _TAGS:
+        if values := re.findall(_TAG.format(name), text, re.MULTILINE):
+            found[name] = values[-1].rstrip(";")
+    if meta := _META.search(text):
+        found["METAGGA"] = meta[1]
+    lists = _U_LISTS.findall(text)
+    found |= dict(lists)
+    if any(name == "LDAUU" for name, _ in lists):
+        found["LDAU"] = "T"
+    elif found:
+        found["LDAU"] = "F"
+    return found
+
+
+def _unconverged(text: str, tags: dict[str, object]) -> str:
+    """What did not converge, in words that begin a sentence; old versions say that EDIFF is reached at NELM, too."""
+    ended, iterations = _LOOP_ENDED.findall(text), _ITERATION.findall(text)
+    n_max = int(float(str(tags.get("NELM", 0))))
+    if ended and "not" in ended[-1]:
+        return "The electrons did not converge"
+    if n_max and iterations and int(iterations[-1]) >= n_max:
+        return f"The electrons did not converge within NELM = {n_max} steps"
+    if vasp.is_relaxation(tags) and "reached required accuracy" not in text:
+        return f"The atoms did not come to rest (NSW = {tags['NSW']}): VASP does not say that it reached the required accuracy"
+    return ""
+
+
+def _columns(text: str, tags: dict[str, object], atoms: Any) -> dict[str, object]:
+    """The settings: tags, potentials, charge, k-points, version."""
+    titles = list(dict.fromkeys(_TITLE.findall(text)))
+    symbols = [re.split(r"[_.]", (title.split()[1:] or title.split())[0])[0] for title in titles]
+    counts = _COUNTS.search(text)
+    valences = _VALENCES.search(text)
+    version = re.match(r"\s*vasp\.(\S+)", text)
+    mesh = _MESH.search(text)
+    return {
+        **vasp.settings_of(tags, titles=titles, symbols=symbols),
+        **vasp.excess_charge(
+            tags.get("NELECT"),
+            [float(valence) for valence in valences[1].split()] if valences else [],
+            [int(n) for n in counts[1].split()] if counts else [],
+        ),
+        **coarsest_k_spacing(atoms.cell.array, [int(n) for n in mesh.groups()] if mesh else ()),
+        **({"code_version": version[1]} if version else {}),
+    }

@@ -1,0 +1,147 @@
+"""Settings are compared by what they mean: differences that may be meant are said, those that cannot be are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pool_writers import make, vasprun_text
+
+from hullscout.pool import read_pool
+from hullscout.pool.columns import find_setting_conflicts, mesh_of_points, setting_notes
+from hullscout.pool.frames import Frame
+
+
+def frame(number, z=47, energy=-1.0, **columns):
+    return Frame(
+        number=number,
+        id=f"c{number}",
+        numbers=np.array([z]),
+        positions=np.zeros((1, 3)),
+        cell=4.0 * np.eye(3),
+        pbc=(True, True, True),
+        energy_ev=energy,
+        columns=columns,
+    )
+
+
+def said(*stated, z=(47, 47, 47)):
+    frames = [frame(n, z[n - 1], **columns) for n, columns in enumerate(stated, start=1)]
+    return [str(conflict) for conflict in find_setting_conflicts(frames)], list(setting_notes(frames))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"functional": "PBE"}, {"xc": "GGA_PE"}),
+        ({"functional": "pbe"}, {"run_type": "GGA"}),
+        ({"functional": "SLA  PW   PBE  PBE"}, {"functional": "GGA_X_PBE+GGA_C_PBE"}),
+        ({"functional": "PS"}, {"functional": "pbesol"}),
+        ({"functional": "GGA_U"}, {"functional": "PBE+U"}),
+        ({"functional": "R2SCAN"}, {"functional": "r2scan"}),
+        ({"prec": "Accurate"}, {"prec": "accura"}),
+        ({"ispin": 2}, {"nspin": "2.0"}),
+        ({"ismear": 1}, {"smearing": "Methfessel-Paxton"}),
+        ({"smearing": "mv"}, {"smearing": "Marzari-Vanderbilt"}),
+        ({"lsorbit": "F"}, {"spin_orbit": "none"}),
+        ({"ivdw": 0}, {"dispersion": "none"}),
+        ({"lreal": "Auto"}, {"lreal": ".TRUE."}),
+    ],
+)
+def test_one_meaning_under_two_names_is_one(one, other):
+    conflicts, notes = said(one, other)
+    assert conflicts == []
+    assert [note for note in notes if "differently" in note] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        ({"functional": "PBE"}, {"functional": "PBE+U"}, "functional: PBE (1: c1); PBE+U (1: c2)"),
+        ({"functional": "revPBE"}, {"functional": "RPBE"}, "functional: "),
+        ({"spin_orbit": "spin-orbit"}, {"spin_orbit": "none"}, "spin-orbit coupling: spin-orbit (1: c1); none (1: c2)"),
+        ({"total_charge": 0}, {"tot_charge": 1}, "charge of the cell (e): 0 (1: c1); 1 (1: c2)"),
+        ({"pstress": 0}, {"pstress": 500}, "pressure (kbar): "),
+        ({"dispersion": "none"}, {"vdw_corr": "dft-d3"}, "dispersion: none (1: c1); dft-d3 (1: c2)"),
+        ({"prec": "Low"}, {"prec": "Normal"}, "precision (PREC): "),
+        ({"sigma": 0.1}, {"sigma": 2.0}, "width of the smearing (eV): "),
+        ({"ecutrho": 240}, {"ecutrho": 480}, "cutoff of the density (Ry): "),
+    ],
+)
+def test_what_cannot_be_meant_is_a_conflict(one, other, named):
+    conflicts, _ = said(one, other)
+    assert len(conflicts) == 1
+    assert conflicts[0].startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"prec": "Normal"}, {"prec": "Accurate"}),
+        ({"lreal": "Auto"}, {"lreal": "F"}),
+        ({"smearing": "-5"}, {"smearing": "1"}),
+        ({"sigma": 0.05}, {"sigma": 0.2}),
+        ({"degauss": 0.01}, {"degauss": 0.02}),
+        ({"code_version": "5.4.4"}, {"code_version": "6.3.0"}),
+    ],
+)
+def test_what_may_be_meant_is_a_note(one, other):
+    conflicts, notes = said(one, other)
+    assert conflicts == []
+    assert len(notes) == 1
+    assert notes[0].startswith("Computed differently, which may be meant: ")
+
+
+def test_spin_may_be_left_out_where_nothing_is_magnetic():
+    """Silver without spin beside nickel with it may be meant, nickel without beside silver with it may not."""
+    assert said({"ispin": 1}, {"ispin": 2}, z=(47, 28))[0] == []
+    assert said({"ispin": 2}, {"ispin": 1}, z=(47, 28))[0] == ["spin (ISPIN): 2 (1: c1); 1 (1: c2)"]
+
+
+def test_what_only_some_state_is_said_by_how_many():
+    conflicts, notes = said({"encut": 400, "hubbard_u_Ag": 0}, {}, {"encut": 400}, z=(47, 47, 46))
+    assert conflicts == []
+    said_of = "Settings that not all energies state, and that were compared for the others only: "
+    assert notes == [f"{said_of}cutoff (eV) for 2 of 3; Hubbard U of Ag (eV) for 1 of 2."]
+
+
+def test_energies_that_are_yet_to_be_computed_state_nothing():
+    assert setting_notes([frame(1, encut=400), frame(2, energy=None)]) == ()
+
+
+@pytest.mark.parametrize("mesh", [(1, 1, 1), (3, 3, 3), (4, 2, 1), (9, 9, 5)])
+def test_a_mesh_is_found_from_half_of_its_points(mesh):
+    axes = [np.arange(n) / n for n in mesh]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    kept = [point for point in points if tuple(point) <= tuple(-point % 1.0)]
+    assert mesh_of_points(kept) == mesh
+
+
+@pytest.mark.parametrize(
+    ("tags", "named"),
+    [
+        ({"LSORBIT": True}, "spin-orbit coupling"),
+        ({"NELECT": 21.0, "valence": 11.0}, "charge of the cell (e)"),
+        ({"PSTRESS": 50.0}, "pressure (kbar)"),
+        ({"LUSE_VDW": True}, "dispersion"),
+        ({"METAGGA": "SCAN"}, "functional"),
+        ({"gga": "PS"}, "functional"),
+        ({"LHFCALC": True, "AEXX": 0.25}, "functional"),
+        ({"mesh": "1 1 1"}, "coarsest k-point spacing (1/A)"),
+        ({"PREC": "Low"}, "precision (PREC)"),
+        ({"ISMEAR": 0, "SIGMA": 1.5}, "width of the smearing (eV)"),
+        ({"gga": "--"}, None),
+        ({"ISPIN": 2}, None),
+        ({"LREAL": True}, None),
+    ],
+)
+def test_every_setting_of_a_vasprun_that_shifts_energies_is_compared(tags, named, frames, tmp_path):
+    plain = {
+        "LSORBIT": False, "NELECT": 22.0, "PSTRESS": 0.0, "LUSE_VDW": False, "METAGGA": "--", "PREC": "accura", "ISMEAR": 0,
+        "SIGMA": 0.05, "ISPIN": 1, "LREAL": False, "valence": 11.0,
+    }  # fmt: skip
+    pair = [frame for frame in frames if len(frame.numbers) == 2][:2]
+    files = {
+        f"{n}/vasprun.xml": vasprun_text(frame, **{**plain, **(tags if n else {})}) for n, frame in enumerate(pair)
+    }
+    found = find_setting_conflicts(read_pool(make(tmp_path, files)).frames)
+    assert [conflict.setting for conflict in found] == ([] if named is None else [named])

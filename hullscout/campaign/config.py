@@ -25,7 +25,7 @@ from pydantic import (
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
+from hullscout.pool import FORMATS, Frames, Pool, format_frames, keep_pool
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key
@@ -67,6 +67,8 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+    leave_out_faults: bool = False
+    """Whether what no campaign can use is left out of the pool, and said, instead of being an error."""
 
     @field_validator("format")
     @classmethod
@@ -152,12 +154,17 @@ class CampaignConfig(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes."""
+    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes.
+
+    Faults and notes are what the reader of another format than extended XYZ said of it.
+    """
 
     campaign_text: str
     config: CampaignConfig
     pool_name: str
     pool: bytes
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def pool_sha256(self) -> str:
@@ -173,9 +180,14 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         raise InvalidPoolError(
             f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
         )
-    pool = pool_bytes(pool_path, config.pool.format)
+    kept = keep_pool(pool_path, config.pool.format)
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8"), config=config, pool_name=str(pool_path), pool=pool
+        campaign_text=campaign_file.read_text(encoding="utf-8-sig"),
+        config=config,
+        pool_name=str(pool_path),
+        pool=kept.content,
+        faults=kept.faults,
+        notes=kept.notes,
     )
 
 
@@ -225,7 +237,7 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
         seed: Replaces the file's seed.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InvalidCampaignError(f"There is no campaign file {path}. Give the path of a .toml file.") from error
     except OSError as error:

@@ -109,10 +109,14 @@ class CampaignResult:
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
+    left_out: tuple[str, ...] = ()
+    """What of the pool was left out since no campaign can use it: its place and what is wrong."""
 
     def to_json(self) -> str:
-        """The text of `result.json`; `reference` is left out where the oracle does not know every energy."""
+        """The text of `result.json`; `reference` is left out where the oracle does not know every energy, `left_out` where nothing was."""
         tree = {"schema": SCHEMA, **asdict(self)}
+        if not self.left_out:
+            del tree["left_out"]
         if self.reference is None:
             del tree["reference"]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -146,6 +150,7 @@ class CampaignResult:
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
+        tree["left_out"] = tuple(tree.get("left_out", ()))
         return cls(**tree)
 
 
@@ -204,6 +209,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         if known.true_ev_per_atom is None
         else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s=timings_s,
+        left_out=setup.pool.report.faults,
     )
 
 

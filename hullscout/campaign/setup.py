@@ -15,7 +15,7 @@ from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import Store
 from hullscout.oracle import TableOracle
-from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, parse_frames
+from hullscout.pool import Columns, Faulty, MixedSettings, WithoutEnergy, build_pool, parse_frames, sift
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import starting_pure
@@ -56,8 +56,15 @@ class Setup:
 
     @cached_property
     def frames(self) -> Frames:
-        """What the pool file says."""
-        return parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+        """What the pool file says, without what is left out."""
+        parsed = parse_frames(self.origin.pool, path=Path(self.origin.pool_name))
+        read = replace(
+            parsed,
+            faults=(*self.origin.faults, *parsed.faults),
+            n_faulty=len(self.origin.faults) + parsed.n_faulty,
+            notes=(*self.origin.notes, *parsed.notes),
+        )
+        return sift(read, self.config.elements) if self.config.pool.leave_out_faults else read
 
     @cached_property
     def pool(self) -> Pool:
@@ -70,6 +77,7 @@ class Setup:
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
             columns=Columns(cost=section.cost, baseline=section.baseline),
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
+            faulty=Faulty.LEAVE_OUT if section.leave_out_faults else Faulty.REFUSE,
         )
 
     @cached_property

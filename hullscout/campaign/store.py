@@ -126,9 +126,10 @@ class Store(DatabaseStore):
                 config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.database}"),
                 pool_name=values["pool_name"].decode(),
                 pool=values["pool"],
+                **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
             )
             fingerprint = values["pool_sha256"].decode()
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise self.damaged(self.database, error) from error
         if origin.pool_sha256 != fingerprint:
             raise self.damaged(self.database, "the pool that it keeps does not match its fingerprint")
@@ -230,6 +231,7 @@ def _create(database: Path, origin: Origin) -> None:
         "pool_name": origin.pool_name.encode(),
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
+        "reading": json.dumps({"faults": origin.faults, "notes": origin.notes}).encode(),
     }
     try:
         with closing(sqlite3.connect(half_made)) as connection, connection:

@@ -222,6 +222,8 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
 
 def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int | None) -> Table:
     """One row per finding, of each kind only the first where there are many."""
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
+
     from rich.table import Table  # noqa: PLC0415  the help does without it
     from rich.text import Text  # noqa: PLC0415
 
@@ -233,7 +235,7 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
         findings = list(group)
         for finding in findings[:n_shown]:
             n_out = len(finding.left_out(suspects))
-            fate = f"{n_out} out" if n_out else "stays" if finding.frames else ""
+            fate = f"{n_out} out" if n_out else "stays" if finding.frames else "out" if kind == pools.NOT_READ else ""
             table.add_row(Text(severity, style=STYLES[severity]), kind, Text(finding.sentence), fate)
         if n_shown is not None and len(findings) > n_shown:
             table.add_row("", kind, Text(f"and {len(findings) - n_shown} more; --all shows them"), "")

@@ -7,12 +7,14 @@ used.
 """
 
 from hullscout.pool.candidate import Candidate
+from hullscout.pool.checks import Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
-from hullscout.pool.formats import FORMATS, Format, pool_bytes, read_pool
+from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
 from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.inspection import (
+    NOT_READ,
     Finding,
     Inspection,
     Severity,
@@ -27,11 +29,13 @@ from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twin
 __all__ = [
     "CONFLICT_EV_PER_ATOM",
     "FORMATS",
+    "NOT_READ",
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",
     "EnumerationSettings",
     "Existing",
+    "Faulty",
     "Finding",
     "Format",
     "Frame",
@@ -52,12 +56,13 @@ __all__ = [
     "find_twins",
     "format_frames",
     "inspect_frames",
+    "keep_pool",
     "make_pool",
     "most_frequent_elements",
     "natural_key",
     "parse_frames",
-    "pool_bytes",
     "read_frames",
     "read_pool",
     "save_frames",
+    "sift",
 ]

@@ -6,6 +6,8 @@ Faults are said all at once. The checks know nothing of compositions worth havin
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.pool.frames import Frame
+    from hullscout.pool.frames import Frame, Frames
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
 MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
@@ -56,15 +58,36 @@ def symbol_of(number: int) -> str:
     return str(chemical_symbols[number]) if 0 <= number < len(chemical_symbols) else f"Z={number}"
 
 
-def find_faults(frames: Sequence[Frame], elements: Sequence[str]) -> list[str]:
-    """Everything that is wrong with single frames, and ids that occur twice: a sentence each, with frame and id, in their order."""
-    faults = [
-        (frame.number, f"{frame.name}: {fault}") for frame in frames for fault in find_frame_faults(frame, elements)
+class Faulty(Enum):
+    """What becomes of a pool that holds what no campaign can use: an error that names all of it, or the rest is taken and it is said."""
+
+    REFUSE = "refuse"
+    LEAVE_OUT = "leave out"
+
+
+def sift(frames: Frames, elements: Sequence[str]) -> Frames:
+    """The frames that campaigns can use; what is wrong with single others is said among the faults, in their order.
+
+    Of an id that occurs more than once the first frame without another fault stays.
+    """
+    found = [
+        (frame.number, f"{frame.name}: {fault}")
+        for frame in frames.frames
+        for fault in find_frame_faults(frame, elements)
     ]
-    for repeated, numbers in find_repeated_ids(frames).items():
+    bad = {number for number, _ in found}
+    for repeated, numbers in find_repeated_ids(frames.frames).items():
         places = ", ".join(str(number) for number in numbers)
-        faults.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
-    return [fault for _, fault in sorted(faults, key=lambda pair: pair[0])]
+        found.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
+        first = next((number for number in numbers if number not in bad), None)
+        bad.update(number for number in numbers if number != first)
+    faults = [fault for _, fault in sorted(found, key=lambda pair: pair[0])]
+    return replace(
+        frames,
+        frames=tuple(frame for frame in frames.frames if frame.number not in bad),
+        faults=(*frames.faults, *faults),
+        n_faulty=frames.n_faulty + len(bad),
+    )
 
 
 def find_repeated_ids(frames: Sequence[Frame]) -> dict[str, tuple[int, ...]]:

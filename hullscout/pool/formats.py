@@ -1,6 +1,6 @@
 """Pools in every form that is read: one interface, the same checks, the same faults whatever the format.
 
-A campaign keeps any of them as extended XYZ (`pool_bytes`). What ASE and pymatgen keep candidates in is read here:
+A campaign keeps any of them as extended XYZ (`keep_pool`). What ASE and pymatgen keep candidates in is read here:
 
 ASE databases are SQLite (`.db`) or JSON, one row per candidate, its keys as columns. The id is the key `name` where every row has
 one of its own, else `row-12` after the number that the database gives. Settings are those that ASE keeps of the calculator. The
@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import zlib
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.files import decompressed, is_gzipped
+from hullscout.files import DAMAGED, WORKBOOK, decompressed, is_gzipped, is_workbook, what_is_left
 from hullscout.pool.calculations import find_vaspruns, read_vaspruns
 from hullscout.pool.columns import coarsest_k_spacing, potentials
 from hullscout.pool.extxyz import format_frames, read_frames
@@ -105,13 +104,14 @@ def _no_database(path: Path, found: str) -> InvalidPoolError:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file, plain or gzipped."""
-    raw = path.read_bytes()
     try:
-        return json.loads(decompressed(raw))
-    except (EOFError, OSError, zlib.error) as error:
+        raw = decompressed(path.read_bytes())
+    except DAMAGED as error:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
         ) from error
+    try:
+        return json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise InvalidPoolError(
             f"{path}: expected JSON, found none that can be read: {error}. Write it again."
@@ -193,10 +193,21 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
     return frames if chosen == "extxyz" else number_shared_labels(frames)
 
 
-def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
+class Kept(NamedTuple):
+    """A pool as a campaign keeps it: extended XYZ, and what was said of the source that it does not hold."""
+
+    content: bytes
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def keep_pool(path: Path, pool_format: str | None = None) -> Kept:
     """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such, always the same."""
     chosen = _chosen(path, pool_format)
-    return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
+    if chosen == "extxyz":
+        return Kept(_read(path))
+    frames = FORMATS[chosen].read(path)
+    return Kept(format_frames(frames.frames), frames.faults, frames.notes)
 
 
 def detect_format(path: Path) -> str:
@@ -206,6 +217,8 @@ def detect_format(path: Path) -> str:
     head = _read(path, _HEAD)
     if head.startswith(SQLITE_MAGIC):
         return "ase"
+    if is_workbook(head):
+        raise InvalidPoolError(f"{path}: {WORKBOOK}")
     if path.suffix.lower() == ".csv":
         return "files"
     return _format_of_text(path, head)
@@ -249,7 +262,7 @@ def _format_of_folder(folder: Path) -> str:
 
 def _format_of_text(path: Path, head: bytes) -> str:
     """JSON of either kind, or else extended XYZ; plain or gzipped."""
-    first = _first_character(head)
+    first = _first_character(path)
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
     if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
@@ -266,14 +279,12 @@ def _format_of_text(path: Path, head: bytes) -> str:
     return "entries" if first in {b"[", b"{"} else "extxyz"
 
 
-def _first_character(head: bytes) -> bytes:
-    """The first character of a content that is no space, decompressed if it begins like gzip."""
-    if is_gzipped(head):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
-        except zlib.error:
-            return b""  # the reader says what is wrong
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+def _first_character(path: Path) -> bytes:
+    """The first character of a content that is no space, decompressed."""
+    try:
+        return decompressed(_read(path)).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    except DAMAGED:
+        return what_is_left(_read(path)).lstrip()[:1]  # the reader says what is wrong
 
 
 def _read(path: Path, size: int = -1) -> bytes:

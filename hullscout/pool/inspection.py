@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+NOT_READ = "not read"
+"""The kind of finding that is about what is no frame, so that a cleaned pool cannot hold it."""
+
+
 class Severity(Enum):
     """No campaign takes a pool with a fault as it is; a suspect looks wrong and may be right; what is noted, campaigns handle."""
 
@@ -140,7 +144,7 @@ def inspect_frames(
         ]
     return Inspection(
         elements=elements,
-        n_frames=len(frames.frames),
+        n_frames=frames.n_frames,
         n_energies=sum(frame.energy_ev is not None for frame in frames.frames),
         n_crystals=len(groups),
         findings=tuple(sorted(findings, key=lambda finding: tuple(Severity).index(finding.severity))),
@@ -155,7 +159,8 @@ def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
 
 def _sound(frames: Frames, elements: tuple[str, str]) -> tuple[list[Finding], list[Frame]]:
     """Faults of single frames, and the frames without any, in the natural order of their ids."""
-    findings = [
+    findings = [Finding(Severity.FAULT, NOT_READ, fault.rstrip(".")) for fault in frames.faults]
+    findings += [
         Finding(Severity.FAULT, "frame", f"{frame.id}: {fault}", (frame.number,), taken_out=(frame.number,))
         for frame in frames.frames
         for fault in checks.find_frame_faults(frame, elements)

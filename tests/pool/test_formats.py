@@ -24,8 +24,8 @@ from hullscout.pool import (
     WithoutEnergy,
     build_pool,
     find_twins,
+    keep_pool,
     parse_frames,
-    pool_bytes,
     read_pool,
 )
 from hullscout.pool.formats import detect_format
@@ -77,8 +77,8 @@ def test_every_format_states_cost_and_baseline(written):
 
 def test_reading_changes_nothing_and_gives_the_same_bytes_each_time(written):
     before = content(written)
-    first = pool_bytes(written)
-    assert pool_bytes(written) == first
+    first = keep_pool(written).content
+    assert keep_pool(written).content == first
     assert content(written) == before
     again = parse_frames(first, path=written)
     assert [frame.id for frame in again.frames] == [frame.id for frame in read_pool(written).frames]

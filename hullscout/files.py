@@ -252,8 +252,8 @@ def _split_number(header: tuple[str, ...], fields: list[str]) -> str:
         one, other = fields[place].strip(), fields[place + 1].strip()
         if "energy" in name.lower() and _WHOLE.fullmatch(one) and other.isdecimal():
             return (
-                f"expected {name} as a number with a decimal point, found {one!r} before {other!r}, which may be {one},{other} with "
-                f"a decimal comma. Write {one}.{other}, or {one}.0,{other} if these are two."
+                f"expected {name} as a number with a decimal point, found {one!r} before {other!r}, which may be {one},{other} "
+                f"with a decimal comma. Write {one}.{other}, or {one}.0,{other} if these are two."
             )
     return ""
 

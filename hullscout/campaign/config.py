@@ -25,7 +25,7 @@ from pydantic import (
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, Frames, Pool, format_frames, keep_pool
+from hullscout.pool import FORMATS, EnergyMeaning, Frames, Pool, format_frames, keep_pool
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key
@@ -61,6 +61,14 @@ class PoolSection(Settings):
     """File or folder of the candidates, relative to the campaign file."""
     format: str | None = None
     """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
+    energy: str | None = Field(default=None, min_length=1)
+    """Column that states the energy; `energy`, or one whose name says its unit, if not given."""
+    energy_unit: str | None = None
+    """`eV`, `meV`, `Ry`, `Ha`, `kJ/mol` or `kcal/mol` per cell, or with `/atom` behind; eV, or what the column's name says."""
+    energy_kind: str | None = None
+    """`total` or `formation` (0 for the elements)."""
+    references: dict[str, float] = Field(default_factory=dict)
+    """Energies in eV/atom of elements of which the pool holds no structure, by symbol."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)
@@ -76,6 +84,23 @@ class PoolSection(Settings):
         if name is not None and name not in FORMATS:
             raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
         return name
+
+    @field_validator("energy_unit")
+    @classmethod
+    def _is_a_unit(cls, unit: str | None) -> str | None:
+        return EnergyMeaning(unit=unit).unit
+
+    @field_validator("energy_kind")
+    @classmethod
+    def _is_a_kind(cls, kind: str | None) -> str | None:
+        return EnergyMeaning(kind=kind).kind
+
+    @property
+    def energies(self) -> EnergyMeaning:
+        """What the energies of the pool are."""
+        return EnergyMeaning(
+            column=self.energy, unit=self.energy_unit, kind=self.energy_kind, references=self.references
+        )
 
     @field_validator("cost", "baseline")
     @classmethod
@@ -129,6 +154,15 @@ class CampaignConfig(Settings):
         if self.pool.cost is not None and self.cost.kind != "column":
             raise ValueError(
                 f'pool.cost names a column that is not used with cost.kind = "{self.cost.kind}"; set it to "column"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _takes_references_where_energies_are_looked_up(self) -> Self:
+        if self.pool.references and self.oracle.kind != "table":
+            raise ValueError(
+                f'pool.references stands for structures whose energies are looked up, but oracle.kind = "{self.oracle.kind}"; '
+                "put a structure of each element into the pool"
             )
         return self
 

@@ -113,7 +113,7 @@ class CampaignResult:
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
 
     def to_json(self) -> str:
-        """The text of `result.json`; `reference` is left out where the oracle does not know every energy, `left_out` where nothing was."""
+        """The text of `result.json`; without `reference` where not every energy is known, without `left_out` where nothing was."""
         tree = {"schema": SCHEMA, **asdict(self)}
         if not self.left_out:
             del tree["left_out"]

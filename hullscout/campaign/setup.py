@@ -15,7 +15,7 @@ from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import Store
 from hullscout.oracle import TableOracle
-from hullscout.pool import Columns, Faulty, MixedSettings, WithoutEnergy, build_pool, parse_frames, sift
+from hullscout.pool import Columns, Faulty, MixedSettings, WithoutEnergy, build_pool, parse_frames, sift, understand
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import starting_pure
@@ -64,7 +64,11 @@ class Setup:
             n_faulty=len(self.origin.faults) + parsed.n_faulty,
             notes=(*self.origin.notes, *parsed.notes),
         )
-        return sift(read, self.config.elements) if self.config.pool.leave_out_faults else read
+        section = self.config.pool
+        if self._is_table:
+            others = [column for column in (section.cost, section.baseline) if column is not None]
+            read = understand(read, section.energies, elements=self.config.elements, others=others)
+        return sift(read, self.config.elements) if section.leave_out_faults else read
 
     @cached_property
     def pool(self) -> Pool:

@@ -9,6 +9,7 @@ used.
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
+from hullscout.pool.energies import EnergyMeaning, understand
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
 from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
@@ -23,6 +24,7 @@ from hullscout.pool.inspection import (
     inspect_frames,
     most_frequent_elements,
 )
+from hullscout.pool.plausibility import Doubt, find_doubts
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
@@ -33,6 +35,8 @@ __all__ = [
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",
+    "Doubt",
+    "EnergyMeaning",
     "EnumerationSettings",
     "Existing",
     "Faulty",
@@ -53,6 +57,7 @@ __all__ = [
     "build_pool",
     "check_target",
     "clean",
+    "find_doubts",
     "find_twins",
     "format_frames",
     "inspect_frames",
@@ -65,4 +70,5 @@ __all__ = [
     "read_pool",
     "save_frames",
     "sift",
+    "understand",
 ]

@@ -59,7 +59,7 @@ def symbol_of(number: int) -> str:
 
 
 class Faulty(Enum):
-    """What becomes of a pool that holds what no campaign can use: an error that names all of it, or the rest is taken and it is said."""
+    """What becomes of a pool that holds what no campaign can use: an error that names it, or the rest is taken and it is said."""
 
     REFUSE = "refuse"
     LEAVE_OUT = "leave out"

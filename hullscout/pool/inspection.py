@@ -16,7 +16,9 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
 from hullscout.pool.columns import find_setting_conflicts
+from hullscout.pool.energies import offered
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
+from hullscout.pool.plausibility import find_doubts
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+WHAT_ENERGY = "energy of what"
+"""The kind of finding that is about what the energies are of."""
 NOT_READ = "not read"
 """The kind of finding that is about what is no frame, so that a cleaned pool cannot hold it."""
 
@@ -132,7 +136,11 @@ def inspect_frames(
             if (shortest := checks.shortest_distance(frame.positions, frame.cell)) < checks.CLOSE
         ]
         used = [place for place in kept if not np.isnan(ev_per_atom[place])]
-        found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
+        is_one_kind = not any(f.kind == WHAT_ENERGY and not f.frames for f in findings)
+        found: list[Finding] = []
+        criterion = "Energies were not compared: they do not look like total energies of the cells."
+        if is_one_kind:
+            found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
         findings += found
         criteria += [
             (
@@ -185,9 +193,10 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         numbers = tuple(number_of[member] for _, ids in conflict.groups for member in ids)
         out = tuple(number_of[member] for member in conflict.odd_ids)
         yield Finding(Severity.FAULT, "mixed settings", str(conflict), numbers, taken_out=out)
+    yield from _doubts(frames, sound, elements)
     without = [frame.id for frame in sound if frame.energy_ev is None]
     if without:
-        sentence = "no frame states an energy: they have to be computed"
+        sentence = f"no frame states an energy: they have to be computed. {offered(sound)}".removesuffix(". ")
         if with_energy:
             sentence = f"{shown_ids(without)}: no candidates where energies are looked up"
         yield Finding(Severity.NOTE, "no energy", sentence, tuple(number_of[name] for name in without))
@@ -197,6 +206,13 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
     for note in frames.notes:
         yield Finding(Severity.NOTE, "as read", note)
+
+
+def _doubts(frames: Frames, sound: Sequence[Frame], elements: tuple[str, str]) -> Iterator[Finding]:
+    """Energies that do not look like total energies of their cells."""
+    for doubt in find_doubts(sound, elements, is_stated=frames.is_meant):
+        severity = Severity.FAULT if doubt.is_fault else Severity.SUSPECT
+        yield Finding(severity, WHAT_ENERGY, doubt.sentence, doubt.frames, doubted=doubt.frames)
 
 
 def _duplicates(

@@ -24,8 +24,10 @@ from hullscout.pool.columns import (
     find_setting_conflicts,
     refuse_mixed_settings,
 )
+from hullscout.pool.energies import STATED_BY_NAME, EnergyMeaning, offered, understand
 from hullscout.pool.formats import read_pool
 from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
+from hullscout.pool.plausibility import find_doubts
 from hullscout.pool.twins import TWIN_TOLERANCE, find_twins
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class PoolReport:
                 f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
             )
         said += self.notes
-        said += [f"Suspect: {sentence}." for sentence in self.suspects]
+        said += [f"Suspect: {sentence}" for sentence in self.suspects]
         said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
         said += [
             f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
@@ -157,11 +159,20 @@ class Pool:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
+    def read(
+        cls,
+        path: str | Path,
+        elements: tuple[str, str],
+        *,
+        columns: Columns = NO_COLUMNS,
+        energies: EnergyMeaning = STATED_BY_NAME,
+        faulty: Faulty = Faulty.REFUSE,
+    ) -> Pool:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
         atomic_numbers(elements, n_max=2)
-        frames, keep, allow = read_pool(Path(path)), WithoutEnergy.KEEP, MixedSettings.ALLOW
-        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow)
+        frames = understand(read_pool(Path(path)), energies, elements=elements)
+        keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
+        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
 
     @classmethod
     def of(
@@ -269,6 +280,8 @@ def build_pool(
 ) -> Pool:
     """Check what a source says, group what is the same crystal, and order it.
 
+    Where energies are looked up they must look like total energies (see `find_doubts`), unless a user has said what they are.
+
     The candidate of a group is the one whose id comes first; cost and baseline are its own. Faults of frames, repeated ids and ends
     of the axis without a pure element are in one InvalidPoolError; others are of mixed settings and of what columns hold.
     """
@@ -279,14 +292,19 @@ def build_pool(
         frame for frame in (frames if is_strict else sifted).frames if not is_table or frame.energy_ev is not None
     ]
     if not usable:
-        raise InvalidPoolError(
-            f"{frames.path}: expected an energy (eV per cell) for the frames of a pool that is looked up, found one for none of "
+        sentence = (
+            "expected an energy (eV per cell) for the frames of a pool that is looked up, found one for none of "
             f"{len(frames.frames)} frames; columns found: {', '.join(frames.keys) or 'none'}. "
-            "Name the total energy `energy`, or choose an oracle that computes."
+            f"Name the total energy `energy`, or choose an oracle that computes. {offered(frames.frames)}".strip()
         )
+        if sifted.faults:
+            raise one_error(frames.path, [*sifted.faults, sentence], n_frames=frames.n_frames)
+        raise InvalidPoolError(f"{frames.path}: {sentence}")
     missing = find_missing_ends(usable, elements)
-    if faults := [*(sifted.faults if is_strict else ()), *missing]:
-        n_sound = 0 if missing else len(sifted.frames)
+    doubts = find_doubts(sifted.frames, elements, is_stated=frames.is_meant) if is_table else []
+    whole = [*missing, *(doubt.sentence for doubt in doubts if doubt.is_fault)]
+    if faults := [*(sifted.faults if is_strict else ()), *whole]:
+        n_sound = 0 if whole else len(sifted.frames)
         raise one_error(frames.path, faults, n_frames=frames.n_frames, n_sound=n_sound)
     conflicts = find_setting_conflicts(usable)
     if mixed_settings is MixedSettings.REFUSE:
@@ -306,6 +324,7 @@ def build_pool(
         mixed_settings=conflicts,
         notes=frames.notes,
         faults=sifted.faults,
+        suspects=tuple(doubt.sentence for doubt in doubts),
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-
 from pool_writers import said_of
 
 from hullscout.errors import InvalidPoolError, MissingPackageError

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from pool_writers import (
     make,
-    vasprun_text,
     said_of,
+    vasprun_text,
 )
 
 from hullscout.errors import InvalidPoolError

@@ -60,7 +60,7 @@ class PoolSection(Settings):
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
     format: str | None = None
-    """`extxyz`, `ase`, `entries`, `files` or `vasprun`; told by what is there if not given."""
+    """`extxyz`, `ase`, `entries`, `files`, `vasprun` or `traj`; told by what is there if not given."""
     energy: str | None = Field(default=None, min_length=1)
     """Column that states the energy; `energy`, or one whose name says its unit, if not given."""
     energy_unit: str | None = None

@@ -31,7 +31,7 @@ Examples:
 """
 PROTOTYPE_ATOMS = 16
 # They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
-FORMATS = ("extxyz", "ase", "entries", "files", "vasprun")
+FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "traj")
 LATTICES = ("fcc", "bcc", "hcp")
 N_SHOWN = 8
 """Findings of one kind that are shown where not all are asked for."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
 MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
+MIN_VACUUM = 5.0
+"""A layer without atoms of this many A or more is vacuum; layers of metals are less than 3 A apart."""
 ODD_VOLUME = 0.4  # a volume per atom within this share of the line is never odd
 ROBUST_DEVIATIONS = 6.0
 """Odd is what lies further off than this many robust standard deviations: 1.4826 medians of the absolute deviation."""
@@ -127,13 +129,40 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
         yield f"the lattice {_shown(frame.cell)} is not finite"
     elif not frame.cell.any():
         yield "no lattice: expected a crystal, periodic in three directions"
-    elif not all(frame.pbc):
+    elif not all(frame.pbc) and not is_slab(frame):
         letters = " ".join("T" if periodic else "F" for periodic in frame.pbc)
         yield f'not periodic in three directions: expected pbc="T T T", found pbc="{letters}"'
     elif not has_volume(frame.cell):
         yield f"a cell without volume: {_shown(frame.cell)}"
     elif is_finite.all():
         yield from _close_atoms(frame)
+
+
+def is_slab(frame: Frame) -> bool:
+    """Open along one vector of the cell, along which there is vacuum: such a frame is taken as periodic."""
+    return sum(frame.pbc) == 2 and has_volume(frame.cell) and vacuum(frame)[frame.pbc.index(False)] >= MIN_VACUUM
+
+
+def slab_notes(frames: Sequence[Frame]) -> list[str]:
+    """A sentence on slabs, where there are any."""
+    n = sum(not all(frame.pbc) for frame in frames)
+    said = (
+        f"{n} of {len(frames)} frames are open along one direction, with vacuum along it: they are taken as periodic."
+    )
+    return [said] if n else []
+
+
+def vacuum(frame: Frame) -> NDArray[np.float64]:
+    """(3,) the widest layer without atoms along the normal of each face of the cell, periodic images included, in A."""
+    fractions = np.sort((frame.positions @ np.linalg.inv(frame.cell)) % 1.0, axis=0)
+    gaps = np.diff(np.vstack([fractions, fractions[:1] + 1.0]), axis=0).max(axis=0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
+    return np.asarray(gaps * heights)
+
+
+def has_vacuum(frame: Frame) -> bool:
+    """Whether the cell holds a layer without atoms, so that its volume says nothing of how close they are."""
+    return bool(vacuum(frame).max() >= MIN_VACUUM)
 
 
 def _close_atoms(frame: Frame) -> Iterator[str]:
@@ -164,18 +193,39 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
-    odd = np.flatnonzero(deviations > width).tolist()
+    odd = [place for place in np.flatnonzero(deviations > width).tolist() if not has_vacuum(frames[place])]
     return {place: (float(volumes[place]), float(expected[place])) for place in odd}
 
 
+def find_close_atoms(frames: Sequence[Frame]) -> dict[int, str]:
+    """Frames whose atoms come closer than CLOSE allows, by place, with what was found in words.
+
+    The measure is the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3); where there is vacuum, the median
+    of the shortest distances in all frames.
+    """
+    shares = np.array([shortest_distance(frame.positions, frame.cell) for frame in frames])
+    shortest = shares * np.array([_fcc_distance(frame.cell, len(frame.numbers)) for frame in frames])
+    usual = float(np.median(shortest))
+    found = {}
+    for place in np.flatnonzero(shares < CLOSE).tolist():
+        if not has_vacuum(frames[place]):
+            found[place] = f"atoms come as close as {shares[place]:.2f} of the fcc neighbour distance"
+        elif shortest[place] < CLOSE * usual:
+            found[place] = f"atoms come as close as {shortest[place] / usual:.2f} of what is usual in the pool"
+    return found
+
+
 def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
-    """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3)."""
+    """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom."""
     from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     n = len(positions)
-    fcc = (2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3)
     distances = nearest_distances(positions, cell, np.zeros(n, dtype=np.intp), 1)
-    return float(distances.min()) / float(fcc)
+    return float(distances.min()) / _fcc_distance(cell, n)
+
+
+def _fcc_distance(cell: NDArray[np.float64], n: int) -> float:
+    return float((2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3))
 
 
 def find_suspect_energies(

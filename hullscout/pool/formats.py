@@ -26,9 +26,10 @@ from hullscout.files import DAMAGED, WORKBOOK, decompressed, is_gzipped, is_work
 from hullscout.pool.calculations import find_vaspruns, read_vaspruns
 from hullscout.pool.columns import coarsest_k_spacing, potentials
 from hullscout.pool.extxyz import format_frames, read_frames
-from hullscout.pool.folders import find_tables, read_table
+from hullscout.pool.folders import find_tables, is_table_file, read_table
 from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, number_shared_labels
 from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
+from hullscout.pool.trajectories import TRAJECTORY_MAGIC, read_trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -177,10 +178,11 @@ FORMATS: dict[str, Format] = {
     "entries": Format(read_entries),
     "files": Format(read_structure_files, is_folder=True),
     "vasprun": Format(read_vaspruns, is_folder=True),
+    "traj": Format(read_trajectory),
 }
 """The formats by name: extended XYZ, plain or gzipped; an ASE database, `.db` or `.json`; a JSON list of pymatgen's
-`ComputedStructureEntry`, plain or gzipped; a folder of POSCAR or CIF files with a CSV table of their energies, or that table; a
-folder tree of `vasprun.xml` files. A format is one reader and one line here."""
+`ComputedStructureEntry`, plain or compressed; a folder of POSCAR or CIF files with a CSV table of their energies, that table, or a
+file of many POSCARs; a folder tree of `vasprun.xml` files; ASE's trajectory. A format is one reader and one line here."""
 
 
 def read_pool(path: Path, pool_format: str | None = None) -> Frames:
@@ -219,8 +221,10 @@ def detect_format(path: Path) -> str:
         return "ase"
     if is_workbook(head):
         raise InvalidPoolError(f"{path}: {WORKBOOK}")
-    if path.suffix.lower() == ".csv":
+    if is_table_file(path) or is_structure_file(path):
         return "files"
+    if head.startswith(TRAJECTORY_MAGIC):
+        return "traj"
     return _format_of_text(path, head)
 
 
@@ -231,8 +235,8 @@ def _chosen(path: Path, pool_format: str | None) -> str:
         raise InvalidPoolError(f"{path}: expected a pool, found no file or folder of this name. Correct the path.")
     if chosen not in FORMATS:
         raise InvalidPoolError(f"pool.format: expected one of {', '.join(map(repr, FORMATS))}, found {chosen!r}.")
-    is_table = chosen == "files" and path.suffix.lower() == ".csv"
-    if path.is_dir() != FORMATS[chosen].is_folder and not is_table:
+    is_one = chosen == "files" and (is_table_file(path) or is_structure_file(path))
+    if path.is_dir() != FORMATS[chosen].is_folder and not is_one:
         found = "a folder" if path.is_dir() else "a file"
         raise InvalidPoolError(
             f'{path}: expected what pool.format = "{chosen}" reads, found {found}. '
@@ -266,10 +270,6 @@ def _format_of_text(path: Path, head: bytes) -> str:
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
     if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
-    if is_structure_file(path):
-        raise InvalidPoolError(
-            f"{path}: expected a pool, found a file with one structure. Name the folder that holds such files."
-        )
     if first == b"<":
         raise InvalidPoolError(
             f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."

@@ -103,13 +103,13 @@ class Frames:
             )
         gathered = Gathered(IN_MEMORY)
         for structure, name in zip(listed, names, strict=True):
-            gathered.add(structure, name=str(name), energy_ev=_carried_energy(structure), columns={})
+            gathered.add(structure, name=str(name), energy_ev=carried_energy(structure), columns={})
         if gathered.faults:
             raise one_error(IN_MEMORY, gathered.faults, n_frames=len(listed))
         return gathered.finish()
 
 
-def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
+def carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
     """What ASE's atoms carry as their energy, None for any other; that of a calculator counts only for the atoms as they are."""
     info: Any = getattr(structure, "info", None)
     calculator: Any = None if info is None else getattr(structure, "calc", None)
@@ -208,7 +208,7 @@ def plain_columns(stated: Mapping[str, object]) -> dict[str, str | float]:
     """
     from ase.calculators.calculator import all_properties  # noqa: PLC0415  (late: ASE loads slowly)
 
-    reserved = {"", *all_properties, "Lattice", "Properties", "pbc", "id", "virial", "virials"}
+    reserved = {"", *all_properties, "Lattice", "Properties", "pbc", "id", "virial", "virials"} - {"free_energy"}
     columns: dict[str, str | float] = {}
     for key, value in stated.items():
         name = plain_name(str(key))

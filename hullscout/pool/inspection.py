@@ -130,11 +130,7 @@ def inspect_frames(
             _suspect("volume", sound[place], f"{volume:.2f} A^3 per atom; the others suggest {expected:.2f}")
             for place, (volume, expected) in checks.find_odd_volumes(sound, x).items()
         ]
-        findings += [
-            _suspect("distance", frame, f"atoms come as close as {shortest:.2f} of the fcc neighbour distance")
-            for frame in sound
-            if (shortest := checks.shortest_distance(frame.positions, frame.cell)) < checks.CLOSE
-        ]
+        findings += [_suspect("distance", sound[i], said) for i, said in checks.find_close_atoms(sound).items()]
         used = [place for place in kept if not np.isnan(ev_per_atom[place])]
         is_one_kind = not any(f.kind == WHAT_ENERGY and not f.frames for f in findings)
         found: list[Finding] = []
@@ -147,7 +143,10 @@ def inspect_frames(
                 f"Volumes are suspect that are more than {PERCENT * checks.ODD_VOLUME:.0f} % and {checks.ROBUST_DEVIATIONS:g} "
                 "robust standard deviations off the line through all (least absolute deviations)."
             ),
-            f"Distances are suspect below {checks.CLOSE} of the neighbour distance in fcc at the same volume per atom.",
+            (
+                f"Distances are suspect below {checks.CLOSE} of the neighbour distance in fcc at the same volume per atom; where "
+                "there is vacuum, of what is usual in the pool."
+            ),
             criterion,
         ]
     return Inspection(
@@ -204,7 +203,7 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         ids = [frame.id for frame in sound if frame.id.startswith(f"{label}#")]
         sentence = f"{label}: several structures of a prototype; named {shown_ids(ids)}"
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
-    for note in frames.notes:
+    for note in (*frames.notes, *checks.slab_notes(sound)):
         yield Finding(Severity.NOTE, "as read", note)
 
 

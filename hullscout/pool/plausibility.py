@@ -182,8 +182,8 @@ def _ends(energies: _Energies) -> Iterator[Doubt]:
             is_fault=True,
             sentence=(
                 f"{found}, and {shares[best]:.2f} eV/atom if energies were of cells other than the structures beside them "
-                f"({cells}, or the compounds' the other way round), as where a CIF holds the conventional cell and the primitive one "
-                "was calculated. State energy_per_atom, or the structures that were calculated"
+                f"({cells}, or the compounds' the other way round), as where a CIF holds the conventional cell and the primitive "
+                "one was calculated. State energy_per_atom, or the structures that were calculated"
             ),
         )
         return

@@ -16,7 +16,7 @@ import numpy as np
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import Faulty, atomic_numbers, find_missing_ends, sift, symbol_of
+from hullscout.pool.checks import Faulty, atomic_numbers, find_missing_ends, sift, slab_notes, symbol_of
 from hullscout.pool.columns import (
     Columns,
     MixedSettings,
@@ -322,7 +322,7 @@ def build_pool(
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
-        notes=frames.notes,
+        notes=(*frames.notes, *slab_notes(usable)),
         faults=sifted.faults,
         suspects=tuple(doubt.sentence for doubt in doubts),
     )

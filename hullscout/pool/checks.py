@@ -36,6 +36,10 @@ cell has 0.77."""
 
 MIN_ENERGIES = 30  # fewer energies say too little of one another
 MAX_COMPARED = 800  # more energies are judged in random parts of at most so many: the cost grows with the third power
+MAX_JUDGED = 4000
+"""Of more energies as many are judged: one half the lowest for their composition, which are what a hull is made of, the others at
+random."""
+MAX_ON_LINE = 2000  # volumes that the line through all is fitted to; of more as many at random
 FLOOR_EV_PER_ATOM = 0.005  # smaller deviations of an energy are never suspect
 SUSPICION = 6.0  # robust standard deviations from which on an energy is a suspect
 
@@ -189,7 +193,8 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
     volumes = np.array([abs(float(np.linalg.det(frame.cell))) / len(frame.numbers) for frame in frames])
-    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[:, None], volumes).predict(x[:, None])
+    some = np.random.default_rng(0).permutation(len(x))[:MAX_ON_LINE]
+    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[some, None], volumes[some]).predict(x[:, None])
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
@@ -246,10 +251,12 @@ def find_suspect_energies(
     from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
     from hullscout.representation import MbtrRepresentation  # noqa: PLC0415
 
-    on_progress(f"representing {len(candidates)} crystals")
-    blocks = MbtrRepresentation(elements=elements).blocks(candidates)
     ends = np.column_stack([1.0 - x, x])
     labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
+    judged = _judged(labels, x)
+    candidates, labels, x = [candidates[place] for place in judged], labels[judged], x[judged]
+    on_progress(f"representing {len(candidates)} crystals")
+    blocks = MbtrRepresentation(elements=elements).blocks(candidates)
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
     n_parts = -(-len(labels) // MAX_COMPARED)
     suspects: dict[int, tuple[float, float]] = {}
@@ -262,5 +269,15 @@ def find_suspect_energies(
         for row in fitted.suspects.tolist():
             deviation = float(labels[part[row]] - fitted.loo_mean[row])
             if abs(deviation) > FLOOR_EV_PER_ATOM:
-                suspects[int(part[row])] = deviation, float(fitted.loo_std[row])
+                suspects[int(judged[part[row]])] = deviation, float(fitted.loo_std[row])
     return suspects
+
+
+def _judged(labels: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The places, ascending, of at most MAX_JUDGED energies."""
+    if len(labels) <= MAX_JUDGED:
+        return np.arange(len(labels))
+    order = np.argsort(labels - np.polyval(np.polyfit(x, labels, 2), x), kind="stable")
+    lowest, others = np.split(order, [MAX_JUDGED // 2])
+    chance = np.random.default_rng(0).permutation(others)[: MAX_JUDGED - len(lowest)]
+    return np.sort(np.concatenate([lowest, chance]))

@@ -256,8 +256,12 @@ def _energies(
         )
         for place, (deviation, std) in sorted(suspects.items(), key=lambda pair: -abs(pair[1][0]))
     ]
+    n_judged = min(len(used), checks.MAX_JUDGED)
+    share = (
+        "" if n_judged == len(used) else f"{n_judged} of {len(used)} energies, half of them the lowest, were compared. "
+    )
     return findings, (
-        f"Energies are suspect that are more than {checks.SUSPICION:g} robust standard deviations, and "
+        f"{share}Energies are suspect that are more than {checks.SUSPICION:g} robust standard deviations, and "
         f"{MILLI * checks.FLOOR_EV_PER_ATOM:g} meV/atom, off what the kernel model predicts of them from the others; twins, where "
         f"they differ by more than {MILLI * CONFLICT_EV_PER_ATOM:g} meV/atom (within {TWIN_TOLERANCE} A they are one crystal)."
     )

@@ -32,8 +32,7 @@ def read_trajectory(path: Path) -> Frames:
     if len(images) > 1 and len({tuple(sorted(image.numbers.tolist())) for image in images}) == 1:
         raise InvalidPoolError(
             f"{path}: expected structures of different compositions, found {len(images)} images of {images[0].symbols}: are they "
-            "the steps of one relaxation? Write the last image of each relaxation into one file (extended XYZ, by ase.io.write) and "
-            "name that."
+            "the steps of one relaxation? Write the last image of each into one file (extended XYZ, by ase.io.write) and name that."
         )
     gathered = Gathered(path)
     for place, image in enumerate(images, start=1):

@@ -165,8 +165,12 @@ def vacuum(frame: Frame) -> NDArray[np.float64]:
 
 
 def has_vacuum(frame: Frame) -> bool:
-    """Whether the cell holds a layer without atoms, so that its volume says nothing of how close they are."""
-    return bool(vacuum(frame).max() >= MIN_VACUUM)
+    """Whether the cell holds a layer without atoms, so that its volume says nothing of how close they are.
+
+    A cell that is too wide along all its vectors holds none: it is blown up.
+    """
+    layers = vacuum(frame)
+    return bool(layers.max() >= MIN_VACUUM > layers.min())
 
 
 def _close_atoms(frame: Frame) -> Iterator[str]:
@@ -188,7 +192,7 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS, by place in `frames`.
 
     The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
-    log(v / v(x)). Given back are v and v(x) in A^3 per atom.
+    log(v / v(x)). Given back are v and v(x) in A^3 per atom. Slabs, whose volume is that of the vacuum, are not odd.
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
@@ -198,7 +202,7 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
-    odd = [place for place in np.flatnonzero(deviations > width).tolist() if not has_vacuum(frames[place])]
+    odd = [place for place in np.flatnonzero(deviations > width).tolist() if all(frames[place].pbc)]
     return {place: (float(volumes[place]), float(expected[place])) for place in odd}
 
 

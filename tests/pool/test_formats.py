@@ -210,7 +210,7 @@ def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
     with pytest.raises(
         InvalidCampaignError,
-        match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun'; found 'excel'",
+        match=r"pool\.format: expected one of 'extxyz', 'ase', 'entries', 'files', 'vasprun', 'traj'; found 'excel'",
     ):
         read_origin(tmp_path / "c.toml", ["pool.format=excel"])
     with pytest.raises(InvalidPoolError, match="expected JSON"):

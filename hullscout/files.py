@@ -237,13 +237,20 @@ def is_workbook(content: bytes) -> bool:
 def _separator(text: str, refused: Callable[[tuple[str, ...]], str]) -> str:
     """What separates the names in the first line; a comma where no other gives the columns that are expected."""
     first = text.partition("\n")[0].rstrip("\r")
-    splits = {separator: next(csv.reader([first], delimiter=separator), []) for separator in _SEPARATORS}
+    splits = {separator: _split(first, separator) for separator in _SEPARATORS}
     n_columns = {
         separator: len(names)
         for separator, names in splits.items()
         if not refused(tuple(name.strip() for name in names))
     }
     return max(n_columns, key=lambda separator: n_columns[separator], default=",")
+
+
+def _split(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # said where the table is read
+        return []
 
 
 def _split_number(header: tuple[str, ...], fields: list[str]) -> str:

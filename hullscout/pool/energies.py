@@ -38,6 +38,7 @@ DIFFERENT_EV_PER_ATOM = 1e-3
 """Columns that differ by more than this from the energy that is taken are named."""
 
 _OWN = {"energy_ev": "eV", "energy_ev_per_atom": "eV/atom", "energy_per_atom": "eV/atom"}  # names that say all
+_COUNTS = ("n_atoms", "natoms", "nsites")  # columns that state of how many atoms an energy is
 _LOOKS_SO = re.compile(r"(?i).*energ(y|ies).*|e_?0|e_?tot(al)?|toten|e_?form|h_?form|.*enthalpy.*|u_?0|dft_e|e_?dft")
 _OF_FORMATION = re.compile(r"(?i).*(form|mix).*")
 _NO_TOTAL = re.compile(
@@ -134,6 +135,9 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
     kept: list[Frame] = []
     faults: list[str] = []
     for frame in frames.frames:
+        if not unit.endswith("/atom") and (sentence := _of_another_cell(frame)):
+            faults.append(f"{frame.name}: {sentence}")
+            continue
         said = frame.energy_ev if is_energy else frame.columns.get(name)
         value = said if said is None or isinstance(said, float) else finite_number(str(said))
         if value is None and said is not None:
@@ -148,9 +152,22 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
 def _of_own_names(frames: Frames, meaning: EnergyMeaning) -> Frames:
     """Frames with the energy that they state, or that of the first column whose name says its unit."""
     if any(frame.energy_ev is not None for frame in frames.frames):
-        return frames if meaning.unit is None else _of_column(frames, "energy", meaning)
+        is_plain = meaning.unit is None and not any(_of_another_cell(frame) for frame in frames.frames)
+        return frames if is_plain else _of_column(frames, "energy", meaning)
     column = next((own for own in _OWN if any(own in frame.columns for frame in frames.frames)), None)
     return frames if column is None else _of_column(frames, column, meaning)
+
+
+def _of_another_cell(frame: Frame) -> str:
+    """What is said of a frame whose source counts other atoms than its structure has; nothing where it does not."""
+    for column in _COUNTS:
+        said = finite_number(str(frame.columns.get(column)))
+        if frame.energy_ev is not None and said is not None and said != len(frame.numbers):
+            return (
+                f"expected the energy of the structure's {len(frame.numbers)} atoms, found {column} = {said:g}: it is of another "
+                "cell. State energy_per_atom, or the structure that was calculated"
+            )
+    return ""
 
 
 def _in_ev(value: float, unit: str, frame: Frame) -> float:

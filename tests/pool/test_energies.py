@@ -356,3 +356,19 @@ def test_a_pool_in_python_takes_the_same_options(tmp_path, text):
     pool = Pool.read(path, ELEMENTS, energies=EnergyMeaning(kind=None), faulty=Faulty.LEAVE_OUT)
     assert len(pool) == 7
     assert "bad" in pool.report.faults[0]
+
+
+def test_an_energy_of_as_many_atoms_as_the_structure_does_not_have_is_a_fault():
+    frames = frames_of(cells())
+    columns = {f.id: {"n_atoms": float(len(f.numbers)) / (2 if f.id == "s3" else 1)} for f in frames.frames}
+    frames = replace(frames, frames=tuple(replace(f, columns=columns[f.id]) for f in frames.frames))
+    (fault,) = understand(frames).faults
+    assert fault.startswith("frame 4 (id 's3'): expected the energy of the structure's 4 atoms, found n_atoms = 2")
+    per_atom_column = replace(
+        frames,
+        frames=tuple(
+            replace(f, energy_ev=None, columns={**f.columns, "energy_per_atom": f.energy_ev / len(f.numbers)})
+            for f in frames.frames
+        ),
+    )
+    assert understand(per_atom_column).faults == ()

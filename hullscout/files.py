@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, gzip told by content, digests, CSV tables with their checks."""
+"""Files: written whole or not at all, compressions and encodings told by content, digests, tables with their checks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import shutil
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hullscout.errors import OutputError
+from hullscout.errors import MissingPackageError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +24,13 @@ if TYPE_CHECKING:
 
     from hullscout.errors import HullscoutError
 
-_COMPRESSIONS = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+DAMAGED = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
+"""What `decompressed` raises at a content that is cut off or damaged."""
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes that compressed files have; what they are is told by their content."""
+_SEPARATORS = (",", ";", "\t")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
@@ -69,15 +77,72 @@ def is_gzipped(content: bytes) -> bool:
 
 
 def decompressed(content: bytes) -> bytes:
-    """A content as it is, or decompressed where it begins like one of gzip, bzip2 or xz.
+    """A content as it is, or decompressed where it begins like one of gzip, bzip2, xz or Zstandard.
 
     Raises:
-        OSError, EOFError, zlib.error, lzma.LZMAError: It begins so and is damaged.
+        OSError, EOFError, ValueError, zlib.error, lzma.LZMAError: It begins so and is damaged (`DAMAGED`).
+        MissingPackageError: It is Zstandard's, and no package that reads it is installed.
     """
-    for magic, opened in _COMPRESSIONS.items():
+    for magic, opened in _OPENED.items():
         if content.startswith(magic):
             return opened(content)
     return content
+
+
+def _unzstd(content: bytes) -> bytes:
+    try:
+        import zstandard  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  (optional)
+    except ImportError as error:
+        raise MissingPackageError(
+            "Expected the package zstandard to read a file that is compressed by Zstandard (.zst), found none. Install it by "
+            "`pip install zstandard`, or unpack the file."
+        ) from error
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as stream:
+            return bytes(stream.read())
+    except zstandard.ZstdError as error:
+        raise OSError(str(error)) from error
+
+
+_OPENED = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ\x00": lzma.decompress,
+    b"\x28\xb5\x2f\xfd": _unzstd,
+}
+
+
+def what_is_left(content: bytes) -> bytes:
+    """What can be decompressed of a gzip content that is cut off."""
+    parts: list[bytes] = []
+    while is_gzipped(content):
+        opened = zlib.decompressobj(wbits=31)  # 31: gzip
+        parts.append(opened.decompress(content))
+        content = opened.unused_data
+    return b"".join(parts)
+
+
+def text_of(content: bytes) -> str:
+    """A content as text: UTF-8 with or without a byte order mark, UTF-16 with one, or else Latin-1; ValueError for no text."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        with suppress(UnicodeDecodeError):
+            if (text := content.decode("utf-16"))[:1].isascii():
+                return text
+    if (place := content.find(b"\0")) >= 0:
+        raise ValueError(f"bytes that are no text at offset {place}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def without_compression(name: str) -> str:
+    """A file's name without the suffix of a compression.
+
+    >>> without_compression("Cu.vasp.gz")
+    'Cu.vasp'
+    """
+    return name[: name.rindex(".")] if name.lower().endswith(COMPRESSIONS) else name
 
 
 def sha256_of(content: bytes) -> str:
@@ -111,20 +176,21 @@ def read_csv(
     plain: Callable[[str], str] = str,
     is_ragged: bool = False,
 ) -> Table:
-    """A CSV table in UTF-8 whose first line names the columns.
+    """A table, plain or compressed, whose first line names the columns, separated by commas, semicolons or tabs.
 
     Args:
-        error: What is raised where it cannot be read, has other columns or one twice, or a row with another number of fields.
+        error: What is raised where it cannot be read, has other columns or one twice, or a row with another number of fields; and
+            where a row may hold a decimal comma between commas.
         refused: Says of the names of the columns what was expected and what was found, in a sentence; nothing where they will do.
         plain: Names that are the same after this are the same.
         is_ragged: Rows may have another number of fields than there are names.
     """
+    text = _table_text(path, error)
+    separator = _separator(text, refused)
     try:
-        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
-    except (UnicodeDecodeError, csv.Error) as fault:
-        raise error(f"{path}: expected a CSV table in UTF-8, found none that can be read: {fault}.") from fault
-    except OSError as fault:
-        raise error(f"{path}: the table cannot be read: {fault.strerror}.") from fault
+        lines = list(csv.reader(io.StringIO(text), strict=True, delimiter=separator))
+    except csv.Error as fault:
+        raise error(f"{path}: expected a CSV table, found none that can be read: {fault}.") from fault
     header = tuple(name.strip() for name in lines[0]) if lines else ()
     if sentence := refused(header):
         raise error(f"{path}: {sentence}")
@@ -135,18 +201,76 @@ def read_csv(
     for line, fields in enumerate(lines[1:], start=2):
         if not any(field.strip() for field in fields):
             continue
+        if sentence := _split_number(header, fields) if separator == "," else "":
+            raise error(f"{path}, line {line}: {sentence}")
         if len(fields) != len(header) and not is_ragged:
             raise error(
-                f"{path}, line {line}: expected {len(header)} fields ({','.join(header)}), found {len(fields)}."
+                f"{path}, line {line}: expected {len(header)} fields ({separator.join(header)}), found {len(fields)}."
             )
         cells = {name: field.strip() for name, field in zip(header, fields, strict=False) if field.strip()}
         rows.append(Row(line=line, n_fields=len(fields), cells=cells))
     return Table(path=path, header=header, rows=tuple(rows))
 
 
-def number(text: str, otherwise: Exception) -> float:
-    """The number in a cell; what does not read as one raises the error that is given."""
+def _table_text(path: Path, error: type[HullscoutError]) -> str:
+    """The text of a table; workbooks of spreadsheets are refused with what to do."""
     try:
-        return float(text)
+        raw = path.read_bytes()
+    except OSError as fault:
+        raise error(f"{path}: the table cannot be read: {fault.strerror}.") from fault
+    if is_workbook(raw):
+        raise error(f"{path}: {WORKBOOK}")
+    try:
+        return text_of(decompressed(raw))
+    except DAMAGED as fault:
+        raise error(f"{path}: expected a CSV table in UTF-8, found none that can be read: {fault}.") from fault
+
+
+WORKBOOK = "expected a table as text, found a spreadsheet's workbook. Save it as CSV (UTF-8) there and give that file."
+
+
+def is_workbook(content: bytes) -> bool:
+    """Whether a content, or the beginning of one, is a spreadsheet's (`.xlsx`, `.ods`, `.xls`)."""
+    return content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"))
+
+
+def _separator(text: str, refused: Callable[[tuple[str, ...]], str]) -> str:
+    """What separates the names in the first line; a comma where no other gives the columns that are expected."""
+    first = text.partition("\n")[0].rstrip("\r")
+    splits = {separator: _split(first, separator) for separator in _SEPARATORS}
+    n_columns = {
+        separator: len(names)
+        for separator, names in splits.items()
+        if not refused(tuple(name.strip() for name in names))
+    }
+    return max(n_columns, key=lambda separator: n_columns[separator], default=",")
+
+
+def _split(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # said where the table is read
+        return []
+
+
+def _split_number(header: tuple[str, ...], fields: list[str]) -> str:
+    """What is said of an energy that may be the first half of a number with a decimal comma; nothing where it is none."""
+    for place, name in enumerate(header[: len(fields) - 1]):
+        one, other = fields[place].strip(), fields[place + 1].strip()
+        if "energy" in name.lower() and _WHOLE.fullmatch(one) and other.isdecimal():
+            return (
+                f"expected {name} as a number with a decimal point, found {one!r} before {other!r}, which may be {one},{other} "
+                f"with a decimal comma. Write {one}.{other}, or {one}.0,{other} if these are two."
+            )
+    return ""
+
+
+def number(text: str, otherwise: Exception) -> float:
+    """The number in a cell; what does not read as one raises the error that is given, which says so of a decimal comma."""
+    if _DECIMAL_COMMA.fullmatch(text):
+        said = str(otherwise).rstrip(".")
+        raise type(otherwise)(f"{said}: a decimal comma; write {text.replace(',', '.')}.")
+    try:
+        return float(text.replace("_", "?"))  # 1_000 is a number in Python only
     except ValueError as error:
         raise otherwise from error

@@ -14,6 +14,9 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
+from hullscout.errors import InvalidPoolError
+from hullscout.pool import read_pool
+
 VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <modeling>
  <generator><i name="program" type="string">vasp </i><i name="version" type="string">6.3.0  </i></generator>
@@ -233,6 +236,15 @@ def content(path: Path):
     """Every byte of a pool, to see that reading changes nothing."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path, *path.parent.glob(f"{path.name}*")]
     return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+
+def said_of(path, pool_format=None):
+    """What is said of a pool that cannot be used as it is: the faults beside the frames, or the error where none is sound."""
+    try:
+        frames = read_pool(path, pool_format)
+    except InvalidPoolError as error:
+        return str(error)
+    return "\n".join(frames.faults)
 
 
 def make(folder, files):

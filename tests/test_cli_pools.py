@@ -117,7 +117,7 @@ def test_check_names_what_is_wrong_and_writes_a_cleaned_pool(hullscout, pool, sm
     code, text = hullscout("check", pool, "--write", target)
     assert code == 1
     assert "foreign element Pt" in " ".join(text.split())
-    assert "1 fault, 0 suspects. No campaign takes it as it is." in text
+    assert "1 fault, 0 suspects. No campaign takes it as it is" in text
     assert f"Wrote {target}: 57 of 59 frames, 2 taken out." in text
     assert pool.read_bytes() == before
     assert {frame.id for frame in read_frames(target).frames} == {frame.id for frame in read_frames(pool).frames} - {

@@ -48,6 +48,7 @@ class Added:
         twins: For each structure that the campaign had, or that came twice, by its id: the candidate's.
         left_out: Ids of structures without an energy, where a table is looked at.
         conflicts: A sentence for each twin whose energy is another than the table's.
+        faults: What is wrong with structures that were left out since no campaign can use them.
     """
 
     ids: tuple[str, ...]
@@ -56,6 +57,7 @@ class Added:
     twins: dict[str, str]
     left_out: tuple[str, ...]
     conflicts: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,4 +74,5 @@ class Added:
         if self.left_out:
             more = ", ..." if len(self.left_out) > 5 else ""
             said.append(f"Left out, since they have no energy: {', '.join(self.left_out[:5])}{more}.")
+        said += [f"Left out: {fault}." for fault in self.faults]
         return (*said, *self.conflicts)

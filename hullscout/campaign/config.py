@@ -26,7 +26,7 @@ from pydantic import (
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, Frames, Pool, format_frames, pool_bytes
+from hullscout.pool import FORMATS, EnergyMeaning, Frames, Pool, format_frames, keep_pool
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -62,13 +62,23 @@ class PoolSection(Settings):
     path: str = Field(min_length=1)
     """File or folder of the candidates, relative to the campaign file."""
     format: str | None = None
-    """`extxyz`, `ase`, `entries`, `files`, `vasprun`, `calculations` or `atat`; told by what is there if not given."""
+    """`extxyz`, `ase`, `entries`, `files`, `vasprun`, `calculations`, `atat` or `traj`; told by what is there if not given."""
+    energy: str | None = Field(default=None, min_length=1)
+    """Column that states the energy; `energy`, or one whose name says its unit, if not given."""
+    energy_unit: str | None = None
+    """`eV`, `meV`, `Ry`, `Ha`, `kJ/mol` or `kcal/mol` per cell, or with `/atom` behind; eV, or what the column's name says."""
+    energy_kind: str | None = None
+    """`total` or `formation` (0 for the elements)."""
+    references: dict[str, float] = Field(default_factory=dict)
+    """Energies in eV/atom of elements of which the pool holds no structure, by symbol."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+    leave_out_faults: bool = False
+    """Whether what no campaign can use is left out of the pool, and said, instead of being an error."""
 
     @field_validator("format")
     @classmethod
@@ -76,6 +86,23 @@ class PoolSection(Settings):
         if name is not None and name not in FORMATS:
             raise ValueError(f"expected one of {', '.join(map(repr, FORMATS))}")
         return name
+
+    @field_validator("energy_unit")
+    @classmethod
+    def _is_a_unit(cls, unit: str | None) -> str | None:
+        return EnergyMeaning(unit=unit).unit
+
+    @field_validator("energy_kind")
+    @classmethod
+    def _is_a_kind(cls, kind: str | None) -> str | None:
+        return EnergyMeaning(kind=kind).kind
+
+    @property
+    def energies(self) -> EnergyMeaning:
+        """What the energies of the pool are."""
+        return EnergyMeaning(
+            column=self.energy, unit=self.energy_unit, kind=self.energy_kind, references=self.references
+        )
 
     @field_validator("cost", "baseline")
     @classmethod
@@ -141,6 +168,15 @@ class CampaignConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _takes_references_where_energies_are_looked_up(self) -> Self:
+        if self.pool.references and self.oracle.kind != "table":
+            raise ValueError(
+                f'pool.references stands for structures whose energies are looked up, but oracle.kind = "{self.oracle.kind}"; '
+                "put a structure of each element into the pool"
+            )
+        return self
+
     @property
     def folder_name(self) -> str:
         """The name as a folder: at most 80 letters, digits, dots, dashes and underscores."""
@@ -167,6 +203,7 @@ class Origin:
 
     The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
     empty where an earlier version did not keep it. Additions are the structures that were added since, in their order.
+    Faults and notes are what the reader of another format than extended XYZ said of it.
     """
 
     campaign_text: str
@@ -175,6 +212,8 @@ class Origin:
     pool: bytes
     folder: str = ""
     additions: tuple[Addition, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def pool_sha256(self) -> str:
@@ -190,12 +229,14 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         raise InvalidPoolError(
             f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
         )
-    pool = pool_bytes(pool_path, config.pool.format)
+    kept = keep_pool(pool_path, config.pool.format)
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8"),
+        campaign_text=campaign_file.read_text(encoding="utf-8-sig"),
         config=config,
         pool_name=str(pool_path),
-        pool=pool,
+        pool=kept.content,
+        faults=kept.faults,
+        notes=kept.notes,
         folder=str(campaign_file.parent.resolve()),
     )
 
@@ -258,7 +299,7 @@ def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None =
         seed: Replaces the file's seed.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InvalidCampaignError(f"There is no campaign file {path}. Give the path of a .toml file.") from error
     except OSError as error:

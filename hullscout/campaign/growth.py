@@ -17,12 +17,13 @@ from hullscout.display import MILLI
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import (
     CONFLICT_EV_PER_ATOM,
+    Faulty,
     Frames,
     Pool,
     format_frames,
     growth_of,
+    keep_pool,
     parse_frames,
-    pool_bytes,
     with_own_ids,
 )
 from hullscout.pool.candidate import stated_id
@@ -46,7 +47,15 @@ def add_file(folder: Path, path: Path, pool_format: str | None = None) -> Added:
         pass
     if not path.exists():
         raise InvalidPoolError(f"There is no {path}. Give a file or folder of structures to add.")
-    return _add(folder, parse_frames(pool_bytes(path, pool_format), path=path), name=str(path))
+    kept = keep_pool(path, pool_format)
+    frames = parse_frames(kept.content, path=path)
+    said = replace(
+        frames,
+        faults=(*kept.faults, *frames.faults),
+        n_faulty=len(kept.faults) + frames.n_faulty,
+        notes=(*kept.notes, *frames.notes),
+    )
+    return _add(folder, said, name=str(path))
 
 
 def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candidate]) -> Added:
@@ -77,9 +86,16 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         setup = Setup(store.origin())
         frames = with_own_ids(frames, f"added{store.n_additions + 1}")
         # As they will be read from the store, to the last bit.
-        given = setup.frames_in(format_frames(frames.frames), path=frames.path)
+        given = setup.frames_in(
+            format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes
+        )
         growth = growth_of(
-            setup.pool, setup.frames, given, needs_energy=setup.table is not None, build=setup.build_pool_of
+            setup.pool,
+            setup.frames,
+            given,
+            needs_energy=setup.table is not None,
+            faulty=Faulty.LEAVE_OUT if setup.config.pool.leave_out_faults else Faulty.REFUSE,
+            build=setup.build_pool_of,
         )
         n_rounds = store.n_rounds
         if growth.ids:
@@ -92,6 +108,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         n_candidates=len(setup.pool) + len(growth.ids),
         twins=growth.twins,
         left_out=growth.left_out,
+        faults=growth.faults,
         conflicts=tuple(_conflicts(setup, given, growth)),
     )
 

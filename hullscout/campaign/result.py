@@ -130,10 +130,14 @@ class CampaignResult:
     reference: Reference | None
     timings_s: dict[str, float]
     additions: tuple[AddedThen, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What of the pool was left out since no campaign can use it: its place and what is wrong."""
 
     def to_json(self) -> str:
-        """The text of `result.json`; no `reference` where the oracle does not know every energy, no `additions` where none are."""
+        """The text of `result.json`; no `reference` where not every energy is known, no `additions` or `left_out` without any."""
         tree = {"schema": SCHEMA, **asdict(self)}
+        if not self.left_out:
+            del tree["left_out"]
         if self.reference is None:
             del tree["reference"]
         if not self.additions:
@@ -176,6 +180,7 @@ class CampaignResult:
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
         tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
+        tree["left_out"] = tuple(tree.get("left_out", ()))
         return cls(**tree)
 
 
@@ -249,6 +254,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s=timings_s,
         additions=setup.added,
+        left_out=setup.pool.report.faults,
     )
 
 

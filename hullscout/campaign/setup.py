@@ -17,7 +17,17 @@ from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.store import DATABASE, Store
 from hullscout.errors import StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
-from hullscout.pool import Columns, MixedSettings, WithoutEnergy, build_pool, grown, parse_frames
+from hullscout.pool import (
+    Columns,
+    Faulty,
+    MixedSettings,
+    WithoutEnergy,
+    build_pool,
+    grown,
+    parse_frames,
+    sift,
+    understand,
+)
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
@@ -26,7 +36,7 @@ from hullscout.selection.stopping import refuse_impossible_limits
 
 if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig, Origin
-    from hullscout.pool import Frames, Pool
+    from hullscout.pool import Frame, Frames, Pool
     from hullscout.representation import Representation
     from hullscout.selection import Belief, Known, Rule
     from hullscout.selection.known import Floats
@@ -83,20 +93,37 @@ class Setup:
         keys = {key for frames in (self._first_frames, *self._added_frames) for key in frames.keys}
         return replace(self._first_frames, frames=(*kept, *added), keys=tuple(sorted(keys)))
 
-    def frames_in(self, pool: bytes, *, path: Path) -> Frames:
-        """What the content of a pool file says, as it is kept; magnetic moments by `oracle.magmoms` where it states none."""
-        frames, rule = parse_frames(pool, path=path), getattr(self.config.oracle, "magmoms", {})
-        if not rule:
-            return frames
-        filled = tuple(
-            frame if frame.magmoms is not None else replace(frame, magmoms=moments_by_rule(frame.numbers, rule))
-            for frame in frames.frames
+    def frames_in(
+        self, pool: bytes, *, path: Path, faults: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+    ) -> Frames:
+        """What the content of a pool file says, as it is kept, with what its reader said of it; without what is left out.
+
+        Magnetic moments are by `oracle.magmoms` where it states none.
+        """
+        parsed = parse_frames(pool, path=path)
+        read = replace(
+            parsed,
+            frames=tuple(self._with_moments(frame) for frame in parsed.frames),
+            faults=(*faults, *parsed.faults),
+            n_faulty=len(faults) + parsed.n_faulty,
+            notes=(*notes, *parsed.notes),
         )
-        return replace(frames, frames=filled)
+        section = self.config.pool
+        if self._is_table:
+            others = [column for column in (section.cost, section.baseline) if column is not None]
+            read = understand(read, section.energies, elements=self.config.elements, others=others)
+        return sift(read, self.config.elements) if section.leave_out_faults else read
+
+    def _with_moments(self, frame: Frame) -> Frame:
+        rule = getattr(self.config.oracle, "magmoms", {})
+        if not rule or frame.magmoms is not None:
+            return frame
+        return replace(frame, magmoms=moments_by_rule(frame.numbers, rule))
 
     @cached_property
     def _first_frames(self) -> Frames:
-        return self.frames_in(self.origin.pool, path=Path(self.origin.pool_name))
+        origin = self.origin
+        return self.frames_in(origin.pool, path=Path(origin.pool_name), faults=origin.faults, notes=origin.notes)
 
     @cached_property
     def _added_frames(self) -> tuple[Frames, ...]:
@@ -132,6 +159,7 @@ class Setup:
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
             columns=self._columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
+            faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
 
     @property

@@ -144,9 +144,10 @@ class Store(DatabaseStore):
                 pool=values["pool"],
                 folder=folder,
                 additions=self.additions(),
+                **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
             )
             fingerprint = values["pool_sha256"].decode()
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise self.damaged(self.database, error) from error
         if origin.pool_sha256 != fingerprint:
             raise self.damaged(self.database, "the pool that it keeps does not match its fingerprint")
@@ -302,6 +303,7 @@ def _create(database: Path, origin: Origin) -> None:
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
         "has_moments": b"1",
+        "reading": json.dumps({"faults": origin.faults, "notes": origin.notes}).encode(),
     }
     try:
         with closing(sqlite3.connect(half_made)) as connection, connection:

@@ -31,7 +31,7 @@ Examples:
 """
 PROTOTYPE_ATOMS = 16
 # They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
-FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "calculations", "atat")
+FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "calculations", "atat", "traj")
 LATTICES = ("fcc", "bcc", "hcp")
 N_SHOWN = 8
 """Findings of one kind that are shown where not all are asked for."""
@@ -46,15 +46,23 @@ def _lattices(_context: click.Context, _option: click.Parameter, text: str) -> t
     return names
 
 
-def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
-    volumes: dict[str, float] = {}
+def _by_element(texts: tuple[str, ...], expected: str) -> dict[str, float]:
+    values: dict[str, float] = {}
     for text in texts:
         symbol, _, number = text.partition("=")
         try:
-            volumes[symbol.strip()] = float(number)
+            values[symbol.strip()] = float(number)
         except ValueError as error:
-            raise click.BadParameter(f"expected ELEMENT=A3, for example Ag=17.05, found {text!r}") from error
-    return volumes
+            raise click.BadParameter(f"expected {expected}, found {text!r}") from error
+    return values
+
+
+def _volumes(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    return _by_element(texts, "ELEMENT=A3, for example Ag=17.05")
+
+
+def _references(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    return _by_element(texts, "ELEMENT=EV, for example Ag=-2.83")
 
 
 @main.command("enumerate", epilog=ENUMERATE_EPILOG, interrupted="Nothing was written.")
@@ -135,6 +143,17 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option(
     "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
 )
+@click.option("--energy", metavar="COLUMN", help="Column that holds the energies.  [default: energy]")
+@click.option("--energy-unit", metavar="UNIT", help="Their unit: eV, eV/atom, meV, Ry, Ha, kJ/mol, ...  [default: eV]")
+@click.option("--energy-kind", type=click.Choice(("total", "formation")), help="Total energies, or formation energies.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="ELEMENT=EV",
+    callback=_references,
+    help="Energy per atom of an element of which POOL holds no structure; may be repeated.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show every finding, not only the first of each kind.")
 @click.option("--write", type=PATH, help="Write a cleaned pool, .extxyz or .extxyz.gz.")
 @click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")
@@ -143,6 +162,10 @@ def check(
     pool: Path,
     elements: tuple[str, str] | None,
     pool_format: str | None,
+    energy: str | None,
+    energy_unit: str | None,
+    energy_kind: str | None,
+    references: dict[str, float],
     write: Path | None,
     *,
     show_all: bool,
@@ -151,18 +174,20 @@ def check(
 ) -> None:
     """Look POOL over: duplicates, missing or suspect energies, mixed settings, odd volumes and distances, missing elements.
 
-    POOL stays as it is. A cleaned pool leaves out frames with faults, all but one of each set of twins, and of mixed settings all
-    but the most frequent; suspect energies, volumes and distances only on request. Exit codes: 0 nothing wrong, 1 faults or
-    suspects found, 2 POOL cannot be read.
+    POOL stays as it is. A cleaned pool holds total energies in eV and leaves out frames with faults, all but one of each set of
+    twins, and of mixed settings all but the most frequent; suspect energies, volumes and distances only on request. Exit codes: 0
+    nothing wrong, 1 faults or suspects found, 2 POOL cannot be read.
     """
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
+    meaning = pools.EnergyMeaning(column=energy, unit=energy_unit, kind=energy_kind, references=references)
     if write is not None:
         pools.check_target(write, existing, source=pool)
     with console(stderr=True).status(f"reading {pool}") as working:
         frames = pools.read_pool(pool, pool_format)
         wanted = elements or pools.most_frequent_elements(frames)
+        frames = pools.understand(frames, meaning, elements=wanted)
         found = pools.inspect_frames(frames, wanted, on_progress=working.update)
     suspects = pools.Suspects.LEAVE_OUT if without_suspects else pools.Suspects.KEEP
     _print_inspection(found, pool, _findings_table(found, suspects, n_shown=None if show_all else N_SHOWN))
@@ -201,6 +226,8 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
 
 def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     """Print what was found in a pool as a table, what counts as suspect, and the verdict in a sentence."""
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
+
     screen, (first, second) = console(), inspection.elements
     click.echo(
         f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
@@ -217,6 +244,8 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     else:
         advice = "A campaign takes it; look at the suspects first"
         taken = "No campaign takes it as it is" if counts["fault"] else advice
+        if any(finding.taken_out or finding.kind == pools.NOT_READ for finding in inspection.of(pools.Severity.FAULT)):
+            taken += "; --write leaves the faults out, as does [pool] leave_out_faults = true"
         screen.print(f"{faults}, {suspects}. {taken}.")
 
 
@@ -224,6 +253,8 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
     """One row per finding, of each kind only the first where there are many."""
     from rich.table import Table  # noqa: PLC0415  the help does without it
     from rich.text import Text  # noqa: PLC0415
+
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
     table = Table()
     for heading in ("", "about", "found", "cleaned pool"):
@@ -233,7 +264,7 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
         findings = list(group)
         for finding in findings[:n_shown]:
             n_out = len(finding.left_out(suspects))
-            fate = f"{n_out} out" if n_out else "stays" if finding.frames else ""
+            fate = f"{n_out} out" if n_out else "stays" if finding.frames else "out" if kind == pools.NOT_READ else ""
             table.add_row(Text(severity, style=STYLES[severity]), kind, Text(finding.sentence), fate)
         if n_shown is not None and len(findings) > n_shown:
             table.add_row("", kind, Text(f"and {len(findings) - n_shown} more; --all shows them"), "")

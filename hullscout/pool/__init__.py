@@ -7,13 +7,16 @@ used.
 """
 
 from hullscout.pool.candidate import Candidate
+from hullscout.pool.checks import Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
+from hullscout.pool.energies import EnergyMeaning, understand
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
-from hullscout.pool.formats import FORMATS, Format, pool_bytes, read_pool
+from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
 from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.growth import Growth, grown, growth_of, with_own_ids
 from hullscout.pool.inspection import (
+    NOT_READ,
     Finding,
     Inspection,
     Severity,
@@ -22,17 +25,22 @@ from hullscout.pool.inspection import (
     inspect_frames,
     most_frequent_elements,
 )
+from hullscout.pool.plausibility import Doubt, find_doubts
 from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 __all__ = [
     "CONFLICT_EV_PER_ATOM",
     "FORMATS",
+    "NOT_READ",
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",
+    "Doubt",
+    "EnergyMeaning",
     "EnumerationSettings",
     "Existing",
+    "Faulty",
     "Finding",
     "Format",
     "Frame",
@@ -51,18 +59,21 @@ __all__ = [
     "build_pool",
     "check_target",
     "clean",
+    "find_doubts",
     "find_twins",
     "format_frames",
     "grown",
     "growth_of",
     "inspect_frames",
+    "keep_pool",
     "make_pool",
     "most_frequent_elements",
     "natural_key",
     "parse_frames",
-    "pool_bytes",
     "read_frames",
     "read_pool",
     "save_frames",
+    "sift",
+    "understand",
     "with_own_ids",
 ]

@@ -6,6 +6,8 @@ Faults are said all at once. The checks know nothing of compositions worth havin
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hullscout.pool.frames import Frame
+    from hullscout.pool.frames import Frame, Frames
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
 MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
+MIN_VACUUM = 5.0
+"""A layer without atoms of this many A or more is vacuum; layers of metals are less than 3 A apart."""
 ODD_VOLUME = 0.4  # a volume per atom within this share of the line is never odd
 ROBUST_DEVIATIONS = 6.0
 """Odd is what lies further off than this many robust standard deviations: 1.4826 medians of the absolute deviation."""
@@ -33,6 +37,10 @@ cell has 0.77."""
 
 MIN_ENERGIES = 30  # fewer energies say too little of one another
 MAX_COMPARED = 800  # more energies are judged in random parts of at most so many: the cost grows with the third power
+MAX_JUDGED = 4000
+"""Of more energies as many are judged: one half the lowest for their composition, which are what a hull is made of, the others at
+random."""
+MAX_ON_LINE = 2000  # volumes that the line through all is fitted to; of more as many at random
 FLOOR_EV_PER_ATOM = 0.005  # smaller deviations of an energy are never suspect
 SUSPICION = 6.0  # robust standard deviations from which on an energy is a suspect
 
@@ -57,15 +65,36 @@ def symbol_of(number: int) -> str:
     return str(chemical_symbols[number]) if 0 <= number < len(chemical_symbols) else f"Z={number}"
 
 
-def find_faults(frames: Sequence[Frame], elements: Sequence[str]) -> list[str]:
-    """Everything that is wrong with single frames, and ids that occur twice: a sentence each, with frame and id, in their order."""
-    faults = [
-        (frame.number, f"{frame.name}: {fault}") for frame in frames for fault in find_frame_faults(frame, elements)
+class Faulty(Enum):
+    """What becomes of a pool that holds what no campaign can use: an error that names it, or the rest is taken and it is said."""
+
+    REFUSE = "refuse"
+    LEAVE_OUT = "leave out"
+
+
+def sift(frames: Frames, elements: Sequence[str]) -> Frames:
+    """The frames that campaigns can use; what is wrong with single others is said among the faults, in their order.
+
+    Of an id that occurs more than once the first frame without another fault stays.
+    """
+    found = [
+        (frame.number, f"{frame.name}: {fault}")
+        for frame in frames.frames
+        for fault in find_frame_faults(frame, elements)
     ]
-    for repeated, numbers in find_repeated_ids(frames).items():
+    bad = {number for number, _ in found}
+    for repeated, numbers in find_repeated_ids(frames.frames).items():
         places = ", ".join(str(number) for number in numbers)
-        faults.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
-    return [fault for _, fault in sorted(faults, key=lambda pair: pair[0])]
+        found.append((numbers[1], f"id {repeated!r} is repeated: frames {places}; ids must be unique"))
+        first = next((number for number in numbers if number not in bad), None)
+        bad.update(number for number in numbers if number != first)
+    faults = [fault for _, fault in sorted(found, key=lambda pair: pair[0])]
+    return replace(
+        frames,
+        frames=tuple(frame for frame in frames.frames if frame.number not in bad),
+        faults=(*frames.faults, *faults),
+        n_faulty=frames.n_faulty + len(bad),
+    )
 
 
 def find_repeated_ids(frames: Sequence[Frame]) -> dict[str, tuple[int, ...]]:
@@ -102,7 +131,7 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
         yield f"the lattice {_shown(frame.cell)} is not finite"
     elif not frame.cell.any():
         yield "no lattice: expected a crystal, periodic in three directions"
-    elif not all(frame.pbc):
+    elif not all(frame.pbc) and not is_slab(frame):
         letters = " ".join("T" if periodic else "F" for periodic in frame.pbc)
         yield f'not periodic in three directions: expected pbc="T T T", found pbc="{letters}"'
     elif not has_volume(frame.cell):
@@ -119,6 +148,37 @@ def _energy_faults(frame: Frame) -> Iterator[str]:
         yield f"energy is {frame.energy_ev:g} eV per cell: expected at most {MAX_EV_PER_ATOM:g} eV per atom"
     if frame.energy_ev is not None and (found := stated_unconverged(frame.columns)):
         yield f"{found[0].lower()}{found[1:]}: expected a converged calculation. Take the column out if it says something else"
+
+
+def is_slab(frame: Frame) -> bool:
+    """Open along one vector of the cell, along which there is vacuum: such a frame is taken as periodic."""
+    return sum(frame.pbc) == 2 and has_volume(frame.cell) and vacuum(frame)[frame.pbc.index(False)] >= MIN_VACUUM
+
+
+def slab_notes(frames: Sequence[Frame]) -> list[str]:
+    """A sentence on slabs, where there are any."""
+    n = sum(not all(frame.pbc) for frame in frames)
+    said = (
+        f"{n} of {len(frames)} frames are open along one direction, with vacuum along it: they are taken as periodic."
+    )
+    return [said] if n else []
+
+
+def vacuum(frame: Frame) -> NDArray[np.float64]:
+    """(3,) the widest layer without atoms along the normal of each face of the cell, periodic images included, in A."""
+    fractions = np.sort((frame.positions @ np.linalg.inv(frame.cell)) % 1.0, axis=0)
+    gaps = np.diff(np.vstack([fractions, fractions[:1] + 1.0]), axis=0).max(axis=0)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
+    return np.asarray(gaps * heights)
+
+
+def has_vacuum(frame: Frame) -> bool:
+    """Whether the cell holds a layer without atoms, so that its volume says nothing of how close they are.
+
+    A cell that is too wide along all its vectors holds none: it is blown up.
+    """
+    layers = vacuum(frame)
+    return bool(layers.max() >= MIN_VACUUM > layers.min())
 
 
 def _close_atoms(frame: Frame) -> Iterator[str]:
@@ -140,27 +200,49 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS, by place in `frames`.
 
     The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
-    log(v / v(x)). Given back are v and v(x) in A^3 per atom.
+    log(v / v(x)). Given back are v and v(x) in A^3 per atom. Slabs, whose volume is that of the vacuum, are not odd.
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
     volumes = np.array([abs(float(np.linalg.det(frame.cell))) / len(frame.numbers) for frame in frames])
-    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[:, None], volumes).predict(x[:, None])
+    some = np.random.default_rng(0).permutation(len(x))[:MAX_ON_LINE]
+    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[some, None], volumes[some]).predict(x[:, None])
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
-    odd = np.flatnonzero(deviations > width).tolist()
+    odd = [place for place in np.flatnonzero(deviations > width).tolist() if all(frames[place].pbc)]
     return {place: (float(volumes[place]), float(expected[place])) for place in odd}
 
 
+def find_close_atoms(frames: Sequence[Frame]) -> dict[int, str]:
+    """Frames whose atoms come closer than CLOSE allows, by place, with what was found in words.
+
+    The measure is the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3); where there is vacuum, the median
+    of the shortest distances in all frames.
+    """
+    shares = np.array([shortest_distance(frame.positions, frame.cell) for frame in frames])
+    shortest = shares * np.array([_fcc_distance(frame.cell, len(frame.numbers)) for frame in frames])
+    usual = float(np.median(shortest))
+    found = {}
+    for place in np.flatnonzero(shares < CLOSE).tolist():
+        if not has_vacuum(frames[place]):
+            found[place] = f"atoms come as close as {shares[place]:.2f} of the fcc neighbour distance"
+        elif shortest[place] < CLOSE * usual:
+            found[place] = f"atoms come as close as {shortest[place] / usual:.2f} of what is usual in the pool"
+    return found
+
+
 def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
-    """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3)."""
+    """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom."""
     from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
 
     n = len(positions)
-    fcc = (2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3)
     distances = nearest_distances(positions, cell, np.zeros(n, dtype=np.intp), 1)
-    return float(distances.min()) / float(fcc)
+    return float(distances.min()) / _fcc_distance(cell, n)
+
+
+def _fcc_distance(cell: NDArray[np.float64], n: int) -> float:
+    return float((2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3))
 
 
 def find_suspect_energies(
@@ -181,10 +263,12 @@ def find_suspect_energies(
     from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
     from hullscout.representation import MbtrRepresentation, checked_blocks  # noqa: PLC0415
 
-    on_progress(f"representing {len(candidates)} crystals")
-    blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
     ends = np.column_stack([1.0 - x, x])
     labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
+    judged = _judged(labels, x)
+    candidates, labels, x = [candidates[place] for place in judged], labels[judged], x[judged]
+    on_progress(f"representing {len(candidates)} crystals")
+    blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
     n_parts = -(-len(labels) // MAX_COMPARED)
     suspects: dict[int, tuple[float, float]] = {}
@@ -197,5 +281,15 @@ def find_suspect_energies(
         for row in fitted.suspects.tolist():
             deviation = float(labels[part[row]] - fitted.loo_mean[row])
             if abs(deviation) > FLOOR_EV_PER_ATOM:
-                suspects[int(part[row])] = deviation, float(fitted.loo_std[row])
+                suspects[int(judged[part[row]])] = deviation, float(fitted.loo_std[row])
     return suspects
+
+
+def _judged(labels: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The places, ascending, of at most MAX_JUDGED energies."""
+    if len(labels) <= MAX_JUDGED:
+        return np.arange(len(labels))
+    order = np.argsort(labels - np.polyval(np.polyfit(x, labels, 2), x), kind="stable")
+    lowest, others = np.split(order, [MAX_JUDGED // 2])
+    chance = np.random.default_rng(0).permutation(others)[: MAX_JUDGED - len(lowest)]
+    return np.sort(np.concatenate([lowest, chance]))

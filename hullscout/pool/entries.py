@@ -11,11 +11,10 @@ compared by functional and +U any more.
 from __future__ import annotations
 
 import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidPoolError, ResultError
-from hullscout.files import decompressed
+from hullscout.files import DAMAGED, decompressed
 from hullscout.pool.calculations import refuse_other_runs, settings_of
 from hullscout.pool.columns import potentials
 from hullscout.pool.frames import FrameError, Frames, Gathered
@@ -34,13 +33,14 @@ _FORMATION = ("formation_energy_per_atom", "formation_energy_peratom", "e_form")
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file, plain or compressed."""
-    raw = path.read_bytes()
     try:
-        return json.loads(decompressed(raw))
-    except (EOFError, OSError, zlib.error) as error:
+        raw = decompressed(path.read_bytes())
+    except DAMAGED as error:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
         ) from error
+    try:
+        return json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise InvalidPoolError(
             f"{path}: expected JSON, found none that can be read: {error}. Write it again."

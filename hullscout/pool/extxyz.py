@@ -13,15 +13,13 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import zlib
-from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hullscout.errors import InvalidPoolError, OutputError
-from hullscout.files import is_gzipped, write_whole
+from hullscout.files import DAMAGED, decompressed, text_of, what_is_left, write_whole
 from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
@@ -39,6 +37,7 @@ _PAIR = re.compile(
     r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|\{(?P<curly>[^}]*)\}|\[(?P<square>[^\]]*)\]|(?P<bare>\S*))"""
 )
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
+_COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
 
 
@@ -69,80 +68,117 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
     """All frames of the content of an extended XYZ file; compression is told by the content, not by the name.
 
     `energy` in a comment line is the total energy in eV per cell, `id` the candidate's name. Where no frame has an id they are
-    named `frame-000001` and so on; structures that share a prototype's label are numbered (see `number_shared_labels`).
+    named `frame-000001` and so on; structures that share a prototype's label are numbered (see `number_shared_labels`). A frame
+    that cannot be read is a fault; reading goes on where a later frame begins beyond doubt: a count above a comment line that
+    states a lattice or properties.
     """
-    try:
-        blocks = list(_iter_blocks(_text(raw, path)))
-    except FrameError as error:
-        raise InvalidPoolError(f"{path}: {error}") from error
+    text, cut = _text(raw, path)
     gathered = Gathered(path)
-    for block in blocks:
-        with gathered.reading(block.name, " as extended XYZ"):
-            gathered.frames.append(_read_block(block))
-    nameless = [block.number for block in blocks if "id" not in block.stated]
-    keys = {key for block in blocks for key in block.stated}
-    return number_shared_labels(gathered.named(nameless, len(blocks), keys))
+    keys: set[str] = set()
+    last = "no frame of it is whole"
+    for found in _iter_blocks(text):
+        if isinstance(found, str):
+            gathered.faults.append(found)
+            continue
+        keys |= found.stated.keys()
+        with gathered.reading(found.name, " as extended XYZ"):
+            gathered.frames.append(_read_block(found))
+            last = f"the last whole frame is {found.name}"
+    if cut:
+        gathered.faults = [fault for fault in gathered.faults if " is truncated: " not in fault]
+        gathered.faults.append(
+            f"the compressed file is truncated or damaged ({cut}); {last}. Copy or download it again"
+        )
+    return number_shared_labels(gathered.named(keys))
 
 
-def _text(raw: bytes, path: Path) -> str:
-    """The content as text, decompressed if it begins like gzip."""
-    if is_gzipped(raw):
-        parts: list[bytes] = []
-        try:
-            with gzip.open(io.BytesIO(raw)) as stream:
-                while part := stream.read1(1 << 16):
-                    parts.append(part)
-        except (EOFError, OSError, zlib.error) as error:
-            last = _last_whole_frame(b"".join(parts).decode("utf-8", errors="replace"))
-            raise InvalidPoolError(
-                f"{path}: the compressed file is truncated or damaged ({error}); {last}. Copy or download it again."
-            ) from error
-        raw = b"".join(parts)
+def _text(raw: bytes, path: Path) -> tuple[str, str]:
+    """The content as text, decompressed if it begins so; of gzip that is cut off what is there, and why there is no more."""
+    cut = ""
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        raw = decompressed(raw)
+    except EOFError as error:
+        whole_lines, _, _ = what_is_left(raw).rpartition(b"\n")
+        raw, cut = whole_lines, str(error)
+    except DAMAGED as error:
         raise InvalidPoolError(
-            f"{path}: expected extended XYZ text, found bytes that are no UTF-8 text at offset {error.start}. "
-            "Give an .xyz or .extxyz file, plain or gzipped."
+            f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
+        ) from error
+    try:
+        return text_of(raw), cut
+    except ValueError as error:
+        raise InvalidPoolError(
+            f"{path}: expected extended XYZ text, found {error}. Give an .xyz or .extxyz file, plain or compressed."
         ) from error
 
 
-def _last_whole_frame(text: str) -> str:
-    """How far a broken file can be read, in words."""
-    found = "no frame of it is whole"
-    with suppress(FrameError):
-        for block in _iter_blocks(text):
-            found = f"the last whole frame is {block.name}"
-    return found
-
-
-def _iter_blocks(text: str) -> Iterator[_Block]:
-    """Cut text where each frame says it ends: a count, a comment, one line per atom."""
+def _iter_blocks(text: str) -> Iterator[_Block | str]:
+    """Cut text where each frame says it ends (a count, a comment, one line per atom); a sentence for what is no frame."""
     lines = io.StringIO(text, newline=None).read().split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise FrameError("expected at least one frame, found an empty file. Give a file with structures.")
+        yield "expected at least one frame, found an empty file. Give a file with structures"
     start = number = 0
     while start < len(lines):
         number += 1
         head = lines[start].strip()
-        if not re.fullmatch(r"[0-9]{1,9}", head) or int(head) == 0:
-            raise FrameError(
+        if not _is_count(head):
+            stop = _next_frame(lines, start + 1)
+            yield (
                 f"frame {number}, line {start + 1}: expected the number of atoms (a whole number above 0), "
                 f"found {head[:60]!r}. An extended XYZ frame is a count, a comment line and one line per atom; "
-                "check the frame before."
+                "check the frame before"
             )
+            start = stop
+            continue
         stop = start + 2 + int(head)
+        if start + 1 < len(lines):
+            lines[start + 1] = _plain_case(lines[start + 1])
         stated = _stated(lines[start + 1]) if start + 1 < len(lines) else {}
         block = _Block(number=number, lines=tuple(lines[start:stop]), stated=stated)
-        if stop > len(lines):
-            raise FrameError(
-                f"{block.name} is truncated: expected {head} atom lines, found {max(0, len(lines) - start - 2)} "
-                "before the end of the file. Copy or write the file again."
+        other = _next_frame(lines, start + 2, stop)
+        follower = lines[stop].strip() if stop < len(lines) else ""
+        if other < min(stop, len(lines)):
+            yield (
+                f"{block.name}, line {start + 1}: expected {head} atom lines, found the next frame after {other - start - 2}"
             )
-        yield block
+            stop = other
+        elif stop > len(lines):
+            yield (
+                f"{block.name} is truncated: expected {head} atom lines, found {max(0, len(lines) - start - 2)} "
+                "before the end of the file. Copy or write the file again"
+            )
+        elif follower and not follower.isdecimal():  # more atoms than were announced, so that these are not all
+            stop = _next_frame(lines, stop)
+            yield (
+                f"{block.name}, line {start + 3 + int(head)}: expected {head} atom lines and then the number of atoms of the next "
+                f"frame, found {follower[:60]!r}"
+            )
+        else:
+            yield block
         start = stop
+
+
+def _is_count(line: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,9}", line) is not None and int(line) > 0
+
+
+def _next_frame(lines: list[str], start: int, stop: int | None = None) -> int:
+    """The first line from a place on where a frame begins beyond doubt; the end where there is none."""
+    end = len(lines) if stop is None else min(stop, len(lines))
+    for place in range(start, end):
+        if place + 1 < len(lines) and _is_count(lines[place].strip()) and _COMMENT.search(lines[place + 1]):
+            return place
+    return end
+
+
+def _plain_case(comment: str) -> str:
+    """A comment line with the names of lattice, properties and periodicity as ASE knows them, where it has them in other cases."""
+    for name in ("Lattice", "Properties", "pbc"):
+        if not re.search(rf"(?<!\S){name}\s*=", comment):
+            comment = re.sub(rf"(?i)(?<!\S){name}(?=\s*=)", name, comment, count=1)
+    return comment
 
 
 def _stated(comment: str) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""What folders of candidates share: their CSV table, and the order of their files."""
+"""What folders of candidates share: their table, and the order of their files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError
-from hullscout.files import Table, read_csv
+from hullscout.files import Table, read_csv, without_compression
 from hullscout.pool.frames import natural_key, plain_name
 
 if TYPE_CHECKING:
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """The CSV files of a folder, not of those in it."""
-    return sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
+    """The tables of a folder, not of those in it."""
+    return sorted(path for path in folder.iterdir() if is_table_file(path) and not path.name.startswith("."))
+
+
+def is_table_file(path: Path) -> bool:
+    """Whether the name is that of a table, `.csv` or `.tsv`, also compressed."""
+    return without_compression(path.name).lower().endswith((".csv", ".tsv"))
 
 
 def read_table(path: Path) -> Table:
     """A CSV table beside structures or calculations: a row for each, with `id` or `file` among its columns."""
-    expected = "expected a first line that names the columns, separated by commas, with `id` or `file` among them"
+    expected = "expected a first line that names the columns, between commas, semicolons or tabs, with `id` or `file` among them"
 
     def refused(header: tuple[str, ...]) -> str:
         return "" if {"id", "file"} & set(header) else f"{expected}, found {','.join(header)[:80]!r}."

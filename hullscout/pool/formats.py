@@ -1,16 +1,15 @@
 """Pools in every form that is read: one interface, the same checks, the same faults whatever the format.
 
-A campaign keeps any of them as extended XYZ (`pool_bytes`). A format is one reader and one line of the table here.
+A campaign keeps any of them as extended XYZ (`keep_pool`). A format is one reader and one line of the table here.
 """
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hullscout.errors import InvalidPoolError
-from hullscout.files import is_gzipped
+from hullscout.files import DAMAGED, WORKBOOK, decompressed, is_gzipped, is_workbook, what_is_left
 from hullscout.pool.calculations import (
     VASPRUN,
     find_atat_folders,
@@ -22,9 +21,10 @@ from hullscout.pool.calculations import (
 from hullscout.pool.databases import SQLITE_MAGIC, read_ase_database
 from hullscout.pool.entries import read_entries, read_json
 from hullscout.pool.extxyz import format_frames, read_frames
-from hullscout.pool.folders import find_tables, read_table
+from hullscout.pool.folders import find_tables, is_table_file, read_table
 from hullscout.pool.frames import Frames, number_shared_labels
 from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
+from hullscout.pool.trajectories import TRAJECTORY_MAGIC, read_trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,12 @@ FORMATS: dict[str, Format] = {
     "vasprun": Format(read_vaspruns, is_folder=True),
     "calculations": Format(read_calculations, is_folder=True),
     "atat": Format(read_atat, is_folder=True),
+    "traj": Format(read_trajectory),
 }
-"""The formats by name: extended XYZ, plain or gzipped; an ASE database, `.db` or `.json`; a JSON list of pymatgen's
-`ComputedStructureEntry` or of a database's documents; a folder of POSCAR or CIF files with a CSV table of their energies, or that
-table; a folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps. A format is one reader and
-one line here."""
+"""The formats by name: extended XYZ; an ASE database, `.db` or `.json`; a JSON list of pymatgen's `ComputedStructureEntry` or of a
+database's documents; a folder of POSCAR or CIF files with a CSV table of their energies, that table, or a file of many POSCARs; a
+folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps; ASE's trajectory. A format is one
+reader and one line here."""
 
 
 def read_pool(path: Path, pool_format: str | None = None) -> Frames:
@@ -66,10 +67,21 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
     return frames if chosen == "extxyz" else number_shared_labels(frames)
 
 
-def pool_bytes(path: Path, pool_format: str | None = None) -> bytes:
+class Kept(NamedTuple):
+    """A pool as a campaign keeps it: extended XYZ, and what was said of the source that it does not hold."""
+
+    content: bytes
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def keep_pool(path: Path, pool_format: str | None = None) -> Kept:
     """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such, always the same."""
     chosen = _chosen(path, pool_format)
-    return _read(path) if chosen == "extxyz" else format_frames(FORMATS[chosen].read(path).frames)
+    if chosen == "extxyz":
+        return Kept(_read(path))
+    frames = FORMATS[chosen].read(path)
+    return Kept(format_frames(frames.frames), frames.faults, frames.notes)
 
 
 def detect_format(path: Path) -> str:
@@ -79,8 +91,12 @@ def detect_format(path: Path) -> str:
     head = _read(path, _HEAD)
     if head.startswith(SQLITE_MAGIC):
         return "ase"
-    if path.suffix.lower() == ".csv":
+    if is_workbook(head):
+        raise InvalidPoolError(f"{path}: {WORKBOOK}")
+    if is_table_file(path) or is_structure_file(path):
         return "files"
+    if head.startswith(TRAJECTORY_MAGIC):
+        return "traj"
     return _format_of_text(path, head)
 
 
@@ -91,8 +107,8 @@ def _chosen(path: Path, pool_format: str | None) -> str:
         raise InvalidPoolError(f"{path}: expected a pool, found no file or folder of this name. Correct the path.")
     if chosen not in FORMATS:
         raise InvalidPoolError(f"pool.format: expected one of {', '.join(map(repr, FORMATS))}, found {chosen!r}.")
-    is_table = chosen == "files" and path.suffix.lower() == ".csv"
-    if path.is_dir() != FORMATS[chosen].is_folder and not is_table:
+    is_one = chosen == "files" and (is_table_file(path) or is_structure_file(path))
+    if path.is_dir() != FORMATS[chosen].is_folder and not is_one:
         found = "a folder" if path.is_dir() else "a file"
         raise InvalidPoolError(
             f'{path}: expected what pool.format = "{chosen}" reads, found {found}. '
@@ -126,14 +142,10 @@ def _format_of_folder(folder: Path) -> str:
 
 def _format_of_text(path: Path, head: bytes) -> str:
     """JSON of either kind, or else extended XYZ; plain or gzipped."""
-    first = _first_character(head)
+    first = _first_character(path)
     is_ase = first == b"{" and {"ids", "nextid"} <= read_json(path).keys()
     if is_gzipped(head) and (is_ase or first == SQLITE_MAGIC[:1]):
         raise InvalidPoolError(f"{path}: expected an ASE database as it is, found it gzipped. Unpack it.")
-    if is_structure_file(path):
-        raise InvalidPoolError(
-            f"{path}: expected a pool, found a file with one structure. Name the folder that holds such files."
-        )
     if first == b"<":
         raise InvalidPoolError(
             f"{path}: expected a pool, found XML. For vasprun.xml files, name the folder that holds them."
@@ -143,14 +155,12 @@ def _format_of_text(path: Path, head: bytes) -> str:
     return "entries" if first in {b"[", b"{"} else "extxyz"
 
 
-def _first_character(head: bytes) -> bytes:
-    """The first character of a content that is no space, decompressed if it begins like gzip."""
-    if is_gzipped(head):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
-        except zlib.error:
-            return b""  # the reader says what is wrong
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+def _first_character(path: Path) -> bytes:
+    """The first character of a content that is no space, decompressed."""
+    try:
+        return decompressed(_read(path)).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    except DAMAGED:
+        return what_is_left(_read(path)).lstrip()[:1]  # the reader says what is wrong
 
 
 def _read(path: Path, size: int = -1) -> bytes:

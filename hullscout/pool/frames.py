@@ -72,13 +72,23 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """All frames of one source, at least one, in the source's order."""
+    """All sound frames of one source, at least one, in the source's order, and what is wrong with the others."""
 
     path: Path  #: where they were read; IN_MEMORY for objects
     frames: tuple[Frame, ...] = field(repr=False)
     keys: tuple[str, ...]  #: the names of everything that any frame states beside its atoms, sorted
     shared_labels: tuple[str, ...] = ()  #: of prototypes with several structures; see `number_shared_labels`
     notes: tuple[str, ...] = ()  #: sentences about the source as a whole, each once
+    faults: tuple[str, ...] = field(
+        default=(), repr=False
+    )  #: what cannot be used: a place in the source, what is wrong
+    n_faulty: int = 0  #: frames that have faults, where that is known, and so are not among the others
+    is_meant: bool = False  #: whether a user has said what the energies are of
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, with those that cannot be used."""
+        return len(self.frames) + self.n_faulty
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:
@@ -98,11 +108,13 @@ class Frames:
             )
         gathered = Gathered(IN_MEMORY)
         for structure, name in zip(listed, names, strict=True):
-            gathered.add(structure, name=str(name), energy_ev=_carried_energy(structure), columns={})
+            gathered.add(structure, name=str(name), energy_ev=carried_energy(structure), columns={})
+        if gathered.faults:
+            raise one_error(IN_MEMORY, gathered.faults, n_frames=len(listed))
         return gathered.finish()
 
 
-def _carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
+def carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
     """What ASE's atoms carry as their energy, None for any other; that of a calculator counts only for the atoms as they are."""
     info: Any = getattr(structure, "info", None)
     calculator: Any = None if info is None else getattr(structure, "calc", None)
@@ -157,21 +169,30 @@ class Gathered:
             self.frames.append(Frame(number=number, id=name, energy_ev=energy, columns=kept, **atoms._asdict()))
 
     def finish(self) -> Frames:
-        """All frames, named `frame-000001` and so on where none has an id, or an InvalidPoolError with all faults."""
-        nameless = [frame.number for frame in self.frames if not frame.id]
-        keys = {key for frame in self.frames for key in frame.columns}
-        return self.named(nameless, len(self.frames), keys)
+        """All sound frames, named `frame-000001` and so on where none has an id; an InvalidPoolError where none is sound."""
+        return self.named({key for frame in self.frames for key in frame.columns})
 
-    def named(self, nameless: Sequence[int], n: int, keys: Iterable[str]) -> Frames:
-        """All frames, where all n have no id by their numbers; see `finish`."""
-        n_frames = len(self.frames) + len(self.faults)
-        if 0 < len(nameless) < n:
-            shown = shown_ids([str(number) for number in nameless])
-            self.faults.append(f"{len(nameless)} of {n} frames have no id (frame {shown}): name all frames or none")
-        if self.faults:
-            raise one_error(self.path, self.faults, n_frames=n_frames)
-        frames = [replace(frame, id=f"frame-{frame.number:06d}") if nameless else frame for frame in self.frames]
-        return Frames(path=self.path, frames=tuple(frames), keys=tuple(sorted(keys)), notes=tuple(self.notes))
+    def named(self, keys: Iterable[str]) -> Frames:
+        """As `finish`, for a source that states these keys."""
+        frames, nameless = self.frames, [frame for frame in self.frames if not frame.id]
+        if len(nameless) == len(frames):
+            frames = [replace(frame, id=f"frame-{frame.number:06d}") for frame in frames]
+        elif nameless:
+            frames = [frame for frame in frames if frame.id]
+            self.faults += [
+                f"frame {frame.number}: expected an id, as others have one, found none: name all frames or none"
+                for frame in nameless
+            ]
+        if not frames:
+            raise one_error(self.path, self.faults, n_frames=len(self.faults))
+        return Frames(
+            path=self.path,
+            frames=tuple(frames),
+            keys=tuple(sorted(keys)),
+            notes=tuple(self.notes),
+            faults=tuple(self.faults),
+            n_faulty=len(self.faults),
+        )
 
 
 def one_energy(value: object) -> float:
@@ -192,7 +213,7 @@ def plain_columns(stated: Mapping[str, object]) -> dict[str, str | float]:
     """
     from ase.calculators.calculator import all_properties  # noqa: PLC0415  (late: ASE loads slowly)
 
-    reserved = {"", *all_properties, "Lattice", "Properties", "pbc", "id", "virial", "virials"}
+    reserved = {"", *all_properties, "Lattice", "Properties", "pbc", "id", "virial", "virials"} - {"free_energy"}
     columns: dict[str, str | float] = {}
     for key, value in stated.items():
         name = plain_name(str(key))
@@ -254,14 +275,23 @@ def shown_ids(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_N_IDS_SHOWN]) + (", ..." if len(ids) > _N_IDS_SHOWN else "")
 
 
-def one_error(path: Path, faults: Sequence[str], *, n_frames: int) -> InvalidPoolError:
-    """All faults of a source, each with its frame and id, in one error: the first ten, and how many more there are."""
+def one_error(path: Path, faults: Sequence[str], *, n_frames: int, n_sound: int = 0) -> InvalidPoolError:
+    """All faults of a source, each with its frame and id, in one error: the first ten, and how many more there are.
+
+    Where some frames are sound, it says how to go on with these.
+    """
     lines = [f"  {fault}" for fault in faults[:_N_SHOWN]]
     if len(faults) > _N_SHOWN:
         lines.append(f"  and {len(faults) - _N_SHOWN} more")
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     remedy = "Correct these or take them" if path == IN_MEMORY else "Correct the file or take these frames"
-    return InvalidPoolError(f"{path}: {count} in {n_frames} frames.\n" + "\n".join(lines) + f"\n{remedy} out.")
+    remedy += " out."
+    if n_sound and path != IN_MEMORY:
+        remedy += (
+            f" To go on with the other {n_sound}: `hullscout check {path} --write cleaned.extxyz` writes them, and "
+            "[pool] leave_out_faults = true takes them and says what is left out."
+        )
+    return InvalidPoolError(f"{path}: {count} in {n_frames} frames.\n" + "\n".join(lines) + f"\n{remedy}")
 
 
 def natural_key(candidate_id: str) -> tuple[tuple[tuple[int, int, str], ...], str]:

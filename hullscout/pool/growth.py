@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.pool.checks import atomic_numbers, find_faults
+from hullscout.pool.checks import Faulty, atomic_numbers, sift
 from hullscout.pool.frames import Frames, natural_key, one_error
 from hullscout.pool.pool import Pool
 from hullscout.pool.twins import find_twins
@@ -34,11 +34,13 @@ class Growth:
         ids: Of the new candidates, in the order in which they are appended: the natural one.
         twins: For each structure that is a crystal of the pool, or one that is new, by its id: that candidate's.
         left_out: Ids of structures without an energy, where a table would have to answer for them.
+        faults: Of structures that no campaign can use, where these are left out.
     """
 
     ids: tuple[str, ...]
     twins: dict[str, str] = field(repr=False)
     left_out: tuple[str, ...] = field(repr=False)
+    faults: tuple[str, ...] = field(repr=False)
 
 
 def with_own_ids(frames: Frames, prefix: str) -> Frames:
@@ -49,7 +51,7 @@ def with_own_ids(frames: Frames, prefix: str) -> Frames:
 
 
 def growth_of(
-    pool: Pool, known: Frames, added: Frames, *, needs_energy: bool, build: Callable[[Frames], Pool]
+    pool: Pool, known: Frames, added: Frames, *, needs_energy: bool, faulty: Faulty, build: Callable[[Frames], Pool]
 ) -> Growth:
     """What is new among added frames; an InvalidPoolError where a campaign cannot use them, or an id is another crystal's.
 
@@ -57,8 +59,10 @@ def growth_of(
         known: The frames that the pool was built from, so far.
         build: Checks frames and makes a pool of them, as the pool was made.
     """
-    if faults := find_faults(added.frames, pool.elements):
-        raise one_error(added.path, faults, n_frames=len(added.frames))
+    added = sift(added, pool.elements)
+    if added.faults and faulty is Faulty.REFUSE:
+        raise one_error(added.path, added.faults, n_frames=added.n_frames)
+    faults: list[str] = []
     usable = [frame for frame in added.frames if not needs_energy or frame.energy_ev is not None]
     left_out = {frame.id for frame in added.frames} - {frame.id for frame in usable}
     stands_for = {name: name for name in pool.ids} | {
@@ -82,7 +86,7 @@ def growth_of(
             first = next((stands_for[member] for member in group if member in stands_for), group[0])
             twins |= {member: first for member in group if member not in stands_for and member != first}
     ids = sorted((frame.id for frame in fresh if frame.id not in twins), key=natural_key)
-    return Growth(ids=tuple(ids), twins=twins, left_out=tuple(sorted(left_out, key=natural_key)))
+    return Growth(ids=tuple(ids), twins=twins, left_out=tuple(sorted(left_out, key=natural_key)), faults=added.faults)
 
 
 def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Columns, sentence: str) -> Pool:

@@ -16,8 +16,10 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
+from hullscout.pool.energies import offered
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
 from hullscout.pool.moments import moment_note
+from hullscout.pool.plausibility import find_doubts
 from hullscout.pool.twins import (
     CONFLICT_EV_PER_ATOM,
     TWIN_TOLERANCE,
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+
+WHAT_ENERGY = "energy of what"
+"""The kind of finding that is about what the energies are of."""
+NOT_READ = "not read"
+"""The kind of finding that is about what is no frame, so that a cleaned pool cannot hold it."""
 
 
 class Severity(Enum):
@@ -132,25 +140,28 @@ def inspect_frames(
             _suspect("volume", sound[place], f"{volume:.2f} A^3 per atom; the others suggest {expected:.2f}")
             for place, (volume, expected) in checks.find_odd_volumes(sound, x).items()
         ]
-        findings += [
-            _suspect("distance", frame, f"atoms come as close as {shortest:.2f} of the fcc neighbour distance")
-            for frame in sound
-            if (shortest := checks.shortest_distance(frame.positions, frame.cell)) < checks.CLOSE
-        ]
+        findings += [_suspect("distance", sound[i], said) for i, said in checks.find_close_atoms(sound).items()]
         used = [place for place in kept if not np.isnan(ev_per_atom[place])]
-        found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
+        is_one_kind = not any(f.kind == WHAT_ENERGY and not f.frames for f in findings)
+        found: list[Finding] = []
+        criterion = "Energies were not compared: they do not look like total energies of the cells."
+        if is_one_kind:
+            found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
         findings += found
         criteria += [
             (
                 f"Volumes are suspect that are more than {PERCENT * checks.ODD_VOLUME:.0f} % and {checks.ROBUST_DEVIATIONS:g} "
                 "robust standard deviations off the line through all (least absolute deviations)."
             ),
-            f"Distances are suspect below {checks.CLOSE} of the neighbour distance in fcc at the same volume per atom.",
+            (
+                f"Distances are suspect below {checks.CLOSE} of the neighbour distance in fcc at the same volume per atom; where "
+                "there is vacuum, of what is usual in the pool."
+            ),
             criterion,
         ]
     return Inspection(
         elements=elements,
-        n_frames=len(frames.frames),
+        n_frames=frames.n_frames,
         n_energies=sum(frame.energy_ev is not None for frame in frames.frames),
         n_crystals=len(groups),
         findings=tuple(sorted(findings, key=lambda finding: tuple(Severity).index(finding.severity))),
@@ -165,7 +176,8 @@ def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
 
 def _sound(frames: Frames, elements: tuple[str, str]) -> tuple[list[Finding], list[Frame]]:
     """Faults of single frames, and the frames without any, in the natural order of their ids."""
-    findings = [
+    findings = [Finding(Severity.FAULT, NOT_READ, fault.rstrip(".")) for fault in frames.faults]
+    findings += [
         Finding(Severity.FAULT, "frame", f"{frame.id}: {fault}", (frame.number,), taken_out=(frame.number,))
         for frame in frames.frames
         for fault in checks.find_frame_faults(frame, elements)
@@ -190,9 +202,10 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         numbers = tuple(number_of[member] for _, ids in conflict.groups for member in ids)
         out = tuple(number_of[member] for member in conflict.odd_ids)
         yield Finding(Severity.FAULT, "mixed settings", str(conflict), numbers, taken_out=out)
+    yield from _doubts(frames, sound, elements)
     without = [frame.id for frame in sound if frame.energy_ev is None]
     if without:
-        sentence = "no frame states an energy: they have to be computed"
+        sentence = f"no frame states an energy: they have to be computed. {offered(sound)}".removesuffix(". ")
         if with_energy:
             sentence = f"{shown_ids(without)}: no candidates where energies are looked up"
         yield Finding(Severity.NOTE, "no energy", sentence, tuple(number_of[name] for name in without))
@@ -200,7 +213,7 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         ids = [frame.id for frame in sound if frame.id.startswith(f"{label}#")]
         sentence = f"{label}: several structures of a prototype; named {shown_ids(ids)}"
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
-    for note in (*frames.notes, *setting_notes(sound)):
+    for note in (*frames.notes, *setting_notes(sound), *checks.slab_notes(sound)):
         yield Finding(Severity.NOTE, "as read", note)
 
 
@@ -209,6 +222,13 @@ def _moments(sound: Sequence[Frame], siblings: Sequence[tuple[int, ...]]) -> Ite
     ids = [[sound[place].id for place in group] for group in siblings]
     for sentence in moment_note([frame.magmoms for frame in sound], ids):
         yield Finding(Severity.NOTE, "moments", sentence)
+
+
+def _doubts(frames: Frames, sound: Sequence[Frame], elements: tuple[str, str]) -> Iterator[Finding]:
+    """Energies that do not look like total energies of their cells."""
+    for doubt in find_doubts(sound, elements, is_stated=frames.is_meant):
+        severity = Severity.FAULT if doubt.is_fault else Severity.SUSPECT
+        yield Finding(severity, WHAT_ENERGY, doubt.sentence, doubt.frames, doubted=doubt.frames)
 
 
 def _duplicates(
@@ -253,8 +273,12 @@ def _energies(
         )
         for place, (deviation, std) in sorted(suspects.items(), key=lambda pair: -abs(pair[1][0]))
     ]
+    n_judged = min(len(used), checks.MAX_JUDGED)
+    share = (
+        "" if n_judged == len(used) else f"{n_judged} of {len(used)} energies, half of them the lowest, were compared. "
+    )
     return findings, (
-        f"Energies are suspect that are more than {checks.SUSPICION:g} robust standard deviations, and "
+        f"{share}Energies are suspect that are more than {checks.SUSPICION:g} robust standard deviations, and "
         f"{MILLI * checks.FLOOR_EV_PER_ATOM:g} meV/atom, off what the kernel model predicts of them from the others; twins, where "
         f"they differ by more than {MILLI * CONFLICT_EV_PER_ATOM:g} meV/atom (within {TWIN_TOLERANCE} A they are one crystal)."
     )

@@ -16,7 +16,7 @@ import numpy as np
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import atomic_numbers, find_faults, find_missing_ends, symbol_of
+from hullscout.pool.checks import Faulty, atomic_numbers, find_missing_ends, sift, slab_notes, symbol_of
 from hullscout.pool.columns import (
     Columns,
     MixedSettings,
@@ -25,9 +25,11 @@ from hullscout.pool.columns import (
     refuse_mixed_settings,
     setting_notes,
 )
+from hullscout.pool.energies import STATED_BY_NAME, EnergyMeaning, offered, understand
 from hullscout.pool.formats import read_pool
 from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
 from hullscout.pool.moments import moment_note
+from hullscout.pool.plausibility import find_doubts
 from hullscout.pool.twins import TWIN_TOLERANCE, find_crystals, find_siblings, find_twins
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 NO_COLUMNS = Columns()
+MAX_LISTED = 10
+"""Faults that a report names; more are counted."""
 
 
 class WithoutEnergy(Enum):
@@ -63,6 +67,8 @@ class PoolReport:
     shared_labels: tuple[str, ...] = ()  #: prototype labels that stood for several structures, which got numbers
     mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
     notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole, and what its settings do not say
+    faults: tuple[str, ...] = ()  #: of what was left out, since no campaign can use it
+    suspects: tuple[str, ...] = ()  #: what looks wrong of the energies and may be right
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -70,6 +76,10 @@ class PoolReport:
     def lines(self) -> tuple[str, ...]:
         """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
         said = [f"{self.n_frames} frames hold {self.n_candidates} candidates."]
+        if self.faults:
+            said.append(
+                f"Left out, since no campaign can use it, as pool.leave_out_faults says: {_listed(self.faults)}."
+            )
         if self.left_out:
             n_out = len(self.left_out)
             shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
@@ -89,6 +99,7 @@ class PoolReport:
                 f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
             )
         said += self.notes
+        said += [f"Suspect: {sentence}" for sentence in self.suspects]
         said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
         said += [
             f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
@@ -151,11 +162,20 @@ class Pool:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def read(cls, path: str | Path, elements: tuple[str, str], *, columns: Columns = NO_COLUMNS) -> Pool:
+    def read(
+        cls,
+        path: str | Path,
+        elements: tuple[str, str],
+        *,
+        columns: Columns = NO_COLUMNS,
+        energies: EnergyMeaning = STATED_BY_NAME,
+        faulty: Faulty = Faulty.REFUSE,
+    ) -> Pool:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
         atomic_numbers(elements, n_max=2)
-        frames, keep, allow = read_pool(Path(path)), WithoutEnergy.KEEP, MixedSettings.ALLOW
-        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow)
+        frames = understand(read_pool(Path(path)), energies, elements=elements)
+        keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
+        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
 
     @classmethod
     def of(
@@ -259,23 +279,36 @@ def build_pool(
     without_energy: WithoutEnergy,
     columns: Columns = NO_COLUMNS,
     mixed_settings: MixedSettings = MixedSettings.REFUSE,
+    faulty: Faulty = Faulty.REFUSE,
 ) -> Pool:
     """Check what a source says, group what is the same crystal, and order it.
+
+    Where energies are looked up they must look like total energies (see `find_doubts`), unless a user has said what they are.
 
     The candidate of a group is the one whose id comes first; cost and baseline are its own. Faults of frames, repeated ids and ends
     of the axis without a pure element are in one InvalidPoolError; others are of mixed settings and of what columns hold.
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
-    usable = [frame for frame in frames.frames if not is_table or frame.energy_ev is not None]
+    is_strict = faulty is Faulty.REFUSE
+    sifted = sift(frames, elements)
+    usable = [
+        frame for frame in (frames if is_strict else sifted).frames if not is_table or frame.energy_ev is not None
+    ]
     if not usable:
-        raise InvalidPoolError(
-            f"{frames.path}: expected an energy (eV per cell) for the frames of a pool that is looked up, found one for none of "
+        sentence = (
+            "expected an energy (eV per cell) for the frames of a pool that is looked up, found one for none of "
             f"{len(frames.frames)} frames; columns found: {', '.join(frames.keys) or 'none'}. "
-            "Name the total energy `energy`, or choose an oracle that computes."
+            f"Name the total energy `energy`, or choose an oracle that computes. {offered(frames.frames)}".strip()
         )
-    faults = find_faults(frames.frames, elements) + find_missing_ends(usable, elements)
-    if faults:
-        raise one_error(frames.path, faults, n_frames=len(frames.frames))
+        if sifted.faults:
+            raise one_error(frames.path, [*sifted.faults, sentence], n_frames=frames.n_frames)
+        raise InvalidPoolError(f"{frames.path}: {sentence}")
+    missing = find_missing_ends(usable, elements)
+    doubts = find_doubts(sifted.frames, elements, is_stated=frames.is_meant) if is_table else []
+    whole = [*missing, *(doubt.sentence for doubt in doubts if doubt.is_fault)]
+    if faults := [*(sifted.faults if is_strict else ()), *whole]:
+        n_sound = 0 if whole else len(sifted.frames)
+        raise one_error(frames.path, faults, n_frames=frames.n_frames, n_sound=n_sound)
     conflicts = find_setting_conflicts(usable)
     if mixed_settings is MixedSettings.REFUSE:
         refuse_mixed_settings(frames.path, conflicts)
@@ -287,9 +320,9 @@ def build_pool(
     chosen = tuple(crystals[group[0]] for group in groups)
     report = PoolReport(
         elements=elements,
-        n_frames=len(frames.frames),
+        n_frames=frames.n_frames,
         n_candidates=len(chosen),
-        left_out=tuple(sorted({f.id for f in frames.frames} - {f.id for f in usable}, key=natural_key)),
+        left_out=tuple(sorted({f.id for f in sifted.frames} - {f.id for f in usable}, key=natural_key)),
         twin_groups=tuple(tuple(crystals[i].id for i in group) for group in groups if len(group) > 1),
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
         shared_labels=frames.shared_labels,
@@ -297,11 +330,20 @@ def build_pool(
         notes=(
             *frames.notes,
             *setting_notes(usable),
+            *slab_notes(usable),
             *moment_note([crystal.magmoms for crystal in crystals], siblings),
         ),
+        faults=sifted.faults,
+        suspects=tuple(doubt.sentence for doubt in doubts),
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    """The first few sentences, and how many more there are."""
+    shown = "; ".join(sentence.rstrip(".") for sentence in sentences[:MAX_LISTED])
+    return shown + (f"; and {len(sentences) - MAX_LISTED} more" if len(sentences) > MAX_LISTED else "")
 
 
 def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool import WithoutEnergy, build_pool, read_frames
+from hullscout.pool import Faulty, WithoutEnergy, build_pool, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ FAULTS = {
     ),
     "too many atom lines": (
         f"1\n{_good()}\nAg 0 0 0\nAg 1 1 1\n" + ENDS,
-        "frame 2, line 4: expected the number of atoms (a whole number above 0), found 'Ag 1 1 1'",
+        "frame 1 (id 'x'), line 4: expected 1 atom lines and then the number of atoms of the next frame, found 'Ag 1 1 1'",
     ),
     "an empty line between frames": (
         f"1\n{_good()}\nAg 0 0 0\n\n" + ENDS,
@@ -171,15 +171,15 @@ FAULTS = {
     ),
     "ids on some frames only": (
         _third(_good().replace("id=x", ""), "Ag 0 0 0"),
-        "1 of 3 frames have no id (frame 3): name all frames or none",
+        "frame 3: expected an id, as others have one, found none: name all frames or none",
     ),
     "no energy anywhere": (
         re.sub(r" energy=\S+", " e0=1", ENDS),
         "found one for none of 2 frames; columns found: Lattice, Properties, e0, id",
     ),
     "bytes that are no text": (
-        b"\xff\xfe\x00\x01",
-        "expected extended XYZ text, found bytes that are no UTF-8 text at offset 0",
+        b"\x00\x01",
+        "expected extended XYZ text, found bytes that are no text at offset 0",
     ),
 }  # fmt: skip
 
@@ -231,7 +231,58 @@ def test_of_many_faults_ten_are_shown_and_the_rest_counted(
     assert "and 3 more" in str(caught.value)
 
 
-def test_faults_of_format_in_several_frames_come_in_one_error(write: Callable[[str | bytes], Path]) -> None:
+@pytest.mark.parametrize(
+    ("bad", "left"),
+    [
+        (f"3\n{_good('y')}\nAg 0 0 0\n", ["pure-ag", "pure-pd"]),
+        (f"1\n{_good('y')}\nAg 0 0\n", ["pure-ag", "pure-pd"]),
+        (f"1\n{_good('y')}\nQq 0 0 0\n", ["pure-ag", "pure-pd"]),
+        ("0\nid=y\n", ["pure-ag", "pure-pd"]),
+        ("Ag 1 1 1\n", ["pure-pd"]),  # whose the atom is, is not known
+    ],
+)
+def test_one_bad_frame_hinders_no_other(write: Callable[[str | bytes], Path], bad: str, left: list[str]) -> None:
+    frames = read_frames(write(PURE_AG + bad + PURE_PD))
+    assert [frame.id for frame in frames.frames] == left
+    assert len(frames.faults) == 1
+
+
+def test_after_a_bad_frame_reading_goes_on_only_where_a_frame_begins_beyond_doubt(
+    write: Callable[[str | bytes], Path],
+) -> None:
+    plain = "1\nno lattice is stated here\nPd 0 0 0\n"
+    frames = read_frames(write(PURE_AG + "1\n" + _good("y") + "\nAg 0 0 0\nAg 1 1 1\n" + plain + PURE_PD))
+    assert [frame.id for frame in frames.frames] == ["pure-ag", "pure-pd"]
+    (fault,) = frames.faults
+    assert fault.startswith("frame 2 (id 'y'), line 7: expected 1 atom lines")
+
+
+def test_what_is_left_out_is_said_and_the_rest_is_a_pool(write: Callable[[str | bytes], Path]) -> None:
+    content = (
+        _third(_good().replace("-1.0", "nan"), "Ag 0 0 0", "Pd 2 2 2") + PURE_AG + "1\n" + _good("y") + "\nAg 0 0\n"
+    )
+    frames = read_frames(write(content))
+    with pytest.raises(
+        InvalidPoolError, match=r"3 faults in 5 frames(.|\n)*other 2: `hullscout check .* --write"
+    ) as caught:
+        build_pool(frames, ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT)
+    assert "[pool] leave_out_faults = true" in str(caught.value)
+    pool = build_pool(frames, ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT, faulty=Faulty.LEAVE_OUT)
+    assert pool.ids == ("pure-ag", "pure-pd")
+    assert len(pool.report.faults) == 3
+    (said,) = [line for line in pool.report.lines() if line.startswith("Left out")]
+    assert "id 'pure-ag' is repeated: frames 1, 4" in said
+    assert "energy is nan" in said
+    assert "atom 1: expected 4 columns" in said
+
+
+def test_a_pool_whose_ends_are_bad_is_refused_whatever_is_left_out(write: Callable[[str | bytes], Path]) -> None:
+    frames = read_frames(write(PURE_AG + PURE_PD.replace("-1.0", "nan")))
+    with pytest.raises(InvalidPoolError, match="no structure of pure Pd among 1 usable frames"):
+        build_pool(frames, ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT, faulty=Faulty.LEAVE_OUT)
+
+
+def test_faults_of_format_in_all_frames_come_in_one_error(write: Callable[[str | bytes], Path]) -> None:
     content = ENDS.replace("Ag 0 0 0", "Ag 0 0").replace("Pd 0 0 0", "Pd 0 0")
     with pytest.raises(InvalidPoolError, match=r"2 faults in 2 frames\.\n  frame 1 \(id 'pure-ag'\).*\n  frame 2"):
         read_frames(write(content))

@@ -24,8 +24,8 @@ from hullscout.pool import (
     WithoutEnergy,
     build_pool,
     find_twins,
+    keep_pool,
     parse_frames,
-    pool_bytes,
     read_pool,
 )
 from hullscout.pool.formats import detect_format
@@ -77,8 +77,8 @@ def test_every_format_states_cost_and_baseline(written):
 
 def test_reading_changes_nothing_and_gives_the_same_bytes_each_time(written):
     before = content(written)
-    first = pool_bytes(written)
-    assert pool_bytes(written) == first
+    first = keep_pool(written).content
+    assert keep_pool(written).content == first
     assert content(written) == before
     again = parse_frames(first, path=written)
     assert [frame.id for frame in again.frames] == [frame.id for frame in read_pool(written).frames]
@@ -208,7 +208,7 @@ def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     path = WRITERS["ase.db"](tmp_path, frames)
     (tmp_path / "c.toml").write_text(CAMPAIGN.format(path=path.name).replace("[select]", 'format = "ase"\n\n[select]'))
     assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
-    kinds = "'extxyz', 'ase', 'entries', 'files', 'vasprun', 'calculations', 'atat'"
+    kinds = "'extxyz', 'ase', 'entries', 'files', 'vasprun', 'calculations', 'atat', 'traj'"
     with pytest.raises(
         InvalidCampaignError,
         match=rf"pool\.format: expected one of {kinds}; found 'excel'",

@@ -19,7 +19,7 @@ from pymatgen.io.cif import CifWriter
 from hullscout.errors import InvalidPoolError, InvalidStructureError
 from hullscout.oracle import candidate_from_tree, candidate_to_tree
 from hullscout.pool import Candidate, Frames, Pool, find_twins, format_frames, inspect_frames, parse_frames
-from hullscout.pool.formats import pool_bytes, read_pool
+from hullscout.pool.formats import keep_pool, read_pool
 
 MOMENT = st.floats(-100.0, 100.0, allow_nan=False)
 
@@ -124,7 +124,7 @@ def test_databases_hand_on_initial_moments_and_else_those_that_were_calculated(t
     assert frames["stated"].tolist() == [0.6, -2.2]
     assert frames["ended"].tolist() == [0.5, 2.0]
     assert frames["nothing"] is None
-    kept = parse_frames(pool_bytes(tmp_path / "pool.db"), path=tmp_path / "pool.db").frames
+    kept = parse_frames(keep_pool(tmp_path / "pool.db").content, path=tmp_path / "pool.db").frames
     assert [None if f.magmoms is None else f.magmoms.tolist() for f in kept] == [[0.6, -2.2], [0.5, 2.0], None]
 
 

@@ -63,6 +63,7 @@ def test_the_report_says_what_was_done_in_sentences(write: Callable[[str], Path]
         "Left out, since they have no energy: dark.\n"
         "1 crystal occurs more than once (within 0.001 A); it is looked up once, 2 frames are counted as its twins: "
         "b2-9 = b2-10 = b2-11.\n"
+        "Suspect: all 8 energies are -1 eV: are they placeholders?\n"
         "2 candidates are pure Ag; the lowest of those looked up is the end of the axis."
     )
 

@@ -155,6 +155,10 @@ def remarks(reported: Reported) -> Iterator[str]:
         more = [f"{len(told) - MAX_FAILURES} more are in the table."] if len(told) > MAX_FAILURES else []
         head = "Failed calculations, which count as unknown and not as high in energy:"
         yield " ".join([head, *told[:MAX_FAILURES], *more])
+    if left_out := history.pool.report.faults:
+        more = [f"{len(left_out) - MAX_FAILURES} more are in result.json."] if len(left_out) > MAX_FAILURES else []
+        said = (f"{sentence.rstrip('.')}." for sentence in left_out[:MAX_FAILURES])
+        yield " ".join(["Left out of the pool, since no campaign can use it:", *said, *more])
 
 
 def warning(reported: Reported) -> str | None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from hullscout.display import MILLI
 from hullscout.errors import OracleError
-from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
+from hullscout.oracle.calculator import calculate, probe
 from hullscout.oracle.handoff import folder_name
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
 from hullscout.oracle.settings import (
@@ -31,6 +31,7 @@ from hullscout.oracle.settings import (
     InProcessSettings,
     ProcessesSettings,
 )
+from hullscout.oracle.worker_process import OUTPUT, calculate_in_worker, end_workers, working_folder
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM
 from hullscout.settings import object_at
 

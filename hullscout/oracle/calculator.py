@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OracleError
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, judge
+from hullscout.oracle.outcome import (
+    Calculated,
+    Failed,
+    FailureReason,
+    Outcome,
+    failure_of,
+    fault_of,
+    judge,
+    real_number,
+    valid_text,
+)
 from hullscout.pool import Candidate
 from hullscout.settings import object_at
 
@@ -46,6 +56,10 @@ def probe(settings: CalculatorSettings) -> Outcome:
         make_calculator(settings)
     except OracleError as error:
         return Failed(reason=FailureReason.RAISED, sentence=str(error))
+    except BaseException as error:  # noqa: BLE001  its module or class may raise anything
+        failed = _failure(error)
+        what = f"oracle.calculator: {settings.calculator!r} cannot be made with {settings.arguments}: {failed.sentence}"
+        return replace(failed, sentence=what)
     return Calculated(energy_ev=0.0)
 
 
@@ -54,16 +68,16 @@ def calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     began = time.perf_counter()
     try:
         outcome = _calculate(candidate, settings)
-    except Exception as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
+    except BaseException as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
         outcome = _failure(error)
     return replace(outcome, wall_s=time.perf_counter() - began)
 
 
-def _failure(error: Exception) -> Failed:
+def _failure(error: BaseException) -> Failed:
     names = [base.__name__ for base in type(error).__mro__]
     is_unconverged = "SCFError" in names or any("converge" in name.lower() for name in names)
     reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
-    text = " ".join(str(error).split())
+    text = " ".join(valid_text(error).split())
     return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}" if text else names[0])
 
 
@@ -71,13 +85,16 @@ def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     atoms = candidate.to_ase()
     atoms.calc = make_calculator(settings)
     is_relaxed = settings.relax == "none" or _relax(atoms, settings)
-    energy = float(atoms.get_potential_energy())
+    given = atoms.get_potential_energy()
+    if failed := fault_of(candidate, atoms, given, settings):
+        return failed
+    energy = float(real_number(given) or 0.0)
     unconverged = ""
     if getattr(atoms.calc, "converged", None) is False:  # file-based codes say so and do not raise
         unconverged = "The calculator says that the electrons did not converge"
     elif not is_relaxed:
         unconverged = f"The relaxation did not reach {settings.fmax:g} eV/Angstrom in {settings.max_steps} steps"
-    if failed := failure_of(energy, len(atoms), unconverged):
+    if failed := failure_of(energy, candidate.n_atoms, unconverged):
         return failed
     relaxed = None if settings.relax == "none" else Candidate.from_ase(atoms, candidate.id)
     return judge(candidate, Calculated(energy_ev=energy, relaxed=relaxed), settings)

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import HullscoutError, OutputError, ResultError
 from hullscout.files import Row, number, read_csv, remove
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
+from hullscout.oracle.outcome import (
+    Calculated,
+    Failed,
+    FailureReason,
+    Outcome,
+    failure_of,
+    is_energy,
+    judge,
+    real_number,
+)
 from hullscout.pool import Candidate
 from hullscout.pool.calculations import VASP_NAME, read_vasp_result
 
@@ -234,7 +243,7 @@ def _read_energy(file: Path) -> tuple[ase.Atoms, float, str]:
         if VASP_NAME.fullmatch(file.name):
             return read_vasp_result(file)
         atoms: Any = read(file, index=-1)
-        return atoms, float(atoms.get_potential_energy()), ""
+        given = atoms.get_potential_energy()
     except ResultError:
         raise
     except Exception as error:  # a reader of a foreign file may raise anything
@@ -243,6 +252,10 @@ def _read_energy(file: Path) -> tuple[ase.Atoms, float, str]:
             f"{file.name} holds no energy that can be read ({type(error).__name__}: {text}). Is the calculation complete? "
             f"If it failed, put a file {FAILED} beside it that says why."
         ) from error
+    energy = real_number(given)
+    if energy is None:
+        raise ResultError(f"{file.name}: expected the energy as one real number in eV, found {given!r}.")
+    return atoms, energy, ""
 
 
 def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Reply | ResultError]:

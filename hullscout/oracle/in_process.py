@@ -36,17 +36,19 @@ def calculate_here(candidate: Candidate | None, settings: CalculatorSettings, fo
     """
     me, children = os.getpid(), _children()
     with ExitStack() as stack:
-        stack.enter_context(_kept_streams())
+        kept = stack.enter_context(_kept_streams())
         stack.enter_context(kept_surroundings())
         told = stack.enter_context(_told_signals())
         os.chdir(folder)
         output = stack.enter_context(Path(OUTPUT).open("a", encoding="utf-8", errors="backslashreplace"))
         stack.enter_context(redirect_stdout(output))
+        if 1 in kept:
+            os.dup2(output.fileno(), 1)  # what programs and compiled code print
         outcome = probe(settings) if candidate is None else calculate(candidate, settings)
         if os.getpid() != me:  # a fork that came back: the campaign is its parent's
             os._exit(0)
-    if children is not None and (left := (_children() or set()) - children):
-        end_processes(lambda: {pid for child in left for pid in {child, *descendants(child)}} & descendants(me))
+    if children is not None:
+        _end_all_but(children)
     if told:
         raise KeyboardInterrupt
     return outcome
@@ -61,6 +63,20 @@ def adopted_processes() -> Iterator[None]:
     finally:
         if is_adopting:
             control(PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _end_all_but(children: set[int]) -> None:
+    """End the children of this process but some, with all that descends from them: what a calculator left behind."""
+    new: set[int] = set()
+
+    def left() -> set[int]:
+        new.update((_children() or set()) - children)  # again: whose parent was ended is a child of this process now
+        for pid in new:
+            with suppress(OSError):
+                os.waitpid(pid, os.WNOHANG)
+        return descendants(os.getpid(), new) if new else new
+
+    end_processes(left)
 
 
 def _children() -> set[int] | None:
@@ -102,14 +118,14 @@ def _told_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _kept_streams() -> Iterator[None]:
-    """Let the three standard descriptors lead where they led, and the streams on them be open."""
+def _kept_streams() -> Iterator[dict[int, int]]:
+    """Let the three standard descriptors lead where they led, and the streams on them be open; copies of them."""
     kept: dict[int, int] = {}
     for descriptor in (0, 1, 2):
         with suppress(OSError):
             kept[descriptor] = os.dup(descriptor)
     try:
-        yield
+        yield kept
     finally:
         for descriptor, copy in kept.items():
             with suppress(OSError):

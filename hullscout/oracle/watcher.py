@@ -58,13 +58,15 @@ def parents() -> dict[int, int]:
     return found
 
 
-def descendants(ancestor: int) -> set[int]:
-    """The processes that descend from one."""
+def descendants(ancestor: int, through: set[int] | None = None) -> set[int]:
+    """The processes that descend from one, or only those that do so through some of its children, and these."""
     parent_of = parents()
     found: set[int] = set()
     new = {ancestor}
     while new:
         new = {pid for pid, parent in parent_of.items() if parent in new and pid not in found}
+        if through is not None and not found:
+            new &= through
         found |= new
     return found
 

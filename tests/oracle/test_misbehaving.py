@@ -1,0 +1,178 @@
+"""Whatever a calculator does, it is one failed calculation, the next is as ever, and nothing of it is left 5 s after the end.
+
+`pytest -m misbehaving` tries every way of `misbehaving_calculators` in every place and prints how many; else some are tried.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT
+from misbehaving_calculators import ENDS, NOT_HERE, WAYS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for what is left in /proc")
+DRIVER = Path(__file__).parents[1] / "misbehave.py"
+FINE_HERE = [name for name in WAYS if name not in ENDS | NOT_HERE]
+QUICK_HERE = [name for name in FINE_HERE if name not in {"text_of_megabytes", "opens_many_files", "leaves_a_thread"}]
+SOME = [
+    "surrogate_text",
+    "system_exit",
+    "text_raises",
+    "true",
+    "one_atom_more",
+    "kills_its_parent",
+    "fork_of_c_that_returns",
+]
+SOME += ["writes_everywhere", "waits_for_a_daemon_that_holds_the_lock", "leaves_a_thread_that_exits"]
+CAMPAIGN = """
+name = "ends"
+elements = ["Cu", "Au"]
+
+[pool]
+path = "{root}/campaigns/cuau-emt/cuau-cells.extxyz.gz"
+
+[oracle]
+kind = "calculator"
+calculator = "misbehaving_calculators.Misbehaves"
+arguments = {{ how = "waits_for_a_daemon_that_holds_the_lock" }}
+
+[executor]
+{executor}
+"""
+EXECUTORS = {
+    "processes": 'kind = "processes"',
+    "dask": 'kind = "dask"',
+    "threads": 'kind = "custom"\npath = "concurrent.futures.ThreadPoolExecutor"\noptions = { max_workers = 1 }',
+    "pool": 'kind = "custom"\npath = "concurrent.futures.ProcessPoolExecutor"\noptions = { max_workers = 1 }',
+}
+
+
+class Tagged:
+    """A process whose descendants are known by a variable of their environment."""
+
+    def __init__(self, command, folder):
+        self.tag = uuid.uuid4().hex
+        path = os.pathsep.join([str(DRIVER.parent), *(path for path in sys.path if path)])
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MISBEHAVING": self.tag}
+        self.output, self.errors = folder / "output", folder / "errors"
+        with self.output.open("w") as output, self.errors.open("w") as errors:
+            options = {"cwd": folder, "env": environment, "start_new_session": True}
+            self.process = subprocess.Popen([sys.executable, *command], stdout=output, stderr=errors, **options)
+
+    def alive(self):
+        """What runs and bears the tag."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"MISBEHAVING={self.tag}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                    found.append(psutil.Process(int(place.name)))
+            except (OSError, psutil.Error):
+                continue
+        return found
+
+    def left(self):
+        """What still runs 5 s after the end, which is then ended."""
+        until = time.monotonic() + 5
+        while self.alive() and time.monotonic() < until:
+            time.sleep(0.1)
+        left = self.alive()
+        lines = [" ".join(process.cmdline()) for process in left]
+        for process in left:
+            process.kill()
+        return lines
+
+
+def outcomes(folder, executor, names):
+    run = Tagged([DRIVER, executor, *names], folder)
+    code = run.process.wait()
+    assert code == 0, run.errors.read_text(errors="replace")[-2000:]
+    lines = [json.loads(line) for line in run.output.read_text(errors="replace").splitlines()]
+    assert run.left() == []
+    return {name: (bad, good) for name, bad, good in lines}
+
+
+def refuse_what_is_not_as_expected(found, names):
+    assert list(found) == list(names)
+    (sound,) = {good["energy_ev"] for _, good in found.values()}
+    assert sound == pytest.approx(0.0608, abs=1e-4)
+    assert {name: bad["reason"] for name, (bad, _) in found.items()} == {name: WAYS[name][1] for name in names}
+    for bad, _ in found.values():
+        assert bad["reason"] is not None or bad["energy_ev"] == pytest.approx(sound)
+        assert bad["reason"] is None or bad["sentence"].encode()
+
+
+def test_whatever_a_calculator_does_in_this_process_the_next_calculation_is_as_ever(tmp_path):
+    refuse_what_is_not_as_expected(outcomes(tmp_path, "in-process", QUICK_HERE), QUICK_HERE)
+
+
+def test_whatever_a_calculator_does_in_a_worker_the_next_calculation_is_as_ever(tmp_path):
+    found = outcomes(tmp_path, "processes", SOME)
+    refuse_what_is_not_as_expected(found, SOME)
+    sentences = {name: bad["sentence"] for name, (bad, _) in found.items()}
+    assert sentences["surrogate_text"] == "RuntimeError: caf\\udce9.dat"
+    assert sentences["text_raises"] == "StrRaisesError: (its text cannot be had: ValueError)"
+    assert sentences["true"] == "Expected the energy as one real number in eV, found bool True."
+    assert "expected one line with the token of this calculation, found '1.0 eV'" in sentences["writes_everywhere"]
+    assert "changed the atoms: expected the 2 of 'one_atom_more-4', found Cu3" in sentences["one_atom_more"]
+
+
+@pytest.mark.misbehaving
+@pytest.mark.parametrize("executor", ["in-process", "processes", "dask"])
+def test_every_way_in_every_place(tmp_path, capsys, executor):
+    names = FINE_HERE if executor == "in-process" else list(WAYS)
+    refuse_what_is_not_as_expected(outcomes(tmp_path, executor, names), names)
+    with capsys.disabled():
+        print(f"\n{executor}: {len(names)} of {len(WAYS)} ways, {len(names)} as expected, 0 processes left")  # noqa: T201
+
+
+@pytest.mark.misbehaving
+@pytest.mark.parametrize("name", sorted(ENDS - NOT_HERE))
+def test_what_ends_a_campaign_in_its_own_process_leaves_nothing(tmp_path, name):
+    run = Tagged([DRIVER, "in-process", name], tmp_path)
+    try:
+        assert run.process.wait(timeout=15) != 0
+    except subprocess.TimeoutExpired:  # it hangs, which only another process can end
+        run.process.kill()
+        run.process.wait()
+    assert run.left() == []
+
+
+def end_by(number, executor, folder):
+    (folder / "ends.toml").write_text(CAMPAIGN.format(root=ROOT, executor=EXECUTORS[executor]))
+    command = ["-c", "from hullscout.cli import main; main()", "run", "ends.toml", "--out", "out"]
+    run = Tagged(command, folder)
+    until = time.monotonic() + 120
+    while (
+        sum("oracle.work " in " ".join(process.cmdline()) for process in run.alive()) < 3
+    ):  # watcher, worker and its daemon
+        assert run.process.poll() is None, run.errors.read_text()
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    run.process.send_signal(number)
+    code = run.process.wait(timeout=30)
+    assert run.left() == []
+    if number == signal.SIGKILL:
+        assert code == -number
+    else:
+        said = run.errors.read_text()
+        assert (code, "Traceback" in said) == (130, False), said
+        assert "Interrupted. Every answer so far is kept; run the same command again to go on." in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_campaign_that_is_ended_takes_what_hangs_along(tmp_path, number):
+    end_by(number, "processes", tmp_path)
+
+
+@pytest.mark.misbehaving
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name)
+def test_every_end_of_a_campaign_takes_what_hangs_along_wherever_it_runs(tmp_path, number, executor):
+    end_by(number, executor, tmp_path)

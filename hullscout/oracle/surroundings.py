@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "RSS", "STACK")
+_SIGNALS = tuple(int(number) for number in signal.valid_signals() if number < 32)  # nobody uses the others
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
@@ -54,11 +55,11 @@ def _folder() -> Callable[[], None]:
 
 
 def _environment() -> Callable[[], None]:
-    environment, content, path, modules = os.environ, dict(os.environ), sys.path, list(sys.path)
+    environment, content, path, modules = os.environ, os.environ.copy(), sys.path, list(sys.path)
 
     def put_back() -> None:
         os.environ = environment  # noqa: B003  it may be another object now
-        if dict(environment) != content:
+        if environment.copy() != content:
             environment.clear()
             environment.update(content)
         sys.path = path
@@ -89,12 +90,12 @@ def _interpreter() -> Callable[[], None]:
 
 def _signals() -> Callable[[], None]:
     is_main = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if is_main else {}
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS} if is_main else {}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if hasattr(signal, "pthread_sigmask") else None
 
     def put_back() -> None:
         for number, handler in handlers.items():
-            if signal.getsignal(number) != handler:
+            if signal.getsignal(number) is not handler:
                 with suppress(OSError, ValueError):
                     signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if blocked is not None:

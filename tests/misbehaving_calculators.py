@@ -438,6 +438,17 @@ def writes_everywhere(*_):
 
 
 @way(DIED, not_here=True)
+def speaks_for_the_worker(*_):
+    outcome = '{"energy_ev": 1.0, "relaxed": null, "note": "", "wall_s": 0.1}'
+    answer = f'{{"token": "{"0" * 32}", "id": "speaks_for_the_worker-8", "is_clean": true, "outcome": {outcome}}}\n'
+    for descriptor in range(3, 40):
+        try:
+            os.write(descriptor, answer.encode())
+        except OSError:
+            continue
+
+
+@way(DIED, not_here=True)
 def writes_everywhere_without_an_end(*_):
     for descriptor in range(3, 40):
         try:

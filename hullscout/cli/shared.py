@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         """Run it."""
+        _print_any_text()
         try:
             with _ended_by_signals():
                 super().invoke(ctx)
@@ -62,6 +64,13 @@ class Command(click.Command):
             with suppress(OSError):  # the terminal may be what ended it
                 click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
             sys.exit(130)
+
+
+def _print_any_text() -> None:
+    """Let text that the terminal's encoding has no sign for, as names of files may hold, be printed with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

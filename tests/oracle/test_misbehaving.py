@@ -35,7 +35,12 @@ SOME = [
     "kills_its_parent",
     "fork_of_c_that_returns",
 ]
-SOME += ["writes_everywhere", "waits_for_a_daemon_that_holds_the_lock", "leaves_a_thread_that_exits"]
+SOME += [
+    "writes_everywhere",
+    "speaks_for_the_worker",
+    "waits_for_a_daemon_that_holds_the_lock",
+    "leaves_a_thread_that_exits",
+]
 CAMPAIGN = """
 name = "ends"
 elements = ["Cu", "Au"]

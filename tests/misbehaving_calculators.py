@@ -265,6 +265,7 @@ def halts(*_):
 
 @way(LATE, ends=True)
 def sleeps(*_):
+    Path("begun").touch()
     time.sleep(600)
 
 

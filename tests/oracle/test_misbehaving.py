@@ -184,6 +184,19 @@ def test_a_campaign_that_is_ended_takes_what_hangs_along(tmp_path, number):
     end_by(number, "processes", tmp_path)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_from_outside_ends_a_calculation_in_this_process_and_the_campaign(tmp_path, number):
+    campaign = CAMPAIGN.format(root=ROOT, executor='kind = "in-process"\nkeep_files = "kept"')
+    (tmp_path / "ends.toml").write_text(campaign.replace("waits_for_a_daemon_that_holds_the_lock", "sleeps"))
+    run = Tagged(["-c", "from hullscout.cli import main; main()", "run", "ends.toml", "--out", "out"], tmp_path)
+    while not list(tmp_path.glob("out/kept/*/begun")):
+        assert run.process.poll() is None, run.errors.read_text()
+        time.sleep(0.1)
+    run.process.send_signal(number)
+    assert (run.process.wait(timeout=30), run.left()) == (130, [])
+    assert "Interrupted. Every answer so far is kept" in run.errors.read_text()
+
+
 @pytest.mark.misbehaving
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name)

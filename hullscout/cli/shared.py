@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +16,8 @@ from hullscout import __version__
 from hullscout.errors import HullscoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
@@ -38,7 +44,7 @@ POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool 
 class Command(click.Command):
     """A command that shows an error raised on purpose without a traceback and exits with code 2.
 
-    On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do.
+    On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do; on SIGTERM and SIGHUP as well.
     """
 
     def __init__(self, *args: Any, interrupted: str = "", **kwargs: Any) -> None:
@@ -47,14 +53,45 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         """Run it."""
+        _print_any_text()
         try:
-            super().invoke(ctx)
+            with _ended_by_signals():
+                super().invoke(ctx)
         except HullscoutError as error:
             click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
+            with suppress(OSError):  # the terminal may be what ended it
+                click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
             sys.exit(130)
+
+
+def _print_any_text() -> None:
+    """Let text that the terminal's encoding has no sign for, as names of files may hold, be printed with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM (a queue's time limit) and SIGHUP (a terminal that is closed) do what Ctrl-C does; nohup still holds."""
+    before: dict[int, Any] = {}
+
+    def end(number: int, _: Any) -> None:
+        # What comes again while all is put in order: a closed terminal may tell twice, but nobody is to wait for ever.
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from hullscout.pool import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hullscout.oracle.settings import ComputedSettings, HandoffSettings
+    import ase
+
+    from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, HandoffSettings
 
 MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
@@ -37,7 +40,7 @@ class FailureReason(StrEnum):
     RAISED = "raised"  #: The calculator ended in an error.
     TIMED_OUT = "timed-out"  #: It ran past `executor.time_limit_s` and was ended.
     WORKER_DIED = "worker-died"  #: The process that ran it ended without an answer: killed, out of memory, crashed.
-    NOT_FINITE = "not-finite"  #: The energy is NaN or infinite.
+    NOT_FINITE = "not-finite"  #: The energy is no finite real number.
     NOT_CONVERGED = "not-converged"  #: The electrons or the atoms did not come to rest within the allowed steps.
     CHANGED = "changed"  #: The relaxed structure is no longer the one that was asked for.
     NOT_UNDERSTOOD = "not-understood"  #: A function returned what is no energy to the campaign, which does not go on.
@@ -61,6 +64,9 @@ class Calculated:
     note: str = ""
     wall_s: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "note", valid_text(self.note))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
@@ -70,13 +76,52 @@ class Failed:
     sentence: str
     wall_s: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", valid_text(self.sentence))
+
 
 Outcome = Calculated | Failed
 
 
-def is_energy(energy_ev: float, n_atoms: int) -> bool:
-    """Whether a number can be the total energy in eV of so many atoms: finite, and not beyond all bounds."""
-    return math.isfinite(energy_ev) and abs(energy_ev) <= MAX_ENERGY_EV_PER_ATOM * n_atoms
+def valid_text(text: object) -> str:
+    """The text of anything, as UTF-8 can write it: what it cannot is escaped. Where the text cannot be had, it says so."""
+    try:
+        if isinstance(text, bytes):
+            return text.decode(errors="backslashreplace")
+        return "".join(str(text)).encode(errors="backslashreplace").decode()
+    except BaseException as error:  # noqa: BLE001  foreign code makes the text
+        return f"(its text cannot be had: {type(error).__name__})"
+
+
+def real_number(given: object) -> float | None:
+    """A real number of Python or of arrays as a float; None for truth values, texts, complex and several numbers."""
+    if isinstance(given, bool | str | bytes | list | tuple) or np.ma.is_masked(given):
+        return None
+    try:
+        if isinstance(given, Real):
+            return float(given)
+        array = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        return float(array.reshape(())) if array.dtype.kind in "iuf" and array.shape in {(), (1,)} else None
+    except Exception:  # noqa: BLE001  whatever it is, it is no number
+        return None
+
+
+def is_energy(energy_ev: object, n_atoms: int) -> bool:
+    """Whether something is the total energy in eV of so many atoms: a real number, finite, and not beyond all bounds."""
+    number = real_number(energy_ev)
+    return number is not None and math.isfinite(number) and abs(number) <= MAX_ENERGY_EV_PER_ATOM * n_atoms
+
+
+def outcome_from_tree(tree: dict[str, Any]) -> Outcome:
+    """The outcome that `dataclasses.asdict` made a tree of; TypeError or ValueError where it is none."""
+    wall_s = tree["wall_s"]
+    if not (wall_s is None or (type(wall_s) is float and math.isfinite(wall_s))):
+        raise ValueError(f"expected seconds, found {wall_s!r}")
+    if "reason" in tree:
+        return Failed(**{**tree, "reason": FailureReason(tree["reason"])})
+    if type(tree["energy_ev"]) is not float or not math.isfinite(tree["energy_ev"]):
+        raise ValueError(f"expected an energy in eV, found {tree['energy_ev']!r}")
+    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"])})
 
 
 def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | None:
@@ -87,6 +132,55 @@ def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | Non
         sentence = f"{unconverged} (energy then: {energy_ev:.6f} eV)."
         return Failed(reason=FailureReason.NOT_CONVERGED, sentence=sentence)
     return None
+
+
+def fault_of(start: Candidate, atoms: ase.Atoms, energy: object, settings: CalculatorSettings) -> Failed | None:
+    """Why what a calculator gave is no answer for a structure: no number, other atoms, forces of another shape."""
+    if real_number(energy) is None:
+        sentence = f"Expected the energy as one real number in eV, found {_shown(energy)}."
+        return Failed(reason=FailureReason.NOT_FINITE, sentence=sentence)
+    numbers, is_relaxed = np.asarray(atoms.numbers), settings.relax != "none"
+    if not np.array_equal(np.sort(numbers), np.sort(start.numbers)):
+        sentence = (
+            f"The calculator changed the atoms: expected the {start.n_atoms} of {start.id!r}, found {atoms.symbols}."
+        )
+        return Failed(reason=FailureReason.CHANGED, sentence=sentence)
+    here = (atoms.numbers, atoms.positions, atoms.cell.array)
+    there = (start.numbers, start.positions, start.cell)
+    is_same = all(np.array_equal(one, other) for one, other in zip(here, there, strict=True))
+    if not is_relaxed and not is_same and not _is_unmoved(start, Candidate.from_ase(atoms, start.id)):
+        sentence = f"The calculator moved the atoms or the cell of {start.id!r}, which was not to be relaxed."
+        return Failed(reason=FailureReason.CHANGED, sentence=sentence)
+    if not is_relaxed:
+        return None
+    results = getattr(atoms.calc, "results", None)
+    expected: list[tuple[str, list[tuple[int, ...]]]] = [("forces", [(start.n_atoms, 3)]), ("stress", [(6,), (3, 3)])]
+    for name, shapes in expected:
+        found = results.get(name) if isinstance(results, dict) else None
+        if found is not None and not _are_real(found, shapes):
+            sentence = f"Expected the {name} as finite real numbers of the shape {shapes[0]}, found {_shown(found)}."
+            return Failed(reason=FailureReason.NOT_FINITE, sentence=sentence)
+    return None
+
+
+def _is_unmoved(start: Candidate, end: Candidate) -> bool:
+    change = change_between(start, end)
+    return max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED
+
+
+def _are_real(given: object, shapes: list[tuple[int, ...]]) -> bool:
+    array = np.asarray(given)
+    is_number = array.dtype.kind in "iuf" and not np.ma.is_masked(given)
+    return is_number and array.shape in shapes and bool(np.isfinite(array).all())
+
+
+def _shown(given: object) -> str:
+    """What was given, in few words: its type and the beginning of its text."""
+    try:
+        text = " ".join(valid_text(repr(given)).split())
+    except BaseException:  # noqa: BLE001  foreign code makes the text
+        text = "whose text cannot be had"
+    return f"{type(given).__name__} {text[:100]}"
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:

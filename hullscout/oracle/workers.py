@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,11 @@ import numpy as np
 
 from hullscout.display import MILLI
 from hullscout.errors import OracleError
-from hullscout.oracle.calculator import OUTPUT, calculate, calculate_in_worker, end_workers, probe, working_folder
 from hullscout.oracle.handoff import folder_name
+from hullscout.oracle.in_process import adopted_processes, calculate_here
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
 from hullscout.oracle.paths import Beside
+from hullscout.oracle.presence import Presence
 from hullscout.oracle.settings import (
     AnyExecutor,
     ComputedSettings,
@@ -32,6 +33,7 @@ from hullscout.oracle.settings import (
     InProcessSettings,
     ProcessesSettings,
 )
+from hullscout.oracle.worker_process import calculate_in_worker, end_workers, working_folder
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM
 from hullscout.settings import look_beside, object_at
 
@@ -160,8 +162,8 @@ class CalculatorWorkers:
             return self.executor.submit(
                 calculate_in_worker, candidate, self.settings, self.time_limit_s, kept, self.beside, **self.options
             )
-        with working_folder(kept) as folder, chdir(folder), Path(OUTPUT).open("a") as output, redirect_stdout(output):
-            return _done(calculate(candidate, self.settings))
+        with working_folder(kept) as folder:
+            return _done(calculate_here(candidate, self.settings, folder))
 
 
 Workers = TableWorkers | CalculatorWorkers
@@ -206,8 +208,10 @@ def open_workers(
         executor = executor.model_copy(update={"options": found})
     with ExitStack() as stack:
         options: dict[str, Any] = {"pure": False, "retries": 0} if isinstance(executor, DaskSettings) else {}
+        if not isinstance(executor, InProcessSettings):
+            options["sign"] = stack.enter_context(Presence()).sign
         pool = _executor(executor, stack)
-        verdict = probe(oracle) if pool is None else _probe_by(pool, oracle, beside, options)
+        verdict = _probe_here(oracle) if pool is None else _probe_by(pool, oracle, beside, options)
         if isinstance(verdict, Failed):
             raise OracleError(verdict.sentence)
         yield CalculatorWorkers(
@@ -278,6 +282,7 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> Executor | None:
     """The executor, whose workers end with the stack in the middle of what they do; None for this process."""
     match settings:
         case InProcessSettings():
+            stack.enter_context(adopted_processes())
             return None
         case ProcessesSettings():  # each thread minds a process, so that a killed one harms one calculation only
             pool = stack.enter_context(ThreadPoolExecutor(settings.workers))
@@ -289,6 +294,11 @@ def _executor(settings: AnyExecutor, stack: ExitStack) -> Executor | None:
             return stack.enter_context(open_custom(settings))
         case DaskSettings():
             return stack.enter_context(open_dask(settings))[0]
+
+
+def _probe_here(oracle: ComputedSettings) -> Outcome:
+    with working_folder(None) as folder:
+        return calculate_here(None, oracle, folder)
 
 
 def _probe_by(pool: Executor, oracle: ComputedSettings, beside: str | None, options: dict[str, Any]) -> Outcome:

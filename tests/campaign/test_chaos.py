@@ -73,7 +73,7 @@ def workers_of(process):
             line = " ".join(child.cmdline())
         except psutil.Error:
             continue
-        if "spawn_main" in line or "hullscout.oracle.calculator" in line:
+        if "spawn_main" in line or "hullscout.oracle.worker_process" in line:
             workers.append(child)
     return workers
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.candidate import Candidate, has_volume
+from hullscout.pool.geometry import MIN_DISTANCE, crystal_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
-MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
 ODD_VOLUME = 0.4  # a volume per atom within this share of the line is never odd
 ROBUST_DEVIATIONS = 6.0
 """Odd is what lies further off than this many robust standard deviations: 1.4826 medians of the absolute deviation."""
@@ -107,8 +107,8 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
     elif not all(frame.pbc):
         letters = " ".join("T" if periodic else "F" for periodic in frame.pbc)
         yield f'not periodic in three directions: expected pbc="T T T", found pbc="{letters}"'
-    elif not has_volume(frame.cell):
-        yield f"a cell without volume: {_shown(frame.cell)}"
+    elif fault := crystal_fault(frame.positions, frame.cell):
+        yield fault
     elif is_finite.all():
         yield from _close_atoms(frame)
 
@@ -136,7 +136,9 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
-    volumes = np.array([abs(float(np.linalg.det(frame.cell))) / len(frame.numbers) for frame in frames])
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
+
+    volumes = np.array([abs(float(np.linalg.det(compact_cell(frame.cell)))) / len(frame.numbers) for frame in frames])
     line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[:, None], volumes).predict(x[:, None])
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
@@ -147,10 +149,11 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
 
 def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
     """The shortest distance as a share of the neighbour distance in fcc at the same volume per atom, (sqrt(2) v)^(1/3)."""
-    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415
 
     n = len(positions)
-    fcc = (2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3)
+    fcc = (2**0.5 * abs(float(np.linalg.det(compact_cell(cell)))) / n) ** (1 / 3)
     distances = nearest_distances(positions, cell, np.zeros(n, dtype=np.intp), 1)
     return float(distances.min()) / float(fcc)
 

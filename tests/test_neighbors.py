@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullscout import lattice, neighbors
+from hullscout import neighbors
 from hullscout.lattice import reduce_lattice
 from hullscout.neighbors import (
     closest_pair,

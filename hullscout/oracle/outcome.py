@@ -183,7 +183,8 @@ def _change(start: Candidate, end: Candidate) -> Change:
 def _other_cells(start: Candidate, end: Candidate) -> list[tuple[float, np.ndarray]]:
     """Strains and cells of the end's lattice whose vectors have about the lengths and angles of the start's, at its volume.
 
-    The least strained are first. None where the cell is so long and thin, or so unlike the start, that more than MAX_VECTORS would have to be looked at.
+    The least strained are first. None where the cell is so long and thin, or so unlike the start, that more than MAX_VECTORS
+    would have to be looked at.
     """
     from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: slow to import)
 

@@ -55,7 +55,7 @@ def cell_fault(cell: NDArray[np.float64], n_atoms: int) -> str:
     vectors = cell.tolist()
     longest = max(map(math.hypot, *zip(*vectors, strict=True)))
     if longest > MAX_EDGE:
-        return f"the cell has an edge of {longest:.4g} A: expected at most {MAX_EDGE:g} A. Are lengths in Angstrom?"
+        return f"the cell has an edge of {longest:.4g} A: expected at most {MAX_EDGE:g} A"
     volume, height = _volume_and_height(vectors)
     if height < MIN_DISTANCE or _cells_across(longest, volume) > MAX_CELLS_ACROSS:  # else no vector is too short anyway
         from hullscout.lattice import shorten_vectors  # noqa: PLC0415  (late: numba)
@@ -74,7 +74,7 @@ def cell_fault(cell: NDArray[np.float64], n_atoms: int) -> str:
     if not MIN_VOLUME_PER_ATOM <= volume / n_atoms <= MAX_VOLUME_PER_ATOM:
         return (
             f"the cell has {volume / n_atoms:.3g} A^3 per atom: expected {MIN_VOLUME_PER_ATOM:.2g} to {MAX_VOLUME_PER_ATOM:g} "
-            "A^3. Are lengths in Angstrom?"
+            "A^3"
         )
     return ""
 

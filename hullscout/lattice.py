@@ -114,8 +114,9 @@ def compact_cell(cell: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Determinants and fractions of a skewed cell lose the digits that its edges are longer.
     """
-    edges = float(np.prod(np.linalg.norm(cell, axis=1)))
-    if abs(float(np.linalg.det(cell))) >= SKEWED * edges:
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
+    volume = abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
+    if volume >= SKEWED * math.hypot(ax, ay, az) * math.hypot(bx, by, bz) * math.hypot(cx, cy, cz):
         return cell
     return np.asarray(shorten_vectors(np.ascontiguousarray(cell, dtype=np.float64), np.ones(3, dtype=np.bool_)))
 

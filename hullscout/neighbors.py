@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from numba import njit
 
-from hullscout.lattice import reduce_lattice, refuse_images, shorten_vectors
+from hullscout.errors import InvalidStructureError
+from hullscout.lattice import MAX_IMAGES, reduce_lattice, refuse_images, shorten_vectors, too_many_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -277,22 +278,35 @@ def nearest_distances(
     In A, shape (n_atoms, n_kinds, n_nearest). Kinds count from 0, shape (n_atoms,), and every kind up to the last occurs.
     Other arguments as in prepare_search.
     """
-    n_of_kind = np.bincount(kinds)
-    periodic = np.ones(3, dtype=np.bool_)
-    lattice, _, heights = reduce_lattice(cell, periodic)
-    # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
-    radius = (0.75 / np.pi * n_nearest / n_of_kind.min() * abs(float(np.linalg.det(lattice)))) ** (1.0 / 3.0)
-    nearest = np.full((len(positions), len(n_of_kind), n_nearest), np.inf)
     is_long = len(positions) > MAX_ATOMS_AT_ONCE
-    while not np.isfinite(nearest).all():
+    nearest, radius, images = interruptible(
+        lambda stopped: _nearest_distances(positions, cell, kinds, n_nearest, stopped), is_long=is_long
+    )
+    if images > MAX_IMAGES:
+        raise InvalidStructureError(too_many_images(images, radius))
+    return np.asarray(nearest)
+
+
+@njit(cache=True, nogil=True)
+def _nearest_distances(positions, cell, kinds, n_nearest, stopped):  # type: ignore[no-untyped-def]
+    """Return what nearest_distances does, the radius (A) it looked up to, and the images that this takes.
+
+    It ends early where the flag says so, and before a radius that would take more than MAX_IMAGES.
+    """
+    n_of_kind = np.bincount(kinds)
+    lattice, _, heights = reduce_lattice(cell, np.ones(3, dtype=np.bool_))
+    # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
+    radius = (0.75 / np.pi * n_nearest / n_of_kind.min() * abs(np.linalg.det(lattice))) ** (1.0 / 3.0)
+    nearest = np.full((len(positions), len(n_of_kind), n_nearest), np.inf)
+    images = 0.0
+    while not (stopped[0] or np.isfinite(nearest).all()):
         radius *= 1.15
-        refuse_images(len(positions), heights, radius)
+        images = len(positions) * np.prod(2.0 * radius / heights + 1.0)
+        if images > MAX_IMAGES:
+            break
         nearest[:] = np.inf
-        interruptible(
-            lambda stopped, radius=radius: _note_nearest(positions, cell, kinds, radius, nearest, stopped),  # type: ignore[misc]
-            is_long=is_long,
-        )
-    return np.asarray(np.sqrt(nearest))
+        _note_nearest(positions, cell, kinds, radius, nearest, stopped)
+    return np.sqrt(nearest), radius, images
 
 
 @njit(cache=True, nogil=True)
@@ -325,21 +339,29 @@ def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limi
     Infinity and two zeros where none is closer than the limit (A). A lattice vector shorter than that ends the search
     (it is the distance of atom 0 to its own image). Other arguments as in prepare_search.
     """
-    periodic = np.ones(3, dtype=np.bool_)
-    edge = float(np.linalg.norm(shorten_vectors(cell, periodic), axis=1).min())
-    if edge < limit:
-        return edge, 0, 0
-    heights = reduce_lattice(cell, periodic)[2]
-    refuse_images(len(positions), heights, limit)
     is_long = len(positions) > MAX_ATOMS_AT_ONCE
-    found = interruptible(lambda stopped: _closest_pair(positions, cell, limit, stopped), is_long=is_long)
-    return float(found[0]), int(found[1]), int(found[2])
+    best, first, second, images = interruptible(
+        lambda stopped: _closest_pair(positions, cell, limit, stopped), is_long=is_long
+    )
+    if images > MAX_IMAGES:
+        raise InvalidStructureError(too_many_images(images, limit))
+    return best, first, second
 
 
 @njit(cache=True, nogil=True)
 def _closest_pair(positions, cell, limit, stopped):  # type: ignore[no-untyped-def]
-    """Do what closest_pair does where no lattice vector is too short."""
-    search = prepare_search(positions, cell, np.ones(3, dtype=np.bool_), limit)
+    """Return what closest_pair does, and the images that it takes: nothing is looked for where these are too many.
+
+    It ends early where the flag says so.
+    """
+    periodic = np.ones(3, dtype=np.bool_)
+    shortest = math.sqrt(np.min(np.sum(np.square(shorten_vectors(cell, periodic)), axis=1)))
+    if shortest < limit:
+        return shortest, 0, 0, 0.0
+    images = len(positions) * np.prod(2.0 * limit / reduce_lattice(cell, periodic)[2] + 1.0)
+    if images > MAX_IMAGES:
+        return np.inf, 0, 0, images
+    search = prepare_search(positions, cell, periodic, limit)
     vectors, atoms = np.empty((32, 3)), np.empty(32, dtype=np.int64)
     best, first, second = np.inf, 0, 0
     for center in range(len(positions)):
@@ -353,4 +375,4 @@ def _closest_pair(positions, cell, limit, stopped):  # type: ignore[no-untyped-d
             distance = math.sqrt(np.sum(vectors[m] * vectors[m]))
             if distance < min(best, limit):
                 best, first, second = distance, center, atoms[m]
-    return best, first, second
+    return best, first, second, images

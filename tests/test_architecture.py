@@ -24,7 +24,7 @@ ALLOWED = {
     "display": set(),
     "errors": set(),
     "lattice": {"errors"},
-    "neighbors": {"lattice"},
+    "neighbors": {"errors", "lattice"},
     "files": {"errors"},
     "settings": {"errors"},
     "hull": {"errors"},

@@ -128,6 +128,7 @@ def test_compiled_search_agrees_with_its_python(monkeypatch: pytest.MonkeyPatch)
         "find_neighbors",
         "_list_neighbors",
         "_note_nearest",
+        "_nearest_distances",
         "_closest_pair",
     ):
         monkeypatch.setattr(neighbors, name, getattr(neighbors, name).py_func)

@@ -1,5 +1,7 @@
 """Cells without end on the command line: `check`, `run` and `tell` name what is wrong, and the rest goes on."""
 
+import re
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -25,7 +27,7 @@ def test_check_and_run_name_the_frame_and_what_is_wrong(hullscout, campaign_file
     pool.write_text(pool.read_text() + FRAME.format(lattice=lattice))
     code, said = hullscout("check", pool)
     assert code == 1
-    assert "".join(fault.split()) in "".join(said.split())  # in a table, over several lines
+    assert fault.replace(" ", "") in re.sub(r"1 out|[│\s]", "", said)  # in a table, over several lines
     assert "1 fault, 0 suspects" in said
     code, said = hullscout("run", campaign_file, "--out", campaign_file.parent / "run")
     assert code == 2

@@ -8,6 +8,9 @@ images are then enumerated per pair of atoms in exactly the range that the radiu
 atoms, in cells several radii wide, a cell list does: atoms are sorted into bins half a radius wide, and only the bins
 around an atom are searched, so that the cost grows linearly with the number of atoms.
 
+No search is without end: one that would look at too many images of an atom is refused before it starts, and what runs
+long is left within moments on Ctrl-C, since the compiled loops look at a flag (`interruptible`).
+
 Numba's cache on disk watches only the file of the compiled function: after a change here, clear the `__pycache__` of
 `hullscout` and `hullscout/mbtr`, or the functions that call the changed ones stay as they were.
 """
@@ -16,18 +19,39 @@ Numba's cache on disk watches only the file of the compiled function: after a ch
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 
+from hullscout.errors import InvalidStructureError
+from hullscout.lattice import MAX_IMAGES, reduce_lattice, refuse_images, shorten_vectors, too_many_images
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Search", "closest_pair", "find_neighbors", "list_neighbors", "nearest_distances", "prepare_search"]
+    Flag = NDArray[np.bool_]
+
+__all__ = [
+    "Search",
+    "closest_pair",
+    "find_neighbors",
+    "interruptible",
+    "interruptible_all",
+    "list_neighbors",
+    "nearest_distances",
+    "prepare_search",
+]
+
+T = TypeVar("T")
 
 MAX_ATOMS_UNLISTED = 64
 """Structures of fewer atoms are searched without a cell list."""
+MAX_ATOMS_AT_ONCE = 300
+"""Structures of so many atoms are searched in one go, without a way to interrupt it: it takes less than a second."""
 
 
 class Search(NamedTuple):
@@ -44,46 +68,6 @@ class Search(NamedTuple):
     bins: NDArray[np.int64]  # of each atom as it stands, not wrapped into the cell, shape (n_atoms, 3)
     starts: NDArray[np.int64]  # first member of each bin and the end, shape (n_bins + 1,)
     members: NDArray[np.int64]  # atoms by bin, shape (n_atoms,)
-
-
-@njit(cache=True, nogil=True)
-def reduce_lattice(cell, pbc):  # type: ignore[no-untyped-def]  # noqa: C901 - small loops over three directions
-    """Return (lattice, inverse, heights) as in Search: no vector gets shorter by adding multiples of one other."""
-    lattice = np.zeros((3, 3))
-    for a in range(3):
-        if pbc[a]:
-            lattice[a] = cell[a]
-    changed = True
-    while changed:
-        changed = False
-        for a in range(3):
-            for b in range(3):
-                if a != b and pbc[a] and pbc[b]:
-                    square = np.sum(lattice[b] * lattice[b])
-                    n = np.floor(np.sum(lattice[a] * lattice[b]) / square + 0.5)
-                    if n != 0.0:
-                        shorter = lattice[a] - n * lattice[b]
-                        if np.sum(shorter * shorter) < np.sum(lattice[a] * lattice[a]) * (1.0 - 1e-12):
-                            lattice[a] = shorter
-                            changed = True
-    for a in range(3):
-        if not pbc[a]:
-            b, c = (a + 1) % 3, (a + 2) % 3
-            normal = np.zeros(3)
-            if np.any(lattice[b] != 0.0) and np.any(lattice[c] != 0.0):
-                normal[0] = lattice[b, 1] * lattice[c, 2] - lattice[b, 2] * lattice[c, 1]
-                normal[1] = lattice[b, 2] * lattice[c, 0] - lattice[b, 0] * lattice[c, 2]
-                normal[2] = lattice[b, 0] * lattice[c, 1] - lattice[b, 1] * lattice[c, 0]
-            else:
-                given = lattice[b] + lattice[c]
-                square = np.sum(given * given)
-                smallest = np.argmin(np.abs(given))
-                normal[smallest] = 1.0
-                if square > 0.0:
-                    normal -= given * (given[smallest] / square)
-            lattice[a] = normal / math.sqrt(np.sum(normal * normal))
-    inverse = np.linalg.inv(lattice)
-    return lattice, inverse, 1.0 / np.sqrt(np.sum(inverse * inverse, axis=0))
 
 
 @njit(cache=True, nogil=True)
@@ -224,7 +208,33 @@ def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-d
     return found, closest
 
 
-@njit(cache=True, nogil=True)
+def interruptible(work: Callable[[Flag], T], *, is_long: bool) -> T:
+    """What compiled work returns, ended early by Ctrl-C where it is long.
+
+    The work is given a flag, (1,), that says whether to stop, looks at it every now and then, and releases the interpreter's
+    lock; what it returns after that does not matter.
+    """
+    if not is_long:
+        return work(np.zeros(1, dtype=np.bool_))
+    return interruptible_all([work], threads=1)[0]
+
+
+def interruptible_all(works: Sequence[Callable[[Flag], T]], *, threads: int) -> list[T]:
+    """What each of several pieces of work returns, done in so many threads; see `interruptible`."""
+    stopped = np.zeros(1, dtype=np.bool_)
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, stopped) for work in works]
+        try:
+            left = set(futures)
+            while left:  # with a limit, since no signal ends a wait without one on every system
+                left = wait(left, timeout=0.2).not_done
+        except BaseException:
+            stopped[0] = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return [future.result() for future in futures]
+
+
 def list_neighbors(
     positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], radius: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -233,15 +243,26 @@ def list_neighbors(
     These are where the neighbours of each atom start, and the end, shape (n_atoms + 1,); the atom that each neighbour is
     or is an image of, shape (n_neighbors,); the vectors to them, A, shape (n_neighbors, 3).
     """
+    refuse_images(len(positions), np.where(pbc, reduce_lattice(cell, pbc)[2], np.inf), radius)
+    is_long = len(positions) > MAX_ATOMS_AT_ONCE
+    found = interruptible(lambda stopped: _list_neighbors(positions, cell, pbc, radius, stopped), is_long=is_long)
+    return found[0], found[1], found[2]
+
+
+@njit(cache=True, nogil=True)
+def _list_neighbors(positions, cell, pbc, radius, stopped):  # type: ignore[no-untyped-def]
+    """Do what list_neighbors does, until the flag says to stop."""
     n_atoms = positions.shape[0]
     search = prepare_search(positions, cell, pbc, radius)
     starts = np.zeros(n_atoms + 1, dtype=np.int64)
     vectors, atoms = np.empty((32 * n_atoms, 3)), np.empty(32 * n_atoms, dtype=np.int64)
     for center in range(n_atoms):
+        if stopped[0]:
+            break
         start = starts[center]
         n, _ = find_neighbors(center, search, vectors[start:], atoms[start:])
-        if start + n > len(atoms):  # once more, with room for as many at every atom that is left
-            room = n * (n_atoms - center)
+        if start + n > len(atoms):  # once more, with room for as many at every atom that is left, or twice the room
+            room = max(n, min(n * (n_atoms - center), len(atoms)))
             vectors = np.concatenate((vectors[:start], np.empty((room, 3))))
             atoms = np.concatenate((atoms[:start], np.empty(room, dtype=np.int64)))
             find_neighbors(center, search, vectors[start:], atoms[start:])
@@ -249,7 +270,6 @@ def list_neighbors(
     return starts, atoms[: starts[-1]], vectors[: starts[-1]]
 
 
-@njit(cache=True, nogil=True)
 def nearest_distances(
     positions: NDArray[np.float64], cell: NDArray[np.float64], kinds: NDArray[np.int64], n_nearest: int
 ) -> NDArray[np.float64]:
@@ -258,43 +278,101 @@ def nearest_distances(
     In A, shape (n_atoms, n_kinds, n_nearest). Kinds count from 0, shape (n_atoms,), and every kind up to the last occurs.
     Other arguments as in prepare_search.
     """
-    n_of_kind = np.bincount(kinds)
-    # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
-    radius = (0.75 / np.pi * n_nearest / n_of_kind.min() * abs(np.linalg.det(cell))) ** (1.0 / 3.0)
-    nearest = np.full((len(positions), len(n_of_kind), n_nearest), np.inf)
-    while not np.isfinite(nearest).all():
-        radius *= 1.15
-        nearest[:] = np.inf
-        starts, atoms, vectors = list_neighbors(positions, cell, np.ones(3, dtype=np.bool_), radius)
-        for center in range(len(positions)):
-            for m in range(starts[center], starts[center + 1]):
-                square = vectors[m, 0] ** 2 + vectors[m, 1] ** 2 + vectors[m, 2] ** 2
-                row = nearest[center, kinds[atoms[m]]]
-                if square < row[-1]:
-                    place = n_nearest - 1
-                    while place > 0 and row[place - 1] > square:
-                        row[place] = row[place - 1]
-                        place -= 1
-                    row[place] = square
-    return np.asarray(np.sqrt(nearest))
+    is_long = len(positions) > MAX_ATOMS_AT_ONCE
+    nearest, radius, images = interruptible(
+        lambda stopped: _nearest_distances(positions, cell, kinds, n_nearest, stopped), is_long=is_long
+    )
+    if images > MAX_IMAGES:
+        raise InvalidStructureError(too_many_images(images, radius))
+    return np.asarray(nearest)
 
 
 @njit(cache=True, nogil=True)
+def _nearest_distances(positions, cell, kinds, n_nearest, stopped):  # type: ignore[no-untyped-def]
+    """Return what nearest_distances does, the radius (A) it looked up to, and the images that this takes.
+
+    It ends early where the flag says so, and before a radius that would take more than MAX_IMAGES.
+    """
+    n_of_kind = np.bincount(kinds)
+    lattice, _, heights = reduce_lattice(cell, np.ones(3, dtype=np.bool_))
+    # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
+    radius = (0.75 / np.pi * n_nearest / n_of_kind.min() * abs(np.linalg.det(lattice))) ** (1.0 / 3.0)
+    nearest = np.full((len(positions), len(n_of_kind), n_nearest), np.inf)
+    images = 0.0
+    while not (stopped[0] or np.isfinite(nearest).all()):
+        radius *= 1.15
+        images = len(positions) * np.prod(2.0 * radius / heights + 1.0)
+        if images > MAX_IMAGES:
+            break
+        nearest[:] = np.inf
+        _note_nearest(positions, cell, kinds, radius, nearest, stopped)
+    return np.sqrt(nearest), radius, images
+
+
+@njit(cache=True, nogil=True)
+def _note_nearest(positions, cell, kinds, radius, nearest, stopped):  # type: ignore[no-untyped-def]
+    """Write the squares of what nearest_distances returns, as far as neighbours lie within a radius."""
+    search = prepare_search(positions, cell, np.ones(3, dtype=np.bool_), radius)
+    vectors, atoms = np.empty((512, 3)), np.empty(512, dtype=np.int64)
+    last = nearest.shape[2] - 1
+    for center in range(len(positions)):
+        if stopped[0]:
+            break
+        n, _ = find_neighbors(center, search, vectors, atoms)
+        if n > len(atoms):
+            vectors, atoms = np.empty((2 * n, 3)), np.empty(2 * n, dtype=np.int64)
+            find_neighbors(center, search, vectors, atoms)
+        for m in range(n):
+            square = vectors[m, 0] ** 2 + vectors[m, 1] ** 2 + vectors[m, 2] ** 2
+            row = nearest[center, kinds[atoms[m]]]
+            if square < row[-1]:
+                place = last
+                while place > 0 and row[place - 1] > square:
+                    row[place] = row[place - 1]
+                    place -= 1
+                row[place] = square
+
+
 def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limit: float) -> tuple[float, int, int]:
     """Return the shortest distance between two atoms of a crystal, or an atom and its image, A, and the two atoms.
 
     Infinity and two zeros where none is closer than the limit (A). A lattice vector shorter than that ends the search
     (it is the distance of atom 0 to its own image). Other arguments as in prepare_search.
     """
+    is_long = len(positions) > MAX_ATOMS_AT_ONCE
+    best, first, second, images = interruptible(
+        lambda stopped: _closest_pair(positions, cell, limit, stopped), is_long=is_long
+    )
+    if images > MAX_IMAGES:
+        raise InvalidStructureError(too_many_images(images, limit))
+    return best, first, second
+
+
+@njit(cache=True, nogil=True)
+def _closest_pair(positions, cell, limit, stopped):  # type: ignore[no-untyped-def]
+    """Return what closest_pair does, and the images that it takes: nothing is looked for where these are too many.
+
+    It ends early where the flag says so.
+    """
     periodic = np.ones(3, dtype=np.bool_)
-    for edge in np.sqrt(np.sum(np.square(reduce_lattice(cell, periodic)[0]), axis=1)):
-        if edge < limit:
-            return edge, 0, 0
+    shortest = math.sqrt(np.min(np.sum(np.square(shorten_vectors(cell, periodic)), axis=1)))
+    if shortest < limit:
+        return shortest, 0, 0, 0.0
+    images = len(positions) * np.prod(2.0 * limit / reduce_lattice(cell, periodic)[2] + 1.0)
+    if images > MAX_IMAGES:
+        return np.inf, 0, 0, images
+    search = prepare_search(positions, cell, periodic, limit)
+    vectors, atoms = np.empty((32, 3)), np.empty(32, dtype=np.int64)
     best, first, second = np.inf, 0, 0
-    starts, atoms, vectors = list_neighbors(positions, cell, periodic, limit)
     for center in range(len(positions)):
-        for m in range(starts[center], starts[center + 1]):
+        if stopped[0]:
+            break
+        n, _ = find_neighbors(center, search, vectors, atoms)
+        if n > len(atoms):
+            vectors, atoms = np.empty((2 * n, 3)), np.empty(2 * n, dtype=np.int64)
+            find_neighbors(center, search, vectors, atoms)
+        for m in range(n):
             distance = math.sqrt(np.sum(vectors[m] * vectors[m]))
             if distance < min(best, limit):
                 best, first, second = distance, center, atoms[m]
-    return best, first, second
+    return best, first, second, images

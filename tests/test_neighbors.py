@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullscout import neighbors
+from hullscout.lattice import reduce_lattice
 from hullscout.neighbors import (
     closest_pair,
     find_neighbors,
     list_neighbors,
     nearest_distances,
     prepare_search,
-    reduce_lattice,
 )
 
 PERIODIC = np.ones(3, dtype=np.bool_)
@@ -38,19 +38,19 @@ def crystal(seed: int, *, skew: int = 0) -> tuple[np.ndarray, np.ndarray, np.nda
 @given(seed=st.integers(0, 10_000), skew=st.integers(-3, 3))
 def test_the_reduced_lattice_is_the_same_lattice_with_no_longer_vectors(seed: int, skew: int) -> None:
     _, _, cell = crystal(seed, skew=skew)
-    lattice, inverse, heights = reduce_lattice.py_func(cell, PERIODIC)
-    times = lattice @ np.linalg.inv(cell)
+    found, inverse, heights = reduce_lattice.py_func(cell, PERIODIC)
+    times = found @ np.linalg.inv(cell)
     np.testing.assert_allclose(times, np.rint(times), atol=1e-8)
     assert abs(np.linalg.det(times)) == pytest.approx(1.0)
-    assert np.linalg.norm(lattice) <= np.linalg.norm(cell) + 1e-12
-    np.testing.assert_allclose(lattice @ inverse, np.eye(3), atol=1e-12)
-    assert heights.max() <= np.linalg.norm(lattice, axis=1).max()
+    assert np.linalg.norm(found) <= np.linalg.norm(cell) + 1e-12
+    np.testing.assert_allclose(found @ inverse, np.eye(3), atol=1e-12)
+    assert heights.max() <= np.linalg.norm(found, axis=1).max()
 
 
 def test_a_much_skewed_lattice_becomes_short() -> None:
     cell = np.array([[1.0, 0.0, 0.0], [7.3, 1.0, 0.0], [-12.2, 5.4, 1.0]])
-    lattice, _, _ = reduce_lattice(cell, PERIODIC)
-    assert np.linalg.norm(lattice, axis=1).max() < 1.5
+    found, _, _ = reduce_lattice(cell, PERIODIC)
+    assert np.linalg.norm(found, axis=1).max() < 1.5
 
 
 @settings(max_examples=25, deadline=None)
@@ -126,9 +126,10 @@ def test_compiled_search_agrees_with_its_python(monkeypatch: pytest.MonkeyPatch)
         "prepare_search",
         "_note",
         "find_neighbors",
-        "list_neighbors",
-        "nearest_distances",
-        "closest_pair",
+        "_list_neighbors",
+        "_note_nearest",
+        "_nearest_distances",
+        "_closest_pair",
     ):
         monkeypatch.setattr(neighbors, name, getattr(neighbors, name).py_func)
     for one, other in zip(compiled, results(), strict=True):

@@ -10,30 +10,34 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, InvalidStructureError
+from hullscout.lattice import MAX_IMAGES, too_many_images
 from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import channel_table, present_channels
 from hullscout.mbtr.counts import Counts, MBTRDefinition, TermCounts
-from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, survey
+from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, measure_cells, survey
 from hullscout.mbtr.slope_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
 from hullscout.mbtr.term import GEOMETRIES, Taper, Term, Weighting
 from hullscout.mbtr.truncation import expected_neighbors, refuse_density, refuse_excess, search_radii
+from hullscout.neighbors import interruptible, interruptible_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    Flag = NDArray[np.bool_]
     Reach = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 _SURVEY_RADIUS: Final = 3.0
+MAX_AT_ONCE: Final = 1e7  # images or tuples that are looked at without a way to interrupt: some tenths of a second
 _KERNELS: Final = {2: count_pairs, 3: count_angles, 4: count_chains}
 _SLOPE_KERNELS: Final = {2: pair_slopes, 3: angle_slopes}
 
@@ -92,21 +96,20 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
     return counts
 
 
-def in_threads(work: Callable[[int, int], None], costs: NDArray[np.float64], threads: int) -> None:
-    """Run work(start, stop) over contiguous ranges of structures of about equal cost, relative costs (n,) given.
+def in_threads(work: Callable[[int, int, Flag], None], costs: NDArray[np.float64], threads: int) -> None:
+    """Run work(start, stop, stopped) over contiguous ranges of structures of about equal cost, in about tuples, (n,).
 
-    The work releases the interpreter lock, and writes only what belongs to its range.
+    The work releases the interpreter lock, writes only what belongs to its range, and ends early where the flag says so:
+    long work is then left on Ctrl-C.
     """
     n = len(costs)
     if threads == 1 or n <= 1:
-        work(0, n)
+        interruptible(lambda stopped: work(0, n, stopped), is_long=float(costs.sum()) > MAX_AT_ONCE)
         return
     cumulative = np.cumsum(costs) + 1e-12 * np.arange(1, n + 1)
     marks = np.linspace(0, cumulative[-1], 8 * threads + 1)[1:-1]
     bounds = np.unique(np.concatenate(([0], np.searchsorted(cumulative, marks), [n]))).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work, a, b) for a, b in itertools.pairwise(bounds)]:
-            future.result()
+    interruptible_all([partial(work, a, b) for a, b in itertools.pairwise(bounds)], threads=threads)
 
 
 def term_codes(term: Term, n_elements: int) -> TermCodes:
@@ -133,7 +136,7 @@ def search_range(
     """
     radii = search_radii(term, batch, closest, first=first)
     refuse_excess(expected_neighbors(batch, radii), radii, term, first=first)
-    most = _survey(batch, radii, n_threads)[0]
+    most = _survey(batch, radii, n_threads, first)[0]
     refuse_excess(most.astype(np.float64), radii, term, first=first)
     return radii, most
 
@@ -142,7 +145,7 @@ def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> ND
     """Return the shortest distance in each structure, or 3 A if it is longer; refuse coinciding atoms."""
     radii = np.full(batch.n_structures, _SURVEY_RADIUS)
     refuse_density(expected_neighbors(batch, radii), _SURVEY_RADIUS, first=first)
-    _, closest = _survey(batch, radii, n_threads)
+    _, closest = _survey(batch, radii, n_threads, first)
     if np.any(closest < MIN_DISTANCE):
         worst = int(np.argmin(closest))
         raise InvalidStructureError(
@@ -152,12 +155,28 @@ def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> ND
     return np.minimum(closest, _SURVEY_RADIUS)
 
 
-def _survey(batch: Batch, radii: NDArray[np.float64], threads: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the largest number of neighbours of an atom, and the shortest distance (A), of each structure."""
+def _survey(
+    batch: Batch, radii: NDArray[np.float64], threads: int, first: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the largest number of neighbours of an atom, and the shortest distance (A), of each structure.
+
+    Lattices so narrow that atoms coincide with their images, and searches of too many images, are refused before.
+    """
     most = np.zeros(batch.n_structures, dtype=np.int64)
-    closest = np.empty(batch.n_structures)
-    costs = batch.n_atoms.astype(np.float64) ** 2
-    in_threads(lambda a, b: survey(a, b, batch, radii, most, closest), costs, threads)
+    closest, images, shortest = (np.empty(batch.n_structures) for _ in range(3))
+    measure_cells(batch, radii, images, shortest)
+    if np.any(shortest < MIN_DISTANCE):
+        worst = int(np.argmin(shortest))
+        raise InvalidStructureError(
+            f"structure {first + worst} has coinciding atoms or a singular cell: an atom and its periodic image are "
+            f"{shortest[worst]:.3g} A apart, expected at least {MIN_DISTANCE} A"
+        )
+    if np.any(images > MAX_IMAGES):
+        worst = int(np.argmax(images))
+        raise InvalidStructureError(f"structure {first + worst}: {too_many_images(images[worst], radii[worst])}")
+    in_threads(
+        lambda a, b, stopped: survey(a, b, batch, radii, most, closest, stopped), batch.n_atoms * images, threads
+    )
     return most, closest
 
 
@@ -191,7 +210,7 @@ def _count_tuples(batch: Batch, definition: MBTRDefinition, term: Term, reach: R
     settings = (term_codes(term, len(definition.elements)), panels_of(term))
     output = (found.rows, found.moments, found.lost)
     costs = batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0)
-    in_threads(lambda a, b: _KERNELS[term.k](a, b, batch, *reach, *settings, *output), costs, threads)
+    in_threads(lambda a, b, stopped: _KERNELS[term.k](a, b, batch, *reach, *settings, *output, stopped), costs, threads)
     return found
 
 
@@ -242,5 +261,9 @@ def _moment_slopes(batch: Batch, definition: MBTRDefinition, term: Term) -> NDAr
     radii, most = search_range(batch, term, closest_distances(batch))
     structure = (batch.species, batch.positions, batch.cells[0], batch.pbc[0])
     settings = (term_codes(term, len(definition.elements)), panels)
-    _SLOPE_KERNELS[term.k](*structure, radii[0], most[0], *settings, slopes)
+    in_threads(
+        lambda _a, _b, stopped: _SLOPE_KERNELS[term.k](*structure, radii[0], most[0], *settings, slopes, stopped),
+        100.0 * batch.n_atoms * (1.0 + most) ** (term.k - 1.0),
+        1,
+    )
     return slopes.reshape(*slopes.shape[:2], -1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
+from hullscout.lattice import reduce_lattice
 from hullscout.neighbors import find_neighbors, prepare_search
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def deposit(moments, row_of, kind, g, w, n, panels):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]
+def count_pairs(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]
     """Count the pairs of structures start to stop.
 
     Args:
@@ -135,6 +136,7 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
         moments: Output, added to, shape (n_rows, n_panels, 16).
         lost: Output, weight that lies on no panel, shape (n,).
+        stopped: Whether to stop, shape (1,): looked at before each atom, and set from outside.
     """
     offsets, species, positions, cells, pbc = structures
     n_elements = term.n_elements
@@ -147,6 +149,8 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
         for i in range(len(kinds)):
+            if stopped[0]:
+                return
             n, _ = find_neighbors(i, search, vectors, atoms)
             for e in range(n_elements):
                 row_of[e] = rows[s, term.channels[kinds[i] * n_elements + e]]
@@ -163,7 +167,7 @@ def count_pairs(start, stop, structures, radii, most, term, panels, rows, moment
 
 
 @njit(cache=True, nogil=True)
-def count_angles(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
+def count_angles(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
     """Count the angles of structures start to stop; arguments as in count_pairs."""
     offsets, species, positions, cells, pbc = structures
     n_elements, weighting, taper, scale, cutoff = term.n_elements, term.weighting, term.taper, term.scale, term.cutoff
@@ -180,6 +184,8 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
         g, w = np.empty(most[s]), np.empty(most[s])
         missed = 0.0
         for j in range(len(kinds)):
+            if stopped[0]:
+                return
             n, _ = find_neighbors(j, search, vectors, atoms)
             for a in range(n):
                 d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
@@ -214,7 +220,7 @@ def count_angles(start, stop, structures, radii, most, term, panels, rows, momen
 
 
 @njit(cache=True, nogil=True)
-def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915 - one loop nest
+def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop nest
     """Count the chains of structures start to stop; arguments as in count_pairs."""
     offsets, species, positions, cells, pbc = structures
     n_elements = term.n_elements
@@ -231,6 +237,8 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
         kind = np.empty(most[s], dtype=np.int64)
         missed = 0.0
         for i in range(n_atoms):
+            if stopped[0]:
+                return
             n, _ = find_neighbors(i, search, vectors[i], atoms[i])
             found[i] = n
             for a in range(n):
@@ -239,6 +247,8 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
                 bond[i, a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
         for j in range(n_atoms):
             for a in range(found[j]):
+                if stopped[0]:
+                    return
                 k = atoms[j, a]
                 x, y, z = vectors[j, a, 0], vectors[j, a, 1], vectors[j, a, 2]
                 square_jk = x * x + y * y + z * z
@@ -279,10 +289,11 @@ def count_chains(start, stop, structures, radii, most, term, panels, rows, momen
 
 
 @njit(cache=True, nogil=True)
-def survey(start, stop, structures, radii, most, closest):  # type: ignore[no-untyped-def]
+def survey(start, stop, structures, radii, most, closest, stopped):  # type: ignore[no-untyped-def]
     """Write the largest number of neighbours of an atom and the shortest distance, A, of structures start to stop.
 
-    Both outputs have shape (n_structures,); the distance is infinite where no neighbour is found.
+    Both outputs have shape (n_structures,); the distance is infinite where no neighbour is found. It ends early where
+    `stopped` says so, as in count_pairs.
     """
     offsets, _, positions, cells, pbc = structures
     vectors, atoms = np.empty((0, 3)), np.empty(0, dtype=np.int64)
@@ -290,6 +301,24 @@ def survey(start, stop, structures, radii, most, closest):  # type: ignore[no-un
         search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
         most[s], closest[s] = 0, math.inf
         for center in range(offsets[s + 1] - offsets[s]):
+            if stopped[0]:
+                return
             n, square = find_neighbors(center, search, vectors, atoms)
             most[s] = max(most[s], n)
             closest[s] = min(closest[s], math.sqrt(square))
+
+
+@njit(cache=True, nogil=True)
+def measure_cells(structures, radii, images, shortest):  # type: ignore[no-untyped-def]
+    """Write at most how many images of atoms a search around one atom looks at, and the shortest periodic vector, A.
+
+    Both outputs have shape (n_structures,); the vector is infinite where nothing is periodic.
+    """
+    offsets, _, _, cells, pbc = structures
+    for s in range(len(images)):
+        lattice, _, heights = reduce_lattice(cells[s], pbc[s])
+        images[s], shortest[s] = offsets[s + 1] - offsets[s], math.inf
+        for a in range(3):
+            if pbc[s, a]:
+                images[s] *= 2.0 * radii[s] / heights[a] + 1.0
+                shortest[s] = min(shortest[s], math.sqrt(np.sum(lattice[a] * lattice[a])))

@@ -83,17 +83,20 @@ def deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vector, end,
 
 
 @njit(cache=True, nogil=True)
-def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
+def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]
     """Add the derivatives of the pairs of one structure to slopes, shape (3 n_atoms + 9, n_channels, n_panels, 16).
 
     Species are element positions, shape (n_atoms,), `most` is the largest number of neighbours of an atom, term is TermCodes,
-    and panels are the Panels of axis.py. Other arguments as in prepare_search.
+    and panels are the Panels of axis.py. It ends early where `stopped` says so, as in count_pairs. Other arguments as in
+    prepare_search.
     """
     n_atoms = species.shape[0]
     search = prepare_search(positions, cell, pbc, radius)
     vectors = np.empty((most, 3))
     atoms = np.empty(most, dtype=np.int64)
     for i in range(n_atoms):
+        if stopped[0]:
+            return
         n, _ = find_neighbors(i, search, vectors, atoms)
         for a in range(n):
             vector = vectors[a]
@@ -113,7 +116,7 @@ def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slope
 
 
 @njit(cache=True, nogil=True)
-def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes):  # type: ignore[no-untyped-def]
+def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]
     """Add the derivatives of the angles of one structure to slopes; arguments as in pair_slopes."""
     n_atoms = species.shape[0]
     weighting, taper, scale, cutoff = term.weighting, term.taper, term.scale, term.cutoff
@@ -123,6 +126,8 @@ def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slop
     atoms = np.empty(most, dtype=np.int64)
     length, leg, bend = np.empty(most), np.empty(most), np.empty(most)
     for j in range(n_atoms):
+        if stopped[0]:
+            return
         n, _ = find_neighbors(j, search, vectors, atoms)
         for a in range(n):
             d = math.sqrt(np.sum(vectors[a] * vectors[a]))

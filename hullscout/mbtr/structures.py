@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from hullscout.errors import InvalidStructureError
+from hullscout.lattice import SKEWED, shorten_vectors
 from hullscout.mbtr.channels import SYMBOLS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MIN_DISTANCE: Final = 0.01  # atoms closer than this (A) coincide
 MAX_LENGTH: Final = 1e7  # of coordinates, A: they hold distances to 1e-9 A
+MIN_INDEPENDENCE: Final = 1e-16  # of periodic vectors: less is rounding
 
 
 class Batch(NamedTuple):
@@ -188,14 +190,29 @@ def _check_positions(batch: Batch, first: int) -> None:
 
 
 def _check_cells(batch: Batch, first: int) -> None:
-    """Refuse periodic vectors that are not finite or not independent."""
-    lengths = np.sqrt(np.sum(batch.cells**2, axis=2))
-    both = batch.pbc[:, :, None] & batch.pbc[:, None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unit = batch.cells / lengths[:, :, None]
-        products = np.where(both, unit @ unit.transpose(0, 2, 1), np.eye(3))  # open directions are independent of all
-        independent = np.linalg.det(products) >= 1e-16  # False where not finite
+    """Refuse periodic vectors that are not finite or not independent; skewed cells of the batch become compact.
+
+    Cells that are no more skewed than usual stay as they are, to the last bit.
+    """
+    independence = _independence(batch.cells, batch.pbc)
+    is_finite = np.all(np.isfinite(batch.cells), axis=(1, 2))
+    for s in np.flatnonzero(is_finite & ~(independence >= SKEWED**2)).tolist():
+        compact = shorten_vectors(batch.cells[s], batch.pbc[s])
+        independence[s] = _independence(compact[None], batch.pbc[s][None])[0]
+        if independence[s] >= MIN_INDEPENDENCE:
+            batch.cells[s] = compact
+    independent = independence >= MIN_INDEPENDENCE  # False where not finite
     if not np.all(independent):
         s = int(np.argmin(independent))
         vectors = batch.cells[s][batch.pbc[s]].tolist()
         raise InvalidStructureError(f"structure {first + s} has a singular cell: periodic vectors {vectors}")
+
+
+def _independence(cells: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the square of volume (area, length) over the product of edges of the periodic vectors, (n,); 0 to 1 or NaN."""
+    lengths = np.sqrt(np.sum(cells**2, axis=2))
+    both = pbc[:, :, None] & pbc[:, None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = cells / lengths[:, :, None]
+        products = np.where(both, unit @ unit.transpose(0, 2, 1), np.eye(3))  # open directions are independent of all
+        return np.asarray(np.linalg.det(products))

@@ -20,8 +20,6 @@ from hullscout.errors import ResultError
 from hullscout.pool import Candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import ase
 
     from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, HandoffSettings
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 MAX_ENERGY_EV_PER_ATOM = 1e7
 """No total energy of an atom is further from zero: what a code prints beyond this is no energy."""
 _NEAR = 0.05  # strains and displacements up to this need no search for other cells
+MAX_VECTORS = 10_000  # of a lattice that are looked at for other cells of a crystal that came back
 _LENGTH_TOLERANCE = 0.2
 _ANGLE_TOLERANCE = 12.0  # degrees
 _UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this are those of rounding
@@ -224,7 +223,8 @@ def _with_moments(start: Candidate, answer: Calculated) -> Calculated:
     end = answer.relaxed
     if end is None or end.magmoms is not None or start.magmoms is None:
         return answer
-    pairings = (_pairing(start, replace(end, cell=cell)) for cell in (end.cell, *_other_cells(start, end)))
+    others = [cell for _, cell in _other_cells(start, replace(end, cell=_short_cell(end)))]
+    pairings = (_pairing(start, replace(end, cell=cell)) for cell in (end.cell, *others))
     partners = min(pairings, key=lambda pairing: pairing[0])[1]
     moments = np.empty_like(start.magmoms)
     moments[partners] = start.magmoms
@@ -260,8 +260,20 @@ def change_between(start: Candidate, end: Candidate, *, source: str = "The answe
     change = _change(start, end)
     if max(change.strain, change.displacement) <= _NEAR:
         return change
-    others = (_change(start, replace(end, cell=cell)) for cell in _other_cells(start, end))
-    return min((change, *others), key=lambda other: other.strain + other.displacement)
+    # In short vectors, since those of one lattice that have about the lengths of long ones are very many.
+    start = replace(start, cell=_short_cell(start))
+    for strain, cell in _other_cells(start, replace(end, cell=_short_cell(end))):
+        if strain >= change.strain + change.displacement:
+            break
+        other = _change(start, replace(end, cell=cell))
+        change = min(change, other, key=lambda one: one.strain + one.displacement)
+    return change
+
+
+def _short_cell(candidate: Candidate) -> np.ndarray:
+    from hullscout.lattice import shorten_vectors  # noqa: PLC0415  (late: numba)
+
+    return np.asarray(shorten_vectors(candidate.cell, candidate.pbc))
 
 
 def _atoms_in(candidate: Candidate) -> str:
@@ -273,24 +285,36 @@ def _atoms_in(candidate: Candidate) -> str:
 
 def _change(start: Candidate, end: Candidate) -> Change:
     """The change where vectors of the cells correspond one to one."""
-    gradient = np.linalg.solve(start.cell, end.cell)
-    stretches = np.linalg.svd(gradient, compute_uv=False)
-    volume_ratio = float(np.prod(stretches))
-    strain = float(np.linalg.norm(stretches / np.cbrt(volume_ratio) - 1.0))
+    strain, volume_ratio = _stretch(start.cell, end.cell)
     return Change(strain=strain, displacement=_largest_displacement(start, end), volume_ratio=volume_ratio)
 
 
-def _other_cells(start: Candidate, end: Candidate) -> Iterator[np.ndarray]:
-    """Cells of the end's lattice whose vectors have about the lengths and angles of the start's, at its volume."""
+def _other_cells(start: Candidate, end: Candidate) -> list[tuple[float, np.ndarray]]:
+    """Strains and cells of the end's lattice whose vectors have about the lengths and angles of the start's, at its volume.
+
+    The least strained are first. None where the cell is so long and thin, or so unlike the start, that more than MAX_VECTORS
+    would have to be looked at.
+    """
     from pymatgen.core.lattice import Lattice  # noqa: PLC0415  (late: slow to import)
 
-    scale = np.cbrt(abs(np.linalg.det(start.cell) / np.linalg.det(end.cell)))
+    volume = abs(np.linalg.det(start.cell))
+    scale = np.cbrt(volume / abs(np.linalg.det(end.cell)))
+    longest = np.linalg.norm(start.cell, axis=1).max() * (1 + _LENGTH_TOLERANCE)
+    if 4 / 3 * math.pi * (longest + np.linalg.norm(scale * end.cell, axis=1).max()) ** 3 > MAX_VECTORS * volume:
+        return []
     mappings = Lattice(end.cell * scale).find_all_mappings(
         Lattice(start.cell), ltol=_LENGTH_TOLERANCE, atol=_ANGLE_TOLERANCE, skip_rotation_matrix=True
     )
-    for _, _, vectors in mappings:
-        if round(abs(np.linalg.det(vectors))) == 1:
-            yield np.asarray(vectors) @ end.cell
+    cells = [np.asarray(v) @ end.cell for _, _, v in mappings if round(abs(np.linalg.det(v))) == 1]
+    strained = [(_stretch(start.cell, cell)[0], cell) for cell in cells]
+    return sorted(strained, key=lambda pair: pair[0])
+
+
+def _stretch(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Strain and volume ratio as in Change, from one cell to another whose vectors correspond."""
+    stretches = np.linalg.svd(np.linalg.solve(before, after), compute_uv=False)
+    volume_ratio = float(np.prod(stretches))
+    return float(np.linalg.norm(stretches / np.cbrt(volume_ratio) - 1.0)), volume_ratio
 
 
 def _largest_displacement(start: Candidate, end: Candidate) -> float:

@@ -9,20 +9,13 @@ import numpy as np
 
 from hullscout.display import html_table
 from hullscout.errors import InvalidStructureError
+from hullscout.pool.geometry import crystal_fault, numbers_fault
 from hullscout.pool.moments import checked_moments, moments_of_atoms, moments_of_sites
 
 if TYPE_CHECKING:
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
-
-FLAT_CELL = 1e-9  # a cell has no volume where |det| is at most this fraction of the product of its edge lengths
-
-
-def has_volume(cell: NDArray[np.float64]) -> bool:
-    """The three row vectors of a cell in A span a volume: `|det| > FLAT_CELL |a| |b| |c|`; not where one is not finite."""
-    is_finite = bool(np.isfinite(cell).all())
-    return is_finite and abs(float(np.linalg.det(cell))) > FLAT_CELL * float(np.prod(np.linalg.norm(cell, axis=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,7 +25,7 @@ class Candidate:
     It is periodic in three directions. It has ASE's `numbers`, `positions`, `cell` and `pbc`, so that code written for `ase.Atoms`
     can read it. Where it is to be calculated from a magnetic ordering, `magmoms` are the initial moments in Bohr magnetons, (n,)
     along one axis or (n, 3); None where nothing is stated of them. What is no crystal (a coordinate that is not finite, a cell
-    without volume) is an InvalidStructureError.
+    without volume or beyond the bounds of `hullscout.pool.geometry`, a number of no element) is an InvalidStructureError.
     """
 
     id: str
@@ -54,11 +47,13 @@ class Candidate:
                 f"Candidate {self.id!r}: expected numbers (n,), positions (n, 3) and cell (3, 3) with n > 0, found "
                 f"{self.numbers.shape}, {self.positions.shape} and {self.cell.shape}. Give one row per atom."
             )
-        if not np.isfinite(self.positions).all() or not has_volume(self.cell):
+        if not np.isfinite(self.positions).all() or not np.isfinite(self.cell).all() or not self.cell.any():
             raise InvalidStructureError(
                 f"Candidate {self.id!r}: expected finite coordinates and a cell with a volume, found "
                 f"cell={self.cell.tolist()}. Correct the structure or leave it out."
             )
+        if fault := numbers_fault(self.numbers) or crystal_fault(self.positions, self.cell):
+            raise InvalidStructureError(f"Candidate {self.id!r}: {fault}. Correct the structure or leave it out.")
         if self.magmoms is not None:
             try:
                 object.__setattr__(self, "magmoms", checked_moments(self.magmoms, n))

@@ -14,7 +14,8 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.calculations import stated_unconverged
-from hullscout.pool.candidate import Candidate, has_volume
+from hullscout.pool.candidate import Candidate
+from hullscout.pool.geometry import MIN_DISTANCE, cell_fault, crystal_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frame, Frames
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy
-MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
 MIN_VACUUM = 5.0
 """A layer without atoms of this many A or more is vacuum; layers of metals are less than 3 A apart."""
 ODD_VOLUME = 0.4  # a volume per atom within this share of the line is never odd
@@ -134,8 +134,8 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
     elif not all(frame.pbc) and not is_slab(frame):
         letters = " ".join("T" if periodic else "F" for periodic in frame.pbc)
         yield f'not periodic in three directions: expected pbc="T T T", found pbc="{letters}"'
-    elif not has_volume(frame.cell):
-        yield f"a cell without volume: {_shown(frame.cell)}"
+    elif fault := crystal_fault(frame.positions, frame.cell):
+        yield fault
     elif is_finite.all():
         yield from _close_atoms(frame)
 
@@ -152,7 +152,9 @@ def _energy_faults(frame: Frame) -> Iterator[str]:
 
 def is_slab(frame: Frame) -> bool:
     """Open along one vector of the cell, along which there is vacuum: such a frame is taken as periodic."""
-    return sum(frame.pbc) == 2 and has_volume(frame.cell) and vacuum(frame)[frame.pbc.index(False)] >= MIN_VACUUM
+    if sum(frame.pbc) != 2 or not np.isfinite(frame.cell).all() or cell_fault(frame.cell, len(frame.numbers)):
+        return False
+    return bool(vacuum(frame)[frame.pbc.index(False)] >= MIN_VACUUM)
 
 
 def slab_notes(frames: Sequence[Frame]) -> list[str]:
@@ -204,7 +206,9 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
 
-    volumes = np.array([abs(float(np.linalg.det(frame.cell))) / len(frame.numbers) for frame in frames])
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
+
+    volumes = np.array([abs(float(np.linalg.det(compact_cell(frame.cell)))) / len(frame.numbers) for frame in frames])
     some = np.random.default_rng(0).permutation(len(x))[:MAX_ON_LINE]
     line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[some, None], volumes[some]).predict(x[:, None])
     expected = np.where(line > 0.0, line, np.median(volumes))
@@ -242,7 +246,9 @@ def shortest_distance(positions: NDArray[np.float64], cell: NDArray[np.float64])
 
 
 def _fcc_distance(cell: NDArray[np.float64], n: int) -> float:
-    return float((2**0.5 * abs(float(np.linalg.det(cell))) / n) ** (1 / 3))
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
+
+    return float((2**0.5 * abs(float(np.linalg.det(compact_cell(cell)))) / n) ** (1 / 3))
 
 
 def find_suspect_energies(

@@ -196,9 +196,14 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
         return False
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: seldom needed)
 
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
+
     # reduced here, not by the matcher: its own reduction overlooks displacements of up to 0.25 A
     small, other_small = (
-        candidate.to_pymatgen().get_primitive_structure(tolerance=2 * TWIN_TOLERANCE) for candidate in (one, other)
+        replace(candidate, cell=compact_cell(candidate.cell))
+        .to_pymatgen()
+        .get_primitive_structure(tolerance=2 * TWIN_TOLERANCE)
+        for candidate in (one, other)
     )
     relative = TWIN_TOLERANCE / (small.volume / len(small)) ** (1 / 3)
     matcher = StructureMatcher(

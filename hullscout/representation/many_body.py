@@ -88,7 +88,11 @@ def excess_volume(candidates: Sequence[Structure]) -> Floats:
 
     Zeros where the composition says it all (one lattice with one constant, or too few structures to tell), and for molecules.
     """
-    volumes = np.array([abs(np.linalg.det(one.cell)) / len(one.numbers) for one in candidates])
+    from hullscout.lattice import compact_cell  # noqa: PLC0415  loads numba
+
+    volumes = np.array(
+        [abs(np.linalg.det(compact_cell(np.asarray(one.cell)))) / len(one.numbers) for one in candidates]
+    )
     kinds = np.unique(np.concatenate([one.numbers for one in candidates]))
     fractions = np.array([[np.mean(one.numbers == kind) for kind in kinds] for one in candidates])
     if not volumes.all():

@@ -20,6 +20,7 @@ from hullscout.mbtr.kernels import (
 from hullscout.mbtr.slope_kernels import angle_slopes, decay_slope, pair_slopes, taper_slope
 from hullscout.mbtr.structures import read_structures
 
+RUNNING = np.zeros(1, dtype=np.bool_)
 TERMS = {
     2: Term(k=2, geometry="inverse_distance", grid=(0.1, 0.8, 9), sigma=0.1, cutoff=4.0, weighting="inverse_square"),
     3: Term(k=3, geometry="angle", grid=(0.0, 3.0, 9), sigma=0.3, cutoff=3.0, weighting="exponential", scale=0.5),
@@ -42,7 +43,7 @@ def test_compiled_counting_equals_plain_python(batch, k, kernel):
     for function in (kernel, kernel.py_func):
         moments = np.zeros((rows.size, len(panels_of(term).middle), N_MOMENTS))
         lost = np.zeros(2)
-        function(0, 2, batch, radii, most, term_codes(term, 2), panels_of(term), rows, moments, lost)
+        function(0, 2, batch, radii, most, term_codes(term, 2), panels_of(term), rows, moments, lost, RUNNING)
         results.append((moments, lost))
     assert np.max(results[0][0]) > 0
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-12, atol=1e-13)
@@ -67,6 +68,7 @@ def test_compiled_slopes_equal_plain_python(batch, k, kernel):
             term_codes(term, 2),
             panels_of(term),
             slopes,
+            RUNNING,
         )
         results.append(slopes)
     assert np.max(np.abs(results[0])) > 0
@@ -114,7 +116,7 @@ def test_compiled_survey_equals_plain_python(batch):
     results = []
     for function in (survey, survey.py_func):
         most, closest = np.zeros(2, dtype=np.int64), np.zeros(2)
-        function(0, 2, batch, np.array([4.0, 5.0]), most, closest)
+        function(0, 2, batch, np.array([4.0, 5.0]), most, closest, RUNNING)
         results.append((most.tolist(), closest.tolist()))
     assert results[0] == results[1]
     assert min(results[0][0]) > 0

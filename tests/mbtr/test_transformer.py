@@ -223,7 +223,8 @@ def test_all_structures_are_worked_on_once_whatever_the_threads_and_costs():
         for n in (0, 1, 5, 100):
             seen = np.zeros(n, dtype=int)
 
-            def work(start, stop, seen=seen):
+            def work(start, stop, stopped, seen=seen):
+                assert not stopped[0]
                 seen[start:stop] += 1
 
             in_threads(work, np.random.default_rng(n).uniform(0, 1, n) ** 8, threads)

@@ -68,3 +68,28 @@ def test_no_two_cells_of_a_pool_count_as_the_same():
         and isinstance(judge(candidate(one), Calculated(energy_ev=0.0, relaxed=candidate(other)), LIMITS), Calculated)
     ]
     assert same == []
+
+
+@given(shear=st.tuples(*[st.integers(-1000, 1000)] * 2), place=st.integers(0, len(CELLS) - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_crystal_that_comes_back_in_a_cell_sheared_a_thousand_times_is_unchanged(shear, place):
+    start = CELLS[place]
+    end = start.copy()
+    times = np.eye(3, dtype=int)
+    times[1, 0], times[2, 0] = shear
+    end.set_cell(times @ end.cell.array)
+    for one, other in ((start, end), (end, start)):
+        change = change_between(candidate(one), candidate(other))
+        assert (change.strain, change.displacement) == pytest.approx((0, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("length", [20.0, 60.0, 120.0])
+def test_a_crystal_that_comes_back_as_a_needle_or_a_plate_is_another_without_a_search_for_all_its_cells(axis, length):
+    start = next(atoms for atoms in CELLS if len(atoms) == 5)
+    edges = np.full(3, np.sqrt(80.0 / length))
+    edges[axis] = length
+    end = start.copy()
+    end.set_cell(np.diag(np.maximum(edges, 0.6)), scale_atoms=True)
+    change = change_between(candidate(start), candidate(end))
+    assert change.strain > LIMITS.max_strain

@@ -42,7 +42,7 @@ def test_a_candidate_does_not_share_memory_with_what_it_was_made_of() -> None:
         ({"positions": [[0, 0, 0], [1, 1, 1]]}, "found (1,), (2, 3) and (3, 3)"),
         ({"cell": [1, 2, 3]}, "found (1,), (1, 3) and (3,)"),
         ({"positions": [[0, 0, np.nan]]}, "expected finite coordinates and a cell with a volume"),
-        ({"cell": np.diag([4, 4, 0])}, "expected finite coordinates and a cell with a volume"),
+        ({"cell": np.diag([4, 4, 0])}, "a cell without volume: 4 0 0 0 4 0 0 0 0"),
         ({"cell": np.diag([4, 4, np.inf])}, "expected finite coordinates and a cell with a volume"),
     ],
 )

@@ -14,7 +14,6 @@ import numpy as np
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.calculations import stated_unconverged
-from hullscout.pool.candidate import Candidate
 from hullscout.pool.geometry import MIN_DISTANCE, cell_fault, crystal_fault
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame, Frames
 
 MAX_EV_PER_ATOM = 1e7  # total energies of heavy atoms with all their electrons come to some 1e6 eV; more is no energy

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_DISTANCE = 0.5  # atoms closer than this many A (not at it) are a mistake, periodic images included
-MIN_VOLUME_PER_ATOM = MIN_DISTANCE**3 / 2**0.5  # A^3: that of the closest packing of balls so far apart
-MAX_VOLUME_PER_ATOM = 1e4  # A^3; an alloy has 10 to 40
+MIN_VOLUME_PER_ATOM = 0.01  # A^3; below 0.088 some atoms are too close; below this the pair is not searched for
+MAX_VOLUME_PER_ATOM = 1e5  # A^3; an alloy has 10 to 40, an atom alone in a box some thousands
 MAX_EDGE = 1e4  # A
 MAX_COORDINATE = 1e6  # A; atoms are wrapped into the cell, and further away they lose the digits of their place in it
 MAX_CELLS_ACROSS = 200_000

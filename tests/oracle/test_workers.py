@@ -75,7 +75,7 @@ def test_a_calculation_that_hangs_is_ended_at_its_limit(tmp_path):
 
 
 def test_a_structure_comes_back_from_json_to_the_last_bit():
-    start = candidate(1 / 3)
+    start = candidate(10 / 3)
     back = candidate_from_tree(json.loads(json.dumps(candidate_to_tree(start))))
     assert (back.id, back.has_same_atoms(start)) == ("Cu", True)
 

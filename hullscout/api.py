@@ -24,8 +24,8 @@ from hullscout.campaign import (
     read_result,
     run,
 )
-from hullscout.campaign.config import origin_of
 from hullscout.campaign.exports import Structures, candidate_rows, computed_entries
+from hullscout.campaign.origin import origin_of
 from hullscout.campaign.result import ground_states
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.additions import Added, Addition
-from hullscout.campaign.config import IN_MEMORY, columns_of
+from hullscout.campaign.origin import IN_MEMORY, columns_of
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.display import MILLI

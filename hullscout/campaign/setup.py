@@ -35,7 +35,8 @@ from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 
 if TYPE_CHECKING:
-    from hullscout.campaign.config import CampaignConfig, Origin
+    from hullscout.campaign.config import CampaignConfig
+    from hullscout.campaign.origin import Origin
     from hullscout.pool import Frame, Frames, Pool
     from hullscout.representation import Representation
     from hullscout.selection import Belief, Known, Rule

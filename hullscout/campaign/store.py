@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hullscout.campaign.additions import Addition
-from hullscout.campaign.config import Origin, check_config
+from hullscout.campaign.config import check_config
 from hullscout.campaign.database import OF_A_LOCK, DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
+from hullscout.campaign.origin import Origin
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.display import stated_percent
-from hullscout.pool.frames import shown_ids
 from hullscout.selection.alloys import observed
 from hullscout.selection.hull_posterior import Fantasies
 
@@ -24,6 +23,8 @@ TAIL = 3.0
 STEPS = (5, 10, 20, 50)
 # So many candidates and compositions are named.
 N_NAMED = 3
+# So many known structures whose energies are doubted are named.
+N_SUSPECTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +115,11 @@ class Sources:
                 f"needed): {ahead}."
             )
         if belief.suspects.size:
+            named = ", ".join(pool.ids[index] for index in belief.suspects[:N_SUSPECTS].tolist())
+            more = f" and {belief.suspects.size - N_SUSPECTS} more" if belief.suspects.size > N_SUSPECTS else ""
             yield (
-                f"Hardly counted by the model, since the other energies contradict them: "
-                f"{shown_ids([pool.ids[index] for index in belief.suspects.tolist()])}. Look at these calculations."
+                f"Hardly counted by the model, since the other energies contradict them: {named}{more}. Look at these "
+                "calculations."
             )
 
 

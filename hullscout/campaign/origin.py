@@ -1,0 +1,123 @@
+"""What a campaign is started from: its campaign file and the pool that it names, or the same from objects in Python.
+
+`InvalidPoolError` says why a pool cannot be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hullscout.campaign.config import CampaignConfig, check_config, load_config
+from hullscout.errors import InvalidCampaignError, InvalidPoolError
+from hullscout.files import sha256_of
+from hullscout.pool import Frames, Pool, format_frames, keep_pool
+from hullscout.settings import look_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import ase
+    from pymatgen.core.structure import Structure
+
+    from hullscout.campaign.additions import Addition
+    from hullscout.pool import Candidate
+    from hullscout.selection.known import Floats
+
+IN_MEMORY = "structures given in Python"
+"""Stands for the path of a pool that is no file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes.
+
+    The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
+    empty where an earlier version did not keep it. Additions are the structures that were added since, in their order.
+    Faults and notes are what the reader of another format than extended XYZ said of it.
+    """
+
+    campaign_text: str
+    config: CampaignConfig
+    pool_name: str
+    pool: bytes
+    folder: str = ""
+    additions: tuple[Addition, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pool_sha256(self) -> str:
+        """Fingerprint of the pool file."""
+        return sha256_of(self.pool)
+
+
+def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
+    """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ."""
+    config = load_config(campaign_file, overrides, seed=seed)
+    pool_path = campaign_file.parent / Path(config.pool.path).expanduser()
+    if not pool_path.exists():
+        raise InvalidPoolError(
+            f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
+        )
+    kept = keep_pool(pool_path, config.pool.format)
+    return Origin(
+        campaign_text=campaign_file.read_text(encoding="utf-8-sig"),
+        config=config,
+        pool_name=str(pool_path),
+        pool=kept.content,
+        faults=kept.faults,
+        notes=kept.notes,
+        folder=str(campaign_file.parent.resolve()),
+    )
+
+
+def origin_of(
+    structures: Pool | Iterable[ase.Atoms | Structure | Candidate],
+    *,
+    name: str,
+    elements: Sequence[str] | None = None,
+    **sections: object,
+) -> Origin:
+    """What a campaign is started from in Python: structures in memory, and sections of a campaign file as objects.
+
+    See `hullscout.Campaign.of`; the section `pool` may hold anything but where it lies.
+    """
+    if elements is not None and not isinstance(elements, list | tuple):
+        raise InvalidCampaignError(f"elements: expected a list, whose order is that of the axis, found {elements!r}.")
+    listed = structures if isinstance(structures, Pool) else tuple(structures)
+    pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
+    columns = columns_of(listed) if isinstance(listed, Pool) else {}
+    frames = tuple(
+        replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
+        for place, frame in enumerate(Frames.of(listed).frames)
+    )
+    given = sections.pop("pool", {})
+    tree = {
+        "name": name,
+        "elements": tuple(pool.elements) if elements is None else tuple(elements),
+        "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
+        **sections,
+    }
+    look_beside(Path.cwd())
+    config = check_config(tree, source=f"the campaign {name!r}")
+    settings = config.model_dump_json(indent=2, exclude_unset=True)
+    text = "\n".join(["# Made in Python, with these settings:", *(f"# {line}" for line in settings.splitlines())])
+    return Origin(
+        campaign_text=f"{text}\n",
+        config=config,
+        pool_name=IN_MEMORY,
+        pool=format_frames(frames),
+        folder=str(Path.cwd()),
+    )
+
+
+def columns_of(pool: Pool) -> dict[str, Floats]:
+    """Cost and baseline, eV per cell, of the candidates of a pool (n,), as columns of the frames of a campaign made in Python."""
+    columns = {}
+    if pool.cost is not None:
+        columns["cost"] = pool.cost
+    if pool.baseline_ev_per_atom is not None:
+        columns["baseline"] = pool.baseline_ev_per_atom * pool.n_atoms
+    return columns

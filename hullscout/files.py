@@ -95,7 +95,7 @@ def _unzstd(content: bytes) -> bytes:
     except ImportError as error:
         raise MissingPackageError(
             "Expected the package zstandard to read a file that is compressed by Zstandard (.zst), found none. Install it by "
-            "`pip install zstandard`, or unpack the file."
+            "`pip install 'hullscout[zstd]'`, or unpack the file."
         ) from error
     try:
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as stream:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # Labels in eV/atom (or standard deviations) that differ by less are equal: the rounding of energies of some 10^4 eV per cell.
 SPREAD_THAT_IS_ROUNDING = 1e-9
-# Of these kernels the heaviest count in the predictions of a round. Half as many save a fifth of its time, and small pools were wrong
-# more often with them.
+# Of these kernels the heaviest count in the predictions of a round. Half as many save a fifth of its time, and small pools were
+# wrong more often with them.
 N_AVERAGED = 8
 
 

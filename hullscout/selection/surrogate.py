@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 # Labels in eV/atom (or standard deviations) that differ by less are equal: the rounding of energies of some 10^4 eV per cell.
 SPREAD_THAT_IS_ROUNDING = 1e-9
-# Of these kernels the heaviest count in the predictions of a round. Half as many save a fifth of its time, and small pools were
-# wrong more often with them.
-N_AVERAGED = 8
+# Of these kernels the heaviest count in the predictions of a round.
+N_AVERAGED = 4
+# Noises that each kernel is tried with, half a decade apart.
+N_NOISES = 21
 
 
 class SurrogateSettings(Settings):
@@ -179,6 +180,7 @@ class Surrogate:
             calibrated=own.calibrated,
             prior=KERNELS,
             n_averaged=N_AVERAGED,
+            n_regularizations=N_NOISES,
         )
         return PoolModel(self._blocks, composition=self._x, settings=settings)
 

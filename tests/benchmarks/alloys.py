@@ -24,7 +24,7 @@ import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -151,6 +151,7 @@ def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[fl
         rows.append(
             {
                 "stated": accepted,
+                "runs": len(runs),
                 "observed_over_alloys": round(over_alloys / 100, 4),
                 "interval_95": [round(low / 100, 4), round(high / 100, 4)],
                 "observed_over_runs": round(wrong.mean() / 100, 4),
@@ -186,6 +187,20 @@ def print_pools(runs: list[Passed], constants: dict[str, np.ndarray], stated: tu
         )
 
 
+def write(rows: list[dict[str, Any]], *, alloys: list[str], n_pools: int, tolerance: float) -> None:
+    """Keep the judgement; at each stated probability that of more runs stays."""
+    before = json.loads(JUDGED.read_text())["observed"] if JUDGED.exists() else []
+    kept = {row["stated"]: row for row in sorted([*before, *rows], key=lambda row: row["runs"])}
+    tree = {
+        "command": "python tests/benchmarks/alloys.py",
+        "hull_tolerance_ev_per_atom": tolerance,
+        "alloys": alloys,
+        "n_pools": n_pools,
+        "observed": sorted(kept.values(), key=lambda row: -row["stated"]),
+    }
+    JUDGED.write_text(json.dumps(tree, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30, help="runs of each pool")
@@ -216,15 +231,7 @@ def main() -> None:
     print("\nEach alloy with the constants that are fitted without it:")
     rows = judge(runs, without, stated)
     if arguments.write:
-        tree = {
-            "command": f"python tests/benchmarks/alloys.py --seeds {arguments.seeds}",
-            "hull_tolerance_ev_per_atom": arguments.tolerance,
-            "alloys": sorted(without),
-            "n_pools": len(paths),
-            "runs": len(runs),
-            "observed": rows,
-        }
-        JUDGED.write_text(json.dumps(tree, indent=1) + "\n")
+        write(rows, alloys=sorted(without), n_pools=len(paths), tolerance=arguments.tolerance)
     print_pools(runs, without, stated)
     print("\nThe constants in use:")
     judge(runs, dict.fromkeys(without, np.array([*alloys.CALIBRATION, alloys.LONER_RATE])), stated)

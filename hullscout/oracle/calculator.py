@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hullscout.errors import OracleError
 from hullscout.oracle.function import answer_of, function_at, handed_over
 from hullscout.oracle.outcome import (
@@ -96,10 +98,18 @@ def _failure(error: BaseException) -> Failed:
 def _call(candidate: Candidate, settings: FunctionSettings) -> Outcome:
     """What the function makes of a structure."""
     function = function_at(settings)
-    answer = answer_of(function(handed_over(_atoms(candidate, settings), settings)), candidate, settings)
+    atoms = _atoms(candidate, settings)
+    before = atoms.copy()
+    answer = answer_of(function(handed_over(atoms, settings)), candidate, settings)
     if not isinstance(answer, Calculated):
         return answer
     end = answer.relaxed
+    is_same = all(
+        np.array_equal(getattr(atoms, name), getattr(before, name)) for name in ("numbers", "positions", "cell")
+    )
+    if end is None and not is_same:  # relaxed where they were handed over
+        end = Candidate.from_ase(atoms, candidate.id)
+        answer = replace(answer, relaxed=end)
     if end is not None and end.handedness != candidate.handedness:
         answer = replace(answer, relaxed=replace(end, cell=-end.cell))
     return judge(candidate, answer, settings)

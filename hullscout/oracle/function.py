@@ -120,8 +120,11 @@ def _run_by_jobflow(returned: Any) -> Any:
     """The output of a job or flow of jobflow, run in this process and folder; anything else as it is."""
     if "jobflow" not in sys.modules:  # which has made it, if it is one
         return returned
-    from jobflow import Flow, Job, JobStore, run_locally  # noqa: PLC0415  not needed by others
+    from jobflow.core.flow import Flow  # noqa: PLC0415  not needed by others
+    from jobflow.core.job import Job  # noqa: PLC0415
     from jobflow.core.reference import find_and_resolve_references  # noqa: PLC0415
+    from jobflow.core.store import JobStore  # noqa: PLC0415
+    from jobflow.managers.local import run_locally  # noqa: PLC0415
     from maggma.stores import MemoryStore  # noqa: PLC0415
 
     if not isinstance(returned, Job | Flow):

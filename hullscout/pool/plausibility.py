@@ -33,6 +33,11 @@ MAX_OF_ANY_EV_PER_ATOM = 5.0
 MAX_JUDGED_ALONE = 30
 """In pools of fewer energies each one beyond MAX_FORMATION_EV_PER_ATOM is a suspect; in larger ones the others judge it."""
 
+MIN_AS_PER_ATOM = 0.5
+"""eV/atom: an energy this far off the line that lies on it as it is, not over its atoms, is one per atom."""
+MIN_POSITIVE = 0.5
+"""eV/atom: total energies of elements are below this; those of effective potentials are near 0."""
+
 _PER_ATOM = 0.8
 """Energies are per atom where they scatter around a line over composition by less than this share of the scatter of E / n. For
 energies of cells the share is at least 1 where the atoms' own energies are 0, and some 5 to 2000 otherwise."""
@@ -96,7 +101,10 @@ def find_doubts(frames: Sequence[Frame], elements: Sequence[str], *, is_stated: 
         sentence = f"all {len(ev)} energies are {ev[0]:g} eV: are they placeholders?"
         return [Doubt(is_fault=False, sentence=sentence)]
     doubts = (
-        [*_per_atom(energies)] or [*_ends(energies)] or [*_zeros(energies), *_alone(energies), *_two_methods(energies)]
+        [*_per_atom(energies)]
+        or [*_some_per_atom(energies)]
+        or [*_ends(energies)]
+        or [*_zeros(energies), *_positive(energies), *_alone(energies), *_two_methods(energies)]
     )
     return [
         Doubt(is_fault=doubt.is_fault and not is_stated, sentence=doubt.sentence, frames=doubt.frames)
@@ -135,6 +143,42 @@ def _per_atom(energies: _Energies) -> Iterator[Doubt]:
                 f"{scatter:.3g} eV/atom off a line over composition, as energies of cells {usual:.3g}). Name the column "
                 'energy_per_atom, or say pool.energy_unit = "eV/atom" (check: --energy-unit eV/atom)'
             ),
+        )
+
+
+def _some_per_atom(energies: _Energies) -> Iterator[Doubt]:
+    """Energies of cells of several atoms that fit the line between the elements as energies per atom, among others that do not."""
+    ends = energies.ends(energies.per_atom)
+    if ends is None:
+        return
+    line = energies.fractions @ ends
+    formation, as_they_are = np.abs(energies.per_atom - line), np.abs(energies.ev - line)
+    fits = (formation > MIN_AS_PER_ATOM) & (as_they_are < _EXPLAINED * formation)
+    if fits.any():
+        frames = [energies.frames[place] for place in np.flatnonzero(fits).tolist()]
+        shown = ", ".join(frame.id for frame in frames[:5]) + (", ..." if len(frames) > 5 else "")
+        few, all_of = len(frames), len(energies.ev)
+        yield Doubt(
+            is_fault=few > 1,
+            sentence=(
+                f"{few} of {all_of} energies look like energies per atom among energies of cells ({shown}): as they are they lie "
+                "on the line between the elements, over the atoms of their cells up to "
+                f"{formation[fits].max():.2f} eV/atom off it. State all of one kind"
+            ),
+            frames=tuple(frame.number for frame in frames),
+        )
+
+
+def _positive(energies: _Energies) -> Iterator[Doubt]:
+    """Energies of all elements above 0: the sign may be turned, as of cohesive energies."""
+    ends = energies.ends(energies.per_atom)
+    if ends is not None and (ends > MIN_POSITIVE).all():
+        shown = " and ".join(
+            f"{symbol} {end:.2f}" for symbol, end in zip(energies.elements, ends.tolist(), strict=True)
+        )
+        yield Doubt(
+            is_fault=False,
+            sentence=f"the elements have positive energies ({shown} eV/atom): is the sign turned, as of cohesive energies?",
         )
 
 

@@ -107,6 +107,7 @@ def _smearing(text: str) -> str:
         ("Gaussian", r"0|00|g|gauss.*"),
         ("Fermi-Dirac", r"-1|-10|fd|f-d|fermi-?dirac"),
         ("Methfessel-Paxton", r"[1-9]|[1-9]0|mp|m-p|methfessel-?paxton"),
+        ("fixed", r"-2|fixed"),
         ("cold", r"mv|m-v|cold|marzari-?vanderbilt"),
     ):
         if re.fullmatch(names, plain):
@@ -188,6 +189,13 @@ SETTINGS = (
         name="width of the smearing (eV)", keys="sigma|smearing_width", width=_SAME_NUMBER, may_differ=_widths_may(1.0)
     ),
     Setting(name="width of the smearing (Ry)", keys="degauss", width=_SAME_NUMBER, may_differ=_widths_may(_RY_EV)),
+    Setting(name="solvent (LSOL)", keys="lsol", meaning=_truth),
+    Setting(name="electric field (EFIELD)", keys="efield", width=_SAME_NUMBER),
+    Setting(name="terms in the spheres (LASPH)", keys="lasph", meaning=_truth, may_differ=_always),
+    Setting(name="fixed magnetic moment (NUPDOWN)", keys="nupdown", width=_SAME_NUMBER, may_differ=_always),
+    Setting(name="convergence of the electrons (EDIFF)", keys="ediff", width=_SAME_NUMBER, may_differ=_always),
+    Setting(name="cutoff of the augmentation (ENAUG)", keys="enaug", width=_SAME_NUMBER, may_differ=_always),
+    Setting(name="finer grid (ADDGRID)", keys="addgrid", meaning=_truth, may_differ=_always),
     Setting(name="version of the code", keys="code_version", may_differ=_always),
 )
 

@@ -22,7 +22,10 @@ _OF_GGA = {
 _OF_POTENTIALS = {"PAW_PBE": "PBE", "PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "LDA": "LDA", "US": "LDA"}
 MAX_APART_EV = 1e-3  # per atom: energies of one step that are further apart are two
 _PHONONS = {5, 6, 7, 8}
+_AS_STATED = ("lsol", "lasph", "addgrid", "efield", "nupdown", "ediff", "enaug")  # tags that are columns as they are
 _MOVES = {-1, 1, 2, 3}
+_NO_LOOP = re.compile(r"eigenval\w*|nothing|none|subrot\w*", re.IGNORECASE)
+_NO_LOOP_BY_NUMBER = {2, 3, 4}  # IALGO
 _MANY_BODY = re.compile(r"chi|bse|tdhf|timeev|2e4w.*|acfdt.*|rpa.*|.*gw.*", re.IGNORECASE)
 
 
@@ -39,7 +42,10 @@ def refuse_other_runs(tags: Mapping[str, Any]) -> None:
         raise another_kind(f"a run with a fixed charge density (ICHARG = {charge})")
     if (_whole(tags.get("IMAGES")) or 0) > 0:
         raise another_kind(f"a chain of images (IMAGES = {tags['IMAGES']})")
-    if _MANY_BODY.fullmatch(str(tags.get("ALGO", "")).strip()):
+    algorithm = str(tags.get("ALGO", "")).strip()
+    if _NO_LOOP.fullmatch(algorithm) or _whole(tags.get("IALGO")) in _NO_LOOP_BY_NUMBER:
+        raise another_kind(f"a run without a self-consistent loop (ALGO = {algorithm or tags.get('IALGO')})")
+    if _MANY_BODY.fullmatch(algorithm):
         raise another_kind(f"a response or many-body run (ALGO = {tags['ALGO']})")
 
 
@@ -69,6 +75,7 @@ def settings_of(
         symbols: of the elements in the order of the potentials, for values that are stated for each of them.
     """
     found: dict[str, object] = {"code": "vasp", "functional": _functional(tags, titles), **potentials(titles)}
+    found |= {column: tags.get(column.upper()) for column in _AS_STATED}
     for column, names in (("cutoff", ("ENCUT", "ENMAX")), ("ispin", ("ISPIN",)), ("pstress", ("PSTRESS",))):
         found[column] = next((tags[name] for name in names if tags.get(name) is not None), None)
     if tags.get("LREAL") is not None:
@@ -78,7 +85,9 @@ def settings_of(
     if (smearing := _whole(tags.get("ISMEAR"))) is not None:
         is_tetrahedra = smearing in {-4, -5, -14, -15}
         found["smearing"] = (
-            "tetrahedra" if is_tetrahedra else {-1: "Fermi-Dirac", 0: "Gaussian"}.get(smearing, "Methfessel-Paxton")
+            "tetrahedra"
+            if is_tetrahedra
+            else {-2: "fixed", -1: "Fermi-Dirac", 0: "Gaussian"}.get(smearing, "Methfessel-Paxton")
         )
         found["sigma"] = None if is_tetrahedra else tags.get("SIGMA")
     if tags.get("LSORBIT") is not None or tags.get("LNONCOLLINEAR") is not None:

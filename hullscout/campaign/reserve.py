@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import StoreError
@@ -97,7 +98,8 @@ class DiskReserve:
     def give_back(self) -> None:
         """Make its room free, where nothing had to be kept in it."""
         if self.is_there:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # what is left is made anew
+                self.path.unlink(missing_ok=True)
 
     def _make(self) -> None:
         with self.path.open("xb") as file:

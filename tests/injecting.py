@@ -122,8 +122,8 @@ def try_one(library, kind, base, how, n, calm):
     wrong += [f"calculated twice: {again}"] if again else []
     after = kept(base / "out")
     wrong += [] if safe.items() <= after.items() else ["an answer was lost"]
-    wrong += [] if ended(base / "out") == calm else [f"another end: {ended(base / 'out')} instead of {calm}"]
-    return wrong
+    pairs = zip(ended(base / "out"), calm, strict=True)
+    return wrong + [f"another end: {now} instead of {then}" for now, then in pairs if now != then]
 
 
 if __name__ == "__main__":

@@ -57,9 +57,10 @@ def make(database: Path, rows: dict[Table, list[Row]]) -> None:
     """Make a database that holds some rows; one that is there is never replaced."""
     half_made = database.with_name(f".{DATABASE}.{secrets.token_hex(8)}.new")
     try:
-        for left in database.parent.glob(f".{DATABASE}*.new"):  # what was killed while it was made
+        for left in database.parent.glob(f".{DATABASE}*.new*"):  # what was killed while it was made
             left.unlink(missing_ok=True)
         with closing(sqlite3.connect(half_made)) as connection, connection:
+            connection.execute("PRAGMA journal_mode = MEMORY")  # what fails is thrown away
             for statement, values in creating(rows):
                 connection.execute(statement, values)
         _name(half_made, database)

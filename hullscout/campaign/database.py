@@ -42,6 +42,11 @@ class DatabaseStore:
         self.database = database
         self._connection = connection
         self._lock = lock
+        self.watch()
+
+    def watch(self) -> None:
+        """Hold the files that are there now for those that were opened; nothing where it is open for reading only."""
+        lock = self._lock
         self._watched = {} if lock is None else {path: identity(path) for path in self._files(lock)}
 
     def close(self) -> None:

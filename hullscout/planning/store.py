@@ -59,6 +59,7 @@ class PlanStore(DatabaseStore):
             on_error.callback(store.close)
             if is_new:
                 store._make(origins)
+                store.watch()  # the file is there only now
             store._refuse_another(origins)
             on_error.pop_all()
         return store

@@ -58,7 +58,10 @@ def object_at(path: str) -> Any:
 
 
 def _holds(folder: Path, top: str) -> bool:
-    return bool(top) and ((folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file())
+    try:
+        return bool(top) and ((folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file())
+    except OSError:  # of another user, who lets nobody look
+        return False
 
 
 def _lies_in(folder: Path, file: Path, top: str) -> bool:

@@ -1,5 +1,6 @@
 """Calculators that go wrong, each in its own way; worker processes import them by name."""
 
+import errno
 import os
 import signal
 import time
@@ -73,3 +74,16 @@ class Logged(EMT):
         with self.log.open("a") as file:
             file.write(f"{began} {float(self.results['energy'])!r}\n")
         time.sleep(self.seconds)
+
+
+class FindsNoRoom(EMT):
+    """EMT on a disk that is full as long as a file is there."""
+
+    def __init__(self, full):
+        super().__init__()
+        self.full = Path(full)
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        if self.full.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,13 +1,15 @@
 """An SQLite file that holds something whole: what the stores of campaigns and of plans share.
 
-Each write is one transaction, on disk before the function returns. A lock file beside the database admits one writer at a time.
+Each write is one transaction, on disk before the function returns. A lock file beside the database admits one writer at a time, who
+sees before and after each write that lock and database are still those that were opened: a file that was removed takes everything
+that is written, and nobody will ever find it.
 It knows nothing of what is kept. `StoreError` where a folder or database cannot be made, locked, read or written.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from filelock import FileLock, Timeout
@@ -15,18 +17,17 @@ from filelock import FileLock, Timeout
 from hullscout.errors import StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 
-RESERVE_BYTES = 1 << 20
-"""An answer takes some 20 kB of the database and its log while the campaign runs."""
 OF_THE_MACHINE = {
     getattr(sqlite3, f"SQLITE_{name}") for name in ("FULL", "IOERR", "CANTOPEN", "READONLY", "BUSY", "PERM")
 }
-
-
+NOT_THERE_TWICE = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_ROWID")
 OF_A_LOCK = "Wait for it, or choose another --out."
+
+
+Statements = tuple[tuple[str, tuple[object, ...]], ...]
 
 
 class DatabaseStore:
@@ -34,17 +35,49 @@ class DatabaseStore:
 
     kind: ClassVar[str]
     """What the database holds: `campaign`, `plan`."""
+    remedy: ClassVar[str] = ""
+    """What else can be done about a damaged one."""
 
     def __init__(self, database: Path, *, connection: sqlite3.Connection, lock: FileLock | None) -> None:
         self.database = database
         self._connection = connection
         self._lock = lock
+        self.watch()
+
+    def watch(self) -> None:
+        """Hold the files that are there now for those that were opened; nothing where it is open for reading only."""
+        lock = self._lock
+        self._watched = {} if lock is None else {path: identity(path) for path in self._files(lock)}
 
     def close(self) -> None:
         """Close the database and let another process have it."""
         self._connection.close()
         if self._lock is not None:
             self._lock.release()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether database and lock are the files that were opened."""
+        return all(identity(path) == opened for path, opened in self._watched.items())
+
+    def refuse_removed(self) -> None:
+        """`StoreError` where the database, its log, its lock or its folder was removed or replaced since it was opened."""
+        for path, opened in self._watched.items():
+            found = identity(path)
+            if found == opened:
+                continue
+            folder = self.database.parent
+            what = f"{path}" if folder.is_dir() else f"The folder {folder}"
+            happened = "removed" if found is None else "replaced by another"
+            raise StoreError(
+                f"{what} was {happened} while the {self.kind} was open. Nothing new is begun: what is written now would be lost. "
+                f"See what removes files there, put back a copy of {self.database.name} or choose another --out, and run the "
+                "command again."
+            )
+
+    def _files(self, lock: FileLock) -> tuple[Path, ...]:
+        """The files that have to stay the same while it is open for writing."""
+        return (self.database, Path(lock.lock_file))
 
     def __enter__(self) -> Self:
         return self
@@ -59,11 +92,11 @@ class DatabaseStore:
         """The error of a database that does not hold what it should."""
         return StoreError(
             f"{database} is damaged or is no {cls.kind} ({error}). Nothing was changed. "
-            "Put back a copy of it, or choose another --out to start again."
+            f"Put back a copy of it{cls.remedy}, or choose another --out to start again."
         )
 
     @classmethod
-    def unreadable(cls, database: Path, error: sqlite3.Error) -> StoreError:
+    def unreadable(cls, database: Path, error: Exception) -> StoreError:
         """The error of a database that SQLite cannot read or open: damaged, or the machine does not let it."""
         if is_of_the_machine(error):
             return StoreError(
@@ -72,32 +105,60 @@ class DatabaseStore:
             )
         return cls.damaged(database, error)
 
-    def _rows(self, query: str) -> list[Any]:
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
         try:
-            return self._connection.execute(query).fetchall()
-        except sqlite3.DatabaseError as error:
+            return self._connection.execute(query, values).fetchall()
+        except (sqlite3.Error, MemoryError) as error:  # a length that is damaged may be beyond all memory
             raise self.unreadable(self.database, error) from error
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute statements as one transaction."""
+        """Execute statements as one transaction, in the files that were opened."""
+        self.refuse_removed()
         try:
             with self._connection:
                 for statement, values in statements:
                     self._connection.execute(statement, values)
+        except sqlite3.IntegrityError as error:
+            raise self._contradicted(error) from error
         except sqlite3.Error as error:
-            if not self._made_room(error):
+            if not self._made_room(error, statements):
                 raise StoreError(
                     f"{self.database} could not be written: {error}. What was committed before is safe; see that there is "
                     "room on the disk, and run the same command again."
                 ) from error
-            self._write(*statements)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise self._not_kept(error) from error
+        self.refuse_removed()
 
-    def _made_room(self, error: sqlite3.Error) -> bool:  # noqa: ARG002  for those that keep some back
-        """Whether something was done about what hindered a transaction, so that it is worth another try."""
+    def _contradicted(self, error: sqlite3.IntegrityError) -> StoreError:
+        """The error of a row that is there already, which nobody but this process writes, or of one that cannot be."""
+        if getattr(error, "sqlite_errorname", "") not in NOT_THERE_TWICE:
+            return self._not_kept(error)
+        return StoreError(
+            f"{self.database} could not be written: another process writes this {self.kind} ({error}). What was committed before "
+            "is safe. End the other process, see that its lock file is left alone, and run the same command again."
+        )
+
+    def _not_kept(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.database} could not be written: it cannot keep a value ({error}). What was committed before is safe."
+        )
+
+    def _made_room(self, error: sqlite3.Error, statements: Statements) -> bool:  # noqa: ARG002  for those that keep some back
+        """Whether a transaction that did not go into the database was kept all the same."""
         return False
 
 
-def is_of_the_machine(error: sqlite3.Error) -> bool:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path, by device and number; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_of_the_machine(error: Exception) -> bool:
     """Whether SQLite speaks of the disk or of another process (full, read-only, busy, an I/O error), not of what is in the file."""
     code = getattr(error, "sqlite_errorcode", None)  # no errors but SQLite's own have one
     return code is not None and code & 0xFF in OF_THE_MACHINE
@@ -121,31 +182,3 @@ def lock_folder(folder: Path, name: str, *, busy: str, remedy: str = OF_A_LOCK) 
             f"The output folder {folder} cannot be {what}: {error.strerror}. Choose another --out."
         ) from error
     return lock
-
-
-class DiskReserve:
-    """Room on the disk that is kept back, so that what was paid for can be committed when the disk is full.
-
-    A disk that fills up would otherwise lose the calculations that are under way. The reserve is a file (one that a killed process
-    left is made anew); it is given back when a transaction finds no room, and what is still to be committed goes there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with path.open("wb") as file:
-                file.write(os.urandom(RESERVE_BYTES))  # a file system that compresses would keep nothing back for zeros
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise StoreError(
-                f"There is no room for a campaign in {path.parent}: {error.strerror}. {RESERVE_BYTES >> 20} MB is kept back there, "
-                "so that no answer is lost when the disk is full. Free some room and run the same command again."
-            ) from error
-        self.is_there = True
-
-    def give_back(self) -> None:
-        """Make its room free."""
-        self._path.unlink(missing_ok=True)
-        self.is_there = False

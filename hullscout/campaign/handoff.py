@@ -223,3 +223,5 @@ def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, 
     with Store.create_or_resume(folder, setup.origin) as store:
         now = setup.with_additions(store)
         yield settings, store, now.open_ledger(store), now
+        store.refuse_full()
+        store.refuse_removed()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hullscout.campaign.additions import AddedThen
+from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
-from hullscout.campaign.store import DATABASE, Store
+from hullscout.campaign.store import Store
 from hullscout.display import MILLI, html_sentences, html_table, stated_percent
 from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram

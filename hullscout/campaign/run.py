@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import Beside, Calculated, ComputedSettings, Failed, TableWorkers, open_workers, outcome_of
+from hullscout.oracle import (
+    Beside,
+    Calculated,
+    ComputedSettings,
+    Failed,
+    FailureReason,
+    TableWorkers,
+    is_full,
+    open_workers,
+    outcome_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +63,7 @@ def run(
         on_note: Called with a sentence for each calculation that a person should know of.
 
     Raises:
-        StoreError: The folder cannot be used, or the disk is full.
+        StoreError: The folder cannot be used or was removed, or a disk is full.
         OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
     began = time.perf_counter()
@@ -67,12 +77,9 @@ def run(
         n_ahead = 0 if setup.table is not None else setup.config.executor.n_ahead
         if _ask(engine, n_ahead):  # a campaign that has ended needs no workers
             with _open_workers(setup, store, folder=folder, on_note=on_note) as workers:
-                _work(engine, workers, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
-        if not store.has_room:
-            raise StoreError(
-                f"The disk of {store.database} is full. Nothing new was begun; what was under way was awaited, and every "
-                "answer is kept. Free some room and run the same command again."
-            )
+                _work(engine, workers, folder, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
+        store.refuse_full()
+        store.refuse_removed()
         if setup.table is None:
             timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
     timings_s["total"] = time.perf_counter() - began
@@ -111,15 +118,16 @@ def _ask(engine: Engine, n_ahead: int) -> tuple[str, ...]:
 def _work(
     engine: Engine,
     workers: Workers,
+    folder: Path,
     *,
     n_ahead: int,
     on_progress: Callable[[Known], None],
     on_note: Callable[[str], None],
 ) -> None:
-    """Keep the workers busy until the engine has no more to ask, the disk is full, or they are gone: what was answered is kept."""
-    ledger = engine.ledger
+    """Keep the workers busy until the engine has no more to ask, a disk is full, or they are gone: what was answered is kept."""
+    ledger, no_room = engine.ledger, ""
     running: dict[Future[Outcome], tuple[str, int | None]] = {}
-    while (pending := _ask(engine, n_ahead) if ledger.has_room else ()) or running:
+    while (pending := _ask(engine, n_ahead) if ledger.has_room and not no_room else ()) or running:
         busy = {candidate_id for candidate_id, _ in running.values()}
         for candidate_id in pending:
             if len(running) < workers.size and candidate_id not in busy and ledger.has_room:
@@ -134,12 +142,25 @@ def _work(
             if not isinstance(outcome, Calculated | Failed):
                 lost = outcome
                 continue
+            if isinstance(outcome, Failed) and _is_no_try(outcome, (folder, *workers.places)):
+                no_room = f"{candidate_id} ({outcome.reason}): {outcome.sentence}"
+                continue
             n_left = ledger.take(candidate_id, outcome, attempt=attempt, retries=workers.retries)
             if note := _note(candidate_id, outcome, n_left):
                 on_note(note)
             on_progress(ledger.known)
         if lost is not None:
             raise lost
+    if no_room:
+        raise StoreError(
+            f"A disk is full. {no_room} That counts as no try of the structure. Nothing new was begun; what was under way was "
+            "awaited, and every answer is kept. Free some room and run the same command again."
+        )
+
+
+def _is_no_try(failed: Failed, places: tuple[Path, ...]) -> bool:
+    """Whether a calculation ended for want of room, or while there was none: that says nothing of its structure."""
+    return failed.reason is FailureReason.NO_ROOM or any(map(is_full, places))
 
 
 def _note(candidate_id: str, outcome: Outcome, n_left: int) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
-from hullscout.campaign.store import DATABASE, Store
+from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.store import Store
 from hullscout.errors import StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import (

@@ -1,7 +1,7 @@
 """The store: one SQLite file that holds a whole campaign, and is the only place where it is kept.
 
 It keeps the campaign file as written, the settings in force, the pool file, every round that was decided, every calculation that
-was started, every answer and every failure.
+was started, every answer and every failure, each row with a checksum that is compared when it is read.
 Each write is one transaction, on disk before the function returns; what was paid for is never lost. The store knows nothing of
 what the numbers mean. A lock file beside it admits one writer at a time; readers are always welcome.
 """
@@ -9,18 +9,33 @@ what the numbers mean. A lock file beside it admits one writer at a time; reader
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import check_config
-from hullscout.campaign.database import OF_A_LOCK, DatabaseStore, DiskReserve, is_of_the_machine, lock_folder
+from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder
+from hullscout.campaign.opening import (
+    DATABASE,
+    SCHEMA,
+    CampaignDatabase,
+    has_checksums,
+    kept_statements,
+    leave_log,
+    make,
+    open_for_reading,
+    open_for_writing,
+    refuse_foreign,
+    sealing,
+    sound_rows,
+)
 from hullscout.campaign.origin import Origin
-from hullscout.errors import StoreError
+from hullscout.campaign.reserve import DiskReserve
+from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES
+from hullscout.errors import InvalidStructureError, StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision
 from hullscout.settings import look_beside
@@ -29,33 +44,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from filelock import FileLock
+
+    from hullscout.campaign.database import Statements
+    from hullscout.campaign.rows import Row, Table
     from hullscout.pool import Candidate
 
 T = TypeVar("T")
-DATABASE = "campaign.db"
 RESERVE = ".campaign.reserve"
-SCHEMA, SCHEMA_WITH_ADDITIONS = 3, 4
-"""Earlier versions would go on without the additions of a campaign, so that they are given a schema that they refuse."""
-TABLES = """
-CREATE TABLE campaign (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
-CREATE TABLE answers (id TEXT PRIMARY KEY, energy_ev REAL NOT NULL, relaxed TEXT, note TEXT) STRICT;
-CREATE TABLE failures (id TEXT PRIMARY KEY, reason TEXT NOT NULL, sentence TEXT NOT NULL) STRICT;
-CREATE TABLE attempts (
-    id TEXT NOT NULL, attempt INTEGER NOT NULL, began TEXT NOT NULL, ended TEXT, wall_s REAL, reason TEXT, sentence TEXT,
-    is_forgiven INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, attempt)
-) STRICT;
-"""
-ADDITIONS = """
-CREATE TABLE IF NOT EXISTS additions (
-    number INTEGER PRIMARY KEY, n_rounds INTEGER NOT NULL, name TEXT NOT NULL, pool BLOB NOT NULL
-) STRICT
-"""
-ENDED = """
-UPDATE attempts SET ended = ?, wall_s = ?, reason = COALESCE(?, reason), sentence = COALESCE(?, sentence)
-WHERE id = ? AND attempt = ?
-"""
-"""Changes nothing where nobody calculated, so that there is no attempt; an energy told after a failure leaves the reason."""
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError, InvalidStructureError)
+"""What parsing raises at a text that is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,36 +79,28 @@ class Attempt:
     is_forgiven: bool
 
 
-class Store(DatabaseStore):
+class Store(CampaignDatabase):
     """A campaign's database, open for writing (with the lock held) or only for reading."""
 
-    kind: ClassVar[str] = "campaign"
     _reserve: DiskReserve | None = None
+    _tried: dict[tuple[str, int], Row]  # all attempts and failures, as they are kept; only where it is open for writing
+    _failed: set[str]
 
     @classmethod
     def create_or_resume(cls, folder: Path, origin: Origin, *, remedy: str = OF_A_LOCK) -> Self:
         """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there."""
         database = folder / DATABASE
-        try:
-            foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
-            is_new = not database.exists()
-        except OSError as error:
-            raise StoreError(
-                f"The output folder {folder} cannot be read: {error.strerror}. Choose another --out."
-            ) from error
-        if foreign and is_new:
-            raise StoreError(
-                f"{folder} holds {foreign[0]} but no {DATABASE}. Nothing was changed; choose another --out."
-            )
+        refuse_foreign(database)  # before a folder is touched
         lock = lock_folder(folder, "campaign.lock", busy="running the campaign", remedy=remedy)
         with ExitStack() as undo:
             undo.callback(lock.release)
-            if is_new:
-                _create(database, origin)
-            store = cls(database, connection=_connect(database, read_only=False), lock=lock)
+            refuse_foreign(database)
+            if not database.exists():  # nobody but the holder of the lock makes it
+                make(database, _first_rows(origin))
+            store = cls(database, connection=open_for_writing(database), lock=lock)
             undo.callback(store.close)
             _refuse_another(store.origin(), origin, folder)
-            store._reserve = DiskReserve(folder / RESERVE)
+            store._begin()
             undo.pop_all()
         return store
 
@@ -118,125 +108,136 @@ class Store(DatabaseStore):
     def read(cls, folder: Path) -> Self:
         """Open the campaign in `folder` for reading, also while it is running."""
         database = folder / DATABASE
-        if not database.is_file():
+        try:
+            is_there = database.is_file()
+        except OSError as error:
+            raise StoreError(
+                f"{folder} cannot be read: {error.strerror}. Ask its owner for the right to read it."
+            ) from error
+        if not is_there:
             raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
-        return cls(database, connection=_connect(database, read_only=True), lock=None)
+        return cls(database, connection=open_for_reading(database), lock=None)
 
     @property
     def has_room(self) -> bool:
         """Whether the disk took every transaction so far; if not, the reserve was given back, and nothing new should be begun."""
         return self._reserve is None or self._reserve.is_there
 
+    def refuse_full(self) -> None:
+        """`StoreError` where the disk did not take everything; nothing is lost."""
+        if not self.has_room:
+            raise StoreError(
+                f"The disk of {self.database} is full. Nothing new was begun; what was under way was awaited, and every "
+                "answer is kept. Free some room and run the same command again."
+            )
+
     @property
     def has_moments(self) -> bool:
         """Whether the version that made it took magnetic moments from the pool: earlier ones left them out without a word."""
-        return bool(self._rows("SELECT value FROM campaign WHERE key = 'has_moments'"))
+        return "has_moments" in self._values()
 
     def origin(self) -> Origin:
         """What the campaign was started from."""
-        values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign"))
-        folder = values.get("folder", b"").decode()
-        look_beside(folder or None)
-        try:
-            origin = Origin(
-                campaign_text=values["campaign_text"].decode(),
-                config=check_config(json.loads(values["config"]), source=f"the campaign kept in {self.database}"),
-                pool_name=values["pool_name"].decode(),
-                pool=values["pool"],
-                folder=folder,
-                additions=self.additions(),
-                **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
-            )
-            fingerprint = values["pool_sha256"].decode()
-        except (KeyError, TypeError, ValueError) as error:
-            raise self.damaged(self.database, error) from error
-        if origin.pool_sha256 != fingerprint:
-            raise self.damaged(self.database, "the pool that it keeps does not match its fingerprint")
-        return origin
+        return origin_of_rows(self._values(), self._sound(ADDITIONS), self.database)
 
     def decisions(self, index: Mapping[str, int]) -> tuple[Decision, ...]:
         """The decisions so far; `index` is that of each candidate by its id, by which they are kept."""
-        return self._read("SELECT record FROM rounds ORDER BY round", lambda text: _decision(text, index))
+        return self._parsed(ROUNDS, lambda row: _decision(row["record"], index))
 
     @property
     def n_rounds(self) -> int:
         """Rounds that were decided."""
-        return int(self._rows("SELECT count(*) FROM rounds")[0][0])
+        return len(self._sound(ROUNDS))
 
     @property
     def n_additions(self) -> int:
         """How often structures were added."""
-        has_any = self._rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'additions'")
-        return int(self._rows("SELECT count(*) FROM additions")[0][0]) if has_any else 0
+        return len(self._sound(ADDITIONS))
 
     def additions(self) -> tuple[Addition, ...]:
         """The structures that were added, in their order."""
-        query = "SELECT n_rounds, name, pool FROM additions ORDER BY number"
-        if not self.n_additions:
-            return ()
-        return self._read(query, lambda n_rounds, name, pool: Addition(n_rounds=n_rounds, name=name, pool=bytes(pool)))
+        return tuple(map(_addition, self._sound(ADDITIONS)))
 
     def save_addition(self, addition: Addition) -> None:
         """Commit structures that were added, before anything is decided that knows of them."""
-        self._write(
-            ("UPDATE campaign SET value = ? WHERE key = 'schema'", (str(SCHEMA_WITH_ADDITIONS).encode(),)),
-            (ADDITIONS, ()),
-            (
-                "INSERT INTO additions (n_rounds, name, pool) VALUES (?, ?, ?)",
-                (addition.n_rounds, addition.name, addition.pool),
-            ),
-        )
+        row = {name: getattr(addition, name) for name in ("n_rounds", "name", "pool")}
+        self._insert(ADDITIONS, {"number": self.n_additions + 1, **row})
 
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
-        return dict(self._rows("SELECT id, energy_ev FROM answers"))
+        return {row["id"]: row["energy_ev"] for row in self._sound(ANSWERS)}
 
     def relaxed(self) -> dict[str, Candidate]:
         """The structure that each energy is of, where it came back another one than was asked for."""
-        query = "SELECT id, relaxed FROM answers WHERE relaxed IS NOT NULL"
-        return dict(self._read(query, lambda i, text: (i, candidate_from_tree(json.loads(text)))))
+        parsed = self._parsed(
+            ANSWERS, lambda row: (row["id"], row["relaxed"] and candidate_from_tree(json.loads(row["relaxed"])))
+        )
+        return {candidate_id: relaxed for candidate_id, relaxed in parsed if relaxed is not None}
 
     def save_decision(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
         """Commit what was decided in a round (from 0) before anything of it is looked up; kept by the `ids` of all candidates."""
         tree = {"round": number, **decision.to_tree(), "chosen": [ids[index] for index in decision.chosen]}
-        self._write(("INSERT INTO rounds VALUES (?, ?)", (number, json.dumps(tree))))
+        self._insert(ROUNDS, {"round": number, "record": json.dumps(tree)})
 
     def failures(self) -> dict[str, Failed]:
         """Each candidate whose energy could not be had."""
-        query = "SELECT id, reason, sentence FROM failures"
-        return dict(self._read(query, lambda i, why, told: (i, Failed(reason=FailureReason(why), sentence=told))))
+        return dict(
+            self._parsed(
+                FAILURES,
+                lambda row: (row["id"], Failed(reason=FailureReason(row["reason"]), sentence=row["sentence"])),
+            )
+        )
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Every calculation that was started, in this order; none where energies are looked up in a table."""
-        query = "SELECT id, attempt, began, ended, wall_s, reason, sentence, is_forgiven FROM attempts ORDER BY rowid"
-        return self._read(query, _attempt)
+        return self._parsed(ATTEMPTS, _attempt)
 
     def save_start(self, candidate_id: str, attempt: int) -> None:
         """Commit that a calculation is about to be started."""
-        self._write(("INSERT INTO attempts (id, attempt, began) VALUES (?, ?, ?)", (candidate_id, attempt, _now())))
+        row = dict.fromkeys(ATTEMPTS.columns) | {
+            "id": candidate_id,
+            "attempt": attempt,
+            "began": _now(),
+            "is_forgiven": 0,
+        }
+        self._insert(ATTEMPTS, row)
+        self._tried[candidate_id, attempt] = row
 
     def save_answer(self, candidate_id: str, answer: Calculated, *, attempt: int | None) -> None:
         """Commit an energy, before anything uses it; a failure that was kept before is withdrawn."""
-        relaxed = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))
-        self._write(
-            ("INSERT INTO answers VALUES (?, ?, ?, ?)", (candidate_id, answer.energy_ev, relaxed, answer.note or None)),
-            ("DELETE FROM failures WHERE id = ?", (candidate_id,)),
-            (ENDED, (_now(), answer.wall_s, None, None, candidate_id, attempt)),
-        )
+        row = {
+            "id": candidate_id,
+            "energy_ev": answer.energy_ev,
+            "relaxed": None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed)),
+            "note": answer.note or None,
+        }
+        # An energy told after a failure leaves the reason.
+        ended = self._ended(candidate_id, attempt, ended=_now(), wall_s=answer.wall_s)
+        self._insert(ANSWERS, row, (FAILURES.removal, (candidate_id,)), *ended)
+        self._failed.discard(candidate_id)
 
     def save_failed(self, candidate_id: str, failed: Failed, *, attempt: int | None, is_final: bool) -> None:
         """Commit that a calculation failed, and whether that is all that can be had of the candidate."""
-        ended = (ENDED, (_now(), failed.wall_s, failed.reason, failed.sentence, candidate_id, attempt))
-        final = ("INSERT OR IGNORE INTO failures VALUES (?, ?, ?)", (candidate_id, failed.reason, failed.sentence))
-        self._write(ended, *([final] if is_final else []))
+        why = {"reason": str(failed.reason), "sentence": failed.sentence}
+        ended = self._ended(candidate_id, attempt, ended=_now(), wall_s=failed.wall_s, **why)
+        if is_final and candidate_id not in self._failed:  # of several the first counts
+            self._insert(FAILURES, {"id": candidate_id, **why}, *ended)
+            self._failed.add(candidate_id)
+        elif ended:
+            self._write(*ended)
 
     def forgive_failures(self) -> None:
         """Let every candidate that failed be calculated again, with all its tries."""
-        self._write(("DELETE FROM failures", ()), ("UPDATE attempts SET is_forgiven = 1 WHERE reason IS NOT NULL", ()))
+        forgiven = [row for row in self._tried.values() if row["reason"] is not None and not row["is_forgiven"]]
+        removed = [(FAILURES.removal, (candidate_id,)) for candidate_id in sorted(self._failed)]
+        changed = [line for row in forgiven for line in self._ended(row["id"], row["attempt"], is_forgiven=1)]
+        if removed or changed:
+            self._write(*removed, *changed)
+        self._failed.clear()
 
     def keep_files(self, digests: Mapping[str, str], *, folder: str) -> None:
         """Keep where the campaign file lies and the SHA-256 of each file that its oracle is given; StoreError where one changed."""
-        values: dict[str, bytes] = dict(self._rows("SELECT key, value FROM campaign WHERE key IN ('folder', 'files')"))
+        values = {key: value for key, value in self._values().items() if key in {"folder", "files"}}
         try:
             kept: dict[str, str] = json.loads(values.get("files", b"{}"))
             changed = [name for name, digest in kept.items() if digests.get(name) != digest]
@@ -248,30 +249,83 @@ class Store(DatabaseStore):
                 f"oracle.arguments: expected the file {changed[0]!r} beside the campaign file as it was when energies were "
                 f"computed with it, found {what}. Nothing was computed. Put it back, or choose another --out."
             )
-        now = {"folder": folder.encode(), "files": json.dumps(dict(digests)).encode()}
+        now = {"folder": folder.encode(errors="surrogateescape"), "files": json.dumps(dict(digests)).encode()}
         if now != values and (digests or "folder" not in values or values["folder"] != now["folder"]):
-            self._write(*(("INSERT OR REPLACE INTO campaign VALUES (?, ?)", pair) for pair in now.items()))
+            rows = [{"key": key, "value": value} for key, value in now.items()]
+            self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
 
     def close(self) -> None:
         """Close the database and let another process have it."""
-        if self._reserve is not None:
-            self._reserve.give_back()
+        if self._lock is not None and self.is_in_place:  # else nothing there is of this campaign
+            leave_log(self._connection)
+            if self._reserve is not None:
+                self._reserve.give_back()
         super().close()
 
-    def _read(self, query: str, parse: Callable[..., T]) -> tuple[T, ...]:
-        """What each row says; one that cannot be read is damage."""
-        rows = self._rows(query)
+    def _files(self, lock: FileLock) -> tuple[Path, ...]:
+        """The log holds what was written last."""
+        log = self.database.with_name(f"{DATABASE}-wal")
+        return (*super()._files(lock), *((log,) if log.exists() else ()))
+
+    def _begin(self) -> None:
+        """Make all ready for writing: rows of an earlier version get checksums, what found no room before is written."""
+        if not has_checksums(self._connection):
+            rows = {table: self._sound(table) for table in TABLES}
+            self._write(*sealing(self._connection, rows))
+        self._reserve = DiskReserve(self.database.with_name(RESERVE))
+        if self._reserve.kept:
+            super()._write(*kept_statements(self._reserve))
+            self._reserve.renew()
+        for table in TABLES:
+            self._sound(table)
+        self._tried = {(row["id"], row["attempt"]): row for row in self._sound(ATTEMPTS)}
+        self._failed = {row["id"] for row in self._sound(FAILURES)}
+
+    def _ended(self, candidate_id: str, attempt: int | None, **now: Any) -> list[tuple[str, tuple[Any, ...]]]:
+        """What has to be written of an attempt that ended; nothing where nobody calculated."""
+        row = None if attempt is None else self._tried.get((candidate_id, attempt))
+        if row is None:
+            return []
+        row.update(now)
+        return [(ATTEMPTS.replacement, ATTEMPTS.sealed(row))]
+
+    def _insert(self, table: Table, row: Row, *others: tuple[str, tuple[Any, ...]]) -> None:
         try:
-            return tuple(parse(*row) for row in rows)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            sealed = table.sealed(row)
+        except (TypeError, ValueError) as error:
+            raise self._not_kept(error) from error
+        self._write((table.insertion, sealed), *others)
+
+    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Execute statements as one transaction; where the disk took no more, they are kept in the reserve, in this order."""
+        if self.has_room:
+            super()._write(*statements)
+        elif self._reserve is None or not self._reserve.keep(statements):
+            raise StoreError(
+                f"{self.database} could not be written: the disk is full, and so is what was kept back. What was committed before "
+                "is safe. Free some room and run the same command again."
+            )
+
+    def _values(self) -> dict[str, bytes]:
+        return {row["key"]: row["value"] for row in self._sound(CAMPAIGN)}
+
+    def _sound(self, table: Table) -> list[Row]:
+        """The rows of a table; `StoreError` where one is damaged."""
+        try:
+            return sound_rows(self._connection, table, self.database)
+        except (sqlite3.Error, MemoryError) as error:  # a length that is damaged may be beyond all memory
+            raise self.unreadable(self.database, error) from error
+
+    def _parsed(self, table: Table, parse: Callable[[Row], T]) -> tuple[T, ...]:
+        """What each row says; one that cannot be read is damage."""
+        try:
+            return tuple(parse(row) for row in self._sound(table))
+        except UNREADABLE as error:
             raise self.damaged(self.database, error) from error
 
-    def _made_room(self, error: sqlite3.Error) -> bool:
-        """Whether the reserve could be given back."""
-        if self._reserve is None or not self._reserve.is_there or not is_of_the_machine(error):
-            return False
-        self._reserve.give_back()
-        return True
+    def _made_room(self, error: sqlite3.Error, statements: Statements) -> bool:
+        """Whether the reserve took it."""
+        return self._reserve is not None and is_of_the_machine(error) and self._reserve.keep(statements)
 
 
 def _now() -> str:
@@ -284,70 +338,50 @@ def _decision(text: str, index: Mapping[str, int]) -> Decision:
     return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})
 
 
-def _attempt(*row: Any) -> Attempt:
-    values = dict(zip(Attempt.__dataclass_fields__, row, strict=True))
-    for name in ("began", "ended"):
-        values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
-    return Attempt(**{**values, "is_forgiven": bool(values["is_forgiven"])})
+def _attempt(row: Row) -> Attempt:
+    moments = {name: row[name] and datetime.fromisoformat(row[name]) for name in ("began", "ended")}
+    return Attempt(**{**row, **moments, "is_forgiven": bool(row["is_forgiven"])})
 
 
-def _create(database: Path, origin: Origin) -> None:
-    # Made under another name and moved into place when whole, so that a campaign.db that exists is never half a one.
-    half_made = database.with_name(f".{DATABASE}.new")
-    half_made.unlink(missing_ok=True)
+def _addition(row: Row) -> Addition:
+    return Addition(n_rounds=row["n_rounds"], name=row["name"], pool=row["pool"])
+
+
+def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], database: Path) -> Origin:
+    """What a campaign was started from, by the rows that keep it; `StoreError` where they do not say."""
+    try:
+        folder = values.get("folder", b"").decode(errors="surrogateescape")
+        look_beside(folder or None)
+        origin = Origin(
+            campaign_text=values["campaign_text"].decode(),
+            config=check_config(json.loads(values["config"]), source=f"the campaign kept in {database}"),
+            pool_name=values["pool_name"].decode(errors="surrogateescape"),
+            pool=values["pool"],
+            folder=folder,
+            additions=tuple(map(_addition, additions)),
+            **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
+        )
+        fingerprint = values["pool_sha256"].decode()
+    except UNREADABLE as error:
+        raise CampaignDatabase.damaged(database, error) from error
+    if origin.pool_sha256 != fingerprint:
+        raise CampaignDatabase.damaged(database, "the pool that it keeps does not match its fingerprint")
+    return origin
+
+
+def _first_rows(origin: Origin) -> dict[Table, list[Row]]:
     values = {
         "schema": str(SCHEMA).encode(),
         "campaign_text": origin.campaign_text.encode(),
         "config": origin.config.model_dump_json().encode(),
-        "pool_name": origin.pool_name.encode(),
-        "folder": origin.folder.encode(),
+        "pool_name": origin.pool_name.encode(errors="surrogateescape"),
+        "folder": origin.folder.encode(errors="surrogateescape"),
         "pool_sha256": origin.pool_sha256.encode(),
         "pool": origin.pool,
         "has_moments": b"1",
         "reading": json.dumps({"faults": origin.faults, "notes": origin.notes}).encode(),
     }
-    try:
-        with closing(sqlite3.connect(half_made)) as connection, connection:
-            connection.executescript(TABLES)
-            connection.executemany("INSERT INTO campaign VALUES (?, ?)", values.items())
-        os.replace(half_made, database)  # noqa: PTH105  atomic on every system
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            f"{database} could not be made: {error}. Nothing was looked up; choose another --out."
-        ) from error
-
-
-def _connect(database: Path, *, read_only: bool) -> sqlite3.Connection:
-    uri = database.resolve().as_uri()
-    try:
-        # Looked at for reading first: opening for writing would already change a file that is no campaign.
-        with ExitStack() as undo:
-            connection = undo.enter_context(closing(sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=30)))
-            _refuse_damaged(connection, database)
-            if read_only:
-                undo.pop_all()
-                return connection
-        with ExitStack() as undo:
-            connection = undo.enter_context(closing(sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=30)))
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            undo.pop_all()
-            return connection
-    except sqlite3.Error as error:
-        raise Store.unreadable(database, error) from error
-
-
-def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise Store.damaged(database, " ".join(verdict.split()))
-    (schema,) = connection.execute("SELECT value FROM campaign WHERE key = 'schema'").fetchone() or (b"none",)
-    if schema not in (str(SCHEMA).encode(), str(SCHEMA_WITH_ADDITIONS).encode()):
-        raise StoreError(
-            f"{database} has schema {schema.decode()}, this version of Hullscout reads {SCHEMA} and {SCHEMA_WITH_ADDITIONS}. "
-            "Nothing was changed. Open it with the version that made it (its `hullscout table` hands on the energies), or choose "
-            "another --out."
-        )
+    return {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()]}
 
 
 def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:

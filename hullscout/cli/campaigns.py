@@ -187,6 +187,24 @@ def table(folder: Path, output: Path, structures: str, *, force: bool) -> None:
         click.echo(f"{n_relaxed} structures were relaxed; written are the {structures} ones: {other}.")
 
 
+@main.command(interrupted="Nothing was changed; run the same command again.")
+@FOLDER
+@click.option("-o", "--output", type=PATH, required=True, help="Folder of the new campaign; made.")
+def salvage(folder: Path, output: Path) -> None:
+    """Make a new campaign of what is sound in the damaged one in FOLDER, and say what was lost.
+
+    FOLDER is left as it is. What has no answer any more is calculated again when the new campaign is run. Where settings or pool
+    are lost, the energies are written as a table.
+    """
+    from hullscout.campaign.salvage import salvage as salvaged  # noqa: PLC0415  loads the scientific packages
+
+    said = salvaged(folder, output)
+    for sentence in said.sentences:
+        click.echo(sentence)
+    if said.is_campaign:
+        click.echo(f"Next: hullscout status {quote(str(output))}, then go on with --out {quote(str(output))}")
+
+
 @main.command()
 @FOLDER
 def status(folder: Path) -> None:

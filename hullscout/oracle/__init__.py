@@ -20,6 +20,7 @@ from hullscout.oracle.outcome import (
 )
 from hullscout.oracle.paths import Beside
 from hullscout.oracle.replies import Reply, notes_on_replies, read_outcome, read_replies
+from hullscout.oracle.room import MIN_ROOM_BYTES, is_full
 from hullscout.oracle.settings import (
     AnyExecutor,
     AnyOracle,
@@ -45,6 +46,7 @@ from hullscout.oracle.workers import (
 )
 
 __all__ = [
+    "MIN_ROOM_BYTES",
     "AnyExecutor",
     "AnyOracle",
     "Beside",
@@ -71,6 +73,7 @@ __all__ = [
     "change_between",
     "folder_names",
     "is_energy",
+    "is_full",
     "judge",
     "magmom_words",
     "notes_on_replies",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from hullscout.oracle.outcome import (
     valid_text,
 )
 from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
+from hullscout.oracle.room import is_full, speaks_of_room
 from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, FunctionSettings
 from hullscout.pool import Candidate
 from hullscout.pool.moments import moments_by_rule
@@ -67,7 +70,7 @@ def probe(settings: ComputedSettings) -> Outcome:
     except OracleError as error:
         return Failed(reason=FailureReason.RAISED, sentence=str(error))
     except BaseException as error:  # noqa: BLE001  its module or class may raise anything
-        failed = _failure(error)
+        failed = failure_by(error)
         key = "function" if isinstance(settings, FunctionSettings) else "calculator"
         what = f"oracle.{key}: {getattr(settings, key)!r} cannot be made with {settings.arguments}: {failed.sentence}"
         return replace(failed, sentence=what)
@@ -82,14 +85,19 @@ def calculate(candidate: Candidate, settings: ComputedSettings) -> Outcome:
             _call(candidate, settings) if isinstance(settings, FunctionSettings) else _calculate(candidate, settings)
         )
     except BaseException as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
-        outcome = _failure(error)
+        outcome = failure_by(error)
+    if isinstance(outcome, Failed) and is_full(Path(os.curdir)):  # codes that are run say nothing of why they ended
+        outcome = replace(outcome, reason=FailureReason.NO_ROOM)
     return replace(outcome, wall_s=time.perf_counter() - began)
 
 
-def _failure(error: BaseException) -> Failed:
+def failure_by(error: BaseException) -> Failed:
+    """The failure that an exception is."""
     names = [base.__name__ for base in type(error).__mro__]
     is_unconverged = "SCFError" in names or any("converge" in name.lower() for name in names)
     reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
+    if speaks_of_room(error):
+        reason = FailureReason.NO_ROOM
     text = " ".join(valid_text(error).split())
     advice = f". {OWN_FOLDER}" if is_missing_file(error) else ""
     return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}{advice}" if text else names[0])

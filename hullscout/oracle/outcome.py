@@ -43,12 +43,13 @@ class FailureReason(StrEnum):
     NOT_CONVERGED = "not-converged"  #: The electrons or the atoms did not come to rest within the allowed steps.
     CHANGED = "changed"  #: The relaxed structure is no longer the one that was asked for.
     NOT_UNDERSTOOD = "not-understood"  #: A function returned what is no energy to the campaign, which does not go on.
+    NO_ROOM = "no-room"  #: A disk or a quota was full, which says nothing of the structure: it is no try, and the campaign stops.
     REPORTED = "reported"  #: Whoever ran the calculation elsewhere says that it failed.
 
     @property
     def may_pass(self) -> bool:
         """Whether another try may end otherwise: machines recover, the mathematics of a calculation does not."""
-        return self in {FailureReason.RAISED, FailureReason.TIMED_OUT, FailureReason.WORKER_DIED}
+        return self in {FailureReason.RAISED, FailureReason.TIMED_OUT, FailureReason.WORKER_DIED, FailureReason.NO_ROOM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from hullscout.oracle.calculator import calculate, probe
+from hullscout.oracle.calculator import calculate, failure_by, probe
 from hullscout.oracle.outcome import Outcome, candidate_from_tree
 from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, FunctionSettings
 from hullscout.oracle.surroundings import kept_surroundings
@@ -98,7 +98,10 @@ def work(ready: str) -> None:
 def _outcome(message: dict[str, Any]) -> Outcome:
     os.chdir(message["folder"])
     _connect(os.devnull, os.O_RDONLY, 0)
-    _connect(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1, 2)
+    try:
+        _connect(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1, 2)
+    except OSError as error:
+        return failure_by(error)
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]  # noqa: SIM115
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream: TextIO = open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import InvalidStructureError
+from hullscout.oracle.calculator import failure_by
 from hullscout.oracle.outcome import Failed, FailureReason, Outcome, candidate_to_tree, outcome_from_tree
 from hullscout.oracle.presence import INTERVAL_S, Sign, follow, wanted
 from hullscout.oracle.work import OUTPUT
@@ -69,7 +70,11 @@ def calculate_in_worker(
     with _LOCK:
         process = _PROCESSES.setdefault((os.getpid(), threading.get_ident()), WorkerProcess())
     tree = None if candidate is None else candidate_to_tree(candidate)
-    with working_folder(folder) as place:
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(working_folder(folder))
+        except OSError as error:
+            return failure_by(error)
         message = {
             "id": tree and tree["id"],
             "folder": place,

@@ -10,6 +10,7 @@ candidate's own cell; where a crystal occurs more than once in the pool, the low
 from __future__ import annotations
 
 import sys
+import tempfile
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +21,13 @@ import numpy as np
 
 from hullscout.display import MILLI
 from hullscout.errors import OracleError
+from hullscout.oracle.calculator import failure_by
 from hullscout.oracle.handoff import folder_name
 from hullscout.oracle.in_process import adopted_processes, calculate_here
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome
 from hullscout.oracle.paths import Beside
 from hullscout.oracle.presence import Presence
+from hullscout.oracle.room import existing
 from hullscout.oracle.settings import (
     AnyExecutor,
     ComputedSettings,
@@ -135,6 +138,7 @@ class TableWorkers:
     size: int = sys.maxsize
     retries: int = 0
     is_recorded: bool = False
+    places: tuple[Path, ...] = ()
 
     def submit(self, candidate: Candidate, *, attempt: int) -> Future[Outcome]:  # noqa: ARG002  as other workers
         """Look an energy up."""
@@ -162,8 +166,16 @@ class CalculatorWorkers:
             return self.executor.submit(
                 calculate_in_worker, candidate, self.settings, self.time_limit_s, kept, self.beside, **self.options
             )
-        with working_folder(kept) as folder:
-            return _done(calculate_here(candidate, self.settings, folder))
+        try:
+            with working_folder(kept) as folder:
+                return _done(calculate_here(candidate, self.settings, folder))
+        except OSError as error:  # there is no folder to calculate in
+            return _done(failure_by(error))
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where calculations write, as far as it is known here."""
+        return (Path(tempfile.gettempdir()) if self.keep_files is None else existing(self.keep_files),)
 
 
 Workers = TableWorkers | CalculatorWorkers

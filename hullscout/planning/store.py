@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from hullscout import __version__
 from hullscout.campaign import check_config
 from hullscout.campaign.database import DatabaseStore, lock_folder
-from hullscout.campaign.store import DATABASE as CAMPAIGN
+from hullscout.campaign.opening import DATABASE as CAMPAIGN
 from hullscout.errors import StoreError
 from hullscout.planning.replay import Path as ReplayPath
 from hullscout.planning.replay import ReplayKey
@@ -59,6 +59,7 @@ class PlanStore(DatabaseStore):
             on_error.callback(store.close)
             if is_new:
                 store._make(origins)
+                store.watch()  # the file is there only now
             store._refuse_another(origins)
             on_error.pop_all()
         return store

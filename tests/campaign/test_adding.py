@@ -398,11 +398,11 @@ def test_where_there_is_no_campaign_or_pool_it_is_said(halves, hullscout, tmp_pa
 
 
 def test_an_earlier_version_refuses_a_campaign_with_additions(halves, tmp_path):
+    """It knows the schemas 3 and 4, and would write rows without checksums."""
     campaign_file, more = halves
     play(campaign_file, tmp_path / "out", until=18)
-    assert rows(tmp_path / "out", "SELECT value FROM campaign WHERE key = 'schema'") == [(b"3",)]
     growth.add_file(tmp_path / "out", more)
-    assert rows(tmp_path / "out", "SELECT value FROM campaign WHERE key = 'schema'") == [(b"4",)]
+    assert rows(tmp_path / "out", "SELECT value FROM campaign WHERE key = 'schema'") == [(b"5",)]
 
 
 KILLED = """
@@ -450,8 +450,10 @@ def test_a_transaction_that_breaks_off_adds_nothing(halves, tmp_path, monkeypatc
     campaign_file, more = halves
     out = tmp_path / "out"
     play(campaign_file, out, until=18)
-    monkeypatch.setattr("hullscout.campaign.store.ADDITIONS", "CREATE TABLE nonsense (")
+    write = Store._write
+    monkeypatch.setattr(Store, "_write", lambda self, *all_of_it: write(self, *all_of_it, ("INSERT INTO nonsense", ())))
     with pytest.raises(StoreError, match="could not be written"):
         growth.add_file(out, more)
-    assert rows(out, "SELECT value FROM campaign WHERE key = 'schema'") == [(b"3",)]
+    monkeypatch.undo()
+    assert rows(out, "SELECT * FROM additions") == []
     assert Setup.read(out).origin.additions == ()

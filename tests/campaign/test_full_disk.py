@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner
 
-from hullscout.campaign.database import RESERVE_BYTES
+from hullscout.campaign.reserve import RESERVE_BYTES
 from hullscout.campaign.store import RESERVE, Store
 from hullscout.cli import main
 

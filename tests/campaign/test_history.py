@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from sealed import seal
 
 from hullscout.campaign import Beliefs, Setup, Store, read_history, read_origin, run
 from hullscout.errors import StoreError
@@ -59,7 +60,8 @@ def test_a_history_says_why_calculations_failed(play):
     with closing(sqlite3.connect(folder / "campaign.db")) as connection, connection:
         connection.execute("DELETE FROM answers WHERE id = ?", (failed_id,))
         row = (failed_id, "not-converged", "200 steps were too few.")
-        connection.execute("INSERT INTO failures (id, reason, sentence) VALUES (?, ?, ?)", row)
+        connection.execute("INSERT INTO failures VALUES (?, ?, ?, x'')", row)
+    seal(folder)
     history = read_history(folder)
     index = history.pool.ids.index(failed_id)
     assert list(history.failures) == history.now.failed.tolist() == [index]

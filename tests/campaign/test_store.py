@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from sealed import seal
 
 from hullscout.campaign import Setup, Store, read_origin
 from hullscout.errors import StoreError
@@ -152,6 +153,7 @@ def test_another_schema_is_refused(origin, folder):
     with sqlite3.connect(folder / "campaign.db") as connection:
         connection.execute("UPDATE campaign SET value = x'3939' WHERE key = 'schema'")
     connection.close()
+    seal(folder)
     with pytest.raises(StoreError, match="has schema 99, this version of Hullscout reads 3"):
         Store.create_or_resume(folder, origin)
 
@@ -184,6 +186,7 @@ def test_a_round_of_the_version_before_is_read(origin, folder):
         tree["mbtr"] = {key: value for key, value in tree.pop("representation").items() if key != "kind"}
         connection.execute("UPDATE campaign SET value = ? WHERE key = 'config'", (json.dumps(tree).encode(),))
     connection.close()
+    seal(folder)
     setup = Setup.read(folder)
     assert setup.config == origin.config
     with Store.read(folder) as store:

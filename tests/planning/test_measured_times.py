@@ -9,6 +9,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.calculator import kpts2sizeandoffsets
 from conftest import CAMPAIGN
+from sealed import seal
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
@@ -69,10 +70,11 @@ def test_failed_tries_belong_to_the_candidate_that_has_an_energy_in_the_end(live
         source.backup(copy)
     before, (first, seconds), (lost, _) = read_times(live), *attempts(live)[:2]
     with closing(sqlite3.connect(tmp_path / "campaign.db")) as connection, connection:
-        add = "INSERT INTO attempts (id, attempt, began, ended, wall_s, reason) SELECT id, 2, began, ended, 7200, 'raised' "
+        add = "INSERT INTO attempts SELECT id, 2, began, ended, 7200, 'raised', sentence, is_forgiven, checksum "
         connection.execute(f"{add} FROM attempts WHERE id = ?", (first,))
         connection.execute("DELETE FROM answers WHERE id = ?", (lost,))
         connection.execute("UPDATE attempts SET reason = 'raised' WHERE id = ?", (lost,))
+    seal(tmp_path)
     after = read_times(tmp_path)
     assert len(after.hours) == len(before.hours) - 1
     assert after.hours.max() == pytest.approx(2 + seconds / 3600)

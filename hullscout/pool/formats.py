@@ -5,11 +5,14 @@ A campaign keeps any of them as extended XYZ (`keep_pool`). A format is one read
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from hullscout.errors import InvalidPoolError
-from hullscout.files import DAMAGED, WORKBOOK, decompressed, is_gzipped, is_workbook, what_is_left
+from hullscout.contents import DAMAGED, decompressed, is_gzipped, raw_content, what_is_left
+from hullscout.errors import InvalidPoolError, UnsafeFileError
+from hullscout.files import WORKBOOK, is_workbook
+from hullscout.pool.ase_contents import SQLITE_MAGIC
 from hullscout.pool.calculations import (
     VASPRUN,
     find_atat_folders,
@@ -18,7 +21,7 @@ from hullscout.pool.calculations import (
     read_calculations,
     read_vaspruns,
 )
-from hullscout.pool.databases import SQLITE_MAGIC, read_ase_database
+from hullscout.pool.databases import read_ase_database
 from hullscout.pool.entries import read_entries, read_json
 from hullscout.pool.extxyz import format_frames, read_frames
 from hullscout.pool.folders import find_tables, is_table_file, read_table
@@ -157,17 +160,26 @@ def _format_of_text(path: Path, head: bytes) -> str:
 
 def _first_character(path: Path) -> bytes:
     """The first character of a content that is no space, decompressed."""
+    raw = _read(path)
     try:
-        return decompressed(_read(path)).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        return _first(decompressed(raw))
+    except UnsafeFileError as error:
+        raise InvalidPoolError(f"{path}: {error}.") from error
     except DAMAGED:
-        return what_is_left(_read(path)).lstrip()[:1]  # the reader says what is wrong
+        return _first(what_is_left(raw))  # the reader says what is wrong
 
 
-def _read(path: Path, size: int = -1) -> bytes:
+def _first(content: bytes) -> bytes:
+    found = re.search(rb"[^\s]", content.removeprefix(b"\xef\xbb\xbf"))
+    return found[0] if found else b""
+
+
+def _read(path: Path, size: int | None = None) -> bytes:
     """The content of a file, or its first bytes."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(size)
+        return raw_content(path, size)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(str(error)) from error
     except OSError as error:
         found = f"found none that can be read: {error.strerror}"
         raise InvalidPoolError(f"{path}: expected a pool, {found}. Correct the path.") from error

@@ -13,8 +13,9 @@ import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from hullscout.errors import InvalidPoolError
-from hullscout.files import DAMAGED, Table, decompressed, number, text_of, without_compression
+from hullscout.contents import DAMAGED, content_of, leaves, text_of
+from hullscout.errors import InvalidPoolError, UnsafeFileError
+from hullscout.files import Table, number, without_compression
 from hullscout.pool.folders import find_tables, in_order, is_table_file, read_table
 from hullscout.pool.frames import FrameError, Frames, Gathered
 
@@ -206,6 +207,8 @@ def _place_of(
     """The structure of a row."""
     if "file" in stated:
         file = folder / stated["file"]
+        if leaves(folder, file):
+            raise FrameError(f"expected a file in {folder}, found {stated['file']!r}, which leads out of it")
         if not file.is_file():
             raise FrameError(f"expected the structure file {stated['file']!r} in {folder}, found none")
         among = [place for place in by_id.get(stated.get("id", ""), []) if place.file == file]
@@ -227,7 +230,9 @@ def _is_cif(file: Path) -> bool:
 
 def _text(file: Path) -> str:
     try:
-        return text_of(decompressed(file.read_bytes()))
+        return text_of(content_of(file))
+    except UnsafeFileError as error:
+        raise FrameError(str(error).removeprefix(f"{file}: ").rstrip(".")) from error
     except DAMAGED as error:
         raise FrameError(f"expected text, plain or compressed, found none that can be read: {error}") from error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.contents import content_of
 from hullscout.errors import ResultError
-from hullscout.files import decompressed
 from hullscout.pool.calculations import vasp
 from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3, Relaxation
@@ -30,7 +30,7 @@ def read_vasprun(file: Path) -> Calculation:
     """The last step of a vasprun.xml; the energy is without the work of an external pressure (PSTRESS), which the file holds."""
     from ase import Atoms  # noqa: PLC0415  (late: ASE loads slowly)
 
-    content = decompressed(file.read_bytes())
+    content = content_of(file)
     run = _parsed(content)
     if not run.ionic_steps or not run.ionic_steps[-1].get("electronic_steps"):
         raise ResultError("expected at least one step with an energy in vasprun.xml, found none")

@@ -210,9 +210,7 @@ def _unzstd(content: bytes) -> bytes:
         ) from error
     unpacked = _Unpacked(len(content))
     try:
-        with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-            io.BytesIO(content), read_across_frames=True
-        ) as stream:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as stream:
             while piece := bytes(stream.read(_PIECE)):
                 unpacked.add(piece)
     except zstandard.ZstdError as error:

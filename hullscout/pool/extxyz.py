@@ -36,7 +36,8 @@ _BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
 _KEY = re.compile(r"""(?<![^\s="'{\[])(?P<key>[^\s="'{\[]++)\s*+=\s*+""")
 _WORD = re.compile(r"\S*")
 _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
-MAX_COMMENT = 1_000_000
+_QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\])*+{quote}") for quote in "\"'"}
+MAX_COMMENT = 200_000
 """Characters that a comment line may have."""
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
@@ -217,17 +218,14 @@ def _stated(comment: str) -> tuple[dict[str, str], str]:
 
 def _value_at(comment: str, start: int, closing: str | None) -> tuple[str, int]:
     """The value that begins at a place of a comment line, and where it ends; -1 where its bracket or quote is not closed."""
-    if closing is None:
-        match = _WORD.match(comment, start)
-        return (match[0], match.end()) if match else ("", start)
-    end = comment.find(closing, start + 1)
-    while end > 0 and closing in "\"'" and _n_backslashes(comment, start, end) % 2:
-        end = comment.find(closing, end + 1)
-    return re.sub(r"\\(.)", r"\1", comment[start + 1 : max(end, 0)]), end + 1 if end > 0 else -1
-
-
-def _n_backslashes(comment: str, start: int, end: int) -> int:
-    return len(comment[start + 1 : end]) - len(comment[start + 1 : end].rstrip("\\"))
+    if closing in _QUOTED:
+        match = _QUOTED[closing].match(comment, start)
+        return (re.sub(r"\\(.)", r"\1", match[0][1:-1]), match.end()) if match else ("", -1)
+    if closing:
+        end = comment.find(closing, start)
+        return re.sub(r"\\(.)", r"\1", comment[start + 1 : max(end, 0)]), end + 1 if end > 0 else -1
+    match = _WORD.match(comment, start)
+    return (match[0], match.end()) if match else ("", start)
 
 
 def _read_block(block: _Block) -> Frame:

@@ -202,7 +202,7 @@ def one_energy(value: object) -> float:
     NaN and infinity pass: they are the checks' to refuse.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise FrameError(f"expected energy as one number in eV per cell, found {value!r}")
+        raise FrameError(f"expected energy as one number in eV per cell, found {repr(value)[:80]}")
     return float(value)
 
 

@@ -43,6 +43,11 @@ def read_outcar(file: Path) -> Calculation:
     energy = float(atoms.get_potential_energy())
     if "General timing and accounting" not in text:
         raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
+    counts = _COUNTS.search(text)
+    if counts and sum(map(int, counts[1].split())) != len(atoms):
+        raise ResultError(
+            f"expected the atoms of `ions per type` in OUTCAR, {' '.join(counts[1].split())}, found {len(atoms)}."
+        )
     atoms.pbc = True
     loops = _IN_LOOP.findall(text)
     results = atoms.calc.results

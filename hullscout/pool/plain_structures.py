@@ -100,7 +100,7 @@ def structure_of_dict(stated: object) -> Structure:
     return structure
 
 
-def _refuse_different(what: str, stated: object, found: object) -> None:
+def _refuse_different(what: str, stated: object, found: Any) -> None:
     values = np.asarray(stated, dtype=np.float64)
     if values.shape != np.shape(found) or not np.allclose(values, np.asarray(found), rtol=1e-4, atol=_SAME_A):
         raise FrameError(f"expected {what} that agree with the cell and the fractional coordinates, found others")

@@ -1,4 +1,4 @@
-"""POSCAR and CIF files against what they state of themselves: numbers of atoms, formulas, tags, numbers as other programs read them.
+"""POSCAR and CIF files against what they state of themselves: numbers of atoms, formulas, tags; and numbers as such.
 
 A copy that was interrupted or edited by hand is often a structure still, of another compound. What is stated is compared with what
 is there, and what is stated twice is refused.
@@ -26,7 +26,9 @@ def refuse_odd_poscar(text: str) -> None:
     """A FrameError where a POSCAR's counts are not those of its symbols and lines, or its numbers are none."""
     lines = text.splitlines()
     if len(lines) <= _SYMBOLS_LINE + 1:
-        raise FrameError(f"expected a POSCAR of comment, scale, cell, numbers and atoms, found {len(lines)} lines")
+        raise FrameError(
+            f"not readable as POSCAR: expected comment, scale, cell, numbers and atoms, found {len(lines)} lines"
+        )
     for line in (lines[1], *lines[_VECTORS]):
         _refuse_odd_numbers(re.split(r"[!#]", line)[0].split()[:3])
     place, symbols = _SYMBOLS_LINE, lines[_SYMBOLS_LINE].split()
@@ -78,7 +80,7 @@ def refuse_tags_twice(text: str) -> None:
 
 
 def refuse_other_formula(block: Mapping[str, Any], structure: Structure) -> None:
-    """A FrameError where the atoms of a CIF are not those of its formula, their number not that of its formula units, or its volume not so.
+    """A FrameError where the atoms of a CIF are not those of its formula, or not as many, or its volume is another.
 
     Programs differ in whether the formula is of the cell or of a unit; where it states the units, one of the two has to be true.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.contents import content_of
-from hullscout.errors import ResultError
+from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import without_compression
 from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects, refuse_written, sqlite_rows, sqlite_tables
 from hullscout.pool.calculations.ase_settings import ase_settings
@@ -24,7 +24,8 @@ from hullscout.pool.calculations.calculation import (
     plain_file,
     stated_unconverged,
 )
-from hullscout.pool.frames import FrameError
+from hullscout.pool.extxyz import parse_frames
+from hullscout.pool.frames import FrameError, one_energy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ _READ = frozenset(
     }
 )  # fmt: skip
 """Formats whose readers in ASE take text or plain data, and make nothing else of it."""
+_HEAD, _LATTICE = 200_000, b"Lattice="
 _MOVED = 1e-6  # A, and A sqrt(u / eV) of momenta
 
 
@@ -47,6 +49,7 @@ def read_ase_file(file: Path) -> Calculation:
         refuse_written(file)
     try:
         refuse_objects(content)
+        _refuse_faulty_extxyz(file, content)
         kind, images = _images(content, PurePath(without_compression(file.name)).suffix.lower())
     except FrameError as error:
         raise ResultError(f"{file.name}: {error}.") from error
@@ -54,7 +57,7 @@ def read_ase_file(file: Path) -> Calculation:
     atoms = images[-1]
     if any(not np.array_equal(np.sort(other.numbers), np.sort(atoms.numbers)) for other in images):
         raise ResultError(f"{file.name}: expected one structure, found several of different atoms. Give each a file.")
-    energy = float(atoms.get_potential_energy())
+    energy = one_energy(atoms.get_potential_energy())
     stated = {**atoms.info, **dict(atoms.info.get("key_value_pairs") or {})}
     if atoms.has("momenta") and np.abs(atoms.get_momenta()).max() > _MOVED:
         raise another_kind("molecular dynamics (atoms with velocities)")
@@ -72,6 +75,18 @@ def read_ase_file(file: Path) -> Calculation:
         max_force=force,
         untested="" if unconverged or _states_convergence(stated) else f"Files of kind {kind}",
     )
+
+
+def _refuse_faulty_extxyz(file: Path, content: bytes) -> None:
+    """A FrameError for extended XYZ of which ASE would take what is stated twice, or half."""
+    first, _, rest = content[:_HEAD].partition(b"\n")
+    if first.strip().isdigit() and _LATTICE in rest.partition(b"\n")[0]:
+        try:
+            faults = parse_frames(content, path=file).faults
+        except InvalidPoolError as error:
+            faults = (" ".join(str(error).removeprefix(f"{file}: ").split())[:300].rstrip("."),)
+        if faults:
+            raise FrameError(faults[0])
 
 
 def _images(content: bytes, suffix: str) -> tuple[str, Any]:

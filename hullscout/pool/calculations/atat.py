@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.contents import content_of, decimal
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.folders import in_order
+from hullscout.pool.folders import in_order, is_link_out
 from hullscout.pool.frames import FrameError, Frames, Gathered, shown_ids
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def read_atat(path: Path) -> Frames:
         relaxed = folder / RELAXED
         file = relaxed if relaxed.is_file() else folder / START
         with gathered.reading(file.relative_to(path).as_posix(), " as a structure of ATAT"):
+            if odd := next((each.name for each in (file, folder / ENERGY) if is_link_out(path, each)), ""):
+                raise FrameError(f"expected files, found {odd}, a link that leads out of the folder")
             energy = _energy(folder / ENERGY)
             structure = _structure(file)
             n_before = len(_structure(folder / START)) if file is relaxed else len(structure)

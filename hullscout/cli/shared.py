@@ -46,7 +46,9 @@ POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool 
 BUG = 70
 """The exit code of a bug of ours (`EX_SOFTWARE`)."""
 _ISSUES = "where you got Hullscout"
-_NO_MEMORY = "Expected enough memory, found none left. Give a smaller pool or smaller settings (select.samples, batch), or more memory."
+_NO_MEMORY = (
+    "Expected enough memory, found none left. Give a smaller pool or settings (select.samples, batch), or more memory."
+)
 
 
 def bug_found(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 from code_outputs import outcar_text
-from pool_writers import make, structure_as, vasprun_text, write_entries
+from pool_writers import make, vasprun_text, write_entries
 
 from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.pool import parse_frames, read_pool
@@ -96,7 +97,7 @@ def test_an_sqlite_database_is_read_from_a_copy_and_holds_tables_only(tmp_path):
     before = path.read_bytes()
     read = read_pool(path)
     assert read.faults == ("row 1: expected the 7 atoms of `natoms`, found 1",)
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (before, ["a.db"])
+    assert (path.read_bytes(), [each.name for each in tmp_path.iterdir()]) == (before, ["a.db"])
     raw.execute("CREATE TRIGGER t AFTER INSERT ON systems BEGIN SELECT 1; END")
     raw.commit()
     raw.close()
@@ -112,10 +113,8 @@ def test_a_trajectory_is_held_to_arrays_that_it_has(tmp_path):
     write(path, [atoms(), atoms(symbol="Pd")])
     content = path.read_bytes()
     assert len(read_pool(path).frames) == 2
-    path.write_bytes(
-        content.replace(b'"ndarray": [[1, 3]', b'"ndarray": [[9, 3]', 1).replace(b'[[1, 3], "', b'[[9,9], "', 1)
-    )
-    with pytest.raises(InvalidPoolError, match="expected an array within the file|cannot reshape|can be read"):
+    path.write_bytes(content.replace(b"[[1, 3]", b"[[9999]"))  # of one length
+    with pytest.raises(InvalidPoolError, match="expected an array within the file"):
         read_pool(path)
 
 
@@ -159,7 +158,7 @@ def test_a_comment_line_says_each_thing_once_and_in_numbers(tmp_path, comment, f
     text = f"1\n{cell}id=a {comment}\nAg 0 0 0\n{sound}"
     read = parse_frames(text.encode(), path=tmp_path / "a.extxyz")
     assert [frame.id for frame in read.frames] == ["b"]
-    assert __import__("re").search(found, read.faults[0]), read.faults
+    assert re.search(found, read.faults[0]), read.faults
     (tmp_path / "result.extxyz").write_text(text.removesuffix(sound))
     with pytest.raises(ResultError, match=found):
         read_calculation(tmp_path / "result.extxyz")
@@ -167,20 +166,19 @@ def test_a_comment_line_says_each_thing_once_and_in_numbers(tmp_path, comment, f
 
 def test_a_name_that_asks_for_a_server_or_for_pickles_is_no_result(tmp_path):
     (tmp_path / "postgresql.py").write_text("import os\n")
-    with pytest.raises(ResultError, match="holds no energy|of a kind that is read"):
+    with pytest.raises(ResultError, match="of a kind that is read"):
         read_calculation(tmp_path / "postgresql.py")
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_counts_in_outputs_of_vasp_are_held_against_their_atoms(frames, tmp_path, seed):
-    frame = replace(frames[seed + 3], energy_ev=-1.0)
+def test_counts_in_outputs_of_vasp_are_held_against_their_atoms(frames, tmp_path):
+    frame = replace(frames[3], energy_ev=-1.0)
     text = vasprun_text(frame)
     n = len(frame.numbers)
     (tmp_path / "vasprun.xml").write_text(text.replace(f"<atoms>{n}</atoms>", f"<atoms>{n + 1}</atoms>"))
     with pytest.raises(ResultError, match="atoms of atominfo"):
         read_calculation(tmp_path / "vasprun.xml")
     (tmp_path / "OUTCAR").write_text(outcar_text().replace("ions per type =", "ions per type = 9 "))
-    with pytest.raises(ResultError, match="ions per type"):
+    with pytest.raises(ResultError, match="ion_types"):
         read_calculation(tmp_path / "OUTCAR")
 
 
@@ -197,4 +195,3 @@ def test_composition_edges_and_corrections_that_contradict_an_entry_are_faults(f
     for fault, found in zip(read.faults, ("composition", "edges", "Cartesian", "sum of the adjustments"), strict=True):
         assert found in fault
     assert np.isclose(read.frames[0].energy_ev, frames[4].energy_ev)
-    assert structure_as  # what writes them

@@ -37,7 +37,7 @@ MAX_COUNT = 1_000_000
 """The largest whole number that a setting takes where it says no other: what arithmetic and memory bear."""
 MAX_AMOUNT = 1e9
 """The largest number that a setting takes where it says no other."""
-Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Amount = Annotated[float, Field(gt=0, le=MAX_AMOUNT)]
 S = TypeVar("S", bound=Settings)

@@ -57,7 +57,7 @@ def test_what_unpacks_to_too_much_is_stopped_while_it_is_unpacked(pack):
 def test_streams_one_after_the_other_are_one_content(pack):
     text = bytes(range(256)) * 9000
     assert decompressed(pack(text) + pack(b"") + pack(b"end")) == text + b"end"
-    with pytest.raises(EOFError):
+    with pytest.raises(EOFError, match="ended before"):
         decompressed(pack(text)[:-9])
     with pytest.raises(OSError, match="something else follows"):
         decompressed(pack(text) + b"more")

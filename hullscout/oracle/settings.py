@@ -106,7 +106,7 @@ class _Tries(Settings):
 class _Workers(_Tries):
     """What executors with worker processes share."""
 
-    workers: int = Field(default=1, ge=1, le=10_000)
+    workers: int = Field(default=1, gt=0, le=10_000)
     """Calculations at a time."""
     time_limit_s: Amount | None = None
     """A calculation that runs longer is ended; no limit by default."""

@@ -48,6 +48,10 @@ class StoreError(HullscoutError):
     """A campaign's folder or database cannot be used: of another campaign, corrupted, or held by another process."""
 
 
+class UnsafeFileError(HullscoutError):
+    """What came from outside is no regular file, has no end, unpacks to too much, or asks for something to be run."""
+
+
 class MissingPackageError(HullscoutError):
     """A feature needs a package that is not installed; it comes with one of Hullscout's extras."""
 

@@ -1,22 +1,20 @@
-"""Files: written whole or not at all, compressions and encodings told by content, digests, tables with their checks."""
+"""Files: written whole or not at all, digests, tables with their checks; `hullscout.contents` opens what came from outside."""
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import hashlib
 import io
-import lzma
 import os
 import re
 import shutil
-import zlib
-from contextlib import contextmanager, suppress
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hullscout.errors import MissingPackageError, OutputError
+from hullscout.contents import DAMAGED, content_of, decimal, raw_content, text_of
+from hullscout.errors import OutputError, UnsafeFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,10 +22,10 @@ if TYPE_CHECKING:
 
     from hullscout.errors import HullscoutError
 
-DAMAGED = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
-"""What `decompressed` raises at a content that is cut off or damaged."""
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that compressed files have; what they are is told by their content."""
+MAX_COLUMNS = 2000
+"""Columns that a table may have."""
 _SEPARATORS = (",", ";", "\t")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
@@ -69,71 +67,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def is_gzipped(content: bytes) -> bool:
-    """Whether a content, or the beginning of one, is gzip's."""
-    return content.startswith(b"\x1f\x8b")
-
-
-def decompressed(content: bytes) -> bytes:
-    """A content as it is, or decompressed where it begins like one of gzip, bzip2, xz or Zstandard.
-
-    Raises:
-        OSError, EOFError, ValueError, zlib.error, lzma.LZMAError: It begins so and is damaged (`DAMAGED`).
-        MissingPackageError: It is Zstandard's, and no package that reads it is installed.
-    """
-    for magic, opened in _OPENED.items():
-        if content.startswith(magic):
-            return opened(content)
-    return content
-
-
-def _unzstd(content: bytes) -> bytes:
-    try:
-        import zstandard  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  (optional)
-    except ImportError as error:
-        raise MissingPackageError(
-            "Expected the package zstandard to read a file that is compressed by Zstandard (.zst), found none. Install it by "
-            "`pip install 'hullscout[zstd]'`, or unpack the file."
-        ) from error
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as stream:
-            return bytes(stream.read())
-    except zstandard.ZstdError as error:
-        raise OSError(str(error)) from error
-
-
-_OPENED = {
-    b"\x1f\x8b": gzip.decompress,
-    b"BZh": bz2.decompress,
-    b"\xfd7zXZ\x00": lzma.decompress,
-    b"\x28\xb5\x2f\xfd": _unzstd,
-}
-
-
-def what_is_left(content: bytes) -> bytes:
-    """What can be decompressed of a gzip content that is cut off."""
-    parts: list[bytes] = []
-    while is_gzipped(content):
-        opened = zlib.decompressobj(wbits=31)  # 31: gzip
-        parts.append(opened.decompress(content))
-        content = opened.unused_data
-    return b"".join(parts)
-
-
-def text_of(content: bytes) -> str:
-    """A content as text: UTF-8 with or without a byte order mark, UTF-16 with one, or else Latin-1; ValueError for no text."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        with suppress(UnicodeDecodeError):
-            if (text := content.decode("utf-16"))[:1].isascii():
-                return text
-    if (place := content.find(b"\0")) >= 0:
-        raise ValueError(f"bytes that are no text at offset {place}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def without_compression(name: str) -> str:
@@ -195,7 +128,9 @@ def read_csv(
     if sentence := refused(header):
         raise error(f"{path}: {sentence}")
     names = [plain(name) for name in header]
-    if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+    if len(names) > MAX_COLUMNS:
+        raise error(f"{path}: expected at most {MAX_COLUMNS} columns, found {len(names)}. Leave out what is not used.")
+    if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
         raise error(f"{path}: expected columns of different names, found {repeated[0]!r} more than once.")
     rows = []
     for line, fields in enumerate(lines[1:], start=2):
@@ -215,13 +150,17 @@ def read_csv(
 def _table_text(path: Path, error: type[HullscoutError]) -> str:
     """The text of a table; workbooks of spreadsheets are refused with what to do."""
     try:
-        raw = path.read_bytes()
+        head = raw_content(path, 8)
     except OSError as fault:
         raise error(f"{path}: the table cannot be read: {fault.strerror}.") from fault
-    if is_workbook(raw):
+    except UnsafeFileError as fault:
+        raise error(str(fault)) from fault
+    if is_workbook(head):
         raise error(f"{path}: {WORKBOOK}")
     try:
-        return text_of(decompressed(raw))
+        return text_of(content_of(path))
+    except UnsafeFileError as fault:
+        raise error(f"{path}: {str(fault).removeprefix(f'{path}: ').rstrip('.')}.") from fault
     except DAMAGED as fault:
         raise error(f"{path}: expected a CSV table in UTF-8, found none that can be read: {fault}.") from fault
 
@@ -271,6 +210,6 @@ def number(text: str, otherwise: Exception) -> float:
         said = str(otherwise).rstrip(".")
         raise type(otherwise)(f"{said}: a decimal comma; write {text.replace(',', '.')}.")
     try:
-        return float(text.replace("_", "?"))  # 1_000 is a number in Python only
+        return decimal(text)
     except ValueError as error:
         raise otherwise from error

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -33,6 +33,13 @@ class Settings(BaseModel):
     )
 
 
+MAX_COUNT = 1_000_000
+"""The largest whole number that a setting takes where it says no other: what arithmetic and memory bear."""
+MAX_AMOUNT = 1e9
+"""The largest number that a setting takes where it says no other."""
+Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Amount = Annotated[float, Field(gt=0, le=MAX_AMOUNT)]
 S = TypeVar("S", bound=Settings)
 
 

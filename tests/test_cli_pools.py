@@ -185,3 +185,26 @@ def test_a_campaign_runs_on_a_folder(hullscout, pool, tmp_path):
     code, text = hullscout(*arguments)
     assert (code, "expected one structure file for id 'nothing', found none" in text) == (2, True)
     assert hullscout("status", tmp_path / "out")[0] == 0
+
+
+def test_an_error_that_nobody_meant_is_told_as_a_bug_with_its_traceback_in_a_file(hullscout, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise KeyError("surprise")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hullscout.pool.read_pool", broken)
+    code, text = hullscout("check", "pool.extxyz")
+    (written,) = tmp_path.glob("hullscout-error-*.txt")
+    assert (code, "This is a bug of Hullscout (KeyError)" in text, written.name in text) == (70, True, True)
+    assert "KeyError: 'surprise'" in written.read_text()
+    assert "Traceback" not in text
+
+
+def test_too_little_memory_is_an_error_in_a_sentence(hullscout, tmp_path, monkeypatch):
+    def large(*_, **__):
+        raise MemoryError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hullscout.pool.read_pool", large)
+    code, text = hullscout("check", "pool.extxyz")
+    assert (code, "Expected enough memory" in text, list(tmp_path.iterdir())) == (2, True, [])

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeInt,
     SerializeAsAny,
     ValidationError,
     field_validator,
@@ -109,7 +108,7 @@ class CampaignConfig(Settings):
     """Name of the campaign, for people and for the default output folder."""
     elements: tuple[str, str] = Field(strict=False)
     """The two chemical symbols; x is the atomic fraction of the second."""
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random choice."""
     pool: PoolSection
     oracle: Annotated[AnyOracle, BeforeValidator(ORACLES.build)] = TableSettings()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 import threading
+import traceback
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -41,9 +43,33 @@ OVERRIDES = click.option(
 POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
 
 
+BUG = 70
+"""The exit code of a bug of ours (`EX_SOFTWARE`)."""
+_ISSUES = "where you got Hullscout"
+_NO_MEMORY = (
+    "Expected enough memory, found none left. Give a smaller pool or settings (select.samples, batch), or more memory."
+)
+
+
+def bug_found(error: Exception) -> str:
+    """What is said of an error that nobody meant to raise; a new file, here or among temporary ones, holds its traceback."""
+    said = f"This is a bug of Hullscout ({type(error).__name__}). What was answered before is kept. Please report it {_ISSUES}"
+    content = (
+        f"Hullscout {__version__}, Python {sys.version}, {sys.platform}\n\n{''.join(traceback.format_exception(error))}"
+    )
+    for folder in (Path.cwd, tempfile.gettempdir):
+        with suppress(OSError):
+            descriptor, name = tempfile.mkstemp(prefix="hullscout-error-", suffix=".txt", dir=folder())
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123  a descriptor
+                stream.write(content)
+            return f"{said}, with the file {name}, which holds where it happened."
+    return f"{said}, with this:\n{content}"
+
+
 class Command(click.Command):
     """A command that shows an error raised on purpose without a traceback and exits with code 2.
 
+    One that nobody meant to raise is told as a bug of Hullscout, with a file that holds the traceback, and exits with code 70.
     On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do; on SIGTERM and SIGHUP as well.
     """
 
@@ -60,6 +86,20 @@ class Command(click.Command):
         except HullscoutError as error:
             click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(2)
+        except MemoryError:
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {_NO_MEMORY}", err=True)
+            sys.exit(2)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except OSError as error:
+            click.echo(
+                f"{click.style('Error:', fg='red', bold=True)} The system refuses what was to be done: {error}.",
+                err=True,
+            )
+            sys.exit(2)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is a bug of ours, and told as such
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {bug_found(error)}", err=True)
+            sys.exit(BUG)
         except KeyboardInterrupt:
             with suppress(OSError):  # the terminal may be what ended it
                 click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)

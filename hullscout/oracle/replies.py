@@ -6,13 +6,13 @@ asked for it is not known here; whether a calculation may be used is `pool.calcu
 
 from __future__ import annotations
 
-import json
 import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hullscout.errors import HullscoutError, ResultError
+from hullscout.contents import json_of, raw_content
+from hullscout.errors import HullscoutError, ResultError, UnsafeFileError
 from hullscout.files import Row, number, read_csv
 from hullscout.oracle.handoff import MAGMOM, MANIFEST, WRITTEN
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
@@ -28,6 +28,7 @@ from hullscout.pool.calculations import (
     read_calculation,
 )
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
+from hullscout.pool.folders import is_link_out, links_out
 from hullscout.pool.frames import plain_columns
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
 FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
+_MAX_REASON = 10_000  # bytes
 _OTHER = 3  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
@@ -75,6 +77,9 @@ def read_replies(
             return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
         except HullscoutError as error:
             return ResultError(f"{where}: {error}")
+        except Exception as error:  # noqa: BLE001  a library may raise anything at what came from outside
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return ResultError(f"{where}: holds no result that can be used ({what}). Look at the file.")
 
     if not path.exists():
         yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
@@ -83,7 +88,8 @@ def read_replies(
     elif path.is_file():
         yield reply(path)
     else:
-        tables = sorted(path.rglob("*.csv"))
+        yield from _links_out(path)
+        tables = sorted(table for table in path.rglob("*.csv") if not is_link_out(path, table))
         folders = sorted({file.parent for file in path.rglob("*") if _rank(file)})
         folders = [folder for folder in folders if not _is_scratch(folder, ids)]
         if not folders and not tables:
@@ -93,6 +99,13 @@ def read_replies(
         for table in tables:
             yield from _read_table(table, candidates)
         yield from map(reply, folders)
+
+
+def _links_out(folder: Path) -> Iterator[ResultError]:
+    """An error for each link that is named like a result and leads out of a folder."""
+    for link in map(folder.joinpath, links_out(folder)):
+        if VASP_NAME.fullmatch(link.name) or link.suffix.lower() in {*_SUFFIXES, ".csv"}:
+            yield ResultError(f"{link}: a link that leads out of {folder} is not followed. Copy the file.")
 
 
 def _handed_out(folder: Path, ids: Mapping[str, str]) -> Path | None:
@@ -121,8 +134,8 @@ def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candid
     if not manifest.is_file():
         return ids[place.name]
     try:
-        found = str(json.loads(manifest.read_text(encoding="utf-8"))["id"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = str(json_of(raw_content(manifest))["id"])
+    except (OSError, UnsafeFileError, ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{manifest} is no manifest ({error}). Put it back as it was handed out.") from error
     if found not in candidates:
         raise ResultError(
@@ -136,7 +149,9 @@ def _rank(file: Path) -> tuple[int, float, bool] | None:
 
     First what kind it is, by its content or by a name that promises it, then of several runs the last, then VASP's own names.
     """
-    if not file.is_file() or file.name in {MAGMOM, MANIFEST, *WRITTEN} or file.name.startswith("."):
+    if not file.is_file() or is_link_out(file.parent, file):
+        return None
+    if file.name in {MAGMOM, MANIFEST, *WRITTEN} or file.name.startswith("."):
         return None
     if file.name == FAILED:
         return 0, 0.0, False
@@ -178,7 +193,7 @@ def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) ->
 
 def _reported(file: Path) -> Failed:
     """The failure in a file `FAILED`."""
-    text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())[:300]
+    text = " ".join(raw_content(file, _MAX_REASON).decode(errors="replace").split())[:300]
     return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hullscout.pool.moments import MAX_MOMENT
-from hullscout.settings import Settings
+from hullscout.settings import Amount, Count, Settings
 
 
 def _travels_as_json(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -48,15 +48,15 @@ class CalculatorSettings(Settings):
     """What the calculator is called with."""
     relax: Literal["none", "positions", "volume", "cell"] = "none"
     """What is relaxed: nothing, atoms in a fixed cell, the volume alone, or atoms and cell."""
-    fmax: PositiveFloat = 0.02
+    fmax: Amount = 0.02
     """Largest force (and stress times volume over atoms) of a relaxed structure, eV/Angstrom."""
-    max_steps: PositiveInt = 200
+    max_steps: Count = 200
     """Steps in which a relaxation must converge."""
     on_change: Literal["fail", "keep"] = "fail"
     """A structure that relaxed into another one: counts as failed, or its energy is kept and noted."""
-    max_strain: PositiveFloat = 0.1
+    max_strain: Amount = 0.1
     """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
-    max_displacement: PositiveFloat = 0.25
+    max_displacement: Amount = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
     magmoms: Moments = Field(default_factory=dict)
     """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
@@ -72,9 +72,9 @@ class FunctionSettings(Settings):
     """What it is called with beside the atoms, by name; a maker is made with them."""
     on_change: Literal["fail", "keep"] = "fail"
     """A structure that comes back as another one: counts as failed, or its energy is kept and noted."""
-    max_strain: PositiveFloat = 0.1
+    max_strain: Amount = 0.1
     """It is another one when its cell changed shape by more than this (norm of the strain without its volume change)."""
-    max_displacement: PositiveFloat = 0.25
+    max_displacement: Amount = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
     magmoms: Moments = Field(default_factory=dict)
     """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
@@ -84,20 +84,20 @@ class HandoffSettings(Settings):
     """Energies calculated elsewhere: structures are handed out as files, results read back."""
 
     kind: Literal["handoff"] = "handoff"
-    max_strain: PositiveFloat = 0.1
+    max_strain: Amount = 0.1
     """A returned structure is another one when its cell changed shape by more than this."""
-    max_displacement: PositiveFloat = 0.25
+    max_displacement: Amount = 0.25
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
     magmoms: Moments = Field(default_factory=dict)
     """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
-    fmax: PositiveFloat | None = None
+    fmax: Amount | None = None
     """Largest force of a result, eV/Angstrom; by default the criterion of its own code."""
 
 
 class _Tries(Settings):
     """What all executors share."""
 
-    retries: NonNegativeInt = 1
+    retries: int = Field(default=1, ge=0, le=1000)
     """Further tries after an error, a time-out or a lost worker."""
     keep_files: str | None = Field(default=None, min_length=1)
     """Folder for the files of every calculation, relative to the output folder; not kept by default."""
@@ -106,9 +106,9 @@ class _Tries(Settings):
 class _Workers(_Tries):
     """What executors with worker processes share."""
 
-    workers: PositiveInt = 1
+    workers: int = Field(default=1, gt=0, le=10_000)
     """Calculations at a time."""
-    time_limit_s: PositiveFloat | None = None
+    time_limit_s: Amount | None = None
     """A calculation that runs longer is ended; no limit by default."""
     flow: Literal["continuous", "rounds"] = "continuous"
     """`continuous`: a free worker gets the next structure at once. `rounds`: a whole batch is awaited before the next is chosen, so

@@ -1,18 +1,20 @@
 """ASE databases: SQLite (`.db`) or JSON, one row per candidate, its keys as columns.
 
 The id is the key `name` where every row has one of its own, else `row-12` after the number that the database gives. Settings are
-those that ASE keeps of the calculator. The database is only read.
+those that ASE keeps of the calculator. The database is only read, and from a copy.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import json
 from typing import TYPE_CHECKING, Any
 
-from hullscout.errors import InvalidPoolError, ResultError
-from hullscout.pool.calculations import ase_settings, largest_force, note_on_forces
-from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered
+from hullscout.contents import raw_content
+from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
+from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects_in, refuse_written, sqlite_rows, sqlite_tables
+from hullscout.pool.calculations import ase_settings, largest_force, note_on_forces, plain_file
+from hullscout.pool.entries import read_json
+from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, one_energy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,25 +22,18 @@ if TYPE_CHECKING:
     import ase
     from ase.db.row import AtomsRow
 
-SQLITE_MAGIC = b"SQLite format 3\0"
 _MOVING = 1e-6  # momenta above this, in ASE's units
 
 
 def read_ase_database(path: Path) -> Frames:
     """All rows of an ASE database."""
-    from ase.db import connect  # noqa: PLC0415  (late: ASE loads slowly)
-
-    with path.open("rb") as stream:
-        is_sqlite = stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    if is_sqlite:
-        _refuse_foreign_tables(path)
     gathered = Gathered(path)
     try:
-        database = connect(str(path), type="db" if is_sqlite else "json", use_lock_file=False)
-        rows = sorted(database.select(), key=lambda row: row.id)
-    except (*UNREADABLE, sqlite3.Error) as error:
-        raise _no_database(path, f"{type(error).__name__}: {error}") from error
-    if not rows:
+        content = raw_content(path)
+        rows = _sqlite_rows(path, content, gathered) if content.startswith(SQLITE_MAGIC) else _json_rows(path, gathered)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(str(error)) from error
+    if not rows and not gathered.faults:
         raise _no_database(path, "no rows")
     names = [str(row.key_value_pairs.get("name", "")) for row in rows]
     has_names = all(names) and len(set(names)) == len(names)
@@ -48,11 +43,59 @@ def read_ase_database(path: Path) -> Frames:
             atoms, energy = row.toatoms(), row.get("energy")
             label = name if has_names else f"row-{row.id}"
             columns = _columns_of(row, atoms)
-            gathered.add(atoms, name=label, energy_ev=None if energy is None else float(energy), columns=columns)
+            gathered.add(atoms, name=label, energy_ev=None if energy is None else one_energy(energy), columns=columns)
             forces[label] = _force_on(atoms) or 0.0
     if note := note_on_forces(forces):
         gathered.note(note)
     return gathered.finish()
+
+
+def _sqlite_rows(path: Path, content: bytes, gathered: Gathered) -> list[AtomsRow]:
+    """The sound rows of an SQLite database, read from a copy: what is opened may be written to."""
+    from ase.db import connect  # noqa: PLC0415  (late: ASE loads slowly)
+
+    refuse_written(path)
+    rows: list[AtomsRow] = []
+    with plain_file(content, "pool.db") as plain:
+        try:
+            tables = sqlite_tables(plain)
+            if "systems" not in tables:
+                raise _no_database(path, f"an SQLite database with the tables {', '.join(sorted(tables)) or 'none'}")
+            faults = sqlite_rows(plain)
+            with connect(str(plain), type="db", use_lock_file=False) as database:
+                for number, fault in sorted(faults.items()):
+                    with gathered.reading(f"row {number}"):
+                        if fault:
+                            raise FrameError(fault)
+                        rows.append(database.get(id=number, include_data=False))
+        except InvalidPoolError:
+            raise
+        except UNREADABLE as error:
+            raise _no_database(path, f"{type(error).__name__}: {error}") from error
+    return rows
+
+
+def _json_rows(path: Path, gathered: Gathered) -> list[AtomsRow]:
+    """The sound rows of a JSON database."""
+    from ase.db.row import AtomsRow  # noqa: PLC0415  (late: ASE loads slowly)
+    from ase.io.jsonio import decode  # noqa: PLC0415
+
+    tree = read_json(path)
+    if not isinstance(tree, dict) or not isinstance(ids := tree.get("ids"), list):
+        raise _no_database(path, "JSON without a list of ids")
+    rows: list[AtomsRow] = []
+    for number in ids:
+        with gathered.reading(f"row {str(number)[:20]}"):
+            if (
+                isinstance(number, bool)
+                or not isinstance(number, int)
+                or not isinstance(row := tree.get(str(number)), dict)
+            ):
+                raise FrameError("expected a row of this number, found none")
+            refuse_objects_in({key: value for key, value in row.items() if key != "data"})
+            stated = decode(json.dumps({key: value for key, value in row.items() if key != "data"}))
+            rows.append(AtomsRow({**stated, "id": number}))
+    return sorted(rows, key=lambda row: row.id)
 
 
 def _force_on(atoms: Any) -> float | None:
@@ -72,17 +115,6 @@ def _columns_of(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:
     if is_moving and row.get("energy") is not None:
         raise FrameError("expected a structure at rest, found one of molecular dynamics, with velocities")
     return {**stated, **settings}
-
-
-def _refuse_foreign_tables(path: Path) -> None:
-    """ASE would make its tables in a database that has none, so look first whether it is whole and ASE's."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error as error:
-        raise _no_database(path, str(error)) from error
-    if "systems" not in tables:
-        raise _no_database(path, f"an SQLite database with the tables {', '.join(sorted(tables)) or 'none'}")
 
 
 def _no_database(path: Path, found: str) -> InvalidPoolError:

@@ -10,14 +10,14 @@ compared by functional and +U any more.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from hullscout.errors import InvalidPoolError, ResultError
-from hullscout.files import DAMAGED, decompressed
+from hullscout.contents import DAMAGED, content_of, json_of
+from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
 from hullscout.pool.calculations import refuse_other_runs, settings_of
 from hullscout.pool.columns import potentials
 from hullscout.pool.frames import FrameError, Frames, Gathered
+from hullscout.pool.plain_structures import energy_of_entry, refuse_modules, refuse_other_atoms, structure_of_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +34,16 @@ _FORMATION = ("formation_energy_per_atom", "formation_energy_peratom", "e_form")
 def read_json(path: Path) -> Any:
     """The content of a JSON file, plain or compressed."""
     try:
-        raw = decompressed(path.read_bytes())
+        raw = content_of(path)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(f"{str(error).rstrip('.')}.") from error
     except DAMAGED as error:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
         ) from error
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return json_of(raw)
+    except ValueError as error:
         raise InvalidPoolError(
             f"{path}: expected JSON, found none that can be read: {error}. Write it again."
         ) from error
@@ -70,6 +72,7 @@ def _add(gathered: Gathered, entry: object) -> None:
     """Add one entry or document."""
     if not isinstance(entry, dict):
         raise FrameError(f"expected a ComputedStructureEntry (structure, energy), found {type(entry).__name__}")
+    refuse_modules(entry)
     if {"structure", "energy"} <= entry.keys():
         _add_entry(gathered, entry)
     elif isinstance(entry.get("entries"), dict) and "structure" not in entry:
@@ -82,17 +85,17 @@ def _add(gathered: Gathered, entry: object) -> None:
 
 
 def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
-    from pymatgen.entries.computed_entries import ComputedStructureEntry  # noqa: PLC0415  (late: slow to import)
-
-    computed = ComputedStructureEntry.from_dict({**entry, "energy": entry["energy"] or 0.0})
-    stated = {**computed.data, **computed.parameters}
-    settings = _settings_of_entry(computed.parameters, computed.structure)
-    energy = None if entry["energy"] is None else float(computed.energy)
-    columns = {**stated, **settings}
-    if adjusted := [str(a.name) for a in computed.energy_adjustments if "mixing" in str(a.name).lower()]:
+    structure = structure_of_dict(entry["structure"])
+    refuse_other_atoms({"composition": entry.get("composition")}, structure)
+    data, parameters = ({**(entry.get(name) or {})} for name in ("data", "parameters"))
+    stated = {**data, **parameters}
+    columns = {**stated, **_settings_of_entry(parameters, structure)}
+    energy = energy_of_entry(entry)
+    adjustments = (str(adjustment.get("name")) for adjustment in entry.get("energy_adjustments") or [])
+    if adjusted := [name for name in adjustments if "mixing" in name.lower()]:
         columns = {key: v for key, v in columns.items() if key != "run_type" and not key.startswith("hubbard")}
         gathered.note(f"Adjusted by a scheme that mixes functionals, and so of one hull: entries with {adjusted[0]!r}.")
-    gathered.add(computed.structure, name=_id_of({**stated, **entry}), energy_ev=energy, columns=columns)
+    gathered.add(structure, name=_id_of({**stated, **entry}), energy_ev=energy, columns=columns)
 
 
 def _one_of(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,8 +131,7 @@ def _add_document(gathered: Gathered, document: Mapping[str, Any]) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FrameError(f"expected {key} as one number in eV per atom, found {value!r}")
     structure = _structure_of(document)
-    if (n_stated := document.get("nsites")) is not None and n_stated != len(structure):
-        raise FrameError(f"expected the {n_stated} atoms of `nsites`, found a structure of {len(structure)}")
+    refuse_other_atoms(document, structure)
     columns: dict[str, object] = {name: value for name, value in document.items() if name not in _PER_ATOM}
     if key == "optb88vdw_total_energy":
         columns["functional"] = "optB88-vdW"
@@ -144,7 +146,7 @@ def _structure_of(document: Mapping[str, Any]) -> Structure:
     from pymatgen.core.structure import Structure  # noqa: PLC0415  (late: slow to import)
 
     if "structure" in document:
-        return Structure.from_dict(document["structure"])
+        return structure_of_dict(document["structure"])
     atoms = document["atoms"]
     if not isinstance(atoms, dict) or not {"lattice_mat", "coords", "elements"} <= atoms.keys():
         raise FrameError("expected `atoms` with lattice_mat, coords and elements, found something else")

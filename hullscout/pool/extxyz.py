@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hullscout.errors import InvalidPoolError, OutputError
-from hullscout.files import DAMAGED, decompressed, text_of, what_is_left, write_whole
+from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text_of, what_is_left
+from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
+from hullscout.files import write_whole
 from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
 _BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
-_PAIR = re.compile(
-    r"""(?P<key>[^\s="'{\[]+)\s*=\s*"""
-    r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|\{(?P<curly>[^}]*)\}|\[(?P<square>[^\]]*)\]|(?P<bare>\S*))"""
-)
+_KEY = re.compile(r"""(?<![^\s="'{\[])(?P<key>[^\s="'{\[]++)\s*+=\s*+""")
+_WORD = re.compile(r"\S*")
+_CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
+_QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\])*+{quote}") for quote in "\"'"}
+MAX_COMMENT = 200_000
+"""Characters that a comment line may have."""
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
@@ -47,6 +50,7 @@ class _Block(NamedTuple):
     number: int
     lines: tuple[str, ...]
     stated: dict[str, str]
+    fault: str = ""
 
     @property
     def name(self) -> str:
@@ -56,7 +60,9 @@ class _Block(NamedTuple):
 def read_frames(path: Path) -> Frames:
     """All frames of an extended XYZ file; see `parse_frames`."""
     try:
-        raw = path.read_bytes()
+        raw = raw_content(path)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(str(error)) from error
     except OSError as error:
         raise InvalidPoolError(
             f"{path}: expected a pool file, found none that can be read: {error.strerror}."
@@ -100,12 +106,16 @@ def _text(raw: bytes, path: Path) -> tuple[str, str]:
     except EOFError as error:
         whole_lines, _, _ = what_is_left(raw).rpartition(b"\n")
         raw, cut = whole_lines, str(error)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(f"{path}: {error}.") from error
     except DAMAGED as error:
         raise InvalidPoolError(
             f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
         ) from error
     try:
         return text_of(raw), cut
+    except UnsafeFileError as error:
+        raise InvalidPoolError(f"{path}: {error}.") from error
     except ValueError as error:
         raise InvalidPoolError(
             f"{path}: expected extended XYZ text, found {error}. Give an .xyz or .extxyz file, plain or compressed."
@@ -135,8 +145,8 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
         stop = start + 2 + int(head)
         if start + 1 < len(lines):
             lines[start + 1] = _plain_case(lines[start + 1])
-        stated = _stated(lines[start + 1]) if start + 1 < len(lines) else {}
-        block = _Block(number=number, lines=tuple(lines[start:stop]), stated=stated)
+        stated, fault = _stated(lines[start + 1]) if start + 1 < len(lines) else ({}, "")
+        block = _Block(number=number, lines=(), stated=stated, fault=fault)
         other = _next_frame(lines, start + 2, stop)
         follower = lines[stop].strip() if stop < len(lines) else ""
         if other < min(stop, len(lines)):
@@ -156,7 +166,7 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
                 f"frame, found {follower[:60]!r}"
             )
         else:
-            yield block
+            yield block._replace(lines=tuple(lines[start:stop]))
         start = stop
 
 
@@ -176,41 +186,70 @@ def _next_frame(lines: list[str], start: int, stop: int | None = None) -> int:
 def _plain_case(comment: str) -> str:
     """A comment line with the names of lattice, properties and periodicity as ASE knows them, where it has them in other cases."""
     for name in ("Lattice", "Properties", "pbc"):
-        if not re.search(rf"(?<!\S){name}\s*=", comment):
-            comment = re.sub(rf"(?i)(?<!\S){name}(?=\s*=)", name, comment, count=1)
+        if not re.search(rf"(?<!\S){name}\s*+=", comment):
+            comment = re.sub(rf"(?i)(?<!\S){name}(?=\s*+=)", name, comment, count=1)
     return comment
 
 
-def _stated(comment: str) -> dict[str, str]:
-    """Every `key=value` of a comment line, values letter by letter without their quotes.
+def _stated(comment: str) -> tuple[dict[str, str], str]:
+    """Every `key=value` of a comment line, values letter by letter without their quotes; and what is wrong with it, if anything.
 
-    >>> _stated('id=0001 energy=-1.5 note="id=7" pbc="T T T"')["id"]
+    >>> _stated('id=0001 energy=-1.5 note="id=7" pbc="T T T"')[0]["id"]
     '0001'
+    >>> _stated("energy=-1.5 energy=-1.6")[1]
+    "expected 'energy' once in the comment line, found it twice"
     """
-    stated = {}
-    for match in _PAIR.finditer(comment):
-        value = next(part for part in match.group("double", "single", "curly", "square", "bare") if part is not None)
-        stated[match["key"]] = value if match["bare"] is not None else re.sub(r"\\(.)", r"\1", value)
-    return stated
+    stated: dict[str, str] = {}
+    if len(comment) > MAX_COMMENT:
+        return stated, f"expected a comment line of at most {MAX_COMMENT:,} characters, found {len(comment):,}"
+    place, names = 0, set()
+    while match := _KEY.search(comment, place):
+        closing = _CLOSING.get(comment[match.end() : match.end() + 1])
+        value, place = _value_at(comment, match.end(), closing)
+        if closing and place < 0:
+            return stated, f"expected {closing} at the end of the value of {match['key'][:40]!r}, found none"
+        name = match["key"].lower() if match["key"].lower() in {"lattice", "properties", "pbc"} else match["key"]
+        if name in names:
+            return stated, f"expected {match['key'][:40]!r} once in the comment line, found it twice"
+        names.add(name)
+        stated[match["key"]] = value
+    return stated, ""
+
+
+def _value_at(comment: str, start: int, closing: str | None) -> tuple[str, int]:
+    """The value that begins at a place of a comment line, and where it ends; -1 where its bracket or quote is not closed."""
+    if closing in _QUOTED:
+        match = _QUOTED[closing].match(comment, start)
+        return (re.sub(r"\\(.)", r"\1", match[0][1:-1]), match.end()) if match else ("", -1)
+    if closing:
+        end = comment.find(closing, start)
+        return re.sub(r"\\(.)", r"\1", comment[start + 1 : max(end, 0)]), end + 1 if end > 0 else -1
+    match = _WORD.match(comment, start)
+    return (match[0], match.end()) if match else ("", start)
 
 
 def _read_block(block: _Block) -> Frame:
     """One frame by ASE, after its columns were counted."""
     from ase.io.extxyz import read_xyz  # noqa: PLC0415  (late: ASE loads slowly)
 
+    if block.fault:
+        raise FrameError(block.fault)
     if block.stated.get("id") == "":
         raise FrameError("expected an id, found an empty one: name the frame")
     properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
     fields = properties.split(":")
     columns = dict(zip(fields[::3], fields[2::3], strict=False))
-    if len(fields) % 3 or not all(count.isdecimal() for count in columns.values()):
+    if len(fields) % 3 or not all(re.fullmatch(r"[0-9]{1,6}", count) for count in fields[2::3]):
         raise FrameError(f"expected Properties as name:type:columns, found {properties!r}")
     if columns.get("pos") != "3" or not {"species", "Z"} & set(columns):
         raise FrameError(f"expected species (or Z) and three pos columns in Properties, found {properties!r}")
+    if len(columns) < len(fields) // 3:
+        raise FrameError(f"expected columns of different names in Properties, found {properties!r}")
     n_columns = sum(int(count) for count in fields[2::3])
     for offset, line in enumerate(block.lines[2:], start=1):
         if len(line.split()) != n_columns:
             raise FrameError(f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}")
+    _refuse_numbers_of_python(block, fields)
     (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
     magmoms = _moments(block, fields)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
@@ -221,6 +260,24 @@ def _read_block(block: _Block) -> Frame:
         columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
         **atoms_of(atoms)._replace(magmoms=magmoms)._asdict(),
     )
+
+
+def _refuse_numbers_of_python(block: _Block, fields: Sequence[str]) -> None:
+    """A FrameError for what Python takes as a number and no other program does, as `1_000` and digits of other scripts."""
+    for key in ("Lattice", "energy"):
+        for text in block.stated.get(key, "").replace(",", " ").split():
+            if "_" in text or not text.isascii():
+                raise FrameError(f"expected {key} in decimal numbers, found {text[:40]!r}")
+    kinds = [kind for kind, count in zip(fields[1::3], fields[2::3], strict=True) for _ in range(int(count))]
+    for offset, line in enumerate(block.lines[2:], start=1):
+        if "_" in line or not line.isascii():
+            odd = [
+                t
+                for t, kind in zip(line.split(), kinds, strict=True)
+                if kind in {"R", "I"} and ("_" in t or not t.isascii())
+            ]
+            if odd:
+                raise FrameError(f"atom {offset}: expected decimal numbers, found {odd[0][:40]!r}")
 
 
 def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None:
@@ -236,7 +293,7 @@ def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None
     name, start, stop = found
     rows = [line.split()[start:stop] for line in block.lines[2:]]
     try:
-        values = [[float(text) for text in row] for row in rows]
+        values = [[decimal(text) for text in row] for row in rows]
     except ValueError as error:
         raise FrameError(
             f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"

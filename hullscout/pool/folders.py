@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hullscout.contents import leaves
 from hullscout.errors import InvalidPoolError
 from hullscout.files import Table, read_csv, without_compression
 from hullscout.pool.frames import natural_key, plain_name
@@ -15,7 +16,22 @@ if TYPE_CHECKING:
 
 def find_tables(folder: Path) -> list[Path]:
     """The tables of a folder, not of those in it."""
-    return sorted(path for path in folder.iterdir() if is_table_file(path) and not path.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if is_table_file(path) and not path.name.startswith(".") and not is_link_out(folder, path)
+    )
+
+
+def is_link_out(folder: Path, path: Path) -> bool:
+    """Whether what stands in a folder is a link that leads out of it, which is not followed."""
+    return path.is_symlink() and leaves(folder, path)
+
+
+def links_out(folder: Path) -> list[str]:
+    """The places in a folder of links that lead out of it, hidden ones left out."""
+    found = (path for path in folder.rglob("*") if not path.name.startswith(".") and is_link_out(folder, path))
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def is_table_file(path: Path) -> bool:
@@ -34,6 +50,6 @@ def read_table(path: Path) -> Table:
 
 
 def in_order(folder: Path, paths: Iterable[Path]) -> list[Path]:
-    """The files among paths in a folder that are not hidden, in the natural order of their places in it."""
-    files = (path for path in paths if path.is_file() and not path.name.startswith("."))
+    """The files among paths in a folder that are not hidden and no links out of it, in the natural order of their places in it."""
+    files = (p for p in paths if p.is_file() and not p.name.startswith(".") and not is_link_out(folder, p))
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))

@@ -5,24 +5,28 @@ A campaign keeps any of them as extended XYZ (`keep_pool`). A format is one read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hullscout.errors import InvalidPoolError
-from hullscout.files import DAMAGED, WORKBOOK, decompressed, is_gzipped, is_workbook, what_is_left
+from hullscout.contents import DAMAGED, decompressed, is_gzipped, raw_content, what_is_left
+from hullscout.errors import HullscoutError, InvalidPoolError, UnsafeFileError
+from hullscout.files import WORKBOOK, is_workbook
+from hullscout.pool.ase_contents import SQLITE_MAGIC
 from hullscout.pool.calculations import (
     VASPRUN,
     find_atat_folders,
     find_calculations,
+    promised_kind,
     read_atat,
     read_calculations,
     read_vaspruns,
 )
-from hullscout.pool.databases import SQLITE_MAGIC, read_ase_database
+from hullscout.pool.databases import read_ase_database
 from hullscout.pool.entries import read_entries, read_json
 from hullscout.pool.extxyz import format_frames, read_frames
-from hullscout.pool.folders import find_tables, is_table_file, read_table
-from hullscout.pool.frames import Frames, number_shared_labels
+from hullscout.pool.folders import find_tables, is_table_file, links_out, read_table
+from hullscout.pool.frames import Frames, number_shared_labels, shown_ids
 from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
 from hullscout.pool.trajectories import TRAJECTORY_MAGIC, read_trajectory
 
@@ -63,8 +67,28 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
     They are in the source's order; structures that share a prototype's label are numbered (see `number_shared_labels`).
     """
     chosen = _chosen(path, pool_format)
-    frames = FORMATS[chosen].read(path)
+    frames = _read_as(chosen, path)
     return frames if chosen == "extxyz" else number_shared_labels(frames)
+
+
+def _read_as(chosen: str, path: Path) -> Frames:
+    """All frames by one format; links that lead out of a folder are said, and whatever else goes wrong is told of this path."""
+    try:
+        frames = FORMATS[chosen].read(path)
+        left = links_out(path) if path.is_dir() else []
+    except HullscoutError:
+        raise
+    except Exception as error:  # a library may raise anything at what came from outside
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise InvalidPoolError(
+            f"{path}: expected a pool that can be read as {chosen!r}, found none ({what}). Look at it, or name another format."
+        ) from error
+    tests = (is_structure_file, is_table_file, promised_kind)
+    named = [place for place in left if any(test(path / place) for test in tests)]
+    faults = [f"{place}: a link that leads out of the folder is not followed: copy the file" for place in named]
+    others = [place for place in left if place not in named]
+    notes = [f"Not followed, since they lead out of the folder: the links {shown_ids(others)}."] if others else []
+    return replace(frames, faults=(*frames.faults, *faults), notes=(*frames.notes, *notes)) if left else frames
 
 
 class Kept(NamedTuple):
@@ -80,7 +104,7 @@ def keep_pool(path: Path, pool_format: str | None = None) -> Kept:
     chosen = _chosen(path, pool_format)
     if chosen == "extxyz":
         return Kept(_read(path))
-    frames = FORMATS[chosen].read(path)
+    frames = _read_as(chosen, path)
     return Kept(format_frames(frames.frames), frames.faults, frames.notes)
 
 
@@ -134,9 +158,10 @@ def _format_of_folder(folder: Path) -> str:
     if find_structures(folder):
         return "files"
     n_files = sum(1 for path in folder.rglob("*") if path.is_file())
+    links = " Links that lead out of it are not followed." if links_out(folder) else ""
     raise InvalidPoolError(
         f"{folder}: expected vasprun.xml, POSCAR or CIF files in the folder, or other calculations, found none among {n_files} "
-        "files. Name a folder of calculations or structures, or a pool file."
+        f"files. Name a folder of calculations or structures, or a pool file.{links}"
     )
 
 
@@ -157,17 +182,26 @@ def _format_of_text(path: Path, head: bytes) -> str:
 
 def _first_character(path: Path) -> bytes:
     """The first character of a content that is no space, decompressed."""
+    raw = _read(path)
     try:
-        return decompressed(_read(path)).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        return _first(decompressed(raw))
+    except UnsafeFileError as error:
+        raise InvalidPoolError(f"{path}: {error}.") from error
     except DAMAGED:
-        return what_is_left(_read(path)).lstrip()[:1]  # the reader says what is wrong
+        return _first(what_is_left(raw))  # the reader says what is wrong
 
 
-def _read(path: Path, size: int = -1) -> bytes:
+def _first(content: bytes) -> bytes:
+    found = re.search(rb"[^\s]", content.removeprefix(b"\xef\xbb\xbf"))
+    return found[0] if found else b""
+
+
+def _read(path: Path, size: int | None = None) -> bytes:
     """The content of a file, or its first bytes."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(size)
+        return raw_content(path, size)
+    except UnsafeFileError as error:
+        raise InvalidPoolError(str(error)) from error
     except OSError as error:
         found = f"found none that can be read: {error.strerror}"
         raise InvalidPoolError(f"{path}: expected a pool, {found}. Correct the path.") from error

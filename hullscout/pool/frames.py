@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.errors import InvalidPoolError, InvalidStructureError
+from hullscout.errors import HullscoutError, InvalidPoolError, InvalidStructureError
 from hullscout.pool.candidate import Candidate, atoms_of, stated_id
 
 if TYPE_CHECKING:
@@ -27,11 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
-UNREADABLE = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
-    ValueError,
-)  # fmt: skip
-"""What a library may raise at content that it does not understand; xml's ParseError is a SyntaxError."""
+UNREADABLE = (Exception,)
+"""What a library may raise at content that it does not understand: anything; also that it asks for more memory than there is."""
 
 IN_MEMORY = Path("<structures>")  # the path of frames that were read from no file
 _N_SHOWN = 10
@@ -147,8 +144,12 @@ class Gathered:
                 yield
         except (FrameError, InvalidStructureError) as error:
             self.faults.append(f"{place}: {error}")
+        except HullscoutError as error:
+            self.faults.append(f"{place}: {str(error).removesuffix('.')}")
         except UNREADABLE as error:
-            self.faults.append(f"{place}: not readable{kind}: {type(error).__name__}: {error}")
+            self.faults.append(
+                f"{place}: not readable{kind}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            )
 
     def add(
         self, structure: ase.Atoms | Structure | Candidate, name: str, energy_ev: object, columns: Mapping[str, object]
@@ -201,7 +202,7 @@ def one_energy(value: object) -> float:
     NaN and infinity pass: they are the checks' to refuse.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise FrameError(f"expected energy as one number in eV per cell, found {value!r}")
+        raise FrameError(f"expected energy as one number in eV per cell, found {repr(value)[:80]}")
     return float(value)
 
 

@@ -111,6 +111,7 @@ def most_frequent_elements(frames: Frames) -> tuple[str, str]:
     if len(symbols) < 2:
         raise InvalidPoolError(
             f"{frames.path}: expected a pool of two elements, found only {', '.join(symbols)}. Name both: --elements A,B."
+            f"{_first_fault(frames)}"
         )
     first, second = sorted(symbols[:2])
     return first, second
@@ -291,3 +292,8 @@ def _best(ev_per_atom: NDArray[np.float64], group: Sequence[int]) -> int:
         return group[0]
     lowest = min(stated, key=lambda place: float(ev_per_atom[place]))
     return stated[0] if ev_per_atom[stated[0]] - ev_per_atom[lowest] <= CONFLICT_EV_PER_ATOM else lowest
+
+
+def _first_fault(frames: Frames) -> str:
+    """What is said of frames that were not read, where the others do not suffice."""
+    return f" Not read: {len(frames.faults)}, the first since {frames.faults[0]}." if frames.faults else ""

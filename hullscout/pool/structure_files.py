@@ -13,24 +13,28 @@ import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from hullscout.errors import InvalidPoolError
-from hullscout.files import DAMAGED, Table, decompressed, number, text_of, without_compression
+from hullscout.contents import DAMAGED, content_of, leaves, text_of
+from hullscout.errors import InvalidPoolError, UnsafeFileError
+from hullscout.files import Table, number, without_compression
 from hullscout.pool.folders import find_tables, in_order, is_table_file, read_table
 from hullscout.pool.frames import FrameError, Frames, Gathered
+from hullscout.pool.stated_counts import refuse_odd_poscar, refuse_other_formula, refuse_tags_twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pymatgen.core.structure import Structure
+
 SUFFIXES = (".cif", ".vasp", ".poscar")
 _VASP_NAMES = ("POSCAR", "CONTCAR")
 _MANY = "POSCARS"
 _WORKBOOKS = (".xlsx", ".xls", ".ods")
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?"
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eEdD][+-]?[0-9]+)?"
 _SCALE = re.compile(rf"\s*{_NUMBER}(\s+{_NUMBER}\s+{_NUMBER})?(\s.*)?")
 _TRIPLE = re.compile(rf"\s*{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}(\s.*)?")
 _SYMBOLS = re.compile(r"\s*[A-Z][a-z]?\S*(\s+[A-Z][a-z]?\S*)*\s*")
-_COUNTS = re.compile(r"\s*\d+(\s+\d+)*\s*([!#].*)?")
+_COUNTS = re.compile(r"\s*[0-9]{1,9}(\s+[0-9]{1,9})*\s*([!#].*)?")
 
 
 class Place(NamedTuple):
@@ -206,6 +210,8 @@ def _place_of(
     """The structure of a row."""
     if "file" in stated:
         file = folder / stated["file"]
+        if leaves(folder, file):
+            raise FrameError(f"expected a file in {folder}, found {stated['file']!r}, which leads out of it")
         if not file.is_file():
             raise FrameError(f"expected the structure file {stated['file']!r} in {folder}, found none")
         among = [place for place in by_id.get(stated.get("id", ""), []) if place.file == file]
@@ -227,7 +233,9 @@ def _is_cif(file: Path) -> bool:
 
 def _text(file: Path) -> str:
     try:
-        return text_of(decompressed(file.read_bytes()))
+        return text_of(content_of(file))
+    except UnsafeFileError as error:
+        raise FrameError(str(error).removeprefix(f"{file}: ").rstrip(".")) from error
     except DAMAGED as error:
         raise FrameError(f"expected text, plain or compressed, found none that can be read: {error}") from error
 
@@ -242,22 +250,35 @@ def _add(
     columns: dict[str, str],
 ) -> None:
     """Read a POSCAR or CIF file by pymatgen; what goes wrong becomes a fault."""
-    from pymatgen.io.cif import CifParser  # noqa: PLC0415  (late: slow to import)
-    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar  # noqa: PLC0415
+    from pymatgen.io.vasp.inputs import BadPoscarWarning  # noqa: PLC0415  (late: slow to import)
 
     file, is_cif = place.file, _is_cif(place.file)
     with gathered.reading(f"{file.name} (id {name!r})", " as CIF" if is_cif else " as POSCAR"):
         warnings.simplefilter("error", BadPoscarWarning)  # no symbols, and others made up for them
         text = _text(file) if place.part is None else texts[file][place.part]
         try:
-            structure, *others = (
-                CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
-                if is_cif
-                else [Poscar.from_str(text).structure]
-            )
+            structure, *others = _structures_of_cif(text) if is_cif else [_structure_of_poscar(text)]
         except BadPoscarWarning as error:
             symbols = "element symbols above the numbers of atoms, as VASP 5 has them"
             raise FrameError(f"expected {symbols}: {error}") from error
         if others:
             raise FrameError(f"expected one structure, found {len(others) + 1}: give each a file of its own")
         gathered.add(structure, name=name, energy_ev=energy_ev, columns=columns)
+
+
+def _structures_of_cif(text: str) -> list[Structure]:
+    from pymatgen.io.cif import CifParser  # noqa: PLC0415  (late: slow to import)
+
+    refuse_tags_twice(text)
+    parser = CifParser.from_str(text)
+    structures: list[Structure] = parser.parse_structures(primitive=False, on_error="raise")
+    if len(structures) == 1 and len(blocks := list(parser.as_dict().values())) == 1:
+        refuse_other_formula({str(key).lower(): value for key, value in blocks[0].items()}, structures[0])
+    return structures
+
+
+def _structure_of_poscar(text: str) -> Structure:
+    from pymatgen.io.vasp.inputs import Poscar  # noqa: PLC0415  (late: slow to import)
+
+    refuse_odd_poscar(text)
+    return Poscar.from_str(text).structure

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hullscout.errors import InvalidPoolError
+from hullscout.contents import raw_content
+from hullscout.errors import InvalidPoolError, UnsafeFileError
+from hullscout.pool.ase_contents import refuse_objects
+from hullscout.pool.calculations import plain_file
 from hullscout.pool.candidate import stated_id
 from hullscout.pool.frames import UNREADABLE, Frames, Gathered, carried_energy
 
@@ -23,7 +26,12 @@ def read_trajectory(path: Path) -> Frames:
     from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
 
     try:
-        images: Any = read(path, index=":", format="traj")
+        content = raw_content(path)
+        refuse_objects(content)
+        with plain_file(content, "pool.traj") as plain:
+            images: Any = read(plain, index=":", format="traj")
+    except UnsafeFileError as error:
+        raise InvalidPoolError(str(error)) from error
     except UNREADABLE as error:
         raise InvalidPoolError(
             f"{path}: expected a trajectory of ASE, found none that can be read ({type(error).__name__}: {error}). Write it "

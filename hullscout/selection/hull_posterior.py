@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
@@ -28,6 +28,7 @@ from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.rule import Rule, in_order, starting_pure
 from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
+from hullscout.settings import Amount, Count, CountOrZero  # noqa: TC001  pydantic reads them
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,15 +69,15 @@ class HullPosteriorRule(Rule):
     rule: Literal["hull-posterior"] = "hull-posterior"
     states_probability: ClassVar[bool] = True
     citations: ClassVar[tuple[Citation, ...]] = (HULL_OF_SAMPLES, COARSENING, COVERING)
-    batch: PositiveInt | None = None
+    batch: Count | None = None
     """Structures looked up in one round; by default one, or where whole rounds are awaited, what is calculated at the same time."""
-    n_start: NonNegativeInt = 6
+    n_start: CountOrZero = 6
     """Compounds looked up before a model is asked, far apart in their features, beside the structures of the pure elements."""
-    energy_cap: PositiveFloat = 0.6
+    energy_cap: Amount = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
-    samples: int = Field(default=2000, ge=100)
+    samples: int = Field(default=2000, ge=100, le=100_000)
     """Posterior samples per round; the probability is never stated below one over their number while a contender is left."""
-    degrees_of_freedom: float = Field(default=30.0, ge=1, allow_inf_nan=False)
+    degrees_of_freedom: float = Field(default=30.0, ge=1, le=1e6, allow_inf_nan=False)
     """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
     steady: float = Field(default=0.0, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""

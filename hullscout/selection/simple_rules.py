@@ -10,13 +10,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from hullscout.display import MILLI
 from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.rule import Rule, in_order, random_askable, random_compounds, starting_pure
 from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
+from hullscout.settings import Amount, Count, CountOrZero  # noqa: TC001  pydantic reads them
 
 if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Known
@@ -29,13 +30,13 @@ MODEL = Transform.CAP.value
 class _Contenders(Rule, ABC):
     """What `greedy` and `variance` share: all but the order of the contenders."""
 
-    batch: PositiveInt = 4
+    batch: Count = 4
     """Structures looked up in one round."""
-    n_start: NonNegativeInt = 10
+    n_start: CountOrZero = 10
     """Random compounds looked up at the start, beside the pure elements."""
-    energy_cap: PositiveFloat = 0.6
+    energy_cap: Amount = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom."""
-    confidence: float = Field(default=3.0, ge=0)
+    confidence: float = Field(default=3.0, ge=0, le=1e6)
     """Standard deviations below its prediction down to which a candidate is believed to reach."""
 
     def start(self, known: Known) -> tuple[int, ...]:
@@ -95,7 +96,7 @@ class RandomRule(Rule):
 
     rule: Literal["random"] = "random"
     uses_hull_tolerance: ClassVar[bool] = False
-    batch: PositiveInt = 4
+    batch: Count = 4
     """Structures looked up in one round."""
 
     def start(self, known: Known) -> tuple[int, ...]:

@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.errors import InvalidCampaignError
 from hullscout.hull import pure
 from hullscout.selection.decision import Decision, Stop
-from hullscout.settings import Settings
+from hullscout.settings import Amount, Count, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 class StopSettings(Settings):
     """When to stop, and what counts as the right hull."""
 
-    hull_tolerance: PositiveFloat = 0.001
+    hull_tolerance: Amount = 0.001
     """A hull nowhere higher than this above the true one counts as found, eV/atom."""
     failure_probability: float = Field(default=0.05, gt=0, lt=1)
     """Accepted probability of a hull that is not found; used by rules that state one."""
-    max_calculations: PositiveInt | None = None
+    max_calculations: Count | None = None
     """Never look up more structures than this."""
-    max_cost: PositiveFloat | None = None
+    max_cost: Amount | None = None
     """Never spend more than this, in the unit of the costs (section `cost`)."""
 
 
@@ -48,7 +48,7 @@ class CostSettings(Settings):
     """`equal`: 1 each. `atoms`: (atoms / reference_atoms)^exponent. `column`: the pool's own cost of each candidate."""
     exponent: float = Field(default=3.0, ge=0, le=6)
     """Power of the number of atoms; 3 is that of conventional DFT."""
-    reference_atoms: PositiveFloat = 1.0
+    reference_atoms: Amount = 1.0
     """Number of atoms of a cell that costs 1."""
 
     def of(self, n_atoms: NDArray[np.int64], *, column: Floats | None = None) -> Floats:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from hullscout.citations import HUO_RUPP_RULE, Citation
 from hullscout.display import MILLI
@@ -22,6 +22,7 @@ from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.rule import Rule, in_order, one_per_composition, starting_pure
 from hullscout.selection.stopping import StopReason
 from hullscout.selection.transforms import Transform
+from hullscout.settings import Amount, Count  # noqa: TC001  pydantic reads them
 
 if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices, Known
@@ -35,15 +36,15 @@ class _Threshold(Rule, ABC):
     uses_hull_tolerance: ClassVar[bool] = False
     citations: ClassVar[tuple[Citation, ...]] = (HUO_RUPP_RULE,)
     _reference_name: ClassVar[str]  # what the height is measured from, in words
-    batch: PositiveInt = 4
+    batch: Count = 4
     """Structures looked up in one round."""
-    factor: PositiveFloat = 1.3
+    factor: Amount = 1.3
     """Threshold over held-out error."""
     held_out: Literal["leave-one-out", "half"] = "leave-one-out"
     """How the error is measured: on each structure left out in turn, or on a random half of what is known."""
-    window: PositiveInt = 20
+    window: Count = 20
     """Rounds over which the median error is taken."""
-    energy_cap: PositiveFloat = 0.15
+    energy_cap: Amount = 0.15
     """Heights above today's hull are capped smoothly at this by the transform `cap`, eV/atom."""
     transforms: tuple[Annotated[Transform, Field(strict=False)], ...] = Field(
         default=(Transform.CAP,), min_length=1, strict=False

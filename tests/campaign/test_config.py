@@ -151,3 +151,18 @@ def test_costs_of_the_pool_that_nothing_uses_are_refused(tmp_path):
     ):
         load_config(path)
     assert load_config(path, ["cost.kind=column"]).pool.cost == "hours"
+
+
+@pytest.mark.parametrize(
+    ("key", "setting"),
+    [
+        ("select.samples", "select={rule = 'hull-posterior', samples = 1000000000}"),
+        ("select.n_start", "select={rule = 'hull-posterior', n_start = 10000000}"),
+        ("stop.max_calculations", "stop.max_calculations=10000000"),
+        ("stop.hull_tolerance", "stop.hull_tolerance=1e300"),
+        ("seed", f"seed={2**63}"),
+    ],
+)
+def test_settings_have_bounds_that_arithmetic_and_memory_bear(campaign_file, key, setting):
+    with pytest.raises(InvalidCampaignError, match=f"{key}: expected less than"):
+        load_config(campaign_file, [setting])

@@ -115,3 +115,34 @@ def test_results_that_failed_are_not_compared(tmp_path):
     replies = told(tmp_path, texts)
     assert notes_on_replies(replies, CANDIDATES) == ()
     assert notes_on_replies([replace(reply, outcome=replies[0].outcome) for reply in replies], CANDIDATES) != ()
+
+
+def test_one_bad_result_is_an_error_and_the_others_are_taken(tmp_path):
+    (good,) = pressed(0.0)
+    write(tmp_path / "good.extxyz", good)
+    text = (tmp_path / "good.extxyz").read_text()
+    (tmp_path / "good.extxyz").unlink()
+    bad = {
+        "a": text.replace("energy=-10.0", "energy=*****"),
+        "b": text.replace("species:S:1", "Z:I:1").replace("Si ", "200 "),
+    }
+    found = told(tmp_path, {**{f"{name}/result.extxyz": bad[name] for name in bad}, "c/result.extxyz": good})
+    assert [type(each) for each in found[:2]] == [ResultError] * 2
+    assert found[2].outcome.energy_ev == -10.0
+
+
+def test_results_that_are_links_out_of_their_folder_are_errors(tmp_path):
+    (good,) = pressed(0.0)
+    write(tmp_path / "elsewhere.extxyz", good)
+    folder = tmp_path / "out"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "result.extxyz").symlink_to(tmp_path / "elsewhere.extxyz")
+    found = told(folder, {"c/result.extxyz": good})
+    assert "leads out of" in str(found[0])
+    assert [each.id for each in found[1:]] == ["c"]
+
+
+def test_a_manifest_that_states_its_id_twice_is_none(tmp_path):
+    (good,) = pressed(0.0)
+    (error,) = told(tmp_path, {"x/manifest.json": '{"id": "a", "id": "b"}', "x/result.extxyz": good})
+    assert "the key 'id' is stated twice" in str(error)

@@ -114,3 +114,11 @@ def test_a_structure_that_relaxes_into_another_one_is_failed_or_noted(tmp_path, 
 def test_a_calculator_that_cannot_be_made_is_refused_before_any_cost(tmp_path, settings, message):
     with pytest.raises(OracleError, match=message):
         outcomes(tmp_path, executor=InProcessSettings(), **settings)
+
+
+def test_workers_take_no_modules_of_the_current_folder_in_place_of_pythons_own(tmp_path, monkeypatch):
+    for name in ("json", "random", "numpy", "hullscout", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current folder')\n")
+    monkeypatch.chdir(tmp_path)
+    (outcome,) = outcomes(tmp_path / "work", executor=ProcessesSettings())
+    assert np.isfinite(outcome.energy_ev)

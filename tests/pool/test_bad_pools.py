@@ -202,7 +202,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidPoolError, match="expected a pool file, found none that can be read: Is a directory"):
+    with pytest.raises(InvalidPoolError, match="expected a regular file, found a folder"):
         read_frames(tmp_path)
 
 

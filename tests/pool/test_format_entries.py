@@ -130,7 +130,7 @@ def test_entries_adjusted_by_a_mixing_scheme_are_of_one_hull(frames, tmp_path):
         ({"energy_per_atom": None}, "entry 1: expected a total energy .*, found formation energies only"),
         ({"energy_per_atom": "-3"}, "entry 1: expected energy_per_atom as one number in eV per atom, found '-3'"),
         ({"nsites": 77}, "entry 1: expected the 77 atoms of `nsites`, found a structure of "),
-        ({"structure": {}}, "entry 1: not readable"),
+        ({"structure": {}}, "entry 1: expected a structure with lattice"),
     ],
 )
 def test_faulty_documents_are_named_by_their_place(change, message, frames, tmp_path):

@@ -12,6 +12,7 @@ from hullscout.pool.calculations.calculation import (
     largest_force,
     note_on_forces,
     notes_on,
+    plain_file,
     stated_unconverged,
 )
 from hullscout.pool.calculations.codes import OUTCAR, VASP_NAME, VASPRUN, kind_of, promised_kind, read_calculation
@@ -32,6 +33,7 @@ __all__ = [
     "largest_force",
     "note_on_forces",
     "notes_on",
+    "plain_file",
     "promised_kind",
     "read_atat",
     "read_calculation",

@@ -6,42 +6,58 @@ a relaxation, which may not end with large ones; a single structure may be meant
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.errors import ResultError
+from hullscout.contents import content_of
+from hullscout.errors import InvalidPoolError, ResultError
+from hullscout.files import without_compression
+from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects, refuse_written, sqlite_rows, sqlite_tables
 from hullscout.pool.calculations.ase_settings import ase_settings
 from hullscout.pool.calculations.calculation import (
     MAX_FORCE,
     Calculation,
     another_kind,
     largest_force,
+    plain_file,
     stated_unconverged,
 )
+from hullscout.pool.extxyz import parse_frames
+from hullscout.pool.frames import FrameError, one_energy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_READ = frozenset(
+    {
+        "abinit-out", "aims-output", "castep-castep", "db", "espresso-out", "extxyz", "gaussian-out", "gpaw-out", "gpw", "json",
+        "nwchem-out", "orca-output", "traj", "vasp-out", "vasp-xml", "xyz",
+    }
+)  # fmt: skip
+"""Formats whose readers in ASE take text or plain data, and make nothing else of it."""
+_HEAD, _LATTICE = 200_000, b"Lattice="
 _MOVED = 1e-6  # A, and A sqrt(u / eV) of momenta
 
 
 def read_ase_file(file: Path) -> Calculation:
     """The last structure with an energy; a ResultError where there are several different ones."""
-    from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
-    from ase.io.formats import filetype  # noqa: PLC0415
-
-    kind = filetype(str(file))
+    content = content_of(file)
+    if content.startswith(SQLITE_MAGIC):
+        refuse_written(file)
     try:
-        images: Any = read(file, index=slice(-2, None), format=kind)
-    except (TypeError, NotImplementedError):  # a format of one structure
-        images = read(file, index=-1, format=kind)
+        refuse_objects(content)
+        _refuse_faulty_extxyz(file, content)
+        kind, images = _images(content, PurePath(without_compression(file.name)).suffix.lower())
+    except FrameError as error:
+        raise ResultError(f"{file.name}: {error}.") from error
     images = images if isinstance(images, list) else [images]
     atoms = images[-1]
     if any(not np.array_equal(np.sort(other.numbers), np.sort(atoms.numbers)) for other in images):
         raise ResultError(f"{file.name}: expected one structure, found several of different atoms. Give each a file.")
-    energy = float(atoms.get_potential_energy())
+    energy = one_energy(atoms.get_potential_energy())
     stated = {**atoms.info, **dict(atoms.info.get("key_value_pairs") or {})}
     if atoms.has("momenta") and np.abs(atoms.get_momenta()).max() > _MOVED:
         raise another_kind("molecular dynamics (atoms with velocities)")
@@ -59,6 +75,40 @@ def read_ase_file(file: Path) -> Calculation:
         max_force=force,
         untested="" if unconverged or _states_convergence(stated) else f"Files of kind {kind}",
     )
+
+
+def _refuse_faulty_extxyz(file: Path, content: bytes) -> None:
+    """A FrameError for extended XYZ of which ASE would take what is stated twice, or half."""
+    first, _, rest = content[:_HEAD].partition(b"\n")
+    if first.strip().isdigit() and _LATTICE in rest.partition(b"\n")[0]:
+        try:
+            faults = parse_frames(content, path=file).faults
+        except InvalidPoolError as error:
+            faults = (" ".join(str(error).removeprefix(f"{file}: ").split())[:300].rstrip("."),)
+        if faults:
+            raise FrameError(faults[0])
+
+
+def _images(content: bytes, suffix: str) -> tuple[str, Any]:
+    """ASE's name of a format, of those that are text or plain data, and the last two structures of a content in it.
+
+    The content is read from a copy beside which there is nothing: some readers open other files that they find, or are told of.
+    """
+    from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
+    from ase.io.formats import filetype  # noqa: PLC0415
+
+    with plain_file(content, f"result{suffix if suffix.isascii() and suffix[1:].isalnum() else ''}") as plain:
+        if content.startswith(SQLITE_MAGIC):
+            sqlite_tables(plain)
+            if fault := next((fault for fault in sqlite_rows(plain).values() if fault), ""):
+                raise FrameError(fault)
+        kind = filetype(str(plain))
+        if kind not in _READ:
+            raise FrameError(f"expected a file of a kind that is read ({', '.join(sorted(_READ))}), found {kind}")
+        try:
+            return kind, read(plain, index=slice(-2, None), format=kind, do_not_split_by_at_sign=True)
+        except (TypeError, NotImplementedError):  # a format of one structure
+            return kind, read(plain, index=-1, format=kind, do_not_split_by_at_sign=True)
 
 
 def _states_convergence(stated: Mapping[str, object]) -> bool:

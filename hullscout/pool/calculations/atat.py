@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hullscout.contents import content_of, decimal
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.folders import in_order
+from hullscout.pool.folders import in_order, is_link_out
 from hullscout.pool.frames import FrameError, Frames, Gathered, shown_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MAX_ENERGY = 1000  # bytes: a number
 START, RELAXED, ENERGY, ERROR = "str.out", "str_relax.out", "energy", "error"
 
 
@@ -39,6 +41,8 @@ def read_atat(path: Path) -> Frames:
         relaxed = folder / RELAXED
         file = relaxed if relaxed.is_file() else folder / START
         with gathered.reading(file.relative_to(path).as_posix(), " as a structure of ATAT"):
+            if odd := next((each.name for each in (file, folder / ENERGY) if is_link_out(path, each)), ""):
+                raise FrameError(f"expected files, found {odd}, a link that leads out of the folder")
             energy = _energy(folder / ENERGY)
             structure = _structure(file)
             n_before = len(_structure(folder / START)) if file is relaxed else len(structure)
@@ -58,9 +62,9 @@ def _energy(file: Path) -> float | None:
     """The energy in eV per cell, None where there is none yet."""
     if not file.is_file():
         return None
-    words = file.read_text(encoding="utf-8", errors="replace").split()
+    words = content_of(file)[:_MAX_ENERGY].decode(errors="replace").split()
     try:
-        (energy,) = map(float, words)
+        (energy,) = map(decimal, words)
     except ValueError as error:
         raise FrameError(f"expected one energy in eV in {file.name}, found {' '.join(words)[:60]!r}") from error
     return energy
@@ -70,6 +74,6 @@ def _structure(file: Path) -> Any:
     """A structure as ATAT writes it; vacancies are no atoms."""
     from pymatgen.io.atat import Mcsqs  # noqa: PLC0415  (late: slow to import)
 
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line for line in content_of(file).decode().splitlines() if line.strip()]
     kept = [line for line in lines if line.split()[-1] not in {"Vac", "Va"}]
     return Mcsqs.structure_from_str("\n".join(kept))

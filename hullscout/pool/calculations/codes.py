@@ -12,8 +12,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from hullscout.errors import ResultError
-from hullscout.files import decompressed
+from hullscout.contents import content_of, raw_content, refuse_no_file
+from hullscout.errors import ResultError, UnsafeFileError
 from hullscout.pool.calculations.ase_files import read_ase_file
 from hullscout.pool.calculations.outcar import read_outcar
 from hullscout.pool.calculations.printed import CODES, code_of, read_printed
@@ -28,7 +28,7 @@ VASP_NAME = re.compile(r"(?P<file>vasprun\.xml|OUTCAR)(\.relax(?P<run>\d+))?(\.(
 """Results as VASP names them, also of one of several runs in a folder (in the manner of custodian)."""
 VASPRUN = "vasprun.xml"
 OUTCAR = "OUTCAR"
-_HEAD = 16384
+_HEAD, _BLOCK = 16384, 2 * 1024**2
 _BINARY = frozenset(range(9)) | {11} | set(range(14, 27)) | set(range(28, 32))
 
 
@@ -57,7 +57,9 @@ def read_calculation(file: Path) -> Calculation:
 
     Raises:
         ResultError: It is cut off or of another kind; a file that holds no energy, or none that is understood.
+        UnsafeFileError: It is no regular file.
     """
+    refuse_no_file(file)
     if not file.stat().st_size:
         raise ResultError(f"{file.name} holds no energy that can be read: it is empty. Is the calculation complete?")
     kind = kind_of(file)
@@ -72,6 +74,8 @@ def read_calculation(file: Path) -> Calculation:
         return read_ase_file(file)
     except ResultError:
         raise
+    except UnsafeFileError as error:
+        raise ResultError(f"{file.name}: {str(error).removeprefix(f'{file}: ').rstrip('.')}.") from error
     except Exception as error:  # a reader of a foreign file may raise anything
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if kind is None and promised_kind(file) is None:
@@ -90,23 +94,22 @@ def _is_cut_off(file: Path) -> str:
         promised_kind(file) or kind_of(file) or ""
     )
     try:
-        return " Is the calculation complete?" if end and end not in decompressed(file.read_bytes()) else ""
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return " Is the calculation complete?" if end and end not in content_of(file) else ""
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnsafeFileError):
         return " Copy or download it again."
 
 
 def _head(file: Path) -> bytes:
     """The first bytes of a file, decompressed; what cannot be read or is damaged has none."""
     try:
-        with file.open("rb") as stream:
-            head = stream.read(_HEAD)
+        head = raw_content(file, _HEAD)
         if head.startswith(b"\x1f\x8b"):
             return zlib.decompressobj(wbits=31).decompress(head, _HEAD)  # 31: gzip; a head is no whole file
         if head.startswith(b"BZh"):
-            return bz2.BZ2Decompressor().decompress(file.read_bytes(), _HEAD)  # comes in large blocks
+            return bz2.BZ2Decompressor().decompress(raw_content(file, _BLOCK), _HEAD)  # comes in large blocks
         if head.startswith(b"\xfd7zXZ\x00"):
             return lzma.LZMADecompressor().decompress(head, _HEAD)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnsafeFileError):
         return b""
     return head
 

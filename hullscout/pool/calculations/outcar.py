@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from hullscout.contents import content_of
 from hullscout.errors import ResultError
-from hullscout.files import decompressed
 from hullscout.pool.calculations import vasp
 from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
 from hullscout.pool.columns import coarsest_k_spacing
@@ -34,7 +34,7 @@ def read_outcar(file: Path) -> Calculation:
     """The last step of an OUTCAR; its energy is for zero smearing and holds no work of an external pressure."""
     from ase.io import read  # noqa: PLC0415  (late: ASE loads slowly)
 
-    content = decompressed(file.read_bytes())
+    content = content_of(file)
     text = content.decode(errors="replace")
     tags = _tags(text)
     vasp.refuse_other_runs(tags)
@@ -43,6 +43,11 @@ def read_outcar(file: Path) -> Calculation:
     energy = float(atoms.get_potential_energy())
     if "General timing and accounting" not in text:
         raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
+    counts = _COUNTS.search(text)
+    if counts and sum(map(int, counts[1].split())) != len(atoms):
+        raise ResultError(
+            f"expected the atoms of `ions per type` in OUTCAR, {' '.join(counts[1].split())}, found {len(atoms)}."
+        )
     atoms.pbc = True
     loops = _IN_LOOP.findall(text)
     results = atoms.calc.results

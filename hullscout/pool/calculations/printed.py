@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hullscout.contents import content_of
 from hullscout.errors import ResultError
-from hullscout.files import decompressed
 from hullscout.pool.calculations.calculation import Calculation, another_kind, largest_force
 from hullscout.pool.calculations.espresso import espresso_columns, espresso_doubt, smearing_shift_ev
 
@@ -138,7 +138,7 @@ def code_of(head: str) -> Code | None:
 
 def read_printed(file: Path, code: Code) -> Calculation:
     """The last structure with an energy that a code printed."""
-    whole = decompressed(file.read_bytes()).decode(errors="replace")
+    whole = content_of(file).decode(errors="replace")
     *_, last = re.finditer(code.begins, whole)
     text = whole[last.start() :]  # of runs that were continued in one file only the last one tells how it ended
     for pattern, what in code.others:

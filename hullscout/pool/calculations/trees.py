@@ -155,5 +155,13 @@ def _stated_by_table(folder: Path) -> dict[str, dict[str, str]]:
             f"{', '.join(path.name for path in tables)} ({','.join(table.header)}). The energies are in the vasprun.xml files; "
             'to read structure files with a table instead, set pool.format = "files".'
         )
-    rows = (dict(row.cells) for row in table.rows)
-    return {cells.pop("id"): cells for cells in rows if "id" in cells}
+    stated: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        cells = dict(row.cells)
+        if (name := cells.pop("id", None)) in stated:
+            raise InvalidPoolError(
+                f"{table.path}, line {row.line}: expected each id once, found {name!r} again. Keep one row."
+            )
+        if name is not None:
+            stated[name] = cells
+    return stated

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.contents import content_of
 from hullscout.errors import ResultError
-from hullscout.files import decompressed
 from hullscout.pool.calculations import vasp
 from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3, Relaxation
@@ -30,13 +31,14 @@ def read_vasprun(file: Path) -> Calculation:
     """The last step of a vasprun.xml; the energy is without the work of an external pressure (PSTRESS), which the file holds."""
     from ase import Atoms  # noqa: PLC0415  (late: ASE loads slowly)
 
-    content = decompressed(file.read_bytes())
+    content = content_of(file)
     run = _parsed(content)
     if not run.ionic_steps or not run.ionic_steps[-1].get("electronic_steps"):
         raise ResultError("expected at least one step with an energy in vasprun.xml, found none")
     last = run.ionic_steps[-1]
     structure, electronic, tags = last["structure"], _loop(run), {**run.incar, **run.parameters}
     vasp.refuse_other_runs(tags)
+    _refuse_other_atoms(content, structure)
     # The energy for zero smearing of the step itself may be wrong, that of its last loop lacks dispersion corrections.
     loop = electronic[-1]
     energy = last["e_fr_energy"] - float(tags.get("PSTRESS") or 0.0) * EV_PER_KBAR_A3 * structure.volume
@@ -75,6 +77,21 @@ def _parsed(content: bytes) -> Any:
         raise ResultError(f"vasprun.xml is cut off ({error}). Is the calculation complete?") from error
 
 
+def _refuse_other_atoms(content: bytes, structure: Any) -> None:
+    """A ResultError where the numbers of atoms, in all or by potential, are not those of the structure."""
+    stated, symbols = re.search(rb"<atoms>\s*([0-9]{1,9})\s*</atoms>", content), _types(content)
+    counts: Counter[str] = Counter()
+    for n, symbol in zip(symbols[0], symbols[1], strict=True):
+        counts[symbol] += n
+    found = Counter(str(site.specie.symbol) for site in structure)
+    if stated and int(stated[1]) != len(structure):
+        raise ResultError(f"expected the {int(stated[1])} atoms of atominfo in vasprun.xml, found {len(structure)}.")
+    if counts and set(counts) == set(found) and counts != found:
+        raise ResultError(
+            f"expected the atoms by type of atominfo in vasprun.xml, {dict(counts)}, found {dict(found)}."
+        )
+
+
 def _loop(run: Any) -> list[dict[str, float]]:
     """The steps of the last electronic loop, without those of a response to a field that follow it."""
     steps: list[dict[str, float]] = run.ionic_steps[-1]["electronic_steps"]
@@ -91,7 +108,7 @@ def _free(run: Any) -> Any:
 
 def _unconverged(run: Any, tags: Mapping[str, Any], force: float | None, volume_per_atom: float) -> str:
     """What did not converge, in words that begin a sentence."""
-    last, n_electronic = run.ionic_steps[-1], int(tags.get("NELM") or 0)
+    last, n_electronic = run.ionic_steps[-1], int(float(tags.get("NELM") or 0))
     if 0 < n_electronic <= len(_loop(run)):
         return f"The electrons did not converge within NELM = {n_electronic} steps"
     if not vasp.is_relaxation(tags):

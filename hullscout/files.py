@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, compressions and encodings told by content, digests, tables with their checks."""
+"""Files as they are read: compressions and encodings told by content, digests, tables with their checks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import gzip
 import hashlib
 import io
 import lzma
-import os
 import re
-import shutil
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hullscout.errors import MissingPackageError, OutputError
+from hullscout.errors import MissingPackageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from hullscout.errors import HullscoutError
@@ -31,44 +29,6 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _SEPARATORS = (",", ";", "\t")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
-
-
-@contextmanager
-def written_whole(path: Path, *, remedy: str) -> Iterator[Path]:
-    """A name beside `path` for a file or a folder, which is moved to `path` when all of it is written.
-
-    What stood at `path` is replaced then and not before; after an error it is as it was, and nothing half made is left.
-
-    Raises:
-        OutputError: The disk refuses it; the remedy, a sentence, says what to do then.
-    """
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        remove(half_made)
-        yield half_made
-        if path.is_dir():
-            shutil.rmtree(path)
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. {remedy}") from error
-    finally:
-        remove(half_made)
-
-
-def write_whole(path: Path, content: bytes | str, *, remedy: str) -> None:
-    """Write or replace a file by `written_whole`, on the disk before this returns; text is UTF-8."""
-    with written_whole(path, remedy=remedy) as half_made, half_made.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, where there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def is_gzipped(content: bytes) -> bool:

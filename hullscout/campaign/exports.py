@@ -20,8 +20,8 @@ from hullscout.campaign.result import read_history, volume_of
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import OutputError
-from hullscout.files import written_whole
 from hullscout.oracle import candidate_to_tree, magmom_words
+from hullscout.writing import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hullscout.errors import InvalidPoolError, OutputError
-from hullscout.files import DAMAGED, decompressed, text_of, what_is_left, write_whole
+from hullscout.files import DAMAGED, decompressed, text_of, what_is_left
 from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,20 +21,21 @@ MAX_LINES = 400
 BASE = {"citations", "display", "errors", "files", "settings", "writing"}
 ALLOWED = {
     "citations": set(),
+    "compiling": set(),
     "display": set(),
     "errors": set(),
-    "lattice": {"errors"},
-    "neighbors": {"errors", "lattice"},
+    "lattice": {"compiling", "errors"},
+    "neighbors": {"compiling", "errors", "lattice"},
     "files": {"errors"},
     "settings": {"errors"},
     "writing": {"errors"},
     "hull": {"errors"},
-    "mbtr": {"errors", "lattice", "neighbors"},
-    "regression": {"display", "errors"},
+    "mbtr": {"compiling", "errors", "lattice", "neighbors"},
+    "regression": {"compiling", "display", "errors"},
     "pool": {"display", "errors", "files", "lattice", "neighbors", "regression", "representation", "writing"},
     "representation": {"citations", "errors", "lattice", "mbtr", "neighbors", "settings"},
     "oracle": {"display", "errors", "files", "lattice", "neighbors", "pool", "settings", "writing"},
-    "selection": {"citations", "display", "errors", "hull", "pool", "regression", "settings"},
+    "selection": {"compiling", "citations", "display", "errors", "hull", "pool", "regression", "settings"},
     "campaign": BASE | {"hull", "oracle", "pool", "regression", "representation", "selection"},
     "planning": BASE | {"campaign", "hull", "oracle", "pool", "regression", "representation", "selection"},
     "figures": BASE | {"campaign", "hull", "planning", "pool", "regression", "representation", "selection"},
@@ -44,9 +45,9 @@ ALLOWED = {
 # What a room loads of the others when it is used by itself.
 ALONE = {
     "hull": {"errors"},
-    "mbtr": {"errors", "lattice", "neighbors"},
-    "regression": {"display", "errors"},
-    "selection": {"citations", "display", "errors", "hull", "regression", "settings"},
+    "mbtr": {"compiling", "errors", "lattice", "neighbors"},
+    "regression": {"compiling", "display", "errors"},
+    "selection": {"compiling", "citations", "display", "errors", "hull", "regression", "settings"},
 }
 HEAVY = ("ase", "jinja2", "matplotlib", "numba", "numpy", "plotly", "pydantic", "pymatgen", "rich", "scipy", "sklearn")
 

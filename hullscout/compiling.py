@@ -1,7 +1,7 @@
 """Compiled kernels where there is a place to keep them, and where there is none.
 
 numba keeps what it compiled beside the module or in the user's cache, and refuses to compile where neither can be written, as where
-Hullscout is installed for all users and this one has no home. Then it is kept in a folder for the life of this process and those it starts.
+Hullscout is installed for all users and this one has no home. Then it is kept in a folder of this process and those that it starts.
 """
 
 from __future__ import annotations

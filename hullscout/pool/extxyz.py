@@ -52,8 +52,8 @@ class _Block(NamedTuple):
 
     @property
     def name(self) -> str:
-        name = self.stated.get("id", "")
-        return f"frame {self.number} (id {name!r})" if name and is_visible(name) else f"frame {self.number}"
+        name = self.stated.get("id")
+        return f"frame {self.number}" if name is None or not is_visible(name) else f"frame {self.number} (id {name!r})"
 
 
 def read_frames(path: Path) -> Frames:

@@ -17,7 +17,7 @@ import click
 
 from hullscout import __version__
 from hullscout.cli import streams
-from hullscout.cli.streams import say_lines
+from hullscout.cli.streams import say, say_lines
 from hullscout.display import visible, visible_lines
 from hullscout.errors import HullscoutError
 
@@ -101,6 +101,8 @@ class Commands(_Parsed, click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Parse and run one."""
         streams.prepare()
+        if note := _note_on_temporary_files():
+            say(note, err=True)
         return super().main(*args, **kwargs)
 
 
@@ -115,6 +117,18 @@ def _end(message: str) -> NoReturn:
         mark = click.style(mark, fg="red", bold=True)
     say_lines(f"{mark} {visible_lines(message)}", err=True)
     sys.exit(2)
+
+
+def _note_on_temporary_files() -> str:
+    """What is to be said where TMPDIR names no folder that can be written, so that another is used without a word."""
+    named = os.environ.get("TMPDIR")
+    if not named or os.access(named, os.W_OK | os.X_OK):
+        return ""
+    try:
+        used = f"{tempfile.gettempdir()} is used"
+    except OSError:
+        used = "there is none in its place"
+    return f"TMPDIR is {named}, which is no folder that can be written; {used}."
 
 
 def _of_the_system(error: OSError) -> str:

@@ -111,6 +111,9 @@ def decompressed(content: bytes) -> bytes:
     return content
 
 
+_PACKED_PIECE = 1 << 12  # Zstandard unpacks some bytes to very many
+
+
 class _Unpacked:
     """What is unpacked, piece by piece, as long as it is bounded."""
 
@@ -211,11 +214,12 @@ def _unzstd(content: bytes) -> bytes:
     unpacked, left = _Unpacked(len(content)), content
     try:
         while left:
+            unpacked.begin()
             opened = zstandard.ZstdDecompressor().decompressobj()
-            for start in range(0, len(left), _PIECE):
-                unpacked.add(opened.decompress(left[start : start + _PIECE]))
+            for start in range(0, len(left), _PACKED_PIECE):
+                unpacked.add(opened.decompress(left[start : start + _PACKED_PIECE]))
                 if opened.eof:
-                    left = opened.unused_data + left[start + _PIECE :]
+                    left = opened.unused_data + left[start + _PACKED_PIECE :]
                     break
             else:
                 raise EOFError("it ends before its end marker")

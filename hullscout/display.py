@@ -1,4 +1,8 @@
-"""How numbers and objects are shown: units for people, and in notebooks sentences and tables, as HTML with every text escaped."""
+"""How numbers and objects are shown: units for people, foreign text without what commands a terminal, notebooks' HTML.
+
+Ids, names, reasons, paths and what other programs say come from anywhere. Before any of it is shown, kept as a sentence or put into
+a table it passes `visible`; what is to be an id passes `is_visible`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,52 @@ MILLI = 1000.0
 """meV in an eV: energies are kept in eV/atom and shown in meV/atom."""
 PERCENT = 100.0
 """Shares are kept from 0 to 1 and shown in %."""
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Signs that Unicode counts as printable though nothing is seen of them."""
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+def visible(text: str) -> str:
+    r"""A text on one line of which all is seen and nothing more: control, bidirectional and zero-width signs are escaped.
+
+    >>> print(visible("bad \x1b[2J end\nStopped: all fine \u202e"))
+    bad \x1b[2J end\nStopped: all fine \u202e
+    """
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(sign if _is_seen(sign) else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text may be an id or a name: every sign of it can be seen, and it stands on one line."""
+    return text.isprintable() and visible(text) == text
+
+
+def visible_lines(text: str) -> str:
+    """A message of several lines, each `visible`; all but the first are indented, so that none can be taken for another message."""
+    first, *others = map(visible, text.split("\n"))
+    return "\n".join([first, *(line if line.startswith("  ") or not line else f"  {line}" for line in others)])
+
+
+def _is_seen(sign: str) -> bool:
+    return (sign.isprintable() and not _UNSEEN.match(sign)) or sign == "\N{NO-BREAK SPACE}"
+
+
+def formula_note(ids: Iterable[str]) -> str:
+    """What is to be said of a table for spreadsheets of which ids begin like a formula; nothing where none does.
+
+    >>> formula_note(["Ag3Pd", "=1+1", "@x"])
+    '2 ids begin with =, +, - or @, the first =1+1: a spreadsheet takes them for formulas. Import the column id as text.'
+    """
+    found = [one for one in ids if one.startswith(FORMULA_STARTS)]
+    if not found:
+        return ""
+    begin, them = ("id begins", "it for a formula") if len(found) == 1 else ("ids begin", "them for formulas")
+    return (
+        f"{len(found)} {begin} with =, +, - or @, the first {found[0]}: a spreadsheet takes {them}. "
+        "Import the column id as text."
+    )
 
 
 def percent(share: float) -> str:
@@ -66,11 +116,11 @@ def html_sentences(*sentences: str) -> str:
     >>> html_sentences("a < b")
     '<p>a &lt; b</p>'
     """
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    return "".join(f"<p>{escape(visible(sentence))}</p>" for sentence in sentences)
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers stand as they are given, so give them as they are to be read."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(visible(str(cell)))}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,23 +1,20 @@
-"""Files: written whole or not at all, digests, tables with their checks; `hullscout.contents` opens what came from outside."""
+"""Files: digests, and tables with their checks; `hullscout.contents` opens what came from outside, `hullscout.writing` writes."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
-import os
 import re
-import shutil
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.contents import DAMAGED, content_of, decimal, raw_content, text_of
-from hullscout.errors import OutputError, UnsafeFileError
+from hullscout.errors import UnsafeFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from hullscout.errors import HullscoutError
@@ -29,44 +26,6 @@ MAX_COLUMNS = 2000
 _SEPARATORS = (",", ";", "\t")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
-
-
-@contextmanager
-def written_whole(path: Path, *, remedy: str) -> Iterator[Path]:
-    """A name beside `path` for a file or a folder, which is moved to `path` when all of it is written.
-
-    What stood at `path` is replaced then and not before; after an error it is as it was, and nothing half made is left.
-
-    Raises:
-        OutputError: The disk refuses it; the remedy, a sentence, says what to do then.
-    """
-    half_made = path.with_name(f".{path.name}.new")
-    try:
-        remove(half_made)
-        yield half_made
-        if path.is_dir():
-            shutil.rmtree(path)
-        half_made.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. {remedy}") from error
-    finally:
-        remove(half_made)
-
-
-def write_whole(path: Path, content: bytes | str, *, remedy: str) -> None:
-    """Write or replace a file by `written_whole`, on the disk before this returns; text is UTF-8."""
-    with written_whole(path, remedy=remedy) as half_made, half_made.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, where there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def without_compression(name: str) -> str:

@@ -17,8 +17,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from hullscout.compiling import njit
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 
+from hullscout.compiling import njit
 from hullscout.errors import InvalidStructureError
 from hullscout.lattice import MAX_IMAGES, reduce_lattice, refuse_images, shorten_vectors, too_many_images
 

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import FORMATS, EnergyMeaning
@@ -136,7 +137,7 @@ class CampaignConfig(Settings):
     @field_validator("name")
     @classmethod
     def _is_printable(cls, name: str) -> str:
-        if not name.isprintable():
+        if not is_visible(name):
             raise ValueError("expected printable characters on one line")
         return name
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sqlite3
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +20,10 @@ import numpy as np
 from hullscout.campaign.result import read_history, volume_of
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
+from hullscout.display import formula_note
 from hullscout.errors import OutputError
-from hullscout.files import written_whole
 from hullscout.oracle import candidate_to_tree, magmom_words
+from hullscout.writing import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -255,7 +257,7 @@ def export(
     """
     with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
         pass
-    if path.exists() and not replace:
+    if (path.exists() or path.is_symlink()) and not replace:
         raise OutputError(f"{path} is there already and was not changed. Give another name, or --force to replace it.")
     is_folder = export_format in (ExportFormat.CIF, ExportFormat.POSCAR)
     if path.is_dir() and not (is_folder and _is_exported(path, export_format)):
@@ -268,6 +270,11 @@ def export(
     history = read_history(folder)
     with written_whole(path, remedy="Give another name.") as half_made:
         return _write(half_made, history, export_format, structures)
+
+
+def formula_note_on(folder: Path) -> str:
+    """What is to be said of ids of the campaign in `folder` that a spreadsheet takes for formulas; nothing where none is."""
+    return formula_note(Setup.read(folder).pool.ids)
 
 
 def _is_exported(folder: Path, export_format: ExportFormat) -> bool:
@@ -311,7 +318,6 @@ def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
 
 
 def _write_database(path: Path, written: Sequence[_Written], rows: Sequence[CandidateRow]) -> int:
-    from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415  slow to import
     from ase.db import connect  # noqa: PLC0415
 
     numbers = [row.id for row in rows if _is_number(row.id)]
@@ -320,7 +326,16 @@ def _write_database(path: Path, written: Sequence[_Written], rows: Sequence[Cand
             f"ASE's databases take no number for a name, and {len(numbers)} ids are numbers, the first {numbers[0]!r}. "
             "Choose another format."
         )
-    database = connect(str(path), type="db", use_lock_file=False)
+    try:
+        _fill_database(connect(str(path), type="db", use_lock_file=False), written, rows)
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
+    return len(rows)
+
+
+def _fill_database(database: Any, written: Sequence[_Written], rows: Sequence[CandidateRow]) -> None:
+    from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415  slow to import
+
     with database:
         for (structure, kind, other), row in zip(written, rows, strict=True):
             atoms = structure.to_ase()
@@ -334,7 +349,6 @@ def _write_database(path: Path, written: Sequence[_Written], rows: Sequence[Cand
                 else {f"{_Written(structure, kind, other).other_kind}_structure": candidate_to_tree(other)}
             )
             database.write(atoms, name=row.id, structure=kind.value, data=beside, **stated)
-    return len(rows)
 
 
 def _write_structures(folder: Path, placed: Sequence[tuple[int, Candidate]], export_format: ExportFormat) -> None:

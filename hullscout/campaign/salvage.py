@@ -20,8 +20,9 @@ from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAIL
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store, origin_of_rows
 from hullscout.errors import HullscoutError, StoreError
-from hullscout.files import sha256_of, write_whole
+from hullscout.files import sha256_of
 from hullscout.selection import Decision
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-import click
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign import Beliefs
 from hullscout.campaign.result import RESULT
 from hullscout.cli.shared import console, live_line
+from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.selection import Sources, StopSettings
@@ -103,7 +103,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(stated)
     if result.reference is not None:
         screen.print(_compared(result.reference, n_unknown=result.n_candidates - result.n_calculations))
-    click.echo(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
+    say(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
 
 
 def _compared(reference: Reference, *, n_unknown: int) -> str:
@@ -157,7 +157,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
             else ""
         )
         screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}{small}).")
-    click.echo(_ending(setup, folder) if result is None else f"Finished; see result.json. {result.stop_sentence}")
+    say(_ending(setup, folder) if result is None else f"Finished; see result.json. {result.stop_sentence}")
 
 
 def _ending(setup: Setup, folder: Path) -> str:
@@ -191,7 +191,7 @@ def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
         sentence = f"{started}: {attempt.id}, try {attempt.attempt}, {attempt.began:%Y-%m-%d %H:%M} UTC"
         before = failed.get(attempt.id)
         sentence += "." if before is None else f"; the try before it failed ({before.reason}): {before.sentence}"
-        click.echo(sentence)
+        say(sentence)
     if attempts:
         total_s = sum(attempt.wall_s or 0.0 for attempt in attempts)
         screen.print(f"Calculations so far: {len(attempts)} started, {_duration(total_s)} of worker time.")
@@ -200,7 +200,7 @@ def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:
 def print_failures(failures: Mapping[str, Failed | FailedCandidate]) -> None:
     """Print why calculations failed."""
     for candidate_id, failed in failures.items():
-        click.echo(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}")
+        say(f"Failed: {candidate_id} ({failed.reason}): {failed.sentence}")
 
 
 def _duration(seconds: float) -> str:

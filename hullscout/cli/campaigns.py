@@ -11,6 +11,7 @@ import click
 from hullscout import __version__
 from hullscout.citations import citations_of
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
+from hullscout.cli.streams import say
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
@@ -58,18 +59,18 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     setup = setup.as_in(folder)
     if setup.config.oracle.kind == "handoff":
         campaigns.create(setup, folder, retry_failed=retry_failed)
-        click.echo(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
         for note in setup.pool.report.notes:
-            click.echo(note)
+            say(note)
         for caution in setup.cautions:
-            click.echo(caution)
+            say(caution)
         named = quote(str(folder))
-        click.echo(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
+        say(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
-        click.echo(line)
+        say(line)
     for caution in setup.cautions:
-        click.echo(caution)
+        say(caution)
     progress = CampaignProgress(setup)
     with progress.line:
         result, known = campaigns.run(
@@ -101,11 +102,11 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
         print_result(asked.result, folder)
         return
     for structure in asked.folders:
-        click.echo(f"  {structure}")
-    click.echo(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
+        say(f"  {structure}")
+    say(f"Handed out {len(asked.folders)} structures; {asked.n_awaited} results are awaited.")
     if len(asked.folders) < n:
-        click.echo("More can be asked for when some of these are told.")
-    click.echo(f"Next: hullscout tell {quote(str(folder))} RESULTS")
+        say("More can be asked for when some of these are told.")
+    say(f"Next: hullscout tell {quote(str(folder))} RESULTS")
 
 
 @main.command(
@@ -126,13 +127,13 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
 
     told = handoff.tell(folder, results)
     new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
-    click.echo(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    say(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
     print_failures(told.failures)
     for note in told.notes:
-        click.echo(f"Note: {note}")
+        say(f"Note: {note}")
     for fault in told.faults:
-        click.echo(f"Error: {fault}", err=True)
-    click.echo(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
+        say(f"Error: {fault}", err=True)
+    say(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
     if told.faults:
         sys.exit(2)
 
@@ -153,13 +154,13 @@ def add(folder: Path, pool: Path, pool_format: str | None) -> None:
 
     added = growth.add_file(folder, pool, pool_format)
     for sentence in added.sentences:
-        click.echo(sentence)
+        say(sentence)
     if added.ids:
         is_handoff = Setup.read(folder).config.oracle.kind == "handoff"
         command = (
             f"`hullscout ask {quote(str(folder))}` goes" if is_handoff else "The same `hullscout run` command goes"
         )
-        click.echo(f"{command} on with them.")
+        say(f"{command} on with them.")
 
 
 @main.command()
@@ -179,12 +180,12 @@ def table(folder: Path, output: Path, structures: str, *, force: bool) -> None:
     frames = frames_with_energies(folder, Structures(structures))
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)
     n_known = sum(frame.energy_ev is not None for frame in frames)
-    click.echo(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")
+    say(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")
     if n_relaxed := sum("relaxed_volume_a3_per_atom" in frame.columns for frame in frames):
         other = (
             "--structures start writes those asked for" if structures == "relaxed" else "energies are of relaxed ones"
         )
-        click.echo(f"{n_relaxed} structures were relaxed; written are the {structures} ones: {other}.")
+        say(f"{n_relaxed} structures were relaxed; written are the {structures} ones: {other}.")
 
 
 @main.command(interrupted="Nothing was changed; run the same command again.")
@@ -200,12 +201,12 @@ def salvage(folder: Path, output: Path) -> None:
 
     said = salvaged(folder, output)
     for sentence in said.sentences:
-        click.echo(sentence)
+        say(sentence)
     if said.is_campaign:
-        click.echo(f"Next: hullscout status {quote(str(output))}, then go on with --out {quote(str(output))}")
+        say(f"Next: hullscout status {quote(str(output))}, then go on with --out {quote(str(output))}")
 
 
-@main.command()
+@main.command(is_printed=True)
 @FOLDER
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
@@ -233,7 +234,7 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: st
         raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
     target = output if output is not None else folder / f"{kind}.png"
     save_campaign_figure(folder, target, kind=kind, width=Width(width), has_lattices=lattices, candidate_id=candidate)
-    click.echo(f"Wrote {target}")
+    say(f"Wrote {target}")
 
 
 @main.command()
@@ -246,7 +247,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
 
     target = output if output is not None else folder / REPORT
     write_report(target, read_report(folder, has_lattices=lattices))
-    click.echo(f"Wrote {target}")
+    say(f"Wrote {target}")
 
 
 @main.command()
@@ -272,10 +273,12 @@ def export(folder: Path, export_format: str, structures: str, output: Path | Non
     chosen = exports.ExportFormat(export_format)
     target = output if output is not None else folder / chosen.default_name
     n_written = exports.export(folder, target, chosen, structures=exports.Structures(structures), replace=force)
-    click.echo(f"Wrote {n_written} structures to {target}")
+    say(f"Wrote {n_written} structures to {target}")
+    if export_format == "csv" and (note := exports.formula_note_on(folder)):
+        say(note)
 
 
-@main.command()
+@main.command(is_printed=True)
 @click.argument("folder", type=PATH, required=False)
 def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
@@ -286,4 +289,5 @@ def cite(folder: Path | None) -> None:
         config = Setup.read(folder).config
         cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
-    click.echo("\n".join([f"The Hullscout developers: Hullscout, version {__version__}.", *papers]))
+    for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):
+        say(line)

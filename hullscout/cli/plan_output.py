@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from hullscout import planning
 from hullscout.cli.shared import console, live_line
+from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT
 from hullscout.planning.forecast import total_of
 from hullscout.planning.planner import Progress
@@ -59,12 +59,12 @@ def print_outcomes(
         _print_outcomes_of([outcome for outcome in outcomes if outcome.campaign == name])
     if len(names) > 1:
         _print_totals(planning.totals(outcomes), n_campaigns=len(names))
-    click.echo(
+    say(
         "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
         "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom."
     )
     if cost_model is not None:
-        click.echo(f"Core-hours: {cost_model}.")
+        say(f"Core-hours: {cost_model}.")
 
 
 def _print_outcomes_of(outcomes: Sequence[planning.SettingOutcome]) -> None:
@@ -120,7 +120,7 @@ def print_budget(
     wanted = ["-" if amount is None else three_digits(amount) for amount in least]
     columns = [("of the\nreplays %", chances), (f"{PERCENT * (1.0 - risk):g} % with\nconfidence take", wanted)]
     _print_table(f"{budget} for one campaign alone give the right hull", names, columns, first="campaign")
-    click.echo("-: it takes more replicates or a larger budget to show that.")
+    say("-: it takes more replicates or a larger budget to show that.")
     if len(shares) > 1:
         right = sum(share.chance.rate for share in shares)
         columns = [
@@ -131,7 +131,7 @@ def print_budget(
         _print_table(title, [share.name for share in shares], columns, first="campaign")
         settings = planning.totals(outcomes)
         if len(settings) > 1:
-            click.echo(f"Each under the first setting, {settings[0].label}.")
+            say(f"Each under the first setting, {settings[0].label}.")
 
 
 def print_predictions(

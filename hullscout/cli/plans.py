@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hullscout.cli.shared import OVERRIDES, PATH, main
+from hullscout.cli.streams import say
 
 EPILOG = """\b
 Examples:
@@ -135,10 +136,10 @@ def plan(
             output.print_budget(given, made.outcomes, spendings, shares, risk=risk)
         save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
         for recommendation in planner.recommendations(made.outcomes, risk=risk):
-            click.echo(recommendation.sentence)
+            say(recommendation.sentence)
         predictions = planner.predict_new(made, new, order=order) if new else ()
     if new:
         planner.save_predictions(folder, predictions)
         written.append(planner.PREDICTION)
         output.print_predictions(predictions, source=origin, n_similar=len(chosen), order=order, budget=given)
-    click.echo(f"Wrote {folder}/{', '.join(written[:-1])} and {written[-1]}.")
+    say(f"Wrote {folder}/{', '.join(written[:-1])} and {written[-1]}.")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hullscout.cli.shared import FORCE, PATH, POOL_FILE, console, main
+from hullscout.cli.shared import FORCE, PATH, POOL_FILE, console, main, working_line
+from hullscout.cli.streams import say
+from hullscout.display import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,8 +122,8 @@ def enumerate_(
     )
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
-    with console(stderr=True).status("starting") as working:
-        made = pools.make_pool(settings, on_progress=working.update)
+    with working_line("starting") as update:
+        made = pools.make_pool(settings, on_progress=update)
     pools.save_frames(output, made.frames, existing=existing)
     _print_made(made, settings, output)
 
@@ -135,7 +137,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
     raise click.BadParameter(f"expected two elements, for example Ag,Pd, found {text!r}")
 
 
-@main.command(epilog=CHECK_EPILOG, interrupted="Nothing was written.")
+@main.command(epilog=CHECK_EPILOG, is_printed=True, interrupted="Nothing was written.")
 @click.argument("pool", type=PATH)
 @click.option(
     "--elements", metavar="A,B", callback=_elements, help="The two elements.  [default: the two in most frames]"
@@ -184,18 +186,19 @@ def check(
     meaning = pools.EnergyMeaning(column=energy, unit=energy_unit, kind=energy_kind, references=references)
     if write is not None:
         pools.check_target(write, existing, source=pool)
-    with console(stderr=True).status(f"reading {pool}") as working:
+    with working_line(f"reading {pool}") as update:
         frames = pools.read_pool(pool, pool_format)
         wanted = elements or pools.most_frequent_elements(frames)
         frames = pools.understand(frames, meaning, elements=wanted)
-        found = pools.inspect_frames(frames, wanted, on_progress=working.update)
+        found = pools.inspect_frames(frames, wanted, on_progress=update)
     suspects = pools.Suspects.LEAVE_OUT if without_suspects else pools.Suspects.KEEP
     _print_inspection(found, pool, _findings_table(found, suspects, n_shown=None if show_all else N_SHOWN))
     if write is not None:
         left = pools.clean(frames.frames, found, suspects=suspects)
         pools.save_frames(write, left, existing=existing)
-        click.echo(f"Wrote {write}: {len(left)} of {found.n_frames} frames, {found.n_frames - len(left)} taken out.")
-    sys.exit(0 if found.is_clean else 1)
+        say(f"Wrote {write}: {len(left)} of {found.n_frames} frames, {found.n_frames - len(left)} taken out.")
+    if not found.is_clean:
+        sys.exit(1)
 
 
 def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> None:
@@ -214,14 +217,14 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
         table.add_row(label, *shown, end_section=label == str(sizes[-1]))
     console().print(table)
     volumes = ", ".join(f"{symbol} {each:.2f}" for symbol, each in zip(settings.elements, made.volumes, strict=True))
-    click.echo(f"Volumes by Vegard's law between {volumes} A^3 per atom.")
+    say(f"Volumes by Vegard's law between {volumes} A^3 per atom.")
     if settings.prototype_atoms is not None:
         known, too_close = (
             f"{made.n_known} that were there already",
             f"{made.n_open} whose atoms come too close for an alloy",
         )
-        click.echo(f"Prototypes left out: {known}, {too_close}.")
-    click.echo(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.")
+        say(f"Prototypes left out: {known}, {too_close}.")
+    say(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.")
 
 
 def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
@@ -229,7 +232,7 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
     screen, (first, second) = console(), inspection.elements
-    click.echo(
+    say(
         f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
         f"{inspection.n_crystals} different crystals."
     )
@@ -265,7 +268,7 @@ def _findings_table(inspection: Inspection, suspects: Suspects, *, n_shown: int 
         for finding in findings[:n_shown]:
             n_out = len(finding.left_out(suspects))
             fate = f"{n_out} out" if n_out else "stays" if finding.frames else "out" if kind == pools.NOT_READ else ""
-            table.add_row(Text(severity, style=STYLES[severity]), kind, Text(finding.sentence), fate)
+            table.add_row(Text(severity, style=STYLES[severity]), kind, Text(visible(finding.sentence)), fate)
         if n_shown is not None and len(findings) > n_shown:
             table.add_row("", kind, Text(f"and {len(findings) - n_shown} more; --all shows them"), "")
     return table

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import tempfile
 import threading
 import traceback
 from contextlib import contextmanager, suppress
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from hullscout import __version__
+from hullscout.cli import streams
+from hullscout.cli.streams import say, say_lines
+from hullscout.display import visible, visible_lines
 from hullscout.errors import HullscoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
+    from rich.text import Text
 
 EPILOG = """\b
 Examples:
@@ -45,72 +50,121 @@ POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool 
 
 BUG = 70
 """The exit code of a bug of ours (`EX_SOFTWARE`)."""
-_ISSUES = "where you got Hullscout"
-_NO_MEMORY = (
-    "Expected enough memory, found none left. Give a smaller pool or settings (select.samples, batch), or more memory."
-)
 
 
-def bug_found(error: Exception) -> str:
-    """What is said of an error that nobody meant to raise; a new file, here or among temporary ones, holds its traceback."""
-    said = f"This is a bug of Hullscout ({type(error).__name__}). What was answered before is kept. Please report it {_ISSUES}"
-    content = (
-        f"Hullscout {__version__}, Python {sys.version}, {sys.platform}\n\n{''.join(traceback.format_exception(error))}"
-    )
-    for folder in (Path.cwd, tempfile.gettempdir):
-        with suppress(OSError):
-            descriptor, name = tempfile.mkstemp(prefix="hullscout-error-", suffix=".txt", dir=folder())
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123  a descriptor
-                stream.write(content)
-            return f"{said}, with the file {name}, which holds where it happened."
-    return f"{said}, with this:\n{content}"
+class _Parsed(click.Command):
+    """What is given on the command line is shown `visible` where it is wrong: names of files may come from anywhere."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse it."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            error.message = visible_lines(error.message)  # type: ignore[misc]  # click has no other way
+            raise
 
 
-class Command(click.Command):
+class Command(_Parsed):
     """A command that shows an error raised on purpose without a traceback and exits with code 2.
 
     One that nobody meant to raise is told as a bug of Hullscout, with a file that holds the traceback, and exits with code 70.
-    On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do; on SIGTERM and SIGHUP as well.
+    On Ctrl-C it exits with 130, and `interrupted` says what is kept and what to do; on SIGTERM and SIGHUP as well. Where all that
+    a command does is to print, as `is_printed` says, and that found no room, it exits with 3.
     """
 
-    def __init__(self, *args: Any, interrupted: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, interrupted: str = "", is_printed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._interrupted = interrupted
+        self._interrupted, self._is_printed = interrupted, is_printed
 
     def invoke(self, ctx: click.Context) -> None:
         """Run it."""
-        _print_any_text()
         try:
             with _ended_by_signals():
                 super().invoke(ctx)
         except HullscoutError as error:
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
-            sys.exit(2)
-        except MemoryError:
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {_NO_MEMORY}", err=True)
-            sys.exit(2)
-        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            _end(str(error))
+        except KeyboardInterrupt:
+            say_lines(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
+            sys.exit(130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except OSError as error:
-            click.echo(
-                f"{click.style('Error:', fg='red', bold=True)} The system refuses what was to be done: {error}.",
-                err=True,
-            )
-            sys.exit(2)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is a bug of ours, and told as such
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {bug_found(error)}", err=True)
-            sys.exit(BUG)
-        except KeyboardInterrupt:
-            with suppress(OSError):  # the terminal may be what ended it
-                click.echo(f"\nInterrupted. {self._interrupted}".rstrip(), err=True)
-            sys.exit(130)
+            _end(_of_the_system(error))
+        except MemoryError:
+            _end("There is not enough memory for this. What was committed before is kept.")
+        except Exception as error:  # noqa: BLE001  what nobody thought of
+            _end(_of_ours(error), code=BUG)
+        if self._is_printed and streams.is_output_refused():
+            sys.exit(3)
 
 
-def _print_any_text() -> None:
-    """Let text that the terminal's encoding has no sign for, as names of files may hold, be printed with escapes."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
+class Commands(_Parsed, click.Group):
+    """The commands, each a `Command`; whatever they print, printing ends none of them."""
+
+    command_class = Command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse and run one."""
+        streams.prepare()
+        if note := _note_on_temporary_files():
+            say(note, err=True)
+        return super().main(*args, **kwargs)
+
+
+def _end(message: str, *, code: int = 2) -> NoReturn:
+    mark = "Error:"
+    if (
+        sys.stderr is not None
+        and sys.stderr.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    ):
+        mark = click.style(mark, fg="red", bold=True)
+    say_lines(f"{mark} {visible_lines(message)}", err=True)
+    sys.exit(code)
+
+
+def _note_on_temporary_files() -> str:
+    """What is to be said where TMPDIR names no folder that can be written, so that another is used without a word."""
+    named = os.environ.get("TMPDIR")
+    if not named or os.access(named, os.W_OK | os.X_OK):
+        return ""
+    try:
+        used = f"{tempfile.gettempdir()} is used"
+    except OSError:
+        used = "there is none in its place"
+    return f"TMPDIR is {named}, which is no folder that can be written; {used}."
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the system refused, and what to look after."""
+    said = error.strerror or str(error)
+    if "temporary directory" in said:
+        return f"There is no folder for temporary files that can be written: {said}. Set TMPDIR to one that can."
+    where = "" if error.filename is None else f" ({error.filename})"
+    remedy = "See that the folders that are used can be read and written"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        remedy = "Free some room there, and in the folder for temporary files, which TMPDIR may name"
+    return (
+        f"The system refused something: {said}{where}. What was committed is kept. {remedy}, and run the command again."
+    )
+
+
+def _of_ours(error: Exception) -> str:
+    """That this is a bug of ours, and where its traceback is kept."""
+    text = "".join(traceback.format_exception(error))
+    kept = "could not be kept, since no folder takes it"
+    for folder in (Path.cwd, tempfile.gettempdir):
+        with suppress(OSError):
+            descriptor, name = tempfile.mkstemp(prefix="hullscout-error-", suffix=".txt", dir=folder())
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            kept = f"is in {name}"
+            break
+    return (
+        f"This is a bug of Hullscout ({type(error).__name__}), version {__version__}: {visible(str(error))[:500]}. "
+        f"What was committed before is kept. The traceback {kept}; please report it to the developers with the command."
+    )
 
 
 @contextmanager
@@ -134,20 +188,25 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
     """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
-
-
-main.command_class = Command
 
 
 def console(*, stderr: bool = False) -> Console:
     """Where tables and sentences are printed: names and ids as they are, never as markup."""
     from rich.console import Console  # noqa: PLC0415  the help does without it
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    class Screen(Console):
+        """A console to which no text gives orders."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
+    return Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def live_line(*columns: ProgressColumn) -> Progress:
@@ -156,3 +215,12 @@ def live_line(*columns: ProgressColumn) -> Progress:
 
     screen = console(stderr=True)
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+
+
+@contextmanager
+def working_line(at_first: str) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is being done; called with what is done next. Silent where output is no terminal."""
+    from rich.text import Text  # noqa: PLC0415
+
+    with console(stderr=True).status(Text(visible(at_first))) as working:
+        yield lambda sentence: working.update(Text(visible(sentence)))

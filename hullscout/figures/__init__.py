@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OutputError
 from hullscout.figures.style import Width, refuse_other_formats, save_figure
-from hullscout.files import write_whole
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
 from hullscout.errors import OutputError
-from hullscout.files import write_whole
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

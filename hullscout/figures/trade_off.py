@@ -9,7 +9,7 @@ import numpy as np
 
 from hullscout.display import PERCENT
 from hullscout.figures import style
-from hullscout.files import write_whole
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

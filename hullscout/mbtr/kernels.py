@@ -13,8 +13,8 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from hullscout.compiling import njit
 from hullscout.lattice import reduce_lattice
 from hullscout.neighbors import find_neighbors, prepare_search
 

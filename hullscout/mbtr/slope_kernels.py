@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from hullscout.compiling import njit
 from hullscout.mbtr.kernels import (
     ANGLE,
     DISTANCE,

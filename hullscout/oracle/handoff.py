@@ -13,7 +13,7 @@ from itertools import chain, count, groupby
 from typing import TYPE_CHECKING
 
 from hullscout.errors import OutputError
-from hullscout.files import remove
+from hullscout.writing import half_made_beside, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str
     """Write one structure into a folder of this name in the outbox, anew if it is there; one of another id is an OutputError."""
     from ase.io import write  # noqa: PLC0415  (late: ASE loads slowly)
 
-    folder, half_made = outbox / name, outbox / f".{name}.new"
+    folder = outbox / name
     manifest = {
         "schema": SCHEMA,
         "campaign": campaign,
@@ -70,28 +70,32 @@ def write_folder(outbox: Path, name: str, candidate: Candidate, *, campaign: str
             "structure.cif holds none"
         )
     try:
+        if folder.is_symlink():
+            raise OutputError(
+                f"{folder}: expected a folder, found a link. Nothing was changed; remove it or choose another --to."
+            )
         if folder.exists() and _id_in(folder, campaign) != candidate.id:
             raise OutputError(
                 f"{folder} holds something else than {candidate.id!r}. Nothing was changed; choose another --to."
             )
-        remove(half_made)
-        half_made.mkdir(parents=True)
-        atoms = candidate.right_handed().to_ase()
-        # POSCAR wants each element once; who reads it back compares structures, not lists of atoms.
-        order = sorted(range(len(atoms)), key=lambda place: atoms.symbols[place])
-        for file, kind in WRITTEN.items():
-            write(half_made / file, atoms[order] if kind == "vasp" else atoms, format=kind)
-        if candidate.magmoms is not None:
-            (half_made / MAGMOM).write_text(magmom_lines(candidate.magmoms[order]), encoding="utf-8")
-        (half_made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():  # results may lie in it already, so it is not replaced as a whole
-            for written in sorted(half_made.iterdir()):
-                written.replace(folder / written.name)
-            half_made.rmdir()
-        else:
-            half_made.rename(folder)
+        outbox.mkdir(parents=True, exist_ok=True)
+        with half_made_beside(folder) as half_made:
+            half_made.mkdir()
+            atoms = candidate.right_handed().to_ase()
+            # POSCAR wants each element once; who reads it back compares structures, not lists of atoms.
+            order = sorted(range(len(atoms)), key=lambda place: atoms.symbols[place])
+            for file, kind in WRITTEN.items():
+                write(half_made / file, atoms[order] if kind == "vasp" else atoms, format=kind)
+            if candidate.magmoms is not None:
+                (half_made / MAGMOM).write_text(magmom_lines(candidate.magmoms[order]), encoding="utf-8")
+            (half_made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+            if folder.exists():  # results may lie in it already, so it is not replaced as a whole
+                for written in sorted(half_made.iterdir()):
+                    put(written, folder / written.name)
+            else:
+                put(half_made, folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror}. Choose another --to.") from error
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another --to.") from error
     return folder
 
 

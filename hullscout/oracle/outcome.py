@@ -9,6 +9,7 @@ other vectors of its lattice (a code that standardizes cells) is compared in tho
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from numbers import Real
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.display import visible
 from hullscout.errors import ResultError
 from hullscout.pool import Candidate
 
@@ -30,6 +32,7 @@ _NEAR = 0.05  # strains and displacements up to this need no search for other ce
 MAX_VECTORS = 10_000  # of a lattice that are looked at for other cells of a crystal that came back
 _LENGTH_TOLERANCE = 0.2
 _ANGLE_TOLERANCE = 12.0  # degrees
+_BREAKS = re.compile(r"\s*[\r\n]+\s*")
 _UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this are those of rounding
 
 
@@ -65,7 +68,7 @@ class Calculated:
     wall_s: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "note", valid_text(self.note))
+        object.__setattr__(self, "note", _sentence(self.note))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class Failed:
     wall_s: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sentence", valid_text(self.sentence))
+        object.__setattr__(self, "sentence", _sentence(self.sentence))
 
 
 Outcome = Calculated | Failed
@@ -91,6 +94,11 @@ def valid_text(text: object) -> str:
         return "".join(str(text)).encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001  foreign code makes the text
         return f"(its text cannot be had: {type(error).__name__})"
+
+
+def _sentence(text: object) -> str:
+    """The text of anything as a sentence that is kept and shown: on one line, with all else that is not seen escaped."""
+    return visible(_BREAKS.sub(" ", valid_text(text)))
 
 
 def real_number(given: object) -> float | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
 FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
 _MAX_REASON = 10_000  # bytes
+MAX_WORDS = 300  # characters of what somebody wrote of a failure that are kept
 _OTHER = 3  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
@@ -193,8 +194,13 @@ def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) ->
 
 def _reported(file: Path) -> Failed:
     """The failure in a file `FAILED`."""
-    text = " ".join(raw_content(file, _MAX_REASON).decode(errors="replace").split())[:300]
+    text = _words(raw_content(file, _MAX_REASON).decode(errors="replace"))
     return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
+
+
+def _words(text: str) -> str:
+    """The beginning of what somebody wrote of a failure."""
+    return " ".join(text.split())[:MAX_WORDS]
 
 
 def _read(file: Path) -> Calculation:
@@ -286,7 +292,7 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
         if not 0 <= wall_s < math.inf:
             raise ResultError(f"expected wall_s of 0 seconds or more, found {time}.")
     if not text:
-        return Failed(reason=FailureReason.REPORTED, sentence=failed, wall_s=wall_s)
+        return Failed(reason=FailureReason.REPORTED, sentence=_words(failed), wall_s=wall_s)
     n_atoms = candidates[candidate_id].n_atoms
     energy = number(text, ResultError(f"expected an energy in eV as a number, found {text!r}."))
     energy *= 1 if "energy_ev" in cells else n_atoms

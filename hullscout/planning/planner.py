@@ -10,7 +10,6 @@ import numpy as np
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
-from hullscout.files import write_whole
 from hullscout.oracle import ProcessesSettings
 from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
@@ -27,6 +26,7 @@ from hullscout.planning.trade_off import (
     too_few,
     totals,
 )
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

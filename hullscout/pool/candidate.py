@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from hullscout.display import html_table
+from hullscout.display import html_table, is_visible
 from hullscout.errors import InvalidStructureError
 from hullscout.pool.geometry import crystal_fault, numbers_fault
 from hullscout.pool.moments import checked_moments, moments_of_atoms, moments_of_sites
@@ -42,6 +42,10 @@ class Candidate:
         n = self.numbers.size
         if not self.id:
             raise InvalidStructureError("Expected a candidate with an id, found an empty id. Give it a name.")
+        if not is_visible(str(self.id)):
+            raise InvalidStructureError(
+                f"Expected a candidate with an id of printable characters on one line, found {self.id!a}. Give it another."
+            )
         if n == 0 or self.numbers.shape != (n,) or self.positions.shape != (n, 3) or self.cell.shape != (3, 3):
             raise InvalidStructureError(
                 f"Candidate {self.id!r}: expected numbers (n,), positions (n, 3) and cell (3, 3) with n > 0, found "

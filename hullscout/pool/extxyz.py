@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text_of, what_is_left
+from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
-from hullscout.files import write_whole
 from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
-from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, number_shared_labels, one_energy
+from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, check_id, number_shared_labels, one_energy
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +55,8 @@ class _Block(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"frame {self.number} (id {self.stated['id']!r})" if "id" in self.stated else f"frame {self.number}"
+        name = self.stated.get("id")
+        return f"frame {self.number}" if name is None or not is_visible(name) else f"frame {self.number} (id {name!r})"
 
 
 def read_frames(path: Path) -> Frames:
@@ -236,6 +238,7 @@ def _read_block(block: _Block) -> Frame:
         raise FrameError(block.fault)
     if block.stated.get("id") == "":
         raise FrameError("expected an id, found an empty one: name the frame")
+    check_id(block.stated.get("id", ""))
     properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
     fields = properties.split(":")
     columns = dict(zip(fields[::3], fields[2::3], strict=False))
@@ -318,7 +321,7 @@ def check_target(path: Path, existing: Existing, *, source: Path | None = None) 
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
     if source is not None and path.exists() and source.exists() and path.samefile(source):
         raise OutputError(f"{path} is the pool that is read and stays as it is. Give another name.")
-    if path.is_dir() or (path.exists() and existing is Existing.REFUSE):
+    if path.is_dir() or ((path.exists() or path.is_symlink()) and existing is Existing.REFUSE):
         raise OutputError(
             f"{path} is there already and was not changed. Give another name, or --force to replace a file."
         )

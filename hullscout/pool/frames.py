@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.display import is_visible, visible
 from hullscout.errors import HullscoutError, InvalidPoolError, InvalidStructureError
 from hullscout.pool.candidate import Candidate, atoms_of, stated_id
 
@@ -143,13 +144,12 @@ class Gathered:
             with warnings.catch_warnings(action="ignore"):  # what matters is checked
                 yield
         except (FrameError, InvalidStructureError) as error:
-            self.faults.append(f"{place}: {error}")
+            self.faults.append(visible(f"{place}: {error}"))
         except HullscoutError as error:
-            self.faults.append(f"{place}: {str(error).removesuffix('.')}")
+            self.faults.append(visible(f"{place}: {str(error).removesuffix('.')}"))
         except UNREADABLE as error:
-            self.faults.append(
-                f"{place}: not readable{kind}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            )
+            said = " ".join(str(error).split())[:300]
+            self.faults.append(visible(f"{place}: not readable{kind}: {type(error).__name__}: {said}"))
 
     def add(
         self, structure: ase.Atoms | Structure | Candidate, name: str, energy_ev: object, columns: Mapping[str, object]
@@ -159,10 +159,9 @@ class Gathered:
         The name is empty, the energy (eV per cell) None where the source gives none; of columns single numbers and words are kept.
         """
         number = len(self.frames) + len(self.faults) + 1
-        with self.reading(f"frame {number} (id {name!r})" if name.isprintable() else f"frame {number}"):
+        with self.reading(f"frame {number} (id {name!r})" if is_visible(name) else f"frame {number}"):
             energy = None if energy_ev is None else one_energy(energy_ev)
-            if not name.isprintable():
-                raise FrameError(f"expected an id of printable characters on one line, found {name!r}")
+            check_id(name)
             atoms = atoms_of(structure)
             if not len(atoms.numbers):
                 raise FrameError("expected atoms, found none")
@@ -194,6 +193,12 @@ class Gathered:
             faults=tuple(self.faults),
             n_faulty=len(self.faults),
         )
+
+
+def check_id(name: str) -> None:
+    """A FrameError for an id of which something cannot be seen, or that does not stand on one line."""
+    if not is_visible(name):
+        raise FrameError(f"expected an id of printable characters on one line, found {name!a}")
 
 
 def one_energy(value: object) -> float:

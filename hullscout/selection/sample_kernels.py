@@ -1,8 +1,9 @@
 """What is done to every number of many samples, and lower hulls of many samples at once: plain arrays in and out."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hullscout.compiling import njit
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hullscout.display import is_visible
 from hullscout.errors import OutputError
 from hullscout.pool import parse_frames, read_frames
 from hullscout.pool.extxyz import Existing, format_frames, save_frames
@@ -28,7 +29,7 @@ def frame(write: Callable[[str], Path], make_frame: Callable[..., str]):
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    name=WORDS.filter(str.strip),
+    name=WORDS.filter(str.strip).filter(is_visible),
     energy=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     columns=st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.]{0,8}", fullmatch=True), WORDS | st.floats(allow_nan=False)),
 )
@@ -89,7 +90,7 @@ def test_a_full_disk_leaves_nothing_half_made(frame, tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hullscout.files.os.fsync", full)
+    monkeypatch.setattr("hullscout.writing.os.fsync", full)
     with pytest.raises(OutputError, match=r"cannot be written: No space left on device\. Nothing was changed"):
         save_frames(path, frame.frames, existing=Existing.REPLACE)
     assert path.read_bytes() == b"before"

@@ -22,7 +22,7 @@ from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw
 from hullscout.figures.report import facts
 from hullscout.figures.report.shown import shown_structures, table_row, view_data
 from hullscout.figures.style import Width, figure_bytes
-from hullscout.files import write_whole
+from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

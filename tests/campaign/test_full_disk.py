@@ -120,7 +120,7 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
         "def full(self, candidate_id, answer, *, attempt):\n"
         "    if candidate_id == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
-        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 100000)\n"
+        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 2000000)\n"
         "    save(self, candidate_id, answer, attempt=attempt)\n"
         "Store.save_answer = full\n"
         "main()"

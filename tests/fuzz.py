@@ -174,7 +174,10 @@ class Tells:
         (folder / "ends.csv").write_text(f"id,energy_ev\n{ends}")
         asked = ("ask", self.campaign, "-n", len(frames), "--to", folder / "outbox")
         for words in (
-            ("run", folder / "fuzz.toml", "--out", self.campaign), asked, ("tell", self.campaign, folder / "ends.csv"), asked
+            ("run", folder / "fuzz.toml", "--out", self.campaign),
+            asked,
+            ("tell", self.campaign, folder / "ends.csv"),
+            asked,
         ):
             code, shown = command(*words)
             assert code == 0, shown
@@ -226,7 +229,11 @@ class CampaignFiles:
         config = load_config(file)
         kept = dict(_leaves(config.model_dump(mode="json")))
         with suppress(Contradiction):
-            kept = {key: value for key, value in kept.items() if key in dict(self.states({"campaign.toml": file.read_bytes()}))}
+            kept = {
+                key: value
+                for key, value in kept.items()
+                if key in dict(self.states({"campaign.toml": file.read_bytes()}))
+            }
         if is_run or kept != dict(self.sound.taken):
             code, shown = command("run", file, "--out", folder / "out")
             if code == 2:
@@ -256,7 +263,9 @@ class CoreHours:
             rows = fuzz_stated.table(files["hours.csv"])
         except Exception as error:
             raise Contradiction(f"no table: {error}") from error
-        fuzz_stated.expect(rows and {"atoms", "core_hours"} <= set(rows[0]) <= {"atoms", "core_hours", "host"} | {*rows[0]}, "columns")
+        fuzz_stated.expect(
+            rows and {"atoms", "core_hours"} <= set(rows[0]) <= {"atoms", "core_hours", "host"} | {*rows[0]}, "columns"
+        )
         pairs = [(fuzz_stated.number(row["atoms"]), fuzz_stated.number(row["core_hours"])) for row in rows]
         return [(str(place), pair) for place, pair in enumerate(pairs)]
 
@@ -293,31 +302,34 @@ def judge(made, files, folder, *, case):
     except MemoryError:
         return Verdict("hang", f"more memory than {MEMORY_BYTES >> 20} MiB")
     except Crash as crash:
-        is_memory = "\nMemoryError" in str(crash)
-        return Verdict("hang" if is_memory else "traceback", str(crash))
+        return Verdict("hang" if "\nMemoryError" in str(crash) else "traceback", str(crash))
     except Exception:  # noqa: BLE001  it is what is looked for
         return Verdict("traceback", traceback.format_exc())
     if not differing(made, seen.taken, made.sound.taken):
         return Verdict("same")
+    return _of_changed(made, files, seen)
+
+
+def _of_changed(made, files, seen):
+    """How a case ends that was taken as something else than the sound file."""
     try:
         apart = differing(made, seen.taken, made.states(files))
         why = f"the file states another: {apart}"
     except Contradiction as found:
         apart, why = differing(made, seen.taken, made.sound.taken), f"{found}"
-    else:
-        if not apart:
-            return Verdict("plausible")
     new = set(seen.printed.splitlines()) - set(made.sound.printed.splitlines())
     is_refused = any(line.startswith("Error:") for line in new)  # in part, by the place in a table
+    taken = dict(seen.taken)
     unsaid = [
         (name, how)
         for name, how in apart
-        if not any(name in line for line in new if "candidates" not in line) and not (is_refused and name not in dict(seen.taken))
+        if not any(name in line for line in new if "candidates" not in line) and not (is_refused and name not in taken)
     ]
-    if not unsaid:
-        is_left = is_refused and not set(dict(apart)) & set(dict(seen.taken))
-        return Verdict("refused" if is_left else "said", why)
-    return Verdict("SILENT", f"{why}; taken otherwise than before: {unsaid}")
+    if not apart:
+        return Verdict("plausible")
+    if unsaid:
+        return Verdict("SILENT", f"{why}; taken otherwise than before: {unsaid}")
+    return Verdict("refused" if is_refused and not set(dict(apart)) & set(taken) else "said", why)
 
 
 def work(connection, names):
@@ -352,9 +364,10 @@ class Worker:
         self._process = context.Process(target=work, args=(other, self._names), daemon=True)
         self._process.start()
         other.close()
-        if not self._connection.poll(WARM_UP_S):
-            raise RuntimeError(f"{self._names}: the sound files were not read")
-        self._connection.recv()
+        try:
+            self._connection.recv() if self._connection.poll(WARM_UP_S) else self.end()
+        except EOFError as error:
+            raise RuntimeError(f"{', '.join(self._names)}: the sound files were not read") from error
 
     def judge(self, name, case):
         if self._process is None:
@@ -394,7 +407,10 @@ def fuzz(name, cases):
 def _show(name, counts, faults, seconds, sample):
     for case, verdict in faults.items():
         _, how = damaged(name, sample, case)
-        click.echo(f"{verdict.end}: --format {name} --case {case} ({how})\n    " + "\n    ".join(verdict.said.splitlines()[-6:]))
+        click.echo(
+            f"{verdict.end}: --format {name} --case {case} ({how})\n    "
+            + "\n    ".join(verdict.said.splitlines()[-6:])
+        )
     click.echo("".join([f"{name:<20}", *(f"{counts[end]:>10}" for end in ENDS), f"{seconds:>8.0f} s"]))
 
 

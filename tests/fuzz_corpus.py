@@ -139,7 +139,7 @@ def tell_samples() -> dict[str, Sample]:
 def other_samples() -> dict[str, Sample]:
     """A campaign file, and a table of measured times."""
     campaign = CAMPAIGN.format(path="pool.extxyz", mixed="false")
-    campaign += "failure_probability = 0.05\n\n[cost]\nkind = \"atoms\"\nexponent = 2.5\n"
+    campaign += 'failure_probability = 0.05\n\n[cost]\nkind = "atoms"\nexponent = 2.5\n'
     pool = format_frames(pool_frames())
     hours = "atoms,core_hours,host\n" + "".join(f"{n},{0.5 * n**2.5:.3f},node{n}\n" for n in range(1, 9))
     return {
@@ -233,7 +233,13 @@ def _jarvis(frame):
         "cartesian": False,
     }
     formula, energy = structure.composition.reduced_formula, frame.energy_ev / len(structure)
-    return {"jid": frame.id, "formula": formula, "nat": len(structure), "atoms": atoms, "optb88vdw_total_energy": energy}
+    return {
+        "jid": frame.id,
+        "formula": formula,
+        "nat": len(structure),
+        "atoms": atoms,
+        "optb88vdw_total_energy": energy,
+    }
 
 
 def _commented(poscar, name):

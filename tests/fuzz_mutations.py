@@ -40,7 +40,18 @@ def delete_bytes(rng, content):
 
 def insert_bytes(rng, content):
     place = a_place(rng, content)
-    some = (bytes(rng.integers(0, 256, 4, dtype="u1").tolist()), b"\0", b"\n", b" ", b"\xff\xfe", b"-", b"9", b'"', b"\r", b",")
+    some = (
+        bytes(rng.integers(0, 256, 4, dtype="u1").tolist()),
+        b"\0",
+        b"\n",
+        b" ",
+        b"\xff\xfe",
+        b"-",
+        b"9",
+        b'"',
+        b"\r",
+        b",",
+    )
     return content[:place] + one_of(rng, some) + content[place:]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from pymatgen.core.structure import Structure
 
-MAX_ROUNDING = 1e-2
+MAX_ROUNDING = 1e-3
 """What a crystal states twice may differ by so much, in A and as a share: databases round."""
 _LISTS = ("entries", "data", "docs", "results")  # keys of a dictionary that hold the list
 _IDS = ("entry_id", "mat_id", "material_id", "jid", "task_id", "id")

@@ -109,7 +109,7 @@ def _read_tree(path: Path, files: Iterable[Path], note: str = "") -> Frames:
     gathered.faults += [
         f"the table states {name!r}: there is no such calculation" for name in stated if name not in set(named.values())
     ]
-    for sentence in (note, _without_results(path, named), *notes_on(read)):
+    for sentence in (note or _without_results(path, named), *notes_on(read)):
         if sentence:
             gathered.note(sentence)
     return gathered.finish()

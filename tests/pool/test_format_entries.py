@@ -164,7 +164,7 @@ def test_a_crystal_that_is_stated_twice_in_different_ways_is_a_fault(frames, tmp
     assert fault.startswith("entry 2: expected " + said)
 
 
-def test_a_cell_of_jarvis_with_other_edges_is_a_fault(frames, tmp_path):
+def test_a_cell_of_jarvis_with_other_edges_is_a_fault(tmp_path):
     atoms = {
         "lattice_mat": [[0.0, 2.0, 2.0], [2.0, 0.0, 2.0], [2.0, 2.0, 0.0]],
         "coords": [[0.0, 0.0, 0.0]],

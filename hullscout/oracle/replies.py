@@ -278,6 +278,10 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
     cells = row.cells
     if row.n_fields > n_columns:
         raise ResultError(f"expected {n_columns} columns, found more. Put text with commas into quotes.")
+    if row.n_fields < n_columns:
+        raise ResultError(
+            f"expected {n_columns} columns, found {row.n_fields}: was the row cut off? Leave fields blank between commas."
+        )
     candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
     if candidate_id not in candidates:
         raise ResultError(f"{candidate_id!r} is no candidate of this campaign. Is it another campaign's?")

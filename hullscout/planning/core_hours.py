@@ -346,6 +346,11 @@ def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
     table = read_csv(path, error=InvalidPlanError, refused=refused, is_ragged=True)
     if not table.rows:
         raise InvalidPlanError(f"{path}: {refused(())}")
+    if cut := [row for row in table.rows if row.n_fields != len(table.header)]:
+        raise InvalidPlanError(
+            f"{path}: expected a number in every field of every line, found {cut[0].n_fields} fields for "
+            f"{len(table.header)} columns in line {cut[0].line}."
+        )
 
     def numbers(column: str) -> Floats:
         wanted = f"{path}: expected a number in every field of every line"

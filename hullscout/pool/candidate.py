@@ -176,6 +176,8 @@ def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
         found = type(structure).__name__
         raise InvalidStructureError(f"expected ase.Atoms, a pymatgen Structure or a Candidate, found {found}")
     arrays = (np.asarray(numbers, np.int64), np.asarray(positions, np.float64), np.asarray(cell, np.float64))
+    if arrays[0].size and (odd := numbers_fault(arrays[0])):
+        raise InvalidStructureError(odd)
     first, second, third = (bool(axis) for axis in given.pbc)
     return AtomArrays(*arrays, (first, second, third), magmoms)
 

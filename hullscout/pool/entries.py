@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hullscout.contents import DAMAGED, content_of, json_of
 from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
 from hullscout.pool.calculations import refuse_other_runs, settings_of
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import ArrayLike
     from pymatgen.core.structure import Structure
 
+MAX_ROUNDING = 1e-3
+"""What a crystal states twice may differ by so much, in A and as a share: databases round."""
 _LISTS = ("entries", "data", "docs", "results")  # keys of a dictionary that hold the list
 _IDS = ("entry_id", "mat_id", "material_id", "jid", "task_id", "id")
 _PER_ATOM = ("energy_per_atom", "uncorrected_energy_per_atom", "optb88vdw_total_energy")
@@ -64,6 +69,7 @@ def read_entries(path: Path) -> Frames:
     gathered = Gathered(path)
     for place, entry in enumerate(listed, start=1):
         with gathered.reading(f"entry {place}"):
+            _refuse_two_crystals(entry)
             _add(gathered, entry)
     return gathered.finish()
 
@@ -153,6 +159,34 @@ def _structure_of(document: Mapping[str, Any]) -> Structure:
     symbols = [str(symbol).strip() for symbol in atoms["elements"]]
     is_cartesian = str(atoms.get("cartesian", False)).lower() == "true"
     return Structure(atoms["lattice_mat"], symbols, atoms["coords"], coords_are_cartesian=is_cartesian)
+
+
+def _refuse_two_crystals(entry: Any) -> None:
+    """A FrameError where what is stated of a crystal beside its cell and its fractions is of another one."""
+    structure, atoms = (entry.get(key) if isinstance(entry, dict) else None for key in ("structure", "atoms"))
+    if isinstance(structure, dict) and isinstance(lattice := structure.get("lattice"), dict) and "matrix" in lattice:
+        cell = np.array(lattice["matrix"], np.float64)
+        _refuse_other("edges a, b, c", [lattice.get(edge) for edge in "abc"], np.linalg.norm(cell, axis=1))
+        _refuse_other("volume", [lattice.get("volume")], [abs(np.linalg.det(cell))])
+        sites = [
+            site for site in structure.get("sites", []) if isinstance(site, dict) and {"abc", "xyz"} <= site.keys()
+        ]
+        for number, site in enumerate(sites, start=1):
+            _refuse_other(f"xyz of site {number}", site["xyz"], np.array(site["abc"], np.float64) @ cell)
+    if isinstance(atoms, dict) and "abc" in atoms and "lattice_mat" in atoms:
+        _refuse_other("edges `abc`", atoms["abc"], np.linalg.norm(np.array(atoms["lattice_mat"], np.float64), axis=1))
+
+
+def _refuse_other(what: str, stated: Any, found: ArrayLike) -> None:
+    """A FrameError where numbers are stated that are not those found, by more than rounding."""
+    if None in stated:
+        return
+    numbers, others = np.array(stated, np.float64), np.asarray(found, np.float64)
+    if numbers.shape != others.shape or not np.allclose(numbers, others, rtol=MAX_ROUNDING, atol=MAX_ROUNDING):
+        shown = ", ".join(f"{number:.6g}" for number in np.ravel(others))
+        raise FrameError(
+            f"expected {what} of its cell and fractions, {shown}, found {str(stated)[:80]}: which is meant?"
+        )
 
 
 def _id_of(stated: Mapping[str, Any]) -> str:

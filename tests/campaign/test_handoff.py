@@ -383,3 +383,14 @@ def test_a_real_outcar_is_read(tmp_path):
         outcar.read_text().replace("loop because EDIFF is reached", "loop EDIFF was not reached (unconverged)")
     )
     assert read_outcome(outcar, candidate, HandoffSettings()).reason == "not-converged"
+
+
+def test_a_row_that_is_cut_off_is_no_energy(hullscout, handoff, tmp_path):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    code, text = hullscout(
+        "tell", out, csv_of(tmp_path, "id,energy_ev,wall_s", "fcc-A1-0001,-0.25,3", "fcc-B1-0001,-0.1")
+    )
+    assert code == 2
+    assert "1 new energy" in text
+    assert "line 3: expected 3 columns, found 2: was the row cut off?" in text

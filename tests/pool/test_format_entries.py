@@ -147,3 +147,32 @@ def test_entries_of_runs_of_another_kind_are_faults(frames, tmp_path):
     assert len(read.frames) == 1
     (fault,) = read.faults
     assert "entry 2: expected a static run or a relaxation, found molecular dynamics" in fault
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda entry: entry["structure"]["lattice"]["matrix"][0].__setitem__(1, 2.3), "edges a, b, c of its cell"),
+        (lambda entry: entry["structure"]["lattice"].update(volume=99.0), "volume of its cell"),
+        (lambda entry: entry["structure"]["sites"][0]["abc"].__setitem__(0, 0.4), "xyz of site 1 of its cell"),
+    ],
+)
+def test_a_crystal_that_is_stated_twice_in_different_ways_is_a_fault(frames, tmp_path, change, said):
+    tree = json.loads(WRITERS["entries.json"](tmp_path, frames[:2]).read_text())
+    change(tree[1])
+    (fault,) = read_pool(written(tmp_path, tree)).faults
+    assert fault.startswith("entry 2: expected " + said)
+
+
+def test_a_cell_of_jarvis_with_other_edges_is_a_fault(tmp_path):
+    atoms = {
+        "lattice_mat": [[0.0, 2.0, 2.0], [2.0, 0.0, 2.0], [2.0, 2.0, 0.0]],
+        "coords": [[0.0, 0.0, 0.0]],
+        "elements": ["Ag"],
+        "abc": [2.83, 2.83, 2.83],
+    }
+    wrong = {**atoms, "abc": [2.83, 2.83, 2.9]}
+    listed = [{"jid": str(n), "atoms": a, "optb88vdw_total_energy": -1.0} for n, a in enumerate((atoms, wrong))]
+    read = read_pool(written(tmp_path, listed))
+    assert [frame.id for frame in read.frames] == ["0"]
+    assert "entry 2: expected edges `abc` of its cell and fractions, 2.82843" in read.faults[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from ase.build import bulk
 from code_outputs import outcar_text, pw_text
-from pool_writers import make, vasprun_text
+from pool_writers import WRITERS, make, said_of, vasprun_text
 
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import read_pool
@@ -119,3 +119,19 @@ def test_faulty_folders_of_atat_are_named(files, message, tmp_path):
 def test_a_folder_without_calculations_is_refused(tmp_path):
     with pytest.raises(InvalidPoolError, match="expected a folder with calculations in it"):
         read_pool(make(tmp_path, {"a/notes.txt": "x"}), "calculations")
+
+
+def test_a_folder_without_a_result_beside_others_is_named(frames, tmp_path):
+    folder = WRITERS["vasprun"](tmp_path, frames[:3])
+    lost = folder / frames[1].id / "vasprun.xml"
+    lost.rename(lost.with_name("notes.txt"))
+    lost.with_name("notes.txt").write_text("")
+    read = read_pool(folder)
+    assert len(read.frames) == 2
+    assert any(f"not read: {frames[1].id}." in note for note in read.notes)
+
+
+def test_a_folder_of_atat_that_lost_its_start_is_a_fault(tmp_path):
+    text = "1 0 0\n0 1 0\n0 0 1\n0 2 2\n2 0 2\n2 2 0\n0 0 0 Ag\n"
+    pool = make(tmp_path, {"0/str.out": text, "0/energy": "-1.0\n", "1/energy": "-2.0\n"})
+    assert said_of(pool).startswith("1: expected str.out beside what is there, found none")

@@ -49,6 +49,11 @@ def read_atat(path: Path) -> Frames:
             if n_before != len(structure):
                 raise FrameError(f"expected the {n_before} atoms of {START}, found {len(structure)}")
             gathered.add(structure, name=name, energy_ev=energy, columns={})
+    for folder in _without_start(path):
+        place = folder.relative_to(path).as_posix()
+        gathered.faults.append(
+            f"{place}: expected {START} beside what is there, found none: put it back, or remove the folder"
+        )
     if failed:
         shown = shown_ids([folder.relative_to(path).as_posix() for folder in failed])
         gathered.note(f"Left out, since they hold a file `{ERROR}`: {len(failed)} of {len(folders)} folders ({shown}).")
@@ -56,6 +61,12 @@ def read_atat(path: Path) -> Frames:
         raise InvalidPoolError(f"{path}: expected folders without a file `{ERROR}`, found it in all {len(folders)}.")
     gathered.note("Whether the calculations behind ATAT's energies converged cannot be told from its files.")
     return gathered.finish()
+
+
+def _without_start(path: Path) -> list[Path]:
+    """Folders with an energy or a relaxed structure, and no start."""
+    files = (file for name in (ENERGY, RELAXED) for file in in_order(path, path.rglob(name)))
+    return sorted({file.parent for file in files if not (file.parent / START).is_file()})
 
 
 def _energy(file: Path) -> float | None:

@@ -21,6 +21,9 @@ _ENTROPY = re.compile(r"smearing contrib\. \(-TS\) *= *([\d.Ee+-]+) *Ry")
 _TOTAL = re.compile(r"^! *total energy *= *([-\d.]+) *Ry", re.MULTILINE)
 _TERMS = re.compile(r"sum of the following terms:\s*\n((?: +[^=\n]+= *[-\d.]+ *Ry *\n)+)")
 _TERM = re.compile(r"^ +(?! |->)[^=\n]+= *([-\d.]+) *Ry", re.MULTILINE)  # terms of a term begin with an arrow
+_VOLUME = re.compile(r"(?:unit-cell|new unit-cell) volume *= *([\d.]+) *(?:\(a\.u\.\)|a\.u\.)\^3")
+_BOHR = 0.529177210544  # A
+_MAX_VOLUMES_APART = 1e-3  # axes are printed to six digits
 _MAX_APART_RY = 1e-4  # per atom
 _XC = re.compile(r"Exchange-correlation *= *(.+?)(?: *\([ \d]*\))?\s*$", re.MULTILINE)
 _SPECIES = re.compile(r"atomic species +valence +mass +pseudopotential.*\n((?: +\S+ +[\d.]+ +[\d.]+ +\S.*\n)+)")
@@ -38,8 +41,12 @@ def smearing_shift_ev(text: str) -> float:
     return -float(entropy[-1]) * share * RY_EV
 
 
-def espresso_doubt(text: str, n_atoms: int) -> str:
-    """What is odd where the last total energy is not the sum of its printed terms, with or without -TS; empty where it is."""
+def espresso_doubt(text: str, atoms: Any) -> str:
+    """What is odd, empty where nothing is: a total energy that is not the sum of its printed terms, a cell of another volume."""
+    n_atoms, volumes = len(atoms), _VOLUME.findall(text)
+    if volumes and abs(float(volumes[-1]) * _BOHR**3 / atoms.get_volume() - 1.0) > _MAX_VOLUMES_APART:
+        printed = float(volumes[-1]) * _BOHR**3
+        return f"a volume of {printed:.4f} A^3, and a cell of {atoms.get_volume():.4f} A^3"
     totals, blocks, entropy = (pattern.findall(text) for pattern in (_TOTAL, _TERMS, _ENTROPY))
     if not totals or not blocks:
         return ""

@@ -153,7 +153,7 @@ def read_printed(file: Path, code: Code) -> Calculation:
     energy, columns = float(atoms.get_potential_energy()), dict[str, object](code=code.name.lower())
     doubt = ""
     if code is ESPRESSO:
-        doubt = espresso_doubt(text, len(atoms))
+        doubt = espresso_doubt(text, atoms)
         energy, columns = energy + smearing_shift_ev(text), espresso_columns(text, atoms)
     atoms.pbc = True
     return Calculation(

@@ -18,7 +18,7 @@ from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.pool.calculations.calculation import Calculation, notes_on
 from hullscout.pool.calculations.codes import OUTCAR, VASPRUN, kind_of, promised_kind, read_calculation
 from hullscout.pool.folders import find_tables, in_order, read_table
-from hullscout.pool.frames import FrameError, Frames, Gathered
+from hullscout.pool.frames import FrameError, Frames, Gathered, shown_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +109,7 @@ def _read_tree(path: Path, files: Iterable[Path], note: str = "") -> Frames:
     gathered.faults += [
         f"the table states {name!r}: there is no such calculation" for name in stated if name not in set(named.values())
     ]
-    for sentence in (note, *notes_on(read)):
+    for sentence in (note or _without_results(path, named), *notes_on(read)):
         if sentence:
             gathered.note(sentence)
     return gathered.finish()
@@ -141,6 +141,19 @@ def _parts(file: Path) -> tuple[str, float]:
 def _shown(folder: Path, files: list[Path]) -> str:
     names = [file.relative_to(folder).as_posix() for file in files[:5]]
     return ", ".join(names) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+
+
+def _without_results(folder: Path, files: Iterable[Path]) -> str:
+    """A sentence on folders with files of which none is a calculation, where others lie beside them; empty where none is."""
+    used = {place for file in files for place in (file.parent, *file.parent.parents)}
+    depths = {len(file.relative_to(folder).parts) for file in files}
+    filled = {
+        file.parent for file in in_order(folder, folder.rglob("*")) if len(file.relative_to(folder).parts) in depths
+    }
+    left = [place.relative_to(folder).as_posix() for place in sorted(filled - used) if place != folder]
+    if not left:
+        return ""
+    return f"No calculation that is known was found in {len(left)} folders beside others, which are not read: {shown_ids(left)}."
 
 
 def _stated_by_table(folder: Path) -> dict[str, dict[str, str]]:

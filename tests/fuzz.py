@@ -1,0 +1,444 @@
+"""Damage small files of every format that is read, thousands of times, and see what the commands make of them.
+
+    python tests/fuzz.py --cases 500                    all formats
+    python tests/fuzz.py --format traj --case 17        one case again, with its files kept
+
+Each case is a sound file or folder with one or two mutations, the same for the same number. It goes through `check` and `run`, or
+`tell`, in a process with limits of time and memory, and ends as one of `ENDS`. What the file states is read a second time by
+`fuzz_stated`; the last three ends are faults of Hullscout, and the exit code is 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["COLUMNS"] = "2000"
+
+import multiprocessing
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+import zlib
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import click
+import fuzz_stated
+import numpy as np
+from click.testing import CliRunner
+from fuzz_corpus import CAMPAIGN, HANDOFF, other_samples, outcar_frame, pool_frames, pool_samples, tell_samples
+from fuzz_mutations import mutate
+from fuzz_stated import Contradiction, Stated
+
+from hullscout.campaign import Setup, Store, load_config, read_origin
+from hullscout.cli import campaigns, main
+from hullscout.errors import HullscoutError
+from hullscout.planning.core_hours import fit_power_law, read_times
+from hullscout.pool.extxyz import format_frames
+
+SEED = 20
+TIME_S = 10.0
+WARM_UP_S = 300.0  # compiles what is not compiled yet
+MEMORY_BYTES = 1536 * 1024**2
+ENDS = ("refused", "same", "plausible", "said", "SILENT", "traceback", "hang")
+"""Refused by us; taken as the sound file; another valid value that the file states, taken as such; a change that was taken and that
+the commands speak of by id; taken though the file contradicts itself or is not understood; any other exception; no answer in time
+or memory."""
+FAULTS = ENDS[4:]
+RUN_EVERY = 10  # of cases that are taken as the sound file, which the run was seen to take
+
+
+class Verdict(NamedTuple):
+    """How a case ended, and what there is to say of it."""
+
+    end: str
+    said: str = ""
+
+
+class Seen(NamedTuple):
+    """What commands made of files: what was taken by id, and what they printed."""
+
+    taken: dict
+    printed: str
+
+
+def samples():
+    """All sound samples by format."""
+    return {**pool_samples(), **tell_samples(), **other_samples()}
+
+
+def damaged(name, sample, case):
+    """The files of a case, and what was done to them."""
+    rng = np.random.default_rng([SEED, zlib.crc32(name.encode()), case])
+    kept = {"pool.extxyz": sample.files["pool.extxyz"]} if name == "campaign" else {}
+    files, how = mutate(rng, {path: content for path, content in sample.files.items() if path not in kept})
+    return {**files, **kept}, how
+
+
+class Crash(Exception):  # noqa: N818  found, not raised at a user
+    """A command ended by an exception that is none of ours."""
+
+
+def command(*words):
+    """A command's exit code and what it printed; a Crash where it would show a traceback."""
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise Crash("".join(traceback.format_exception(done.exception)))
+    return done.exit_code, done.output
+
+
+def _write_all(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    folder.joinpath("pool").mkdir(exist_ok=True)
+
+
+class Pools:
+    """A format of pools, through `check` and `run`."""
+
+    def __init__(self, name, sample, folder):
+        self.name, self.sample = name, sample
+        _write_all(folder, sample.files)
+        self.sound = self.taken_of(folder, is_run=True)
+        self.stated = self.states(sample.files)
+
+    def states(self, files):
+        return fuzz_stated.POOLS[self.name](files)
+
+    def taken_of(self, folder, *, is_run):
+        pool = folder / self.sample.target
+        code, printed = command("check", pool, "--all")
+        file = folder / "fuzz.toml"
+        file.write_text(CAMPAIGN.format(path=self.sample.target, mixed=str(self.sample.is_mixed).lower()))
+        setup = Setup(read_origin(file))
+        lines = [*setup.pool.report.lines(), *map(str, setup.table.conflicts), *setup.frames.faults]
+        taken = [(frame.id, stated_by(frame)) for frame in setup.frames.frames]
+        same = hasattr(self, "sound") and not difference(self.sound.taken, taken)
+        if is_run or not same:
+            ran, shown = command("run", file, "--out", folder / "out")
+            printed += shown
+            if ran not in {0, 2}:
+                raise Crash(f"exit code {ran}: {shown}")
+            if ran == 2:
+                raise HullscoutError(shown)
+        return Seen(taken, "\n".join([f"check ended with {code}", printed, *lines]))
+
+
+def stated_by(frame):
+    """What a frame of ours says."""
+    try:
+        fractions = frame.positions @ np.linalg.inv(frame.cell)
+    except np.linalg.LinAlgError:
+        fractions = frame.positions
+    return Stated(tuple(frame.numbers.tolist()), frame.cell, fractions, frame.energy_ev)
+
+
+def difference(one, other):
+    """The ids in which two lists of structures differ, each with how."""
+    left = [(name.split("#")[0], stated) for name, stated in other]
+    found = []
+    for name, stated in one:
+        plain = name.split("#")[0]
+        named = [pair for pair in left if pair[0] == plain]
+        same = next((pair for pair in named if not stated.differs(pair[1])), None)
+        if same is not None:
+            left = [pair for pair in left if pair is not same]
+        else:
+            how = stated.differs(named[0][1]) if named else "in one of them only"
+            found.append((plain, how))
+    return found + [(name, "in one of them only") for name, _ in left if name not in dict(found)]
+
+
+class Tells:
+    """Results of a kind, through `tell`."""
+
+    def __init__(self, name, sample, folder):
+        self.name, self.sample, self.campaign = name, sample, folder / "handoff"
+        frames = pool_frames()
+        if name == "tell-OUTCAR":
+            frames = (*frames, outcar_frame())
+        (folder / "pool.extxyz").write_bytes(format_frames(frames))
+        (folder / "fuzz.toml").write_text(HANDOFF)
+        ends = "".join(f"{frame.id},{frame.energy_ev!r}\n" for frame in frames[:2])
+        (folder / "ends.csv").write_text(f"id,energy_ev\n{ends}")
+        asked = ("ask", self.campaign, "-n", len(frames), "--to", folder / "outbox")
+        for words in (
+            ("run", folder / "fuzz.toml", "--out", self.campaign),
+            asked,
+            ("tell", self.campaign, folder / "ends.csv"),
+            asked,
+        ):
+            code, shown = command(*words)
+            assert code == 0, shown
+        self.known = dict.fromkeys(frame.id for frame in frames[:2])
+        _write_all(folder, sample.files)
+        self.sound = self.taken_of(folder, is_run=False)
+        self.stated = self.states(sample.files)
+
+    def states(self, files):
+        # A reason is words: whether it failed is what is compared.
+        told = dict(fuzz_stated.told(files))
+        return [_answer(name, energy) for name, energy in told.items() if name not in self.known]
+
+    def taken_of(self, folder, *, is_run):  # noqa: ARG002  tell is quick
+        out = folder / "told"
+        shutil.copytree(self.campaign, out)
+        code, printed = command("tell", out, folder / self.sample.target)
+        with Store.read(out) as store:
+            answers, failures = store.answers(), store.failures()
+        all_taken = {**answers, **dict.fromkeys(failures)}
+        taken = [_answer(name, energy) for name, energy in all_taken.items() if name not in self.known]
+        if code == 2 and not taken:
+            raise HullscoutError(printed)
+        return Seen(taken, printed)
+
+
+def _answer(name, energy):
+    return name, Stated((), np.eye(3), np.zeros((0, 3)), energy)
+
+
+class CampaignFiles:
+    """Campaign files, as they are read; they run where that takes no time."""
+
+    def __init__(self, name, sample, folder):
+        self.name, self.sample = name, sample
+        _write_all(folder, sample.files)
+        self.sound = self.taken_of(folder, is_run=True)
+        self.stated = self.states(sample.files)
+
+    def states(self, files):
+        try:
+            tree = tomllib.loads(files["campaign.toml"].decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
+            raise Contradiction(f"no TOML: {error}") from error
+        return sorted(_leaves(tree))
+
+    def taken_of(self, folder, *, is_run):
+        file = folder / "campaign.toml"
+        config = load_config(file)
+        kept = dict(_leaves(config.model_dump(mode="json")))
+        with suppress(Contradiction):
+            kept = {
+                key: value
+                for key, value in kept.items()
+                if key in dict(self.states({"campaign.toml": file.read_bytes()}))
+            }
+        if is_run or kept != dict(self.sound.taken):
+            code, shown = command("run", file, "--out", folder / "out")
+            if code == 2:
+                raise HullscoutError(shown)
+        return Seen(sorted(kept.items()), "")
+
+
+def _leaves(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", repr(float(value)) if isinstance(value, int | float) else repr(value)
+
+
+class CoreHours:
+    """Tables of measured times, as `plan` reads them."""
+
+    def __init__(self, name, sample, folder):
+        self.name, self.sample = name, sample
+        _write_all(folder, sample.files)
+        self.sound = self.taken_of(folder, is_run=True)
+        self.stated = self.states(sample.files)
+
+    def states(self, files):
+        try:
+            rows = fuzz_stated.table(files["hours.csv"])
+        except Exception as error:
+            raise Contradiction(f"no table: {error}") from error
+        fuzz_stated.expect(
+            rows and {"atoms", "core_hours"} <= set(rows[0]) <= {"atoms", "core_hours", "host"} | {*rows[0]}, "columns"
+        )
+        pairs = [(fuzz_stated.number(row["atoms"]), fuzz_stated.number(row["core_hours"])) for row in rows]
+        return [(str(place), pair) for place, pair in enumerate(pairs)]
+
+    def taken_of(self, folder, *, is_run):  # noqa: ARG002
+        times = read_times(folder / "hours.csv")
+        fit_power_law(times)
+        pairs = zip(times.n_atoms.tolist(), times.hours.tolist(), strict=True)
+        return Seen([(str(place), pair) for place, pair in enumerate(pairs)], "")
+
+
+def harness(name, sample, folder):
+    """What takes the samples of a format."""
+    kinds = {"campaign": CampaignFiles, "core-hours": CoreHours}
+    kind = kinds.get(name, Tells if name.startswith("tell-") else Pools)
+    made = kind(name, sample, folder)
+    apart = differing(made, made.sound.taken, made.stated)
+    assert not apart, f"{name}: what is read of the sound file is not what it states: {apart}"
+    return made
+
+
+def differing(made, one, other):
+    if isinstance(made, Pools | Tells):
+        return difference(one, other)
+    return [(str(pair[0]), "another value") for pair in set(one) ^ set(other)]
+
+
+def judge(made, files, folder, *, case):
+    """How a case ends."""
+    _write_all(folder, files)
+    try:
+        seen = made.taken_of(folder, is_run=case % RUN_EVERY == 0)
+    except HullscoutError as error:
+        return Verdict("refused", str(error))
+    except MemoryError:
+        return Verdict("hang", f"more memory than {MEMORY_BYTES >> 20} MiB")
+    except Crash as crash:
+        return Verdict("hang" if "\nMemoryError" in str(crash) else "traceback", str(crash))
+    except Exception:  # noqa: BLE001  it is what is looked for
+        return Verdict("traceback", traceback.format_exc())
+    if not differing(made, seen.taken, made.sound.taken):
+        return Verdict("same")
+    return _of_changed(made, files, seen)
+
+
+def _of_changed(made, files, seen):
+    """How a case ends that was taken as something else than the sound file."""
+    try:
+        apart = differing(made, seen.taken, made.states(files))
+        why = f"the file states another: {apart}"
+    except Contradiction as found:
+        apart, why = differing(made, seen.taken, made.sound.taken), f"{found}"
+    new = set(seen.printed.splitlines()) - set(made.sound.printed.splitlines())
+    is_refused = any(line.startswith("Error:") for line in new)  # in part, by the place in a table
+    taken = dict(seen.taken)
+    unsaid = [
+        (name, how)
+        for name, how in apart
+        if not any(name in line for line in new if "candidates" not in line) and not (is_refused and name not in taken)
+    ]
+    if not apart:
+        return Verdict("plausible")
+    if unsaid:
+        return Verdict("SILENT", f"{why}; taken otherwise than before: {unsaid}")
+    return Verdict("refused" if is_refused and not set(dict(apart)) & set(taken) else "said", why)
+
+
+def work(connection, names):
+    """Judge cases that come in by format and number, in a process of its own with its limits."""
+    held = {}
+    with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
+        campaigns.save_result = lambda *_: None  # no figure of each
+        for name in names:
+            folder = Path(scratch) / "sound" / name
+            folder.mkdir(parents=True)
+            held[name] = harness(name, samples()[name], folder)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        connection.send(None)
+        while (asked := connection.recv()) is not None:
+            name, case = asked
+            folder = Path(scratch) / "case"
+            files, _ = damaged(name, held[name].sample, case)
+            connection.send(judge(held[name], files, folder, case=case))
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Worker:
+    """A process that judges cases of some formats; it is ended, and begun anew, where it does not answer."""
+
+    def __init__(self, names):
+        self._names, self._process = names, None
+
+    def begin(self):
+        context = multiprocessing.get_context("fork")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=work, args=(other, self._names), daemon=True)
+        self._process.start()
+        other.close()
+        try:
+            self._connection.recv() if self._connection.poll(WARM_UP_S) else self.end()
+        except EOFError as error:
+            raise RuntimeError(f"{', '.join(self._names)}: the sound files were not read") from error
+
+    def judge(self, name, case):
+        if self._process is None:
+            self.begin()
+        try:
+            self._connection.send((name, case))
+            if self._connection.poll(TIME_S):
+                return self._connection.recv()
+            verdict = Verdict("hang", f"no answer in {TIME_S:g} s")
+        except (EOFError, OSError):
+            self._process.join()
+            verdict = Verdict("hang", f"the process ended with {self._process.exitcode}")
+        self.end()
+        return verdict
+
+    def end(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+
+
+def fuzz(name, cases):
+    """The ends of cases of a format, and the faults among them by number."""
+    worker, counts, faults = Worker([name]), Counter(), {}
+    try:
+        for case in cases:
+            verdict = worker.judge(name, case)
+            counts[verdict.end] += 1
+            if verdict.end in FAULTS:
+                faults[case] = verdict
+    finally:
+        worker.end()
+    return counts, faults
+
+
+def _show(name, counts, faults, seconds, sample):
+    for case, verdict in faults.items():
+        _, how = damaged(name, sample, case)
+        click.echo(
+            f"{verdict.end}: --format {name} --case {case} ({how})\n    "
+            + "\n    ".join(verdict.said.splitlines()[-6:])
+        )
+    click.echo("".join([f"{name:<20}", *(f"{counts[end]:>10}" for end in ENDS), f"{seconds:>8.0f} s"]))
+
+
+@click.command(help=__doc__.replace("\n\n", "\n\n\b\n", 1) if __doc__ else None)
+@click.option("--format", "formats", multiple=True, help="Only this format; may be repeated.")
+@click.option("--cases", default=50, show_default=True, help="Mutations of each format.")
+@click.option("--case", "only", type=int, help="Only this case; its files are kept, and where is said.")
+def run(formats, cases, only):
+    all_samples = samples()
+    if unknown := set(formats) - set(all_samples):
+        raise click.UsageError(f"no format {', '.join(unknown)}; there are {', '.join(all_samples)}")
+    chosen = formats or tuple(all_samples)
+    click.echo("".join([f"{'format':<20}", *(f"{end:>10}" for end in ENDS), f"{'time':>10}"]))
+    total, is_wrong = Counter(), False
+    for name in chosen:
+        began = time.perf_counter()
+        counts, faults = fuzz(name, range(cases) if only is None else [only])
+        _show(name, counts, faults, time.perf_counter() - began, all_samples[name])
+        total += counts
+        is_wrong |= bool(faults)
+        if only is not None:
+            folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+            files, how = damaged(name, all_samples[name], only)
+            _write_all(folder, files)
+            click.echo(f"{how}\n{folder / all_samples[name].target}")
+    click.echo("".join([f"{'all':<20}", *(f"{total[end]:>10}" for end in ENDS)]))
+    sys.exit(1 if is_wrong else 0)
+
+
+if __name__ == "__main__":
+    run()

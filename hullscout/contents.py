@@ -66,9 +66,11 @@ def raw_content(path: Path, size: int | None = None) -> bytes:
             raise UnsafeFileError(
                 f"{path}: expected at most {_shown(MAX_BYTES)}, found {_shown(status.st_size)}. Split it."
             )
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UnsafeFileError(f"{path}: expected at most {_shown(MAX_BYTES)}, found more. Split it.")
+        content = stream.read(status.st_size + 1)  # a buffer of the size that is read is made at once
+    if len(content) > status.st_size:
+        raise UnsafeFileError(
+            f"{path}: expected {_shown(status.st_size)}, found more: it grows. Wait until it is written."
+        )
     return content
 
 

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from hullscout.oracle.settings import HandoffSettings
 
-CSV_COLUMNS = ("id", "energy_ev", "energy_ev_per_atom", "failed", "wall_s")
+CSV_ENERGIES = {"energy_ev": False, "energy": False, "energy_ev_per_atom": True, "energy_per_atom": True}
+"""Columns of a table that state energies in eV, and whether per atom."""
+CSV_COLUMNS = ("id", *CSV_ENERGIES, "failed", "wall_s")
 FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
 _MAX_REASON = 10_000  # bytes
 MAX_WORDS = 300  # characters of what somebody wrote of a failure that are kept
@@ -248,14 +250,13 @@ def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidat
 
 
 def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Reply | ResultError]:
-    """A row for each candidate: `id`, one of `energy_ev` and `energy_ev_per_atom`, or `failed` with a reason; also `wall_s`."""
+    """A row for each candidate: `id`, one of `CSV_ENERGIES`, or `failed` with a reason; also `wall_s`. Others are passed over."""
 
     def refused(header: tuple[str, ...]) -> str:
-        energies = {"energy_ev", "energy_ev_per_atom"} & set(header)
-        if "id" in header and len(energies) == 1 and set(header) <= set(CSV_COLUMNS):
+        if "id" in header and len(CSV_ENERGIES.keys() & set(header)) == 1:
             return ""
         return (
-            "expected the columns id and either energy_ev or energy_ev_per_atom, and failed and wall_s if wanted; found "
+            f"expected the columns id and one of {', '.join(CSV_ENERGIES)}, and failed and wall_s if wanted; found "
             f"{', '.join(header) or 'none'}. Name them in the first line."
         )
 
@@ -285,7 +286,8 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
     candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
     if candidate_id not in candidates:
         raise ResultError(f"{candidate_id!r} is no candidate of this campaign. Is it another campaign's?")
-    text = cells.get("energy_ev") or cells.get("energy_ev_per_atom")
+    column = next((name for name in CSV_ENERGIES if name in cells), "")
+    text = cells.get(column)
     if text and failed:
         raise ResultError(f"expected an energy or a failure of {candidate_id!r}, found both. Keep one.")
     if not text and not failed:
@@ -299,7 +301,7 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
         return Failed(reason=FailureReason.REPORTED, sentence=_words(failed), wall_s=wall_s)
     n_atoms = candidates[candidate_id].n_atoms
     energy = number(text, ResultError(f"expected an energy in eV as a number, found {text!r}."))
-    energy *= 1 if "energy_ev" in cells else n_atoms
+    energy *= n_atoms if CSV_ENERGIES[column] else 1
     if not is_energy(energy, n_atoms):
         raise ResultError(
             f"expected a finite energy of {candidate_id!r} in eV, found {text}. A failure goes into `failed`."

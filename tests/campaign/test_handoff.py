@@ -156,7 +156,7 @@ def test_the_good_results_are_kept_where_others_are_faulty(hullscout, handoff):
 
 
 FAULTY_TABLES = {
-    "columns": (["name,energy", "a,1"], "expected the columns id and either energy_ev or energy_ev_per_atom"),
+    "columns": (["name,energy", "a,1"], "expected the columns id and one of energy_ev, energy, energy_ev_per_atom, energy_per_atom"),
     "id": (["id,energy_ev", "nobody,1"], "line 2: 'nobody' is no candidate of this campaign"),
     "number": (["id,energy_ev", "fcc-A1-0001,many"], "line 2: expected an energy in eV as a number, found 'many'"),
     "huge": (["id,energy_ev", "fcc-A1-0001,-1e9"], "expected a finite energy of 'fcc-A1-0001' in eV, found -1e9"),
@@ -167,7 +167,7 @@ FAULTY_TABLES = {
         ["id,energy_ev,failed", "fcc-A1-0001,1,no"],
         "expected an energy or a failure of 'fcc-A1-0001', found both",
     ),
-    "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected 2 columns, found more"),
+    "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected energy_ev as a number with a decimal point"),
     "twice": (["id,energy_ev,energy_ev", "fcc-A1-0001,1,2"], "found 'energy_ev' more than once"),
     "never asked": (["id,energy_ev", "fcc-A2B1-0001,1"], "'fcc-A2B1-0001' was never asked for"),
 }

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 
 import numpy as np
 import pytest
@@ -58,6 +59,7 @@ def magnets(tmp_path, monkeypatch):
     """Write a campaign of four magnetic cells; gives its file."""
     (tmp_path / "magnetic_energies.py").write_text(CALCULATOR)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "magnetic_energies", raising=False)  # that of the test before
     (tmp_path / "pool.extxyz").write_bytes(format_frames(Frames.of(POOL.values(), ids=list(POOL)).frames))
 
     def file(kind="calculator", more=', calculator = "magnetic_energies.Moments"'):

@@ -97,9 +97,11 @@ class Store(CampaignDatabase):
             refuse_foreign(database)
             if not database.exists():  # nobody but the holder of the lock makes it
                 make(database, _first_rows(origin))
+            else:  # what is another campaign's is only read
+                with cls.read(folder) as kept:
+                    _refuse_another(kept.origin(), origin, folder)
             store = cls(database, connection=open_for_writing(database), lock=lock)
             undo.callback(store.close)
-            _refuse_another(store.origin(), origin, folder)
             store._begin()
             undo.pop_all()
         return store

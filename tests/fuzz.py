@@ -342,7 +342,9 @@ def work(connection, names):
             folder = Path(scratch) / "sound" / name
             folder.mkdir(parents=True)
             held[name] = harness(name, samples()[name], folder)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        pages = int(Path("/proc/self/statm").read_text().split()[0])  # what the process that was forked has already
+        bound = MEMORY_BYTES + pages * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
         connection.send(None)
         while (asked := connection.recv()) is not None:
             name, case = asked

@@ -156,7 +156,10 @@ def test_the_good_results_are_kept_where_others_are_faulty(hullscout, handoff):
 
 
 FAULTY_TABLES = {
-    "columns": (["name,energy", "a,1"], "expected the columns id and one of energy_ev, energy, energy_ev_per_atom, energy_per_atom"),
+    "columns": (
+        ["name,energy", "a,1"],
+        "expected the columns id and one of energy_ev, energy, energy_ev_per_atom, energy_per_atom",
+    ),
     "id": (["id,energy_ev", "nobody,1"], "line 2: 'nobody' is no candidate of this campaign"),
     "number": (["id,energy_ev", "fcc-A1-0001,many"], "line 2: expected an energy in eV as a number, found 'many'"),
     "huge": (["id,energy_ev", "fcc-A1-0001,-1e9"], "expected a finite energy of 'fcc-A1-0001' in eV, found -1e9"),

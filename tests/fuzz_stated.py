@@ -571,7 +571,7 @@ def told(files):
         rows = table(files["results.csv"])
         if not rows:
             return []
-        expect(set(rows[0]) <= {"id", "energy_ev", "failed", "wall_s"} and "id" in rows[0], "known columns")
+        expect("id" in rows[0], "a column id")  # columns that mean nothing are passed over, and said
         filled = [row for row in rows if row.get("energy_ev") or row.get("failed")]
         expect(all(bool(row.get("energy_ev")) != bool(row.get("failed")) for row in filled), "one of two")
         found = [(row["id"], number(row["energy_ev"]) if row.get("energy_ev") else None) for row in filled]

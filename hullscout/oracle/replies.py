@@ -51,8 +51,8 @@ _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo",
 class Reply:
     """A result that was read: of which candidate, the energy of its own cell or why there is none, and where it stood.
 
-    The calculation is as its file says it, None of a table's row; other files in its folder that hold a result, and other columns of
-    its table, are `unused`.
+    The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`, and so
+    are `columns` of its table.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Reply:
     source: str
     calculation: Calculation | None = field(default=None, repr=False)
     unused: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def read_replies(
@@ -229,12 +230,8 @@ def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: H
 def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidate]) -> tuple[str, ...]:
     """Sentences about results that were taken: files beside them, what cannot be told of them, settings in which they differ."""
     energies = [(r, r.calculation) for r in replies if r.calculation is not None and isinstance(r.outcome, Calculated)]
-    notes = [
-        f"{r.source} was read; not used beside it: {', '.join(r.unused)}."
-        for r in replies
-        if r.unused and r.calculation
-    ]
-    columns = dict.fromkeys(column for r in replies if r.calculation is None for column in r.unused)
+    notes = [f"{r.source} was read; not used beside it: {', '.join(r.unused)}." for r in replies if r.unused]
+    columns = dict.fromkeys(column for r in replies for column in r.columns)
     notes += [f"Columns of tables that mean nothing here and were not used: {', '.join(columns)}."] if columns else []
     notes += notes_on((reply.id, done) for reply, done in energies)
     frames = [
@@ -277,7 +274,7 @@ def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Rep
         where = f"{path}, line {row.line}"
         try:
             if outcome := _outcome_in(row, len(table.header), candidates):
-                yield Reply(id=row.cells["id"], outcome=outcome, source=where, unused=unused)
+                yield Reply(id=row.cells["id"], outcome=outcome, source=where, columns=unused)
         except ResultError as error:
             yield ResultError(f"{where}: {error}")
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TAIL = 3.0
 # What is foreseen: the probability after so many more calculations.
 STEPS = (5, 10, 20, 50)
+# Parts below this are not worth a sentence.
+MIN_SAID = 0.001
 # So many candidates and compositions are named.
 N_NAMED = 3
 # So many known structures whose energies are doubted are named.
@@ -90,7 +92,7 @@ class Sources:
             f"{stated_percent(self.tails)} from more than {TAIL:g} standard deviations below a prediction, + "
             f"{stated_percent(self.loners)} for a ground state that no model sees coming."
         )
-        if self.failed > 0.0:
+        if self.failed >= MIN_SAID:
             n = known.n_failed
             yield (
                 f"Of it {stated_percent(self.failed)} {'is of the candidate' if n == 1 else f'are of the {n} candidates'} that "

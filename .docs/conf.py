@@ -54,11 +54,11 @@ _OTHER_PACKAGES = (
     r"(ase|np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
     r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence|Structure)",
     r"(NonNegativeInt|PositiveFloat|PositiveInt)",
-    r"datetime\..*",
+    r"(datetime|lzma|sqlite3|zlib)\..*",
 )
 # ... and our own: short names of array types, and what stays inside a room.
 _OWN_NAMES = (
-    r"(Arguments|Floats|Indices|Moments)",
+    r"(Amount|Arguments|Count|CountOrZero|Floats|Indices|Moments)",
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",

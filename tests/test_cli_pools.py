@@ -207,4 +207,4 @@ def test_too_little_memory_is_an_error_in_a_sentence(hullscout, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hullscout.pool.read_pool", large)
     code, text = hullscout("check", "pool.extxyz")
-    assert (code, "Expected enough memory" in text, list(tmp_path.iterdir())) == (2, True, [])
+    assert (code, "There is not enough memory" in text, list(tmp_path.iterdir())) == (2, True, [])

@@ -249,6 +249,8 @@ def test_a_campaign_in_a_folder_that_may_only_be_read_is_read(origin, was_wal):
             )
         finally:
             out.chmod(0o755)
+    if "ModuleNotFoundError" in done.stderr or ("PermissionError" in done.stderr and sys.prefix in done.stderr):
+        pytest.skip("another user may not read this installation")
     assert done.stdout == "{'fcc-A1-0001': -1.0} live\n", done.stderr
 
 

@@ -74,7 +74,7 @@ FAULTS = {
     ),
     "an atom that is no element": (
         _third(_good(), "X 0 0 0"),
-        "frame 3 (id 'x'): foreign element X: expected only Ag and Pd",
+        "frame 3 (id 'x'): expected atomic numbers from 1 to 118, found 0",
     ),
     "a symbol that does not exist": (
         _third(_good(), "Qq 0 0 0"),

@@ -222,7 +222,7 @@ WRONG = {
     "one of another cell": (
         lambda e, f: e / 4 if f.id == "s3" else e,
         False,
-        "it would fit a cell of 1/4 of the atoms",
+        "1 of 7 energies look like energies per atom",
     ),
     "a placeholder": (lambda e, f: 0.0 if f.id == "s3" else e, False, "s3: an energy of exactly 0"),
     "placeholders": (lambda _e, _f: -1.0, False, "all 7 energies are -1 eV: are they placeholders?"),

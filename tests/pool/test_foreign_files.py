@@ -192,6 +192,8 @@ def test_composition_edges_and_corrections_that_contradict_an_entry_are_faults(f
     path.write_text(json.dumps(entries))
     read = read_pool(path)
     assert len(read.frames) == 1
-    for fault, found in zip(read.faults, ("composition", "edges", "Cartesian", "sum of the adjustments"), strict=True):
+    for fault, found in zip(
+        read.faults, ("composition", "edges", "expected xyz of site 1", "sum of the adjustments"), strict=True
+    ):
         assert found in fault
     assert np.isclose(read.frames[0].energy_ev, frames[4].energy_ev)

@@ -120,7 +120,7 @@ def test_an_energy_of_other_positions_is_not_taken_and_nothing_is_computed():
         (lambda: Atoms("Ag", cell=[4, 4, 0], pbc=True), "frame 3 (id '3'): a cell without volume"),
         (lambda: atoms("AgPd", a=0.55), "frame 3 (id '3'): atoms 1 and 2 are 0.476 A apart"),
         (lambda: atoms("Ag", id="1"), "id '1' is repeated: frames 1, 3; ids must be unique"),
-        (lambda: Atoms(numbers=[200], cell=[4, 4, 4], pbc=True), "frame 3 (id '3'): foreign element Z=200"),
+        (lambda: Atoms(numbers=[200], cell=[4, 4, 4], pbc=True), "frame 3 (id '3'): expected atomic numbers from 1 to 118"),
     ],
 )  # fmt: skip
 def test_what_no_campaign_can_use_is_refused_by_place_and_id(spoilt, message):

@@ -94,7 +94,7 @@ def put(half_made: Path, path: Path) -> None:
             raise
     else:
         half_made.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def open_anew(path: Path) -> BinaryIO:
@@ -156,10 +156,11 @@ def _sync_all(path: Path) -> None:
     if path.is_dir():
         for member in path.iterdir():
             _sync_all(member)
-    _sync(path)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk, where the system can do that."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:  # folders that may be written but not read, and those of systems that open none

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from hullscout.campaign.database import DatabaseStore, is_of_the_machine
 from hullscout.campaign.rows import ADDITIONS, CAMPAIGN, CHECKSUM, ROUNDS, TABLES, listed
 from hullscout.errors import StoreError
+from hullscout.writing import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def make(database: Path, rows: dict[Table, list[Row]]) -> None:
             for statement, values in creating(rows):
                 connection.execute(statement, values)
         _name(half_made, database)
-        _sync(database.parent)
+        sync(database.parent)
     except FileExistsError as error:
         raise StoreError(
             f"Another process made {database} meanwhile; it was left as it is. Run the same command again to go on with it."
@@ -87,16 +88,6 @@ def _name(half_made: Path, database: Path) -> None:
     except OSError:  # a file system without links: the name is claimed, then the claim is replaced
         database.touch(exist_ok=False)
         half_made.replace(database)
-
-
-def _sync(folder: Path) -> None:
-    """Let a folder's names be on the disk, where the system can do that for folders."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def creating(rows: dict[Table, list[Row]]) -> Statements:

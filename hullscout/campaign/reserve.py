@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import StoreError
 from hullscout.oracle import MIN_ROOM_BYTES
+from hullscout.writing import open_anew
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,12 +42,11 @@ class DiskReserve:
         self._used = self._n_records = 0
         self.kept: tuple[Statements, ...] = ()
         try:
-            content = path.read_bytes() if path.is_file() else b""
+            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
             if content.startswith(_HEAD[:20]) or (content and set(content[_HEAD_BYTES:][:_DIGEST_BYTES]) <= _HEX):
                 self.kept, self._used = _records(content, path)
                 self._n_records = len(self.kept)
             else:
-                path.unlink(missing_ok=True)
                 self._make()
         except OSError as error:
             if not self.kept:
@@ -71,7 +71,7 @@ class DiskReserve:
         if place + len(line) > RESERVE_BYTES:
             return False
         try:
-            with self.path.open("r+b") as file:
+            with os.fdopen(os.open(self.path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)), "r+b") as file:
                 for where, content in ((place, line), (0, _HEAD % (self._n_records + 1))):
                     file.seek(where)
                     file.write(content)
@@ -84,7 +84,6 @@ class DiskReserve:
 
     def renew(self) -> None:
         """Forget what was kept: it is in the database now."""
-        self.path.unlink(missing_ok=True)
         self.kept, self._used, self._n_records = (), 0, 0
         try:
             self._make()
@@ -102,7 +101,7 @@ class DiskReserve:
                 self.path.unlink(missing_ok=True)
 
     def _make(self) -> None:
-        with self.path.open("xb") as file:
+        with open_anew(self.path) as file:
             file.write(os.urandom(RESERVE_BYTES))  # a file system that compresses would keep nothing back for zeros
             file.flush()
             os.fsync(file.fileno())

@@ -28,7 +28,7 @@ from hullscout.pool.calculations import (
     read_calculation,
 )
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
-from hullscout.pool.folders import is_link_out, links_out
+from hullscout.pool.folders import is_link_out, is_table_file, links_out
 from hullscout.pool.frames import plain_columns
 
 if TYPE_CHECKING:
@@ -88,13 +88,13 @@ def read_replies(
 
     if not path.exists():
         yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
-    elif path.suffix.lower() == ".csv":
+    elif is_table_file(path):
         yield from _read_table(path, candidates)
     elif path.is_file():
         yield reply(path)
     else:
         yield from _links_out(path)
-        tables = sorted(table for table in path.rglob("*.csv") if not is_link_out(path, table))
+        tables = sorted(file for file in path.rglob("*") if is_table_file(file) and not is_link_out(path, file))
         folders = sorted({file.parent for file in path.rglob("*") if _rank(file)})
         folders = [folder for folder in folders if not _is_scratch(folder, ids)]
         if not folders and not tables:
@@ -109,7 +109,7 @@ def read_replies(
 def _links_out(folder: Path) -> Iterator[ResultError]:
     """An error for each link that is named like a result and leads out of a folder."""
     for link in map(folder.joinpath, links_out(folder)):
-        if VASP_NAME.fullmatch(link.name) or link.suffix.lower() in {*_SUFFIXES, ".csv"}:
+        if VASP_NAME.fullmatch(link.name) or is_table_file(link) or link.suffix.lower() in _SUFFIXES:
             yield ResultError(f"{link}: a link that leads out of {folder} is not followed. Copy the file.")
 
 

@@ -351,3 +351,15 @@ def test_a_reserve_runs_nothing_that_is_not_of_a_store(origin, tmp_path):
     with Store.read(out) as store:
         assert store.answers() == {}
     assert opening.DATABASE == "campaign.db"
+
+
+def test_a_link_in_the_place_of_the_reserve_is_replaced_and_not_written_through(origin, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    out = tmp_path / "out"
+    with Store.create_or_resume(out, origin):
+        pass
+    (out / ".campaign.reserve").symlink_to(victim)
+    with Store.create_or_resume(out, origin):
+        assert not (out / ".campaign.reserve").is_symlink()
+    assert victim.read_bytes() == b"mine"

@@ -104,14 +104,18 @@ def _write_all(folder, files):
     folder.joinpath("pool").mkdir(exist_ok=True)
 
 
-class Pools:
-    """A format of pools, through `check` and `run`."""
+class Files:
+    """Files that are read where they stand: what is taken of the sound ones, and what these state."""
 
     def __init__(self, name, sample, folder):
         self.name, self.sample = name, sample
         _write_all(folder, sample.files)
         self.sound = self.taken_of(folder, is_run=True)
         self.stated = self.states(sample.files)
+
+
+class Pools(Files):
+    """A format of pools, through `check` and `run`."""
 
     def states(self, files):
         return fuzz_stated.POOLS[self.name](files)
@@ -208,14 +212,8 @@ def _answer(name, energy):
     return name, Stated((), np.eye(3), np.zeros((0, 3)), energy)
 
 
-class CampaignFiles:
+class CampaignFiles(Files):
     """Campaign files, as they are read; they run where that takes no time."""
-
-    def __init__(self, name, sample, folder):
-        self.name, self.sample = name, sample
-        _write_all(folder, sample.files)
-        self.sound = self.taken_of(folder, is_run=True)
-        self.stated = self.states(sample.files)
 
     def states(self, files):
         try:
@@ -249,14 +247,8 @@ def _leaves(tree, prefix=""):
             yield f"{prefix}{key}", repr(float(value)) if isinstance(value, int | float) else repr(value)
 
 
-class CoreHours:
+class CoreHours(Files):
     """Tables of measured times, as `plan` reads them."""
-
-    def __init__(self, name, sample, folder):
-        self.name, self.sample = name, sample
-        _write_all(folder, sample.files)
-        self.sound = self.taken_of(folder, is_run=True)
-        self.stated = self.states(sample.files)
 
     def states(self, files):
         try:

@@ -1,18 +1,16 @@
 """Structures join a campaign that is under way or at its end: committed whole, never twice, and seen by later rounds alone."""
 
-import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import numpy as np
 import pytest
 from conftest import ROOT
 from frames import frames_of
+from kept import result_of, rows
 
 from hullscout import Campaign, Pool
 from hullscout.campaign import Beliefs, Setup, Store, growth, read_history, read_origin, run
@@ -36,17 +34,6 @@ def halves(campaign_file, small_pool, tmp_path):
     campaign_file.with_name("pool.extxyz").write_text("".join(first))
     (tmp_path / "more.extxyz").write_text("".join(more))
     return campaign_file, tmp_path / "more.extxyz"
-
-
-def result_of(folder):
-    tree = json.loads((folder / "result.json").read_text())
-    del tree["timings_s"]
-    return tree
-
-
-def rows(folder, query):
-    with closing(sqlite3.connect(f"file:{folder / 'campaign.db'}?mode=ro", uri=True)) as connection:
-        return connection.execute(query).fetchall()
 
 
 class StoppedError(Exception):

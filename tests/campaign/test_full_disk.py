@@ -5,13 +5,12 @@ The disk is a small tmpfs in a mount namespace of its own, which takes root or u
 
 import shlex
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
+from kept import rows
 
 from hullscout.campaign.reserve import RESERVE_BYTES
 from hullscout.campaign.store import RESERVE, Store
@@ -49,11 +48,6 @@ def disk(tmp_path):
     if tried.returncode:
         pytest.skip(f"no disk may be mounted here: {tried.stderr.strip()}")
     return tmp_path / "disk"
-
-
-def rows(folder, query):
-    with closing(sqlite3.connect(folder / "campaign.db")) as connection:
-        return connection.execute(query).fetchall()
 
 
 def run_on_a_full_disk(live_file, disk, *, room_kb, executor):

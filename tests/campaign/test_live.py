@@ -7,9 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import pytest
+from kept import result_of, rows
 
 from hullscout import campaign
 from hullscout.campaign.store import Store
@@ -26,17 +26,6 @@ def run(hullscout):
         return hullscout("run", live_file, "--out", out, *with_settings(settings))
 
     return run_with
-
-
-def result_of(folder):
-    tree = json.loads((folder / "result.json").read_text())
-    del tree["timings_s"]
-    return tree
-
-
-def rows(folder, query):
-    with closing(sqlite3.connect(f"file:{folder / 'campaign.db'}?mode=ro", uri=True)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def emt_energies(live_file):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from hullscout.campaign.result import conclude
+from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
@@ -138,14 +138,14 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
                     n_energies += 1
             except ProtocolError as error:
                 faults.append(str(error))
-        n_awaited = len(ledger.awaited)
+        n_awaited, doubts = len(ledger.awaited), energy_doubts(ledger.known)
     return Told(
         n_energies=n_energies,
         failures=failures,
         n_known=n_known,
         n_awaited=n_awaited,
         faults=tuple(faults),
-        notes=notes_on_replies(taken, candidates),
+        notes=(*notes_on_replies(taken, candidates), *(f"Look at the energies: {doubt}." for doubt in doubts)),
     )
 
 

@@ -19,6 +19,7 @@ from hullscout.campaign.store import Store
 from hullscout.display import MILLI, html_sentences, html_table, stated_percent
 from hullscout.errors import OracleError, StoreError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
+from hullscout.pool import Frame, find_doubts
 from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
@@ -133,16 +134,17 @@ class CampaignResult:
     additions: tuple[AddedThen, ...] = ()
     left_out: tuple[str, ...] = ()
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
+    doubts: tuple[str, ...] = ()
+    """What looks wrong of energies that were computed or told; see `energy_doubts`."""
 
     def to_json(self) -> str:
-        """The text of `result.json`; no `reference` where not every energy is known, no `additions` or `left_out` without any."""
+        """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
         tree = {"schema": SCHEMA, **asdict(self)}
-        if not self.left_out:
-            del tree["left_out"]
         if self.reference is None:
             del tree["reference"]
-        if not self.additions:
-            del tree["additions"]
+        for name in ("additions", "left_out", "doubts"):
+            if not tree[name]:
+                del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
 
     @property
@@ -159,6 +161,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(then.sentence for then in self.additions)
+        said.extend(f"Look at the energies: {doubt}." for doubt in self.doubts)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
         return tuple(said)
 
@@ -168,11 +171,8 @@ class CampaignResult:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read the text of a `result.json`; another text raises `KeyError`, `TypeError` or `ValueError`."""
-        tree = {
-            "loner_probability": None,
-            "probability_meaning": None,
-            **json.loads(text),
-        }  # earlier versions did not state it
+        # What earlier versions did not state comes first.
+        tree = {"loner_probability": None, "probability_meaning": None, **json.loads(text)}
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
@@ -181,7 +181,7 @@ class CampaignResult:
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree["elements"] = tuple(tree["elements"])
         tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
-        tree["left_out"] = tuple(tree.get("left_out", ()))
+        tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts")}
         return cls(**tree)
 
 
@@ -212,6 +212,28 @@ def ground_states(known: Known, relaxed: Mapping[int, Candidate] | None = None) 
         for index in [pool.ids.index(entry.entry_id)]
     ]
     return GroundStates(sorted(vertices, key=lambda vertex: vertex.x))
+
+
+def energy_doubts(known: Known) -> tuple[str, ...]:
+    """What known energies look like, where they do not look like total energies of the candidates' cells: per atom, say.
+
+    Pools with energies are held to the same before anything is looked up; here it is energies that were computed or told.
+    """
+    frames = [
+        Frame(
+            number=place,
+            id=candidate.id,
+            numbers=candidate.numbers,
+            positions=candidate.positions,
+            cell=candidate.cell,
+            pbc=(True, True, True),
+            energy_ev=float(energy) * candidate.n_atoms,
+        )
+        for place, (candidate, energy) in enumerate(
+            zip((known.pool.candidates[i] for i in known.answered), known.energies_ev_per_atom, strict=True), start=1
+        )
+    ]
+    return tuple(doubt.sentence for doubt in find_doubts(frames, known.pool.elements))
 
 
 def volume_of(relaxed: Mapping[int, Candidate] | None, index: int) -> float | None:
@@ -256,6 +278,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         timings_s=timings_s,
         additions=setup.added,
         left_out=setup.pool.report.faults,
+        doubts=() if setup.table is not None else energy_doubts(known),
     )
 
 

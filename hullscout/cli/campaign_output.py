@@ -96,6 +96,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
         screen.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
     if "calculations" in result.timings_s:
         screen.print(f"The calculations took {_duration(result.timings_s['calculations'])} of worker time.")
+    for doubt in result.doubts:
+        screen.print(f"Look at the energies: {doubt}.")
     screen.print(f"Stopped: {result.stop_sentence}")
     stated = f"The rule '{result.rule}' states no probability of a wrong hull."
     if result.failure_probability is not None:

@@ -306,10 +306,8 @@ def build_pool(
     missing = find_missing_ends(usable, elements)
     doubts = find_doubts(sifted.frames, elements, is_stated=frames.is_meant) if is_table else []
     whole = [*missing, *(doubt.sentence for doubt in doubts if doubt.is_fault)]
-    if faults := [
-        *(sifted.faults if is_strict or missing else ()),
-        *whole,
-    ]:  # what was left out may be why an end is missing
+    # What was left out may be why an end is missing.
+    if faults := [*(sifted.faults if is_strict or missing else ()), *whole]:
         n_sound = 0 if whole else len(sifted.frames)
         raise one_error(frames.path, faults, n_frames=frames.n_frames, n_sound=n_sound)
     conflicts = find_setting_conflicts(usable)

@@ -397,3 +397,20 @@ def test_a_row_that_is_cut_off_is_no_energy(hullscout, handoff, tmp_path):
     assert code == 2
     assert "1 new energy" in text
     assert "line 3: expected 3 columns, found 2: was the row cut off?" in text
+
+
+def test_an_energy_per_atom_among_those_of_cells_is_pointed_at_when_it_is_told_and_in_the_result(
+    hullscout, handoff, tmp_path
+):
+    out, outbox = handoff
+    told, wrong, table = {}, None, tmp_path / "results.csv"
+    while "Convex hull" not in (text := hullscout("ask", out, "-n", 4, "--to", outbox)[1]):
+        asked = {id_of(folder): len(read(folder / "POSCAR")) for folder in folders(outbox)}
+        wrong = wrong or next((name for name, size in asked.items() if size > 1), None)
+        told |= {name: -3.5 if name == wrong else -3.5 * size for name, size in asked.items() if name not in told}
+        table.write_text("\n".join(["id,energy_ev", *(f"{name},{energy}" for name, energy in told.items())]))
+        code, text = hullscout("tell", out, table)
+        assert (code, "Look at the energies" in text) == (0, wrong is not None)
+    said = " ".join(text.split())
+    assert f"of {len(told)} energies look like energies per atom among energies of cells ({wrong})" in said
+    assert wrong in json.loads((out / "result.json").read_text())["doubts"][0]

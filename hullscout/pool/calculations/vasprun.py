@@ -24,6 +24,8 @@ _TYPES = re.compile(rb'<array name="atomtypes".*?</array>', re.DOTALL)
 _N_CELLS = 5  # atoms, element, mass, valence, potential
 _ENERGIES = {"e_fr_energy", "e_wo_entrp", "e_0_energy"}  # of a step; the first and the last of a loop state more
 _ROUNDED = 1e-4  # eV
+_VOLUME = re.compile(rb'<i name="volume">\s*([0-9.]+)\s*</i>')
+_SAME_VOLUME, _SAME_PLACE = 1e-5, 1e-4  # relative; A
 _MIN_STRUCTURES = 2  # the first is that of the input
 
 
@@ -46,6 +48,7 @@ def read_vasprun(file: Path) -> Calculation:
     low, high = sorted((loop["e_fr_energy"], loop["e_wo_entrp"]))
     if not low - _ROUNDED <= loop["e_0_energy"] <= high + _ROUNDED:
         doubt = f"an energy for zero smearing, {loop['e_0_energy']:.6f} eV, that is not between those with and without the entropy"
+    doubt = doubt or _doubt_about_cells(content, structure, run.final_structure)
     energy += loop["e_0_energy"] - loop["e_fr_energy"]
     force = largest_force(last.get("forces"), _free(run))
     atoms = Atoms(
@@ -59,6 +62,21 @@ def read_vasprun(file: Path) -> Calculation:
         max_force=force,
         doubt=doubt,
     )
+
+
+def _doubt_about_cells(content: bytes, last: Any, final: Any) -> str:
+    """What is odd where the file states another volume than its cells have, or ends with another structure than its last step."""
+    stated = [float(text) for text in _VOLUME.findall(content)[-2:]]
+    for volume, structure in zip(stated, (last, final)[-len(stated) :], strict=True):
+        if abs(volume - structure.volume) > _SAME_VOLUME * structure.volume:
+            return f"a volume of {volume:.4f} A^3 beside a cell of {structure.volume:.4f} A^3"
+    moved = last.lattice.get_cartesian_coords(np.mod(final.frac_coords - last.frac_coords + 0.5, 1.0) - 0.5)
+    if (
+        not np.allclose(final.lattice.matrix, last.lattice.matrix, atol=_SAME_PLACE)
+        or np.abs(moved).max() > _SAME_PLACE
+    ):
+        return "a final structure that is not that of the last step"
+    return ""
 
 
 def _parsed(content: bytes) -> Any:

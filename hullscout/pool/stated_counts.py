@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eEdD][+-]?[0-9]+)?")
 _SYMBOLS_LINE, _VECTORS = 5, slice(2, 5)
 _SAME_RATIO = 1e-3
-_SAME_VOLUME = 2e-4  # relative; edges and angles of a CIF are rounded
+_SAME_VOLUME = 2e-4  # relative, for angles, beside what edges and volume are rounded by
 _TAG = re.compile(r"_[^\s]+")
 
 
@@ -97,9 +97,19 @@ def refuse_other_formula(block: Mapping[str, Any], structure: Structure) -> None
             raise FrameError(f"expected the atoms of _chemical_formula_sum, {stated!r}, found {found.formula!r}")
         _refuse_other_number(block, formula.num_atoms, found.num_atoms)
     volume = _plain(block.get("_cell_volume"))
-    last_digit = 10.0 ** -len(str(block.get("_cell_volume")).partition("(")[0].partition(".")[2])
-    if volume and abs(volume - structure.volume) > max(_SAME_VOLUME * structure.volume, last_digit):
+    edges = (f"_cell_length_{edge}" for edge in "abc")
+    rounded = _SAME_VOLUME + sum(_last_digit(block.get(edge)) / (_plain(block.get(edge)) or 1.0) for edge in edges)
+    if volume and abs(volume - structure.volume) > rounded * structure.volume + _last_digit(block.get("_cell_volume")):
         raise FrameError(f"expected a cell of _cell_volume, {volume:g} A^3, found one of {structure.volume:g} A^3")
+
+
+def _last_digit(stated: object) -> float:
+    """One unit of the last decimal of a number as it is written: it may be rounded by half of that.
+
+    >>> _last_digit("51.31(2)"), _last_digit("4")
+    (0.01, 1.0)
+    """
+    return float(10.0 ** -len(str(stated).partition("(")[0].partition(".")[2]))
 
 
 def _refuse_other_number(block: Mapping[str, Any], n_stated: float, n_found: float) -> None:

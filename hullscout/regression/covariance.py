@@ -215,12 +215,16 @@ class BlockKernels:
         separations = self._separations[representation]
         if kernel.combination is Combination.JOINT:
             return kernel(separations)
-        total: FloatArray = np.zeros_like(separations[kernel.terms[0].block])
+        weighted = []
         for term in kernel.terms:
-            key = (representation, term.block, term.length_scale, kernel.shape)
             if not term.weight:
                 continue
+            key = (representation, term.block, term.length_scale, kernel.shape)
             if key not in self._blocks:
                 self._blocks[key] = kernel.alone(term, separations)
-            total += term.weight * self._blocks[key]
+            weighted.append((term.weight, self._blocks[key]))
+        (weight, block), *others = weighted
+        total: FloatArray = weight * block
+        for weight, block in others:
+            total += weight * block
         return total

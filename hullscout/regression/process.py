@@ -294,9 +294,10 @@ class RestrictedLikelihood:
         rotated[0] = labels[0]
         rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, labels[1:, None], _BLOCK)[0][:, 0]
         # All T + lambda stand in one block-diagonal matrix: a single call to factorize and one to solve.
-        all_beside = np.tile(np.append(beside, 0.0), m)[:-1]
+        all_beside = np.zeros((m, n))
+        all_beside[:, :-1] = beside
         pivots, multipliers, failure = lapack.dpttrf(
-            (diagonal + self._regularizations[:, None]).ravel(), all_beside, overwrite_d=1, overwrite_e=1
+            (diagonal + self._regularizations[:, None]).ravel(), all_beside.ravel()[:-1], overwrite_d=1, overwrite_e=1
         )
         if failure:
             return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)

@@ -12,6 +12,7 @@ left-out labels under the Bayesian bootstrap).
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -244,7 +245,7 @@ class Search:
     def run(self, *, warm_start: WarmStart | None = None) -> None:
         """Weigh what the prior draws; without one search from nothing, or from what an earlier fit found."""
         if self._settings.prior is not None:
-            points = self._settings.prior.points(list(next(iter(self._scales.values()))))
+            points = _drawn(self._settings.prior, tuple(next(iter(self._scales.values()))))
             for name, (lengths, weights) in product(self._scales, points):
                 self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=weights))
         elif warm_start is None:
@@ -283,7 +284,8 @@ class Search:
     def evaluate(self, point: SearchPoint) -> ScoredSetting:
         """One kernel matrix with the best of all regularizations."""
         if point not in self._evaluated:
-            kernel = self._kernel(point)
+            scales = tuple(self._scales[point.representation].items())
+            kernel = _kernel_at(point, scales, self._settings.shape, self._settings.combination)
             scores, log_scores = self._scores(self._kernels.matrix(kernel, point.representation))
             best = int(np.argmax(scores))
             self._evaluated[point] = ScoredSetting(
@@ -312,20 +314,6 @@ class Search:
             process=replace(process, signal_variance=signal),
             loo_mean=y - left_out.residuals[:, 0],
             loo_variance=left_out.variances[:, 0] * signal,
-        )
-
-    def _kernel(self, point: SearchPoint) -> Kernel:
-        """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
-        scales = self._scales[point.representation]
-        powers = np.exp2(point.log_weights)
-        weights = powers / powers.sum() if self._settings.combination is Combination.SUM else np.ones(len(scales))
-        return Kernel(
-            terms=tuple(
-                KernelTerm(block=block, length_scale=scale * 2.0**log_length, weight=float(weight))
-                for (block, scale), log_length, weight in zip(scales.items(), point.log_lengths, weights, strict=True)
-            ),
-            shape=self._settings.shape,
-            combination=self._settings.combination,
         )
 
     def _scores(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -382,6 +370,28 @@ class Search:
                 yield replace(point, log_weights=tuple(scaled))
             elif 0 <= (index := names.index(point.representation) + int(sign)) < len(names):
                 yield replace(point, representation=names[index])
+
+
+@lru_cache(maxsize=64)
+def _drawn(prior: KernelPrior, blocks: tuple[str, ...]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    return prior.points(blocks)
+
+
+@lru_cache(maxsize=4096)  # the same kernels are weighed in each round of a campaign
+def _kernel_at(
+    point: SearchPoint, scales: tuple[tuple[str, float], ...], shape: KernelShape, combination: Combination
+) -> Kernel:
+    """The kernel of a search point, in the units of the features; weights sum to one in a sum."""
+    powers = np.exp2(point.log_weights)
+    weights = powers / powers.sum() if combination is Combination.SUM else np.ones(len(scales))
+    return Kernel(
+        terms=tuple(
+            KernelTerm(block=block, length_scale=scale * 2.0**log_length, weight=float(weight))
+            for (block, scale), log_length, weight in zip(scales, point.log_lengths, weights, strict=True)
+        ),
+        shape=shape,
+        combination=combination,
+    )
 
 
 def typical_separation(values: FloatArray, *, metric: Metric) -> float:

@@ -103,10 +103,11 @@ class Belief:
         The share of such samples; contenders that were not sampled count as independent of them and of each other. While there
         are contenders it is at least one over the number of samples, which is as fine as samples can tell.
         """
-        depths = self.depths_ev_per_atom[:, ~np.isin(self.sampled, without)]
-        share = float((depths.max(axis=1, initial=-np.inf) > tolerance_ev_per_atom).mean())
-        if self.n_contenders and depths.shape[1]:
-            share = max(share, 1.0 / depths.shape[0])
+        is_counted = ~np.isin(self.sampled, without)
+        is_deeper = self.depths_ev_per_atom > tolerance_ev_per_atom
+        share = float((is_deeper if is_counted.all() else is_deeper[:, is_counted]).any(axis=1).mean())
+        if self.n_contenders and is_counted.any():
+            share = max(share, 1.0 / is_deeper.shape[0])
         below = self.others_deeper(tolerance_ev_per_atom)[~np.isin(self.others, without)]
         return 1.0 - (1.0 - share) * float(np.prod(1.0 - below))
 

@@ -126,7 +126,9 @@ class HullPosteriorRule(Rule):
         if known.n_failed:
             settleable = belief.probability_of_wrong_hull(stop.hull_tolerance, without=known.failed)
         earlier = [decision.settleable_probability for decision in self._recent(known)]
-        depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, belief.depths_ev_per_atom)
+        depths = belief.depths_ev_per_atom
+        if known.n_failed:
+            depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, depths)
         foreseen = self._foreseen(belief, depths, stop=stop)
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
@@ -291,8 +293,9 @@ class Fantasies:
 
     def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
         self._n = depths.shape
-        rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
-        self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
+        counts = depths > floor
+        rows = np.flatnonzero(counts.any(axis=1))
+        self.columns: Indices = np.flatnonzero(counts.any(axis=0))
         self._floor = floor
         left = depths[np.ix_(rows, self.columns)]
         deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)

@@ -24,7 +24,7 @@ from hullscout.pool.frames import UNREADABLE, FrameError
 from hullscout.pool.structure_files import structure_of_poscar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     import ase
@@ -51,14 +51,16 @@ class _Read(NamedTuple):
     done: Calculation
 
 
-def held_against_others(file: Path, done: Calculation) -> Calculation:
-    """The calculation in a file of VASP, with the names of what beside it could not be compared.
+def held_against_others(file: Path, done: Calculation, of_others: Collection[str] = ()) -> Calculation:
+    """The calculation in a file of VASP, with the names of what beside it could not be compared; some names are not its run's.
 
     Raises:
         ResultError: A file of the same run beside it contradicts it.
     """
     unread = []
     for other, contradicts in _beside(file):
+        if other.name in of_others:
+            continue
         try:
             if is_link_out(file.parent, other):
                 raise FrameError("a link that leads out of the folder is not followed")

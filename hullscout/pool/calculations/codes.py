@@ -22,6 +22,7 @@ from hullscout.pool.calculations.printed import CODES, code_of, read_printed
 from hullscout.pool.calculations.vasprun import read_vasprun
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from hullscout.pool.calculations.calculation import Calculation
@@ -54,8 +55,11 @@ def promised_kind(file: Path) -> str | None:
     return None if named is None else named["file"]
 
 
-def read_calculation(file: Path) -> Calculation:
+def read_calculation(file: Path, *, of_others: Collection[str] = ()) -> Calculation:
     """The calculation in a file, whatever its name; of VASP it is held against the other files of its run.
+
+    Args:
+        of_others: Names in the folder of what was not written by the run, nor for it.
 
     Raises:
         ResultError: It is cut off or of another kind; a file that holds no energy, or none that is understood; one that files of
@@ -70,7 +74,7 @@ def read_calculation(file: Path) -> Calculation:
         for vasp_kind, read in ((VASPRUN, read_vasprun), (OUTCAR, read_outcar)):
             if vasp_kind in {kind, promised_kind(file)}:
                 done = read(file)
-                return held_against_others(file, done) if _has_run_of_its_own(file, vasp_kind) else done
+                return held_against_others(file, done, of_others) if _has_run_of_its_own(file, vasp_kind) else done
         for code in CODES:
             if kind == code.name:
                 return read_printed(file, code)

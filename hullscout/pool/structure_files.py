@@ -257,7 +257,7 @@ def _add(
         warnings.simplefilter("error", BadPoscarWarning)  # no symbols, and others made up for them
         text = _text(file) if place.part is None else texts[file][place.part]
         try:
-            structure, *others = _structures_of_cif(text) if is_cif else [_structure_of_poscar(text)]
+            structure, *others = _structures_of_cif(text) if is_cif else [structure_of_poscar(text)]
         except BadPoscarWarning as error:
             symbols = "element symbols above the numbers of atoms, as VASP 5 has them"
             raise FrameError(f"expected {symbols}: {error}") from error
@@ -277,7 +277,8 @@ def _structures_of_cif(text: str) -> list[Structure]:
     return structures
 
 
-def _structure_of_poscar(text: str) -> Structure:
+def structure_of_poscar(text: str) -> Structure:
+    """The structure of a POSCAR; a FrameError where it contradicts itself."""
     from pymatgen.io.vasp.inputs import Poscar  # noqa: PLC0415  (late: slow to import)
 
     refuse_odd_poscar(text)

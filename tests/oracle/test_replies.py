@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from code_outputs import pw_text
+from code_outputs import outcar_text, pw_text
+from pool_writers import vasprun_text
 
 from hullscout.errors import ResultError
 from hullscout.oracle import Calculated, HandoffSettings, notes_on_replies, read_replies
-from hullscout.pool import Candidate
+from hullscout.pool import Candidate, Frames
 
 SILICON = bulk("Si")
 CANDIDATES = {name: Candidate.from_ase(SILICON, name) for name in ("a", "b", "c")}
@@ -61,6 +63,15 @@ def test_results_beside_the_one_that_counts_are_named(tmp_path):
     replies = told(tmp_path, {"a/FAILED": "crashed", "a/pw.out": pw_text(SILICON, -22.3), "a/slurm.out": "node 7\n"})
     assert replies[0].unused == ("pw.out",)
     assert notes_on_replies(replies, CANDIDATES)[0].endswith("FAILED was read; not used beside it: pw.out.")
+
+
+def test_a_result_that_is_contradicted_beside_it_is_not_taken_and_hinders_no_other(tmp_path):
+    energy = SinglePointCalculator(SILICON, energy=-10.0)
+    (silicon,) = Frames.of([Atoms(SILICON, calculator=energy)]).frames
+    files = {"a/vasprun.xml": vasprun_text(silicon), "a/OUTCAR": outcar_text(), "b/vasprun.xml": vasprun_text(silicon)}
+    wrong, right = told(tmp_path, files)
+    assert "a: expected OUTCAR beside it to be of the same run, found Ni18 there and Si2 in vasprun.xml" in str(wrong)
+    assert right.outcome.energy_ev == -10.0
 
 
 def test_two_results_of_one_rank_are_refused(tmp_path):

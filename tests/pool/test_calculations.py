@@ -164,7 +164,7 @@ def test_an_outcar_of_another_kind_or_cut_off_is_refused(changes, message, read)
 
 
 def test_the_settings_of_an_outcar_are_those_of_a_vasprun_by_name(frames, read):
-    outcar, vasprun = read(outcar_text(), "OUTCAR").columns, read(vasprun_text(compound(frames))).columns
+    outcar, vasprun = read(outcar_text(), "OUTCAR_2").columns, read(vasprun_text(compound(frames))).columns
     assert (outcar["functional"], outcar["cutoff"], outcar["ispin"], outcar["total_charge"]) == (
         "PBE",
         "300.0",

@@ -30,7 +30,6 @@ def test_a_tree_may_hold_the_results_of_several_codes_under_any_name(frames, tmp
         "d/one.out": pw,
         "d/two.out": pw,
         "e/vasprun.xml": vasprun,
-        "e/OUTCAR": outcar_text(),
         "flat.log": pw,
         "notes.txt": "nothing",
         "c/Si.UPF": "<UPF>",

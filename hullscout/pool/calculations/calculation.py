@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import ResultError
+from hullscout.pool.frames import shown_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +41,8 @@ class Calculation:
         unconverged: what did not converge, in words that begin a sentence; empty where the calculation may be used.
         max_force: largest force in eV/A on an atom that is free to move, None where the file states none.
         doubt: what the file states and contradicts, as what was found; empty where it does not.
+        start: the first structure, of VASP; None where it is not known.
+        uncompared: names of files of the same run beside it that could not be read.
         untested: code or kind of file of which convergence cannot be told, empty where it can.
     """
 
@@ -50,6 +53,8 @@ class Calculation:
     max_force: float | None = None
     untested: str = ""
     doubt: str = ""
+    start: ase.Atoms | None = None
+    uncompared: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -106,6 +111,11 @@ def notes_on(calculations: Iterable[tuple[str, Calculation]]) -> tuple[str, ...]
         for name, done in named
         if done.doubt
     ]
+    uncompared = [f"{other} of {name}" for name, done in named for other in done.uncompared]
+    if uncompared:
+        said.append(
+            f"Files beside calculations that cannot be read, and were not compared with them: {shown_ids(uncompared)}."
+        )
     if note := note_on_forces({name: done.max_force or 0.0 for name, done in named}):
         said.append(note)
     return tuple(said)

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 from hullscout.contents import content_of, raw_content, refuse_no_file
 from hullscout.errors import ResultError, UnsafeFileError
+from hullscout.pool.calculations import vasp
 from hullscout.pool.calculations.ase_files import read_ase_file
+from hullscout.pool.calculations.beside import held_against_others, names_beside
 from hullscout.pool.calculations.outcar import read_outcar
 from hullscout.pool.calculations.printed import CODES, code_of, read_printed
 from hullscout.pool.calculations.vasprun import read_vasprun
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from hullscout.pool.calculations.calculation import Calculation
@@ -52,11 +55,15 @@ def promised_kind(file: Path) -> str | None:
     return None if named is None else named["file"]
 
 
-def read_calculation(file: Path) -> Calculation:
-    """The calculation in a file, whatever its name.
+def read_calculation(file: Path, *, of_others: Collection[str] = ()) -> Calculation:
+    """The calculation in a file, whatever its name; of VASP it is held against the other files of its run.
+
+    Args:
+        of_others: Names in the folder of what was not written by the run, nor for it.
 
     Raises:
-        ResultError: It is cut off or of another kind; a file that holds no energy, or none that is understood.
+        ResultError: It is cut off or of another kind; a file that holds no energy, or none that is understood; one that files of
+            its run beside it contradict.
         UnsafeFileError: It is no regular file.
     """
     refuse_no_file(file)
@@ -64,10 +71,10 @@ def read_calculation(file: Path) -> Calculation:
         raise ResultError(f"{file.name} holds no energy that can be read: it is empty. Is the calculation complete?")
     kind = kind_of(file)
     try:
-        if VASPRUN in {kind, promised_kind(file)}:
-            return read_vasprun(file)
-        if OUTCAR in {kind, promised_kind(file)}:
-            return read_outcar(file)
+        for vasp_kind, read in ((VASPRUN, read_vasprun), (OUTCAR, read_outcar)):
+            if vasp_kind in {kind, promised_kind(file)}:
+                done = read(file)
+                return held_against_others(file, done, of_others) if _has_run_of_its_own(file, vasp_kind) else done
         for code in CODES:
             if kind == code.name:
                 return read_printed(file, code)
@@ -88,11 +95,15 @@ def read_calculation(file: Path) -> Calculation:
         raise ResultError(f"{file.name} holds no energy that can be read ({what}).{_is_cut_off(file)}") from error
 
 
+def _has_run_of_its_own(file: Path, kind: str) -> bool:
+    """Whether it can be told which files beside it are of its run: by its name, or since there is no other of its kind."""
+    others = (other for other in file.parent.iterdir() if other != file and other.is_file())
+    return bool(names_beside(file.name)) or all(kind_of(other) != kind for other in others)
+
+
 def _is_cut_off(file: Path) -> str:
     """A question about a file of VASP that has no end."""
-    end = {VASPRUN: b"</modeling>", OUTCAR: b"General timing and accounting"}.get(
-        promised_kind(file) or kind_of(file) or ""
-    )
+    end = {VASPRUN: vasp.END_OF_VASPRUN, OUTCAR: vasp.END_OF_OUTCAR}.get(promised_kind(file) or kind_of(file) or "")
     try:
         return " Is the calculation complete?" if end and end not in content_of(file) else ""
     except (OSError, EOFError, zlib.error, lzma.LZMAError, UnsafeFileError):

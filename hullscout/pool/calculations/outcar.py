@@ -40,8 +40,9 @@ def read_outcar(file: Path) -> Calculation:
     vasp.refuse_other_runs(tags)
     with plain_file(content, "OUTCAR") as plain:
         atoms: Any = read(plain, index=-1, format="vasp-out")
+        start: Any = read(plain, index=0, format="vasp-out")
     energy = float(atoms.get_potential_energy())
-    if "General timing and accounting" not in text:
+    if vasp.END_OF_OUTCAR not in content:
         raise ResultError("OUTCAR is cut off: expected the timings at its end. Is the calculation complete?")
     counts = _COUNTS.search(text)
     if counts and sum(map(int, counts[1].split())) != len(atoms):
@@ -53,6 +54,7 @@ def read_outcar(file: Path) -> Calculation:
     results = atoms.calc.results
     return Calculation(
         atoms=atoms,
+        start=start,
         energy_ev=energy,
         columns=_columns(text, tags, atoms),
         unconverged=_unconverged(text, tags),

@@ -2,8 +2,8 @@
 
 A calculation is its final structure with its energy for zero smearing. The id is the path of its folder, or of its file where that
 is named for what it holds. Of a relaxation in several runs, kept under the names that custodian gives (`vasprun.xml.relax1`,
-`.relax2`), the last counts; an OUTCAR beside a vasprun.xml is the same run. A CSV table in the top folder may state further columns
-by `id`.
+`.relax2`), the last counts; an OUTCAR beside a vasprun.xml is the same run, and held against it. A CSV table in the top folder may
+state further columns by `id`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPoolError, ResultError
+from hullscout.pool.calculations.beside import names_beside
 from hullscout.pool.calculations.calculation import Calculation, notes_on
-from hullscout.pool.calculations.codes import OUTCAR, VASPRUN, kind_of, promised_kind, read_calculation
+from hullscout.pool.calculations.codes import OUTCAR, VASP_NAME, VASPRUN, kind_of, promised_kind, read_calculation
 from hullscout.pool.folders import find_tables, in_order, read_table
 from hullscout.pool.frames import FrameError, Frames, Gathered, shown_ids
 
@@ -40,18 +41,32 @@ def find_calculations(folder: Path) -> dict[Path, str]:
     Of runs that follow each other in one folder under one name (`.relax1`, `.relax2`, then without a number) only the last, of
     vasprun.xml and OUTCAR in one folder the first.
     """
+    return _found(folder)[0]
+
+
+def _found(folder: Path) -> tuple[dict[Path, str], list[Path]]:
+    """The calculations of a folder with their kinds, and OUTCARs that no vasprun.xml beside them is held against."""
     kinds: dict[Path, str] = {}
     for path in in_order(folder, folder.rglob("*")):
         if not _NO_RESULTS.fullmatch(path.name) and (kind := _kind(path)):
             kinds[path] = kind
     runs: defaultdict[tuple[Path, str], list[tuple[float, Path]]] = defaultdict(list)
-    has_vasprun = {path.parent for path, kind in kinds.items() if kind == VASPRUN}
+    vaspruns: defaultdict[Path, set[str]] = defaultdict(set)
     for path, kind in kinds.items():
-        if kind != OUTCAR or path.parent not in has_vasprun:
+        if kind == VASPRUN:
+            vaspruns[path.parent].add(path.name)
+    strangers = []
+    for path, kind in kinds.items():
+        beside = vaspruns.get(path.parent)
+        if kind == OUTCAR and beside is not None:
+            is_plain = VASP_NAME.fullmatch(path.name) and (len(beside) == 1 or any(map(VASP_NAME.fullmatch, beside)))
+            if not is_plain and not names_beside(path.name) & beside:
+                strangers.append(path)
+        else:
             stem, run = _parts(path)
             runs[path.parent, stem].append((run, path))
     last = {path for group in runs.values() for run, path in group if run == max(group)[0]}
-    return {path: kind for path, kind in kinds.items() if path in last}
+    return {path: kind for path, kind in kinds.items() if path in last}, strangers
 
 
 def _kind(path: Path) -> str | None:
@@ -65,8 +80,8 @@ def find_vaspruns(folder: Path) -> list[Path]:
 
 
 def read_vaspruns(path: Path) -> Frames:
-    """All vasprun.xml files of a folder tree; other calculations in it are named, not read."""
-    files = find_calculations(path)
+    """All vasprun.xml files of a folder tree; other calculations in it are named, not read, but for those of the same runs."""
+    files, strangers = _found(path)
     wanted = [file for file, kind in files.items() if kind == VASPRUN]
     if not wanted:
         raise InvalidPoolError(
@@ -74,21 +89,21 @@ def read_vaspruns(path: Path) -> Frames:
         )
     left = [file for file in files if file not in wanted]
     note = f'Not read, since pool.format = "vasprun": {_shown(path, left)}.' if left else ""
-    return _read_tree(path, wanted, note)
+    return _read_tree(path, wanted, note or _without_results(path, wanted), _on_strangers(path, strangers))
 
 
 def read_calculations(path: Path) -> Frames:
     """All calculations of a folder tree, of whatever code; one that may not be used is a fault."""
-    files = find_calculations(path)
+    files, strangers = _found(path)
     if not files:
         raise InvalidPoolError(
             f"{path}: expected a folder with calculations in it (vasprun.xml, OUTCAR, or the output of another code that is read), "
             "found none. Name their folder."
         )
-    return _read_tree(path, files)
+    return _read_tree(path, files, _without_results(path, files), _on_strangers(path, strangers))
 
 
-def _read_tree(path: Path, files: Iterable[Path], note: str = "") -> Frames:
+def _read_tree(path: Path, files: Iterable[Path], *notes: str) -> Frames:
     stated = _stated_by_table(path)
     named = _names(path, list(files))
     gathered = Gathered(path)
@@ -109,7 +124,7 @@ def _read_tree(path: Path, files: Iterable[Path], note: str = "") -> Frames:
     gathered.faults += [
         f"the table states {name!r}: there is no such calculation" for name in stated if name not in set(named.values())
     ]
-    for sentence in (note or _without_results(path, named), *notes_on(read)):
+    for sentence in (*notes, *notes_on(read)):
         if sentence:
             gathered.note(sentence)
     return gathered.finish()
@@ -141,6 +156,10 @@ def _parts(file: Path) -> tuple[str, float]:
 def _shown(folder: Path, files: list[Path]) -> str:
     names = [file.relative_to(folder).as_posix() for file in files[:5]]
     return ", ".join(names) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+
+
+def _on_strangers(folder: Path, files: list[Path]) -> str:
+    return f"Not read, since a vasprun.xml stands beside: {_shown(folder, files)}." if files else ""
 
 
 def _without_results(folder: Path, files: Iterable[Path]) -> str:

@@ -20,6 +20,8 @@ _OF_GGA = {
     "MK": "optB86b", "ML": "rPW86", "CA": "LDA", "CO": "LDA", "VW": "LDA", "B3": "B3LYP", "BF": "BEEF",
 }  # fmt: skip
 _OF_POTENTIALS = {"PAW_PBE": "PBE", "PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "LDA": "LDA", "US": "LDA"}
+END_OF_VASPRUN, END_OF_OUTCAR = b"</modeling>", b"General timing and accounting"
+"""In a file that is not cut off."""
 MAX_APART_EV = 1e-3  # per atom: energies of one step that are further apart are two
 _PHONONS = {5, 6, 7, 8}
 _AS_STATED = ("lsol", "lasph", "addgrid", "efield", "nupdown", "ediff", "enaug")  # tags that are columns as they are

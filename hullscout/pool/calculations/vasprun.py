@@ -51,11 +51,13 @@ def read_vasprun(file: Path) -> Calculation:
     doubt = doubt or _doubt_about_cells(content, structure, run.final_structure)
     energy += loop["e_0_energy"] - loop["e_fr_energy"]
     force = largest_force(last.get("forces"), _free(run))
-    atoms = Atoms(
-        list(structure.atomic_numbers), positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True
+    atoms, start = (
+        Atoms(list(one.atomic_numbers), positions=one.cart_coords, cell=one.lattice.matrix, pbc=True)
+        for one in (structure, run.initial_structure)
     )
     return Calculation(
         atoms=atoms,
+        start=start,
         energy_ev=float(energy),
         columns=_columns(run, tags, content),
         unconverged=_unconverged(run, tags, force, structure.volume / len(atoms)),

@@ -1,8 +1,8 @@
 """Play a small campaign again and again, each time with a fault at the next change of a file; preloaded with `injector.c`.
 
-    python injecting.py LIBRARY FOLDER KIND FIRST STEP
+    python injecting.py LIBRARY FOLDER KIND HOW FIRST STEP
 
-prints one JSON line for each way to fail: how many changes were tried, and what was not as it should be. Each play is a fork of this
+prints one JSON line: how many changes there are and were tried, and what was not as it should be. Each play is a fork of this
 process, in which all is loaded and every figure drawn already; its writing, which is what fails, is that of the command line.
 """
 
@@ -104,7 +104,7 @@ def kept(out):
 
 
 def ended(kind, out):
-    """What a campaign or a plan ends in, to the byte, but for its times; with workers, and handed out, answers come in any order."""
+    """What a campaign or a plan ends in, to the byte, but for its times; the order of answers counts where it is not left open."""
     (database,) = (name for name in TABLES if (out / name).exists())
     order = "rowid" if kind in {"here", "add"} else "1, 2"
     with closing(sqlite3.connect(out / database)) as connection:
@@ -148,7 +148,9 @@ def try_one(library, kind, base, how, n, calm):
         wrong += [f"calculated more than once: {many}"] if many else []
     wrong += [] if safe.items() <= kept(base / "out").items() else ["an answer was lost"]
     now = ended(kind, base / "out")
-    wrong += [f"another {key}: {now.get(key)!r} instead of {calm[key]!r}"[:900] for key in calm if now.get(key) != calm[key]]
+    wrong += [
+        f"another {key}: {now.get(key)!r} instead of {calm[key]!r}"[:900] for key in calm if now.get(key) != calm[key]
+    ]
     return wrong + [f"there is {key} too" for key in now.keys() - calm.keys()]
 
 
@@ -189,7 +191,7 @@ def logs_replays(log):
 
 if __name__ == "__main__":
     library, folder, kind = ctypes.CDLL(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    first, step = int(sys.argv[4]), int(sys.argv[5])
+    how, first, step = sys.argv[4], int(sys.argv[5]), int(sys.argv[6])
     library.inject.argtypes, library.injected.restype = (ctypes.c_char_p, ctypes.c_long, ctypes.c_int), ctypes.c_long
     logs_replays(folder / "log")
     prepare(folder)
@@ -197,13 +199,11 @@ if __name__ == "__main__":
     code, said, n_changes = in_a_fork(library, kind, folder / "base")
     if code:
         raise SystemExit(said)
-    calm = ended(kind, folder / "base" / "out")
-    for how in FAULTS:
-        wrong, n_tried = {}, 0
-        for n in count(first, step):
-            faults = try_one(library, kind, folder / "base", how, n, calm)
-            if faults is None:
-                break
-            n_tried += 1
-            wrong |= {n: faults} if faults else {}
-        print(json.dumps({"how": how, "n_changes": n_changes, "n_tried": n_tried, "wrong": wrong}), flush=True)  # noqa: T201
+    calm, wrong, n_tried = ended(kind, folder / "base" / "out"), {}, 0
+    for n in count(first, step):
+        faults = try_one(library, kind, folder / "base", how, n, calm)
+        if faults is None:
+            break
+        n_tried += 1
+        wrong |= {n: faults} if faults else {}
+    print(json.dumps({"n_changes": n_changes, "n_tried": n_tried, "wrong": wrong}))  # noqa: T201

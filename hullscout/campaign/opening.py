@@ -31,7 +31,10 @@ SCHEMA = 5
 SCHEMAS_WITHOUT_CHECKSUMS = (3, 4)
 _MAGIC = b"SQLite format 3\0"
 _KINDS_OF_LOG = {1, 2}  # none while at rest, one beside it
-_CUT_OFF = {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY}  # somebody has to clear up before it is read
+_CUT_OFF = {
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+}  # somebody has to clear up before it is read
 
 
 class CampaignDatabase(DatabaseStore):
@@ -59,8 +62,6 @@ def make(database: Path, rows: dict[Table, list[Row]]) -> None:
     """Make a database that holds some rows; one that is there is never replaced."""
     half_made = database.with_name(f".{DATABASE}.{secrets.token_hex(8)}.new")
     try:
-        for left in database.parent.glob(f".{DATABASE}*.new*"):  # what was killed while it was made
-            left.unlink(missing_ok=True)
         with closing(sqlite3.connect(half_made)) as connection, connection:
             connection.execute("PRAGMA journal_mode = MEMORY")  # what fails is thrown away
             for statement, values in creating(rows):
@@ -132,6 +133,9 @@ def _take_back(database: Path) -> None:
 
 def open_for_writing(database: Path) -> sqlite3.Connection:
     """A connection whose commits are on the disk when they return; the caller holds the lock."""
+    for left in database.parent.glob(f".{DATABASE}*.new*"):  # of a process that was killed while it made one
+        with suppress(OSError):  # the next one does
+            left.unlink()
     try:
         # Looked at for reading first: opening for writing would already change a file that is no campaign.
         open_for_reading(database).close()

@@ -31,6 +31,10 @@ SCHEMA = 5
 SCHEMAS_WITHOUT_CHECKSUMS = (3, 4)
 _MAGIC = b"SQLite format 3\0"
 _KINDS_OF_LOG = {1, 2}  # none while at rest, one beside it
+_CUT_OFF = {
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+}  # somebody has to clear up before it is read
 
 
 class CampaignDatabase(DatabaseStore):
@@ -58,8 +62,6 @@ def make(database: Path, rows: dict[Table, list[Row]]) -> None:
     """Make a database that holds some rows; one that is there is never replaced."""
     half_made = database.with_name(f".{DATABASE}.{secrets.token_hex(8)}.new")
     try:
-        for left in database.parent.glob(f".{DATABASE}*.new*"):  # what was killed while it was made
-            left.unlink(missing_ok=True)
         with closing(sqlite3.connect(half_made)) as connection, connection:
             connection.execute("PRAGMA journal_mode = MEMORY")  # what fails is thrown away
             for statement, values in creating(rows):
@@ -112,6 +114,10 @@ def open_for_reading(database: Path) -> sqlite3.Connection:
     try:
         return _connect(database, "mode=ro")
     except (sqlite3.Error, MemoryError) as error:
+        if getattr(error, "sqlite_errorcode", None) in _CUT_OFF:
+            with suppress(sqlite3.Error):  # where nothing can be written, the first error stands
+                _take_back(database)
+                return _connect(database, "mode=ro")
         is_at_rest = not database.with_name(f"{DATABASE}-wal").exists()
         if is_of_the_machine(error) and is_at_rest and not os.access(database.parent, os.W_OK):
             with suppress(sqlite3.Error):  # an earlier version left it as one that has a log, which cannot be made here
@@ -119,11 +125,20 @@ def open_for_reading(database: Path) -> sqlite3.Connection:
         raise CampaignDatabase.unreadable(database, error) from error
 
 
+def _take_back(database: Path) -> None:
+    """Let SQLite take back what a killed process had half written; where another process is writing, it waits for that."""
+    with closing(_opened(database, "mode=rw")) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def open_for_writing(database: Path) -> sqlite3.Connection:
     """A connection whose commits are on the disk when they return; the caller holds the lock."""
+    for left in database.parent.glob(f".{DATABASE}*.new*"):  # of a process that was killed while it made one
+        with suppress(OSError):  # the next one does
+            left.unlink()
     try:
         # Looked at for reading first: opening for writing would already change a file that is no campaign.
-        _connect(database, "mode=ro").close()
+        open_for_reading(database).close()
         with ExitStack() as undo:
             connection = undo.enter_context(closing(_opened(database, "mode=rw")))
             connection.execute("PRAGMA journal_mode = WAL")

@@ -62,11 +62,16 @@ class Campaign:
     `InvalidCampaignError` and `InvalidPoolError` say which setting or structure is not valid. `run` is for campaigns that compute
     their energies, `ask` and `tell` are for the others; `run` and `ask` raise `OracleError` where all structures of a pure element
     failed.
+
+    Args:
+        trust: Import the rule or representation of one's own that the folder names; without it, or an import of its module before,
+            what only these tell is left out. `run` imports them, and the calculator or function.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, trust: bool = False) -> None:
         self.folder = Path(folder)
-        self._setup = Setup.read(self.folder)
+        setup = Setup.read(self.folder)
+        self._setup = setup.trusted() if trust else setup
 
     @classmethod
     def create(
@@ -128,6 +133,7 @@ class Campaign:
                 'oracle.kind: expected "table", "calculator" or "function", found "handoff", whose energies come by hand. '
                 "Use ask and tell."
             )
+        self._setup = self._setup.trusted()
         try:
             result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note)
             save_result(self.folder, result, known)
@@ -380,6 +386,7 @@ class Campaign:
 
     def _needed_belief(self) -> Belief:
         if self.belief is None:
+            self._setup.refuse_not_imported()
             known = self.history.now
             raise InvalidSettingError(
                 "Expected something to predict and three or more energies that differ, found "

@@ -35,6 +35,8 @@ MAX_DEPTH = 100
 """Levels of brackets within each other that JSON may have."""
 DAMAGED = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 """What `decompressed` raises at a content that is cut off or damaged."""
+MAX_TEXT_BYTES = 16 * 1024**2
+"""What a file of ours that is text may hold: a campaign file, a result, a manifest."""
 _MAX_STREAMS = 1_000_000
 _FIRST_PIECE, _PIECE = 4096, 1024**2
 _NO_FILES = (
@@ -48,11 +50,12 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SPECIAL = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
-def raw_content(path: Path, size: int | None = None) -> bytes:
+def raw_content(path: Path, size: int | None = None, *, at_most: int | None = None) -> bytes:
     """The bytes of a regular file, or the first of them.
 
     Raises:
-        UnsafeFileError: It is a pipe, a device, a socket or a folder, which is said at once, or larger than `MAX_BYTES`.
+        UnsafeFileError: It is a pipe, a device, a socket or a folder, which is said at once, or larger than `at_most`, which is
+            `MAX_BYTES` where nothing else is said.
         OSError: The system refuses it.
     """
     refuse_no_file(path)
@@ -62,16 +65,41 @@ def raw_content(path: Path, size: int | None = None) -> bytes:
         _refuse_mode(path, status.st_mode)
         if size is not None:
             return stream.read(size)
-        if status.st_size > MAX_BYTES:
-            raise UnsafeFileError(
-                f"{path}: expected at most {_shown(MAX_BYTES)}, found {_shown(status.st_size)}. Split it."
-            )
+        bound = MAX_BYTES if at_most is None else at_most
+        if status.st_size > bound:
+            remedy = "Split it." if at_most is None else "Is it the file that you mean?"
+            raise UnsafeFileError(f"{path}: expected at most {_shown(bound)}, found {_shown(status.st_size)}. {remedy}")
         content = stream.read(status.st_size + 1)  # a buffer of the size that is read is made at once
     if len(content) > status.st_size:
         raise UnsafeFileError(
             f"{path}: expected {_shown(status.st_size)}, found more: it grows. Wait until it is written."
         )
     return content
+
+
+def own_text(path: Path) -> str:
+    """The text of a file that is plain UTF-8 and no larger than `MAX_TEXT_BYTES`.
+
+    Raises:
+        UnsafeFileError: It is no regular file, or larger.
+        UnicodeDecodeError: It is other text, or none.
+        OSError: The system refuses it.
+    """
+    return raw_content(path, at_most=MAX_TEXT_BYTES).decode("utf-8-sig")
+
+
+def member_text(path: Path) -> str:
+    """The same of a file that lies in a folder of ours; a link that leads out of it is not followed."""
+    refuse_link_out(path)
+    return own_text(path)
+
+
+def refuse_link_out(path: Path) -> None:
+    """An UnsafeFileError for a link that leads out of the folder in which it lies."""
+    if path.is_symlink() and leaves(path.parent, path):
+        raise UnsafeFileError(
+            f"{path}: expected a file of this folder, found a link out of it. Copy the file, or remove the link."
+        )
 
 
 def refuse_no_file(path: Path) -> None:

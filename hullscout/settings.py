@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_serializer
 
 from hullscout.errors import InvalidCampaignError
 
@@ -41,6 +41,18 @@ Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Amount = Annotated[float, Field(gt=0, le=MAX_AMOUNT)]
 S = TypeVar("S", bound=Settings)
+
+
+class NotImported(Settings):
+    """A section as a campaign's folder keeps it, whose class nobody here has imported: what it says, and nothing that works."""
+
+    stated: dict[str, Any]
+    refused: str
+    """What is said where more is wanted of it."""
+
+    @model_serializer
+    def _as_stated(self) -> dict[str, Any]:
+        return dict(self.stated)
 
 
 def look_beside(folder: str | Path | None) -> None:
@@ -153,6 +165,17 @@ class Kinds(Generic[S]):
         tree = {self.key: self.default, **content}
         return self.kind(tree[self.key]).model_validate(tree)
 
+    def kept(self, content: Any) -> Any:
+        """A section that a folder keeps: where it names a class of which this process has no module yet, as `NotImported`."""
+        name = content.get(self.key) if isinstance(content, dict) else None
+        if not (self.is_open and isinstance(name, str) and "." in name) or name.rpartition(".")[0] in sys.modules:
+            return content
+        refused = (
+            f"{self.section}.{self.key}: {name!r} is what the campaign's folder names, and looking at a folder imports nothing. If "
+            "it is yours, give --trust; in Python import its module first, or give trust=True."
+        )
+        return _not_imported(self.base)(**{self.key: name, "stated": content, "refused": refused})
+
     def settings_of(self, name: object) -> list[str]:
         """The keys of a kind in the campaign file, that which names it first; what is filled in for it is none."""
         fields = self.kind(name).model_fields
@@ -171,6 +194,17 @@ class Kinds(Generic[S]):
                 f"{f' without {missing[0]}' if isinstance(given, type) else ', which is no class'}."
             )
         return _handing_on(self.base, given)
+
+
+@cache
+def _not_imported(base: type[Settings]) -> type[NotImported]:
+    """A class of the base that stands for one that was not imported."""
+
+    def refuse(self: NotImported, *_: object, **__: object) -> NoReturn:
+        raise InvalidCampaignError(self.refused)
+
+    methods = dict.fromkeys(getattr(base, "__abstractmethods__", ()), refuse)
+    return type("NotImported", (NotImported, base), {"__module__": __name__, **methods})
 
 
 @cache

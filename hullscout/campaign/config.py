@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from hullscout.contents import own_text
 from hullscout.display import is_visible
-from hullscout.errors import InvalidCampaignError
+from hullscout.errors import InvalidCampaignError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
 from hullscout.pool import FORMATS, EnergyMeaning
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
@@ -187,35 +188,52 @@ class CampaignConfig(Settings):
         )
 
 
-def load_config(path: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> CampaignConfig:
+def campaign_text(path: Path) -> str:
+    """What a campaign file holds; `InvalidCampaignError` where it is no file of text, or cannot be read."""
+    try:
+        return own_text(path)
+    except FileNotFoundError as error:
+        raise InvalidCampaignError(f"There is no campaign file {path}. Give the path of a .toml file.") from error
+    except UnsafeFileError as error:
+        raise InvalidCampaignError(f"{error} A campaign file is a .toml file.") from error
+    except OSError as error:
+        raise InvalidCampaignError(
+            f"The campaign file {path} cannot be read: {error.strerror}. Give the path of a .toml file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidCampaignError(
+            f"{path} is no campaign file: expected UTF-8 text in TOML, found other bytes. Save it as UTF-8."
+        ) from error
+
+
+def load_config(
+    path: Path, overrides: Iterable[str] = (), *, seed: int | None = None, text: str | None = None
+) -> CampaignConfig:
     """Read a campaign file and check it.
 
     Args:
+        text: What the file holds, where it was read before.
         overrides: Settings to replace, as `section.key=value`, the value in TOML (or a bare word for a string).
         seed: Replaces the file's seed.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise InvalidCampaignError(f"There is no campaign file {path}. Give the path of a .toml file.") from error
-    except OSError as error:
-        raise InvalidCampaignError(f"The campaign file {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InvalidCampaignError(
-            f"{path} is no campaign file: expected UTF-8 text in TOML, found other bytes."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidCampaignError(f"{path} is not valid TOML: {error}.") from error
-    for text in overrides:
-        _override(tree, text)
+        tree = tomllib.loads(campaign_text(path) if text is None else text)
+    except (ValueError, RecursionError) as error:  # a date that is none, a number of too many digits
+        said = "brackets within each other without end" if isinstance(error, RecursionError) else error
+        raise InvalidCampaignError(f"{path} is not valid TOML: {said}.") from error
+    for setting in overrides:
+        _override(tree, setting)
     if seed is not None:
         tree["seed"] = seed
     look_beside(path.parent)
     return check_config(tree, source=str(path))
 
 
-def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
-    """Check a parsed campaign file; `source` names it in the error."""
+def check_config(tree: Mapping[str, Any], *, source: str, is_own: bool = True) -> CampaignConfig:
+    """Check a parsed campaign file; `source` names it in the error.
+
+    What a folder keeps is not the user's own word: a rule or representation that it names by a dotted path is not imported for it.
+    """
     sections, faults = dict(tree), []
     if MBTR_SECTION in sections:
         if "representation" in sections:
@@ -225,6 +243,7 @@ def check_config(tree: Mapping[str, Any], *, source: str) -> CampaignConfig:
         sections.setdefault("representation", sections.pop(MBTR_SECTION))
     for name, kinds in KINDS.items():
         if name in sections:
+            sections[name] = sections[name] if is_own else kinds.kept(sections[name])
             found = _faults_of_kind(kinds, sections[name])
             faults += found
             if found:
@@ -264,7 +283,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
         raise InvalidCampaignError(f"--set {text}: expected section.key=value, for example select.batch=8.")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})

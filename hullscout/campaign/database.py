@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from filelock import FileLock, Timeout
 
-from hullscout.errors import StoreError
+from hullscout.contents import refuse_link_out, refuse_no_file
+from hullscout.errors import StoreError, UnsafeFileError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -149,6 +150,29 @@ class DatabaseStore:
         return False
 
 
+def refuse_no_files(*paths: Path) -> None:
+    """`StoreError` for what stands at a path and is no regular file, or a link out of its folder; without opening it."""
+    for path in paths:
+        try:
+            refuse_link_out(path)
+            refuse_no_file(path)
+        except FileNotFoundError:
+            continue
+        except UnsafeFileError as error:
+            raise StoreError(
+                f"{error} Nothing was changed; see how it came there, or choose another folder."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read: {error.strerror}. Ask its owner for the right to read it."
+            ) from error
+
+
+def refuse_no_database(database: Path) -> None:
+    """The same of a database, and of what SQLite would open beside it."""
+    refuse_no_files(database, *(database.with_name(f"{database.name}-{end}") for end in ("wal", "shm", "journal")))
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """Which file stands at a path, by device and number; None where there is none."""
     try:
@@ -170,6 +194,7 @@ def lock_folder(folder: Path, name: str, *, busy: str, remedy: str = OF_A_LOCK) 
     Args:
         busy: What another process is doing where that has the lock, as "running the campaign"; the remedy says what to do then.
     """
+    refuse_no_files(folder / name)
     lock, what = FileLock(folder / name), "made"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,9 @@ import sqlite3
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from hullscout.campaign.database import DatabaseStore, is_of_the_machine
+from hullscout.campaign.database import DatabaseStore, is_of_the_machine, refuse_no_database
 from hullscout.campaign.rows import ADDITIONS, CAMPAIGN, CHECKSUM, ROUNDS, TABLES, listed
+from hullscout.contents import raw_content
 from hullscout.errors import StoreError
 from hullscout.writing import sync
 
@@ -203,6 +204,7 @@ def kept_statements(reserve: DiskReserve) -> Iterator[tuple[str, tuple[object, .
 
 
 def _opened(database: Path, options: str) -> sqlite3.Connection:
+    refuse_no_database(database)
     connection = sqlite3.connect(f"{database.resolve().as_uri()}?{options}", uri=True, timeout=30)
     connection.text_factory = _text
     return connection
@@ -224,8 +226,7 @@ def _text(content: bytes) -> str:
 
 def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     try:
-        with database.open("rb") as file:
-            head = file.read(100)
+        head = raw_content(database, 100)
     except OSError as error:
         raise StoreError(
             f"{database} could not be opened: {error.strerror}. Nothing was changed; see that it can be read."
@@ -235,6 +236,9 @@ def _refuse_damaged(connection: sqlite3.Connection, database: Path) -> None:
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise CampaignDatabase.damaged(database, " ".join(verdict.split()))
+    foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall()
+    if foreign:  # it would be run when rows are written
+        raise CampaignDatabase.damaged(database, f"it holds {foreign[0][0]!r}, which no campaign has")
     is_sealed = has_checksums(connection)
     if is_sealed:
         found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))

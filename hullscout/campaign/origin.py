@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hullscout.campaign.config import CampaignConfig, check_config, load_config
+from hullscout.campaign.config import CampaignConfig, campaign_text, check_config, load_config
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.pool import Frames, Pool, format_frames, keep_pool
@@ -55,15 +55,12 @@ class Origin:
 
 def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int | None = None) -> Origin:
     """Read a campaign file and the pool that it names, of any format; it is kept as extended XYZ."""
-    config = load_config(campaign_file, overrides, seed=seed)
-    pool_path = campaign_file.parent / Path(config.pool.path).expanduser()
-    if not pool_path.exists():
-        raise InvalidPoolError(
-            f"The pool {pool_path} is not there. It is pool.path in {campaign_file}, relative to that file."
-        )
+    text = campaign_text(campaign_file)
+    config = load_config(campaign_file, overrides, seed=seed, text=text)
+    pool_path = _pool_path(campaign_file, config.pool.path)
     kept = keep_pool(pool_path, config.pool.format)
     return Origin(
-        campaign_text=campaign_file.read_text(encoding="utf-8-sig"),
+        campaign_text=text,
         config=config,
         pool_name=str(pool_path),
         pool=kept.content,
@@ -71,6 +68,20 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         notes=kept.notes,
         folder=str(campaign_file.parent.resolve()),
     )
+
+
+def _pool_path(campaign_file: Path, stated: str) -> Path:
+    """Where the pool of a campaign file is."""
+    try:
+        path = campaign_file.parent / Path(stated).expanduser()
+        is_there, why = path.exists(), ""
+    except (OSError, RuntimeError, ValueError) as error:  # too long for a name, no home, a null character
+        path, is_there, why = Path(stated), False, f" ({getattr(error, 'strerror', None) or error})"
+    if not is_there:
+        raise InvalidPoolError(
+            f"The pool {path} is not there{why}. It is pool.path in {campaign_file}, relative to that file."
+        )
+    return path
 
 
 def origin_of(

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from hullscout.contents import raw_content
 from hullscout.errors import StoreError
 from hullscout.oracle import MIN_ROOM_BYTES
 from hullscout.writing import open_anew
@@ -42,7 +43,8 @@ class DiskReserve:
         self._used = self._n_records = 0
         self.kept: tuple[Statements, ...] = ()
         try:
-            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+            is_kept = path.is_file() and not path.is_symlink()
+            content = raw_content(path, RESERVE_BYTES + 1) if is_kept else b""
             if content.startswith(_HEAD[:20]) or (content and set(content[_HEAD_BYTES:][:_DIGEST_BYTES]) <= _HEX):
                 self.kept, self._used = _records(content, path)
                 self._n_records = len(self.kept)

@@ -16,8 +16,9 @@ from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
+from hullscout.contents import json_of, member_text
 from hullscout.display import MILLI, html_sentences, html_table, stated_percent
-from hullscout.errors import OracleError, StoreError
+from hullscout.errors import OracleError, StoreError, UnsafeFileError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
 from hullscout.pool import Frame, find_doubts
 from hullscout.selection import StopReason
@@ -172,7 +173,7 @@ class CampaignResult:
     def from_json(cls, text: str) -> Self:
         """Read the text of a `result.json`; another text raises `KeyError`, `TypeError` or `ValueError`."""
         # What earlier versions did not state comes first.
-        tree = {"loner_probability": None, "probability_meaning": None, **json.loads(text)}
+        tree = {"loner_probability": None, "probability_meaning": None, **json_of(text)}
         del tree["schema"]
         reference = tree.get("reference")
         tree["reference"] = None if reference is None else Reference(**reference)
@@ -289,10 +290,12 @@ def read_result(folder: Path) -> CampaignResult | None:
     """
     path = folder / RESULT
     try:
-        result = CampaignResult.from_json(path.read_text(encoding="utf-8"))
+        result = CampaignResult.from_json(member_text(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UnsafeFileError as error:
+        raise StoreError(f"{error} The energies are kept in {DATABASE}: run the campaign again.") from error
+    except (AttributeError, OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} cannot be read as a result ({error}). Delete it and run the campaign again; the energies are kept."
         ) from error

@@ -56,7 +56,8 @@ class Salvaged:
 def salvage(folder: Path, output: Path) -> Salvaged:
     """Make a campaign in another folder of what is sound of the one in `folder`, which is left as it is."""
     database = folder / DATABASE
-    if not database.is_file():
+    refuse_no_database(database)
+    if not database.exists():
         raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
     if (output / DATABASE).exists():
         raise StoreError(f"{output} holds a campaign already. Nothing was changed; choose another -o.")

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hullscout.campaign.additions import AddedThen
+from hullscout.campaign.config import check_config
 from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.store import Store
-from hullscout.errors import StoreError
+from hullscout.errors import InvalidCampaignError, StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import (
     Columns,
@@ -34,6 +35,7 @@ from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
 from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
+from hullscout.settings import NotImported, look_beside
 
 if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig
@@ -72,6 +74,25 @@ class Setup:
     def config(self) -> CampaignConfig:
         """The settings in force."""
         return self.origin.config
+
+    @property
+    def not_imported(self) -> str:
+        """What is to be said where the folder names a rule or representation that nobody here has imported; empty where not."""
+        sections = (self.config.select, self.config.representation)
+        return next((section.refused for section in sections if isinstance(section, NotImported)), "")
+
+    def refuse_not_imported(self) -> None:
+        """`InvalidCampaignError` where the rule or representation was not imported."""
+        if self.not_imported:
+            raise InvalidCampaignError(self.not_imported)
+
+    def trusted(self) -> Setup:
+        """The same with the rule and representation that the folder names, imported by the word of the user."""
+        look_beside(self.origin.folder or None)
+        if not self.not_imported:
+            return self
+        config = check_config(self.config.model_dump(mode="json"), source=f"the campaign {self.config.name!r}")
+        return Setup(replace(self.origin, config=config), has_energies=self._has_energies)
 
     def as_in(self, folder: Path) -> Setup:
         """The same with the structures that were added to the campaign in `folder`, where there is one."""
@@ -251,7 +272,7 @@ class Setup:
     def _with_files(self, section: S) -> S:
         """A rule or representation of one's own with the files beside the campaign file that its settings name."""
         kind = getattr(section, "rule", getattr(section, "kind", ""))
-        if not self.origin.folder or "." not in kind:
+        if not self.origin.folder or "." not in kind or isinstance(section, NotImported):
             return section
         stated = {name: getattr(section, name) for name in type(section).model_fields}
         found = Beside(folder=Path(self.origin.folder)).found(stated)
@@ -290,8 +311,8 @@ class Beliefs:
         self._surrogates: dict[int, Surrogate] = {}  # by the number of candidates, to which some may have been added
 
     def at(self, known: Known) -> Belief | None:
-        """What was believed then; None where too little was known to learn from, or nothing was left to ask."""
-        if not known.unknown.size:
+        """What was believed then; None where its class was not imported, too little was known, or nothing was left to ask."""
+        if not known.unknown.size or self._setup.not_imported:
             return None
         if known.n_candidates not in self._surrogates:
             self._surrogates[known.n_candidates] = self._setup.surrogate(known.n_candidates)

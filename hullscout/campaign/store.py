@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import check_config
-from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder
+from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder, refuse_no_database
 from hullscout.campaign.opening import (
     DATABASE,
     SCHEMA,
@@ -38,7 +38,6 @@ from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAIL
 from hullscout.errors import InvalidStructureError, StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
 from hullscout.selection import Decision
-from hullscout.settings import look_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,13 +109,8 @@ class Store(CampaignDatabase):
     def read(cls, folder: Path) -> Self:
         """Open the campaign in `folder` for reading, also while it is running."""
         database = folder / DATABASE
-        try:
-            is_there = database.is_file()
-        except OSError as error:
-            raise StoreError(
-                f"{folder} cannot be read: {error.strerror}. Ask its owner for the right to read it."
-            ) from error
-        if not is_there:
+        refuse_no_database(database)
+        if not database.exists():
             raise StoreError(f"There is no campaign in {folder}: expected {DATABASE}. Give the --out folder of a run.")
         return cls(database, connection=open_for_reading(database), lock=None)
 
@@ -353,10 +347,9 @@ def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], databa
     """What a campaign was started from, by the rows that keep it; `StoreError` where they do not say."""
     try:
         folder = values.get("folder", b"").decode(errors="surrogateescape")
-        look_beside(folder or None)
         origin = Origin(
             campaign_text=values["campaign_text"].decode(),
-            config=check_config(json.loads(values["config"]), source=f"the campaign kept in {database}"),
+            config=check_config(json.loads(values["config"]), source=f"the campaign kept in {database}", is_own=False),
             pool_name=values["pool_name"].decode(errors="surrogateescape"),
             pool=values["pool"],
             folder=folder,

@@ -151,7 +151,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     print_failures(ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
-    if result is None and (foreseen := forecast(config, known)) is not None:
+    if result is None and not setup.not_imported and (foreseen := forecast(config, known)) is not None:
         interval = f"90 % interval {foreseen.low} to {foreseen.high}"
         small = (
             "; more at a probability below 5 %"
@@ -177,7 +177,7 @@ def _ending(setup: Setup, folder: Path) -> str:
 
 def _sources(setup: Setup, known: Known) -> Iterator[str]:
     """Where the probability of a wrong hull comes from, where the rule states one."""
-    if not setup.config.select.states_probability or not known.has_hull:
+    if not setup.config.select.states_probability or not known.has_hull or setup.not_imported:
         return
     belief = Beliefs(setup).at(known)
     if belief is None and known.n_answered > 2 and known.unknown.size:

@@ -10,7 +10,7 @@ import click
 
 from hullscout import __version__
 from hullscout.citations import citations_of
-from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, main
+from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main
 from hullscout.cli.streams import say
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
@@ -87,6 +87,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
+@looks
 def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
@@ -208,6 +209,7 @@ def salvage(folder: Path, output: Path) -> None:
 
 @main.command(is_printed=True)
 @FOLDER
+@looks
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
     from hullscout.campaign import Setup, read_result  # noqa: PLC0415
@@ -226,6 +228,7 @@ def status(folder: Path) -> None:
 )
 @click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
+@looks
 def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: str | None, *, lattices: bool) -> None:
     """Draw the campaign in FOLDER, finished or not."""
     if lattices and "has_lattices" not in KINDS[kind].takes:
@@ -241,6 +244,7 @@ def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: st
 @FOLDER
 @click.option("-o", "--output", type=PATH, help="HTML file.  [default: FOLDER/report.html]")
 @click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
+@looks
 def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
     """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
     from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
@@ -256,6 +260,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
 @STRUCTURES
 @click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
 @click.option("--force", is_flag=True, help="Replace what is there.")
+@looks
 def export(folder: Path, export_format: str, structures: str, output: Path | None, *, force: bool) -> None:
     """Write what the campaign in FOLDER found for other programs, finished or not.
 
@@ -280,6 +285,7 @@ def export(folder: Path, export_format: str, structures: str, output: Path | Non
 
 @main.command(is_printed=True)
 @click.argument("folder", type=PATH, required=False)
+@looks
 def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import traceback
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,6 +47,30 @@ OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
 POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
+
+
+def looks(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that looks at the campaign in a folder; without its option --trust, what the folder names is not imported."""
+
+    @click.option(
+        "--trust",
+        is_flag=True,
+        envvar="HULLSCOUT_TRUST",
+        help="Import the rule and representation of one's own that FOLDER names, which are code.",
+    )
+    @wraps(function)
+    def look(*, folder: Path | None, trust: bool, **options: Any) -> None:
+        if folder is not None:
+            from hullscout.campaign import Setup  # noqa: PLC0415  loads the scientific packages
+
+            setup = Setup.read(folder)
+            if trust:
+                setup.trusted()  # a module that is imported once is there for all that follows
+            elif setup.not_imported:
+                say(f"{setup.not_imported} What only it can tell is left out.", err=True)
+        function(folder=folder, **options)
+
+    return look
 
 
 BUG = 70

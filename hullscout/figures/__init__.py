@@ -99,6 +99,7 @@ def save_campaign_figure(
     known = history.now
     belief = Beliefs(history.setup).at(known) if "belief" in chosen.takes else None
     if belief is None and chosen.needs_belief:
+        history.setup.refuse_not_imported()
         raise OutputError(
             f"{kind}: expected something to predict and three or more energies that differ, found {known.n_answered} of "
             f"{known.n_candidates} known. Draw another kind."

@@ -75,7 +75,9 @@ def draw_failure_probability(ax: Axes, history: History) -> Axes:
     ]
     rule, result = history.config.select, history.result
     if not decided:
-        is_silent = f"the rule '{rule.rule}'\nstates no probability"
+        is_silent = (
+            f"the rule '{rule.rule}'\n{'was not imported' if history.setup.not_imported else 'states no probability'}"
+        )
         _say(ax, "no probability has been\nstated yet" if rule.states_probability else is_silent)
         return ax
     stated = [(n, percent) for n, _, percent in decided]

@@ -12,7 +12,8 @@ import re
 from itertools import chain, count, groupby
 from typing import TYPE_CHECKING
 
-from hullscout.errors import OutputError
+from hullscout.contents import json_of, member_text
+from hullscout.errors import OutputError, UnsafeFileError
 from hullscout.writing import half_made_beside, put
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def magmom_words(magmoms: NDArray[np.float64]) -> str:
 def _id_in(folder: Path, campaign: str) -> str | None:
     """The id in a folder's manifest, if it is of this campaign."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json_of(member_text(folder / MANIFEST))
         return str(manifest["id"]) if manifest["campaign"] == campaign else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UnsafeFileError, ValueError, KeyError, TypeError):
         return None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hullscout.contents import json_of, raw_content
+from hullscout.contents import json_of, member_text, raw_content
 from hullscout.errors import HullscoutError, ResultError, UnsafeFileError
 from hullscout.files import Row, number, read_csv
 from hullscout.oracle.handoff import MAGMOM, MANIFEST, WRITTEN
@@ -139,7 +139,7 @@ def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candid
     if not manifest.is_file():
         return ids[place.name]
     try:
-        found = str(json_of(raw_content(manifest))["id"])
+        found = str(json_of(member_text(manifest))["id"])
     except (OSError, UnsafeFileError, ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{manifest} is no manifest ({error}). Put it back as it was handed out.") from error
     if found not in candidates:

@@ -161,12 +161,12 @@ def _full(key: str) -> str:
 def _values(listed: str) -> tuple[Any, ...]:
     try:
         return tuple(tomllib.loads(f"values = [{listed}]")["values"])
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return tuple(_value(part.strip()) for part in listed.split(","))
 
 
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

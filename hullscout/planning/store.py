@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout import __version__
 from hullscout.campaign import check_config
-from hullscout.campaign.database import DatabaseStore, lock_folder
+from hullscout.campaign.database import DatabaseStore, lock_folder, refuse_no_database
 from hullscout.campaign.opening import DATABASE as CAMPAIGN
 from hullscout.errors import StoreError
 from hullscout.planning.replay import Path as ReplayPath
@@ -45,8 +45,9 @@ class PlanStore(DatabaseStore):
     @classmethod
     def create_or_resume(cls, folder: Path, origins: Sequence[Origin]) -> Self:
         """Open the plan in `folder`; make it where there is none. Another one's is refused by a `StoreError`."""
-        lock = lock_folder(folder, "plan.lock", busy="making the plan")
         database = folder / DATABASE
+        refuse_no_database(database)
+        lock = lock_folder(folder, "plan.lock", busy="making the plan")
         # An empty file is what a kill before the first commit leaves.
         is_new = not database.exists() or database.stat().st_size == 0
         try:
@@ -80,7 +81,7 @@ class PlanStore(DatabaseStore):
                 ReplayKey(campaign=name, path_key=key, seed=seed): (played_to, ReplayPath.from_json(text))
                 for name, key, seed, played_to, text in rows
             }
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise self.damaged(self.database, error) from error
 
     def save(self, key: ReplayKey, *, played_to: float, path: ReplayPath) -> None:
@@ -117,8 +118,8 @@ class PlanStore(DatabaseStore):
         for name in sorted(kept.keys() & given.keys()):
             (config, sha), origin = kept[name], given[name]
             try:
-                before = check_config(json.loads(config), source=f"a campaign kept in {self.database}")
-            except ValueError as error:
+                before = check_config(json.loads(config), source=f"a campaign kept in {self.database}", is_own=False)
+            except (AttributeError, TypeError, ValueError, RecursionError) as error:
                 raise self.damaged(self.database, error) from error
             changed += [f"  {name}: {line}" for line in origin.config.differences(before)]
             if origin.pool_sha256 != sha:

@@ -88,6 +88,7 @@ class KernelPrior:
     def points(self, blocks: Sequence[str]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
         """The drawn kernels of these blocks: log2 of each length, and of each weight over the largest."""
         extras = {name: (length, weight) for name, length, weight in self.extras if name in blocks}
+        extras = extras if len(extras) < len(blocks) else {}  # beside others only
         drawn = [place for place, name in enumerate(blocks) if name not in extras]
         columns = 2 * len(drawn) if len(drawn) > 1 else 1
         golden = 2.0

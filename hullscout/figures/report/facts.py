@@ -122,6 +122,8 @@ def summary(reported: Reported) -> str:
     stated = reported.stated_failure_probability
     if stated is not None:
         return f"{found}; probability that it is {wrong}: {percent(stated)}."
+    if reported.history.setup.not_imported:
+        return f"{found}; no probability is given, since what the folder names was not imported."
     if rule.states_probability:
         return f"{found}; too little is known to state a probability that it is {wrong}."
     return f"{found}; the rule {rule.rule} states no probability that it is {wrong}."

@@ -87,7 +87,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         frames = with_own_ids(frames, f"added{store.n_additions + 1}")
         # As they will be read from the store, to the last bit.
         given = setup.frames_in(
-            format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes
+            format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
         growth = growth_of(
             setup.pool,
@@ -105,7 +105,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
     return Added(
         ids=growth.ids,
         n_rounds=n_rounds,
-        n_candidates=len(setup.pool) + len(growth.ids),
+        n_candidates=setup.pool.n_calculable + len(growth.ids),
         twins=growth.twins,
         left_out=growth.left_out,
         faults=growth.faults,

@@ -46,10 +46,24 @@ class Columns:
                 )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named."""
-        cost = None if self.cost is None else _read_column(path, used, setting="cost", column=self.cost, above=0.0)
+        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named.
+
+        An energy that is given by value costs nothing, whatever stands here.
+        """
+        cost = None
+        if self.cost is not None:
+            stated = [frame for frame in used if not frame.is_given]
+            cost = np.ones(len(used))
+            cost[[not frame.is_given for frame in used]] = _read_column(
+                path, stated, setting="cost", column=self.cost, above=0.0
+            )
         if self.baseline is None:
             return cost, None
+        if made := [frame.id for frame in used if frame.is_given]:
+            raise InvalidPoolError(
+                f"{path}: pool.baseline = {self.baseline!r}: expected structures of the elements, since the cheaper method's "
+                f"energies need ends of their own, found energies by value: {shown_ids(made)}. Add the structures, or leave it out."
+            )
         n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
         return cost, _read_column(path, used, setting="baseline", column=self.baseline, above=-np.inf) / n_atoms
 

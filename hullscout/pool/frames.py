@@ -55,6 +55,7 @@ class Frame:
     magmoms: NDArray[np.float64] | None = (
         None  #: (n,) or (n, 3) initial magnetic moments in Bohr magnetons, where stated
     )
+    is_given: bool = False  #: stands for a pure element whose energy was given by value: its crystal is made up
 
     @property
     def name(self) -> str:
@@ -85,8 +86,8 @@ class Frames:
 
     @property
     def n_frames(self) -> int:
-        """Number of frames, with those that cannot be used."""
-        return len(self.frames) + self.n_faulty
+        """Number of frames of the source, with those that cannot be used."""
+        return sum(not frame.is_given for frame in self.frames) + self.n_faulty
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:

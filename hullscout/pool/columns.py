@@ -205,7 +205,32 @@ def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
         said.append(
             f"Settings that not all energies state, and that were compared for the others only: {'; '.join(partly)}."
         )
-    return tuple(said)
+    return (*said, *_spin_notes(listed))
+
+
+def _spin_notes(frames: Sequence[Frame]) -> Iterator[str]:
+    """A sentence on energies of structures with Fe, Co or Ni that are stated to be of no spin, or of no moments."""
+    ferromagnetic = {atomic_number(symbol): symbol for symbol in ("Fe", "Co", "Ni")}
+    concerned = [
+        f for f in frames if f.energy_ev is not None and not ferromagnetic.keys().isdisjoint(f.numbers.tolist())
+    ]
+    without = [frame for frame in concerned if _is_without_spin(frame)]
+    if without:
+        found = {number for frame in without for number in frame.numbers.tolist()}
+        symbols = " and ".join(symbol for number, symbol in ferromagnetic.items() if number in found)
+        yield (
+            f"Computed without spin or with all moments at 0, by what is stated: {len(without)} of {len(concerned)} energies of "
+            f"structures with {symbols} ({shown_ids([frame.id for frame in without])}). The magnetic order of {symbols}, and what "
+            "it lowers, is missing in these."
+        )
+
+
+def _is_without_spin(frame: Frame) -> bool:
+    is_stated = any(
+        SETTINGS[place].keys.startswith("ispin") and SETTINGS[place].meaning(value) == "1"
+        for (place, _), value in settings_among(frame.columns).items()
+    )
+    return is_stated or (frame.magmoms is not None and not frame.magmoms.any())
 
 
 def _differing(

@@ -155,7 +155,7 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
             f"{frames.path}: pool.energy = {column!r}: expected pool.energy_kind to say whether this column holds energies of "
             'formation, as its name lets one think: set it to "formation", or to "total" (check: --energy-kind).'
         )
-    unit = meaning.unit or _OWN.get(column) or ("eV/atom" if _PER_ATOM_NAME.fullmatch(column) else "eV")
+    unit = _unit_for(column, meaning)
     if _PER_ATOM_NAME.fullmatch(column) and not unit.endswith("/atom"):
         raise InvalidPoolError(
             f"{frames.path}: pool.energy = {column!r}: expected a unit per atom, as the column is named, found "
@@ -176,6 +176,26 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
     if not kept:
         raise InvalidPoolError(f"{frames.path}: {faults[0]}, and in no frame a number. Name another column.")
     return replace(frames, frames=tuple(kept), faults=(*frames.faults, *faults), n_faulty=frames.n_faulty + len(faults))
+
+
+def _unit_for(column: str, meaning: EnergyMeaning) -> str:
+    """The unit that is said, or the one that a column's name says."""
+    return meaning.unit or _OWN.get(column) or ("eV/atom" if _PER_ATOM_NAME.fullmatch(column) else "eV")
+
+
+def restated(frames: Frames, meaning: EnergyMeaning) -> Frames:
+    """Frames with total energies in eV per cell, which stand then where and as a meaning reads them."""
+    column = meaning.column or "energy"
+    unit, name = _unit_for(column, meaning), plain_name(column)
+
+    def stated(frame: Frame) -> Frame:
+        value = None if frame.energy_ev is None else frame.energy_ev / _in_ev(1.0, unit, frame)
+        if column == "energy" or value is None:
+            return replace(frame, energy_ev=value)
+        return replace(frame, energy_ev=None, columns={**frame.columns, name: value})
+
+    listed = tuple(map(stated, frames.frames))
+    return replace(frames, frames=listed, keys=tuple(sorted({key for frame in listed for key in frame.columns})))
 
 
 def _of_own_names(frames: Frames, meaning: EnergyMeaning) -> Frames:
@@ -269,7 +289,7 @@ def offered(frames: Iterable[Frame]) -> str:
     kind = f' (with pool.energy_kind = "formation" for {formation[0]})' if formation else ""
     return (
         f"Columns that look like energies: {', '.join(columns)}. Name one by pool.energy = {columns[0]!r}{kind}; "
-        f"for check, --energy {columns[0]}"
+        f"for check and add, --energy {columns[0]}"
     )
 
 

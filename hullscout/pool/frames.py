@@ -83,6 +83,7 @@ class Frames:
     )  #: what cannot be used: a place in the source, what is wrong
     n_faulty: int = 0  #: frames that have faults, where that is known, and so are not among the others
     is_meant: bool = False  #: whether a user has said what the energies are of
+    usable_for: tuple[str, ...] = ()  #: elements for whose campaigns those of no use were taken out; see `checks.sift`
 
     @property
     def n_frames(self) -> int:

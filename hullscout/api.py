@@ -370,7 +370,7 @@ class Campaign:
 
     def _sentence(self) -> str:
         ledger = self._setup.read_ledger(self.folder)
-        known = f"{self.config.name}: {ledger.known.n_answered} of {len(self.pool)} candidates calculated"
+        known = f"{self.config.name}: {ledger.known.n_answered} of {self.pool.n_calculable} candidates calculated"
         result = self.result
         if result is not None:
             return f"{known}; {result.stop_sentence}"
@@ -389,7 +389,7 @@ class Campaign:
             known = self.history.now
             raise InvalidSettingError(
                 "Expected something to predict and three or more energies that differ, found "
-                f"{known.n_answered} of {known.n_candidates} known. Draw another figure."
+                f"{known.n_answered} of {known.n_calculable} known. Draw another figure."
             )
         return self.belief
 

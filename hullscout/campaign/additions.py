@@ -49,6 +49,7 @@ class Added:
         left_out: Ids of structures without an energy, where a table is looked at.
         conflicts: A sentence for each twin whose energy is another than the table's.
         faults: What is wrong with structures that were left out since no campaign can use them.
+        offer: Which columns may hold the energies of those that were left out without one.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class Added:
     left_out: tuple[str, ...]
     conflicts: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    offer: str = ""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -74,5 +76,6 @@ class Added:
         if self.left_out:
             more = ", ..." if len(self.left_out) > 5 else ""
             said.append(f"Left out, since they have no energy: {', '.join(self.left_out[:5])}{more}.")
+            said += [f"{self.offer}."] if self.offer else []
         said += [f"Left out: {fault}." for fault in self.faults]
         return (*said, *self.conflicts)

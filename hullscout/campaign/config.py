@@ -62,7 +62,7 @@ class PoolSection(Settings):
     energy_kind: str | None = None
     """`total` or `formation` (0 for the elements)."""
     references: dict[str, float] = Field(default_factory=dict)
-    """Energies in eV/atom of elements of which the pool holds no structure, by symbol."""
+    """Energies in eV/atom of elements of which the pool holds no structure, by symbol: known, so that nothing is calculated."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
     baseline: str | None = Field(default=None, min_length=1)
@@ -95,6 +95,11 @@ class PoolSection(Settings):
         return EnergyMeaning(
             column=self.energy, unit=self.energy_unit, kind=self.energy_kind, references=self.references
         )
+
+    @model_validator(mode="after")
+    def _means_one_thing(self) -> Self:
+        _ = self.energies
+        return self
 
     @field_validator("cost", "baseline")
     @classmethod
@@ -160,15 +165,6 @@ class CampaignConfig(Settings):
         if foreign:
             raise ValueError(
                 f"oracle.magmoms: expected moments of {' and '.join(self.elements)}, found one of {foreign[0]!r}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _takes_references_where_energies_are_looked_up(self) -> Self:
-        if self.pool.references and self.oracle.kind != "table":
-            raise ValueError(
-                f'pool.references stands for structures whose energies are looked up, but oracle.kind = "{self.oracle.kind}"; '
-                "put a structure of each element into the pool"
             )
         return self
 

@@ -114,8 +114,8 @@ class Engine:
         known, rule = self.ledger.known, self.rule
         if not known.unknown.size:
             decision = Decision(stated_failure_probability=0.0 if rule.states_probability else None)
-        elif not known.decisions:
-            decision = Decision(chosen=rule.begin(known, self.surrogate), n_contenders=known.n_candidates)
+        elif not known.decisions and (start := rule.begin(known, self.surrogate)):
+            decision = Decision(chosen=start, n_contenders=known.n_candidates)
         elif not known.has_hull:
             decision = Decision(chosen=missing_pure(known), n_contenders=known.n_candidates)
         else:

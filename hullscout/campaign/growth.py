@@ -17,13 +17,17 @@ from hullscout.display import MILLI
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import (
     CONFLICT_EV_PER_ATOM,
+    EnergyMeaning,
     Faulty,
     Frames,
     Pool,
     format_frames,
     growth_of,
     keep_pool,
+    offered,
     parse_frames,
+    restated,
+    understand,
     with_own_ids,
 )
 from hullscout.pool.candidate import stated_id
@@ -41,10 +45,17 @@ if TYPE_CHECKING:
 OF_A_RUN = "End it (nothing is lost), add the structures, and run it again."
 
 
-def add_file(folder: Path, path: Path, pool_format: str | None = None) -> Added:
-    """Add the structures of a pool of any format to the campaign in `folder`."""
-    with Store.read(folder):  # first of all: where there is no campaign, the pool is not what is wrong
-        pass
+def add_file(
+    folder: Path, path: Path, pool_format: str | None = None, *, column: str | None = None, unit: str | None = None
+) -> Added:
+    """Add the structures of a pool of any format to the campaign in `folder`.
+
+    Args:
+        column: What holds the energies of the pool, if it is another than that of the campaign's.
+        unit: Of these energies; as for a pool.
+    """
+    with Store.read(folder) as store:  # first of all: where there is no campaign, the pool is not what is wrong
+        config = store.origin().config
     if not path.exists():
         raise InvalidPoolError(f"There is no {path}. Give a file or folder of structures to add.")
     kept = keep_pool(path, pool_format)
@@ -55,6 +66,14 @@ def add_file(folder: Path, path: Path, pool_format: str | None = None) -> Added:
         n_faulty=len(kept.faults) + frames.n_faulty,
         notes=(*kept.notes, *frames.notes),
     )
+    if column is not None or unit is not None:
+        if config.oracle.kind != "table":
+            raise InvalidPoolError(
+                f"Expected no energies of what is added, since this campaign has them computed (oracle.kind = "
+                f"{config.oracle.kind!r}). Leave out --energy and --energy-unit."
+            )
+        meant = EnergyMeaning(column=column, unit=unit, kind=config.pool.energy_kind)
+        said = restated(understand(said, meant, elements=config.elements, has_ends=False), config.pool.energies)
     return _add(folder, said, name=str(path))
 
 
@@ -87,7 +106,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         frames = with_own_ids(frames, f"added{store.n_additions + 1}")
         # As they will be read from the store, to the last bit.
         given = setup.frames_in(
-            format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes
+            format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
         growth = growth_of(
             setup.pool,
@@ -105,10 +124,11 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
     return Added(
         ids=growth.ids,
         n_rounds=n_rounds,
-        n_candidates=len(setup.pool) + len(growth.ids),
+        n_candidates=setup.pool.n_calculable + len(growth.ids),
         twins=growth.twins,
         left_out=growth.left_out,
         faults=growth.faults,
+        offer=offered(given.frames) if growth.left_out else "",
         conflicts=tuple(_conflicts(setup, given, growth)),
     )
 

@@ -30,6 +30,7 @@ class Ledger:
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
+        given: Energies that are known by value and asked for by nobody, eV per cell by id.
         energies_ev: Energies told earlier, eV per cell by id.
         relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
@@ -47,6 +48,7 @@ class Ledger:
         seed: int = 0,
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
+        given: Mapping[str, float] | None = None,
         energies_ev: Mapping[str, float] | None = None,
         relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
@@ -61,6 +63,7 @@ class Ledger:
         self._index = {candidate_id: index for index, candidate_id in enumerate(pool.ids)}
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
+        self._given: list[int] = []
         self._energies_ev: dict[int, float] = {}
         self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
@@ -74,6 +77,10 @@ class Ledger:
         self._known: Known | None = None
         for decision in decisions:
             self.record(decision)
+        for candidate_id, energy in (given or {}).items():
+            if (index := self.index_of(candidate_id)) not in self._asked:  # as it was by earlier versions
+                self._given.append(index)
+                self._energies_ev[index] = energy
         for candidate_id, energy in (energies_ev or {}).items():
             self.take(candidate_id, Calculated(energy_ev=energy, relaxed=(relaxed or {}).get(candidate_id)))
         for candidate_id, failed in (failures or {}).items():
@@ -97,7 +104,7 @@ class Ledger:
         pool = next((pool for n_rounds, pool in self._earlier if n_decisions < n_rounds), self.pool)
         decisions = self._decisions[:n_decisions]
         asked = [index for decision in decisions for index in decision.chosen]
-        answered = [index for index in asked if index in self._energies_ev]
+        answered = [*self._given, *(index for index in asked if index in self._energies_ev)]
         failed = [index for index in asked if index in self._failures]
         settled = {*answered, *failed}
         energies = [self._energies_ev[index] / int(self.pool.n_atoms[index]) for index in answered]
@@ -109,6 +116,7 @@ class Ledger:
             added_after=tuple(n_rounds for n_rounds, _ in self._earlier if n_rounds <= n_decisions),
             decisions=tuple(decisions),
             answered=np.array(answered, dtype=np.intp),
+            given=np.array(self._given, dtype=np.intp),
             energies_ev_per_atom=np.array(energies, dtype=np.float64),
             failed=np.array(failed, dtype=np.intp),
             pending=np.array([index for index in asked if index not in settled], dtype=np.intp),

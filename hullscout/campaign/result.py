@@ -142,6 +142,8 @@ class CampaignResult:
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
     doubts: tuple[str, ...] = ()
     """What looks wrong of energies that were computed or told; see `energy_doubts`."""
+    given_ev_per_atom: dict[str, float] = field(default_factory=dict)
+    """Energies of elements that were given by value, by symbol: ends of the axis of which nothing was calculated."""
 
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
@@ -151,7 +153,7 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("additions", "left_out", "doubts"):
+        for name in ("additions", "left_out", "doubts", "given_ev_per_atom"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -169,6 +171,7 @@ class CampaignResult:
         if self.reference is not None:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
+        said.extend(given_sentences(self.given_ev_per_atom))
         said.extend(then.sentence for then in self.additions)
         said.extend(f"Look at the energies: {doubt}." for doubt in self.doubts)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
@@ -247,6 +250,19 @@ def energy_doubts(known: Known) -> tuple[str, ...]:
     return tuple(doubt.sentence for doubt in find_doubts(frames, known.pool.elements))
 
 
+def given_ev_per_atom(known: Known) -> dict[str, float]:
+    """Energies of elements that were given by value, by symbol."""
+    energies = dict(zip(known.answered.tolist(), known.energies_ev_per_atom.tolist(), strict=True))
+    given = sorted(known.given.tolist(), key=lambda index: float(known.x[index]))
+    return {known.pool.elements[int(known.x[index])]: energies[index] for index in given}
+
+
+def given_sentences(given: Mapping[str, float]) -> tuple[str, ...]:
+    """A sentence on energies in eV/atom of elements that were given by value, by symbol; none where there are none."""
+    shown = ", ".join(f"{symbol} {energy:g} eV/atom" for symbol, energy in given.items())
+    return (f"Given by value, and not calculated: {shown}.",) if given else ()
+
+
 def volume_of(relaxed: Mapping[int, Candidate] | None, index: int) -> float | None:
     """The volume in A^3 per atom of the relaxed structure of a candidate, where there is one."""
     structure = (relaxed or {}).get(index)
@@ -271,9 +287,9 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         elements=config.elements,
         rule=config.select.rule,
         seed=config.seed,
-        n_candidates=known.n_candidates,
+        n_candidates=known.n_calculable,
         n_calculations=known.n_answered,
-        saved_fraction=1.0 - known.asked.size / known.n_candidates,
+        saved_fraction=1.0 - known.asked.size / known.n_calculable,
         cost_spent=known.spent,
         cost_saved_fraction=1.0 - known.spent / float(setup.cost.sum()),
         stop_reason=StopReason(decision.stop.reason),
@@ -290,6 +306,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         additions=setup.added,
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
+        given_ev_per_atom=given_ev_per_atom(known),
     )
 
 

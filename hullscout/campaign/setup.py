@@ -29,6 +29,7 @@ from hullscout.pool import (
     parse_frames,
     sift,
     understand,
+    with_given_ends,
 )
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
@@ -117,11 +118,17 @@ class Setup:
         return replace(self._first_frames, frames=(*kept, *added), keys=tuple(sorted(keys)))
 
     def frames_in(
-        self, pool: bytes, *, path: Path, faults: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+        self,
+        pool: bytes,
+        *,
+        path: Path,
+        faults: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+        is_added: bool = False,
     ) -> Frames:
         """What the content of a pool file says, as it is kept, with what its reader said of it; without what is left out.
 
-        Magnetic moments are by `oracle.magmoms` where it states none.
+        Magnetic moments are by `oracle.magmoms` where it states none. What is added to a campaign brings no ends of the axis.
         """
         parsed = parse_frames(pool, path=path)
         read = replace(
@@ -134,7 +141,11 @@ class Setup:
         section = self.config.pool
         if self._is_table:
             others = [column for column in (section.cost, section.baseline) if column is not None]
-            read = understand(read, section.energies, elements=self.config.elements, others=others)
+            read = understand(
+                read, section.energies, elements=self.config.elements, others=others, has_ends=not is_added
+            )
+        elif not is_added:
+            read = with_given_ends(read, section.energies, self.config.elements, is_computed=True)
         return sift(read, self.config.elements) if section.leave_out_faults else read
 
     def _with_moments(self, frame: Frame) -> Frame:
@@ -150,7 +161,9 @@ class Setup:
 
     @cached_property
     def _added_frames(self) -> tuple[Frames, ...]:
-        return tuple(self.frames_in(addition.pool, path=Path(addition.name)) for addition in self.origin.additions)
+        return tuple(
+            self.frames_in(addition.pool, path=Path(addition.name), is_added=True) for addition in self.origin.additions
+        )
 
     @property
     def added(self) -> tuple[AddedThen, ...]:
@@ -194,6 +207,12 @@ class Setup:
         """The table that knows the energies; None where they are computed."""
         return TableOracle.from_frames(self.frames, self.pool) if self._is_table else None
 
+    @cached_property
+    def given(self) -> dict[str, float]:
+        """Energies of the elements that are given by value, eV per cell by id."""
+        stated = {frame.id: frame.energy_ev for frame in self._first_frames.frames if frame.is_given}
+        return {name: energy for name in self.pool.given if (energy := stated[name]) is not None}
+
     @property
     def true_ev_per_atom(self) -> Floats | None:
         """(n,) energies of all candidates, where a table knows them."""
@@ -202,7 +221,7 @@ class Setup:
     @cached_property
     def cost(self) -> Floats:
         """(n,) cost of the calculation of each candidate; `InvalidCampaignError` where the pool should state it and does not."""
-        return self.config.cost.of(self.pool.n_atoms, column=self.pool.cost)
+        return self.config.cost.of_pool(self.pool)
 
     @cached_property
     def representation(self) -> Representation:
@@ -229,7 +248,8 @@ class Setup:
     def ledger(self, **told: Any) -> Ledger:
         """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""
         earlier = tuple(zip((then.n_rounds for then in self.origin.additions), self.pools, strict=False))
-        return Ledger(self.pool, name=self.config.name, seed=self.config.seed, cost=self.cost, earlier=earlier, **told)
+        name, seed = self.config.name, self.config.seed
+        return Ledger(self.pool, name=name, seed=seed, cost=self.cost, given=self.given, earlier=earlier, **told)
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign import Beliefs
-from hullscout.campaign.result import RESULT
+from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
@@ -43,14 +43,14 @@ class CampaignProgress:
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
         )
-        self._task = self.line.add_task("computing features", total=len(setup.pool), round=0)
+        self._task = self.line.add_task("computing features", total=setup.pool.n_calculable, round=0)
         self._is_computed = setup.table is None
         self._hull: tuple[str, ...] = ()
 
     def update(self, known: Known) -> None:
         """Show what is known after an answer."""
         decision, n_round = known.decisions[-1], len(known.decisions) - 1
-        figures = [f"{PERCENT * (1 - known.n_answered / known.n_candidates):.0f} % saved"]
+        figures = [f"{PERCENT * known.saved_fraction:.0f} % saved"]
         if self._is_computed and known.pending.size:
             figures.append(f"{known.pending.size} awaited")
         if known.n_failed:
@@ -89,8 +89,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
-    for then in result.additions:
-        screen.print(then.sentence)
+    for sentence in (*given_sentences(result.given_ev_per_atom), *(then.sentence for then in result.additions)):
+        screen.print(sentence)
     print_failures({failed.id: failed for failed in result.failed})
     if result.failed:
         screen.print("What failed counts as unknown, not as high in energy; --retry-failed calculates it again.")
@@ -128,11 +128,11 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     screen, known, config = console(), ledger.known, setup.config
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(known.decisions)} rounds, "
-        f"{known.n_answered} of {known.n_candidates} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
+        f"{known.n_answered} of {known.n_calculable} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
         f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
-    for then in setup.added:
-        screen.print(then.sentence)
+    for sentence in (*given_sentences(given_ev_per_atom(known)), *(then.sentence for then in setup.added)):
+        screen.print(sentence)
     for caution in () if result is not None else setup.cautions:
         screen.print(caution)
     errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]

@@ -145,7 +145,11 @@ def tell(folder: Path, results: tuple[Path, ...]) -> None:
 @FOLDER
 @click.argument("pool", type=PATH)
 @click.option("--format", "pool_format", help="Of the pool.  [default: told by what is there]")
-def add(folder: Path, pool: Path, pool_format: str | None) -> None:
+@click.option(
+    "--energy", metavar="COLUMN", help="Column that holds its energies.  [default: as in the campaign's pool]"
+)
+@click.option("--energy-unit", metavar="UNIT", help="Their unit: eV, eV/atom, meV, ...  [default: as for a pool]")
+def add(folder: Path, pool: Path, pool_format: str | None, energy: str | None, energy_unit: str | None) -> None:
     """Add the structures of POOL to the campaign in FOLDER, under way or at its end.
 
     POOL is a file or folder of any format that a campaign reads; it needs no pure elements. Crystals that the campaign has are not
@@ -153,7 +157,7 @@ def add(folder: Path, pool: Path, pool_format: str | None) -> None:
     """
     from hullscout.campaign import Setup, growth  # noqa: PLC0415  loads the scientific packages
 
-    added = growth.add_file(folder, pool, pool_format)
+    added = growth.add_file(folder, pool, pool_format, column=energy, unit=energy_unit)
     for sentence in added.sentences:
         say(sentence)
     if added.ids:

@@ -102,7 +102,7 @@ def save_campaign_figure(
         history.setup.refuse_not_imported()
         raise OutputError(
             f"{kind}: expected something to predict and three or more energies that differ, found {known.n_answered} of "
-            f"{known.n_candidates} known. Draw another kind."
+            f"{known.n_calculable} known. Draw another kind."
         )
     offered: dict[str, Any] = {
         "known": known,

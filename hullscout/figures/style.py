@@ -159,7 +159,7 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 def title_of(known: Known) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved."""
     failed = f", {known.n_failed} failed" if known.n_failed else ""
-    calculated = f"{known.n_answered} of {known.n_candidates} calculated{failed}"
+    calculated = f"{known.n_answered} of {known.n_calculable} calculated{failed}"
     return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
 
 

@@ -263,7 +263,7 @@ def predict_setup(
     """Predict a campaign, the `number`-th of those that may be added, of which a calculation takes so many core-hours."""
     return predict_alloy(
         experience,
-        len(setup.pool),
+        setup.pool.n_calculable,
         n_start=n_at_start(setup.pool, setup.config),
         name=setup.config.name,
         guess=guess,
@@ -277,7 +277,7 @@ def experience_of(plan: Plan) -> Experience:
     """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy."""
     alloys: dict[frozenset[str], list[Floats]] = {}
     for one in plan.first_settings:
-        shares = np.array(one.n_calculations) / len(one.pool)
+        shares = np.array(one.n_calculations) / one.pool.n_calculable
         alloys.setdefault(frozenset(one.setting.config.elements), []).append(shares)
     return Experience.of([np.concatenate(shares) for shares in alloys.values()])
 
@@ -310,7 +310,7 @@ def _relative_size(one: Played, model: CostModel) -> float:
     """Core-hours of the mean calculation over those of the mean candidate."""
     hours = model.of(one.pool)
     looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, one.n_calculations, strict=True)]
-    return float(np.mean(looked_up) / hours.mean())
+    return float(np.mean(looked_up) / hours[one.pool.is_calculable].mean())
 
 
 def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
@@ -318,10 +318,10 @@ def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
     return outcome_of(
         one.setting,
         one.paths,
-        n_candidates=len(pool),
-        cost=one.setting.config.cost.of(pool.n_atoms, column=pool.cost),
-        ground_states={index: pool.ids[index] for index in one.ground_states},
-        core_hours=None if model is None else model.of(pool),
+        n_candidates=pool.n_calculable,
+        cost=one.setting.config.cost.of_pool(pool),
+        ground_states={index: pool.ids[index] for index in one.ground_states if pool.ids[index] not in pool.given},
+        core_hours=None if model is None else model.of(pool) * pool.is_calculable,
         core_hours_error=0.0 if model is None else model.relative_error(pool),
         price=order.price,
     )

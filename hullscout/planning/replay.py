@@ -154,11 +154,16 @@ class ReplayPool:
         """Indices of the vertices of the true hull."""
         return tuple(_true_hull(self.pool.fractions, self.energies_ev_per_atom)[1].indices.tolist())
 
+    @property
+    def given(self) -> dict[str, float]:
+        """Energies that are known by value, eV per cell by id."""
+        return {name: float(self.energies_ev[self.pool.index_of(name)]) for name in self.pool.given}
+
     def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
         """An engine at the start of a campaign on this pool."""
-        cost = config.cost.of(self.pool.n_atoms, column=self.pool.cost)
+cost, given = config.cost.of_pool(self.pool), self.given
         surrogate = Surrogate(self.features, fractions=self.pool.fractions, settings=config.regression)
-        ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost)
+        ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost, given=given)
         return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)
 
 
@@ -172,28 +177,33 @@ def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
     ended = () if engine.decision is None else (engine.decision,)
     decisions = (*engine.ledger.decisions, *ended)
     order = tuple(index for decision in decisions for index in decision.chosen)
-    steps = error_steps(pool.pool.fractions, pool.energies_ev_per_atom, order)
+    given = tuple(map(pool.pool.index_of, pool.pool.given))
+    steps = error_steps(pool.pool.fractions, pool.energies_ev_per_atom, order, given=given)
     return Path(seed=seed, decisions=decisions, error_steps=steps)
 
 
 def n_at_start(pool: Pool, config: CampaignConfig) -> int:
     """Calculations that a campaign asks for before it knows anything: those of the rule's start that its limits allow."""
-    n = config.select.n_at_start(Ledger(pool, seed=config.seed).known)
+    n = config.select.n_at_start(Ledger(pool, seed=config.seed, given=dict.fromkeys(pool.given, 0.0)).known)
     return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
 
 
-def error_steps(fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
+def error_steps(
+    fractions: Floats, energy_ev_per_atom: Floats, order: tuple[int, ...], *, given: tuple[int, ...] = ()
+) -> tuple[tuple[int, float], ...]:
     """After how many calculations the hull error changes, and to what, eV/atom.
 
-    Compositions are (n, k), energies (n,), and `order` (m,) the indices of the candidates as they are looked up.
+    Compositions are (n, k), energies (n,), and `order` (m,) the indices of the candidates as they are looked up, beside those that
+    are given.
     """
     formation, true = _true_hull(fractions, energy_ev_per_atom)
     found = None
     steps: list[tuple[int, float]] = []
-    for n, index in enumerate(order, start=1):
-        if found is not None and float(found.distance(fractions[[index]], formation[[index]])[0]) >= 0.0:
+    for n in range(len(order) + 1):
+        newest = list(order[n - 1 : n]) if n else []
+        if found is not None and float(found.distance(fractions[newest], formation[newest])[0]) >= 0.0:
             continue
-        known = np.asarray(order[:n], dtype=np.intp)
+        known = np.asarray([*given, *order[:n]], dtype=np.intp)
         if all(indices.size for indices in pure(fractions[known])):
             found = lower_hull(fractions[known], formation[known])
             error = hull_error(found, true)

@@ -82,7 +82,7 @@ def simulate_new(
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
     experience, model, predictions = EXPERIENCE[source], order.cost_model, []
     for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
-        guess = float(log_odds(np.array([len(one) for one in taken]) / len(setup.pool)).mean())
+        guess = float(log_odds(np.array([len(one) for one in taken]) / setup.pool.n_calculable).mean())
         hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
         predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model, guess=guess))
     return tuple(predictions)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats
 
 CONFIDENCE = 0.95
+MOST = 0.5
+"""A setting that is wrong in more than this share of replays is no matter of their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,9 +359,10 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
     elif are_all_unsafe(options, risk=risk):
         safest = min(options, key=lambda one: (one.risk.rate, one.expense))
         stated = "" if safest.stated is None else f", where {PERCENT * safest.stated:.1f} % were stated"
+        more = " More replicates will not change that." if safest.risk.low > risk else ""
         sentence = (
             f"{name}: no setting is safe enough. The safest, {safest.label}, has {safest.risk} wrong hulls{stated}, and "
-            f"{PERCENT * risk:g} % are wanted{safest.largest_risk}.{safest.most_missed} More replicates will not change that."
+            f"{PERCENT * risk:g} % are wanted{safest.largest_risk}.{safest.most_missed}{more}"
         )
     elif n_runs < fewest_runs(risk) and isinstance(options[0], SettingOutcome):
         sentence = too_few(name, n_runs, risk=risk)
@@ -373,8 +376,8 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
 
 
 def are_all_unsafe(options: Sequence[SettingOutcome | Total], *, risk: float) -> bool:
-    """Whether the observed risk of every setting is above the wanted one, its whole interval included."""
-    return all(one.risk.low > risk for one in options)
+    """Whether every setting is wrong in most replays, or its observed risk above the wanted one, its whole interval included."""
+    return all(one.risk.low > risk or one.risk.rate > max(MOST, risk) for one in options)
 
 
 def too_few(name: str, n_runs: int, *, risk: float) -> str:

@@ -9,7 +9,7 @@ used.
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
-from hullscout.pool.energies import EnergyMeaning, understand
+from hullscout.pool.energies import EnergyMeaning, offered, restated, understand, with_given_ends
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
 from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
 from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
@@ -70,11 +70,14 @@ __all__ = [
     "make_pool",
     "most_frequent_elements",
     "natural_key",
+    "offered",
     "parse_frames",
     "read_frames",
     "read_pool",
+    "restated",
     "save_frames",
     "sift",
     "understand",
+    "with_given_ends",
     "with_own_ids",
 ]

@@ -77,8 +77,10 @@ class Faulty(Enum):
 def sift(frames: Frames, elements: Sequence[str]) -> Frames:
     """The frames that campaigns can use; what is wrong with single others is said among the faults, in their order.
 
-    Of an id that occurs more than once the first frame without another fault stays.
+    Of an id that occurs more than once the first frame without another fault stays. Those that were sifted stay as they are.
     """
+    if frames.usable_for == tuple(elements):
+        return frames
     found = [
         (frame.number, f"{frame.name}: {fault}")
         for frame in frames.frames
@@ -96,6 +98,7 @@ def sift(frames: Frames, elements: Sequence[str]) -> Frames:
         frames=tuple(frame for frame in frames.frames if frame.number not in bad),
         faults=(*frames.faults, *faults),
         n_faulty=frames.n_faulty + len(bad),
+        usable_for=tuple(elements),
     )
 
 

@@ -46,10 +46,24 @@ class Columns:
                 )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named."""
-        cost = None if self.cost is None else _read_column(path, used, setting="cost", column=self.cost, above=0.0)
+        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named.
+
+        An energy that is given by value costs nothing, whatever stands here.
+        """
+        cost = None
+        if self.cost is not None:
+            stated = [frame for frame in used if not frame.is_given]
+            cost = np.ones(len(used))
+            cost[[not frame.is_given for frame in used]] = _read_column(
+                path, stated, setting="cost", column=self.cost, above=0.0
+            )
         if self.baseline is None:
             return cost, None
+        if made := [frame.id for frame in used if frame.is_given]:
+            raise InvalidPoolError(
+                f"{path}: pool.baseline = {self.baseline!r}: expected structures of the elements, since the cheaper method's "
+                f"energies need ends of their own, found energies by value: {shown_ids(made)}. Add the structures, or leave it out."
+            )
         n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
         return cost, _read_column(path, used, setting="baseline", column=self.baseline, above=-np.inf) / n_atoms
 
@@ -191,7 +205,32 @@ def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
         said.append(
             f"Settings that not all energies state, and that were compared for the others only: {'; '.join(partly)}."
         )
-    return tuple(said)
+    return (*said, *_spin_notes(listed))
+
+
+def _spin_notes(frames: Sequence[Frame]) -> Iterator[str]:
+    """A sentence on energies of structures with Fe, Co or Ni that are stated to be of no spin, or of no moments."""
+    ferromagnetic = {atomic_number(symbol): symbol for symbol in ("Fe", "Co", "Ni")}
+    concerned = [
+        f for f in frames if f.energy_ev is not None and not ferromagnetic.keys().isdisjoint(f.numbers.tolist())
+    ]
+    without = [frame for frame in concerned if _is_without_spin(frame)]
+    if without:
+        found = {number for frame in without for number in frame.numbers.tolist()}
+        symbols = " and ".join(symbol for number, symbol in ferromagnetic.items() if number in found)
+        yield (
+            f"Computed without spin or with all moments at 0, by what is stated: {len(without)} of {len(concerned)} energies of "
+            f"structures with {symbols} ({shown_ids([frame.id for frame in without])}). The magnetic order of {symbols}, and what "
+            "it lowers, is missing in these."
+        )
+
+
+def _is_without_spin(frame: Frame) -> bool:
+    is_stated = any(
+        SETTINGS[place].keys.startswith("ispin") and SETTINGS[place].meaning(value) == "1"
+        for (place, _), value in settings_among(frame.columns).items()
+    )
+    return is_stated or (frame.magmoms is not None and not frame.magmoms.any())
 
 
 def _differing(

@@ -2,8 +2,8 @@
 
 Readers take `energy` for the total energy of the cell in eV. Columns whose names say as much of themselves are taken where there is
 none; any other is offered by name, and taken where a user says so. A formation energy is 0 for the elements, so that a pool of such
-needs no structure of them; in one of total energies a reference may be given by value. Either way a made-up crystal of the element
-stands for the end of the axis.
+needs no structure of them; in one of total energies, or where energies are computed, a reference may be given by value. Either way
+a made-up crystal of the element stands for the end of the axis: what it costs is nothing, since it is known.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ class EnergyMeaning:
             raise InvalidPoolError(f"pool.energy_kind: expected one of {', '.join(KINDS)}, found {self.kind!r}.")
         if not all(np.isfinite(value) for value in self.references.values()):
             raise InvalidPoolError(f"pool.references: expected finite energies in eV/atom, found {self.references}.")
+        if self.kind == "formation" and any(self.references.values()):
+            raise InvalidPoolError(
+                f'pool.references: expected none with pool.energy_kind = "formation", which are 0 for the elements, found '
+                f"{self.references}. Leave one of the two out."
+            )
 
     @property
     def is_stated(self) -> bool:
@@ -89,13 +94,19 @@ def _unit_of(unit: str) -> tuple[float, bool] | None:
 
 
 def understand(
-    frames: Frames, meaning: EnergyMeaning = STATED_BY_NAME, *, elements: Sequence[str] = (), others: Iterable[str] = ()
+    frames: Frames,
+    meaning: EnergyMeaning = STATED_BY_NAME,
+    *,
+    elements: Sequence[str] = (),
+    others: Iterable[str] = (),
+    has_ends: bool = True,
 ) -> Frames:
     """Frames whose energies are total energies in eV per cell, as a user or the names of their columns say.
 
     Args:
         elements: Of the axis; needed for energies of formation and references.
         others: Columns that are known to be something else (a baseline, say).
+        has_ends: Whether ends of the axis that are given by value join the frames.
     """
     column = meaning.column
     read = _of_own_names(frames, meaning) if column is None else _of_column(frames, column, meaning)
@@ -104,11 +115,29 @@ def understand(
         is_meant=meaning.is_stated,
         notes=(*read.notes, *_other_columns(frames, read, meaning.column, set(others))),
     )
-    if meaning.kind == "formation":
-        return _with_ends(read, dict.fromkeys(elements, 0.0), elements, is_formation=True)
-    if meaning.references:
-        return _with_ends(read, meaning.references, elements, is_formation=False)
-    return read
+    return with_given_ends(read, meaning, elements) if has_ends else read
+
+
+def with_given_ends(
+    frames: Frames, meaning: EnergyMeaning, elements: Sequence[str], *, is_computed: bool = False
+) -> Frames:
+    """Frames and the ends of the axis whose energies are given by value; what frames state is not looked at if it is computed."""
+    if meaning.kind == "formation" and not is_computed:
+        return _with_ends(frames, dict.fromkeys(elements, 0.0), elements, is_formation=True)
+    if not meaning.references:
+        return frames
+    numbers = dict(zip(elements, atomic_numbers(elements), strict=True))
+    for symbol in meaning.references if is_computed else ():
+        pure = next((f for f in frames.frames if (f.numbers == numbers.get(symbol)).all()), None)
+        if pure is not None:
+            raise _refused(frames, symbol, f"no structure of pure {symbol}", pure.id)
+    return _with_ends(frames, meaning.references, elements, is_formation=False)
+
+
+def _refused(frames: Frames, symbol: str, expected: str, found: str) -> InvalidPoolError:
+    return InvalidPoolError(
+        f"{frames.path}: pool.references.{symbol}: expected {expected}, found {found!r}. Leave the reference out, or the structure."
+    )
 
 
 def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
@@ -126,7 +155,7 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
             f"{frames.path}: pool.energy = {column!r}: expected pool.energy_kind to say whether this column holds energies of "
             'formation, as its name lets one think: set it to "formation", or to "total" (check: --energy-kind).'
         )
-    unit = meaning.unit or _OWN.get(column) or ("eV/atom" if _PER_ATOM_NAME.fullmatch(column) else "eV")
+    unit = _unit_for(column, meaning)
     if _PER_ATOM_NAME.fullmatch(column) and not unit.endswith("/atom"):
         raise InvalidPoolError(
             f"{frames.path}: pool.energy = {column!r}: expected a unit per atom, as the column is named, found "
@@ -147,6 +176,26 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
     if not kept:
         raise InvalidPoolError(f"{frames.path}: {faults[0]}, and in no frame a number. Name another column.")
     return replace(frames, frames=tuple(kept), faults=(*frames.faults, *faults), n_faulty=frames.n_faulty + len(faults))
+
+
+def _unit_for(column: str, meaning: EnergyMeaning) -> str:
+    """The unit that is said, or the one that a column's name says."""
+    return meaning.unit or _OWN.get(column) or ("eV/atom" if _PER_ATOM_NAME.fullmatch(column) else "eV")
+
+
+def restated(frames: Frames, meaning: EnergyMeaning) -> Frames:
+    """Frames with total energies in eV per cell, which stand then where and as a meaning reads them."""
+    column = meaning.column or "energy"
+    unit, name = _unit_for(column, meaning), plain_name(column)
+
+    def stated(frame: Frame) -> Frame:
+        value = None if frame.energy_ev is None else frame.energy_ev / _in_ev(1.0, unit, frame)
+        if column == "energy" or value is None:
+            return replace(frame, energy_ev=value)
+        return replace(frame, energy_ev=None, columns={**frame.columns, name: value})
+
+    listed = tuple(map(stated, frames.frames))
+    return replace(frames, frames=listed, keys=tuple(sorted({key for frame in listed for key in frame.columns})))
 
 
 def _of_own_names(frames: Frames, meaning: EnergyMeaning) -> Frames:
@@ -240,7 +289,7 @@ def offered(frames: Iterable[Frame]) -> str:
     kind = f' (with pool.energy_kind = "formation" for {formation[0]})' if formation else ""
     return (
         f"Columns that look like energies: {', '.join(columns)}. Name one by pool.energy = {columns[0]!r}{kind}; "
-        f"for check, --energy {columns[0]}"
+        f"for check and add, --energy {columns[0]}"
     )
 
 
@@ -255,16 +304,13 @@ def _with_ends(
         )
     made: list[Frame] = []
     notes: list[str] = []
-    numbers = dict(zip(elements, atomic_numbers(elements), strict=True))
+    numbers, taken = dict(zip(elements, atomic_numbers(elements), strict=True)), {frame.id for frame in frames.frames}
     for symbol, reference in references.items():
         pure = [frame for frame in frames.frames if (frame.numbers == numbers[symbol]).all()]
         known = {f.id: f.energy_ev / len(f.numbers) for f in pure if f.energy_ev is not None}
         lowest = min(known, key=lambda name: known[name], default=None)
         if lowest is not None and not is_formation:
-            raise InvalidPoolError(
-                f"{frames.path}: pool.references.{symbol}: expected no pure {symbol} with an energy, found {lowest!r}. "
-                "Leave the reference out, or the structure."
-            )
+            raise _refused(frames, symbol, f"no pure {symbol} with an energy", lowest)
         if lowest is not None and known[lowest] < -DIFFERENT_EV_PER_ATOM:
             raise InvalidPoolError(
                 f'{frames.path}: pool.energy_kind = "formation": expected 0 eV/atom or more for pure {symbol}, found '
@@ -272,6 +318,10 @@ def _with_ends(
             )
         if lowest is None or known[lowest] > 1e-6:
             made.append(_made_up(symbol, numbers[symbol], reference, number=frames.n_frames + len(made) + 1))
+            if made[-1].id in taken:
+                raise InvalidPoolError(
+                    f"{frames.path}: expected no structure called {made[-1].id!r}, the name of the reference, found one. Rename it."
+                )
             why = (
                 "the elements are at 0 in formation energies"
                 if is_formation
@@ -298,4 +348,5 @@ def _made_up(symbol: str, z: int, reference: float, *, number: int) -> Frame:
         cell=np.array(atoms.cell, np.float64),
         pbc=(True, True, True),
         energy_ev=reference * len(atoms),
+        is_given=True,
     )

@@ -55,6 +55,7 @@ class Frame:
     magmoms: NDArray[np.float64] | None = (
         None  #: (n,) or (n, 3) initial magnetic moments in Bohr magnetons, where stated
     )
+    is_given: bool = False  #: stands for a pure element whose energy was given by value: its crystal is made up
 
     @property
     def name(self) -> str:
@@ -82,11 +83,12 @@ class Frames:
     )  #: what cannot be used: a place in the source, what is wrong
     n_faulty: int = 0  #: frames that have faults, where that is known, and so are not among the others
     is_meant: bool = False  #: whether a user has said what the energies are of
+    usable_for: tuple[str, ...] = ()  #: elements for whose campaigns those of no use were taken out; see `checks.sift`
 
     @property
     def n_frames(self) -> int:
-        """Number of frames, with those that cannot be used."""
-        return len(self.frames) + self.n_faulty
+        """Number of frames of the source, with those that cannot be used."""
+        return sum(not frame.is_given for frame in self.frames) + self.n_faulty
 
     @classmethod
     def of(cls, structures: Iterable[ase.Atoms | Structure | Candidate], *, ids: Sequence[str] | None = None) -> Frames:

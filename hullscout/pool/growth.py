@@ -108,6 +108,7 @@ def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Colum
             n_pure=n_pure,
             notes=(*report.notes, sentence),
         ),
+        given=pool.given,
         cost=None if pool.cost is None or cost is None else np.concatenate([pool.cost, cost]),
         baseline_ev_per_atom=None
         if pool.baseline_ev_per_atom is None or baseline is None

@@ -99,9 +99,9 @@ class Inspection:
 def clean(
     frames: tuple[Frame, ...], inspection: Inspection, *, suspects: Suspects = Suspects.KEEP
 ) -> tuple[Frame, ...]:
-    """The frames, of those that were inspected, that no finding takes out, as they are and in their order."""
+    """The frames, of those that were inspected, that no finding takes out, as they are and in their order; none that is made up."""
     out = {number for finding in inspection.findings for number in finding.left_out(suspects)}
-    return tuple(frame for frame in frames if frame.number not in out)
+    return tuple(frame for frame in frames if frame.number not in out and not frame.is_given)
 
 
 def most_frequent_elements(frames: Frames) -> tuple[str, str]:
@@ -127,8 +127,10 @@ def inspect_frames(
     findings = [*faults, *_about_the_whole(frames, sound, elements)]
     criteria: list[str] = []
     groups: tuple[tuple[int, ...], ...] = ()
+    made_up: set[int] = set()
     if sound:
         on_progress(f"looking for twins among {len(sound)} frames")
+        made_up = {frame.number for frame in sound if frame.is_given}
         candidates = [frame.candidate() for frame in sound]
         crystals = find_crystals(candidates)
         groups = find_twins(candidates, crystals=crystals)
@@ -149,6 +151,7 @@ def inspect_frames(
         if is_one_kind:
             found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
         findings += found
+        findings = [f for f in findings if f.severity is not Severity.SUSPECT or not made_up & {*f.doubted}]
         criteria += [
             (
                 f"Volumes are suspect that are more than {PERCENT * checks.ODD_VOLUME:.0f} % and {checks.ROBUST_DEVIATIONS:g} "
@@ -163,8 +166,8 @@ def inspect_frames(
     return Inspection(
         elements=elements,
         n_frames=frames.n_frames,
-        n_energies=sum(frame.energy_ev is not None for frame in frames.frames),
-        n_crystals=len(groups),
+        n_energies=sum(frame.energy_ev is not None and not frame.is_given for frame in frames.frames),
+        n_crystals=len(groups) - len(made_up),
         findings=tuple(sorted(findings, key=lambda finding: tuple(Severity).index(finding.severity))),
         criteria=tuple(criteria),
     )
@@ -214,7 +217,8 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str
         ids = [frame.id for frame in sound if frame.id.startswith(f"{label}#")]
         sentence = f"{label}: several structures of a prototype; named {shown_ids(ids)}"
         yield Finding(Severity.NOTE, "shared label", sentence, tuple(number_of[name] for name in ids))
-    for note in (*frames.notes, *setting_notes(sound), *checks.slab_notes(sound)):
+    stated = [frame for frame in sound if not frame.is_given]
+    for note in (*frames.notes, *setting_notes(stated), *checks.slab_notes(stated)):
         yield Finding(Severity.NOTE, "as read", note)
 
 

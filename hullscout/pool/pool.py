@@ -122,6 +122,7 @@ class Pool:
         report: what was left out or grouped.
         cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
         baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom; None where there are none.
+        given: ids of the made-up crystals of elements whose energies are given by value: nothing is calculated of them.
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
         fractions: (n, k) atomic fractions of the elements after the first.
@@ -132,6 +133,7 @@ class Pool:
     report: PoolReport = field(repr=False)
     cost: NDArray[np.float64] | None = field(default=None, repr=False)
     baseline_ev_per_atom: NDArray[np.float64] | None = field(default=None, repr=False)
+    given: tuple[str, ...] = field(default=(), repr=False)
     ids: tuple[str, ...] = field(init=False, repr=False)
     n_atoms: NDArray[np.int64] = field(init=False, repr=False)
     fractions: NDArray[np.float64] = field(init=False, repr=False)
@@ -208,6 +210,16 @@ class Pool:
         places = [place_of[name] for name in pool.ids]
         found: dict[str, Any] = {name: values[places] for name, values in arrays.items()}
         return replace(pool, **found)
+
+    @property
+    def n_calculable(self) -> int:
+        """Number of candidates that may be calculated: all whose energies are not given by value."""
+        return len(self) - len(self.given)
+
+    @property
+    def is_calculable(self) -> NDArray[np.bool_]:
+        """(n,) whether each candidate may be calculated."""
+        return ~np.isin(self.ids, self.given)
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -323,10 +335,12 @@ def build_pool(
     groups = find_twins(crystals, crystals=alike)
     siblings = [[crystals[index].id for index in group] for group in find_siblings(alike, groups)]
     chosen = tuple(crystals[group[0]] for group in groups)
+    given = tuple(usable[group[0]].id for group in groups if usable[group[0]].is_given)
+    stated = [frame for frame in usable if not frame.is_given]
     report = PoolReport(
         elements=elements,
         n_frames=frames.n_frames,
-        n_candidates=len(chosen),
+        n_candidates=len(chosen) - len(given),
         left_out=tuple(sorted({f.id for f in sifted.frames} - {f.id for f in usable}, key=natural_key)),
         twin_groups=tuple(tuple(crystals[i].id for i in group) for group in groups if len(group) > 1),
         n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
@@ -334,15 +348,17 @@ def build_pool(
         mixed_settings=conflicts,
         notes=(
             *frames.notes,
-            *setting_notes(usable),
-            *slab_notes(usable),
-            *moment_note([crystal.magmoms for crystal in crystals], siblings),
+            *setting_notes(stated),
+            *slab_notes(stated),
+            *moment_note([frame.magmoms for frame in stated], siblings),
         ),
         faults=sifted.faults,
         suspects=tuple(doubt.sentence for doubt in doubts),
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
-    return Pool(elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline)
+    return Pool(
+        elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline, given=given
+    )
 
 
 def _listed(sentences: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ class HullPosteriorRule(Rule):
     def n_at_start(self, known: Known) -> int:
         """The structures of the pure elements, and `n_start` compounds where there are as many."""
         n_pure = len(self.start(known))
-        return n_pure + min(self.n_start, known.n_candidates - n_pure)
+        return n_pure + min(self.n_start, known.n_calculable - n_pure)
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
@@ -245,7 +245,7 @@ class HullPosteriorRule(Rule):
         """Compounds to look up before a model is asked."""
         n_askable = int(known.askable.size)
         n_wanted = self.n_start + len(self.start(known))
-        return max(0, min(n_wanted - (known.n_candidates - n_askable), n_askable))
+        return max(0, min(n_wanted - (known.n_calculable - n_askable), n_askable))
 
     def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> int:
         """Lookups to the stop as they look today, of likely loners and of what samples show below the hull."""

@@ -31,10 +31,11 @@ class Known:
         cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
         decisions: The decisions so far, each with what it asked for.
         added_after: For each time that candidates were added to the pool, the number of decisions before it.
-        answered: (m,) the candidates with an energy, in the order of asking.
+        answered: (m,) the candidates with an energy, in the order of asking; those that were given by value come first.
         energies_ev_per_atom: (m,) their energies.
         failed: (f,) the candidates whose calculation failed for good, in the order of asking. Nothing is known of their energies:
             in the probability of a wrong hull they count like any unknown one, and they are not asked for again.
+        given: (g,) those among the answered ones whose energies were given by value: nothing was calculated.
         pending: (p,) the candidates asked for and not answered yet, in the order of asking.
         true_ev_per_atom: (n,) energies of all candidates, where a replay knows them. No rule is ever given them.
     """
@@ -49,6 +50,7 @@ class Known:
     energies_ev_per_atom: Floats = field(default_factory=lambda: np.empty(0), repr=False)
     failed: Indices = field(default_factory=lambda: NONE, repr=False)
     pending: Indices = field(default_factory=lambda: NONE, repr=False)
+    given: Indices = field(default_factory=lambda: NONE, repr=False)
     true_ev_per_atom: Floats | None = field(default=None, repr=False)
 
     def with_truth(self, true_ev_per_atom: Floats | None) -> Known:
@@ -78,7 +80,12 @@ class Known:
     @property
     def n_answered(self) -> int:
         """Number of calculations that gave an energy."""
-        return int(self.answered.size)
+        return int(self.answered.size - self.given.size)
+
+    @property
+    def n_calculable(self) -> int:
+        """Number of candidates that may be calculated: all whose energies are not given by value."""
+        return self.n_candidates - int(self.given.size)
 
     @property
     def n_failed(self) -> int:
@@ -92,8 +99,8 @@ class Known:
 
     @property
     def saved_fraction(self) -> float:
-        """Share of the candidates that was not calculated; what failed was."""
-        return 1.0 - (self.n_answered + self.n_failed) / self.n_candidates
+        """Share of the candidates that was not calculated, of those that may be; what failed was."""
+        return 1.0 - (self.n_answered + self.n_failed) / max(self.n_calculable, 1)
 
     @cached_property
     def asked(self) -> Indices:

@@ -124,13 +124,14 @@ def starting_pure(known: Known) -> tuple[int, ...]:
     tells which it is: structures of elements (alpha-Mn, alpha-Ga) have no like among compounds.
     """
     first = cheapest_pure(known)
-    others = np.setdiff1d(np.concatenate(pure(known.fractions)), first)
+    others = np.setdiff1d(np.concatenate(pure(known.fractions)), [*first, *known.given.tolist()])
     return (*first, *_cheapest_first(known, others).tolist())
 
 
 def cheapest_pure(known: Known) -> tuple[int, ...]:
-    """The cheapest structure of each pure element: the least that a campaign needs for a hull."""
-    return tuple(int(_cheapest_first(known, those)[0]) for those in pure(known.fractions))
+    """The cheapest structure of each pure element that is not given by value: the least that a campaign needs for a hull."""
+    wanted = (those for those in pure(known.fractions) if not np.isin(those, known.given).any())
+    return tuple(int(_cheapest_first(known, those)[0]) for those in wanted)
 
 
 def _cheapest_first(known: Known, indices: Indices) -> Indices:

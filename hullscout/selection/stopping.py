@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hullscout.pool import Pool
     from hullscout.selection.known import Floats, Known
 
 
@@ -65,6 +66,10 @@ class CostSettings(Settings):
                         'or set cost.kind to "atoms".'
                     )
                 return column
+
+    def of_pool(self, pool: Pool) -> Floats:
+        """(n,) cost of each candidate of a pool, 0 of those whose energies are given by value."""
+        return self.of(pool.n_atoms, column=pool.cost) * pool.is_calculable
 
 
 class StopReason(StrEnum):
@@ -241,7 +246,7 @@ def all_asked(now: Situation) -> Stop | None:
     known = now.known
     if now.decision.chosen or known.askable.size:
         return None
-    sentence = f"Every candidate was asked for; {known.n_failed} of {known.n_candidates} failed."
+    sentence = f"Every candidate was asked for; {known.n_failed} of {known.n_calculable} failed."
     return Stop(reason=StopReason.ALL_ASKED, sentence=sentence)
 
 

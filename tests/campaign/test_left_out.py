@@ -9,7 +9,7 @@ from pool_writers import WRITERS
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.campaign.result import CampaignResult
-from hullscout.pool import read_frames
+from hullscout.pool import checks, read_frames
 
 CAMPAIGN = """
 name = "left-out"
@@ -72,3 +72,14 @@ def test_a_result_says_nothing_of_it_where_nothing_is_left_out(hullscout, pool, 
     path.write_text(CAMPAIGN.format(path=pool.name, leave="true"))
     assert hullscout("run", path, "--out", tmp_path / "out")[0] == 0
     assert "left_out" not in json.loads((tmp_path / "out" / "result.json").read_text())
+
+
+def test_what_is_left_out_is_looked_for_once(calculations, tmp_path, monkeypatch):
+    looked_at = []
+    find = checks.find_frame_faults
+    monkeypatch.setattr(
+        checks, "find_frame_faults", lambda frame, elements: looked_at.append(frame.id) or find(frame, elements)
+    )
+    setup = Setup(read_origin(campaign(tmp_path, "true")))
+    assert len(setup.table.energies_ev) == len(setup.pool) == len(looked_at) == len(set(looked_at))
+    assert calculations.parent.name not in looked_at

@@ -138,6 +138,16 @@ def test_where_the_observed_risk_is_far_above_the_wanted_one_that_is_said_and_wh
         assert "--replicates" not in said
 
 
+@pytest.mark.parametrize("n_runs", [1, 2, 3])
+def test_replays_that_all_fail_are_said_to_be_before_more_of_them_are_asked_for(settings, n_runs):
+    """Of a single one the interval still holds the wanted risk; that it failed comes first all the same."""
+    said = recommend(outcomes(settings, n_runs, n_wrong=n_runs), risk=0.05).sentence
+    assert "no setting is safe enough. The safest" in said
+    assert "100.0 % (" in said
+    assert "--replicates" not in said
+    assert said.endswith("More replicates will not change that.") == (n_runs > 1)
+
+
 def test_one_unsafe_campaign_of_several_is_named_before_more_replicates_are_asked_for(settings):
     found = recommendations([*named(settings, "a", 20), *named(settings, "b", 20, n_wrong=17)], risk=0.05)
     assert [one.sentence.split(":")[0] for one in found] == ["b", "Each by itself", "All together"]

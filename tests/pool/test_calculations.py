@@ -88,6 +88,7 @@ def test_atoms_that_are_held_do_not_count_as_moving(frames, read):
         ({"ibrion": 44, "nsw": 10}, "a run that moves the atoms in another way (IBRION = 44)"),
         ({"ICHARG": 11}, "a run with a fixed charge density (ICHARG = 11)"),
         ({"IMAGES": 5}, "a chain of images (IMAGES = 5)"),
+        ({"ML_LMLFF": True}, "energies by a force field that VASP learned (ML_LMLFF = T)"),
         ({"ALGO": "GW0"}, "a response or many-body run (ALGO = "),
     ],
 )

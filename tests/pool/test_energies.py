@@ -339,10 +339,7 @@ def test_a_campaign_reads_what_its_file_says(tmp_path, text):
             r"pool\.energy_unit: pool\.energy_unit: expected one of|pool\.energy_unit: expected one of",
         ),
         ('energy_kind = "mixing"', "expected one of total, formation"),
-        (
-            'references = { Cu = -3.7 }\n[oracle]\nkind = "handoff"',
-            "stands for structures whose energies are looked up",
-        ),
+        ('references = { Cu = -3.7 }\nenergy_kind = "formation"', "expected none with pool.energy_kind"),
     ],
 )
 def test_a_campaign_file_that_says_what_cannot_be_is_refused(tmp_path, text, lines, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pool_writers import make, vasprun_text
@@ -95,6 +97,35 @@ def test_spin_may_be_left_out_where_nothing_is_magnetic():
     """Silver without spin beside nickel with it may be meant, nickel without beside silver with it may not."""
     assert said({"ispin": 1}, {"ispin": 2}, z=(47, 28))[0] == []
     assert said({"ispin": 2}, {"ispin": 1}, z=(47, 28))[0] == ["spin (ISPIN): 2 (1: c1); 1 (1: c2)"]
+
+
+MAGNETIC = "Computed without spin or with all moments at 0, by what is stated: "
+
+
+@pytest.mark.parametrize(
+    ("columns", "z", "expected"),
+    [
+        ({"ispin": 1}, (26, 27, 47), "2 of 2 energies of structures with Fe and Co (c1, c2)."),
+        ({"nspin": "1"}, (28, 47, 47), "1 of 1 energies of structures with Ni (c1)."),
+        ({"spinpol": "F", "ispin": "F"}, (28, 28, 47), "2 of 2 energies of structures with Ni (c1, c2)."),
+        ({"ispin": 2}, (26, 27, 28), None),
+        ({}, (26, 27, 28), None),
+        ({"ispin": 1}, (47, 46, 29), None),
+    ],
+)
+def test_elements_that_order_magnetically_are_pointed_at_once_where_spin_was_left_out(columns, z, expected):
+    notes = [note for note in said(columns, columns, columns, z=z)[1] if note.startswith(MAGNETIC)]
+    assert len(notes) == (expected is not None)
+    if expected is not None:
+        assert expected in notes[0]
+
+
+def test_moments_that_are_all_stated_as_zero_are_pointed_at():
+    bare, zero, up = (replace(frame(n, 26), magmoms=moments) for n, moments in enumerate((None, [0.0], [2.2]), 1))
+    frames = [replace(one, magmoms=None if one.magmoms is None else np.array(one.magmoms)) for one in (bare, zero, up)]
+    (note,) = setting_notes(frames)
+    assert note.startswith(f"{MAGNETIC}1 of 3 energies of structures with Fe (c2). The magnetic order of Fe")
+    assert setting_notes([replace(one, energy_ev=None) for one in frames]) == ()
 
 
 def test_what_only_some_state_is_said_by_how_many():

@@ -117,7 +117,7 @@ class Reported:
 def summary(reported: Reported) -> str:
     """The report in one sentence: what was found, with how many calculations, and how sure that is."""
     known, rule, wrong = reported.known, reported.history.config.select, reported.wrong
-    took, hull = f"{known.n_answered} of {known.n_candidates} calculations", f"hull of {known.hull.x.size} structures"
+    took, hull = f"{known.n_answered} of {known.n_calculable} calculations", f"hull of {known.hull.x.size} structures"
     found = f"So far {took} give a {hull}" if reported.history.result is None else f"A {hull} was found with {took}"
     stated = reported.stated_failure_probability
     if stated is not None:
@@ -179,7 +179,7 @@ def warning(reported: Reported) -> str | None:
 def facts(reported: Reported) -> Iterator[tuple[str, str, str]]:
     """The figures of the page: name, value, unit."""
     history, known, config = reported.history, reported.known, reported.history.config
-    yield "calculations", f"{known.n_answered}", f"of {known.n_candidates}"
+    yield "calculations", f"{known.n_answered}", f"of {known.n_calculable}"
     so_far = ", so far" if history.result is None else ""
     yield "saved", f"{100 * known.saved_fraction:.1f} %", f"of the calculations{so_far}"
     if config.cost.kind != "equal":
@@ -280,7 +280,7 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         yield {
             "round": len(known.decisions) - 1,
             "known": known.n_answered,
-            "candidates": known.n_candidates,
+            "candidates": known.n_calculable,
             "hull": hull.indices.tolist(),
             "trueHull": _true_hull(known) if known.n_candidates < len(history.pool) else None,
             "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TAG = r"(?:^|[\s;]){}\s*=\s*(\S+)"
 _TAGS = (
     "IBRION", "NSW", "ICHARG", "IMAGES", "NELM", "ISIF", "EDIFFG", "ENCUT", "PREC", "ISPIN", "LSORBIT", "LNONCOLLINEAR", "NELECT",
-    "LREAL", "ISMEAR", "SIGMA", "PSTRESS", "GGA", "LUSE_VDW", "IVDW", "LVDW", "LHFCALC", "AEXX", "HFSCREEN",
+    "LREAL", "ISMEAR", "SIGMA", "PSTRESS", "GGA", "LUSE_VDW", "IVDW", "LVDW", "LHFCALC", "AEXX", "HFSCREEN", "ML_LMLFF",
 )  # fmt: skip
 _META = re.compile(r"METAGGA\s*=\s*([A-Za-z]\S+)")  # a lone F or T is what else is printed under this name
 _TITLE = re.compile(r"^\s*(?:TITEL\s*=|POTCAR:)\s*(.+?)\s*$", re.MULTILINE)

@@ -71,7 +71,7 @@ ESPRESSO = Code(
         (r"bfgs failed|history already reset at previous step: stopping", "The relaxation failed"),
     ),
     electrons=r"convergence (?:has been achieved|NOT achieved)",
-    relaxes=r"BFGS Geometry Optimization|Damped (?:Cell )?Dynamics|FIRE [Mm]inimization|number of bfgs steps",
+    relaxes=r"BFGS Geometry Optimization|Damped (?:Cell[ -])?Dynamics|FIRE [Mm]inimization|number of bfgs steps",
     rests=r"bfgs converged in|convergence achieved",
 )
 CODES = (
@@ -94,6 +94,8 @@ CODES = (
                 r"max\. SCF cycles performed but system has not reached the groundstate",
                 "The electrons did not converge",
             ),
+            (r"electronic minimisation did not converge", "The electrons did not converge"),
+            (r"STOP keyword detected in parameter file", "It was stopped by its parameter file"),
         ),
         relaxes=r"type of calculation *: *geometry optimi[sz]ation",
         rests=r"Geometry optimi[sz]ation completed successfully",
@@ -106,7 +108,10 @@ CODES = (
         others=(
             (r"[Mm]olecular dynamics (?:time step|run)|Born-Oppenheimer molecular dynamics", "molecular dynamics"),
         ),
-        unconverged=((r"Self-consistency cycle not converged", "The electrons did not converge"),),
+        unconverged=(
+            (r"SELF-CONSISTENCY CYCLE DID NOT CONVERGE", "The electrons did not converge"),
+            (r"Aborting optimization", "The relaxation was given up"),
+        ),
         relaxes=r"Geometry optimization: Attempting|Present geometry is not yet converged",
         rests=r"Present geometry is converged",
     ),
@@ -115,11 +120,12 @@ CODES = (
         ase_format="abinit-out",
         begins=r"\.Version +\S+ +of ABINIT",
         ends=(r"Calculation completed\.", "Calculation completed."),
-        others=((r"^ *ionmov +(?:1|6|7|8|9|12|13|14)\s*$", "molecular dynamics (ionmov)"),),
-        unconverged=(
-            (r"was not enough SCF cycles to converge", "The electrons did not converge"),
-            (r"not enough Broyd/MD steps to converge gradients", "The atoms did not come to rest"),
-        ),
+        # 7 quenches the velocities, which is a relaxation.
+        others=((r"^ *ionmov\d* +(?:1|6|8|9|12|13|14|16|23|24|25)\s*$", "molecular dynamics (ionmov)"),),
+        unconverged=((r"not enough Broyd/MD steps to converge gradients", "The atoms did not come to rest"),),
+        electrons=r"At SCF step|was not enough SCF cycles to converge",
+        relaxes=r"(?m)^ *ionmov\d* +(?:2|3|4|5|7|10|11|15|20|22)\s*$",
+        rests=r"gradients are converged",
     ),
     Code(
         name="GPAW",
@@ -141,14 +147,7 @@ def read_printed(file: Path, code: Code) -> Calculation:
     whole = content_of(file).decode(errors="replace")
     *_, last = re.finditer(code.begins, whole)
     text = whole[last.start() :]  # of runs that were continued in one file only the last one tells how it ended
-    for pattern, what in code.others:
-        if re.search(pattern, text, re.MULTILINE):
-            raise another_kind(f"{what} ({code.name})")
-    unconverged = _unconverged(text, code)
-    if not unconverged and not re.search(code.ends[0], text, re.MULTILINE):
-        raise ResultError(
-            f"the output of {code.name} is cut off: expected {code.ends[1]!r}. Is the calculation complete?"
-        )
+    unconverged = verdict(text, code)
     atoms = _atoms(file, whole, code, unconverged)
     energy, columns = float(atoms.get_potential_energy()), dict[str, object](code=code.name.lower())
     doubt = ""
@@ -165,6 +164,23 @@ def read_printed(file: Path, code: Code) -> Calculation:
         doubt=doubt,
         untested="" if code.relaxes or unconverged else f"{code.name} (atoms at rest)",
     )
+
+
+def verdict(text: str, code: Code) -> str:
+    """What did not converge by the output of a code, in words that begin a sentence; empty where all did, as far as it is told.
+
+    Raises:
+        ResultError: It is cut off or of another kind.
+    """
+    for pattern, what in code.others:
+        if re.search(pattern, text, re.MULTILINE):
+            raise another_kind(f"{what} ({code.name})")
+    unconverged = _unconverged(text, code)
+    if not unconverged and not re.search(code.ends[0], text, re.MULTILINE):
+        raise ResultError(
+            f"the output of {code.name} is cut off: expected {code.ends[1]!r}. Is the calculation complete?"
+        )
+    return unconverged
 
 
 def _unconverged(text: str, code: Code) -> str:

@@ -42,6 +42,8 @@ def refuse_other_runs(tags: Mapping[str, Any]) -> None:
         raise another_kind(f"a run that moves the atoms in another way (IBRION = {mode})")
     if charge is not None and charge >= 10:
         raise another_kind(f"a run with a fixed charge density (ICHARG = {charge})")
+    if not _is_false(tags.get("ML_LMLFF")):
+        raise another_kind("energies by a force field that VASP learned (ML_LMLFF = T)")
     if (_whole(tags.get("IMAGES")) or 0) > 0:
         raise another_kind(f"a chain of images (IMAGES = {tags['IMAGES']})")
     algorithm = str(tags.get("ALGO", "")).strip()

@@ -1,0 +1,101 @@
+"""Structures that are added state their energies under names and in units of their own, as pools do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from frames import frames_of
+
+from hullscout.campaign import Setup, create, growth, read_origin
+from hullscout.errors import InvalidPoolError
+
+N = 3
+
+
+@pytest.fixture
+def parts(campaign_file, small_pool):
+    """The campaign file without three of its compounds, these with their energies, and what they state in eV per cell."""
+    frames = frames_of(small_pool)
+    compounds = [frame for frame in frames if "\nAg " in frame and "\nPd " in frame][:N]
+    path = campaign_file.with_name("pool.extxyz")
+    path.write_text("".join(frame for frame in frames if frame not in compounds))
+    stated = [
+        (re.search(r"id=(\S+)", f)[1], float(re.search(r"energy=(\S+)", f)[1]), int(f.split()[0])) for f in compounds
+    ]
+    return campaign_file, compounds, stated
+
+
+def written(path, compounds, key, factor=1.0, *, per_atom=False):
+    def as_stated(match, n):
+        return f"{key}={float(match[1]) * factor / (n if per_atom else 1)!r}"
+
+    path.write_text(
+        "".join(re.sub(r"energy=(\S+)", lambda m, f=f: as_stated(m, int(f.split()[0])), f) for f in compounds)
+    )
+    return path
+
+
+def made(campaign_file, out, *settings):
+    create(Setup(read_origin(campaign_file, settings)), out)
+    return out
+
+
+def energies(out):
+    setup = Setup.read(out)
+    return dict(zip(setup.table.ids, setup.table.energies_ev, strict=True))
+
+
+def test_what_may_be_the_energies_is_offered_by_name(parts, hullscout, tmp_path):
+    campaign_file, compounds, _ = parts
+    out = made(campaign_file, tmp_path / "out")
+    code, text = hullscout("add", out, written(tmp_path / "more.extxyz", compounds, "dft_energy"))
+    said = " ".join(text.split())
+    assert code == 0
+    assert "Nothing was added." in said
+    assert "Left out, since they have no energy" in said
+    assert (
+        "Columns that look like energies: dft_energy. Name one by pool.energy = 'dft_energy'; for check and add, --energy"
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "factor", "per_atom", "words"),
+    [
+        ("dft_energy", 1.0, False, ["--energy", "dft_energy"]),
+        ("free_energy", 1000.0, False, ["--energy", "free_energy", "--energy-unit", "meV"]),
+        ("energy_per_atom", 1.0, True, []),
+        ("e_pa", 1.0, True, ["--energy", "e_pa"]),
+        ("energy", 1000.0, True, ["--energy-unit", "meV/atom"]),
+    ],
+)
+def test_energies_are_added_by_the_name_and_unit_that_are_said(
+    key, factor, per_atom, words, parts, hullscout, tmp_path
+):
+    campaign_file, compounds, stated = parts
+    out = made(campaign_file, tmp_path / "out")
+    more = written(tmp_path / "more.extxyz", compounds, key, factor, per_atom=per_atom)
+    code, text = hullscout("add", out, more, *words)
+    assert code == 0, text
+    assert f"{N} candidates were added" in text
+    found = energies(out)
+    assert [found[name] for name, _, _ in stated] == pytest.approx([energy for _, energy, _ in stated])
+
+
+def test_what_is_added_to_a_pool_with_a_column_of_its_own_is_read_like_it(parts, hullscout, tmp_path):
+    campaign_file, compounds, stated = parts
+    pool = campaign_file.with_name("pool.extxyz")
+    pool.write_text(re.sub(r"energy=(\S+)", lambda m: f"REF={1000 * float(m[1])!r}", pool.read_text()))
+    out = made(campaign_file, tmp_path / "out", "pool.energy=REF", "pool.energy_unit=meV")
+    more = written(tmp_path / "more.extxyz", compounds, "energy")
+    assert hullscout("add", out, more)[0] == 2
+    assert hullscout("add", out, more, "--energy", "energy")[0] == 0
+    found = energies(out)
+    assert [found[name] for name, _, _ in stated] == pytest.approx([energy for _, energy, _ in stated])
+
+
+def test_energies_of_what_is_added_mean_nothing_where_they_are_computed(live_file, tmp_path):
+    out = made(live_file, tmp_path / "out")
+    with pytest.raises(InvalidPoolError, match=r"has them computed .*Leave out --energy"):
+        growth.add_file(out, live_file.with_name("cells.extxyz"), column="energy")

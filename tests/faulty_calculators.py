@@ -87,3 +87,18 @@ class FindsNoRoom(EMT):
         super().calculate(*args, **kwargs)
         if self.full.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class FillsDisk(Logged):
+    """From its third calculation on it fills the disk on which it calculates, until a file is there."""
+
+    def __init__(self, log, mend):
+        super().__init__(log)
+        self.mend = Path(mend)
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        if len(self.log.read_text().splitlines()) > 2 and not self.mend.exists():
+            with Path("WAVECAR").open("wb") as file:
+                while True:
+                    file.write(bytes(1 << 16))

@@ -87,7 +87,7 @@ def write_campaigns(folder):
         "replay": 'kind = "table"\n',
     }
     oracles |= {"add": oracles["here"], "plan": oracles["replay"]}
-    pools = {"replay": "table", "plan": "table", "handoff": "few"}
+    pools = {"replay": "table", "plan": "table", "handoff": "few", "processes": "few"}
     for kind, oracle in oracles.items():
         text = CAMPAIGN.format(pool=pools.get(kind, "cells")) + oracle
         (folder / f"{kind}.toml").write_text(text)

@@ -3,6 +3,7 @@
 The disk is a small tmpfs in a mount namespace of its own, which takes root or user namespaces.
 """
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,6 +26,15 @@ mkdir -p disk/out && cp -r disk/out cut
 rm disk/ballast
 {command} > second.out 2>&1; echo $? > second.code
 cp -r disk/out whole
+"""
+
+SCRATCH = """
+mount -t tmpfs -o size=2048k tmpfs disk
+export TMPDIR="$PWD/disk"
+{command} > first.out 2>&1; echo $? > first.code
+cp -r out cut
+touch mended
+{command} > second.out 2>&1; echo $? > second.code
 """
 
 
@@ -85,6 +95,33 @@ def test_a_full_disk_loses_no_answer_and_with_room_the_campaign_goes_on(live_fil
     assert rows(disk.parent / "whole", "SELECT count(*) FROM attempts WHERE attempt > 1") == [(0,)]
     assert len((disk.parent / "log").read_text().splitlines()) == 10, "nothing is calculated twice"
     assert not (disk.parent / "whole" / RESERVE).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["in-process", "processes"])
+@pytest.mark.usefixtures("disk")
+def test_a_full_disk_where_calculations_run_is_no_try_of_the_structure(live_file, tmp_path, executor):
+    command = [sys.executable, "-m", "hullscout", "run", str(live_file), "--out", "out"]
+    for setting in (
+        "oracle.calculator=faulty_calculators.FillsDisk",
+        f"oracle.arguments={{log = '{tmp_path / 'log'}', mend = '{tmp_path / 'mended'}'}}",
+        f"executor.kind={executor}",
+        "executor.retries=0",
+    ):
+        command += ["--set", setting]
+    path = shlex.quote(":".join(path for path in sys.path if path))
+    done = in_a_namespace(SCRATCH.format(command=f"PYTHONPATH={path} {shlex.join(command)}"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "first.out").read_text()
+    assert (tmp_path / "first.code").read_text().strip() == "2", said
+    assert re.search(r"A disk is full\. .* \(no-room\): OSError: \[Errno 28\]", said)
+    assert "Traceback" not in said
+    assert (tmp_path / "second.code").read_text().strip() == "0", (tmp_path / "second.out").read_text()
+    kept = dict(rows(tmp_path / "cut", "SELECT id, energy_ev FROM answers"))
+    assert 2 <= len(kept) < 10
+    assert rows(tmp_path / "out", "SELECT count(*) FROM failures") == [(0,)]
+    energies = [float(line.split()[1]) for line in (tmp_path / "log").read_text().splitlines()]
+    assert all(energies.count(energy) == 1 for energy in kept.values()), "nothing that was answered is calculated again"
 
 
 @pytest.mark.slow

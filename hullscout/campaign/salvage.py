@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.database import lock_folder
+from hullscout.campaign.database import lock_folder, refuse_no_database
 from hullscout.campaign.opening import DATABASE, SCHEMA, CampaignDatabase, connect_to_damaged, has_checksums, make
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES, listed
 from hullscout.campaign.setup import Setup

@@ -48,6 +48,7 @@ class CampaignDatabase(DatabaseStore):
 def refuse_foreign(database: Path) -> None:
     """`StoreError` where the folder holds results that are not of a campaign, or cannot be read."""
     folder = database.parent
+    refuse_no_database(database)
     try:
         foreign = [name for name in ("result.json", "hull.png") if (folder / name).exists()]
         if not foreign or database.exists():

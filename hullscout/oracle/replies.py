@@ -107,10 +107,18 @@ def read_replies(
 
 
 def _links_out(folder: Path) -> Iterator[ResultError]:
-    """An error for each link that is named like a result and leads out of a folder."""
-    for link in map(folder.joinpath, links_out(folder)):
-        if VASP_NAME.fullmatch(link.name) or is_table_file(link) or link.suffix.lower() in _SUFFIXES:
-            yield ResultError(f"{link}: a link that leads out of {folder} is not followed. Copy the file.")
+    """An error for each link that is named like a result and leads out of a folder, and for each other thing that is no file."""
+    links = [folder / name for name in links_out(folder)]
+    for link in filter(_is_named_like_a_result, links):
+        yield ResultError(f"{link}: a link that leads out of {folder} is not followed. Copy the file.")
+    for other in sorted(path for path in folder.rglob("*") if _is_named_like_a_result(path) and path not in links):
+        if not other.is_file() and not other.is_dir():
+            yield ResultError(f"{other}: expected a file, found a pipe, a device or a link to nothing. Give a file.")
+
+
+def _is_named_like_a_result(path: Path) -> bool:
+    is_named = path.name == FAILED or VASP_NAME.fullmatch(path.name) is not None or is_table_file(path)
+    return is_named or path.suffix.lower() in _SUFFIXES
 
 
 def _handed_out(folder: Path, ids: Mapping[str, str]) -> Path | None:

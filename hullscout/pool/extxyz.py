@@ -13,7 +13,10 @@ from __future__ import annotations
 import gzip
 import io
 import re
+from bisect import bisect_left
 from enum import Enum
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,8 +25,8 @@ from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
 from hullscout.pool import moments
-from hullscout.pool.candidate import atoms_of
 from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, check_id, number_shared_labels, one_energy
+from hullscout.pool.geometry import numbers_fault
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -42,6 +45,10 @@ MAX_COMMENT = 200_000
 """Characters that a comment line may have."""
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
+_NAMES = {
+    name: (re.compile(rf"(?<!\S){name}\s*+="), re.compile(rf"(?i)(?<!\S){name}(?=\s*+=)"))
+    for name in ("Lattice", "Properties", "pbc")
+}
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
 
 
@@ -131,12 +138,13 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
         lines.pop()
     if not lines:
         yield "expected at least one frame, found an empty file. Give a file with structures"
+    counts = [place for place, line in enumerate(lines) if _is_count(line.strip())]
     start = number = 0
     while start < len(lines):
         number += 1
         head = lines[start].strip()
         if not _is_count(head):
-            stop = _next_frame(lines, start + 1)
+            stop = _next_frame(lines, counts, start + 1)
             yield (
                 f"frame {number}, line {start + 1}: expected the number of atoms (a whole number above 0), "
                 f"found {head[:60]!r}. An extended XYZ frame is a count, a comment line and one line per atom; "
@@ -149,7 +157,7 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
             lines[start + 1] = _plain_case(lines[start + 1])
         stated, fault = _stated(lines[start + 1]) if start + 1 < len(lines) else ({}, "")
         block = _Block(number=number, lines=(), stated=stated, fault=fault)
-        other = _next_frame(lines, start + 2, stop)
+        other = _next_frame(lines, counts, start + 2, stop)
         follower = lines[stop].strip() if stop < len(lines) else ""
         if other < min(stop, len(lines)):
             yield (
@@ -162,7 +170,7 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
                 "before the end of the file. Copy or write the file again"
             )
         elif follower and not follower.isdecimal():  # more atoms than were announced, so that these are not all
-            stop = _next_frame(lines, stop)
+            stop = _next_frame(lines, counts, stop)
             yield (
                 f"{block.name}, line {start + 3 + int(head)}: expected {head} atom lines and then the number of atoms of the next "
                 f"frame, found {follower[:60]!r}"
@@ -173,23 +181,24 @@ def _iter_blocks(text: str) -> Iterator[_Block | str]:
 
 
 def _is_count(line: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,9}", line) is not None and int(line) > 0
+    return line.isdecimal() and line.isascii() and len(line) <= 9 and int(line) > 0
 
 
-def _next_frame(lines: list[str], start: int, stop: int | None = None) -> int:
-    """The first line from a place on where a frame begins beyond doubt; the end where there is none."""
+def _next_frame(lines: list[str], counts: list[int], start: int, stop: int | None = None) -> int:
+    """The first line from a place on where a frame begins beyond doubt, given where all counts are; the end where there is none."""
     end = len(lines) if stop is None else min(stop, len(lines))
-    for place in range(start, end):
-        if place + 1 < len(lines) and _is_count(lines[place].strip()) and _COMMENT.search(lines[place + 1]):
-            return place
+    for nth in range(bisect_left(counts, start), len(counts)):
+        place = counts[nth]
+        if place >= end or (place + 1 < len(lines) and _COMMENT.search(lines[place + 1])):
+            return min(place, end)
     return end
 
 
 def _plain_case(comment: str) -> str:
     """A comment line with the names of lattice, properties and periodicity as ASE knows them, where it has them in other cases."""
-    for name in ("Lattice", "Properties", "pbc"):
-        if not re.search(rf"(?<!\S){name}\s*+=", comment):
-            comment = re.sub(rf"(?i)(?<!\S){name}(?=\s*+=)", name, comment, count=1)
+    for name, (as_known, in_any_case) in _NAMES.items():
+        if not as_known.search(comment):
+            comment = in_any_case.sub(name, comment, count=1)
     return comment
 
 
@@ -222,12 +231,47 @@ def _value_at(comment: str, start: int, closing: str | None) -> tuple[str, int]:
     """The value that begins at a place of a comment line, and where it ends; -1 where its bracket or quote is not closed."""
     if closing in _QUOTED:
         match = _QUOTED[closing].match(comment, start)
-        return (re.sub(r"\\(.)", r"\1", match[0][1:-1]), match.end()) if match else ("", -1)
+        return (_unescaped(match[0][1:-1]), match.end()) if match else ("", -1)
     if closing:
         end = comment.find(closing, start)
-        return re.sub(r"\\(.)", r"\1", comment[start + 1 : max(end, 0)]), end + 1 if end > 0 else -1
+        return _unescaped(comment[start + 1 : max(end, 0)]), end + 1 if end > 0 else -1
     match = _WORD.match(comment, start)
     return (match[0], match.end()) if match else ("", start)
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text) if "\\" in text else text
+
+
+class _Layout(NamedTuple):
+    """The columns of the lines of atoms: how many, which hold numbers, and where moments stand, by the name of their column."""
+
+    n_columns: int
+    is_number: tuple[bool, ...]
+    moments: tuple[str, int, int] | None
+
+
+@lru_cache(maxsize=64)
+def _layout(properties: str) -> _Layout:
+    """What Properties say; a FrameError where they cannot be used."""
+    fields = properties.split(":")
+    names, kinds, counts = fields[::3], fields[1::3], fields[2::3]
+    columns = dict(zip(names, counts, strict=False))
+    if len(fields) % 3 or not all(re.fullmatch(r"[0-9]{1,6}", count) for count in counts):
+        raise FrameError(f"expected Properties as name:type:columns, found {properties!r}")
+    if columns.get("pos") != "3" or not {"species", "Z"} & set(columns):
+        raise FrameError(f"expected species (or Z) and three pos columns in Properties, found {properties!r}")
+    if len(columns) < len(names):
+        raise FrameError(f"expected columns of different names in Properties, found {properties!r}")
+    stops = list(accumulate(map(int, counts)))
+    if stops[-1] > MAX_COMMENT:
+        raise FrameError(f"expected at most {MAX_COMMENT:,} columns in Properties, found {stops[-1]:,}")
+    is_number = tuple(kind in {"R", "I"} for kind, count in zip(kinds, counts, strict=True) for _ in range(int(count)))
+    starts: dict[str, tuple[str, int, int]] = {}
+    for name, start, stop in zip(names, [0, *stops], stops, strict=False):
+        starts.setdefault(name.lower(), (name, start, stop))
+    found = next((starts[name] for name in moments.COLUMNS if name in starts), None)
+    return _Layout(n_columns=stops[-1], is_number=is_number, moments=found)
 
 
 def _read_block(block: _Block) -> Frame:
@@ -240,63 +284,54 @@ def _read_block(block: _Block) -> Frame:
         raise FrameError("expected an id, found an empty one: name the frame")
     check_id(block.stated.get("id", ""))
     properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
-    fields = properties.split(":")
-    columns = dict(zip(fields[::3], fields[2::3], strict=False))
-    if len(fields) % 3 or not all(re.fullmatch(r"[0-9]{1,6}", count) for count in fields[2::3]):
-        raise FrameError(f"expected Properties as name:type:columns, found {properties!r}")
-    if columns.get("pos") != "3" or not {"species", "Z"} & set(columns):
-        raise FrameError(f"expected species (or Z) and three pos columns in Properties, found {properties!r}")
-    if len(columns) < len(fields) // 3:
-        raise FrameError(f"expected columns of different names in Properties, found {properties!r}")
-    n_columns = sum(int(count) for count in fields[2::3])
-    for offset, line in enumerate(block.lines[2:], start=1):
-        if len(line.split()) != n_columns:
-            raise FrameError(f"atom {offset}: expected {n_columns} columns ({properties}), found {line.strip()[:80]!r}")
-    _refuse_numbers_of_python(block, fields)
+    layout = _layout(properties)
+    rows = [line.split() for line in block.lines[2:]]
+    for offset, row in enumerate(rows, start=1):
+        if len(row) != layout.n_columns:
+            found = block.lines[1 + offset].strip()[:80]
+            raise FrameError(f"atom {offset}: expected {layout.n_columns} columns ({properties}), found {found!r}")
+    _refuse_numbers_of_python(block, rows, layout)
     (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
-    magmoms = _moments(block, fields)
+    if odd := numbers_fault(atoms.numbers):
+        raise FrameError(odd)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
         columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
-        **atoms_of(atoms)._replace(magmoms=magmoms)._asdict(),
+        numbers=np.asarray(atoms.numbers, np.int64),
+        positions=np.asarray(atoms.positions, np.float64),
+        cell=np.array(atoms.cell.array, np.float64),
+        pbc=tuple(atoms.pbc.tolist()),
+        magmoms=_moments(rows, layout),
     )
 
 
-def _refuse_numbers_of_python(block: _Block, fields: Sequence[str]) -> None:
+def _refuse_numbers_of_python(block: _Block, rows: Sequence[Sequence[str]], layout: _Layout) -> None:
     """A FrameError for what Python takes as a number and no other program does, as `1_000` and digits of other scripts."""
     for key in ("Lattice", "energy"):
         for text in block.stated.get(key, "").replace(",", " ").split():
-            if "_" in text or not text.isascii():
+            if _is_of_python(text):
                 raise FrameError(f"expected {key} in decimal numbers, found {text[:40]!r}")
-    kinds = [kind for kind, count in zip(fields[1::3], fields[2::3], strict=True) for _ in range(int(count))]
-    for offset, line in enumerate(block.lines[2:], start=1):
-        if "_" in line or not line.isascii():
-            odd = [
-                t
-                for t, kind in zip(line.split(), kinds, strict=True)
-                if kind in {"R", "I"} and ("_" in t or not t.isascii())
-            ]
-            if odd:
-                raise FrameError(f"atom {offset}: expected decimal numbers, found {odd[0][:40]!r}")
+    text = "\n".join(block.lines[2:])
+    for offset, row in enumerate(rows if _is_of_python(text) else (), start=1):
+        odd = [text for text, is_number in zip(row, layout.is_number, strict=True) if is_number and _is_of_python(text)]
+        if odd:
+            raise FrameError(f"atom {offset}: expected decimal numbers, found {odd[0][:40]!r}")
 
 
-def _moments(block: _Block, fields: Sequence[str]) -> NDArray[np.float64] | None:
+def _is_of_python(text: str) -> bool:
+    return "_" in text or not text.isascii()
+
+
+def _moments(rows: Sequence[Sequence[str]], layout: _Layout) -> NDArray[np.float64] | None:
     """The magnetic moments in the columns of a frame: here, since ASE keeps only some of these names atom by atom."""
-    starts: dict[str, tuple[str, int, int]] = {}
-    place = 0
-    for name, count in zip(fields[::3], map(int, fields[2::3]), strict=True):
-        starts.setdefault(name.lower(), (name, place, place + count))
-        place += count
-    found = next((starts[name] for name in moments.COLUMNS if name in starts), None)
-    if found is None:
+    if layout.moments is None:
         return None
-    name, start, stop = found
-    rows = [line.split()[start:stop] for line in block.lines[2:]]
+    name, start, stop = layout.moments
     try:
-        values = [[decimal(text) for text in row] for row in rows]
+        values = [[decimal(text) for text in row[start:stop]] for row in rows]
     except ValueError as error:
         raise FrameError(
             f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"

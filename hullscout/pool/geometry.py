@@ -27,7 +27,8 @@ FLAT_CELL = 1e-9  # a cell has no volume where |det| is at most this fraction of
 
 def numbers_fault(numbers: NDArray[np.int64]) -> str:
     """What is wrong with atomic numbers (n,), in a sentence; empty where nothing is."""
-    wrong = [n for n in (int(numbers.min()), int(numbers.max())) if not 1 <= n <= MAX_ATOMIC_NUMBER]
+    listed = numbers.tolist()  # faster than an array's own for so few
+    wrong = [n for n in (min(listed), max(listed)) if not 1 <= n <= MAX_ATOMIC_NUMBER]
     return f"expected atomic numbers from 1 to {MAX_ATOMIC_NUMBER}, found {wrong[0]}" if wrong else ""
 
 

@@ -93,8 +93,12 @@ def find_doubts(frames: Sequence[Frame], elements: Sequence[str], *, is_stated: 
     given = [frame for frame in frames if frame.energy_ev is not None]
     if len(given) < 3:
         return []
-    counts = np.array([[(frame.numbers == z).sum() for z in atomic_numbers(elements)] for frame in given], np.float64)
-    n_atoms = np.array([len(frame.numbers) for frame in given], np.float64)
+    sizes = np.array([len(frame.numbers) for frame in given])
+    numbers, places = np.concatenate([frame.numbers for frame in given]), np.repeat(np.arange(len(given)), sizes)
+    counts = np.column_stack(
+        [np.bincount(places, weights=numbers == z, minlength=len(given)) for z in atomic_numbers(elements)]
+    )
+    n_atoms = sizes.astype(np.float64)
     ev = np.array([frame.energy_ev for frame in given], np.float64)
     energies = _Energies(frames=given, ev=ev, n_atoms=n_atoms, fractions=counts / n_atoms[:, None], elements=elements)
     if float(np.ptp(ev)) == 0.0 and len(np.unique(counts, axis=0)) > 1:

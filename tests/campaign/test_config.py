@@ -142,7 +142,7 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidCampaignError, match="expected UTF-8"):
         load_config(tmp_path / "binary.toml")
-    with pytest.raises(InvalidCampaignError, match="cannot be read"):
+    with pytest.raises(InvalidCampaignError, match="expected a regular file, found a folder"):
         load_config(tmp_path)
 
 

@@ -73,7 +73,7 @@ class Tagged:
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MISBEHAVING": self.tag}
         self.output, self.errors = folder / "output", folder / "errors"
         with self.output.open("w") as output, self.errors.open("w") as errors:
-            options = {"cwd": folder, "env": environment, "start_new_session": True}
+            options = {"cwd": folder, "env": environment, "start_new_session": True, "preexec_fn": _heed_signals}
             self.process = subprocess.Popen([sys.executable, *command], stdout=output, stderr=errors, **options)
 
     def alive(self):
@@ -97,6 +97,12 @@ class Tagged:
         for process in left:
             process.kill()
         return lines
+
+
+def _heed_signals():
+    """What runs in the background or under nohup ignores these, and so would all that it starts."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def outcomes(folder, executor, names):

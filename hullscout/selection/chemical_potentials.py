@@ -10,13 +10,13 @@ quantiles of how far its region reaches. Source of the idea: Novick et al. (CAL)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from hullscout.display import html_table, milli, percent
-from hullscout.hull import FRACTION_TOLERANCE, VERTEX_TOLERANCE_EV_PER_ATOM, lower_hull
+from hullscout.hull import of_all_elements
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,11 +73,11 @@ class ChemicalPotentials:
     def of(cls, known: Known, belief: Belief | None = None) -> Self:
         """The regions on the hull of what is known; with a belief, how sure they are."""
         hull, candidates = known.hull, known.pool.candidates
-        sampled = [] if belief is None else [(_ranges_of(sample), n) for sample, n in sampled_hulls(belief)]
+        sampled = [] if belief is None else [(_ranges_of(sample), n) for sample, n in belief.sampled_hulls]
         n_samples = sum(n for _, n in sampled)
-        regions = []
+        regions, lacking = [], of_all_elements(hull.fractions) == 0.0
         for place, (index, corners) in enumerate(zip(hull.indices.tolist(), corners_of(hull), strict=True)):
-            unbounded, probability, interval = _lacks(hull.fractions[place]), None, None
+            unbounded, probability, interval = lacking[place], None, None
             stable = [ranges[index] for ranges, n in sampled if index in ranges for _ in range(n)]
             if sampled:
                 probability = len(stable) / n_samples
@@ -136,26 +136,6 @@ def corners_of(hull: Hull) -> list[Floats]:
 def slopes(potentials: Floats) -> Floats:
     """(c, k) potentials (c, k + 1) of the elements after the first, relative to that of the first: what phases tell apart."""
     return potentials[:, 1:] - potentials[:, :1]
-
-
-def sampled_hulls(belief: Belief) -> list[tuple[Hull, int]]:
-    """The hulls of the samples, each with how many have it; indices count in the pool."""
-    known, depths = belief.known, belief.depths_ev_per_atom
-    is_below = depths > VERTEX_TOLERANCE_EV_PER_ATOM
-    changed = np.flatnonzero(is_below.any(axis=1))
-    hulls = [(known.hull, depths.shape[0] - changed.size)]
-    for sample in changed.tolist():
-        below = np.flatnonzero(is_below[sample])
-        points = np.concatenate([known.hull.indices, belief.sampled[below]])
-        energies = np.concatenate([known.hull.energy_ev_per_atom, belief.sampled_ev_per_atom[sample, below]])
-        hull = lower_hull(known.fractions[points], energies)
-        hulls.append((replace(hull, indices=points[hull.indices]), 1))
-    return hulls
-
-
-def _lacks(fractions: Floats) -> BooleanArray:
-    """(k + 1,) whether a composition holds nothing of an element."""
-    return np.append(1.0 - fractions.sum(), fractions) < FRACTION_TOLERANCE
 
 
 def _ranges_of(hull: Hull) -> dict[int, Floats]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hullscout.errors import OutputError
 from hullscout.figures import style
+from hullscout.hull import of_all_elements
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,10 +178,11 @@ class Places:
         elements, fractions = known.pool.elements, known.fractions
         if len(elements) == 2:
             return cls(x=known.x)
-        shares = np.column_stack([1.0 - fractions.sum(axis=1), fractions]) > ON_LINE
+        shares = of_all_elements(fractions) > 0.0
         names = ["elements" if row.sum() == 1 else "-".join(np.array(elements)[row]) for row in shares]
         systems = sorted(
-            set(names), key=lambda name: (name.count("-"), -shares[names.index(name)] @ WEIGHTS[: len(elements)])
+            set(names),
+            key=lambda name: (name.count("-"), -float(WEIGHTS[: len(elements)][shares[names.index(name)]].sum())),
         )
         x = np.array([systems.index(name) for name in names], dtype=np.float64)
         for column in range(len(systems)):

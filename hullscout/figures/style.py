@@ -182,7 +182,12 @@ def _wrapped(line: str, n_characters: int) -> list[str]:
 
 def legend_columns(ax: Axes) -> int:
     """Columns of a legend that `ax` has room for."""
-    return 2 if ax.get_window_extent().width < NARROW * ax.figure.dpi else 3
+    return 2 if is_narrow(ax) else 3
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether `ax` is as wide as a column rather than the page."""
+    return bool(ax.get_window_extent().width < NARROW * ax.figure.dpi)
 
 
 def legend_below(ax: Axes, *, n_columns: int) -> None:

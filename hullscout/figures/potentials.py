@@ -71,17 +71,10 @@ def _draw_steps(ax: Axes, known: Known, belief: Belief | None) -> None:
         ax.fill_between(at, least, most, step="mid", fc=style.BAND, ec=style.BAND_EDGE, lw=0.6,
                         label="95 % band", zorder=1.5)  # fmt: skip
     if known.true_hull is not None:
-        ax.plot(at, _stable_at(known.true_hull, at), "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
-    edges = np.concatenate([[low], steps, [high]])
-    ax.plot(
-        np.repeat(edges, 2)[1:-1],
-        np.repeat(hull.x, 2),
-        "-",
-        color=style.FOUND,
-        lw=1.1,
-        label="hull found",
-        zorder=4,
-    )
+        x, y = _staircase(known.true_hull, low, high).T
+        ax.plot(x, y, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
+    x, y = _staircase(hull, low, high).T
+    ax.plot(x, y, "-", color=style.FOUND, lw=1.1, label="hull found", zorder=4)
     ax.set_xlim(low, high)
     ax.set_ylim(-0.12, 1.12)
     ax.set_xlabel(_exchange(second, first))
@@ -124,9 +117,8 @@ def _label_regions(ax: Axes, potentials: ChemicalPotentials, known: Known) -> No
     hull, (left, right), (bottom, top) = known.hull, ax.get_xlim(), ax.get_ylim()
     window, labels, lines = Bbox([[left, bottom], [right, top]]), [], []
     if hull.fractions.shape[1] == 1:
-        edges = np.concatenate([[left], _slopes(hull)[:, 0], [right]])
-        lines = [np.column_stack([np.repeat(edges, 2)[1:-1], np.repeat(hull.x, 2)])]
-        middles = np.column_stack([0.5 * (edges[1:] + edges[:-1]), hull.x])
+        lines = [_staircase(hull, left, right)]
+        middles = 0.5 * (lines[0][::2] + lines[0][1::2])
     else:
         lines = [np.asarray(Path(outline).clip_to_bbox(window).to_polygons()[0]) for outline in _outlines(hull)]
         middles = np.array([0.5 * (line.min(axis=0) + line.max(axis=0)) for line in lines])
@@ -141,6 +133,12 @@ def _label_regions(ax: Axes, potentials: ChemicalPotentials, known: Known) -> No
 def _slopes(hull: Hull) -> Floats:
     """(f, k) potentials of the facets relative to the first element, meV/atom."""
     return slopes(facet_potentials(hull)) * MILLI
+
+
+def _staircase(hull: Hull, low: float, high: float) -> Floats:
+    """(2 m, 2) both ends of the step of each vertex of a hull of two elements, potential and composition."""
+    edges = np.concatenate([[low], _slopes(hull)[:, 0], [high]])
+    return np.column_stack([np.repeat(edges, 2)[1:-1], np.repeat(hull.x, 2)])
 
 
 def _stable_at(hull: Hull, at: Floats) -> Floats:

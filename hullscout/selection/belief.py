@@ -146,7 +146,11 @@ class Belief:
             values = [np.broadcast_to(hull.energy_at(at), (n, len(at))) for hull, n in self.sampled_hulls]
             return np.quantile(np.concatenate(values), levels, axis=0)
         points, energies = self._points()
-        return np.quantile(hulls_at(self.known.x[points], energies, at), levels, axis=0)
+        x = np.ravel(at)
+        order = np.argsort(x, kind="stable")
+        band = np.empty((len(levels), x.size))
+        band[:, order] = np.quantile(hulls_at(self.known.x[points], energies, x[order]), levels, axis=0)
+        return band
 
     def half_width_ev_per_atom(self, level: float = 0.95) -> Floats:
         """(n,) half the central interval of each prediction that holds its energy with this probability."""

@@ -161,7 +161,7 @@ class ReplayPool:
 
     def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
         """An engine at the start of a campaign on this pool."""
-cost, given = config.cost.of_pool(self.pool), self.given
+        cost, given = config.cost.of_pool(self.pool), self.given
         surrogate = Surrogate(self.features, fractions=self.pool.fractions, settings=config.regression)
         ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost, given=given)
         return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)

@@ -51,7 +51,9 @@ def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int,
 
     is_known = "X" not in elements and set(elements) <= set(known)
     if not 2 <= len(elements) <= n_max or len(set(elements)) < len(elements) or not is_known:
-        expected = "two" if min(len(elements), n_max) <= 2 else "two or more"
+        expected = (
+            "two" if min(len(elements), n_max) <= 2 else f"two to {n_max:g}" if len(elements) > n_max else "two or more"
+        )
         raise InvalidPoolError(
             f"Expected {expected} different chemical elements, found {elements=}. Give symbols such as Ag, Pd."
         )

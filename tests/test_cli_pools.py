@@ -37,7 +37,7 @@ def test_enumerate_takes_three_elements_and_limits(hullscout, tmp_path):
     words = ["Cu", "Ag", "Au", "--lattice", "fcc", "--max-atoms", 3, "--limit", "Au=0.3:1", "-o", path]
     code, text = hullscout("enumerate", *words)
     assert (code, "Cu-Ag-Au" in text) == (0, True)
-    n_within = 1 + 2 + 2 * 6 + 3  # of Au, Cu-Au and Ag-Au (CuAu, Cu2Au and CuAu2, and with Ag), CuAgAu
+    n_within = 1 + 2 * 2 + 2 * 6 + 3  # Au; CuAu, AgAu; Cu2Au, CuAu2, Ag2Au, AgAu2; CuAgAu
     assert "(Au 0.3 to 1); the pure elements stay." in text
     assert f"Wrote {path}: {n_within + 2} candidates, A = Cu, B = Ag, C = Au." in text
 

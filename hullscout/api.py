@@ -6,7 +6,6 @@ go from one to the other at any time; what others did is seen after the next `as
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -228,7 +227,7 @@ class Campaign:
 
     @cached_property
     def history(self) -> History:
-        """What was known, found and stated in each round; `StoreError` before the energies of both pure elements are known."""
+        """What was known, found and stated in each round; `StoreError` before the energies of all pure elements are known."""
         return read_history(self.folder, setup=self._setup)
 
     @cached_property
@@ -254,7 +253,7 @@ class Campaign:
     def candidates(self) -> pd.DataFrame:
         """All candidates by id: what is known and believed of each; see `CandidateRow`.
 
-        What is not known is missing (NaN); before the energies of both pure elements are known, everything relative to them.
+        What is not known is missing (NaN); before the energies of all pure elements are known, everything relative to them.
         """
         import pandas as pd  # noqa: PLC0415  slow to import
 
@@ -263,7 +262,7 @@ class Campaign:
         rows = candidate_rows(
             ledger.known, awaited=[*map(ledger.index_of, ledger.awaited)], belief=belief, relaxed=ledger.relaxed
         )
-        table = pd.DataFrame([asdict(row) for row in rows]).set_index("id")
+        table = pd.DataFrame([row.columns() for row in rows]).set_index("id")
         return table.astype({name: float for name in table if table[name].isna().any()})
 
     def rounds(self) -> pd.DataFrame:

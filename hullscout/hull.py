@@ -183,6 +183,13 @@ def hull_error(found: Hull, true: Hull) -> float:
     return float(np.max(np.maximum(found.energy_at(at) - true.energy_at(at), 0.0)))
 
 
+def of_all_elements(fractions: Floats) -> Floats:
+    """(n, k + 1) atomic fractions of all elements, from those of the elements after the first, (n, k), or (n,) of two."""
+    others = fractions[:, None] if fractions.ndim == 1 else fractions
+    first = 1.0 - others.sum(axis=1)
+    return np.column_stack([np.where(np.abs(first) > FRACTION_TOLERANCE, first, 0.0), others])
+
+
 def pure(fractions: Floats) -> tuple[Indices, ...]:
     """Indices of the structures of each pure element, by fractions (n, k) of the elements after the first."""
     others = [np.flatnonzero(fractions[:, j] == 1.0) for j in range(fractions.shape[1])]

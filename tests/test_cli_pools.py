@@ -54,7 +54,7 @@ def test_enumerate_takes_volumes(hullscout, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Ag", "Ag"], "Expected two different chemical elements"),
+        (["Ag", "Ag"], "Expected two to five different chemical elements"),
         (["Ag", "Silver"], "found elements=('Ag', 'Silver')"),
         (["Ag", "Pt", "--lattice", "fcc,sc"], "expected some of fcc, bcc, hcp, separated by commas, found 'fcc,sc'"),
         (["Ag", "Pt", "--lattice", "fcc,fcc"], "found 'fcc,fcc'"),
@@ -63,8 +63,8 @@ def test_enumerate_takes_volumes(hullscout, tmp_path):
         (["Ag", "Pt", "--volume", "Ag"], "expected ELEMENT=A3, for example Ag=17.05, found 'Ag'"),
         (["Ag", "Pt", "--limit", "Ag=0.5"], "expected ELEMENT=LOW:HIGH, for example Cu=0.1:0.5, found 'Ag=0.5'"),
         (["Ag", "Pt", "--limit", "Au=0:1"], "Expected limits of Ag or Pt, found some of 'Au'"),
-        (["Ag"], "Expected two different chemical elements, found elements=('Ag',)"),
-        (["Cu", "Ag", "Au", "Pd", "Pt", "Ni"], "Expected two to 5 different chemical elements"),
+        (["Ag"], "Expected two to five different chemical elements, found elements=('Ag',)"),
+        (["Cu", "Ag", "Au", "Pd", "Pt", "Ni"], "Expected two to five different chemical elements"),
         (["Ag", "Pt", "--volume", "Au=17"], "Expected volumes above 0 A^3 per atom for Ag or Pt, found Au=17"),
     ],
 )

@@ -80,7 +80,7 @@ def test_pymatgen_s_structures_are_computed_by_a_calculator(atoms, tmp_path):
             InvalidCampaignError,
             r"elements: expected a list, whose order is that of the axis",
         ),
-        ({"elements": ("Ag",)}, HullscoutError, r"Expected two different chemical elements"),
+        ({"elements": ("Ag",)}, HullscoutError, r"Expected two to five different chemical elements"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_a_folder_is_made(atoms, tmp_path, given, error, message):

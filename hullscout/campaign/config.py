@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic import (
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, EnergyMeaning
+from hullscout.pool import FORMATS, MAX_ELEMENTS, EnergyMeaning
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -107,8 +108,8 @@ class CampaignConfig(Settings):
 
     name: str = Field(min_length=1)
     """Name of the campaign, for people and for the default output folder."""
-    elements: tuple[str, str] = Field(strict=False)
-    """The two chemical symbols; x is the atomic fraction of the second."""
+    elements: tuple[str, ...] = Field(strict=False)
+    """Two to five chemical symbols; of two, x is the atomic fraction of the second."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random choice."""
     pool: PoolSection
@@ -124,14 +125,17 @@ class CampaignConfig(Settings):
 
     @field_validator("elements")
     @classmethod
-    def _are_two_elements(cls, elements: tuple[str, str]) -> tuple[str, str]:
+    def _are_elements(cls, elements: tuple[str, ...]) -> tuple[str, ...]:
         from ase.data import atomic_numbers  # noqa: PLC0415  slow to import
 
         for symbol in elements:
             if atomic_numbers.get(symbol, 0) < 1:
                 raise ValueError(f"{symbol!r} is no chemical symbol")
-        if elements[0] == elements[1]:
-            raise ValueError("the two elements must differ")
+        twice = [symbol for symbol, count in Counter(elements).items() if count > 1]
+        if not 2 <= len(elements) <= MAX_ELEMENTS:
+            raise ValueError(f"expected two to five chemical symbols, found {len(elements)}")
+        if twice:
+            raise ValueError(f"expected different elements, found {' and '.join(twice)} more than once")
         return elements
 
     @field_validator("name")

@@ -11,7 +11,7 @@ import csv
 import json
 import re
 import sqlite3
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,7 +70,7 @@ class CandidateRow:
 
     Attributes:
         formula: Reduced.
-        x: Atomic fraction of the second element.
+        fractions: Atomic fractions of the elements after the first, by the names of `Pool.fraction_names`: each is a column.
         status: `calculated`, `failed`, `asked` (its result is awaited; in a hand-off it was handed out) or `unknown`.
         round: In which it was asked for, from 0.
         on_hull: 1 for a vertex of the hull found, else 0; None while there is no hull.
@@ -87,7 +87,7 @@ class CandidateRow:
 
     id: str
     formula: str
-    x: float
+    fractions: dict[str, float]
     n_atoms: int
     status: str
     round: int | None
@@ -100,6 +100,11 @@ class CandidateRow:
     probability_on_hull: float | None
     start_volume_a3_per_atom: float
     relaxed_volume_a3_per_atom: float | None
+
+    def columns(self) -> dict[str, Any]:
+        """The row with a column for each fraction."""
+        pairs = ((name, getattr(self, name)) for name in type(self).__dataclass_fields__)
+        return {key: each for name, one in pairs for key, each in (one if name == "fractions" else {name: one}).items()}
 
 
 def candidate_rows(
@@ -129,7 +134,7 @@ def candidate_rows(
         formation = dict(zip(answered, known.formation_ev_per_atom.tolist(), strict=True))
         distance = dict(zip(answered, heights.tolist(), strict=True))
     believed = None if belief is None else _believed(belief)
-    rows = []
+    rows, names = [], known.pool.fraction_names
     for index, candidate in enumerate(known.pool.candidates):
         status = status_of.get(index, "unknown")
         mean, std, probability = (None, None, None) if believed is None else believed[index]
@@ -137,7 +142,7 @@ def candidate_rows(
             CandidateRow(
                 id=candidate.id,
                 formula=candidate.formula,
-                x=float(known.x[index]),
+                fractions=dict(zip(names, known.fractions[index].tolist(), strict=True)),
                 n_atoms=candidate.n_atoms,
                 status=status,
                 round=None if status == "unknown" else known.asked_in[index],
@@ -311,9 +316,9 @@ def _write(path: Path, history: History, export_format: ExportFormat, structures
 
 def _write_table(path: Path, rows: Sequence[CandidateRow]) -> int:
     with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(CandidateRow.__dataclass_fields__), lineterminator="\n")
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0].columns()), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(row.columns() for row in rows)
     return len(rows)
 
 
@@ -371,7 +376,7 @@ def _write_structures(folder: Path, placed: Sequence[tuple[int, Candidate]], exp
 
 
 def _filled(row: CandidateRow, *, without: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in asdict(row).items() if value is not None and name not in without}
+    return {name: value for name, value in row.columns().items() if value is not None and name not in without}
 
 
 def _is_number(text: str) -> bool:

@@ -18,7 +18,7 @@ from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.display import MILLI, html_sentences, html_table, stated_percent
 from hullscout.errors import OracleError, StoreError
-from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, phase_diagram
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, of_all_elements, phase_diagram
 from hullscout.pool import Frame, find_doubts
 from hullscout.selection import StopReason
 
@@ -41,12 +41,14 @@ SCHEMA = 1
 class HullVertex:
     """A ground state: a vertex of the found hull.
 
+    Of two elements x is the atomic fraction of the second; of more there are `fractions` of all, by symbol, and no x.
     Volumes are in A^3 per atom: of the structure that was asked for, and of the one that its energy is of, where that was relaxed.
     """
 
     id: str
     formula: str
-    x: float
+    x: float | None = None
+    fractions: dict[str, float] | None = None
     formation_energy_ev_per_atom: float
     start_volume_a3_per_atom: float | None = None  #: None in results of earlier versions
     relaxed_volume_a3_per_atom: float | None = None
@@ -69,9 +71,12 @@ class GroundStates(tuple[HullVertex, ...]):
             volumes = (vertex.start_volume_a3_per_atom, vertex.relaxed_volume_a3_per_atom)
             told = " → ".join(f"{volume:.2f}" for volume in volumes if volume is not None)
             energy = f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}"
-            rows.append((vertex.formula, f"{vertex.x:.4f}", energy, *([told] if self.is_relaxed else []), vertex.id))
+            at = [vertex.x] if vertex.fractions is None else list(vertex.fractions.values())
+            shown = [f"{fraction:.4f}" for fraction in at]
+            rows.append((vertex.formula, *shown, energy, *([told] if self.is_relaxed else []), vertex.id))
         volume = ("start → relaxed (Å³/atom)",) if self.is_relaxed else ()
-        return ("formula", "x", "formation energy (meV/atom)", *volume, "id"), rows
+        fractions = ["x"] if not self or self[0].fractions is None else list(self[0].fractions)
+        return ("formula", *fractions, "formation energy (meV/atom)", *volume, "id"), rows
 
     def _repr_html_(self) -> str:
         return html_table(*self.table())
@@ -114,7 +119,7 @@ class CampaignResult:
     """What a finished campaign found, and what it took."""
 
     campaign: str
-    elements: tuple[str, str]
+    elements: tuple[str, ...]
     rule: str
     seed: int
     n_candidates: int
@@ -140,6 +145,9 @@ class CampaignResult:
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
         tree = {"schema": SCHEMA, **asdict(self)}
+        without = "fractions" if len(self.elements) == 2 else "x"
+        for vertex in tree["hull"]:
+            del vertex[without]
         if self.reference is None:
             del tree["reference"]
         for name in ("additions", "left_out", "doubts"):
@@ -186,32 +194,34 @@ class CampaignResult:
 
 
 def ground_states(known: Known, relaxed: Mapping[int, Candidate] | None = None) -> GroundStates:
-    """The stable entries of pymatgen's phase diagram of what is known, by ascending x.
+    """The stable entries of pymatgen's phase diagram of what is known, by ascending fractions of the elements after the first.
 
     Args:
         relaxed: Structures that energies are of, by the candidate's index, where they are not those of the pool.
     """
     pool = known.pool
-    n_second = np.rint(pool.x * pool.n_atoms).astype(int)
+    fractions = of_all_elements(pool.fractions)
+    counts = np.rint(fractions * pool.n_atoms[:, None]).astype(int)
+    is_binary = len(pool.elements) == 2
     diagram = phase_diagram(
         pool.elements,
-        [(int(pool.n_atoms[i]) - int(n_second[i]), int(n_second[i])) for i in known.answered],
+        counts[known.answered].tolist(),
         (known.formation_ev_per_atom * pool.n_atoms[known.answered]).tolist(),
         [pool.ids[i] for i in known.answered],
     )
-    vertices = [
+    stable = {pool.index_of(entry.entry_id): entry for entry in diagram.stable_entries}
+    return GroundStates(
         HullVertex(
             id=entry.entry_id,
             formula=pool.candidates[index].formula,
-            x=float(pool.x[index]),
+            x=float(pool.x[index]) if is_binary else None,
+            fractions=None if is_binary else dict(zip(pool.elements, fractions[index].tolist(), strict=True)),
             formation_energy_ev_per_atom=float(diagram.get_form_energy_per_atom(entry)),
             start_volume_a3_per_atom=pool.candidates[index].volume_a3_per_atom,
             relaxed_volume_a3_per_atom=volume_of(relaxed, index),
         )
-        for entry in diagram.stable_entries
-        for index in [pool.ids.index(entry.entry_id)]
-    ]
-    return GroundStates(sorted(vertices, key=lambda vertex: vertex.x))
+        for index, entry in sorted(stable.items(), key=lambda pair: pool.fractions[pair[0]].tolist())
+    )
 
 
 def energy_doubts(known: Known) -> tuple[str, ...]:
@@ -366,7 +376,7 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)
     if not moments:
         raise StoreError(
-            f"The campaign in {folder} has no hull yet: the energies of both pure elements are needed; run it first."
+            f"The campaign in {folder} has no hull yet: the energies of all pure elements are needed; run it first."
         )
     failures = {
         ledger.index_of(each): FailedCandidate.of(setup.pool, each, why) for each, why in ledger.failures.items()

@@ -203,7 +203,7 @@ class Setup:
         n_wanted = len(self.pool) if n_candidates is None else n_candidates
         pool = next(pool for pool in self.pools if len(pool) == n_wanted)
         features = self.features if pool is self.pool else self._features_of(pool)
-        return Surrogate(features, x=pool.x, settings=self.config.regression)
+        return Surrogate(features, fractions=pool.fractions, settings=self.config.regression)
 
     def ledger(self, **told: Any) -> Ledger:
         """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""

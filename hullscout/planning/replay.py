@@ -59,7 +59,7 @@ class Path:
 
     Attributes:
         decisions: All of them; the last one ends it.
-        error_steps: (number of calculations, hull error in eV/atom from then on), ascending; the first when both pure elements
+        error_steps: (number of calculations, hull error in eV/atom from then on), ascending; the first when all pure elements
             are known.
     """
 
@@ -157,7 +157,7 @@ class ReplayPool:
     def engine(self, config: CampaignConfig, *, seed: int) -> Engine:
         """An engine at the start of a campaign on this pool."""
         cost = config.cost.of(self.pool.n_atoms, column=self.pool.cost)
-        surrogate = Surrogate(self.features, x=self.pool.x, settings=config.regression)
+        surrogate = Surrogate(self.features, fractions=self.pool.fractions, settings=config.regression)
         ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost)
         return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)
 

@@ -61,6 +61,7 @@ class EnergyScales:
     """
 
     hyperparameters: Hyperparameters
+    mean: Mean
     coefficients: Floats
 
 
@@ -130,19 +131,21 @@ def play_stand_ins(
 
 def learn_scales(known: ReplayPool, settings: SurrogateSettings, *, energy_cap: float | None = None) -> EnergyScales:
     """Learn the scales of the energies of a pool, from all of them or a random part, heights above the hull capped (eV/atom)."""
-    x, fractions, energy = known.pool.x, known.pool.fractions, known.energies_ev_per_atom
+    fractions, energy = known.pool.fractions, known.energies_ev_per_atom
     cap = HullPosteriorRule().energy_cap if energy_cap is None else energy_cap
     formation = formation_energy(fractions, energy, ends_ev_per_atom=end_energies(fractions, energy))
     at_hull = lower_hull(fractions, formation).energy_at(fractions)
-    chosen = np.sort(np.random.default_rng(0).permutation(x.size)[:MAX_LEARNED])
-    mean = settings.mean if np.unique(x[chosen]).size > settings.mean.n_coefficients else Mean.CONSTANT
+    chosen = np.sort(np.random.default_rng(0).permutation(len(fractions))[:MAX_LEARNED])
+    is_determined = settings.mean.is_determined_by(np.unique(fractions[chosen], axis=0))
+    mean = settings.mean if is_determined else Mean.CONSTANT
     own = ModelSettings(shape=settings.kernel, criterion=settings.criterion, mean=mean)
-    model = PoolModel(known.features, composition=x, settings=own)
+    model = PoolModel(known.features, composition=fractions, settings=own)
     model.add(chosen)
     best = model.fit((at_hull + cap_height(formation - at_hull, cap))[chosen]).components[0]
     scales = _typical(model.labelled_separations()[SINGLE], metric=settings.kernel.metric)
     return EnergyScales(
         hyperparameters=_rescaled(best.hyperparameters, {block: 1.0 / scale for block, scale in scales.items()}),
+        mean=mean,
         coefficients=best.process.coefficients,
     )
 
@@ -163,7 +166,7 @@ def draw_energies(pool: Pool, features: Mapping[str, Floats], scales: Sequence[E
     own = _rescaled(chosen.hyperparameters, _typical(separations, metric=shape.metric))
     covariance = own.kernel(separations) + own.regularization * np.eye(len(pool))
     process = np.sqrt(own.signal_variance) * covariance_root(covariance) @ rng.standard_normal(len(pool))
-    mean = pool.x[:, None] ** np.arange(chosen.coefficients.size) @ chosen.coefficients
+    mean = chosen.mean.basis(len(pool), pool.fractions) @ chosen.coefficients
     return np.asarray((mean + process) * pool.n_atoms)
 
 

@@ -7,7 +7,7 @@ used.
 """
 
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import Faulty, sift
+from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
 from hullscout.pool.energies import EnergyMeaning, understand
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
@@ -32,6 +32,7 @@ from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twin
 __all__ = [
     "CONFLICT_EV_PER_ATOM",
     "FORMATS",
+    "MAX_ELEMENTS",
     "NOT_READ",
     "TWIN_TOLERANCE",
     "Candidate",

@@ -35,6 +35,8 @@ CLOSE = 0.6
 """Atoms come too close for an alloy below this share of the neighbour distance in fcc at the same volume per atom; a zincblende
 cell has 0.77."""
 
+MAX_ELEMENTS = 5
+"""A pool of more elements takes more candidates than anybody has."""
 MIN_ENERGIES = 30  # fewer energies say too little of one another
 MAX_COMPARED = 800  # more energies are judged in random parts of at most so many: the cost grows with the third power
 MAX_JUDGED = 4000
@@ -45,15 +47,13 @@ FLOOR_EV_PER_ATOM = 0.005  # smaller deviations of an energy are never suspect
 SUSPICION = 6.0  # robust standard deviations from which on an energy is a suspect
 
 
-def atomic_numbers(elements: Sequence[str], n_max: float = np.inf) -> tuple[int, ...]:
-    """Atomic numbers of two or more (at most n_max) elements; an InvalidPoolError for what are not so many different ones."""
+def atomic_numbers(elements: Sequence[str], n_max: int = MAX_ELEMENTS) -> tuple[int, ...]:
+    """Atomic numbers of two to n_max elements; an InvalidPoolError for what are not so many different ones."""
     from ase.data import atomic_numbers as known  # noqa: PLC0415  (late: ASE loads slowly)
 
     is_known = "X" not in elements and set(elements) <= set(known)
     if not 2 <= len(elements) <= n_max or len(set(elements)) < len(elements) or not is_known:
-        expected = (
-            "two" if min(len(elements), n_max) <= 2 else f"two to {n_max:g}" if len(elements) > n_max else "two or more"
-        )
+        expected = "two" if n_max == 2 else "two to five"
         raise InvalidPoolError(
             f"Expected {expected} different chemical elements, found {elements=}. Give symbols such as Ag, Pd."
         )

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
-MAX_ELEMENTS = 5
 MAX_CANDIDATES = 50_000  # of a pool; more are refused, since no campaign is fast with them
 MAX_CELLS = 500_000  # looked at for them, limits or not: some minutes
 PROTOTYPE = "prototype"  # the source of a candidate that no lattice gave
@@ -96,7 +95,7 @@ class EnumerationSettings:
     )  #: of what is made besides the pure elements, which every campaign needs
 
     def __post_init__(self) -> None:
-        atomic_numbers(self.elements, n_max=MAX_ELEMENTS)
+        atomic_numbers(self.elements)
         names = [lattice.value for lattice in self.lattices]
         if not names or len(set(names)) < len(names):
             raise InvalidSettingError(f"Expected one or more different lattices, found {', '.join(names) or 'none'}.")
@@ -197,7 +196,7 @@ def atomic_volumes(elements: tuple[str, ...], given: Mapping[str, float] | None 
     """
     from pymatgen.core.periodic_table import Element  # noqa: PLC0415  (late: slow to import)
 
-    atomic_numbers(elements, n_max=MAX_ELEMENTS)
+    atomic_numbers(elements)
     known = dict(given or {})
     for symbol, value in known.items():
         if symbol not in elements or not (np.isfinite(value) and value > 0):
@@ -231,7 +230,7 @@ def enumerate_cells(
             "Enumeration expects the package icet, found none. Install it: pip install 'hullscout[enumerate]'."
         ) from error
 
-    numbers = atomic_numbers(elements, n_max=MAX_ELEMENTS)
+    numbers = atomic_numbers(elements)
     sizes = [] if n_atoms % lattice.n_sites else [n_atoms // lattice.n_sites]
     counts: Counter[str] = Counter()
     for cell in map(atoms_of, enumerate_structures(lattice.primitive_cell(), sizes, list(elements))):
@@ -253,7 +252,7 @@ def prototype_cells(
     frames: list[Frame] = []
     n_open = 0
     counts: Counter[str] = Counter()
-    numbers = atomic_numbers(elements, n_max=MAX_ELEMENTS)
+    numbers = atomic_numbers(elements)
     for entry in AFLOW_PROTOTYPE_LIBRARY:
         structure, label = entry["snl"].structure, entry["tags"]["aflow"]
         symbols = [site.specie.symbol for site in structure]

@@ -117,7 +117,7 @@ class Pool:
     id or a candidate, and a loop gives candidates.
 
     Attributes:
-        elements: two or more.
+        elements: two to five.
         candidates: one for each crystal.
         report: what was left out or grouped.
         cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
@@ -165,14 +165,14 @@ class Pool:
     def read(
         cls,
         path: str | Path,
-        elements: tuple[str, str],
+        elements: tuple[str, ...],
         *,
         columns: Columns = NO_COLUMNS,
         energies: EnergyMeaning = STATED_BY_NAME,
         faulty: Faulty = Faulty.REFUSE,
     ) -> Pool:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
-        atomic_numbers(elements, n_max=2)
+        atomic_numbers(elements)
         frames = understand(read_pool(Path(path)), energies, elements=elements)
         keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
         return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
@@ -218,6 +218,11 @@ class Pool:
             )
         return self.fractions[:, 0]
 
+    @property
+    def fraction_names(self) -> tuple[str, ...]:
+        """How the columns of `fractions` are called in tables: `x` of two elements, `x_Ag`, `x_Au` of three."""
+        return ("x",) if len(self.elements) == 2 else tuple(f"x_{symbol}" for symbol in self.elements[1:])
+
     def __len__(self) -> int:
         return len(self.candidates)
 
@@ -247,11 +252,10 @@ class Pool:
         """The candidates by id: formula, composition, atoms in the cell, and cost and baseline where the pool has them."""
         import pandas as pd  # noqa: PLC0415  slow to import
 
-        names = ["x"] if len(self.elements) == 2 else [f"x_{symbol}" for symbol in self.elements[1:]]
         columns: dict[str, object] = {
             "id": self.ids,
             "formula": [candidate.formula for candidate in self.candidates],
-            **{name: self.fractions[:, place] for place, name in enumerate(names)},
+            **{name: self.fractions[:, place] for place, name in enumerate(self.fraction_names)},
             "n_atoms": self.n_atoms,
         }
         for name in ("cost", "baseline_ev_per_atom"):

@@ -83,6 +83,12 @@ def finite_vector(values: npt.ArrayLike, *, what: str) -> FloatArray:
     return array
 
 
+def finite_composition(values: npt.ArrayLike) -> FloatArray:
+    """Atomic fractions (n, k) or (n,), without NaN or infinity."""
+    array = _real(values, what="composition")
+    return finite_matrix(array, what="composition") if array.ndim == 2 else finite_vector(array, what="composition")
+
+
 def candidate_indices(values: npt.ArrayLike, *, n_candidates: int) -> IntArray:
     """Indices of candidates, shape (q,), which may be none."""
     array = np.asarray(values)

@@ -13,12 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
+from itertools import combinations_with_replacement
+from math import comb
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import SINGLE, FloatArray, Representations, are_finite
+
+_FLAT = 1e-6
+"""Compositions whose spread in some term is below this, over that in others, do not determine its coefficient."""
 
 
 class Metric(StrEnum):
@@ -161,19 +166,47 @@ class Mean(StrEnum):
     QUADRATIC = "quadratic"
 
     @property
-    def n_coefficients(self) -> int:
-        """Number of basis functions p."""
-        return list(Mean).index(self)
+    def degree(self) -> int:
+        """Of the polynomial; -1 for none."""
+        return list(Mean).index(self) - 1
+
+    def n_coefficients(self, n_fractions: int = 1) -> int:
+        """Number of basis functions p at compositions of so many fractions."""
+        return comb(n_fractions + self.degree, n_fractions) if self.degree >= 0 else 0
+
+    def is_determined_by(self, compositions: FloatArray) -> bool:
+        """Whether different compositions (n, k) determine every coefficient, without any one of them.
+
+        For k = 1 their number says so; above, some may lie in one line or curve.
+        """
+        n, n_fractions = compositions.shape
+        if n <= self.n_coefficients(n_fractions) or n_fractions == 1:
+            return bool(n > self.n_coefficients(n_fractions))
+        left, sizes, _ = np.linalg.svd(self.basis(n, compositions), full_matrices=False)
+        return bool(sizes[-1] > _FLAT * sizes[0] and (left**2).sum(axis=1).max() < 1.0 - _FLAT)
 
     def basis(self, n: int, composition: FloatArray | None) -> FloatArray:
-        """The basis functions 1, x, x^2 as far as they are in use, at n structures of atomic fraction x (n,): shape (n, p)."""
+        """The basis functions 1, x_i, x_i x_j as far as they are in use, at n structures: shape (n, p).
+
+        Args:
+            composition: Atomic fractions (n, k) of the elements after the first, or (n,) of the second of two.
+        """
         shape = None if composition is None else composition.shape
-        if shape != (n,) and (shape is not None or self.n_coefficients > 1):
+        if shape is None and self.degree <= 0:
+            return np.ones((n, self.n_coefficients()))
+        if composition is None or len(composition.shape) > 2 or len(composition) != n:
             raise InvalidTrainingSetError(
                 f"Expected a composition for each of {n} structures ({self} mean), found shape {shape}."
             )
-        powers = np.arange(self.n_coefficients)
-        return np.ones((n, len(powers))) if composition is None else np.asarray(composition[:, None] ** powers)
+        columns = composition.reshape(n, -1)
+        if columns.shape[1] == 1:
+            return np.asarray(columns ** np.arange(self.degree + 1))
+        terms = [
+            np.array(factors, dtype=np.intp)
+            for degree in range(self.degree + 1)
+            for factors in combinations_with_replacement(range(columns.shape[1]), degree)
+        ]
+        return np.stack([columns[:, factors].prod(axis=1) for factors in terms], axis=1).reshape(n, len(terms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from hullscout.regression.arrays import (
     FloatArray,
     IntArray,
     candidate_indices,
+    finite_composition,
     finite_labels,
     finite_matrix,
-    finite_vector,
     group_numbers,
     is_kind,
 )
@@ -144,7 +144,8 @@ class PoolModel:
         blocks: Features of all candidates, shape (n_candidates, d), by block name.
         alternatives: Further representations of the same candidates (for example other MBTR broadenings), by name;
             tuning chooses among them and `blocks`, which is called "features". In the order of the broadening.
-        composition: Atomic fraction of the second element, shape (n_candidates,); needed by a composition mean.
+        composition: Atomic fractions of the elements after the first, shape (n_candidates, k), or (n_candidates,) of the second of
+            two; needed by a composition mean.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class PoolModel:
         if len(names) > 1:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
-        compositions = None if composition is None else finite_vector(composition, what="composition")
+        compositions = None if composition is None else finite_composition(composition)
         self._basis = self.settings.mean.basis(self.n_candidates, compositions)
         self._fitted: FittedMixture | None = None
 

@@ -5,14 +5,14 @@ Source of hulls of posterior samples: Novick et al. (CAL), arXiv 2402.15582.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import chdtri, ndtri, stdtr
 
-from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, lower_hull
 from hullscout.regression import cap_height, covariance_root, student_quantile
 from hullscout.selection.alloys import observed
 from hullscout.selection.known import NONE
@@ -20,6 +20,7 @@ from hullscout.selection.known import NONE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hullscout.hull import Hull
     from hullscout.regression import MixturePosterior
     from hullscout.selection.known import Floats, Indices, Known
 
@@ -128,15 +129,22 @@ class Belief:
         """(n,) share of the samples in which each candidate, known or not, is a vertex of the hull of all of them."""
         from hullscout.selection.sample_kernels import vertex_shares  # noqa: PLC0415  loads numba
 
-        points, energies = self._points()
         shares = np.zeros(self.known.n_candidates)
+        if self.known.fractions.shape[1] > 1:
+            for hull, n_samples in self._sampled_hulls:
+                shares[hull.indices] += n_samples
+            return np.asarray(shares / self.sampled_ev_per_atom.shape[0])
+        points, energies = self._points()
         shares[points] = vertex_shares(self.known.x[points], energies, tolerance=VERTEX_TOLERANCE_EV_PER_ATOM)
         return shares
 
     def band_ev_per_atom(self, at: Floats, levels: tuple[float, ...] = (0.025, 0.5, 0.975)) -> Floats:
-        """(len(levels), len(at)) quantiles over the samples of the hull's formation energy."""
+        """(len(levels), len(at)) quantiles over the samples of the hull's formation energy, at compositions (n, k), or x (n,)."""
         from hullscout.selection.sample_kernels import hulls_at  # noqa: PLC0415  loads numba
 
+        if self.known.fractions.shape[1] > 1:
+            values = [np.broadcast_to(hull.energy_at(at), (n, len(at))) for hull, n in self._sampled_hulls]
+            return np.quantile(np.concatenate(values), levels, axis=0)
         points, energies = self._points()
         return np.quantile(hulls_at(self.known.x[points], energies, at), levels, axis=0)
 
@@ -147,6 +155,24 @@ class Belief:
     @cached_property
     def _at_hull(self) -> Floats:
         return self.known.hull.energy_at(self.known.fractions)
+
+    @cached_property
+    def _sampled_hulls(self) -> list[tuple[Hull, int]]:
+        """The hulls of the samples, each with how many have it; indices count in the pool.
+
+        Only what lies below today's hull changes it: all samples that show nothing there have today's.
+        """
+        known, depths = self.known, self.depths_ev_per_atom
+        is_below = depths > VERTEX_TOLERANCE_EV_PER_ATOM
+        changed = np.flatnonzero(is_below.any(axis=1))
+        hulls = [(known.hull, depths.shape[0] - changed.size)]
+        for sample in changed.tolist():
+            below = np.flatnonzero(is_below[sample])
+            points = np.concatenate([known.hull.indices, self.sampled[below]])
+            energies = np.concatenate([known.hull.energy_ev_per_atom, self.sampled_ev_per_atom[sample, below]])
+            hull = lower_hull(known.fractions[points], energies)
+            hulls.append((replace(hull, indices=points[hull.indices]), 1))
+        return hulls
 
     def _points(self) -> tuple[Indices, Floats]:
         """(p,) vertices of today's hull and sampled candidates, and their energies (s, p)."""

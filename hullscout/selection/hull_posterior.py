@@ -22,6 +22,7 @@ from pydantic import Field
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
+from hullscout.hull import of_all_elements
 from hullscout.selection.alloys import LONER_RATE, judged, loner_probabilities, observed, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
@@ -224,8 +225,8 @@ class HullPosteriorRule(Rule):
         batch shrinks near the end: beyond the first, one is chosen only while samples show more than `MIN_SHARE` left to settle.
         """
         known, sampled = belief.known, belief.sampled
-        x, cost, taken = known.x[sampled], known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
-        fantasies = Fantasies(depths, x, floor=floor)
+        cost, taken = known.cost[sampled], np.flatnonzero(np.isin(sampled, known.pending))
+        fantasies = Fantasies(depths, known.fractions[sampled], floor=floor)
         for place in np.flatnonzero(np.isin(fantasies.columns, taken)).tolist():
             fantasies.look_up(place)
         askable = known.askable
@@ -253,7 +254,7 @@ class HullPosteriorRule(Rule):
         by_loners = min(float(loners.sum()), LONER_SHARE * accepted)
         return n_loners + lookups_foreseen(
             depths,
-            known.x[belief.sampled],
+            known.fractions[belief.sampled],
             tolerance_ev_per_atom=stop.hull_tolerance,
             failure_probability=stated_for(1.0 - (1.0 - accepted) / (1.0 - by_loners)),
             cost=known.cost[belief.sampled],
@@ -282,21 +283,21 @@ class Fantasies:
 
     Args:
         depths: (s, q) depth of candidate j below the hull of sample i, eV/atom; negative above it. Left unchanged.
-        x: (q,) compositions.
+        fractions: (q, k) atomic fractions of the elements after the first, or (q,) of the second of two.
         floor: Depths up to this (and exactly this) do not count, eV/atom; 0 or more.
 
     Attributes:
         columns: (c,) the candidates that count in some sample: all others are left out of what follows.
     """
 
-    def __init__(self, depths: Floats, x: Floats, *, floor: float) -> None:
+    def __init__(self, depths: Floats, fractions: Floats, *, floor: float) -> None:
         self._n = depths.shape
         rows = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > floor)
         self.columns: Indices = np.flatnonzero(depths[rows].max(axis=0, initial=-np.inf) > floor)
         self._floor = floor
         left = depths[np.ix_(rows, self.columns)]
         deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
-        self._state = (x[self.columns], left, deepest, left.max(axis=1, initial=-np.inf))
+        self._state = (of_all_elements(fractions[self.columns]), left, deepest, left.max(axis=1, initial=-np.inf))
 
     @property
     def share_of_deepest(self) -> Floats:
@@ -325,16 +326,22 @@ class Fantasies:
 
 
 def lookups_foreseen(
-    depths: Floats, x: Floats, *, tolerance_ev_per_atom: float, failure_probability: float, cost: Floats | None = None
+    depths: Floats,
+    fractions: Floats,
+    *,
+    tolerance_ev_per_atom: float,
+    failure_probability: float,
+    cost: Floats | None = None,
 ) -> int:
     """Lookups, 0 to q, until strictly less than the accepted share of samples goes deeper than the tolerance.
 
     As if each lookup told only of itself: the choice of a batch is played forward on samples to the stop, each a possible truth. A
     lookup also teaches of other candidates (fewer lookups), and the model is at times surprised (more); a forecast corrects for
-    both by replays (`planning.forecast`). Depths (s, q) below today's hull, x (q,) and costs (q,) are of the contenders.
+    both by replays (`planning.forecast`). Depths (s, q) below today's hull, fractions as of `Fantasies` and costs (q,) are of the
+    contenders.
     """
     n_samples = min(depths.shape[0], MAX_PLAYED)
     # Samples come sorted by component of the posterior; a stride takes from all of them.
     chosen = np.linspace(0, depths.shape[0] - 1, n_samples).astype(np.intp)
-    fantasies = Fantasies(depths[chosen], x, floor=tolerance_ev_per_atom)
-    return fantasies.look_up_deepest(x.size, least=failure_probability * n_samples, cost=cost).size
+    fantasies = Fantasies(depths[chosen], fractions, floor=tolerance_ev_per_atom)
+    return fantasies.look_up_deepest(len(fractions), least=failure_probability * n_samples, cost=cost).size

@@ -15,30 +15,38 @@ def widen(deviations, factors, places, scale, mean, samples):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def tent(x, peak):  # type: ignore[no-untyped-def]
-    """1 at `peak`, linear to 0 at both pure elements.
+def tent(shares, peak):  # type: ignore[no-untyped-def]
+    """1 at `peak` (k + 1,), linear to 0 where one of its elements is missing; atomic fractions of all elements (k + 1,).
 
-    A compound at depth d lowers the hull by at most d times this. Formation energies are measured from the pure elements, so that
-    one of these lowers nothing but itself.
+    It is the most that a mixture of `shares` (k + 1,) can hold of the peak's composition. By convexity a compound at depth d lowers
+    the hull by at most d times this. Formation energies are measured from the pure elements, so that one of these lowers nothing
+    but itself.
     """
-    if peak in (0.0, 1.0):
-        return 1.0 if x == peak else 0.0
-    return min(x / peak, (1.0 - x) / (1.0 - peak))
+    held = np.inf
+    for i in range(peak.size):
+        if peak[i] == 1.0:
+            return 1.0 if shares[i] == 1.0 else 0.0
+        if peak[i] > 0.0:
+            held = min(held, shares[i] / peak[i])
+    return held
 
 
 @njit(cache=True, nogil=True)
-def look_up(place, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
+def look_up(place, shares, depths, deepest, depth):  # type: ignore[no-untyped-def]
     """Lower the hull of each sample, in place, by point `place` where it lies below it; the point then counts no more.
 
-    Of points at x (q,), `depths` (s, q) are those below the hull of each sample, `deepest` (s,) its deepest point at `depth` (s,).
+    Of points with fractions of all elements `shares` (q, k + 1), `depths` (s, q) are those below the hull of each sample, `deepest`
+    (s,) its deepest point at `depth` (s,).
     """
-    by_depth = np.array([tent(one, x[place]) for one in x])
+    by_depth = np.empty(shares.shape[0])
+    for i in range(by_depth.size):
+        by_depth[i] = tent(shares[i], shares[place])
     for s in range(depths.shape[0]):
         lowered = depths[s, place]
         if lowered <= 0.0:
             continue
         best, most = 0, -np.inf
-        for i in range(x.size):
+        for i in range(by_depth.size):
             left = -np.inf if i == place else depths[s, i] - lowered * by_depth[i]
             depths[s, i] = left
             if left > most:
@@ -47,21 +55,21 @@ def look_up(place, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def look_up_deepest(n_most, least, floor, cost, x, depths, deepest, depth):  # type: ignore[no-untyped-def]
+def look_up_deepest(n_most, least, floor, cost, shares, depths, deepest, depth):  # type: ignore[no-untyped-def]
     """(n,) points looked up one after the other: each time that which is the deepest in most samples per cost (q,).
 
     It ends when fewer samples than `least`, or none, go deeper than the floor. The rest is as in `look_up`, and changed as by it.
     """
     picks = np.empty(n_most, dtype=np.int64)
     for n in range(n_most):
-        counts = np.zeros(x.size)
+        counts = np.zeros(shares.shape[0])
         for s in range(depth.size):
             if depth[s] > floor:
                 counts[deepest[s]] += 1.0
         if counts.sum() < max(least, 1.0):
             return picks[:n]
         picks[n] = (counts / cost).argmax()
-        look_up(picks[n], x, depths, deepest, depth)
+        look_up(picks[n], shares, depths, deepest, depth)
     return picks
 
 

@@ -40,7 +40,7 @@ class Sources:
         loners: A ground state that the model does not see coming (`alloys`).
         failed: The part of the whole that candidates take whose calculations failed.
         candidates: (index in the pool, part of `model`), the largest first.
-        compositions: (fraction of the second element, part of `model`), the largest first.
+        compositions: (fractions of the elements after the first, part of `model`), the largest first; of two elements a number.
         outlook: (number, probability) after so many more calculations, as if each told only of itself.
     """
 
@@ -50,7 +50,7 @@ class Sources:
     loners: float
     failed: float
     candidates: tuple[tuple[int, float], ...]
-    compositions: tuple[tuple[float, float], ...]
+    compositions: tuple[tuple[float | tuple[float, ...], float], ...]
     outlook: tuple[tuple[int, float], ...]
 
     @classmethod
@@ -70,8 +70,9 @@ class Sources:
             belief.mean_ev_per_atom - known.hull.energy_at(known.fractions) + tolerance > TAIL * belief.std_ev_per_atom
         )
         tails = n_tails / max(depths.shape[0], 1) + float(below[far[belief.others]].sum())
-        x, where = np.unique(known.x[indices], return_inverse=True)
-        by_x = np.bincount(where, weights=shares, minlength=x.size)
+        at, where = np.unique(known.fractions[indices], axis=0, return_inverse=True)
+        by_x = np.bincount(where.ravel(), weights=shares, minlength=len(at))
+        x = at.ravel().tolist() if at.shape[1] == 1 else list(map(tuple, at.tolist()))
         places, compositions = np.argsort(-shares, kind="stable"), np.argsort(-by_x, kind="stable")
         return cls(
             probability=whole,
@@ -80,7 +81,7 @@ class Sources:
             loners=whole - model,
             failed=whole - belief.probability_of_wrong_hull(tolerance, without=known.failed),
             candidates=tuple((int(indices[at]), float(shares[at] * unit)) for at in places if shares[at] > 0.0),
-            compositions=tuple((float(x[at]), float(by_x[at] * unit)) for at in compositions if by_x[at] > 0.0),
+            compositions=tuple((x[at], float(by_x[at] * unit)) for at in compositions.tolist() if by_x[at] > 0.0),
             outlook=tuple(_outlook(belief, tolerance)) if known.askable.size else (),
         )
 
@@ -107,7 +108,9 @@ class Sources:
                 f"{stated_percent(part)}"
                 for index, part in self.candidates[:N_NAMED]
             )
-            at = ", ".join(f"{stated_percent(part)} at x = {x:.3g}" for x, part in self.compositions[:N_NAMED])
+            at = ", ".join(
+                f"{stated_percent(part)} at {_named(x, pool.elements)}" for x, part in self.compositions[:N_NAMED]
+            )
             yield f"Largest single parts of the model's: {named}; by composition {at}."
         if self.outlook:
             ahead = ", ".join(f"{stated_percent(probability)} after {n}" for n, probability in self.outlook)
@@ -125,6 +128,13 @@ class Sources:
             )
 
 
+def _named(at: float | tuple[float, ...], elements: tuple[str, ...]) -> str:
+    """A composition in words: x of two elements, the fraction of each of more."""
+    if isinstance(at, float):
+        return f"x = {at:.3g}"
+    return "".join(f"{symbol}{x:.3g}" for symbol, x in zip(elements, (1.0 - sum(at), *at), strict=True) if x > 1e-9)
+
+
 def _outlook(
     belief: Belief, tolerance_ev_per_atom: float, steps: tuple[int, ...] = STEPS
 ) -> Iterator[tuple[int, float]]:
@@ -133,9 +143,9 @@ def _outlook(
     What is under way counts as settled. What failed is not: it stays in doubt, and so do contenders that were not sampled.
     """
     known, sampled = belief.known, belief.sampled
-    depths, x, cost = belief.depths_ev_per_atom, known.x[sampled], known.cost[sampled]
-    order = Fantasies(np.where(np.isin(sampled, known.failed), -np.inf, depths), x, floor=tolerance_ev_per_atom)
-    every = Fantasies(depths, x, floor=tolerance_ev_per_atom)
+    depths, at, cost = belief.depths_ev_per_atom, known.fractions[sampled], known.cost[sampled]
+    order = Fantasies(np.where(np.isin(sampled, known.failed), -np.inf, depths), at, floor=tolerance_ev_per_atom)
+    every = Fantasies(depths, at, floor=tolerance_ev_per_atom)
     _look_up(order, pending := np.flatnonzero(np.isin(sampled, known.pending)))
     _look_up(every, pending)
     others = belief.others_deeper(tolerance_ev_per_atom)[~np.isin(belief.others, known.pending)]

@@ -52,15 +52,21 @@ class SurrogateSettings(Settings):
 
 
 class Surrogate:
-    """Model of the energies of a pool, over features (n, d) of its candidates by block, and x (n,) of the second element."""
+    """Model of the energies of a pool, over features (n, d) of its candidates by block.
 
-    def __init__(self, blocks: Mapping[str, Floats], *, x: Floats, settings: SurrogateSettings | None = None) -> None:
+    Args:
+        fractions: (n, k) atomic fractions of the elements after the first, or (n,) of the second of two.
+    """
+
+    def __init__(
+        self, blocks: Mapping[str, Floats], *, fractions: Floats, settings: SurrogateSettings | None = None
+    ) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
         self._blocks = dict(blocks)
-        self._x = x
-        self._n_candidates = x.size
+        self._fractions = fractions.reshape(len(fractions), -1)
+        self._n_candidates = len(fractions)
         self._model = self._empty_model(self.settings.mean)
-        self._baseline = np.zeros(x.size)
+        self._baseline = np.zeros(self._n_candidates)
         self._exact_mean: Floats | None = None
 
     def learn(self, known: Known, transform: Transform, *, energy_cap_ev_per_atom: float) -> Belief:
@@ -159,7 +165,7 @@ class Surrogate:
         order = known.rng().permutation(rows.size)
         trained, held_out = order[: rows.size - rows.size // 2], order[rows.size - rows.size // 2 :]
         blocks = {name: block[rows] for name, block in self._blocks.items()}
-        half = Surrogate(blocks, x=self._x[rows], settings=self.settings)
+        half = Surrogate(blocks, fractions=self._fractions[rows], settings=self.settings)
         height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[rows])
         fitted = half._fit(
             trained, labels[trained], baseline=None if baseline is None else baseline[rows], height=height[trained]
@@ -182,13 +188,13 @@ class Surrogate:
             n_averaged=N_AVERAGED,
             n_regularizations=N_NOISES,
         )
-        return PoolModel(self._blocks, composition=self._x, settings=settings)
+        return PoolModel(self._blocks, composition=self._fractions, settings=settings)
 
     def _mean_for(self, known: Indices) -> Mean:
         """The wanted mean, or the richest below it that is determined without any one composition."""
-        n_compositions = np.unique(self._x[known]).size
+        compositions = np.unique(self._fractions[known], axis=0)
         means = list(Mean)[: list(Mean).index(self.settings.mean) + 1]
-        return next(mean for mean in reversed(means) if mean.n_coefficients < max(n_compositions, 2))
+        return next(mean for mean in reversed(means) if mean.degree <= 0 or mean.is_determined_by(compositions))
 
     def _grown(self, known: Indices) -> PoolModel:
         """The model with exactly `known` labelled.

@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
     x, blocks, energies = large_pool(arguments.candidates)
-    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, x=x)
+    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, fractions=x)
     del blocks
     pool, decisions = Compositions(x), []
     answered = np.empty(0, dtype=np.intp)

@@ -34,7 +34,7 @@ def play(opened, *, rule=None, ledger=None, n_answers=None, seed=0, max_calculat
     engine = Engine(
         ledger,
         rule=rule or ThresholdRule(),
-        surrogate=Surrogate(features, x=pool.x),
+        surrogate=Surrogate(features, fractions=pool.x),
         settings=StopSettings(max_calculations=max_calculations),
     )
     while ids := engine.ask():
@@ -88,7 +88,7 @@ def test_the_order_of_answers_within_a_round_does_not_matter(opened):
     pool, oracle, features = opened
     rounds = []
     for direction in (1, -1):
-        engine = Engine(Ledger(pool), rule=ThresholdRule(), surrogate=Surrogate(features, x=pool.x))
+        engine = Engine(Ledger(pool), rule=ThresholdRule(), surrogate=Surrogate(features, fractions=pool.x))
         while ids := engine.ask():
             for candidate_id in ids[::direction]:
                 engine.tell(candidate_id, oracle.lookup(candidate_id))
@@ -195,7 +195,7 @@ def blas_libraries():
 )
 def test_asking_ahead_goes_on_while_answers_are_pending_and_asks_for_nobody_twice(opened, rule):
     pool, oracle, features = opened
-    engine = Engine(Ledger(pool), rule=rule, surrogate=Surrogate(features, x=pool.x))
+    engine = Engine(Ledger(pool), rule=rule, surrogate=Surrogate(features, fractions=pool.x))
     under_way = list(engine.ask_ahead(3))
     assert under_way == [pool.ids[index] for index in engine.ledger.decisions[0].chosen]  # the start comes whole
     assert engine.ask_ahead(5) == ()  # no hull yet

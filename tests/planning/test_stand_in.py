@@ -10,7 +10,7 @@ from conftest import CAMPAIGN
 from hullscout.errors import InvalidPlanError
 from hullscout.planning.replay import ReplayPool
 from hullscout.planning.stand_in import EnergyScales, baseline_energies, draw_energies, learn_scales
-from hullscout.regression import Hyperparameters, Kernel, KernelShape, KernelTerm
+from hullscout.regression import Hyperparameters, Kernel, KernelShape, KernelTerm, Mean
 from hullscout.selection.surrogate import SurrogateSettings
 
 
@@ -20,6 +20,7 @@ def scales(*, std=0.05, length=1.5, noise=1e-4, curvature=0.2):
         hyperparameters=Hyperparameters(
             kernel=Kernel(terms=terms, shape=KernelShape.MATERN52), regularization=noise, signal_variance=std**2
         ),
+        mean=Mean.QUADRATIC,
         coefficients=np.array([0.0, -curvature, curvature]),
     )
 

@@ -206,11 +206,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         read_frames(tmp_path)
 
 
-@pytest.mark.parametrize("elements", [("Ag", "Ag"), ("Ag", "Xy"), ("X", "Ag")])
-def test_elements_that_make_no_binary_axis_are_refused(
-    write: Callable[[str | bytes], Path], elements: tuple[str, str]
+@pytest.mark.parametrize("elements", [("Ag", "Ag"), ("Ag", "Xy"), ("X", "Ag"), ("Ag", "Pd", "Ag"), tuple("BCNOFS")])
+def test_elements_that_make_no_axes_are_refused(
+    write: Callable[[str | bytes], Path], elements: tuple[str, ...]
 ) -> None:
-    with pytest.raises(InvalidPoolError, match="Expected two different chemical elements, found elements="):
+    with pytest.raises(InvalidPoolError, match="Expected two to five different chemical elements, found elements="):
         build_pool(read_frames(write(ENDS)), elements, without_energy=WithoutEnergy.KEEP)
 
 

@@ -208,7 +208,7 @@ def test_prototypes_have_the_volume_of_vegard(with_prototypes):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"elements": ("Ag", "Ag")}, InvalidPoolError, "two different chemical elements"),
+        ({"elements": ("Ag", "Ag")}, InvalidPoolError, "two to five different chemical elements"),
         ({"elements": ("Ag", "Xy")}, InvalidPoolError, r"found elements=\('Ag', 'Xy'\)"),
         ({"elements": ("Ag", "At")}, InvalidSettingError, "molar volume of At, found none.*--volume At="),
         ({"lattices": ()}, InvalidSettingError, "one or more different lattices, found none"),

@@ -136,8 +136,12 @@ PURE_SEARCH = {"elements": ELEMENTS, "lattices": (FCC,), "max_atoms": 2}
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"elements": ("Cu", "Ag", "Au", "Pd", "Pt", "Ni")}, InvalidPoolError, "two to 5 different chemical elements"),
-        ({"elements": ("Cu", "Ag", "Cu")}, InvalidPoolError, "two or more different chemical elements"),
+        (
+            {"elements": ("Cu", "Ag", "Au", "Pd", "Pt", "Ni")},
+            InvalidPoolError,
+            "two to five different chemical elements",
+        ),
+        ({"elements": ("Cu", "Ag", "Cu")}, InvalidPoolError, "two to five different chemical elements"),
         ({"limits": {"Pd": (0, 1)}}, InvalidSettingError, "limits of Cu or Ag or Au, found some of 'Pd'"),
         ({"limits": {"Cu": (0.5, 0.2)}}, InvalidSettingError, r"the lower one first, found \[0.5, 0.2\]"),
         ({"limits": {"Cu": (0.0, float("nan"))}}, InvalidSettingError, "two atomic fractions from 0 to 1"),

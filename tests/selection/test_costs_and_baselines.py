@@ -25,7 +25,7 @@ def play(opened, *, pool=None, costs=None, seed=0, **stop):
     engine = Engine(
         Ledger(pool, seed=seed, cost=None if costs is None else costs.of(pool.n_atoms)),
         rule=HullPosteriorRule(samples=500, n_start=5),
-        surrogate=Surrogate(features, x=pool.x),
+        surrogate=Surrogate(features, fractions=pool.x),
         settings=StopSettings(**stop),
     )
     while ids := engine.ask():
@@ -102,7 +102,7 @@ def test_with_the_right_baseline_the_first_model_knows_everything(opened):
     known = np.concatenate([np.flatnonzero((pool.x == 0) | (pool.x == 1)), [10, 20, 30]])
     pool = replace(pool, baseline_ev_per_atom=energies + 3.0 - 2.0 * pool.x)
     view = replace(Ledger(pool).known, answered=known, energies_ev_per_atom=energies[known])
-    formation = Surrogate(features, x=pool.x).predict_formation_energy(view)
+    formation = Surrogate(features, fractions=pool.x).predict_formation_energy(view)
     expected = energies - (1 - pool.x) * energies[pool.x == 0].min() - pool.x * energies[pool.x == 1].min()
     np.testing.assert_allclose(formation, expected, atol=1e-9)
 

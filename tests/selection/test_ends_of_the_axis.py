@@ -49,7 +49,9 @@ FEATURES = np.column_stack([POOL.x, POOL.n_atoms, [atoms.cell[0, 0] for atoms in
 
 def engine(rule, **stop):
     ledger = Ledger(POOL, name="ends", seed=0, cost=POOL.n_atoms.astype(float))
-    return Engine(ledger, rule=rule, surrogate=Surrogate({"all": FEATURES}, x=POOL.x), settings=StopSettings(**stop))
+    return Engine(
+        ledger, rule=rule, surrogate=Surrogate({"all": FEATURES}, fractions=POOL.x), settings=StopSettings(**stop)
+    )
 
 
 RULES = [HullPosteriorRule(), ThresholdRule(), HullThresholdRule(), GreedyRule(), VarianceRule(), RandomRule()]
@@ -105,7 +107,7 @@ def test_a_structure_of_an_element_that_was_left_over_is_asked_for_next():
     energy = -0.2 * x * (1 - x) + 0.3 * (order - 0.2) ** 2
     answered = [0, 3, *range(4, 54)]
     decision = decided(
-        HullPosteriorRule(), known_of(x, energy, answered), Surrogate({"all": np.column_stack([x, order])}, x=x)
+        HullPosteriorRule(), known_of(x, energy, answered), Surrogate({"all": np.column_stack([x, order])}, fractions=x)
     )
     assert decision.failure_probability > 2 / 3
     assert set(decision.chosen) <= {1, 2}

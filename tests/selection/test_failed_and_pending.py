@@ -23,7 +23,7 @@ ENERGY = -0.2 * X * (1 - X) + 0.3 * (ORDER - 0.2) ** 2
 
 def decide(rule, answered, *, failed=(), pending=(), **stop):
     known = known_of(X, ENERGY, answered, failed=failed, pending=pending)
-    return known, decided(rule, known, Surrogate({"all": np.column_stack([X, ORDER])}, x=X), **stop)
+    return known, decided(rule, known, Surrogate({"all": np.column_stack([X, ORDER])}, fractions=X), **stop)
 
 
 FEW = [0, 1, *range(2, 52, 6)]

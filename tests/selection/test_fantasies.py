@@ -6,6 +6,7 @@ What is looked up in a sample lowers its hull, in all samples at once as in each
 import numpy as np
 import pytest
 
+from hullscout.hull import of_all_elements
 from hullscout.selection import sample_kernels
 from hullscout.selection.hull_posterior import Fantasies, lookups_foreseen
 from hullscout.selection.sample_kernels import tent
@@ -48,9 +49,23 @@ def test_the_depths_are_left_as_they_are():
 
 @pytest.mark.parametrize("peak", [0.0, 0.3, 1.0])
 def test_the_tent_is_one_at_its_peak_and_zero_at_the_other_ends(peak):
+    assert tent_at(peak, peak) == 1.0
+    assert {tent_at(x, peak) for x in (0.0, 1.0) if x != peak} == {0.0}
+    assert tent_at(peak / 2, peak) == (0.5 if peak == 0.3 else 0.0 if peak else 1.0)
+
+
+def test_of_three_elements_a_tent_ends_where_one_of_its_peak_is_missing():
+    peak = np.array([0.5, 0.25, 0.25])
     assert tent(peak, peak) == 1.0
-    assert {tent(x, peak) for x in (0.0, 1.0) if x != peak} == {0.0}
-    assert tent(peak / 2, peak) == (0.5 if peak == 0.3 else 0.0 if peak else 1.0)
+    assert tent(np.array([0.5, 0.5, 0.0]), peak) == 0.0
+    assert tent(np.array([0.75, 0.125, 0.125]), peak) == 0.5
+    on_an_edge = np.array([0.5, 0.5, 0.0])
+    assert tent(np.array([0.25, 0.25, 0.5]), on_an_edge) == 0.5, "half of it and half of the third element"
+    assert tent(peak, np.array([1.0, 0.0, 0.0])) == 0.0, "pure elements lower nothing but themselves"
+
+
+def tent_at(x, peak):
+    return tent(np.array([1.0 - x, x]), np.array([1.0 - peak, peak]))
 
 
 def looked_up_one_by_one(depths, x, floor, cost, least):
@@ -60,7 +75,7 @@ def looked_up_one_by_one(depths, x, floor, cost, least):
         counts = np.bincount(left.argmax(axis=1)[left.max(axis=1) > floor], minlength=x.size)
         picks.append(int((counts / cost).argmax()))
         by = np.maximum(left[:, picks[-1]], 0.0)
-        left -= by[:, None] * np.array([tent(one, x[picks[-1]]) for one in x])
+        left -= by[:, None] * np.array([tent_at(one, x[picks[-1]]) for one in x])
         left[:, picks[-1]] = -np.inf
     return picks
 
@@ -81,7 +96,7 @@ def test_lookups_are_those_of_every_sample_lowered_one_by_one(least):
 
 def test_compiled_kernels_equal_their_source():
     depths = np.random.default_rng(4).normal(size=(50, 3))
-    states = [(X, depths.copy(), depths.argmax(axis=1), depths.max(axis=1)) for _ in range(2)]
+    states = [(of_all_elements(X), depths.copy(), depths.argmax(axis=1), depths.max(axis=1)) for _ in range(2)]
     look_up, look_up_deepest = sample_kernels.look_up, sample_kernels.look_up_deepest
     look_up(1, *states[0])
     look_up.py_func(1, *states[1])

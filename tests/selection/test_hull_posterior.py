@@ -38,7 +38,9 @@ def problem():
 def decide(problem, answered, *, decisions=(), rule=None, **stop):
     x, features, energy = problem
     known = known_of(x, energy, answered, decisions=decisions)
-    return decided(HullPosteriorRule() if rule is None else rule, known, Surrogate({"all": features}, x=x), **stop)
+    return decided(
+        HullPosteriorRule() if rule is None else rule, known, Surrogate({"all": features}, fractions=x), **stop
+    )
 
 
 def earlier(n, probability):
@@ -47,7 +49,7 @@ def earlier(n, probability):
 
 def test_settings_of_the_model_reach_it(problem):
     def std(**settings):
-        surrogate = Surrogate({"all": problem[1]}, x=problem[0], settings=SurrogateSettings(**settings))
+        surrogate = Surrogate({"all": problem[1]}, fractions=problem[0], settings=SurrogateSettings(**settings))
         return surrogate.fit(known_of(problem[0], problem[2], FEW), problem[2][FEW]).std_ev_per_atom
 
     assert not np.allclose(std(calibrated=False), std())
@@ -61,7 +63,9 @@ def test_the_probability_of_a_wrong_hull_is_the_share_of_samples_whose_own_hull_
     """The stated probability, held against hulls that are built sample by sample."""
     x, features, energy = problem
     known = known_of(x, energy, FEW)
-    belief = HullPosteriorRule(samples=300).believe(known, Surrogate({"all": features}, x=x), stop=StopSettings())
+    belief = HullPosteriorRule(samples=300).believe(
+        known, Surrogate({"all": features}, fractions=x), stop=StopSettings()
+    )
     assert not belief.others.size, "all contenders are sampled here"
     at = np.concatenate([known.hull.x, x[belief.sampled]])
     shares = []
@@ -199,12 +203,12 @@ def test_where_samples_show_nothing_the_likeliest_loner_is_next(problem):
     x, features, energy = problem
     rows = np.union1d(np.setdiff1d(np.arange(152), np.argsort(energy)[-20:]), [0, 1])
     view = known_of(x, energy, rows)
-    belief = HullPosteriorRule().believe(view, Surrogate({"all": features}, x=x), stop=StopSettings())
+    belief = HullPosteriorRule().believe(view, Surrogate({"all": features}, fractions=x), stop=StopSettings())
     assert belief.probability_of_deeper(0.001) <= 1 / 2000
     decision = decide(problem, rows)
     assert decision.loner_probability == pytest.approx(belief.loner_probability.sum())
     assert belief.loner_probability[rows].max() == 0.0
-    chosen = HullPosteriorRule().decide(view, Surrogate({"all": features}, x=x), stop=StopSettings()).chosen
+    chosen = HullPosteriorRule().decide(view, Surrogate({"all": features}, fractions=x), stop=StopSettings()).chosen
     assert chosen == (int(belief.loner_probability.argmax()),)
     assert belief.failure_probability == pytest.approx(
         1 - (1 - observed(belief.probability_of_deeper(0.001))) * (1 - decision.loner_probability)
@@ -213,7 +217,7 @@ def test_where_samples_show_nothing_the_likeliest_loner_is_next(problem):
 
 def test_the_parts_of_the_probability_add_up_and_more_calculations_lower_it(problem):
     x, features, energy = problem
-    rule, surrogate = HullPosteriorRule(), Surrogate({"all": features}, x=x)
+    rule, surrogate = HullPosteriorRule(), Surrogate({"all": features}, fractions=x)
     belief = rule.believe(known_of(x, energy, FEW), surrogate, stop=StopSettings(hull_tolerance=0.0175))
     parts = Sources.of(belief, tolerance_ev_per_atom=0.0175)
     assert 0.05 < parts.probability < 0.99
@@ -229,7 +233,7 @@ def test_the_parts_of_the_probability_add_up_and_more_calculations_lower_it(prob
 
 def parts_of(problem, *, rows=None, tolerance=0.0175, tails=30.0, **known):
     x, features, energy = problem
-    rule, surrogate = HullPosteriorRule(degrees_of_freedom=tails), Surrogate({"all": features}, x=x)
+    rule, surrogate = HullPosteriorRule(degrees_of_freedom=tails), Surrogate({"all": features}, fractions=x)
     known = known_of(x, energy, FEW if rows is None else rows, **known)
     belief = rule.believe(known, surrogate, stop=StopSettings(hull_tolerance=tolerance))
     return Sources.of(belief, tolerance_ev_per_atom=tolerance), belief
@@ -274,7 +278,7 @@ def test_an_energy_that_all_others_contradict_is_named(problem):
     many = [0, 1, *range(2, 152, 4)]
     wrong[many[9]] += 5.0
     belief = HullPosteriorRule(energy_cap=1000).believe(
-        known_of(x, wrong, many), Surrogate({"all": features}, x=x), stop=StopSettings()
+        known_of(x, wrong, many), Surrogate({"all": features}, fractions=x), stop=StopSettings()
     )
     assert many[9] in belief.suspects
     said = " ".join(Sources.of(belief, tolerance_ev_per_atom=0.001).sentences(belief))

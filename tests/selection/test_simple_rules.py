@@ -24,14 +24,16 @@ def problem():
 def predicted(problem, answered):
     """Predicted height above today's hull and its standard deviation, of what is unknown."""
     known = known_of(problem[0], problem[2], answered)
-    belief = Surrogate(problem[1], x=problem[0]).learn(known, Transform.CAP, energy_cap_ev_per_atom=CAP)
+    belief = Surrogate(problem[1], fractions=problem[0]).learn(known, Transform.CAP, energy_cap_ev_per_atom=CAP)
     unknown = known.unknown
     height = belief.mean_ev_per_atom - known.hull.energy_at(known.x)
     return unknown, height[unknown], belief.std_ev_per_atom[unknown]
 
 
 def decide(problem, rule, answered, **stop):
-    return decided(rule, known_of(problem[0], problem[2], answered), Surrogate(problem[1], x=problem[0]), **stop)
+    return decided(
+        rule, known_of(problem[0], problem[2], answered), Surrogate(problem[1], fractions=problem[0]), **stop
+    )
 
 
 def test_greedy_looks_up_the_contenders_predicted_lowest(problem):

@@ -55,7 +55,7 @@ def test_a_start_covers_the_pool_and_is_another_for_each_seed():
         distances = np.linalg.norm(FEATURES[rows][:, None] - FEATURES[rows][None], axis=2)
         return distances[np.triu_indices(len(rows), 1)].min()
 
-    surrogate, starts = Surrogate({"all": FEATURES}, x=X), []
+    surrogate, starts = Surrogate({"all": FEATURES}, fractions=X), []
     for seed in range(30):
         known = known_of(X, ENERGY, [0, 1], seed=seed)
         starts.append(surrogate.spread_out(known, 6))
@@ -75,7 +75,7 @@ def test_intervals_are_as_wide_as_left_out_labels_near_the_hull_ask():
         0.5, 3.0, size=(np.median(ENERGY) < ENERGY).sum()
     )
     rows = np.arange(60)
-    surrogate = Surrogate({"all": FEATURES}, x=X)
+    surrogate = Surrogate({"all": FEATURES}, fractions=X)
     known = known_of(X, wild, rows)
     belief = surrogate.fit(known, wild[rows])
     height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[rows])

@@ -32,7 +32,7 @@ def view_of(problem, answered, decisions=()):
 
 
 def surrogate_of(problem):
-    return Surrogate({"all": problem[1]}, x=problem[0])
+    return Surrogate({"all": problem[1]}, fractions=problem[0])
 
 
 def known_indices(n):

@@ -40,7 +40,7 @@ def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int
     return {"hull": vertices, "nearest": nearest, "likeliest": likeliest}, cells
 
 
-def view_data(elements: tuple[str, str], cells: dict[int, DrawnCell]) -> dict[str, Any]:
+def view_data(elements: tuple[str, ...], cells: dict[int, DrawnCell]) -> dict[str, Any]:
     """What the page needs to show the structures in three dimensions: lengths in A, elements as 0 and 1."""
     kind_of = {atomic_numbers[symbol]: kind for kind, symbol in enumerate(elements)}
     return {

@@ -68,6 +68,8 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+    known: tuple[str, ...] = Field(default=(), strict=False)
+    """Folders of campaigns, and pools with energies, whose answers are known before anything is asked; as `path`."""
     leave_out_faults: bool = False
     """Whether what no campaign can use is left out of the pool, and said, instead of being an error."""
 

@@ -30,7 +30,8 @@ class Ledger:
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
-        energies_ev: Energies told earlier, eV per cell by id.
+        given: Where each energy is from that was known before anything was asked for, by id.
+        energies_ev: Energies told earlier, eV per cell by id, those given among them.
         relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
         earlier: The pool before each addition of candidates, and the rounds that were decided before that; theirs come first in
@@ -47,6 +48,7 @@ class Ledger:
         seed: int = 0,
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
+        given: Mapping[str, str] | None = None,
         energies_ev: Mapping[str, float] | None = None,
         relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
@@ -61,6 +63,8 @@ class Ledger:
         self._index = {candidate_id: index for index, candidate_id in enumerate(pool.ids)}
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
+        self.given = dict(given or {})
+        self._given = {self.index_of(candidate_id) for candidate_id in self.given}
         self._energies_ev: dict[int, float] = {}
         self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
@@ -97,7 +101,8 @@ class Ledger:
         pool = next((pool for n_rounds, pool in self._earlier if n_decisions < n_rounds), self.pool)
         decisions = self._decisions[:n_decisions]
         asked = [index for decision in decisions for index in decision.chosen]
-        answered = [index for index in asked if index in self._energies_ev]
+        given = [index for index in self._energies_ev if index in self._given]
+        answered = [*given, *(index for index in asked if index in self._energies_ev)]
         failed = [index for index in asked if index in self._failures]
         settled = {*answered, *failed}
         energies = [self._energies_ev[index] / int(self.pool.n_atoms[index]) for index in answered]
@@ -108,6 +113,7 @@ class Ledger:
             cost=self._cost[: len(pool)],
             added_after=tuple(n_rounds for n_rounds, _ in self._earlier if n_rounds <= n_decisions),
             decisions=tuple(decisions),
+            given=np.array(given, dtype=np.intp),
             answered=np.array(answered, dtype=np.intp),
             energies_ev_per_atom=np.array(energies, dtype=np.float64),
             failed=np.array(failed, dtype=np.intp),
@@ -206,7 +212,7 @@ class Ledger:
         """
         index = self.index_of(candidate_id)
         what = "The energy" if isinstance(outcome, Calculated) else "The failure"
-        if index not in self._asked:
+        if index not in self._asked and index not in self._given:
             raise ProtocolError(f"{what} of {candidate_id!r} was told but never asked for; ask first.")
         before = self._energies_ev.get(index)
         if isinstance(outcome, Failed):

@@ -7,12 +7,14 @@ model, see `Beliefs` for what was believed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hullscout.campaign.additions import AddedThen
+from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -137,6 +139,8 @@ class CampaignResult:
     reference: Reference | None
     timings_s: dict[str, float]
     additions: tuple[AddedThen, ...] = ()
+    known_beforehand: dict[str, int] = field(default_factory=dict)
+    """Candidates whose energies were known before anything was asked for, by source; no calculations, and not among the saved."""
     left_out: tuple[str, ...] = ()
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
     doubts: tuple[str, ...] = ()
@@ -150,7 +154,7 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("additions", "left_out", "doubts"):
+        for name in ("additions", "known_beforehand", "left_out", "doubts"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -168,6 +172,7 @@ class CampaignResult:
         if self.reference is not None:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
+        said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(f"Look at the energies: {doubt}." for doubt in self.doubts)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
@@ -272,9 +277,9 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         seed=config.seed,
         n_candidates=known.n_candidates,
         n_calculations=known.n_answered,
-        saved_fraction=1.0 - known.asked.size / known.n_candidates,
+        saved_fraction=1.0 - known.asked.size / max(known.n_to_calculate, 1),
         cost_spent=known.spent,
-        cost_saved_fraction=1.0 - known.spent / float(setup.cost.sum()),
+        cost_saved_fraction=1.0 - known.spent / (float(setup.cost.sum() - setup.cost[known.given].sum()) or 1.0),
         stop_reason=StopReason(decision.stop.reason),
         stop_sentence=decision.stop.sentence,
         failure_probability=decision.stated_failure_probability,
@@ -287,6 +292,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s=timings_s,
         additions=setup.added,
+        known_beforehand=dict(Counter(ledger.given.values())),
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
     )
@@ -372,7 +378,7 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
     setup = Setup.read(folder) if setup is None else setup.as_in(folder)
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
-    every = (ledger.known_after(n) for n in range(1, len(ledger.decisions) + 1))
+    every = (ledger.known_after(n) for n in range(len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)
     if not moments:
         raise StoreError(

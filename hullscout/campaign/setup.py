@@ -219,7 +219,8 @@ class Setup:
                 "`hullscout table` hands on what is known."
             )
         told: dict[str, Any] = {
-            "energies_ev": store.answers(),
+            "energies_ev": (answers := store.answers()),
+            "given": {each: source for each, source in store.given().items() if each in answers},
             "relaxed": store.relaxed(),
             "failures": store.failures(),
             "attempts": store.attempts(),
@@ -268,9 +269,12 @@ class Setup:
         meaning = self.config.select.meaning()
         return None if meaning is None else {**meaning, "cautions": list(self.cautions)}
 
-    def refuse_what_cannot_start(self) -> None:
-        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
-        known = self.ledger().known
+    def refuse_what_cannot_start(self, **told: Any) -> None:
+        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.
+
+        `told` is what is known beforehand, as the ledger takes it.
+        """
+        known = self.ledger(**told).known
         refuse_impossible_limits(known, cheapest_pure(known), self.config.stop)
 
 

@@ -118,7 +118,7 @@ def forecast(config: CampaignConfig, known: Known) -> Forecast | None:
         n_contenders=np.array([last.n_contenders]),
         n_to_stay_low=np.array([config.select.calculations_to_stay_low(known.n_candidates, n_then)]),
     )
-    most = min(known.n_candidates, config.stop.max_calculations or known.n_candidates)
+    most = min(known.n_to_calculate, config.stop.max_calculations or known.n_to_calculate)
     at_end = np.clip(n_then + predict_lookups(row, CALIBRATION)[0], n_then + len(last.chosen), most)
     low, expected, high = np.maximum(np.rint(at_end).astype(int) - known.n_answered, 0).tolist()
     return Forecast(expected=expected, low=low, high=high)

@@ -31,7 +31,8 @@ class Known:
         cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
         decisions: The decisions so far, each with what it asked for.
         added_after: For each time that candidates were added to the pool, the number of decisions before it.
-        answered: (m,) the candidates with an energy, in the order of asking.
+        given: (g,) the candidates whose energies were known before anything was asked for.
+        answered: (m,) the candidates with an energy: those given first, then in the order of asking.
         energies_ev_per_atom: (m,) their energies.
         failed: (f,) the candidates whose calculation failed for good, in the order of asking. Nothing is known of their energies:
             in the probability of a wrong hull they count like any unknown one, and they are not asked for again.
@@ -45,6 +46,7 @@ class Known:
     cost: Floats = field(repr=False)
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
     added_after: tuple[int, ...] = ()
+    given: Indices = field(default_factory=lambda: NONE, repr=False)
     answered: Indices = field(default_factory=lambda: NONE, repr=False)
     energies_ev_per_atom: Floats = field(default_factory=lambda: np.empty(0), repr=False)
     failed: Indices = field(default_factory=lambda: NONE, repr=False)
@@ -77,8 +79,13 @@ class Known:
 
     @property
     def n_answered(self) -> int:
-        """Number of calculations that gave an energy."""
-        return int(self.answered.size)
+        """Number of calculations that gave an energy; what was known beforehand is none."""
+        return int(self.answered.size - self.given.size)
+
+    @property
+    def n_to_calculate(self) -> int:
+        """Number of candidates that were not known beforehand: all that there was to calculate."""
+        return self.n_candidates - int(self.given.size)
 
     @property
     def n_failed(self) -> int:
@@ -92,8 +99,8 @@ class Known:
 
     @property
     def saved_fraction(self) -> float:
-        """Share of the candidates that was not calculated; what failed was."""
-        return 1.0 - (self.n_answered + self.n_failed) / self.n_candidates
+        """Share that was not calculated of the candidates that were not known beforehand; what failed was."""
+        return 1.0 - (self.n_answered + self.n_failed) / max(self.n_to_calculate, 1)
 
     @cached_property
     def asked(self) -> Indices:
@@ -102,8 +109,9 @@ class Known:
 
     @cached_property
     def asked_in(self) -> dict[int, int]:
-        """The round, from 0, in which each candidate was asked for."""
-        return {index: place for place, decision in enumerate(self.decisions) for index in decision.chosen}
+        """The round, from 0, in which each candidate was asked for; -1 where it was known beforehand."""
+        asked = {index: place for place, decision in enumerate(self.decisions) for index in decision.chosen}
+        return dict.fromkeys(self.given.tolist(), -1) | asked
 
     @property
     def spent(self) -> float:

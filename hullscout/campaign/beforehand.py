@@ -24,7 +24,6 @@ from hullscout.pool import (
     EnergyMeaning,
     find_twins,
     read_pool,
-    sift,
     understand,
 )
 from hullscout.pool.checks import symbol_of
@@ -130,7 +129,7 @@ def _read(path: Path, name: str, setup: Setup) -> _Source:
             f"pool.known: expected the folder of a campaign, or a pool with energies, found neither in {name}: {error}"
         ) from error
     _refuse_foreign({symbol_of(z) for frame in read.frames for z in np.unique(frame.numbers).tolist()}, name, setup)
-    sound = sift(read, setup.config.elements)
+    sound = setup.config.axis.sift(read)
     if sound.faults and not setup.config.pool.leave_out_faults:
         raise one_error(Path(name), sound.faults, n_frames=sound.n_frames, n_sound=len(sound.frames))
     with_energy = tuple(frame for frame in sound.frames if frame.energy_ev is not None)

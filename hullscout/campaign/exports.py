@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hullscout.campaign.result import read_history, volume_of
+from hullscout.campaign.ground_states import volume_of
+from hullscout.campaign.result import read_history
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.display import formula_note

@@ -26,7 +26,6 @@ from hullscout.pool import (
     build_pool,
     grown,
     parse_frames,
-    sift,
     understand,
 )
 from hullscout.pool.moments import moments_by_rule
@@ -114,7 +113,7 @@ class Setup:
         if self._is_table:
             others = [column for column in (section.cost, section.baseline) if column is not None]
             read = understand(read, section.energies, elements=self.config.elements, others=others)
-        return sift(read, self.config.elements) if section.leave_out_faults else read
+        return self.config.axis.sift(read) if section.leave_out_faults else read
 
     def _with_moments(self, frame: Frame) -> Frame:
         rule = getattr(self.config.oracle, "magmoms", {})
@@ -157,7 +156,7 @@ class Setup:
         is_strict = is_table and not self.config.pool.allow_mixed_settings
         return build_pool(
             frames,
-            self.config.elements,
+            self.config.axis,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
             columns=self._columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,

@@ -82,7 +82,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
     heads, rows = result.hull.table()
     for head in heads:
-        shown = f"x ({result.elements[1]})" if head == "x" else head
+        shown = f"x ({(result.ends or result.elements)[1]})" if head == "x" else head
         table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)

@@ -38,7 +38,7 @@ def test_enumerate_takes_three_elements_and_limits(hullscout, tmp_path):
     code, text = hullscout("enumerate", *words)
     assert (code, "Cu-Ag-Au" in text) == (0, True)
     n_within = 1 + 2 * 2 + 2 * 6 + 3  # Au; CuAu, AgAu; Cu2Au, CuAu2, Ag2Au, AgAu2; CuAgAu
-    assert "(Au 0.3 to 1); the pure elements stay." in text
+    assert "(Au 0.3 to 1); Cu, Ag, Au stay." in text
     assert f"Wrote {path}: {n_within + 2} candidates, A = Cu, B = Ag, C = Au." in text
 
 

@@ -83,6 +83,10 @@ def _limits(
     return limits
 
 
+def _formulas(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(part.strip() for part in text.split(","))
+
+
 @main.command("enumerate", epilog=ENUMERATE_EPILOG, interrupted="Nothing was written.")
 @click.argument("elements", nargs=-1, required=True)
 @click.option(
@@ -111,7 +115,10 @@ def _limits(
     multiple=True,
     metavar="ELEMENT=LOW:HIGH",
     callback=_limits,
-    help="Least and most of an element, as atomic fractions, besides pure elements; may be repeated.",
+    help="Least and most of an element, as atomic fractions; the ends stay. May be repeated.",
+)
+@click.option(
+    "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
 )
 @POOL_FILE
 @FORCE
@@ -122,6 +129,7 @@ def enumerate_(
     prototype_atoms: int | None,
     volumes: dict[str, float],
     limits: dict[str, tuple[float, float]],
+    ends: tuple[str, ...],
     output: Path,
     *,
     prototypes: bool,
@@ -143,6 +151,7 @@ def enumerate_(
         prototype_atoms=PROTOTYPE_ATOMS if prototypes and prototype_atoms is None else prototype_atoms,
         volumes=volumes,
         limits=limits,
+        ends=ends,
     )
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
@@ -249,7 +258,9 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
         say(f"Prototypes left out: {known}, {too_close}.")
     if settings.limits:
         limits = ", ".join(f"{symbol} {low:g} to {high:g}" for symbol, (low, high) in settings.limits.items())
-        say(f"Left out {made.n_beyond} beyond the limits ({limits}); the pure elements stay.")
+        say(f"Left out {made.n_beyond} beyond the limits ({limits}); {', '.join(settings.axis.names)} stay.")
+    elif settings.ends:
+        say(f"Left out {made.n_beyond} that are not between {' and '.join(settings.ends)}.")
     letters = ", ".join(
         f"{letter} = {symbol}" for letter, symbol in zip(ascii_uppercase, settings.elements, strict=False)
     )

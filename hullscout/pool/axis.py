@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hullscout.pool.candidate import Candidate
     from hullscout.pool.frames import Frame, Frames
 
-_FORMULA = re.compile(r"(?:[A-Z][a-z]?[1-9]?[0-9]*)+")
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?(?:[1-9][0-9]*)?)+")
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 
 
@@ -123,9 +123,14 @@ class Axis:
         """Numbers of the frames, all of them between the ends, that are beyond the limits and no end."""
         if not self.limits:
             return set()
-        counts = self.counts(frames)
-        counts_in = is_within(self.limits, self.elements, counts) | (self.coordinates(counts) == 1.0).any(axis=1)
-        return {frame.number for frame, is_in in zip(frames, counts_in.tolist(), strict=True) if not is_in}
+        are_held = self.holds(self.counts(frames)).tolist()
+        return {frame.number for frame, is_held in zip(frames, are_held, strict=True) if not is_held}
+
+    def holds(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether compositions are between the ends, and within the limits or an end."""
+        weights = self.coordinates(counts)
+        is_in = is_within(self.limits, self.elements, counts) | (weights == 1.0).any(axis=1)
+        return np.asarray(is_in & (weights >= 0.0).all(axis=1))
 
     def notes(self, n_beyond: int) -> list[str]:
         """A sentence on what is beyond the limits, where there are any."""
@@ -154,8 +159,8 @@ def axis_of(
     units = [_atoms(end, elements) for end in ends]
     if ends and not 2 <= len(ends) <= len(elements):
         raise InvalidSettingError(
-            f"Expected two to {len(elements)} ends of {', '.join(elements)}, found {len(ends)}: {', '.join(ends)}. With as many "
-            "ends as elements every composition may count; more can never be independent."
+            f"Expected at least two ends, and no more than the elements {', '.join(elements)}, found {len(ends)}: "
+            f"{', '.join(ends)}. More can never be independent."
         )
     missing = [symbol for place, symbol in enumerate(elements) if ends and not any(unit[place] for unit in units)]
     if missing:

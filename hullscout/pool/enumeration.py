@@ -15,17 +15,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import permutations
+from itertools import islice, permutations
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
+from hullscout.pool.axis import Axis, axis_of
 from hullscout.pool.candidate import AtomArrays, atoms_of
 from hullscout.pool.checks import CLOSE, atomic_numbers, shortest_distance
 from hullscout.pool.frames import Frame
-from hullscout.pool.limits import Limits, checked_limits, is_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
+    from hullscout.pool.limits import Limits
+
 MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
 MAX_CANDIDATES = 50_000  # of a pool; more are refused, since no campaign is fast with them
+AT_A_TIME = 1000
 MAX_CELLS = 500_000  # looked at for them, limits or not: some minutes
 PROTOTYPE = "prototype"  # the source of a candidate that no lattice gave
 _AVOGADRO = 6.02214076e23  # 1/mol
@@ -90,9 +93,8 @@ class EnumerationSettings:
     max_atoms: int  #: in the largest cell of a lattice
     prototype_atoms: int | None = None  #: in the largest cell of a prototype; None for no prototypes
     volumes: Mapping[str, float] = field(default_factory=dict)
-    limits: Limits = field(
-        default_factory=dict
-    )  #: of what is made besides the pure elements, which every campaign needs
+    ends: tuple[str, ...] = ()  #: formulas between which the compositions are, where it is not the elements
+    limits: Limits = field(default_factory=dict)  #: of what is made besides the ends, which every campaign needs
 
     def __post_init__(self) -> None:
         atomic_numbers(self.elements)
@@ -109,15 +111,20 @@ class EnumerationSettings:
                 f"Expected prototypes of at most 2 atoms or more, found prototype_atoms={self.prototype_atoms}."
             )
         atomic_volumes(self.elements, self.volumes)
-        checked_limits(self.limits, self.elements)
+        _ = self.axis
         self._refuse_too_many()
+
+    @property
+    def axis(self) -> Axis:
+        """What is between the ends and within the limits."""
+        return axis_of(self.elements, self.ends, self.limits)
 
     def _refuse_too_many(self) -> None:
         """What can be seen of it before the first cell is made."""
         n_elements = len(self.elements)
         sizes = {lattice: range(lattice.n_sites, self.max_atoms + 1, lattice.n_sites) for lattice in self.lattices}
         least = sum(lattice.least_cells(n, n_elements) for lattice, of in sizes.items() for n in of)
-        n_max = MAX_CELLS if self.limits else MAX_CANDIDATES
+        n_max = MAX_CELLS if self.limits or self.ends else MAX_CANDIDATES
         if least > n_max:
             raise _too_many(f"some {least} or more of {', '.join(each.value for each in self.lattices)}", n_max)
 
@@ -137,7 +144,7 @@ class MadePool:
     counts: Mapping[tuple[str, int], int]  #: by source (a lattice's name, or PROTOTYPE) and number of atoms
     n_known: int  #: prototypes left out because a lattice, or a prototype before, gave them already
     n_open: int  #: prototypes left out because their atoms come too close; see `checks.CLOSE`
-    n_beyond: int  #: cells and prototypes left out because they are beyond the limits
+    n_beyond: int  #: cells and prototypes left out because they are not between the ends, or beyond the limits
     volumes: tuple[float, ...]  #: A^3 per atom of the elements that were used
 
 
@@ -173,16 +180,14 @@ def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], Non
 
 
 def _within(frames: Iterable[Frame], settings: EnumerationSettings, *, n_max: int) -> tuple[tuple[Frame, ...], int]:
-    """The frames that are within the limits or a pure element, and the number of the others."""
-    numbers = np.array(atomic_numbers(settings.elements))
+    """The frames that are an end, or between the ends and within the limits, and the number of the others."""
+    axis, left = settings.axis, iter(frames)
     kept: list[Frame] = []
     n_left = 0
-    for frame in frames:
-        atoms = (frame.numbers[:, None] == numbers).sum(axis=0)
-        if atoms.max() == atoms.sum() or is_within(settings.limits, settings.elements, atoms[None, :])[0]:
-            kept.append(frame)
-        else:
-            n_left += 1
+    while some := tuple(islice(left, AT_A_TIME)):
+        are_held = axis.holds(axis.counts(some)).tolist()
+        kept += [frame for frame, is_held in zip(some, are_held, strict=True) if is_held]
+        n_left += are_held.count(False)
         if len(kept) > n_max:
             raise _too_many("more", MAX_CANDIDATES)
     return tuple(kept), n_left

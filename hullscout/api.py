@@ -28,21 +28,17 @@ from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
-from hullscout.figures import save_result, shown_candidate
-from hullscout.figures.parity import draw_calibration, draw_learning, draw_parity
-from hullscout.figures.progress import draw_errors, draw_failure_probability
-from hullscout.figures.representation import draw_panels
-from hullscout.figures.style import new_axes, new_row
+from hullscout.figures import save_result
+from hullscout.figures.drawn import Drawn
 from hullscout.hull import phase_diagram_of
 from hullscout.pool import Candidate
-from hullscout.selection import Sources
+from hullscout.selection import ChemicalPotentials, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import ase
     import pandas as pd
-    from matplotlib.axes import Axes
     from pymatgen.analysis.phase_diagram import PhaseDiagram
     from pymatgen.core.structure import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
@@ -54,7 +50,7 @@ if TYPE_CHECKING:
     from hullscout.selection import Belief
 
 
-class Campaign:
+class Campaign(Drawn):
     """The campaign in a folder, finished or not; `Campaign.create` and `Campaign.of` make one, in `runs/<name>` by default.
 
     Everything raises `StoreError` where the folder holds no campaign, another one or a damaged one, or another process has it;
@@ -300,44 +296,9 @@ class Campaign:
         """The phase diagram of what was calculated, pymatgen's."""
         return phase_diagram_of(self.entries())
 
-    def plot_hull(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
-        """Draw the phase diagram, with what the model still believes possible."""
-        from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
-
-        return draw_phase_diagram(_axes(ax), self.history.now, belief=self.belief, has_lattices=has_lattices)
-
-    def plot_distance(self, ax: Axes | None = None) -> Axes:
-        """Draw the distance of every candidate to the hull."""
-        from hullscout.figures.phase_diagram import draw_hull_distance  # noqa: PLC0415
-
-        tolerance = self.history.config.stop.hull_tolerance
-        return draw_hull_distance(_axes(ax), self.history.now, belief=self.belief, tolerance_ev_per_atom=tolerance)
-
-    def plot_errors(self, ax: Axes | None = None) -> Axes:
-        """Draw hull error and model error by calculations."""
-        return draw_errors(_axes(ax), self.history)
-
-    def plot_failure_probability(self, ax: Axes | None = None) -> Axes:
-        """Draw the stated probability of a wrong hull by calculations."""
-        return draw_failure_probability(_axes(ax), self.history)
-
-    def plot_parity(self, ax: Axes | None = None) -> Axes:
-        """Draw predicted against true energies."""
-        return draw_parity(_axes(ax), self._needed_belief())
-
-    def plot_calibration(self, ax: Axes | None = None) -> Axes:
-        """Draw the share of energies inside the stated intervals."""
-        return draw_calibration(_axes(ax), self._needed_belief())
-
-    def plot_learning(self, ax: Axes | None = None) -> Axes:
-        """Draw the model's error by the number of random structures that it learns from; 40 known energies are needed."""
-        return draw_learning(_axes(ax), self.history)
-
-    def plot_mbtr(self, candidate_id: str | None = None, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw the representation of a candidate, of the lowest calculated one by default: the MBTR has two panels."""
-        candidate = shown_candidate(self.history, candidate_id)
-        panels = self._setup.representation.panels(candidate)
-        return draw_panels(new_row(len(panels)) if axes is None else axes, panels, candidate)
+    def chemical_potentials(self) -> ChemicalPotentials:
+        """The chemical potentials at which each ground state is stable, with how sure that is; a notebook shows a table."""
+        return ChemicalPotentials.of(self.history.now, self.belief)
 
     def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
         """Write everything about the campaign into one HTML page, as `hullscout report` does; where it is.
@@ -376,16 +337,3 @@ class Campaign:
         self._setup = self._setup.as_in(self.folder)
         for name in ("history", "hull", "belief"):
             self.__dict__.pop(name, None)
-
-    def _needed_belief(self) -> Belief:
-        if self.belief is None:
-            known = self.history.now
-            raise InvalidSettingError(
-                "Expected something to predict and three or more energies that differ, found "
-                f"{known.n_answered} of {known.n_candidates} known. Draw another figure."
-            )
-        return self.belief
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return new_axes() if ax is None else ax

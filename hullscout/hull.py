@@ -10,7 +10,8 @@ it, negative for a point that would lower it. For k = 1 the hull is found by And
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,9 +32,25 @@ VERTEX_TOLERANCE_EV_PER_ATOM = 1e-9
 the rounding of energies of some thousand eV per cell."""
 FRACTION_TOLERANCE = 1e-9
 """Fractions may be outside of the hull by so much: the rounding of a quotient of two numbers of atoms."""
+# Facets over less than this part of the fractions hold no composition: what rounding makes of points on one edge.
+MIN_VOLUME = 1e-13
+# Weights of compositions in facets that are looked at together: 16 MB.
+MAX_WEIGHTS = 2_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decomposition(NamedTuple):
+    """The phases that compositions fall apart into, and how much of each.
+
+    Attributes:
+        vertices: (n, k + 1) places of the phases among the vertices of the hull.
+        amounts: (n, k + 1) share of the atoms in each; zero where a phase is not needed, and together one.
+    """
+
+    vertices: Indices
+    amounts: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Hull:
     """A lower convex hull. `lower_hull` makes one.
 
@@ -63,43 +80,91 @@ class Hull:
         Raises:
             InvalidSettingError: A composition lies outside of the hull, where nothing is known.
         """
+        at = self._checked(fractions)
+        if self.fractions.shape[1] == 1:
+            return np.asarray(np.interp(at, self.fractions[:, 0], self.energy_ev_per_atom))
+        # A convex function is the largest of the planes that touch it.
+        return np.asarray((_with_ones(at) @ self.planes.T).max(axis=1))
+
+    def distance(self, fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Floats:
+        """Height in eV/atom of points above the hull; negative for points below it."""
+        return np.asarray(energy_ev_per_atom, dtype=np.float64) - self.energy_at(fractions)
+
+    def decomposition(self, fractions: ArrayLike) -> Decomposition:
+        """The phases that compositions (n, k), or (n,) for k = 1, fall apart into: the lowest in energy, on the hull.
+
+        Where several facets lie in one plane there is a choice between equals, and one of them is given.
+
+        Raises:
+            InvalidSettingError: A composition lies outside of the hull, where nothing is known.
+
+        >>> hull = lower_hull([0.0, 0.5, 1.0], [0.0, -0.1, 0.0])
+        >>> vertices, amounts = hull.decomposition([0.25])
+        >>> vertices.tolist(), amounts.tolist()
+        ([[0, 1]], [[0.5, 0.5]])
+        """
+        at, n_phases = self._checked(fractions), self.fractions.shape[1] + 1
+        at = at.reshape(-1, n_phases - 1)
+        if not self.facets.size:  # one composition alone
+            return Decomposition(np.zeros((len(at), n_phases), dtype=np.intp), np.eye(n_phases)[np.zeros(len(at), int)])
+        inverse = np.linalg.inv(_with_ones(self.fractions)[self.facets])
+        columns = inverse.transpose(1, 0, 2).reshape(n_phases, -1)
+        vertices, amounts = np.empty((len(at), n_phases), dtype=np.intp), np.empty((len(at), n_phases))
+        n_together = max(1, MAX_WEIGHTS // columns.shape[1])
+        for start in range(0, len(at), n_together):
+            some = at[start : start + n_together]
+            weights = (_with_ones(some) @ columns).reshape(len(some), *self.facets.shape)
+            holding = weights.min(axis=2).argmax(axis=1)
+            vertices[start : start + n_together] = self.facets[holding]
+            amounts[start : start + n_together] = weights[np.arange(len(some)), holding]
+        amounts[amounts < FRACTION_TOLERANCE] = 0.0
+        return Decomposition(vertices, amounts / amounts.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def planes(self) -> Floats:
+        """(f, k + 1) plane of each facet: slopes by the k fractions, eV/atom, and the energy where they are all zero."""
+        return _planes(self.fractions, self.energy_ev_per_atom, self.facets)
+
+    @cached_property
+    def _walls(self) -> Floats:
+        """(b, k + 1) planes that bound the compositions, k > 1: positive outside."""
+        from scipy.spatial import ConvexHull  # noqa: PLC0415  slow to import
+
+        return np.asarray(ConvexHull(self.fractions).equations)
+
+    def _checked(self, fractions: ArrayLike) -> Floats:
+        """Compositions (n, k), or any shape (...) for k = 1, that all lie on the hull."""
         at, k = np.asarray(fractions, dtype=np.float64), self.fractions.shape[1]
         if (at.ndim == 2 or k > 1) and (at.shape[-1:] != (k,) or at.ndim > 2):
             raise InvalidSettingError(
                 f"Expected compositions (n, {k}) for a hull of {k + 1} elements, found {at.shape=}."
             )
         if k > 1:
-            return self._energy_on_facets(at)
-        at = at[:, 0] if at.ndim == 2 and at.shape[1] == 1 else at
+            at = np.atleast_2d(at)
+            outside = at[~(_with_ones(at) @ self._walls.T <= FRACTION_TOLERANCE).all(axis=1)]  # also what is no number
+            if len(outside):
+                raise InvalidSettingError(
+                    f"Expected atomic fractions on the hull, found {outside[0].tolist()}, which lie outside of it."
+                )
+            return at
+        at = at[:, 0] if at.ndim == 2 else at
         x = self.fractions[:, 0]
         outside = at[~((at >= x[0] - FRACTION_TOLERANCE) & (at <= x[-1] + FRACTION_TOLERANCE))]
         if outside.size:
             raise InvalidSettingError(
                 f"Expected atomic fractions from {x[0]:g} to {x[-1]:g}, where the hull is, found {outside[0]:g}."
             )
-        return np.asarray(np.interp(at, x, self.energy_ev_per_atom))
+        return at
 
-    def distance(self, fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Floats:
-        """Height in eV/atom of points above the hull; negative for points below it."""
-        return np.asarray(energy_ev_per_atom, dtype=np.float64) - self.energy_at(fractions)
 
-    def _energy_on_facets(self, at: Floats) -> Floats:
-        """(n,) by barycentric coordinates (n, f, k + 1) in the facet that holds each composition."""
-        at = np.atleast_2d(at)
-        corners = np.concatenate([self.fractions, np.ones((len(self.fractions), 1))], axis=1)[self.facets]
-        inside_out = np.linalg.inv(corners)
-        columns = inside_out.transpose(1, 0, 2).reshape(at.shape[1] + 1, -1)
-        weights = np.concatenate([at, np.ones((len(at), 1))], axis=1) @ columns
-        weights = weights.reshape(len(at), *self.facets.shape)
-        depth = weights.min(axis=2)
-        holding = depth.argmax(axis=1)
-        rows = np.arange(len(at))
-        is_outside = ~(depth[rows, holding] >= -FRACTION_TOLERANCE)  # also what is no number
-        if is_outside.any():
-            raise InvalidSettingError(
-                f"Expected atomic fractions on the hull, found {at[is_outside][0].tolist()}, which lie outside of it."
-            )
-        return np.asarray((weights[rows, holding] * self.energy_ev_per_atom[self.facets[holding]]).sum(axis=1))
+def _planes(fractions: Floats, energies: Floats, facets: Indices) -> Floats:
+    """(f, k + 1) planes through the vertices of facets."""
+    return np.asarray(np.linalg.solve(_with_ones(fractions)[facets], energies[facets][:, :, None])[:, :, 0])
+
+
+def _with_ones(fractions: Floats) -> Floats:
+    """(n, k + 1) compositions and a column of ones."""
+    return np.concatenate([fractions, np.ones((len(fractions), 1))], axis=1)
 
 
 def lower_hull(fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Hull:
@@ -149,35 +214,64 @@ def _chain(x: Floats, energies: Floats) -> Indices:
 def _qhull(fractions: Floats, energies: Floats) -> tuple[Indices, Indices]:
     """Indices of the vertices, ascending, and facets of the lower hull of points of several fractions.
 
+    What lies within `VERTEX_TOLERANCE_EV_PER_ATOM` of the hull of all others is no vertex. It takes a hull without it to tell, but
+    for vertices that a plane tells apart: the mean of their facets' planes, where all others lie above it by more.
+    """
+    ordered = np.lexsort((np.arange(energies.size), energies, *fractions.T))
+    is_new = np.concatenate(([True], (np.diff(fractions[ordered], axis=0) != 0).any(axis=1)))
+    kept, facets = _lower_facets(fractions, energies, ordered[is_new])
+    for vertex in kept[_doubtful(fractions[kept], energies[kept], facets)].tolist():
+        others, without = _lower_facets(fractions, energies, kept[kept != vertex])
+        hull = Hull(fractions=fractions[others], energy_ev_per_atom=energies[others], indices=others, facets=without)
+        if hull.distance(fractions[[vertex]], energies[vertex])[0] >= -VERTEX_TOLERANCE_EV_PER_ATOM:
+            kept, facets = others, without
+    return kept, facets
+
+
+def _doubtful(fractions: Floats, energies: Floats, facets: Indices) -> Indices:
+    """Places of the vertices that the others may replace: none that bounds the compositions, nor that a plane tells apart."""
+    from scipy.spatial import ConvexHull  # noqa: PLC0415  slow to import
+
+    points, planes, doubtful = _with_ones(fractions), _planes(fractions, energies, facets), []
+    for place in np.setdiff1d(np.arange(energies.size), ConvexHull(fractions).vertices).tolist():
+        plane = planes[(facets == place).any(axis=1)].mean(axis=0)
+        above = np.delete(energies - points @ plane, place)
+        if above.min() <= VERTEX_TOLERANCE_EV_PER_ATOM:
+            doubtful.append(place)
+    return np.array(doubtful, dtype=np.intp)
+
+
+def _lower_facets(fractions: Floats, energies: Floats, among: Indices) -> tuple[Indices, Indices]:
+    """Vertices, ascending, and facets of the lower hull of the points `among` all, as qhull finds them.
+
     A point far above the middle makes the body whole where all points lie in one plane; its facets are no part of the lower hull.
     """
     from scipy.spatial import ConvexHull, QhullError  # noqa: PLC0415  slow to import
 
-    _, first = np.unique(np.column_stack([fractions, energies]), axis=0, return_index=True)
-    ordered = first[np.lexsort((first, energies[first], *fractions[first].T))]
-    is_new = np.concatenate(([True], (np.diff(fractions[ordered], axis=0) != 0).any(axis=1)))
-    lowest = ordered[is_new]
     # Energies measured from a plane through the points, so that what counts is not lost in their size.
-    plane = np.concatenate([fractions[lowest], np.ones((lowest.size, 1))], axis=1)
-    heights = energies[lowest] - plane @ np.linalg.lstsq(plane, energies[lowest], rcond=None)[0]
-    apex = np.append(fractions[lowest].mean(axis=0), heights.max() + 1.0 + np.ptp(heights))
-    points = np.vstack([np.column_stack([fractions[lowest], heights]), apex])
+    plane = _with_ones(fractions[among])
+    heights = energies[among] - plane @ np.linalg.lstsq(plane, energies[among], rcond=None)[0]
+    apex = np.append(fractions[among].mean(axis=0), heights.max() + 1.0 + np.ptp(heights))
+    points = np.vstack([np.column_stack([fractions[among], heights]), apex])
     try:
-        body = ConvexHull(points, qhull_options="Qt")
+        body = ConvexHull(points)
     except QhullError as error:
         raise InvalidSettingError(
-            f"Expected compositions that span {fractions.shape[1]} fractions, found {lowest.size} that do not."
+            f"Expected compositions that span {fractions.shape[1]} fractions, found {among.size} that do not."
         ) from error
-    is_lower = (body.equations[:, -2] < -FRACTION_TOLERANCE) & (body.simplices != lowest.size).all(axis=1)
-    indices, facets = np.unique(lowest[body.simplices[is_lower]], return_inverse=True)
+    is_lower = (body.equations[:, -2] < -FRACTION_TOLERANCE) & (body.simplices != among.size).all(axis=1)
+    simplices = among[body.simplices[is_lower]]
+    simplices = simplices[np.abs(np.linalg.det(_with_ones(fractions)[simplices])) > MIN_VOLUME]
+    indices, facets = np.unique(simplices, return_inverse=True)
     return indices, np.sort(facets.reshape(-1, fractions.shape[1] + 1), axis=1)
 
 
 def hull_error(found: Hull, true: Hull) -> float:
     """Return the largest height in eV/atom of the found hull above the true one over all compositions.
 
-    Both are linear on facets and convex, so the largest difference lies at a vertex of the true one (for k = 1 those of both are
-    looked at). Zero when the found hull is right.
+    On a facet of the true hull that is linear and the found one convex; so is their difference, which is largest at a corner of
+    the facet. All compositions lie on facets: the largest difference of all lies at a vertex of the true hull, for any number of
+    elements (for k = 1 the vertices of both are looked at). Zero when the found hull is right.
     """
     at = np.union1d(found.x, true.x) if true.fractions.shape[1] == 1 else true.fractions
     return float(np.max(np.maximum(found.energy_at(at) - true.energy_at(at), 0.0)))

@@ -114,7 +114,7 @@ class CampaignConfig(Settings):
     """Two to five chemical symbols; of two, x is the atomic fraction of the second."""
     ends: tuple[str, ...] = Field(default=(), strict=False)
     """Formulas that the compositions are between, where it is not the elements: `["Zr", "ZrN"]`."""
-    limits: dict[str, tuple[float, float]] = Field(default_factory=dict, strict=False)
+    limits: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = Field(default_factory=dict)
     """Lowest and highest atomic fraction by element; what is beyond is no candidate, ends excepted."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random choice."""

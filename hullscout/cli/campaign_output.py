@@ -16,7 +16,7 @@ from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
-from hullscout.selection import Sources, StopSettings
+from hullscout.selection import ChemicalPotentials, Sources, StopSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hullscout.campaign import CampaignResult, Ledger, Setup
     from hullscout.campaign.result import FailedCandidate, Reference
     from hullscout.oracle import Failed
-    from hullscout.selection import Known
+    from hullscout.selection import Belief, Known
 
 
 class CampaignProgress:
@@ -153,8 +153,11 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         screen.print(f"Stated probability of a wrong hull in the last round: {stated_percent(stated[-1])}.")
     if known.has_hull:
         screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
-    for sentence in _sources(setup, known):
+    belief = Beliefs(setup).at(known) if known.has_hull and setup.config.select.states_probability else None
+    for sentence in _sources(setup, known, belief):
         screen.print(sentence)
+    if known.has_hull:
+        _print_potentials(screen, ChemicalPotentials.of(known, belief))
     print_failures(ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
@@ -182,11 +185,22 @@ def _ending(setup: Setup, folder: Path) -> str:
     return f"Not finished; {commands} on.{f' {RESULT} is of before structures were added.' if is_old else ''}"
 
 
-def _sources(setup: Setup, known: Known) -> Iterator[str]:
+def _print_potentials(screen: Console, potentials: ChemicalPotentials) -> None:
+    """Where each ground state of the hull so far is stable."""
+    heads, rows = potentials.table()
+    title = "Chemical potentials, relative to the elements, at which each ground state is stable"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for head in heads:
+        table.add_column(head, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table)
+
+
+def _sources(setup: Setup, known: Known, belief: Belief | None) -> Iterator[str]:
     """Where the probability of a wrong hull comes from, where the rule states one."""
     if not setup.config.select.states_probability or not known.has_hull:
         return
-    belief = Beliefs(setup).at(known)
     if belief is None and known.answered.size > 2 and known.unknown.size:
         yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
     if belief is not None:

@@ -228,14 +228,35 @@ def status(folder: Path) -> None:
 )
 @click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
 @click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
-def plot(folder: Path, kind: str, output: Path | None, width: str, candidate: str | None, *, lattices: bool) -> None:
+@click.option(
+    "--from", "start", metavar="X", help="section: where it begins, a formula or an id.  [default: the first element]"
+)
+@click.option("--to", "end", metavar="X", help="section: where it ends.  [default: the second element]")
+def plot(
+    folder: Path,
+    kind: str,
+    output: Path | None,
+    width: str,
+    candidate: str | None,
+    start: str | None,
+    end: str | None,
+    *,
+    lattices: bool,
+) -> None:
     """Draw the campaign in FOLDER, finished or not."""
     if lattices and "has_lattices" not in KINDS[kind].takes:
         raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
     if candidate is not None and "candidate" not in KINDS[kind].takes:
         raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
+    if (start, end) != (None, None) and "between" not in KINDS[kind].takes:
+        raise click.UsageError(f"--from and --to are for --kind section, found --kind {kind}. Leave them out.")
+    if (start is None) != (end is None):
+        raise click.UsageError("Expected both ends of a section, found one. Give --from and --to.")
+    between = None if start is None or end is None else (start, end)
     target = output if output is not None else folder / f"{kind}.png"
-    save_campaign_figure(folder, target, kind=kind, width=Width(width), has_lattices=lattices, candidate_id=candidate)
+    save_campaign_figure(
+        folder, target, kind=kind, width=Width(width), has_lattices=lattices, candidate_id=candidate, between=between
+    )
     say(f"Wrote {target}")
 
 

@@ -32,11 +32,13 @@ class Kind:
         draw: Dotted path of the function that draws it; anybody's.
         shows: What it shows, in a line.
         takes: What the function takes after the axes, by its parameters: `known` and `history` of the campaign, the `belief` (None
-            where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, and the `candidate` that is asked for.
+            where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, the `candidate` that is asked for, and the two
+            compositions `between` which to draw.
         is_of_axes: Whether the function draws into one `Axes`; else into the `Figure`.
         needs_belief: Whether a campaign of which nothing is believed is refused.
         aspect: Height over width, on the page and in a column, where legends stand below each other.
         is_narrow: Whether it is as wide as a column on the page too.
+        aspect_of_three: The same for three elements, where that is another.
     """
 
     draw: str
@@ -47,13 +49,19 @@ class Kind:
     needs_belief: bool = False
     aspect: tuple[float, float] = (0.65, 1.1)
     is_narrow: bool = False
+    aspect_of_three: tuple[float, float] | None = None
 
 
 _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "the representation of a structure",
                        ("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3))  # fmt: skip
 KINDS = {
-    "hull": Kind("hullscout.figures.phase_diagram.draw_phase_diagram",
-                 "phase diagram, with what the model still believes possible", ("known", "belief", "has_lattices")),
+    "hull": Kind("hullscout.figures.hulls.draw_hull",
+                 "phase diagram, with what the model still believes possible; of three elements a triangle",
+                 ("known", "belief", "has_lattices"), aspect_of_three=(0.8, 1.2)),
+    "section": Kind("hullscout.figures.phase_diagram.draw_section", "phase diagram between two compositions, --from and --to",
+                    ("known", "belief", "has_lattices", "between")),
+    "potentials": Kind("hullscout.figures.potentials.draw_potentials",
+                       "chemical potentials at which each ground state is stable, of two or three elements", ("known", "belief")),
     "distance": Kind("hullscout.figures.phase_diagram.draw_hull_distance", "distance of every candidate to the hull",
                      ("known", "belief", "tolerance_ev_per_atom")),
     "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
@@ -78,6 +86,7 @@ def save_campaign_figure(
     width: Width = Width.PAGE,
     has_lattices: bool = False,
     candidate_id: str | None = None,
+    between: tuple[str, str] | None = None,
 ) -> None:
     """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
 
@@ -86,6 +95,7 @@ def save_campaign_figure(
         width: A column or the page.
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
+        between: `section`: two compositions, each a formula or a candidate's id; by default the first two elements.
 
     Raises:
         OutputError: The suffix is another one, the file cannot be written, or there is not enough to draw.
@@ -110,10 +120,13 @@ def save_campaign_figure(
         "tolerance_ev_per_atom": history.config.stop.hull_tolerance,
         "has_lattices": has_lattices,
         "candidate": shown_candidate(history, candidate_id),
+        "between": between or known.pool.end_names[:2],
     }
     draw, taken = object_at(chosen.draw), {name: offered[name] for name in chosen.takes}
     width = Width.COLUMN if chosen.is_narrow else width
-    aspect = chosen.aspect[0 if width is Width.PAGE else 1]
+    has_three = len(known.pool.end_names) == 3
+    aspects = chosen.aspect_of_three if has_three and chosen.aspect_of_three is not None else chosen.aspect
+    aspect = aspects[0 if width is Width.PAGE else 1]
     save_figure(path, lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken), width=width, aspect=aspect)
 
 
@@ -141,7 +154,7 @@ def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
         OutputError: One of them cannot be written.
     """
     from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
-    from hullscout.figures.phase_diagram import draw_phase_diagram  # noqa: PLC0415  loads matplotlib
+    from hullscout.figures.hulls import draw_overview  # noqa: PLC0415  loads matplotlib
 
-    save_figure(folder / "hull.png", lambda figure: draw_phase_diagram(figure.add_subplot(), known))
+    save_figure(folder / "hull.png", lambda figure: draw_overview(figure.add_subplot(), known))
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

@@ -11,7 +11,7 @@ from matplotlib.text import Annotation, Text
 from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.backend_bases import RendererBase
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 GAP = 5.0
 ROWS = (1.0, 1.3, 1.7, 2.1)
 COLUMNS = (0.0, -0.5, 0.5, -1.0, 1.0)
+# Around a point: distances beyond the gap, points, and turns from the first direction.
+RINGS = (0.0, 8.0, 18.0, 28.0, 40.0, 54.0)
+TOWARDS, BACK = np.pi / 8 * np.array([0, 1, -1, 2, -2, 3, -3]), np.pi / 8 * np.array([4, -4, 5, -5, 6, -6, 7, -7, 8])
 # Points of the line from the middle of a label to what it names, without the end there.
 ALONG = np.linspace(0.0, 0.9, 20)
 # Between labels in a row, points.
@@ -47,15 +50,9 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: Floats) -> None:
     Args:
         avoid: (k, 2) points, in the units of the axes.
     """
-    figure = ax.get_figure(root=True)
-    if figure is None or not labels:
+    if not labels:
         return
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every canvas of Agg has it
-    at = ax.transData.transform([(label.x, label.y) for label in labels])
-    obstacles = np.vstack([ax.transData.transform(avoid), at])
-    placer = _Placer(renderer, ax.get_window_extent(renderer), figure.dpi / 72.0, obstacles)
-    written = [(_annotate(ax, label), point) for label, point in zip(labels, at, strict=True)]
+    placer, written = _written(ax, labels, np.vstack([avoid, [(label.x, label.y) for label in labels]]))
     above, below = (
         [pair for pair, label in zip(written, labels, strict=True) if label.is_above is up] for up in (True, False)
     )
@@ -64,6 +61,35 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, avoid: Floats) -> None:
     are_free = [placer.beside(*pair, is_above=False) for pair in below]
     if not all(are_free):
         placer.in_rows([annotation for annotation, _ in below], np.array([point for _, point in below]))
+
+
+def place_around(ax: Axes, labels: Sequence[Label], *, away: Floats, avoid: Floats) -> None:
+    """Write labels, each at the nearest free place in any direction, its own first; see `place_labels`.
+
+    Where no place is free, its first line alone; if that has none either, at the place that covers fewest labels, then points.
+
+    Args:
+        away: (n, 2) direction that each label tries first; zero for one that would stand upon its point.
+    """
+    if not labels:
+        return
+    placer, written = _written(ax, labels, avoid)
+    for (annotation, at), direction in zip(written, away, strict=True):
+        if not placer.around(annotation, at, away=direction):
+            placer.taken.pop()
+            annotation.set_text(annotation.get_text().split("\n")[0])
+            placer.around(annotation, at, away=direction)
+
+
+def _written(ax: Axes, labels: Sequence[Label], avoid: Floats) -> tuple[_Placer, list[tuple[Annotation, Floats]]]:
+    """Labels not placed yet, each with the pixel that it names, and what places them."""
+    figure = ax.figure.get_figure(root=True)
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # every canvas of Agg has it
+    at = ax.transData.transform([(label.x, label.y) for label in labels])
+    obstacles = ax.transData.transform(avoid)
+    placer = _Placer(renderer, ax.get_window_extent(renderer), figure.dpi / 72.0, obstacles)
+    return placer, [(_annotate(ax, label), point) for label, point in zip(labels, at, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +108,35 @@ class _Placer:
 
     def beside(self, label: Annotation, at: Floats, *, is_above: bool) -> bool:
         """Move a label to the first free place; to the one where it covers fewest labels where none is. Whether it is free."""
-        own, frame, tried = self.box(label), self.frame, []
+        own = self.box(label)
         width, height = own.width / self.per_point, own.height / self.per_point
-        for row, column in itertools.product(ROWS, COLUMNS):
-            dy = GAP + (row - 0.5) * height
-            label.set_position((column * width, dy if is_above else -dy))
+        rows = (GAP + (row - 0.5) * height for row in ROWS)
+        places = ((column * width, dy if is_above else -dy) for dy, column in itertools.product(rows, COLUMNS))
+        return self._at_first_free(label, at, places)
+
+    def around(self, label: Annotation, at: Floats, *, away: Floats) -> bool:
+        """The same, in any direction, first in that of `away`; upon the point if that is zero."""
+        own, places = self.box(label), [] if away.any() else [(0.0, 0.0)]
+        half = np.array([own.width, own.height]) / self.per_point / 2
+        first = np.arctan2(away[1], away[0])
+        for ring, turn in [*itertools.product(RINGS, TOWARDS), *itertools.product(RINGS, BACK)]:
+            direction = np.array([np.cos(first + turn), np.sin(first + turn)])
+            reach = float((half / np.maximum(np.abs(direction), 1e-9)).min())  # from the middle of the box to its edge
+            x, y = ((GAP + ring + reach) * direction).tolist()
+            places.append((x, y))
+        return self._at_first_free(label, at, places)
+
+    def _at_first_free(self, label: Annotation, at: Floats, places: Iterable[tuple[float, float]]) -> bool:
+        frame, tried = self.frame, []
+        for place in places:
+            label.set_position(place)
             box = self.box(label)
             middle = np.array([0.5 * (box.x0 + box.x1), 0.5 * (box.y0 + box.y1)])
             leader = middle + ALONG[:, None] * (at - middle)
             is_outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
             n_labels = sum(bool(box.overlaps(other)) or other.count_contains(leader) > 0 for other in self.taken)
             covered = (n_labels, int(is_outside), int(box.count_contains(self.obstacles)))
-            tried.append((covered, label.get_position()))
+            tried.append((covered, place))
             if not any(covered):
                 break
         covered, position = min(tried, key=lambda attempt: attempt[0])

@@ -18,11 +18,13 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.crystals import mathtext_structure, parent_lattice
 from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.sections import Places, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from hullscout.pool import Candidate
     from hullscout.selection import Belief, Known
     from hullscout.selection.known import Floats, Indices
 
@@ -54,19 +56,36 @@ MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
 def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
-    """Draw a campaign's phase diagram into `ax`; vertices of the hull are named with formula and prototype or space group.
+    """Draw the phase diagram of two elements into `ax`; vertices of the hull are named with formula and prototype or space group.
 
     Args:
         has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
     """
-    found, true, energies = known.hull, known.true_hull, drawn_energies(known, belief) * MILLI
-    points, is_shown, every = np.column_stack([known.x, energies]), ~np.isnan(energies), np.arange(energies.size)
-    is_answered, is_failed = np.isin(every, known.answered), np.isin(every, known.failed) & is_shown
+    return _draw_section(ax, Section.whole(known), known, belief=belief, has_lattices=has_lattices)
+
+
+def draw_section(
+    ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, has_lattices: bool = False
+) -> Axes:
+    """Draw the phase diagram between two compositions, each a formula or a candidate's id, of any number of elements.
+
+    Raises:
+        OutputError: One of them is neither, or both are the same composition.
+    """
+    section = Section.between(known, *between)
+    return _draw_section(ax, section, known, belief=belief, has_lattices=has_lattices)
+
+
+def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | None, has_lattices: bool) -> Axes:
+    found, true, those = known.hull, known.true_hull, section.candidates
+    energies = section.relative(section.x, drawn_energies(known, belief)[those]) * MILLI
+    points, is_shown = np.column_stack([section.x, energies]), ~np.isnan(energies)
+    is_answered, is_failed = np.isin(those, known.answered), np.isin(those, known.failed) & is_shown
     if belief is not None:
-        low, _, high = belief.band_ev_per_atom(BAND_AT) * MILLI
+        low, _, high = section.relative(BAND_AT, belief.band_ev_per_atom(section.compositions(BAND_AT))) * MILLI
         label = "95 % band of the hull"
         ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
-    lattices = np.array([parent_lattice(c) for c in known.pool.candidates]) if has_lattices else None
+    lattices = np.array([parent_lattice(known.pool.candidates[i]) for i in those.tolist()]) if has_lattices else None
     what, energy = ("predicted", "") if true is None else ("not calculated", "true energy")
     color = "none" if has_lattices else style.NOT_CALCULATED
     others = points, is_shown & ~is_answered & ~is_failed
@@ -75,42 +94,44 @@ def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, 
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.FOUND, ms=4.5, mew=1.1, zorder=8)
     look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
     _draw_points(ax, points, is_answered, "o", "calculated", "", lattices, **look)
+    lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
-        ax.plot(true.x, true.energy_ev_per_atom * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
-    at_hull = found.energy_ev_per_atom * MILLI
-    ax.plot(found.x, at_hull, "-", color=style.FOUND, lw=1.1, label="hull found", zorder=4)
-    ax.plot(found.x, at_hull, "o", mfc="none", mec=style.FOUND, ms=6, mew=1.0, zorder=6)
-    lowest, top = energy_range(known, belief)
-    low_end, high_end = (np.empty(0), np.empty(0)) if belief is None else _draw_belief(ax, belief)
+        ax.plot(lines[1][0], lines[1][1] * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
+    ax.plot(lines[0][0], lines[0][1] * MILLI, "-", color=style.FOUND, lw=1.1, label="hull found", zorder=4)
+    x, at_vertices, _ = section.vertices(found)
+    ax.plot(x, at_vertices * MILLI, "o", mfc="none", mec=style.FOUND, ms=6, mew=1.0, zorder=6)
+    lowest, top = _range([line[1] for line in lines], energies)
+    low_end, high_end = (np.empty(0), np.empty(0)) if belief is None else _draw_belief(ax, section, belief)
     lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MAX_BELOW * (top - lowest)))
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
-    style.set_composition_axis(ax, known.pool.end_names)
-    ax.set_ylabel("formation energy (meV/atom)")
+    style.set_composition_axis(ax, section.names)
+    is_formation = not section.zero_ev_per_atom.any()
+    ax.set_ylabel(f"{'formation energy' if is_formation else 'energy relative to the ends'} (meV/atom)")
     style.legend_below(ax, n_columns=style.legend_columns(ax))
-    bottom = lowest - _footroom(ax, found.x.size - 2) * (top - lowest)
+    bottom = lowest - _footroom(ax, x.size - 2) * (top - lowest)
     ax.set_ylim(bottom, top)
     is_band_cut = belief is not None and bool(low.min() < bottom or high.max() > top)
     n_cut = int(((low_end < bottom) | (high_end > top)).sum())
     remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
     style.set_title(ax, style.title_of(known), remark)
-    _label_vertices(ax, known, points=points[is_shown])
+    _label_vertices(ax, section, known, points=points[is_shown])
     return ax
 
 
 def draw_hull_distance(
     ax: Axes, known: Known, *, belief: Belief | None = None, tolerance_ev_per_atom: float | None = None
 ) -> Axes:
-    """Draw the distance of every candidate to the hull found against its composition.
+    """Draw the distance of every candidate to the hull found against its composition; of more than two elements by system.
 
     Args:
         tolerance_ev_per_atom: The campaign's `stop.hull_tolerance`, drawn as a line on either side of the hull.
     """
-    drawn = [np.zeros(1)]
+    drawn, places = [np.zeros(1)], Places.of(known)
 
     def heights(those: Indices, formation_ev_per_atom: Floats) -> tuple[Floats, Floats]:
-        drawn.append(known.hull.distance(known.x[those], formation_ev_per_atom) * MILLI)
-        return known.x[those], drawn[-1]
+        drawn.append(known.hull.distance(known.fractions[those], formation_ev_per_atom) * MILLI)
+        return places.x[those], drawn[-1]
 
     unknown, true = known.unknown, known.true_formation_ev_per_atom
     if true is not None and unknown.size:
@@ -138,7 +159,7 @@ def draw_hull_distance(
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
     every = np.concatenate(drawn)
     ax.set_ylim(1.6 * float(every.min()) - 0.6, 2.0 * max(float(every.max()), 10.0))
-    style.set_composition_axis(ax, known.pool.end_names)
+    places.set_axis(ax, known)
     ax.set_ylabel("distance to the hull (meV/atom)")
     style.set_title(ax, style.title_of(known))
     style.legend_below(ax, n_columns=style.legend_columns(ax))
@@ -156,11 +177,16 @@ def drawn_energies(known: Known, belief: Belief | None) -> Floats:
 
 def energy_range(known: Known, belief: Belief | None) -> tuple[float, float]:
     """Lowest and highest energy that a phase diagram shows, in meV/atom, without the room for labels below."""
-    energies = drawn_energies(known, belief) * MILLI
-    energies = energies[~np.isnan(energies)]
-    hulls = [hull for hull in (known.hull, known.true_hull) if hull is not None]
-    lowest = min(float(hull.energy_ev_per_atom.min()) for hull in hulls) * MILLI
-    share = MIN_SHOWN_WITHOUT_COMPOUNDS if all(hull.x.size == 2 for hull in hulls) else MIN_SHOWN
+    hulls = [hull.energy_ev_per_atom for hull in (known.hull, known.true_hull) if hull is not None]
+    return _range(hulls, drawn_energies(known, belief) * MILLI)
+
+
+def _range(hulls_ev_per_atom: list[Floats], energies_mev_per_atom: Floats) -> tuple[float, float]:
+    """The same, of energies at the vertices of hulls and of all candidates, relative to the ends of what is drawn."""
+    energies = energies_mev_per_atom[~np.isnan(energies_mev_per_atom)]
+    energies = energies if energies.size else np.zeros(1)
+    lowest = min(float(hull.min()) for hull in hulls_ev_per_atom) * MILLI
+    share = MIN_SHOWN_WITHOUT_COMPOUNDS if all(hull.size == 2 for hull in hulls_ev_per_atom) else MIN_SHOWN
     top = max(HEADROOM * -lowest, MIN_HEADROOM_MEV, 1.05 * float(np.quantile(energies, share)))
     return lowest, min(top, max(1.05 * float(energies.max()), MIN_HEADROOM_MEV / 4, ROOM_FOR_ENDS * -lowest))
 
@@ -208,14 +234,17 @@ def _draw_points(
             ax.plot(*points[those].T, marker, ls="", label=label, **look)
 
 
-def _draw_belief(ax: Axes, belief: Belief) -> tuple[Floats, Floats]:
+def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Floats]:
     """Predicted energies and intervals of what may be on the hull, shaded by the probability; ends of these in meV/atom."""
     chosen, half_width = intervals_of(belief)
+    is_on_line = np.isin(chosen, section.candidates)
+    chosen, half_width = chosen[is_on_line], half_width[is_on_line]
     if not chosen.size:
         return np.empty(0), np.empty(0)
     probability = PERCENT * belief.probability_on_hull[chosen]
     highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
-    x, mean, half_width = belief.known.x[chosen], belief.mean_ev_per_atom[chosen] * MILLI, half_width * MILLI
+    x, half_width = section.x[np.searchsorted(section.candidates, chosen)], half_width * MILLI
+    mean = section.relative(x, belief.mean_ev_per_atom[chosen]) * MILLI
     ax.errorbar(
         x, mean, half_width, fmt="none", ecolor=style.BELIEVED, elinewidth=0.7, capsize=1.5, capthick=0.7, zorder=6.5
     )
@@ -229,14 +258,17 @@ def _draw_belief(ax: Axes, belief: Belief) -> tuple[Floats, Floats]:
     return mean - half_width, mean + half_width
 
 
-def _label_vertices(ax: Axes, known: Known, *, points: Floats) -> None:
-    """Write each vertex's formula and prototype or space group below it, at the pure elements above."""
-    found = known.hull
+def _label_vertices(ax: Axes, section: Section, known: Known, *, points: Floats) -> None:
+    """Write each vertex's formula and prototype or space group below it, at the ends above."""
     at = np.linspace(0, 1, 400)
-    line = np.column_stack([at, found.energy_at(at) * MILLI])
-    labels = []
-    for x, energy, index in zip(found.x.tolist(), found.energy_ev_per_atom.tolist(), found.indices, strict=True):
-        candidate = known.pool.candidates[index]
-        text = "\n".join(filter(None, (style.mathtext_formula(candidate.formula), mathtext_structure(candidate))))
-        labels.append(Label(text=text, x=x, y=energy * MILLI, is_above=x in (0, 1)))
+    line = np.column_stack([at, section.relative(at, known.hull.energy_at(section.compositions(at))) * MILLI])
+    labels = [
+        Label(text=vertex_name(known.pool.candidates[index]), x=x, y=energy * MILLI, is_above=x in (0, 1))
+        for x, energy, index in zip(*(column.tolist() for column in section.vertices(known.hull)), strict=True)
+    ]
     place_labels(ax, labels, avoid=np.vstack([line, points]))
+
+
+def vertex_name(candidate: Candidate) -> str:
+    """Formula, and below it the prototype or the space group."""
+    return "\n".join(filter(None, (style.mathtext_formula(candidate.formula), mathtext_structure(candidate))))

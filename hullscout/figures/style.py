@@ -141,9 +141,10 @@ def plain(text: str) -> str:
 
 
 def set_composition_axis(ax: Axes, elements: tuple[str, ...]) -> None:
-    """Limits and label of the axis of composition."""
+    """Limits and label of the axis of composition between two elements, or two compounds."""
+    first, second = (end if re.fullmatch("[A-Z][a-z]?", end) else f"({mathtext_formula(end)})" for end in elements)
     ax.set_xlim(-0.04, 1.04)
-    ax.set_xlabel(f"$x$ in {elements[0]}$_{{1-x}}${elements[1]}$_x$ (atomic fraction)")
+    ax.set_xlabel(f"$x$ in {first}$_{{1-x}}${second}$_x$ (atomic fraction)")
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -181,7 +182,12 @@ def _wrapped(line: str, n_characters: int) -> list[str]:
 
 def legend_columns(ax: Axes) -> int:
     """Columns of a legend that `ax` has room for."""
-    return 2 if ax.get_window_extent().width < NARROW * ax.figure.dpi else 3
+    return 2 if is_narrow(ax) else 3
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether `ax` is as wide as a column rather than the page."""
+    return bool(ax.get_window_extent().width < NARROW * ax.figure.dpi)
 
 
 def legend_below(ax: Axes, *, n_columns: int) -> None:

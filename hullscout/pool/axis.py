@@ -72,7 +72,7 @@ class Axis:
         counts = [(each.numbers[:, None] == numbers).sum(axis=0) for each in structures]
         return np.array(counts, dtype=np.int64).reshape(-1, len(numbers))
 
-    def coordinates(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    def coordinates(self, counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, ends) weights of compositions, (n, elements) atoms of each element; NaN where no weights make a composition."""
         if not self.ends:
             return np.asarray(counts / counts.sum(axis=1, keepdims=True))
@@ -198,7 +198,7 @@ def _atoms(formula: str, elements: Sequence[str]) -> list[int]:
     return [sum(count for symbol, count in parts if symbol == each) for each in elements]
 
 
-def _units(units: Sequence[Sequence[int]], atoms: Sequence[int]) -> list[Fraction] | None:
+def _units(units: Sequence[Sequence[int]], atoms: Sequence[float]) -> list[Fraction] | None:
     """How many formula units of each end hold these atoms, by Gauss and Jordan's elimination; None where none do.
 
     The ends before are independent.
@@ -217,12 +217,13 @@ def _units(units: Sequence[Sequence[int]], atoms: Sequence[int]) -> list[Fractio
     return [row[-1] for row in rows[: len(units)]]
 
 
-def _weights(units: Sequence[Sequence[int]], atoms: Sequence[int]) -> list[float]:
+def _weights(units: Sequence[Sequence[int]], atoms: Sequence[float]) -> list[float]:
     """Shares of the atoms that stand in each end; NaN where the ends do not make them."""
     made = _units(units, atoms)
     if made is None:
         return [float("nan")] * len(units)
-    return [float(n * sum(unit) / sum(atoms)) for n, unit in zip(made, units, strict=True)]
+    total = sum(map(Fraction, atoms))
+    return [float(n * sum(unit) / total) for n, unit in zip(made, units, strict=True)]
 
 
 def _shown(atoms: Sequence[int], elements: Sequence[str]) -> str:

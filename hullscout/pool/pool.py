@@ -91,7 +91,7 @@ class Pool:
         ids = tuple(c.id for c in self.candidates)
         places = {name: place for place, name in enumerate(ids)}
         is_whole = np.array_equal(counts.sum(axis=1), n_atoms)
-        weights = self._axis.coordinates(counts) if is_whole else counts / n_atoms[:, None]
+        weights = self.axis.coordinates(counts) if is_whole else counts / n_atoms[:, None]
         n_pure = (weights == 1.0).sum(axis=0)
         if not n_pure.all() or not is_whole or not (weights >= 0.0).all() or len(places) < len(ids):
             raise InvalidPoolError(
@@ -175,18 +175,19 @@ class Pool:
         return ("x",) if len(self.end_names) == 2 else tuple(f"x_{name}" for name in self.end_names[1:])
 
     @property
-    def _axis(self) -> Axis:
+    def axis(self) -> Axis:
+        """What the compositions are measured by."""
         return Axis(elements=self.elements, ends=self.ends)
 
     @property
     def end_names(self) -> tuple[str, ...]:
         """The ends of the axis by formula: the elements, where none are named."""
-        return self._axis.names
+        return self.axis.names
 
     @property
     def end_labels(self) -> tuple[str, ...]:
         """The ends in sentences: `pure Zr`, `ZrN`."""
-        return self._axis.labels
+        return self.axis.labels
 
     def __len__(self) -> int:
         return len(self.candidates)

@@ -5,6 +5,7 @@ nothing here knows files, calculators or a store.
 """
 
 from hullscout.selection.belief import Belief
+from hullscout.selection.chemical_potentials import ChemicalPotentials, StabilityRegion
 from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.known import Known
@@ -18,6 +19,7 @@ from hullscout.selection.threshold import HullThresholdRule, ThresholdRule
 __all__ = [
     "RULES",
     "Belief",
+    "ChemicalPotentials",
     "CostSettings",
     "Decision",
     "GreedyRule",
@@ -27,6 +29,7 @@ __all__ = [
     "RandomRule",
     "Rule",
     "Sources",
+    "StabilityRegion",
     "Stop",
     "StopReason",
     "StopSettings",

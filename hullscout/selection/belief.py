@@ -131,7 +131,7 @@ class Belief:
 
         shares = np.zeros(self.known.n_candidates)
         if self.known.fractions.shape[1] > 1:
-            for hull, n_samples in self._sampled_hulls:
+            for hull, n_samples in self.sampled_hulls:
                 shares[hull.indices] += n_samples
             return np.asarray(shares / self.sampled_ev_per_atom.shape[0])
         points, energies = self._points()
@@ -143,10 +143,14 @@ class Belief:
         from hullscout.selection.sample_kernels import hulls_at  # noqa: PLC0415  loads numba
 
         if self.known.fractions.shape[1] > 1:
-            values = [np.broadcast_to(hull.energy_at(at), (n, len(at))) for hull, n in self._sampled_hulls]
+            values = [np.broadcast_to(hull.energy_at(at), (n, len(at))) for hull, n in self.sampled_hulls]
             return np.quantile(np.concatenate(values), levels, axis=0)
         points, energies = self._points()
-        return np.quantile(hulls_at(self.known.x[points], energies, at), levels, axis=0)
+        x = np.ravel(at)
+        order = np.argsort(x, kind="stable")
+        band = np.empty((len(levels), x.size))
+        band[:, order] = np.quantile(hulls_at(self.known.x[points], energies, x[order]), levels, axis=0)
+        return band
 
     def half_width_ev_per_atom(self, level: float = 0.95) -> Floats:
         """(n,) half the central interval of each prediction that holds its energy with this probability."""
@@ -157,7 +161,7 @@ class Belief:
         return self.known.hull.energy_at(self.known.fractions)
 
     @cached_property
-    def _sampled_hulls(self) -> list[tuple[Hull, int]]:
+    def sampled_hulls(self) -> list[tuple[Hull, int]]:
         """The hulls of the samples, each with how many have it; indices count in the pool.
 
         Only what lies below today's hull changes it: all samples that show nothing there have today's.

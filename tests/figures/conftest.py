@@ -1,6 +1,7 @@
 """Small campaigns to draw, run once for all tests of figures and the report."""
 
 import pytest
+import ternary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -40,6 +41,32 @@ def stopped(campaign_folder):
 def at_random(campaign_folder):
     """A replay of the same length with a rule that believes nothing."""
     return campaign_folder("select={rule = 'random'}", "stop.max_calculations=20", "name='small $x'")
+
+
+@pytest.fixture(scope="session")
+def campaign_of(tmp_path_factory):
+    """Replays a small pool of these elements until 22 of its energies are known; the folder."""
+
+    def play(*elements):
+        folder = tmp_path_factory.mktemp("of-elements")
+        file = ternary.campaign_file(folder, elements)
+        settings = ("select={rule = 'hull-posterior', batch = 4, n_start = 8}", "stop.max_calculations=22")
+        save_result(folder / "run", *run(Setup(read_origin(file, settings, seed=1)), folder / "run"))
+        return folder / "run"
+
+    return play
+
+
+@pytest.fixture(scope="session")
+def of_three(campaign_of):
+    """A replay of three elements that ran out of its budget, with two ground states that hold all of them."""
+    return campaign_of(*ternary.ELEMENTS)
+
+
+@pytest.fixture(scope="session")
+def of_four(campaign_of):
+    """The same of four elements."""
+    return campaign_of(*ternary.ELEMENTS, "Pd")
 
 
 @pytest.fixture(scope="session")

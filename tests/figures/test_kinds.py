@@ -31,6 +31,8 @@ SHOWN = {
     "learning": {"training structures", "RMSE (meV/atom)"},
     "mbtr": {"Ag-Ag", "Ag-Pd", "Ag-Pd-Ag", "inverse distance (1/Å)", "cosine of the angle"},
 }
+SHOWN["section"] = SHOWN["hull"]
+SHOWN["potentials"] = {"hull found", "true hull", "100 %"}
 SHOWN["representation"] = SHOWN["mbtr"]
 
 

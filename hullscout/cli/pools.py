@@ -179,6 +179,9 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
     help="Two to five elements.  [default: the two in most frames, and others in a tenth or more]",
 )
 @click.option(
+    "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
+)
+@click.option(
     "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
 )
 @click.option("--energy", metavar="COLUMN", help="Column that holds the energies.  [default: energy]")
@@ -199,6 +202,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 def check(
     pool: Path,
     elements: tuple[str, ...] | None,
+    ends: tuple[str, ...],
     pool_format: str | None,
     energy: str | None,
     energy_unit: str | None,
@@ -226,7 +230,7 @@ def check(
         frames = pools.read_pool(pool, pool_format)
         wanted = elements or pools.most_frequent_elements(frames)
         frames = pools.understand(frames, meaning, elements=wanted)
-        found = pools.inspect_frames(frames, wanted, on_progress=update)
+        found = pools.inspect_frames(frames, wanted, ends=ends, on_progress=update)
     suspects = pools.Suspects.LEAVE_OUT if without_suspects else pools.Suspects.KEEP
     _print_inspection(found, pool, _findings_table(found, suspects, n_shown=None if show_all else N_SHOWN))
     if write is not None:

@@ -137,13 +137,15 @@ class Axis:
         if not self.limits:
             return []
         limits = ", ".join(f"{symbol} {low:g} to {high:g}" for symbol, (low, high) in self.limits.items())
-        ends = " and ".join(
+        left = f"{n_beyond} {'frame is' if n_beyond == 1 else 'frames are'} beyond and left out: the hull is that of the others."
+        beyond = [
             name
             for name in self.names
             if not is_within(self.limits, self.elements, np.array([_atoms(name, self.elements)]))[0]
+        ]
+        stay = (
+            f" What is {' or '.join(beyond)} is beyond, too, and stays: energies are relative to it." if beyond else ""
         )
-        stay = f" {ends} stay as references, though beyond." if ends else ""
-        left = f"{n_beyond} frames left out, since they are beyond the limits: the hull is that of the others."
         return [f"Limits: {limits}. {left}{stay}"]
 
 

@@ -125,8 +125,8 @@ def test_limits_leave_candidates_out_and_keep_the_ends():
     pool = build_pool(Frames.of(CELLS), axis, without_energy=WithoutEnergy.KEEP)
     assert pool.ids == ("Zr", "ZrN", "ZrZrZrN")
     assert (
-        "Limits: N 0 to 0.3. 1 frames left out, since they are beyond the limits: the hull is that of the others. "
-        "ZrN stay as references, though beyond."
+        "Limits: N 0 to 0.3. 1 frame is beyond and left out: the hull is that of the others. What is ZrN is beyond, too, and "
+        "stays: energies are relative to it."
     ) in pool.report.notes
 
 

@@ -24,8 +24,8 @@ from hullscout.campaign import (
     run,
 )
 from hullscout.campaign.exports import Structures, candidate_rows, computed_entries
+from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
-from hullscout.campaign.result import ground_states
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 from hullscout.figures import save_result

@@ -32,6 +32,16 @@ def test_the_same_command_gives_the_same_bytes(hullscout, tmp_path):
     assert (tmp_path / "a.extxyz.gz").read_bytes() == (tmp_path / "b.extxyz.gz").read_bytes()
 
 
+def test_enumerate_takes_three_elements_and_limits(hullscout, tmp_path):
+    path = tmp_path / "cuagau.extxyz"
+    words = ["Cu", "Ag", "Au", "--lattice", "fcc", "--max-atoms", 3, "--limit", "Au=0.3:1", "-o", path]
+    code, text = hullscout("enumerate", *words)
+    assert (code, "Cu-Ag-Au" in text) == (0, True)
+    n_within = 1 + 2 * 2 + 2 * 6 + 3  # Au; CuAu, AgAu; Cu2Au, CuAu2, Ag2Au, AgAu2; CuAgAu
+    assert "(Au 0.3 to 1); Cu, Ag, Au stay." in text
+    assert f"Wrote {path}: {n_within + 2} candidates, A = Cu, B = Ag, C = Au." in text
+
+
 def test_enumerate_takes_volumes(hullscout, tmp_path):
     path = tmp_path / "pool.extxyz"
     code, text = hullscout(
@@ -44,13 +54,17 @@ def test_enumerate_takes_volumes(hullscout, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Ag", "Ag"], "Expected two different chemical elements"),
+        (["Ag", "Ag"], "Expected two to five different chemical elements"),
         (["Ag", "Silver"], "found elements=('Ag', 'Silver')"),
         (["Ag", "Pt", "--lattice", "fcc,sc"], "expected some of fcc, bcc, hcp, separated by commas, found 'fcc,sc'"),
         (["Ag", "Pt", "--lattice", "fcc,fcc"], "found 'fcc,fcc'"),
         (["Ag", "Pt", "--max-atoms", "40"], "Expected max_atoms from 2 to 12 for fcc, bcc, hcp, found 40"),
         (["Ag", "Pt", "--prototype-atoms", "8"], "--prototype-atoms says nothing without --prototypes; give both"),
         (["Ag", "Pt", "--volume", "Ag"], "expected ELEMENT=A3, for example Ag=17.05, found 'Ag'"),
+        (["Ag", "Pt", "--limit", "Ag=0.5"], "expected ELEMENT=LOW:HIGH, for example Cu=0.1:0.5, found 'Ag=0.5'"),
+        (["Ag", "Pt", "--limit", "Au=0:1"], "Expected limits of Ag or Pt, found some of 'Au'"),
+        (["Ag"], "Expected two to five different chemical elements, found elements=('Ag',)"),
+        (["Cu", "Ag", "Au", "Pd", "Pt", "Ni"], "Expected two to five different chemical elements"),
         (["Ag", "Pt", "--volume", "Au=17"], "Expected volumes above 0 A^3 per atom for Ag or Pt, found Au=17"),
     ],
 )

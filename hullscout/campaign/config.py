@@ -22,9 +22,9 @@ from pydantic import (
 
 from hullscout.contents import own_text
 from hullscout.display import is_visible
-from hullscout.errors import InvalidCampaignError, UnsafeFileError
+from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, MAX_ELEMENTS, EnergyMeaning
+from hullscout.pool import FORMATS, MAX_ELEMENTS, Axis, EnergyMeaning, axis_of
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -69,6 +69,8 @@ class PoolSection(Settings):
     """Column that states a cheaper method's energy, eV per cell."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
+    known: tuple[str, ...] = Field(default=(), strict=False)
+    """Folders of campaigns, and pools with energies, whose answers are known before anything is asked; as `path`."""
     leave_out_faults: bool = False
     """Whether what no campaign can use is left out of the pool, and said, instead of being an error."""
 
@@ -116,6 +118,10 @@ class CampaignConfig(Settings):
     """Name of the campaign, for people and for the default output folder."""
     elements: tuple[str, ...] = Field(strict=False)
     """Two to five chemical symbols; of two, x is the atomic fraction of the second."""
+    ends: tuple[str, ...] = Field(default=(), strict=False)
+    """Formulas that the compositions are between, where it is not the elements: `["Zr", "ZrN"]`."""
+    limits: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = Field(default_factory=dict)
+    """Lowest and highest atomic fraction by element; what is beyond is no candidate, ends excepted."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random choice."""
     pool: PoolSection
@@ -135,6 +141,10 @@ class CampaignConfig(Settings):
         from ase.data import atomic_numbers  # noqa: PLC0415  slow to import
 
         for symbol in elements:
+            if symbol == "X":
+                raise ValueError(
+                    "'X' is a vacancy, a site without an atom: leave it out, and see `ends` for alloys of vacancies"
+                )
             if atomic_numbers.get(symbol, 0) < 1:
                 raise ValueError(f"{symbol!r} is no chemical symbol")
         twice = [symbol for symbol, count in Counter(elements).items() if count > 1]
@@ -150,6 +160,21 @@ class CampaignConfig(Settings):
         if not is_visible(name):
             raise ValueError("expected printable characters on one line")
         return name
+
+    @property
+    def axis(self) -> Axis:
+        """What compositions are measured by."""
+        return axis_of(self.elements, self.ends, self.limits)
+
+    @model_validator(mode="after")
+    def _has_an_axis(self) -> Self:
+        try:
+            _ = self.axis
+        except InvalidSettingError as error:
+            raise ValueError(
+                f"{'limits' if 'limits' in str(error) else 'ends'}: {str(error).removesuffix('.')}"
+            ) from error
+        return self
 
     @model_validator(mode="after")
     def _uses_the_costs_of_the_pool(self) -> Self:

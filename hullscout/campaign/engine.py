@@ -114,8 +114,8 @@ class Engine:
         known, rule = self.ledger.known, self.rule
         if not known.unknown.size:
             decision = Decision(stated_failure_probability=0.0 if rule.states_probability else None)
-        elif not known.decisions and (start := rule.begin(known, self.surrogate)):
-            decision = Decision(chosen=start, n_contenders=known.n_candidates)
+        elif not known.decisions and (begun := self._begun()):
+            decision = Decision(chosen=begun, n_contenders=known.n_candidates)
         elif not known.has_hull:
             decision = Decision(chosen=missing_pure(known), n_contenders=known.n_candidates)
         else:
@@ -123,6 +123,12 @@ class Engine:
                 decision = rule.decide(known, self.surrogate, stop=self._settings)
         decision = self._checked(decision)
         return concluded(known, decision, none_left=rule.none_left(decision, self._settings), settings=self._settings)
+
+    def _begun(self) -> tuple[int, ...]:
+        """What the rule starts with, less what was known beforehand."""
+        known = self.ledger.known
+        begun, given = self.rule.begin(known, self.surrogate), set(known.given.tolist())
+        return tuple(index for index in begun if index not in given) if given else begun
 
     def _checked(self, decision: object) -> Decision:
         """A rule's decision: different candidates among those that may be asked for."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hullscout.campaign.result import read_history, volume_of
+from hullscout.campaign.ground_states import volume_of
+from hullscout.campaign.result import read_history
 from hullscout.campaign.setup import Beliefs, Setup
 from hullscout.campaign.store import Store
 from hullscout.display import formula_note
@@ -71,7 +72,8 @@ class CandidateRow:
     Attributes:
         formula: Reduced.
         fractions: Atomic fractions of the elements after the first, by the names of `Pool.fraction_names`: each is a column.
-        status: `calculated`, `failed`, `asked` (its result is awaited; in a hand-off it was handed out) or `unknown`.
+        status: `calculated`, `known` (beforehand), `failed`, `asked` (its result is awaited; in a hand-off it was handed out) or
+            `unknown`.
         round: In which it was asked for, from 0.
         on_hull: 1 for a vertex of the hull found, else 0; None while there is no hull.
         energy_ev: Total energy of its cell.
@@ -124,7 +126,7 @@ def candidate_rows(
     answered = known.answered.tolist()
     energies = dict(zip(answered, known.energies_ev_per_atom.tolist(), strict=True))
     status_of = dict.fromkeys(awaited, "asked") | dict.fromkeys(known.failed.tolist(), "failed")
-    status_of |= dict.fromkeys(answered, "calculated")
+    status_of |= dict.fromkeys(answered, "calculated") | dict.fromkeys(known.given.tolist(), "known")
     vertices: set[int] = set()
     formation: dict[int, float] = {}
     distance: dict[int, float] = {}
@@ -145,7 +147,7 @@ def candidate_rows(
                 fractions=dict(zip(names, known.fractions[index].tolist(), strict=True)),
                 n_atoms=candidate.n_atoms,
                 status=status,
-                round=None if status == "unknown" else known.asked_in[index],
+                round=None if status in {"unknown", "known"} else known.asked_in[index],
                 on_hull=int(index in vertices) if known.has_hull else None,
                 energy_ev=energies[index] * candidate.n_atoms if index in energies else None,
                 formation_energy_ev_per_atom=formation.get(index),

@@ -112,6 +112,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
             setup.pool,
             setup.frames,
             given,
+            axis=setup.config.axis,
             needs_energy=setup.table is not None,
             faulty=Faulty.LEAVE_OUT if setup.config.pool.leave_out_faults else Faulty.REFUSE,
             build=setup.build_pool_of,

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats
 
 
+BY_VALUE = "pool.references"
+"""Where the energies of elements are from that are given by value."""
+
+
 class Ledger:
     """What was decided, asked for and answered in a campaign; `ProtocolError` where that does not fit together or to the pool.
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
-        given: Energies that are known by value and asked for by nobody, eV per cell by id.
-        energies_ev: Energies told earlier, eV per cell by id.
+        given: Where each energy is from that was known before anything was asked for, by id.
+        energies_ev: Energies told earlier, eV per cell by id, those given among them.
         relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
         earlier: The pool before each addition of candidates, and the rounds that were decided before that; theirs come first in
@@ -48,7 +52,7 @@ class Ledger:
         seed: int = 0,
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
-        given: Mapping[str, float] | None = None,
+        given: Mapping[str, str] | None = None,
         energies_ev: Mapping[str, float] | None = None,
         relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
@@ -63,7 +67,7 @@ class Ledger:
         self._index = {candidate_id: index for index, candidate_id in enumerate(pool.ids)}
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
-        self._given: list[int] = []
+        self._given: set[int] = set()
         self._energies_ev: dict[int, float] = {}
         self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
@@ -77,10 +81,9 @@ class Ledger:
         self._known: Known | None = None
         for decision in decisions:
             self.record(decision)
-        for candidate_id, energy in (given or {}).items():
-            if (index := self.index_of(candidate_id)) not in self._asked:  # as it was by earlier versions
-                self._given.append(index)
-                self._energies_ev[index] = energy
+        # Earlier versions asked for what is given by value.
+        self.given = {each: source for each, source in (given or {}).items() if self.index_of(each) not in self._asked}
+        self._given.update(map(self.index_of, self.given))
         for candidate_id, energy in (energies_ev or {}).items():
             self.take(candidate_id, Calculated(energy_ev=energy, relaxed=(relaxed or {}).get(candidate_id)))
         for candidate_id, failed in (failures or {}).items():
@@ -91,6 +94,11 @@ class Ledger:
     def decisions(self) -> tuple[Decision, ...]:
         """Those made so far, each with what it asked for."""
         return tuple(self._decisions)
+
+    @property
+    def n_beforehand(self) -> dict[str, int]:
+        """How many energies of candidates were known beforehand, by where they are from; not those of elements by value."""
+        return dict(Counter(source for source in self.given.values() if source != BY_VALUE))
 
     @property
     def known(self) -> Known:
@@ -104,7 +112,8 @@ class Ledger:
         pool = next((pool for n_rounds, pool in self._earlier if n_decisions < n_rounds), self.pool)
         decisions = self._decisions[:n_decisions]
         asked = [index for decision in decisions for index in decision.chosen]
-        answered = [*self._given, *(index for index in asked if index in self._energies_ev)]
+        given = [index for index in self._energies_ev if index in self._given]
+        answered = [*given, *(index for index in asked if index in self._energies_ev)]
         failed = [index for index in asked if index in self._failures]
         settled = {*answered, *failed}
         energies = [self._energies_ev[index] / int(self.pool.n_atoms[index]) for index in answered]
@@ -115,8 +124,8 @@ class Ledger:
             cost=self._cost[: len(pool)],
             added_after=tuple(n_rounds for n_rounds, _ in self._earlier if n_rounds <= n_decisions),
             decisions=tuple(decisions),
+            given=np.array(given, dtype=np.intp),
             answered=np.array(answered, dtype=np.intp),
-            given=np.array(self._given, dtype=np.intp),
             energies_ev_per_atom=np.array(energies, dtype=np.float64),
             failed=np.array(failed, dtype=np.intp),
             pending=np.array([index for index in asked if index not in settled], dtype=np.intp),
@@ -214,7 +223,7 @@ class Ledger:
         """
         index = self.index_of(candidate_id)
         what = "The energy" if isinstance(outcome, Calculated) else "The failure"
-        if index not in self._asked:
+        if index not in self._asked and index not in self._given:
             raise ProtocolError(f"{what} of {candidate_id!r} was told but never asked for; ask first.")
         before = self._energies_ev.get(index)
         if isinstance(outcome, Failed):

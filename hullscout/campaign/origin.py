@@ -98,7 +98,10 @@ def origin_of(
     if elements is not None and not isinstance(elements, list | tuple):
         raise InvalidCampaignError(f"elements: expected a list, whose order is that of the axis, found {elements!r}.")
     listed = structures if isinstance(structures, Pool) else tuple(structures)
-    pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements)
+    ends = listed.ends if isinstance(listed, Pool) else sections.get("ends", ())
+    if not isinstance(ends, list | tuple):
+        raise InvalidCampaignError(f"ends: expected a list of formulas, found {ends!r}.")
+    pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements, ends=ends)
     columns = columns_of(listed) if isinstance(listed, Pool) else {}
     frames = tuple(
         replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
@@ -108,6 +111,7 @@ def origin_of(
     tree = {
         "name": name,
         "elements": tuple(pool.elements) if elements is None else tuple(elements),
+        **({"ends": tuple(ends)} if ends else {}),
         "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
         **sections,
     }

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hullscout.campaign.additions import AddedThen
+from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.contents import json_of, member_text
-from hullscout.display import MILLI, html_sentences, html_table, stated_percent
+from hullscout.display import MILLI, html_sentences, stated_percent
 from hullscout.errors import OracleError, StoreError, UnsafeFileError
-from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, of_all_elements, phase_diagram
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, of_all_elements
 from hullscout.pool import Frame, find_doubts
 from hullscout.selection import StopReason
 
@@ -36,51 +38,6 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HullVertex:
-    """A ground state: a vertex of the found hull.
-
-    Of two elements x is the atomic fraction of the second; of more there are `fractions` of all, by symbol, and no x.
-    Volumes are in A^3 per atom: of the structure that was asked for, and of the one that its energy is of, where that was relaxed.
-    """
-
-    id: str
-    formula: str
-    x: float | None = None
-    fractions: dict[str, float] | None = None
-    formation_energy_ev_per_atom: float
-    start_volume_a3_per_atom: float | None = None  #: None in results of earlier versions
-    relaxed_volume_a3_per_atom: float | None = None
-
-
-class GroundStates(tuple[HullVertex, ...]):
-    """The ground states, by ascending x; a tuple that a notebook shows as a table."""
-
-    __slots__ = ()
-
-    @property
-    def is_relaxed(self) -> bool:
-        """Whether the energy of any of them is of a relaxed structure."""
-        return any(vertex.relaxed_volume_a3_per_atom is not None for vertex in self)
-
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Heads and rows of a table for people; with the volumes of starts and relaxed structures, if any."""
-        rows: list[tuple[str, ...]] = []
-        for vertex in self:
-            volumes = (vertex.start_volume_a3_per_atom, vertex.relaxed_volume_a3_per_atom)
-            told = " → ".join(f"{volume:.2f}" for volume in volumes if volume is not None)
-            energy = f"{vertex.formation_energy_ev_per_atom * MILLI:.1f}"
-            at = [vertex.x] if vertex.fractions is None else list(vertex.fractions.values())
-            shown = [f"{fraction:.4f}" for fraction in at]
-            rows.append((vertex.formula, *shown, energy, *([told] if self.is_relaxed else []), vertex.id))
-        volume = ("start → relaxed (Å³/atom)",) if self.is_relaxed else ()
-        fractions = ["x"] if not self or self[0].fractions is None else list(self[0].fractions)
-        return ("formula", *fractions, "formation energy (meV/atom)", *volume, "id"), rows
-
-    def _repr_html_(self) -> str:
-        return html_table(*self.table())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +94,11 @@ class CampaignResult:
     failed: tuple[FailedCandidate, ...]
     reference: Reference | None
     timings_s: dict[str, float]
+    ends: tuple[str, ...] = ()
+    """What the compositions are between, where it is not the elements."""
     additions: tuple[AddedThen, ...] = ()
+    known_beforehand: dict[str, int] = field(default_factory=dict)
+    """Candidates whose energies were known before anything was asked for, by source; no calculations, and not among the saved."""
     left_out: tuple[str, ...] = ()
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
     doubts: tuple[str, ...] = ()
@@ -148,12 +109,12 @@ class CampaignResult:
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
         tree = {"schema": SCHEMA, **asdict(self)}
-        without = "fractions" if len(self.elements) == 2 else "x"
+        without = "fractions" if len(self.ends or self.elements) == 2 else "x"
         for vertex in tree["hull"]:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("additions", "left_out", "doubts", "given_ev_per_atom"):
+        for name in ("ends", "additions", "known_beforehand", "left_out", "doubts", "given_ev_per_atom"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -172,6 +133,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(given_sentences(self.given_ev_per_atom))
+        said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(f"Look at the energies: {doubt}." for doubt in self.doubts)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
@@ -191,41 +153,10 @@ class CampaignResult:
         tree["hull"] = GroundStates(HullVertex(**vertex) for vertex in tree["hull"])
         tree["failed"] = tuple(FailedCandidate(**failed) for failed in tree["failed"])
         tree["stop_reason"] = StopReason(tree["stop_reason"])
-        tree["elements"] = tuple(tree["elements"])
+        tree |= {name: tuple(tree.get(name, ())) for name in ("elements", "ends")}
         tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
         tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts")}
         return cls(**tree)
-
-
-def ground_states(known: Known, relaxed: Mapping[int, Candidate] | None = None) -> GroundStates:
-    """The stable entries of pymatgen's phase diagram of what is known, by ascending fractions of the elements after the first.
-
-    Args:
-        relaxed: Structures that energies are of, by the candidate's index, where they are not those of the pool.
-    """
-    pool = known.pool
-    fractions = of_all_elements(pool.fractions)
-    counts = np.rint(fractions * pool.n_atoms[:, None]).astype(int)
-    is_binary = len(pool.elements) == 2
-    diagram = phase_diagram(
-        pool.elements,
-        counts[known.answered].tolist(),
-        (known.formation_ev_per_atom * pool.n_atoms[known.answered]).tolist(),
-        [pool.ids[i] for i in known.answered],
-    )
-    stable = {pool.index_of(entry.entry_id): entry for entry in diagram.stable_entries}
-    return GroundStates(
-        HullVertex(
-            id=entry.entry_id,
-            formula=pool.candidates[index].formula,
-            x=float(pool.x[index]) if is_binary else None,
-            fractions=None if is_binary else dict(zip(pool.elements, fractions[index].tolist(), strict=True)),
-            formation_energy_ev_per_atom=float(diagram.get_form_energy_per_atom(entry)),
-            start_volume_a3_per_atom=pool.candidates[index].volume_a3_per_atom,
-            relaxed_volume_a3_per_atom=volume_of(relaxed, index),
-        )
-        for index, entry in sorted(stable.items(), key=lambda pair: pool.fractions[pair[0]].tolist())
-    )
 
 
 def energy_doubts(known: Known) -> tuple[str, ...]:
@@ -253,20 +184,19 @@ def energy_doubts(known: Known) -> tuple[str, ...]:
 def given_ev_per_atom(known: Known) -> dict[str, float]:
     """Energies of elements that were given by value, by symbol."""
     energies = dict(zip(known.answered.tolist(), known.energies_ev_per_atom.tolist(), strict=True))
-    given = sorted(known.given.tolist(), key=lambda index: float(known.x[index]))
-    return {known.pool.elements[int(known.x[index])]: energies[index] for index in given}
+    crystals = [known.pool.index_of(each) for each in known.pool.given]
+    given = {
+        int(of_all_elements(known.fractions[[index]]).argmax()): energies[index]
+        for index in crystals
+        if index in energies
+    }
+    return {known.pool.elements[place]: given[place] for place in sorted(given)}
 
 
 def given_sentences(given: Mapping[str, float]) -> tuple[str, ...]:
     """A sentence on energies in eV/atom of elements that were given by value, by symbol; none where there are none."""
     shown = ", ".join(f"{symbol} {energy:g} eV/atom" for symbol, energy in given.items())
     return (f"Given by value, and not calculated: {shown}.",) if given else ()
-
-
-def volume_of(relaxed: Mapping[int, Candidate] | None, index: int) -> float | None:
-    """The volume in A^3 per atom of the relaxed structure of a candidate, where there is one."""
-    structure = (relaxed or {}).get(index)
-    return None if structure is None else structure.volume_a3_per_atom
 
 
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
@@ -289,9 +219,9 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         seed=config.seed,
         n_candidates=known.n_calculable,
         n_calculations=known.n_answered,
-        saved_fraction=1.0 - known.asked.size / known.n_calculable,
+        saved_fraction=1.0 - known.asked.size / max(known.n_calculable, 1),
         cost_spent=known.spent,
-        cost_saved_fraction=1.0 - known.spent / float(setup.cost.sum()),
+        cost_saved_fraction=1.0 - known.spent / (float(setup.cost.sum() - setup.cost[known.given].sum()) or 1.0),
         stop_reason=StopReason(decision.stop.reason),
         stop_sentence=decision.stop.sentence,
         failure_probability=decision.stated_failure_probability,
@@ -303,7 +233,9 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         if known.true_ev_per_atom is None
         else _compared(known, engine.predict(), hull_tolerance=config.stop.hull_tolerance),
         timings_s=timings_s,
+        ends=setup.pool.ends,
         additions=setup.added,
+        known_beforehand=ledger.n_beforehand,
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
@@ -392,7 +324,7 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
     setup = Setup.read(folder) if setup is None else setup.as_in(folder)
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
-    every = (ledger.known_after(n) for n in range(1, len(ledger.decisions) + 1))
+    every = (ledger.known_after(n) for n in range(len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)
     if not moments:
         raise StoreError(

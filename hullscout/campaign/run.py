@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from hullscout.campaign.beforehand import begin
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
@@ -40,12 +41,16 @@ if TYPE_CHECKING:
     from hullscout.selection import Known
 
 
-def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:
-    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for."""
-    setup.refuse_what_cannot_start()
-    with Store.create_or_resume(folder, setup.origin) as store:
+def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> tuple[str, ...]:
+    """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
+
+    What is to be said of what was known before one that is made is given back, in sentences.
+    """
+    found = begin(setup, folder)
+    with Store.create_or_resume(folder, setup.origin, known=found.answers) as store:
         if retry_failed:
             store.forgive_failures()
+    return found.sentences
 
 
 def run(
@@ -67,8 +72,10 @@ def run(
         OracleError: The workers cannot be used or are gone, or all structures of a pure element failed.
     """
     began = time.perf_counter()
-    setup.refuse_what_cannot_start()
-    with Store.create_or_resume(folder, setup.origin) as store:
+    found = begin(setup, folder)
+    for sentence in found.sentences:
+        on_note(sentence)
+    with Store.create_or_resume(folder, setup.origin, known=found.answers) as store:
         if retry_failed:
             store.forgive_failures()
         setup = setup.with_additions(store)

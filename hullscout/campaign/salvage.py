@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hullscout.campaign.database import lock_folder, refuse_no_database
+from hullscout.campaign.founding import GIVEN, origin_of_rows
 from hullscout.campaign.opening import DATABASE, SCHEMA, CampaignDatabase, connect_to_damaged, has_checksums, make
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES, listed
 from hullscout.campaign.setup import Setup
-from hullscout.campaign.store import Store, origin_of_rows
+from hullscout.campaign.store import Store
 from hullscout.errors import HullscoutError, StoreError
 from hullscout.files import sha256_of
 from hullscout.selection import Decision
@@ -154,7 +155,8 @@ def _fit(rows: Rows, ids: set[str]) -> list[str]:
         rows[table] = [row for row in rows[table] if row["id"] in ids]
     answered = {row["id"] for row in rows[ANSWERS]}
     rows[FAILURES] = [row for row in rows[FAILURES] if row["id"] not in answered]
-    asked: set[str] = set()
+    given: dict[str, str] = next((json.loads(row["value"]) for row in rows[CAMPAIGN] if row["key"] == GIVEN), {})
+    asked: set[str] = set(given)
     rounds: list[tuple[int, dict[str, Any]]] = []
     for row in rows[ROUNDS]:
         tree = json.loads(row["record"])

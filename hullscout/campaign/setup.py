@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.config import check_config
 from hullscout.campaign.engine import Engine, fitting_threads
-from hullscout.campaign.ledger import Ledger
+from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
@@ -27,7 +27,6 @@ from hullscout.pool import (
     build_pool,
     grown,
     parse_frames,
-    sift,
     understand,
     with_given_ends,
 )
@@ -146,7 +145,7 @@ class Setup:
             )
         elif not is_added:
             read = with_given_ends(read, section.energies, self.config.elements, is_computed=True)
-        return sift(read, self.config.elements) if section.leave_out_faults else read
+        return self.config.axis.sift(read) if section.leave_out_faults else read
 
     def _with_moments(self, frame: Frame) -> Frame:
         rule = getattr(self.config.oracle, "magmoms", {})
@@ -191,7 +190,7 @@ class Setup:
         is_strict = is_table and not self.config.pool.allow_mixed_settings
         return build_pool(
             frames,
-            self.config.elements,
+            self.config.axis,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
             columns=self._columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
@@ -249,7 +248,9 @@ class Setup:
         """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""
         earlier = tuple(zip((then.n_rounds for then in self.origin.additions), self.pools, strict=False))
         name, seed = self.config.name, self.config.seed
-        return Ledger(self.pool, name=name, seed=seed, cost=self.cost, given=self.given, earlier=earlier, **told)
+        told["given"] = dict.fromkeys(self.given, BY_VALUE) | told.get("given", {})
+        told["energies_ev"] = self.given | told.get("energies_ev", {})
+        return Ledger(self.pool, name=name, seed=seed, cost=self.cost, earlier=earlier, **told)
 
     def open_ledger(self, store: Store, *, is_kept: bool = True) -> Ledger:
         """The ledger of the campaign as a store has it; what is new goes into the store if it `is_kept`."""
@@ -260,7 +261,8 @@ class Setup:
                 "`hullscout table` hands on what is known."
             )
         told: dict[str, Any] = {
-            "energies_ev": store.answers(),
+            "energies_ev": (answers := store.answers()),
+            "given": {each: source for each, source in store.given().items() if each in answers},
             "relaxed": store.relaxed(),
             "failures": store.failures(),
             "attempts": store.attempts(),
@@ -309,9 +311,12 @@ class Setup:
         meaning = self.config.select.meaning()
         return None if meaning is None else {**meaning, "cautions": list(self.cautions)}
 
-    def refuse_what_cannot_start(self) -> None:
-        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use."""
-        known = self.ledger().known
+    def refuse_what_cannot_start(self, **told: Any) -> None:
+        """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.
+
+        `told` is what is known beforehand, as the ledger takes it.
+        """
+        known = self.ledger(**told).known
         refuse_impossible_limits(known, cheapest_pure(known), self.config.stop)
 
 

@@ -15,12 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from hullscout.campaign.additions import Addition
-from hullscout.campaign.config import check_config
 from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder, refuse_no_database
+from hullscout.campaign.founding import (
+    GIVEN,
+    UNREADABLE,
+    addition_of,
+    answer_row,
+    first_rows,
+    origin_of_rows,
+    refuse_another,
+)
 from hullscout.campaign.opening import (
     DATABASE,
-    SCHEMA,
     CampaignDatabase,
     has_checksums,
     kept_statements,
@@ -32,11 +38,10 @@ from hullscout.campaign.opening import (
     sealing,
     sound_rows,
 )
-from hullscout.campaign.origin import Origin
 from hullscout.campaign.reserve import DiskReserve
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES
-from hullscout.errors import InvalidStructureError, StoreError
-from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree, candidate_to_tree
+from hullscout.errors import StoreError
+from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree
 from hullscout.selection import Decision
 
 if TYPE_CHECKING:
@@ -45,14 +50,15 @@ if TYPE_CHECKING:
 
     from filelock import FileLock
 
+    from hullscout.campaign.additions import Addition
     from hullscout.campaign.database import Statements
+    from hullscout.campaign.founding import KnownAnswer
+    from hullscout.campaign.origin import Origin
     from hullscout.campaign.rows import Row, Table
     from hullscout.pool import Candidate
 
 T = TypeVar("T")
 RESERVE = ".campaign.reserve"
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError, InvalidStructureError)
-"""What parsing raises at a text that is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,18 @@ class Store(CampaignDatabase):
     _failed: set[str]
 
     @classmethod
-    def create_or_resume(cls, folder: Path, origin: Origin, *, remedy: str = OF_A_LOCK) -> Self:
-        """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there."""
+    def create_or_resume(
+        cls,
+        folder: Path,
+        origin: Origin,
+        *,
+        known: Mapping[str, KnownAnswer] | None = None,
+        remedy: str = OF_A_LOCK,
+    ) -> Self:
+        """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there.
+
+        One that is made begins with the answers that are known.
+        """
         database = folder / DATABASE
         refuse_foreign(database)  # before a folder is touched
         lock = lock_folder(folder, "campaign.lock", busy="running the campaign", remedy=remedy)
@@ -95,10 +111,10 @@ class Store(CampaignDatabase):
             undo.callback(lock.release)
             refuse_foreign(database)
             if not database.exists():  # nobody but the holder of the lock makes it
-                make(database, _first_rows(origin))
+                make(database, first_rows(origin, known or {}))
             else:  # what is another campaign's is only read
                 with cls.read(folder) as kept:
-                    _refuse_another(kept.origin(), origin, folder)
+                    refuse_another(kept.origin(), origin, folder)
             store = cls(database, connection=open_for_writing(database), lock=lock)
             undo.callback(store.close)
             store._begin()
@@ -152,7 +168,7 @@ class Store(CampaignDatabase):
 
     def additions(self) -> tuple[Addition, ...]:
         """The structures that were added, in their order."""
-        return tuple(map(_addition, self._sound(ADDITIONS)))
+        return tuple(map(addition_of, self._sound(ADDITIONS)))
 
     def save_addition(self, addition: Addition) -> None:
         """Commit structures that were added, before anything is decided that knows of them."""
@@ -162,6 +178,13 @@ class Store(CampaignDatabase):
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
         return {row["id"]: row["energy_ev"] for row in self._sound(ANSWERS)}
+
+    def given(self) -> dict[str, str]:
+        """Where each answer is from that was known before anything was asked for, by the candidate's id."""
+        try:
+            return dict(json.loads(self._values().get(GIVEN, b"{}")))
+        except UNREADABLE as error:
+            raise self.damaged(self.database, error) from error
 
     def relaxed(self) -> dict[str, Candidate]:
         """The structure that each energy is of, where it came back another one than was asked for."""
@@ -201,12 +224,7 @@ class Store(CampaignDatabase):
 
     def save_answer(self, candidate_id: str, answer: Calculated, *, attempt: int | None) -> None:
         """Commit an energy, before anything uses it; a failure that was kept before is withdrawn."""
-        row = {
-            "id": candidate_id,
-            "energy_ev": answer.energy_ev,
-            "relaxed": None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed)),
-            "note": answer.note or None,
-        }
+        row = answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)
         # An energy told after a failure leaves the reason.
         ended = self._ended(candidate_id, attempt, ended=_now(), wall_s=answer.wall_s)
         self._insert(ANSWERS, row, (FAILURES.removal, (candidate_id,)), *ended)
@@ -337,57 +355,3 @@ def _decision(text: str, index: Mapping[str, int]) -> Decision:
 def _attempt(row: Row) -> Attempt:
     moments = {name: row[name] and datetime.fromisoformat(row[name]) for name in ("began", "ended")}
     return Attempt(**{**row, **moments, "is_forgiven": bool(row["is_forgiven"])})
-
-
-def _addition(row: Row) -> Addition:
-    return Addition(n_rounds=row["n_rounds"], name=row["name"], pool=row["pool"])
-
-
-def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], database: Path) -> Origin:
-    """What a campaign was started from, by the rows that keep it; `StoreError` where they do not say."""
-    try:
-        folder = values.get("folder", b"").decode(errors="surrogateescape")
-        origin = Origin(
-            campaign_text=values["campaign_text"].decode(),
-            config=check_config(json.loads(values["config"]), source=f"the campaign kept in {database}", is_own=False),
-            pool_name=values["pool_name"].decode(errors="surrogateescape"),
-            pool=values["pool"],
-            folder=folder,
-            additions=tuple(map(_addition, additions)),
-            **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
-        )
-        fingerprint = values["pool_sha256"].decode()
-    except UNREADABLE as error:
-        raise CampaignDatabase.damaged(database, error) from error
-    if origin.pool_sha256 != fingerprint:
-        raise CampaignDatabase.damaged(database, "the pool that it keeps does not match its fingerprint")
-    return origin
-
-
-def _first_rows(origin: Origin) -> dict[Table, list[Row]]:
-    values = {
-        "schema": str(SCHEMA).encode(),
-        "campaign_text": origin.campaign_text.encode(),
-        "config": origin.config.model_dump_json().encode(),
-        "pool_name": origin.pool_name.encode(errors="surrogateescape"),
-        "folder": origin.folder.encode(errors="surrogateescape"),
-        "pool_sha256": origin.pool_sha256.encode(),
-        "pool": origin.pool,
-        "has_moments": b"1",
-        "reading": json.dumps({"faults": origin.faults, "notes": origin.notes}).encode(),
-    }
-    return {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()]}
-
-
-def _refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
-    changed = [f"  {line}" for line in given.config.differences(kept.config)]
-    if given.pool_sha256 != kept.pool_sha256:
-        changed.append(
-            f"  the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
-        )
-    if changed:
-        raise StoreError(
-            f"{folder} holds another campaign, or this one with other settings:\n"
-            + "\n".join(changed)
-            + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
-        )

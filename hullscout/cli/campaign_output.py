@@ -9,6 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hullscout.campaign import Beliefs
+from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
@@ -50,7 +51,7 @@ class CampaignProgress:
     def update(self, known: Known) -> None:
         """Show what is known after an answer."""
         decision, n_round = known.decisions[-1], len(known.decisions) - 1
-        figures = [f"{PERCENT * known.saved_fraction:.0f} % saved"]
+        figures = [f"{PERCENT * (1 - known.n_answered / max(known.n_calculable, 1)):.0f} % saved"]
         if self._is_computed and known.pending.size:
             figures.append(f"{known.pending.size} awaited")
         if known.n_failed:
@@ -80,7 +81,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
     heads, rows = result.hull.table()
     for head in heads:
-        shown = f"x ({result.elements[1]})" if head == "x" else head
+        shown = f"x ({(result.ends or result.elements)[1]})" if head == "x" else head
         table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
@@ -89,7 +90,11 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
-    for sentence in (*given_sentences(result.given_ev_per_atom), *(then.sentence for then in result.additions)):
+    for sentence in (
+        *given_sentences(result.given_ev_per_atom),
+        *beforehand_sentences(result.known_beforehand),
+        *(then.sentence for then in result.additions),
+    ):
         screen.print(sentence)
     print_failures({failed.id: failed for failed in result.failed})
     if result.failed:
@@ -104,7 +109,12 @@ def print_result(result: CampaignResult, folder: Path) -> None:
         stated = f"Stated probability of a hull beyond the tolerance: {stated_percent(result.failure_probability)}."
     screen.print(stated)
     if result.reference is not None:
-        screen.print(_compared(result.reference, n_unknown=result.n_candidates - result.n_calculations))
+        screen.print(
+            _compared(
+                result.reference,
+                n_unknown=result.n_candidates - result.n_calculations - sum(result.known_beforehand.values()),
+            )
+        )
     say(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
 
 
@@ -131,7 +141,11 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         f"{known.n_answered} of {known.n_calculable} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
         f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
-    for sentence in (*given_sentences(given_ev_per_atom(known)), *(then.sentence for then in setup.added)):
+    for sentence in (
+        *given_sentences(given_ev_per_atom(known)),
+        *beforehand_sentences(ledger.n_beforehand),
+        *(then.sentence for then in setup.added),
+    ):
         screen.print(sentence)
     for caution in () if result is not None else setup.cautions:
         screen.print(caution)
@@ -194,7 +208,7 @@ def _sources(setup: Setup, known: Known, belief: Belief | None) -> Iterator[str]
     """Where the probability of a wrong hull comes from, where the rule states one."""
     if not setup.config.select.states_probability or not known.has_hull or setup.not_imported:
         return
-    if belief is None and known.n_answered > 2 and known.unknown.size:
+    if belief is None and known.answered.size > 2 and known.unknown.size:
         yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
     if belief is not None:
         yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)

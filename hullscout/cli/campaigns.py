@@ -58,8 +58,10 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     folder = out if out is not None else Path("runs") / setup.config.folder_name
     setup = setup.as_in(folder)
     if setup.config.oracle.kind == "handoff":
-        campaigns.create(setup, folder, retry_failed=retry_failed)
+        found = campaigns.create(setup, folder, retry_failed=retry_failed)
         say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+        for sentence in found:
+            say(sentence)
         for note in setup.pool.report.notes:
             say(note)
         for caution in setup.cautions:

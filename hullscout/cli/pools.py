@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from itertools import groupby
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,7 @@ Examples:
   hullscout enumerate Ag Pt -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
+  hullscout enumerate Cu Ag Au --lattice fcc --max-atoms 5 --limit Cu=0:0.5 -o cuagau.extxyz.gz
 """
 CHECK_EPILOG = """\b
 Examples:
@@ -67,9 +69,26 @@ def _references(_context: click.Context, _option: click.Parameter, texts: tuple[
     return _by_element(texts, "ELEMENT=EV, for example Ag=-2.83")
 
 
+def _limits(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, tuple[float, float]]:
+    limits = {}
+    for text in texts:
+        symbol, _, bounds = text.partition("=")
+        low, _, high = bounds.partition(":")
+        try:
+            limits[symbol.strip()] = (float(low), float(high))
+        except ValueError as error:
+            raise click.BadParameter(f"expected ELEMENT=LOW:HIGH, for example Cu=0.1:0.5, found {text!r}") from error
+    return limits
+
+
+def _formulas(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(part.strip() for part in text.split(","))
+
+
 @main.command("enumerate", epilog=ENUMERATE_EPILOG, interrupted="Nothing was written.")
-@click.argument("first")
-@click.argument("second")
+@click.argument("elements", nargs=-1, required=True)
 @click.option(
     "--lattice",
     "lattices",
@@ -80,7 +99,7 @@ def _references(_context: click.Context, _option: click.Parameter, texts: tuple[
     help="Parent lattices, separated by commas.",
 )
 @click.option("--max-atoms", type=int, default=6, show_default=True, help="Atoms in the largest cell of a lattice.")
-@click.option("--prototypes", is_flag=True, help="Add the binary AFLOW prototypes, both ways round.")
+@click.option("--prototypes", is_flag=True, help="Add the AFLOW prototypes, elements all ways round.")
 @click.option("--prototype-atoms", type=int, help=f"Atoms in the largest prototype.  [default: {PROTOTYPE_ATOMS}]")
 @click.option(
     "--volume",
@@ -90,35 +109,49 @@ def _references(_context: click.Context, _option: click.Parameter, texts: tuple[
     callback=_volumes,
     help="Volume per atom of a pure element, instead of the tabulated one; may be repeated.",
 )
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="ELEMENT=LOW:HIGH",
+    callback=_limits,
+    help="Least and most of an element, as atomic fractions; the ends stay. May be repeated.",
+)
+@click.option(
+    "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
+)
 @POOL_FILE
 @FORCE
 def enumerate_(
-    first: str,
-    second: str,
+    elements: tuple[str, ...],
     lattices: tuple[str, ...],
     max_atoms: int,
     prototype_atoms: int | None,
     volumes: dict[str, float],
+    limits: dict[str, tuple[float, float]],
+    ends: tuple[str, ...],
     output: Path,
     *,
     prototypes: bool,
     force: bool,
 ) -> None:
-    """Make a pool of the elements FIRST and SECOND, without energies.
+    """Make a pool of two to five ELEMENTS, without energies.
 
-    Every symmetry-distinct cell of the parent lattices up to a size, and on request the binary prototypes of the AFLOW library
-    that are not among them. The same command gives the same file.
+    Every symmetry-distinct cell of the parent lattices up to a size, and on request the prototypes of the AFLOW library, of two
+    elements or more, that are not among them. The same command gives the same file.
     """
     if prototype_atoms is not None and not prototypes:
         raise click.UsageError("--prototype-atoms says nothing without --prototypes; give both.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
     settings = pools.EnumerationSettings(
-        elements=(first, second),
+        elements=elements,
         lattices=tuple(pools.ParentLattice(name) for name in lattices),
         max_atoms=max_atoms,
         prototype_atoms=PROTOTYPE_ATOMS if prototypes and prototype_atoms is None else prototype_atoms,
         volumes=volumes,
+        limits=limits,
+        ends=ends,
     )
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
@@ -146,6 +179,9 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
     help="Two to five elements.  [default: the two in most frames, and others in a tenth or more]",
 )
 @click.option(
+    "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
+)
+@click.option(
     "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
 )
 @click.option("--energy", metavar="COLUMN", help="Column that holds the energies.  [default: energy]")
@@ -166,6 +202,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 def check(
     pool: Path,
     elements: tuple[str, ...] | None,
+    ends: tuple[str, ...],
     pool_format: str | None,
     energy: str | None,
     energy_unit: str | None,
@@ -193,7 +230,7 @@ def check(
         frames = pools.read_pool(pool, pool_format)
         wanted = elements or pools.most_frequent_elements(frames)
         frames = pools.understand(frames, meaning, elements=wanted)
-        found = pools.inspect_frames(frames, wanted, on_progress=update)
+        found = pools.inspect_frames(frames, wanted, ends=ends, on_progress=update)
     suspects = pools.Suspects.LEAVE_OUT if without_suspects else pools.Suspects.KEEP
     _print_inspection(found, pool, _findings_table(found, suspects, n_shown=None if show_all else N_SHOWN))
     if write is not None:
@@ -208,10 +245,9 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
     """Print how many candidates there are by size and source, and in sentences what was left out."""
     from rich.table import Table  # noqa: PLC0415  the help does without it
 
-    first, second = settings.elements
     sources = list(dict.fromkeys(source for source, _ in made.counts))
     sizes = sorted({n_atoms for _, n_atoms in made.counts})
-    table = Table(title=f"Candidates of {first}-{second}", title_justify="left", title_style="bold")
+    table = Table(title=f"Candidates of {'-'.join(settings.elements)}", title_justify="left", title_style="bold")
     for heading in ("atoms", *sources, "all"):
         table.add_column(heading, justify="right")
     for label, of in [*((str(n_atoms), [n_atoms]) for n_atoms in sizes), ("all", sizes)]:
@@ -227,7 +263,15 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
             f"{made.n_open} whose atoms come too close for an alloy",
         )
         say(f"Prototypes left out: {known}, {too_close}.")
-    say(f"Wrote {path}: {len(made.frames)} candidates, A = {first}, B = {second}.")
+    if settings.limits:
+        limits = ", ".join(f"{symbol} {low:g} to {high:g}" for symbol, (low, high) in settings.limits.items())
+        say(f"Left out {made.n_beyond} beyond the limits ({limits}); {', '.join(settings.axis.names)} stay.")
+    elif settings.ends:
+        say(f"Left out {made.n_beyond} that are not between {' and '.join(settings.ends)}.")
+    letters = ", ".join(
+        f"{letter} = {symbol}" for letter, symbol in zip(ascii_uppercase, settings.elements, strict=False)
+    )
+    say(f"Wrote {path}: {len(made.frames)} candidates, {letters}.")
 
 
 def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:

@@ -121,11 +121,11 @@ def save_campaign_figure(
         "tolerance_ev_per_atom": history.config.stop.hull_tolerance,
         "has_lattices": has_lattices,
         "candidate": shown_candidate(history, candidate_id),
-        "between": between or known.pool.elements[:2],
+        "between": between or known.pool.end_names[:2],
     }
     draw, taken = object_at(chosen.draw), {name: offered[name] for name in chosen.takes}
     width = Width.COLUMN if chosen.is_narrow else width
-    has_three = len(known.pool.elements) == 3
+    has_three = len(known.pool.end_names) == 3
     aspects = chosen.aspect_of_three if has_three and chosen.aspect_of_three is not None else chosen.aspect
     aspect = aspects[0 if width is Width.PAGE else 1]
     save_figure(path, lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken), width=width, aspect=aspect)

@@ -26,7 +26,7 @@ def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_latti
     Raises:
         OutputError: There are more elements, which no plane has room for.
     """
-    elements = known.pool.elements
+    elements = known.pool.end_names
     if len(elements) > MAX_PICTURED:
         first, second, third = elements[:3]
         raise OutputError(
@@ -44,5 +44,5 @@ def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_latti
 
 def draw_overview(ax: Axes, known: Known, *, belief: Belief | None = None) -> Axes:
     """Draw the hull, or of more than three elements the distances of all candidates to it."""
-    draw = draw_hull if len(known.pool.elements) <= MAX_PICTURED else draw_hull_distance
+    draw = draw_hull if len(known.pool.end_names) <= MAX_PICTURED else draw_hull_distance
     return draw(ax, known, belief=belief)

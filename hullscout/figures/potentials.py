@@ -45,7 +45,7 @@ def draw_potentials(ax: Axes, known: Known, *, belief: Belief | None = None) -> 
     Raises:
         OutputError: There are more elements.
     """
-    elements = known.pool.elements
+    elements = known.pool.end_names
     if len(elements) > 3:
         raise OutputError(
             f"potentials: expected two or three elements, which a plane has room for, found {', '.join(elements)}. "
@@ -61,7 +61,7 @@ def draw_potentials(ax: Axes, known: Known, *, belief: Belief | None = None) -> 
 
 def _draw_steps(ax: Axes, known: Known, belief: Belief | None) -> None:
     """Composition by potential: flat where a phase is stable, a step where two coexist."""
-    hull, (first, second) = known.hull, known.pool.elements
+    hull, (first, second) = known.hull, known.pool.end_names
     steps = _slopes(hull)[:, 0]
     low, high = _window(steps)
     at = np.linspace(low, high, STEPS)
@@ -87,7 +87,7 @@ def _draw_regions(ax: Axes, known: Known, belief: Belief | None) -> None:
     from matplotlib.colors import to_rgb  # noqa: PLC0415
     from matplotlib.patches import Polygon  # noqa: PLC0415
 
-    hull, (first, second, third) = known.hull, known.pool.elements
+    hull, (first, second, third) = known.hull, known.pool.end_names
     colours, corners = np.array([to_rgb(colour) for colour in ELEMENTS]), _slopes(hull)
     for fractions, outline in zip(of_all_elements(hull.fractions), _outlines(hull), strict=True):
         colour = WHITE + (1.0 - WHITE) * (fractions @ colours)

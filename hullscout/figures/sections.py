@@ -56,7 +56,7 @@ class Section:
     @classmethod
     def whole(cls, known: Known) -> Self:
         """All candidates of two elements."""
-        first, second = known.pool.elements
+        first, second = known.pool.end_names
         return cls(
             ends=np.array([[0.0], [1.0]]),
             names=(first, second),
@@ -149,7 +149,12 @@ def composition_named(known: Known, text: str) -> Floats:
             f"Expected a formula of {', '.join(pool.elements)}, as {''.join(pool.elements[:2])}, or the id of a candidate, found "
             f"{text!r}."
         )
-    return np.array([amounts[symbol] / total for symbol in pool.elements[1:]])
+    weights = pool.axis.coordinates(np.array([list(amounts.values())]))[0]
+    if not (weights >= 0.0).all():
+        raise OutputError(
+            f"Expected a composition between {' and '.join(pool.end_names)}, found {text!r}. Give another one."
+        )
+    return np.asarray(weights[1:])
 
 
 def _name(known: Known, text: str) -> str:
@@ -175,7 +180,7 @@ class Places:
     @classmethod
     def of(cls, known: Known) -> Self:
         """The places of all candidates."""
-        elements, fractions = known.pool.elements, known.fractions
+        elements, fractions = known.pool.end_names, known.fractions
         if len(elements) == 2:
             return cls(x=known.x)
         shares = of_all_elements(fractions) > 0.0
@@ -194,7 +199,7 @@ class Places:
     def set_axis(self, ax: Axes, known: Known) -> None:
         """Limits, ticks and label of the axis of these places."""
         if not self.systems:
-            style.set_composition_axis(ax, known.pool.elements)
+            style.set_composition_axis(ax, known.pool.end_names)
             return
         ax.set_xlim(-0.6, len(self.systems) - 0.4)
         is_long = len(self.systems) > MAX_LEVEL

@@ -144,7 +144,8 @@ def set_composition_axis(ax: Axes, elements: tuple[str, ...]) -> None:
     """Limits and label of the axis of composition between two elements, or two compounds."""
     first, second = (end if re.fullmatch("[A-Z][a-z]?", end) else f"({mathtext_formula(end)})" for end in elements)
     ax.set_xlim(-0.04, 1.04)
-    ax.set_xlabel(f"$x$ in {first}$_{{1-x}}${second}$_x$ (atomic fraction)")
+    what = "atomic fraction" if all(re.fullmatch("[A-Z][a-z]?", end) for end in elements) else "share of the atoms"
+    ax.set_xlabel(f"$x$ in {first}$_{{1-x}}${second}$_x$ ({what})")
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:

@@ -27,6 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hullscout.campaign import Engine, Ledger, check_config
+from hullscout.campaign.ledger import BY_VALUE
 from hullscout.errors import InvalidPlanError, InvalidPoolError, WorkersLostError
 from hullscout.hull import end_energies, formation_energy, hull_error, lower_hull, pure
 from hullscout.oracle import CustomSettings, DaskSettings, InProcessSettings, ProcessesSettings, open_custom, open_dask
@@ -163,7 +164,9 @@ class ReplayPool:
         """An engine at the start of a campaign on this pool."""
         cost, given = config.cost.of_pool(self.pool), self.given
         surrogate = Surrogate(self.features, fractions=self.pool.fractions, settings=config.regression)
-        ledger = Ledger(self.pool, name=config.name, seed=seed, cost=cost, given=given)
+        ledger = Ledger(
+            self.pool, name=config.name, seed=seed, cost=cost, given=dict.fromkeys(given, BY_VALUE), energies_ev=given
+        )
         return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)
 
 
@@ -184,7 +187,8 @@ def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:
 
 def n_at_start(pool: Pool, config: CampaignConfig) -> int:
     """Calculations that a campaign asks for before it knows anything: those of the rule's start that its limits allow."""
-    n = config.select.n_at_start(Ledger(pool, seed=config.seed, given=dict.fromkeys(pool.given, 0.0)).known)
+    given, energies_ev = dict.fromkeys(pool.given, BY_VALUE), dict.fromkeys(pool.given, 0.0)
+    n = config.select.n_at_start(Ledger(pool, seed=config.seed, given=given, energies_ev=energies_ev).known)
     return n if config.stop.max_calculations is None else min(n, config.stop.max_calculations)
 
 

@@ -6,6 +6,7 @@ A pool holds no energies: they stay in the frames. Importing this package loads 
 used.
 """
 
+from hullscout.pool.axis import Axis, axis_of
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
@@ -26,7 +27,8 @@ from hullscout.pool.inspection import (
     most_frequent_elements,
 )
 from hullscout.pool.plausibility import Doubt, find_doubts
-from hullscout.pool.pool import Pool, PoolReport, WithoutEnergy, build_pool
+from hullscout.pool.pool import Pool, WithoutEnergy, build_pool
+from hullscout.pool.report import PoolReport
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "MAX_ELEMENTS",
     "NOT_READ",
     "TWIN_TOLERANCE",
+    "Axis",
     "Candidate",
     "Columns",
     "Doubt",
@@ -57,6 +60,7 @@ __all__ = [
     "Severity",
     "Suspects",
     "WithoutEnergy",
+    "axis_of",
     "build_pool",
     "check_target",
     "clean",

@@ -1,12 +1,13 @@
 """The candidates of a new campaign, by enumeration and by analogy; nothing is relaxed.
 
-Every symmetry-distinct way to put two elements on a parent lattice, cell size by cell size. The search is icet's, after G. L. W.
-Hart, R. W. Forcade, Phys. Rev. B 77, 224115 (2008) and 80, 014120 (2009). hcp has the ideal c/a = sqrt(8/3).
+Every symmetry-distinct way to put two to five elements on a parent lattice, cell size by cell size. The search is icet's, after
+G. L. W. Hart, R. W. Forcade, Phys. Rev. B 77, 224115 (2008) and 80, 014120 (2009). hcp has the ideal c/a = sqrt(8/3).
 
-And the binary crystals of the AFLOW library of prototypes, each with the elements both ways round. The list is pymatgen's copy of
-M. J. Mehl et al., Comput. Mater. Sci. 136, S1 (2017). Cells keep their shape and the positions in them.
+And the crystals of two or more elements, up to as many as there are, of the AFLOW library of prototypes, each with the elements all
+ways round. The list is pymatgen's copy of M. J. Mehl et al., Comput. Mater. Sci. 136, S1 (2017). Cells keep their shape and the
+positions in them.
 
-All cells have the volume that Vegard's law gives between the elements: v(x) = (1 - x) v_A + x v_B per atom, whatever the lattice.
+All cells have the volume that Vegard's law gives between the elements: v = sum_i x_i v_i per atom, whatever the lattice.
 """
 
 from __future__ import annotations
@@ -14,30 +15,38 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice, permutations
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
+from hullscout.pool.axis import Axis, axis_of
 from hullscout.pool.candidate import AtomArrays, atoms_of
 from hullscout.pool.checks import CLOSE, atomic_numbers, shortest_distance
 from hullscout.pool.frames import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
+    from hullscout.pool.limits import Limits
+
 MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
+MAX_CANDIDATES = 50_000  # of a pool; more are refused, since no campaign is fast with them
+AT_A_TIME = 1000
+MAX_CELLS = 500_000  # looked at for them, limits or not: some minutes
 PROTOTYPE = "prototype"  # the source of a candidate that no lattice gave
 _AVOGADRO = 6.02214076e23  # 1/mol
 _A3_PER_CM3 = 1e24
 
 
 class ParentLattice(Enum):
-    """A lattice whose sites the two elements share."""
+    """A lattice whose sites the elements share."""
 
     FCC = "fcc"
     BCC = "bcc"
@@ -47,6 +56,21 @@ class ParentLattice(Enum):
     def n_sites(self) -> int:
         """Atoms in its primitive cell."""
         return 2 if self is ParentLattice.HCP else 1
+
+    @property
+    def n_rotations(self) -> int:
+        """Operations of its point group."""
+        return 24 if self is ParentLattice.HCP else 48
+
+    def least_cells(self, n_atoms: int, n_elements: int) -> int:
+        """About the least number of distinct cells of one size: all labelings of all shapes, over all symmetry there may be.
+
+        There are sum_{a c f = n} c f^2 shapes of n primitive cells, and n translations in each.
+        """
+        n = n_atoms // self.n_sites
+        divisors = [each for each in range(1, n + 1) if n % each == 0]
+        n_shapes = sum(c * f * f for f in divisors for c in divisors if n % (c * f) == 0)
+        return int(n_shapes * n_elements**n_atoms // (n * self.n_rotations))
 
     def primitive_cell(self) -> ase.Atoms:
         """Its primitive cell, scaled to 1 A^3 per atom."""
@@ -64,14 +88,16 @@ class ParentLattice(Enum):
 class EnumerationSettings:
     """What to enumerate; volumes are in A^3 per atom of pure elements, where they are known better than from the table."""
 
-    elements: tuple[str, str]
+    elements: tuple[str, ...]
     lattices: tuple[ParentLattice, ...]  #: in the order of the pool
     max_atoms: int  #: in the largest cell of a lattice
     prototype_atoms: int | None = None  #: in the largest cell of a prototype; None for no prototypes
     volumes: Mapping[str, float] = field(default_factory=dict)
+    ends: tuple[str, ...] = ()  #: formulas between which the compositions are, where it is not the elements
+    limits: Limits = field(default_factory=dict)  #: of what is made besides the ends, which every campaign needs
 
     def __post_init__(self) -> None:
-        atomic_numbers(self.elements, n_max=2)
+        atomic_numbers(self.elements)
         names = [lattice.value for lattice in self.lattices]
         if not names or len(set(names)) < len(names):
             raise InvalidSettingError(f"Expected one or more different lattices, found {', '.join(names) or 'none'}.")
@@ -85,6 +111,29 @@ class EnumerationSettings:
                 f"Expected prototypes of at most 2 atoms or more, found prototype_atoms={self.prototype_atoms}."
             )
         atomic_volumes(self.elements, self.volumes)
+        _ = self.axis
+        self._refuse_too_many()
+
+    @property
+    def axis(self) -> Axis:
+        """What is between the ends and within the limits."""
+        return axis_of(self.elements, self.ends, self.limits)
+
+    def _refuse_too_many(self) -> None:
+        """What can be seen of it before the first cell is made."""
+        n_elements = len(self.elements)
+        sizes = {lattice: range(lattice.n_sites, self.max_atoms + 1, lattice.n_sites) for lattice in self.lattices}
+        least = sum(lattice.least_cells(n, n_elements) for lattice, of in sizes.items() for n in of)
+        n_max = MAX_CELLS if self.limits or self.ends else MAX_CANDIDATES
+        if least > n_max:
+            raise _too_many(f"some {least} or more of {', '.join(each.value for each in self.lattices)}", n_max)
+
+
+def _too_many(found: str, n_max: int) -> InvalidSettingError:
+    return InvalidSettingError(
+        f"Expected at most {n_max} cells, found {found}. Take a smaller --max-atoms, fewer lattices or fewer elements; "
+        f"--limit ELEMENT=LOW:HIGH bounds what is kept, out of at most {MAX_CELLS}."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +144,8 @@ class MadePool:
     counts: Mapping[tuple[str, int], int]  #: by source (a lattice's name, or PROTOTYPE) and number of atoms
     n_known: int  #: prototypes left out because a lattice, or a prototype before, gave them already
     n_open: int  #: prototypes left out because their atoms come too close; see `checks.CLOSE`
-    volumes: tuple[float, float]  #: A^3 per atom of the two elements that were used
+    n_beyond: int  #: cells and prototypes left out because they are not between the ends, or beyond the limits
+    volumes: tuple[float, ...]  #: A^3 per atom of the elements that were used
 
 
 def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], None] = lambda _: None) -> MadePool:
@@ -103,39 +153,60 @@ def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], Non
     volumes = atomic_volumes(settings.elements, settings.volumes)
     frames: list[Frame] = []
     counts: Counter[tuple[str, int]] = Counter()
+    n_beyond = 0
     for lattice in settings.lattices:
         for n_atoms in range(lattice.n_sites, settings.max_atoms + 1, lattice.n_sites):
             on_progress(f"{lattice.value}, {n_atoms} atoms")
-            cells = tuple(enumerate_cells(settings.elements, lattice, n_atoms=n_atoms, volumes=volumes))
-            counts[lattice.value, n_atoms] += len(cells)
-            frames.extend(cells)
+            cells = enumerate_cells(settings.elements, lattice, n_atoms=n_atoms, volumes=volumes)
+            kept, n_left = _within(cells, settings, n_max=MAX_CANDIDATES - len(frames))
+            counts[lattice.value, n_atoms] += len(kept)
+            n_beyond += n_left
+            frames.extend(kept)
     n_known = n_open = 0
     if settings.prototype_atoms is not None:
         on_progress("prototypes")
-        prototypes, n_open = prototype_cells(settings.elements, max_atoms=settings.prototype_atoms, volumes=volumes)
+        made, n_open = prototype_cells(settings.elements, max_atoms=settings.prototype_atoms, volumes=volumes)
+        prototypes, n_left = _within(made, settings, n_max=MAX_CANDIDATES - len(frames))
+        n_beyond += n_left
         on_progress(f"comparing {len(prototypes)} prototypes with {len(frames)} cells")
         new = without_known(prototypes, frames)
         n_known = len(prototypes) - len(new)
         counts.update((PROTOTYPE, len(frame.numbers)) for frame in new)
         frames.extend(new)
     numbered = tuple(replace(frame, number=number) for number, frame in enumerate(frames, start=1))
-    return MadePool(frames=numbered, counts=dict(counts), n_known=n_known, n_open=n_open, volumes=volumes)
+    return MadePool(
+        frames=numbered, counts=dict(counts), n_known=n_known, n_open=n_open, n_beyond=n_beyond, volumes=volumes
+    )
 
 
-def atomic_volumes(elements: tuple[str, str], given: Mapping[str, float] | None = None) -> tuple[float, float]:
-    """Volumes per atom in A^3 of the two elements as solids.
+def _within(frames: Iterable[Frame], settings: EnumerationSettings, *, n_max: int) -> tuple[tuple[Frame, ...], int]:
+    """The frames that are an end, or between the ends and within the limits, and the number of the others."""
+    axis, left = settings.axis, iter(frames)
+    kept: list[Frame] = []
+    n_left = 0
+    while some := tuple(islice(left, AT_A_TIME)):
+        are_held = axis.holds(axis.counts(some)).tolist()
+        kept += [frame for frame, is_held in zip(some, are_held, strict=True) if is_held]
+        n_left += are_held.count(False)
+        if len(kept) > n_max:
+            raise _too_many("more", MAX_CANDIDATES)
+    return tuple(kept), n_left
+
+
+def atomic_volumes(elements: tuple[str, ...], given: Mapping[str, float] | None = None) -> tuple[float, ...]:
+    """Volumes per atom in A^3 of the elements as solids.
 
     Those given, from a calculation of the pure element, say, or else the molar volumes of pymatgen's table of elements (measured,
     of the solid) over Avogadro's number.
     """
     from pymatgen.core.periodic_table import Element  # noqa: PLC0415  (late: slow to import)
 
-    atomic_numbers(elements, n_max=2)
+    atomic_numbers(elements)
     known = dict(given or {})
     for symbol, value in known.items():
         if symbol not in elements or not (np.isfinite(value) and value > 0):
             raise InvalidSettingError(
-                f"Expected volumes above 0 A^3 per atom for {elements[0]} or {elements[1]}, found {symbol}={value:g}."
+                f"Expected volumes above 0 A^3 per atom for {' or '.join(elements)}, found {symbol}={value:g}."
             )
     for symbol in (symbol for symbol in elements if symbol not in known):
         molar = Element(symbol).data.get("Molar volume")
@@ -144,17 +215,17 @@ def atomic_volumes(elements: tuple[str, str], given: Mapping[str, float] | None 
                 f"Expected a tabulated molar volume of {symbol}, found none. Give it in A^3 per atom: --volume {symbol}=..."
             )
         known[symbol] = float(molar) / _AVOGADRO * _A3_PER_CM3
-    return known[elements[0]], known[elements[1]]
+    return tuple(known[symbol] for symbol in elements)
 
 
 def enumerate_cells(
-    elements: tuple[str, str], lattice: ParentLattice, *, n_atoms: int, volumes: tuple[float, float]
+    elements: tuple[str, ...], lattice: ParentLattice, *, n_atoms: int, volumes: tuple[float, ...]
 ) -> Iterator[Frame]:
     """All symmetry-distinct cells of one size on one lattice, each only in the smallest cell that holds it.
 
     Exchanging the elements gives another cell. Pure elements occur at the size of the primitive cell. Where the primitive cell
     has two atoms, no odd number has any cells. `volumes` are those of the pure elements, in A^3 per atom. Ids `fcc-A1B3-0007` name
-    the lattice, the atoms of the first (A) and second element (B), and the number among those, in the order of icet; they do not
+    the lattice, the atoms of the first (A), second (B), ... element, and the number among those, in the order of icet; they do not
     depend on what else is enumerated.
     """
     try:
@@ -164,42 +235,46 @@ def enumerate_cells(
             "Enumeration expects the package icet, found none. Install it: pip install 'hullscout[enumerate]'."
         ) from error
 
-    first, _ = atomic_numbers(elements, n_max=2)
+    numbers = atomic_numbers(elements)
     sizes = [] if n_atoms % lattice.n_sites else [n_atoms // lattice.n_sites]
     counts: Counter[str] = Counter()
     for cell in map(atoms_of, enumerate_structures(lattice.primitive_cell(), sizes, list(elements))):
-        name, volume = _name_and_volume(lattice.value, cell.numbers == first, volumes, counts)
+        name, volume = _name_and_volume(lattice.value, cell.numbers, numbers, volumes, counts)
         yield _scaled_frame(name, cell, volume ** (1 / 3))
 
 
 def prototype_cells(
-    elements: tuple[str, str], *, max_atoms: int, volumes: tuple[float, float]
+    elements: tuple[str, ...], *, max_atoms: int, volumes: tuple[float, ...]
 ) -> tuple[tuple[Frame, ...], int]:
-    """Every binary prototype with up to so many atoms in its primitive cell, both ways round.
+    """Every prototype of two or more elements with up to so many atoms in its primitive cell, all ways round.
 
-    And how many structures were left out because their atoms come closer than CLOSE: molecules, silica frameworks. Ids
-    `A3B_cP4_221_c_a-A1B3-0001` name the AFLOW label, the atoms of each element, and the number among those.
+    One of fewer elements than there are is made of each choice of them. And how many structures were left out because their atoms
+    come closer than CLOSE: molecules, silica frameworks. Ids `A3B_cP4_221_c_a-A1B3-0001` name the AFLOW label, the atoms of each
+    element, and the number among those.
     """
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # noqa: PLC0415  (late: loads for seconds)
 
     frames: list[Frame] = []
     n_open = 0
     counts: Counter[str] = Counter()
+    numbers = atomic_numbers(elements)
     for entry in AFLOW_PROTOTYPE_LIBRARY:
         structure, label = entry["snl"].structure, entry["tags"]["aflow"]
-        kinds = sorted({site.specie.symbol for site in structure})
-        if len(kinds) != 2 or len(structure) > max_atoms:
+        symbols = [site.specie.symbol for site in structure]
+        kinds = sorted(set(symbols))
+        if not 2 <= len(kinds) <= len(numbers) or len(structure) > max_atoms:
             continue
         atoms = atoms_of(structure)
+        ways = list(permutations(numbers, len(kinds)))
         if shortest_distance(atoms.positions, atoms.cell) < CLOSE:
-            n_open += len(kinds)
+            n_open += len(ways)
             continue
-        for first_kind in kinds:
-            is_first = np.array([site.specie.symbol == first_kind for site in structure])
-            name, volume = _name_and_volume(label, is_first, volumes, counts)
+        for way in ways:
+            number_of = dict(zip(kinds, way, strict=True))
+            standing = np.array([number_of[symbol] for symbol in symbols])
+            name, volume = _name_and_volume(label, standing, numbers, volumes, counts)
             scale = (volume * len(structure) / structure.volume) ** (1 / 3)
-            numbers = np.where(is_first, *atomic_numbers(elements, n_max=2))
-            frames.append(_scaled_frame(name, atoms._replace(numbers=numbers), scale))
+            frames.append(_scaled_frame(name, atoms._replace(numbers=standing), scale))
     return tuple(frames), n_open
 
 
@@ -231,14 +306,18 @@ def without_known(frames: Sequence[Frame], known: Sequence[Frame]) -> tuple[Fram
 
 
 def _name_and_volume(
-    label: str, is_first: NDArray[np.bool_], volumes: tuple[float, float], counts: Counter[str]
+    label: str,
+    standing: NDArray[np.int64],
+    numbers: tuple[int, ...],
+    volumes: tuple[float, ...],
+    counts: Counter[str],
 ) -> tuple[str, float]:
     """The next id of a label and the atoms of each element in the cell, and the volume per atom in A^3."""
-    n_first, n_second = int(is_first.sum()), int((~is_first).sum())
-    atoms = "".join(f"{letter}{count}" for letter, count in (("A", n_first), ("B", n_second)) if count)
+    n_of = [int((standing == number).sum()) for number in numbers]
+    atoms = "".join(f"{letter}{count}" for letter, count in zip(ascii_uppercase, n_of, strict=False) if count)
     name = f"{label}-{atoms}"
     counts[name] += 1
-    return f"{name}-{counts[name]:04d}", vegard(volumes, n_first, n_second)
+    return f"{name}-{counts[name]:04d}", vegard(volumes, n_of)
 
 
 def _scaled_frame(name: str, atoms: AtomArrays, scale: float) -> Frame:
@@ -247,6 +326,6 @@ def _scaled_frame(name: str, atoms: AtomArrays, scale: float) -> Frame:
     return Frame(number=0, id=name, energy_ev=None, **scaled._asdict())
 
 
-def vegard(volumes: tuple[float, float], n_first: int, n_second: int) -> float:
-    """Volume per atom in A^3 between those of the elements: v(x) = (1 - x) v_A + x v_B."""
-    return (n_first * volumes[0] + n_second * volumes[1]) / (n_first + n_second)
+def vegard(volumes: Sequence[float], n_of: Sequence[int]) -> float:
+    """Volume per atom in A^3 between those of the elements, by the number of atoms of each: sum_i x_i v_i."""
+    return sum(n * volume for n, volume in zip(n_of, volumes, strict=True)) / sum(n_of)

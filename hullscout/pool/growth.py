@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.pool.checks import Faulty, atomic_numbers, sift
+from hullscout.pool.axis import Axis
+from hullscout.pool.checks import Faulty
 from hullscout.pool.frames import Frames, natural_key, one_error
 from hullscout.pool.pool import Pool
 from hullscout.pool.twins import find_twins
@@ -51,15 +52,34 @@ def with_own_ids(frames: Frames, prefix: str) -> Frames:
 
 
 def growth_of(
-    pool: Pool, known: Frames, added: Frames, *, needs_energy: bool, faulty: Faulty, build: Callable[[Frames], Pool]
+    pool: Pool,
+    known: Frames,
+    added: Frames,
+    *,
+    axis: Axis,
+    needs_energy: bool,
+    faulty: Faulty,
+    build: Callable[[Frames], Pool],
 ) -> Growth:
     """What is new among added frames; an InvalidPoolError where a campaign cannot use them, or an id is another crystal's.
 
     Args:
         known: The frames that the pool was built from, so far.
+        axis: What compositions of the pool are measured by, and their limits.
         build: Checks frames and makes a pool of them, as the pool was made.
     """
-    added = sift(added, pool.elements)
+    added = axis.sift(added)
+    said = {
+        frame.number: f"{frame.name}: beyond the limits"
+        for frame in added.frames
+        if frame.number in axis.beyond(added.frames)
+    }
+    added = replace(
+        added,
+        frames=tuple(frame for frame in added.frames if frame.number not in said),
+        faults=(*added.faults, *said.values()),
+        n_faulty=added.n_faulty + len(said),
+    )
     if added.faults and faulty is Faulty.REFUSE:
         raise one_error(added.path, added.faults, n_frames=added.n_frames)
     faults: list[str] = []
@@ -94,18 +114,17 @@ def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Colum
     candidates = tuple(frame.candidate() for frame in frames)
     cost, baseline = columns.read(source.path, frames)
     report = pool.report
-    n_pure = tuple(
-        count + sum(1 for candidate in candidates if (candidate.numbers == number).all())
-        for count, number in zip(report.n_pure, atomic_numbers(pool.elements), strict=True)
-    )
+    axis = Axis(elements=pool.elements, ends=pool.ends)
+    n_pure = np.array(report.n_pure) + (axis.coordinates(axis.counts(candidates)) == 1.0).sum(axis=0)
     return Pool(
         elements=pool.elements,
+        ends=pool.ends,
         candidates=(*pool.candidates, *candidates),
         report=replace(
             report,
             n_frames=report.n_frames + len(frames),
             n_candidates=report.n_candidates + len(candidates),
-            n_pure=n_pure,
+            n_pure=tuple(n_pure.tolist()),
             notes=(*report.notes, sentence),
         ),
         given=pool.given,

@@ -15,6 +15,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
+from hullscout.pool.axis import Axis, axis_of
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
 from hullscout.pool.energies import offered
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
@@ -127,13 +128,17 @@ def most_frequent_elements(frames: Frames) -> tuple[str, ...]:
 
 
 def inspect_frames(
-    frames: Frames, elements: tuple[str, ...], *, on_progress: Callable[[str], None] = lambda _: None
+    frames: Frames,
+    elements: tuple[str, ...],
+    *,
+    ends: Sequence[str] = (),
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
-    """Look a pool over; before each step `on_progress` is told of it."""
-    _, *others = checks.atomic_numbers(elements)
+    """Look a pool over; before each step `on_progress` is told of it. `ends` are formulas, where the elements are not the ends."""
+    axis = axis_of(elements, ends)
     on_progress(f"reading {len(frames.frames)} frames")
-    faults, sound = _sound(frames, elements)
-    findings = [*faults, *_about_the_whole(frames, sound, elements)]
+    faults, sound = _sound(frames, axis)
+    findings = [*faults, *_about_the_whole(frames, sound, axis)]
     criteria: list[str] = []
     groups: tuple[tuple[int, ...], ...] = ()
     made_up: set[int] = set()
@@ -147,7 +152,7 @@ def inspect_frames(
         ev_per_atom = np.array([np.nan if f.energy_ev is None else f.energy_ev / len(f.numbers) for f in sound])
         kept = [_best(ev_per_atom, group) for group in groups]
         findings += _duplicates(sound, ev_per_atom, groups, kept)
-        fractions = np.array([[float(np.mean(frame.numbers == other)) for other in others] for frame in sound])
+        fractions = axis.coordinates(axis.counts(sound))[:, 1:]
         findings += [
             _suspect("volume", sound[place], f"{volume:.2f} A^3 per atom; the others suggest {expected:.2f}")
             for place, (volume, expected) in checks.find_odd_volumes(sound, fractions).items()
@@ -189,13 +194,18 @@ def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
     return Finding(Severity.SUSPECT, kind, f"{frame.id}: {sentence}", (frame.number,), doubted=(frame.number,))
 
 
-def _sound(frames: Frames, elements: tuple[str, ...]) -> tuple[list[Finding], list[Frame]]:
+def _sound(frames: Frames, axis: Axis) -> tuple[list[Finding], list[Frame]]:
     """Faults of single frames, and the frames without any, in the natural order of their ids."""
     findings = [Finding(Severity.FAULT, NOT_READ, fault.rstrip(".")) for fault in frames.faults]
     findings += [
         Finding(Severity.FAULT, "frame", f"{frame.id}: {fault}", (frame.number,), taken_out=(frame.number,))
         for frame in frames.frames
-        for fault in checks.find_frame_faults(frame, elements)
+        for fault in checks.find_frame_faults(frame, axis.elements)
+    ]
+    bad = {number for finding in findings for number in finding.frames}
+    findings += [
+        Finding(Severity.FAULT, "frame", f"{frame.id}: {fault}", (frame.number,), taken_out=(frame.number,))
+        for frame, fault in axis.outside([frame for frame in frames.frames if frame.number not in bad])
     ]
     bad = {number for finding in findings for number in finding.frames}
     for repeated, numbers in checks.find_repeated_ids(frames.frames).items():
@@ -207,17 +217,17 @@ def _sound(frames: Frames, elements: tuple[str, ...]) -> tuple[list[Finding], li
     return findings, sorted(sound, key=lambda frame: natural_key(frame.id))
 
 
-def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str, ...]) -> Iterator[Finding]:
+def _about_the_whole(frames: Frames, sound: Sequence[Frame], axis: Axis) -> Iterator[Finding]:
     """Ends of the axis without a structure, mixed settings, energies that are not there, shared labels."""
     with_energy = [frame for frame in sound if frame.energy_ev is not None]
-    for sentence in checks.find_missing_ends(with_energy or sound, elements):
-        yield Finding(Severity.FAULT, "missing element", sentence)
+    for sentence in axis.missing(with_energy or sound):
+        yield Finding(Severity.FAULT, "missing end" if axis.ends else "missing element", sentence)
     number_of = {frame.id: frame.number for frame in sound}
     for conflict in find_setting_conflicts(sound):
         numbers = tuple(number_of[member] for _, ids in conflict.groups for member in ids)
         out = tuple(number_of[member] for member in conflict.odd_ids)
         yield Finding(Severity.FAULT, "mixed settings", str(conflict), numbers, taken_out=out)
-    yield from _doubts(frames, sound, elements)
+    yield from _doubts(frames, sound, axis.elements)
     without = [frame.id for frame in sound if frame.energy_ev is None]
     if without:
         sentence = f"no frame states an energy: they have to be computed. {offered(sound)}".removesuffix(". ")

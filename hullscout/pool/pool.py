@@ -15,22 +15,23 @@ import numpy as np
 
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
+from hullscout.pool.axis import Axis, axis_of
 from hullscout.pool.candidate import Candidate
-from hullscout.pool.checks import Faulty, atomic_numbers, find_missing_ends, sift, slab_notes, symbol_of
+from hullscout.pool.checks import Faulty, atomic_numbers, slab_notes, symbol_of
 from hullscout.pool.columns import (
     Columns,
     MixedSettings,
-    SettingConflict,
     find_setting_conflicts,
     refuse_mixed_settings,
     setting_notes,
 )
 from hullscout.pool.energies import STATED_BY_NAME, EnergyMeaning, offered, understand
 from hullscout.pool.formats import read_pool
-from hullscout.pool.frames import Frames, natural_key, one_error, shown_ids
+from hullscout.pool.frames import Frames, natural_key, one_error
 from hullscout.pool.moments import moment_note
 from hullscout.pool.plausibility import find_doubts
-from hullscout.pool.twins import TWIN_TOLERANCE, find_crystals, find_siblings, find_twins
+from hullscout.pool.report import PoolReport
+from hullscout.pool.twins import find_crystals, find_siblings, find_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 NO_COLUMNS = Columns()
-MAX_LISTED = 10
-"""Faults that a report names; more are counted."""
 
 
 class WithoutEnergy(Enum):
@@ -50,63 +49,6 @@ class WithoutEnergy(Enum):
 
     LEAVE_OUT = "leave out"
     KEEP = "keep"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolReport:
-    """What was found in the frames of a source and what was done about it."""
-
-    elements: tuple[str, ...]
-    n_frames: int
-    n_candidates: int  #: crystals that a campaign may ask for
-    left_out: tuple[str, ...]  #: ids of frames without an energy that are no candidates, in pool order
-    twin_groups: tuple[
-        tuple[str, ...], ...
-    ]  #: ids that are one crystal, the candidate first; only groups of two or more
-    n_pure: tuple[int, ...]  #: candidates that are each pure element
-    shared_labels: tuple[str, ...] = ()  #: prototype labels that stood for several structures, which got numbers
-    mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
-    notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole, and what its settings do not say
-    faults: tuple[str, ...] = ()  #: of what was left out, since no campaign can use it
-    suspects: tuple[str, ...] = ()  #: what looks wrong of the energies and may be right
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def lines(self) -> tuple[str, ...]:
-        """The report in plain sentences, one per finding; one line for a pool with nothing to tell."""
-        said = [f"{self.n_frames} frames hold {self.n_candidates} candidates."]
-        if self.faults:
-            said.append(
-                f"Left out, since no campaign can use it, as pool.leave_out_faults says: {_listed(self.faults)}."
-            )
-        if self.left_out:
-            n_out = len(self.left_out)
-            shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
-            said.append(f"Left out, since they have no energy: {shown}.")
-        if self.twin_groups:
-            n_groups, n_twins = len(self.twin_groups), sum(len(group) - 1 for group in self.twin_groups)
-            one = n_groups == 1
-            said.append(
-                f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
-                f"{'it' if one else 'each'} is looked up once, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
-                f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
-            )
-        if self.shared_labels:
-            label = self.shared_labels[0]
-            said.append(
-                f"{len(self.shared_labels)} ids are labels that several structures of a prototype share; these were given "
-                f"numbers by ascending volume per atom. The first: {label}#1, {label}#2."
-            )
-        said += self.notes
-        said += [f"Suspect: {sentence}" for sentence in self.suspects]
-        said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
-        said += [
-            f"{count} candidates are pure {symbol}; the lowest of those looked up is the end of the axis."
-            for symbol, count in zip(self.elements, self.n_pure, strict=True)
-            if count > 1
-        ]
-        return tuple(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,6 +60,7 @@ class Pool:
 
     Attributes:
         elements: two to five.
+        ends: what the compositions are between, where it is not the elements: formulas.
         candidates: one for each crystal.
         report: what was left out or grouped.
         cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
@@ -125,12 +68,14 @@ class Pool:
         given: ids of the made-up crystals of elements whose energies are given by value: nothing is calculated of them.
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
-        fractions: (n, k) atomic fractions of the elements after the first.
+        fractions: (n, k) atomic fractions of the elements after the first; with `ends` the shares of the atoms that would stand in
+            the ends after the first, see `axis`.
     """
 
     elements: tuple[str, ...]
     candidates: tuple[Candidate, ...] = field(repr=False)
     report: PoolReport = field(repr=False)
+    ends: tuple[str, ...] = ()
     cost: NDArray[np.float64] | None = field(default=None, repr=False)
     baseline_ev_per_atom: NDArray[np.float64] | None = field(default=None, repr=False)
     given: tuple[str, ...] = field(default=(), repr=False)
@@ -147,14 +92,16 @@ class Pool:
         ).T
         ids = tuple(c.id for c in self.candidates)
         places = {name: place for place, name in enumerate(ids)}
-        n_pure = (counts == n_atoms[:, None]).sum(axis=0)
-        if not n_pure.all() or not np.array_equal(counts.sum(axis=1), n_atoms) or len(places) < len(ids):
+        is_whole = np.array_equal(counts.sum(axis=1), n_atoms)
+        weights = self.axis.coordinates(counts) if is_whole else counts / n_atoms[:, None]
+        n_pure = (weights == 1.0).sum(axis=0)
+        if not n_pure.all() or not is_whole or not (weights >= 0.0).all() or len(places) < len(ids):
             raise InvalidPoolError(
                 f"Expected candidates of {self.elements} with unique ids and {'both' if len(n_pure) == 2 else 'all'} pure "
                 f"elements, found {len(ids)} candidates with {len(places)} ids and {' and '.join(map(str, n_pure))} pure "
                 "structures. Build pools by build_pool."
             )
-        arrays = {"n_atoms": n_atoms, "fractions": counts[:, 1:] / n_atoms[:, None]}
+        arrays = {"n_atoms": n_atoms, "fractions": weights[:, 1:].copy()}
         for name in ("cost", "baseline_ev_per_atom"):
             if getattr(self, name) is not None:
                 arrays[name] = _checked(getattr(self, name), name, n=len(ids), remedy="Build pools by build_pool.")
@@ -169,15 +116,16 @@ class Pool:
         path: str | Path,
         elements: tuple[str, ...],
         *,
+        ends: Sequence[str] = (),
         columns: Columns = NO_COLUMNS,
         energies: EnergyMeaning = STATED_BY_NAME,
         faulty: Faulty = Faulty.REFUSE,
     ) -> Pool:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
-        atomic_numbers(elements)
+        axis = axis_of(elements, ends)
         frames = understand(read_pool(Path(path)), energies, elements=elements)
         keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
-        return build_pool(frames, elements, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
+        return build_pool(frames, axis, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
 
     @classmethod
     def of(
@@ -185,6 +133,7 @@ class Pool:
         structures: Iterable[ase.Atoms | Structure | Candidate],
         elements: Sequence[str] | None = None,
         *,
+        ends: Sequence[str] = (),
         ids: Sequence[str] | None = None,
         cost: ArrayLike | None = None,
         baseline_ev_per_atom: ArrayLike | None = None,
@@ -194,8 +143,9 @@ class Pool:
         They are checked and grouped as those of a file; a crystal that occurs more than once keeps the cost and baseline of the one
         whose id comes first. For a table of the energies that they carry: `TableOracle.from_frames(Frames.of(structures), pool)`.
 
-        Elements are in the order of the axis; those that occur, in alphabetical order, if not given. Ids are as for `Frames.of`,
-        cost and baseline as in a pool, one for each structure. Structures that no campaign can use are all in one error.
+        Elements are in the order of the axis; those that occur, in alphabetical order, if not given. `ends` are formulas, where the
+        elements are not the ends. Ids are as for `Frames.of`, cost and baseline as in a pool, one for each structure. Structures
+        that no campaign can use are all in one error.
         """
         frames = Frames.of(structures, ids=ids)
         stated = {"cost": cost, "baseline_ev_per_atom": baseline_ev_per_atom}
@@ -205,7 +155,7 @@ class Pool:
         if elements is None:
             elements = sorted({symbol_of(z) for frame in frames.frames for z in np.unique(frame.numbers).tolist()})
         keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
-        pool = build_pool(frames, tuple(elements), without_energy=keep, mixed_settings=allow)
+        pool = build_pool(frames, axis_of(elements, ends), without_energy=keep, mixed_settings=allow)
         place_of = {frame.id: place for place, frame in enumerate(frames.frames)}
         places = [place_of[name] for name in pool.ids]
         found: dict[str, Any] = {name: values[places] for name, values in arrays.items()}
@@ -223,17 +173,33 @@ class Pool:
 
     @property
     def x(self) -> NDArray[np.float64]:
-        """(n,) atomic fraction of the second of two elements; an InvalidPoolError where there are more."""
-        if len(self.elements) != 2:
+        """(n,) atomic fraction of the second of two elements, or ends; an InvalidPoolError where there are more."""
+        if len(self.end_names) != 2:
+            what = "ends" if self.ends else "elements"
             raise InvalidPoolError(
-                f"Expected a pool of two elements to have x, found {', '.join(self.elements)}. Use fractions, (n, k)."
+                f"Expected a pool of two {what} to have x, found {', '.join(self.end_names)}. Use fractions, (n, k)."
             )
         return self.fractions[:, 0]
 
     @property
     def fraction_names(self) -> tuple[str, ...]:
-        """How the columns of `fractions` are called in tables: `x` of two elements, `x_Ag`, `x_Au` of three."""
-        return ("x",) if len(self.elements) == 2 else tuple(f"x_{symbol}" for symbol in self.elements[1:])
+        """How the columns of `fractions` are called in tables: `x` of two elements, `x_Ag`, `x_Au` of three; so of ends."""
+        return ("x",) if len(self.end_names) == 2 else tuple(f"x_{name}" for name in self.end_names[1:])
+
+    @property
+    def axis(self) -> Axis:
+        """What the compositions are measured by."""
+        return Axis(elements=self.elements, ends=self.ends)
+
+    @property
+    def end_names(self) -> tuple[str, ...]:
+        """The ends of the axis by formula: the elements, where none are named."""
+        return self.axis.names
+
+    @property
+    def end_labels(self) -> tuple[str, ...]:
+        """The ends in sentences: `pure Zr`, `ZrN`."""
+        return self.axis.labels
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -290,7 +256,7 @@ class Pool:
 
 def build_pool(
     frames: Frames,
-    elements: tuple[str, ...],
+    elements: tuple[str, ...] | Axis,
     *,
     without_energy: WithoutEnergy,
     columns: Columns = NO_COLUMNS,
@@ -301,14 +267,21 @@ def build_pool(
 
     Where energies are looked up they must look like total energies (see `find_doubts`), unless a user has said what they are.
 
+    With an axis, what is not between its ends is a fault, and what is beyond its limits is left out, and said.
+
     The candidate of a group is the one whose id comes first; cost and baseline are its own. Faults of frames, repeated ids and ends
     of the axis without a pure element are in one InvalidPoolError; others are of mixed settings and of what columns hold.
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     is_strict = faulty is Faulty.REFUSE
-    sifted = sift(frames, elements)
+    axis = elements if isinstance(elements, Axis) else axis_of(elements)
+    elements = axis.elements
+    sifted = axis.sift(frames)
+    beyond = axis.beyond(sifted.frames)
     usable = [
-        frame for frame in (frames if is_strict else sifted).frames if not is_table or frame.energy_ev is not None
+        frame
+        for frame in (frames if is_strict else sifted).frames
+        if (not is_table or frame.energy_ev is not None) and frame.number not in beyond
     ]
     if not usable:
         sentence = (
@@ -319,7 +292,7 @@ def build_pool(
         if sifted.faults:
             raise one_error(frames.path, [*sifted.faults, sentence], n_frames=frames.n_frames)
         raise InvalidPoolError(f"{frames.path}: {sentence}")
-    missing = find_missing_ends(usable, elements)
+    missing = axis.missing(usable)
     doubts = find_doubts(sifted.frames, elements, is_stated=frames.is_meant) if is_table else []
     whole = [*missing, *(doubt.sentence for doubt in doubts if doubt.is_fault)]
     # What was left out may be why an end is missing.
@@ -341,13 +314,17 @@ def build_pool(
         elements=elements,
         n_frames=frames.n_frames,
         n_candidates=len(chosen) - len(given),
-        left_out=tuple(sorted({f.id for f in sifted.frames} - {f.id for f in usable}, key=natural_key)),
+        left_out=tuple(
+            sorted({f.id for f in sifted.frames if f.number not in beyond} - {f.id for f in usable}, key=natural_key)
+        ),
         twin_groups=tuple(tuple(crystals[i].id for i in group) for group in groups if len(group) > 1),
-        n_pure=tuple(sum(1 for c in chosen if (c.numbers == number).all()) for number in atomic_numbers(elements)),
+        n_pure=tuple((axis.coordinates(axis.counts(chosen)) == 1.0).sum(axis=0).tolist()),
+        ends=axis.ends,
         shared_labels=frames.shared_labels,
         mixed_settings=conflicts,
         notes=(
             *frames.notes,
+            *axis.notes(len(beyond)),
             *setting_notes(stated),
             *slab_notes(stated),
             *moment_note([frame.magmoms for frame in stated], siblings),
@@ -357,14 +334,14 @@ def build_pool(
     )
     cost, baseline = columns.read(frames.path, [usable[group[0]] for group in groups])
     return Pool(
-        elements=elements, candidates=chosen, report=report, cost=cost, baseline_ev_per_atom=baseline, given=given
+        elements=elements,
+        ends=axis.ends,
+        candidates=chosen,
+        report=report,
+        cost=cost,
+        baseline_ev_per_atom=baseline,
+        given=given,
     )
-
-
-def _listed(sentences: Sequence[str]) -> str:
-    """The first few sentences, and how many more there are."""
-    shown = "; ".join(sentence.rstrip(".") for sentence in sentences[:MAX_LISTED])
-    return shown + (f"; and {len(sentences) - MAX_LISTED} more" if len(sentences) > MAX_LISTED else "")
 
 
 def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np.float64]:

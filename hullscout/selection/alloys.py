@@ -107,4 +107,4 @@ def _loner_shares(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_at
     compounds = np.setdiff1d(known.unknown, np.concatenate(pure(known.fractions)))
     height = (mean_ev_per_atom - at_hull)[compounds] + tolerance_ev_per_atom
     weights[compounds] = ndtr(-height / scale)
-    return np.asarray(LONER_RATE * weights / (weights.sum() + KNOWN_WEIGHT * known.n_answered))
+    return np.asarray(LONER_RATE * weights / (weights.sum() + KNOWN_WEIGHT * known.answered.size))

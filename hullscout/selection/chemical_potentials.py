@@ -64,7 +64,10 @@ class StabilityRegion:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChemicalPotentials:
-    """The regions of all ground states, in the order of the hull; a notebook shows them as a table."""
+    """The regions of all ground states, in the order of the hull; a notebook shows them as a table.
+
+    Where compounds are the ends, potentials are of an atom's share of these, and stand for `elements` here.
+    """
 
     elements: tuple[str, ...]
     regions: tuple[StabilityRegion, ...]
@@ -95,7 +98,7 @@ class ChemicalPotentials:
                     interval_ev_per_atom=interval,
                 )
             )
-        return cls(elements=known.pool.elements, regions=tuple(regions))
+        return cls(elements=known.pool.end_names, regions=tuple(regions))
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Heads and rows of a table for people: potentials in meV/atom, with 95 % intervals where a model believes something."""

@@ -31,11 +31,11 @@ class Known:
         cost: (n,) cost of each calculation, in any unit; ones where only their number counts.
         decisions: The decisions so far, each with what it asked for.
         added_after: For each time that candidates were added to the pool, the number of decisions before it.
-        answered: (m,) the candidates with an energy, in the order of asking; those that were given by value come first.
+        given: (g,) the candidates whose energies were known before anything was asked for, elements by value among them.
+        answered: (m,) the candidates with an energy: those given first, then in the order of asking.
         energies_ev_per_atom: (m,) their energies.
         failed: (f,) the candidates whose calculation failed for good, in the order of asking. Nothing is known of their energies:
             in the probability of a wrong hull they count like any unknown one, and they are not asked for again.
-        given: (g,) those among the answered ones whose energies were given by value: nothing was calculated.
         pending: (p,) the candidates asked for and not answered yet, in the order of asking.
         true_ev_per_atom: (n,) energies of all candidates, where a replay knows them. No rule is ever given them.
     """
@@ -46,11 +46,11 @@ class Known:
     cost: Floats = field(repr=False)
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
     added_after: tuple[int, ...] = ()
+    given: Indices = field(default_factory=lambda: NONE, repr=False)
     answered: Indices = field(default_factory=lambda: NONE, repr=False)
     energies_ev_per_atom: Floats = field(default_factory=lambda: np.empty(0), repr=False)
     failed: Indices = field(default_factory=lambda: NONE, repr=False)
     pending: Indices = field(default_factory=lambda: NONE, repr=False)
-    given: Indices = field(default_factory=lambda: NONE, repr=False)
     true_ev_per_atom: Floats | None = field(default=None, repr=False)
 
     def with_truth(self, true_ev_per_atom: Floats | None) -> Known:
@@ -79,12 +79,12 @@ class Known:
 
     @property
     def n_answered(self) -> int:
-        """Number of calculations that gave an energy."""
+        """Number of calculations that gave an energy; what was known beforehand is none."""
         return int(self.answered.size - self.given.size)
 
     @property
     def n_calculable(self) -> int:
-        """Number of candidates that may be calculated: all whose energies are not given by value."""
+        """Number of candidates that were not known beforehand: all that there was to calculate."""
         return self.n_candidates - int(self.given.size)
 
     @property
@@ -99,7 +99,7 @@ class Known:
 
     @property
     def saved_fraction(self) -> float:
-        """Share of the candidates that was not calculated, of those that may be; what failed was."""
+        """Share that was not calculated of the candidates that were not known beforehand; what failed was."""
         return 1.0 - (self.n_answered + self.n_failed) / max(self.n_calculable, 1)
 
     @cached_property
@@ -109,8 +109,9 @@ class Known:
 
     @cached_property
     def asked_in(self) -> dict[int, int]:
-        """The round, from 0, in which each candidate was asked for."""
-        return {index: place for place, decision in enumerate(self.decisions) for index in decision.chosen}
+        """The round, from 0, in which each candidate was asked for; -1 where it was known beforehand."""
+        asked = {index: place for place, decision in enumerate(self.decisions) for index in decision.chosen}
+        return dict.fromkeys(self.given.tolist(), -1) | asked
 
     @property
     def spent(self) -> float:

@@ -129,9 +129,9 @@ def starting_pure(known: Known) -> tuple[int, ...]:
 
 
 def cheapest_pure(known: Known) -> tuple[int, ...]:
-    """The cheapest structure of each pure element that is not given by value: the least that a campaign needs for a hull."""
-    wanted = (those for those in pure(known.fractions) if not np.isin(those, known.given).any())
-    return tuple(int(_cheapest_first(known, those)[0]) for those in wanted)
+    """The cheapest structure of each pure element not known beforehand: the least that a campaign needs for a hull."""
+    ends = (those for those in pure(known.fractions) if not np.isin(known.given, those).any())
+    return tuple(int(_cheapest_first(known, those)[0]) for those in ends)
 
 
 def _cheapest_first(known: Known, indices: Indices) -> Indices:
@@ -147,13 +147,14 @@ def missing_pure(known: Known) -> tuple[int, ...]:
 
 
 def one_per_composition(known: Known) -> tuple[int, ...]:
-    """One random structure of each composition between the pure elements, by ascending composition."""
+    """One random unknown structure of each composition between the pure elements, by ascending composition."""
     rng, compositions = known.rng(), np.unique(known.fractions[_compounds(known)], axis=0)
-    return tuple(int(rng.choice(np.flatnonzero((known.fractions == at).all(axis=1)))) for at in compositions)
+    unknown = known.unknown
+    return tuple(int(rng.choice(unknown[(known.fractions[unknown] == at).all(axis=1)])) for at in compositions)
 
 
 def random_compounds(known: Known, n: int) -> tuple[int, ...]:
-    """N random candidates between the pure elements."""
+    """N random unknown candidates between the pure elements."""
     return tuple(known.rng().permutation(_compounds(known))[:n].tolist())
 
 
@@ -163,4 +164,4 @@ def random_askable(known: Known, n: int) -> tuple[int, ...]:
 
 
 def _compounds(known: Known) -> Indices:
-    return np.setdiff1d(np.arange(known.n_candidates), np.concatenate(pure(known.fractions)))
+    return np.setdiff1d(known.unknown, np.concatenate(pure(known.fractions)))

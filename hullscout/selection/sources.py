@@ -108,9 +108,8 @@ class Sources:
                 f"{stated_percent(part)}"
                 for index, part in self.candidates[:N_NAMED]
             )
-            at = ", ".join(
-                f"{stated_percent(part)} at {_named(x, pool.elements)}" for x, part in self.compositions[:N_NAMED]
-            )
+            ends = tuple(name if name in pool.elements else f"({name})" for name in pool.end_names)
+            at = ", ".join(f"{stated_percent(part)} at {_named(x, ends)}" for x, part in self.compositions[:N_NAMED])
             yield f"Largest single parts of the model's: {named}; by composition {at}."
         if self.outlook:
             ahead = ", ".join(f"{stated_percent(probability)} after {n}" for n, probability in self.outlook)
@@ -128,11 +127,11 @@ class Sources:
             )
 
 
-def _named(at: float | tuple[float, ...], elements: tuple[str, ...]) -> str:
-    """A composition in words: x of two elements, the fraction of each of more."""
+def _named(at: float | tuple[float, ...], ends: tuple[str, ...]) -> str:
+    """A composition in words: x of two elements or ends, the fraction of each of more."""
     if isinstance(at, float):
         return f"x = {at:.3g}"
-    return "".join(f"{symbol}{x:.3g}" for symbol, x in zip(elements, (1.0 - sum(at), *at), strict=True) if x > 1e-9)
+    return "".join(f"{end}{x:.3g}" for end, x in zip(ends, (1.0 - sum(at), *at), strict=True) if x > 1e-9)
 
 
 def _outlook(

@@ -123,11 +123,11 @@ def concluded(known: Known, decision: Decision, *, none_left: Stop, settings: St
 
 def unknown_ends(known: Known) -> Iterator[str]:
     """A sentence for each element that has an energy, and structures without one."""
-    for symbol, those in zip(known.pool.elements, pure(known.fractions), strict=True):
+    for label, those in zip(known.pool.end_labels, pure(known.fractions), strict=True):
         n_unknown = int(np.isin(those, known.unknown).sum())
         if 0 < n_unknown < those.size:
             yield (
-                f"Of the {those.size} structures of pure {symbol}, {n_unknown} {'has' if n_unknown == 1 else 'have'} no energy: "
+                f"Of the {those.size} structures of {label}, {n_unknown} {'has' if n_unknown == 1 else 'have'} no energy: "
                 f"were one lower than those known, the whole hull would be wrong."
             )
 
@@ -179,7 +179,7 @@ def no_hull(now: Situation) -> Stop | None:
     wanted = pure(known.fractions[list(now.decision.chosen)])
     is_out_of_budget = all(wanted[place].size for place in missing)
     elements = " and ".join(
-        f"pure {known.pool.elements[place]}" for place in missing if is_out_of_budget or not wanted[place].size
+        known.pool.end_labels[place] for place in missing if is_out_of_budget or not wanted[place].size
     )
     allowed = " that the budget allows" if is_out_of_budget else ""
     return Stop(

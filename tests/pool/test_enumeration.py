@@ -155,7 +155,7 @@ def test_volumes_are_tabulated_or_given():
     assert silver == pytest.approx(4.086**3 / 4, rel=5e-3)
     assert platinum == pytest.approx(3.924**3 / 4, rel=5e-3)
     assert atomic_volumes(ELEMENTS, {"Ag": 17.9}) == (17.9, platinum)
-    assert vegard((17.0, 15.0), 1, 3) == 15.5
+    assert vegard((17.0, 15.0), (1, 3)) == 15.5
 
 
 PURE_SEARCH = {"elements": ELEMENTS, "lattices": (FCC,), "max_atoms": 2}
@@ -201,14 +201,14 @@ def test_prototypes_have_the_volume_of_vegard(with_prototypes):
     volumes = atomic_volumes(ELEMENTS)
     for frame in with_prototypes.frames:
         n_first = int((frame.numbers == 47).sum())
-        expected = vegard(volumes, n_first, len(frame.numbers) - n_first)
+        expected = vegard(volumes, (n_first, len(frame.numbers) - n_first))
         assert abs(np.linalg.det(frame.cell)) / len(frame.numbers) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"elements": ("Ag", "Ag")}, InvalidPoolError, "two different chemical elements"),
+        ({"elements": ("Ag", "Ag")}, InvalidPoolError, "two to five different chemical elements"),
         ({"elements": ("Ag", "Xy")}, InvalidPoolError, r"found elements=\('Ag', 'Xy'\)"),
         ({"elements": ("Ag", "At")}, InvalidSettingError, "molar volume of At, found none.*--volume At="),
         ({"lattices": ()}, InvalidSettingError, "one or more different lattices, found none"),

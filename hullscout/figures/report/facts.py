@@ -279,8 +279,8 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
         stated = reported.stated_failure_probability if decision is None else decision.stated_failure_probability
         yield {
             "round": len(known.decisions) - 1,
-            "known": known.n_answered,
-            "candidates": known.n_calculable,
+            "known": int(known.answered.size),
+            "candidates": known.n_candidates,
             "hull": hull.indices.tolist(),
             "trueHull": _true_hull(known) if known.n_candidates < len(history.pool) else None,
             "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),

@@ -73,7 +73,8 @@ def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]
     candidate, is_answered = known.pool.candidates[index], known.answered == index
     if is_answered.any():
         energy = float(known.formation_ev_per_atom[is_answered][0])
-        status, shown = f"calculated (round {known.asked_in[index]})", milli(energy)
+        asked = known.asked_in[index]
+        status, shown = "known beforehand" if asked < 0 else f"calculated (round {asked})", milli(energy)
     elif belief is not None:
         energy, half_width = float(belief.mean_ev_per_atom[index]), float(belief.half_width_ev_per_atom()[index])
         status = f"failed (round {known.asked_in[index]}): {failed.reason}" if failed else "not calculated"

@@ -1,0 +1,102 @@
+"""What a campaign is made with, as rows of its database: its origin, and the answers that are known before it asks for anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hullscout.campaign.additions import Addition
+from hullscout.campaign.config import check_config
+from hullscout.campaign.opening import SCHEMA, CampaignDatabase
+from hullscout.campaign.origin import Origin
+from hullscout.campaign.rows import ANSWERS, CAMPAIGN
+from hullscout.errors import InvalidStructureError, StoreError
+from hullscout.oracle import candidate_to_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hullscout.campaign.rows import Row, Table
+    from hullscout.pool import Candidate
+
+GIVEN = "given"
+"""The row that says where answers are from that were known beforehand."""
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError, InvalidStructureError)
+"""What parsing raises at a text that is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAnswer:
+    """An energy in eV of the candidate's cell, where it comes from, and the relaxed structure that it is of, if that is known."""
+
+    energy_ev: float
+    source: str
+    relaxed: Candidate | None = None
+
+
+def addition_of(row: Row) -> Addition:
+    """What was added, by its row."""
+    return Addition(n_rounds=row["n_rounds"], name=row["name"], pool=row["pool"])
+
+
+def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], database: Path) -> Origin:
+    """What a campaign was started from, by the rows that keep it; `StoreError` where they do not say."""
+    try:
+        folder = values.get("folder", b"").decode(errors="surrogateescape")
+        origin = Origin(
+            campaign_text=values["campaign_text"].decode(),
+            config=check_config(json.loads(values["config"]), source=f"the campaign kept in {database}", is_own=False),
+            pool_name=values["pool_name"].decode(errors="surrogateescape"),
+            pool=values["pool"],
+            folder=folder,
+            additions=tuple(map(addition_of, additions)),
+            **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
+        )
+        fingerprint = values["pool_sha256"].decode()
+    except UNREADABLE as error:
+        raise CampaignDatabase.damaged(database, error) from error
+    if origin.pool_sha256 != fingerprint:
+        raise CampaignDatabase.damaged(database, "the pool that it keeps does not match its fingerprint")
+    return origin
+
+
+def first_rows(origin: Origin, known: Mapping[str, KnownAnswer]) -> dict[Table, list[Row]]:
+    """The rows that a campaign is made with, and those of the answers that are known beforehand."""
+    values = {
+        "schema": str(SCHEMA).encode(),
+        "campaign_text": origin.campaign_text.encode(),
+        "config": origin.config.model_dump_json().encode(),
+        "pool_name": origin.pool_name.encode(errors="surrogateescape"),
+        "folder": origin.folder.encode(errors="surrogateescape"),
+        "pool_sha256": origin.pool_sha256.encode(),
+        "pool": origin.pool,
+        "has_moments": b"1",
+        "reading": json.dumps({"faults": origin.faults, "notes": origin.notes}).encode(),
+    }
+    if known:
+        values[GIVEN] = json.dumps({candidate_id: answer.source for candidate_id, answer in known.items()}).encode()
+    answers = [answer_row(candidate_id, answer.energy_ev, answer.relaxed, "") for candidate_id, answer in known.items()]
+    return {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()], ANSWERS: answers}
+
+
+def answer_row(candidate_id: str, energy_ev: float, relaxed: Candidate | None, note: str) -> Row:
+    """The row of an answer."""
+    kept = None if relaxed is None else json.dumps(candidate_to_tree(relaxed))
+    return {"id": candidate_id, "energy_ev": energy_ev, "relaxed": kept, "note": note or None}
+
+
+def refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
+    """`StoreError` where what is given is not what the campaign in `folder` was started from."""
+    changed = [f"  {line}" for line in given.config.differences(kept.config)]
+    if given.pool_sha256 != kept.pool_sha256:
+        changed.append(
+            f"  the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
+        )
+    if changed:
+        raise StoreError(
+            f"{folder} holds another campaign, or this one with other settings:\n"
+            + "\n".join(changed)
+            + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
+        )

@@ -165,3 +165,15 @@ def test_a_damaged_archive_is_refused(write: Callable[..., Path], make_frame: Ca
     damaged[len(damaged) // 2] ^= 0xFF
     with pytest.raises(InvalidPoolError, match=re.escape("the compressed file is truncated or damaged")):
         read_frames(write(bytes(damaged)))
+
+
+@pytest.mark.parametrize("name", ["momenta", "velocities", "vel"])
+def test_a_step_of_molecular_dynamics_is_a_fault_where_it_has_an_energy(
+    name: str, write: Callable[[str], Path]
+) -> None:
+    comment = f'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:{name}:R:3'
+    moving, still = "Cu 0 0 0 0.1 0 0", "Cu 0 0 0 0 0 0"
+    frames = [f"1\n{comment} id=a energy=-3.7\n{moving}\n", f"1\n{comment} id=b energy=-3.7\n{still}\n"]
+    found = read_frames(write("".join([*frames, f"1\n{comment} id=c\n{moving}\n"])))
+    assert [frame.id for frame in found.frames] == ["b", "c"]
+    assert "found atoms with velocities, as in molecular dynamics" in found.faults[0]

@@ -23,7 +23,16 @@ from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
 from hullscout.pool import moments
 from hullscout.pool.candidate import atoms_of
-from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, check_id, number_shared_labels, one_energy
+from hullscout.pool.frames import (
+    Frame,
+    FrameError,
+    Frames,
+    Gathered,
+    check_id,
+    number_shared_labels,
+    one_energy,
+    refuse_motion,
+)
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -42,7 +51,6 @@ MAX_COMMENT = 200_000
 """Characters that a comment line may have."""
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
-_VELOCITIES = ("momenta", "velocities", "velo", "vel")
 _NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
 
 
@@ -257,11 +265,8 @@ def _read_block(block: _Block) -> Frame:
     (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
     magmoms = _moments(block, fields)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
-    if "energy" in results and any(np.any(atoms.arrays.get(name, 0.0)) for name in _VELOCITIES):
-        raise FrameError(
-            "expected a structure at rest, found atoms with velocities, as in molecular dynamics. Leave the column out if it says "
-            "something else"
-        )
+    if "energy" in results:
+        refuse_motion(atoms)
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),

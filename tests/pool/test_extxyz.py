@@ -176,4 +176,4 @@ def test_a_step_of_molecular_dynamics_is_a_fault_where_it_has_an_energy(
     frames = [f"1\n{comment} id=a energy=-3.7\n{moving}\n", f"1\n{comment} id=b energy=-3.7\n{still}\n"]
     found = read_frames(write("".join([*frames, f"1\n{comment} id=c\n{moving}\n"])))
     assert [frame.id for frame in found.frames] == ["b", "c"]
-    assert "found atoms with velocities, as in molecular dynamics" in found.faults[0]
+    assert "found one of molecular dynamics, with velocities" in found.faults[0]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,7 @@ from hullscout.pool.frames import (
     one_energy,
     refuse_motion,
 )
+from hullscout.pool.plain_structures import refuse_other_formula
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -267,6 +269,7 @@ def _read_block(block: _Block) -> Frame:
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     if "energy" in results:
         refuse_motion(atoms)
+    refuse_other_formula(block.stated, Counter(atoms.get_chemical_symbols()))
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),

@@ -38,7 +38,10 @@ cell has 0.77."""
 MAX_ELEMENTS = 5
 """A pool of more elements takes more candidates than anybody has."""
 MIN_ENERGIES = 30  # fewer energies say too little of one another
-MAX_COMPARED = 800  # more energies are judged in random parts of at most so many: the cost grows with the third power
+MAX_COMPARED = 800
+MAX_IN_PART = (
+    500  # more energies than MAX_COMPARED are judged in random parts of so many: the cost grows with the third power
+)
 MAX_JUDGED = 4000
 """Of more energies as many are judged: one half the lowest for their composition, which are what a hull is made of, the others at
 random."""
@@ -283,7 +286,7 @@ def find_suspect_energies(
     on_progress(f"representing {len(candidates)} crystals")
     blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
-    n_parts = -(-len(labels) // MAX_COMPARED)
+    n_parts = 1 if len(labels) <= MAX_COMPARED else -(-len(labels) // MAX_IN_PART)
     suspects: dict[int, tuple[float, float]] = {}
     for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(len(labels)), n_parts), start=1):
         on_progress(f"comparing energies, part {number} of {n_parts}")

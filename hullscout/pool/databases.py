@@ -14,15 +14,13 @@ from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
 from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects_in, refuse_written, sqlite_rows, sqlite_tables
 from hullscout.pool.calculations import ase_settings, largest_force, note_on_forces, plain_file
 from hullscout.pool.entries import read_json
-from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, one_energy
+from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, one_energy, refuse_motion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import ase
     from ase.db.row import AtomsRow
-
-_MOVING = 1e-6  # momenta above this, in ASE's units
 
 
 def read_ase_database(path: Path) -> Frames:
@@ -111,9 +109,8 @@ def _columns_of(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:
         settings = ase_settings(row.get("calculator", ""), dict(row.get("calculator_parameters") or {}), atoms)
     except ResultError as error:
         raise FrameError(str(error).removesuffix(".")) from error
-    is_moving = atoms.has("momenta") and abs(atoms.get_momenta()).max() > _MOVING
-    if is_moving and row.get("energy") is not None:
-        raise FrameError("expected a structure at rest, found one of molecular dynamics, with velocities")
+    if row.get("energy") is not None:
+        refuse_motion(atoms)
     return {**stated, **settings}
 
 

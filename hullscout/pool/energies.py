@@ -38,6 +38,7 @@ DIFFERENT_EV_PER_ATOM = 1e-3
 """Columns that differ by more than this from the energy that is taken are named."""
 
 _OWN = {"energy_ev": "eV", "energy_ev_per_atom": "eV/atom", "energy_per_atom": "eV/atom"}  # names that say all
+_UNIT_NAMES = ("energy_unit", "energy_units", "unit", "units")
 _COUNTS = ("n_atoms", "natoms", "nsites")  # columns that state of how many atoms an energy is
 _LOOKS_SO = re.compile(r"(?i).*energ(y|ies).*|e_?0|e_?tot(al)?|toten|e_?form|h_?form|.*enthalpy.*|u_?0|dft_e|e_?dft")
 _OF_FORMATION = re.compile(r"(?i).*(form|mix).*")
@@ -109,6 +110,7 @@ def understand(
         has_ends: Whether ends of the axis that are given by value join the frames.
     """
     column = meaning.column
+    _refuse_another_unit(frames, meaning)
     read = _of_own_names(frames, meaning) if column is None else _of_column(frames, column, meaning)
     read = replace(
         read,
@@ -116,6 +118,21 @@ def understand(
         notes=(*read.notes, *_other_columns(frames, read, meaning.column, set(others))),
     )
     return with_given_ends(read, meaning, elements) if has_ends else read
+
+
+def _refuse_another_unit(frames: Frames, meaning: EnergyMeaning) -> None:
+    """An InvalidPoolError where a source states a unit of its energies that is not eV, and nobody said which it is."""
+    others = {unit.lower() for unit in UNITS if unit != "eV"} | {"hartree", "rydberg", "kj", "kcal"}
+    for name in _UNIT_NAMES if meaning.unit is None else ():
+        stated = sorted({str(frame.columns[name]).strip() for frame in frames.frames if name in frame.columns})
+        odd = [
+            unit for unit in stated if unit.lower().partition("/atom")[0] in others or unit.lower().endswith("/atom")
+        ]
+        if odd:
+            raise InvalidPoolError(
+                f"{frames.path}: expected energies in eV per cell, found {name} = {odd[0]!r} beside them. Say what they are by "
+                "pool.energy_unit (check and add: --energy-unit)."
+            )
 
 
 def with_given_ends(

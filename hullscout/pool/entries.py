@@ -97,11 +97,24 @@ def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
     stated = {**data, **parameters}
     columns = {**stated, **_settings_of_entry(parameters, structure)}
     energy = energy_of_entry(entry)
+    _refuse_another_per_atom(entry, len(structure), energy)
     adjustments = (str(adjustment.get("name")) for adjustment in entry.get("energy_adjustments") or [])
     if adjusted := [name for name in adjustments if "mixing" in name.lower()]:
         columns = {key: v for key, v in columns.items() if key != "run_type" and not key.startswith("hubbard")}
         gathered.note(f"Adjusted by a scheme that mixes functionals, and so of one hull: entries with {adjusted[0]!r}.")
     gathered.add(structure, name=_id_of({**stated, **entry}), energy_ev=energy, columns=columns)
+
+
+def _refuse_another_per_atom(entry: Mapping[str, Any], n_atoms: int, energy: float | None) -> None:
+    """A FrameError where an entry states an energy per atom beside its energy, with or without corrections, that is another."""
+    per_atom = entry.get("energy_per_atom")
+    if energy is None or not isinstance(per_atom, int | float):
+        return
+    nearest = min((energy, float(entry["energy"])), key=lambda each: abs(each / n_atoms - per_atom))
+    if abs(nearest / n_atoms - per_atom) > MAX_ROUNDING:
+        raise FrameError(
+            f"expected energy_per_atom to be the energy over {n_atoms} atoms, {nearest / n_atoms:.6g} eV, found {per_atom:g}"
+        )
 
 
 def _one_of(document: Mapping[str, Any]) -> dict[str, Any]:

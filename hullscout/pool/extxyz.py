@@ -14,6 +14,7 @@ import gzip
 import io
 import re
 from bisect import bisect_left
+from collections import Counter
 from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
@@ -25,8 +26,18 @@ from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
 from hullscout.pool import moments
-from hullscout.pool.frames import Frame, FrameError, Frames, Gathered, check_id, number_shared_labels, one_energy
+from hullscout.pool.frames import (
+    Frame,
+    FrameError,
+    Frames,
+    Gathered,
+    check_id,
+    number_shared_labels,
+    one_energy,
+    refuse_motion,
+)
 from hullscout.pool.geometry import numbers_fault
+from hullscout.pool.plain_structures import refuse_other_formula
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -295,6 +306,9 @@ def _read_block(block: _Block) -> Frame:
     if odd := numbers_fault(atoms.numbers):
         raise FrameError(odd)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
+    if "energy" in results:
+        refuse_motion(atoms)
+    refuse_other_formula(block.stated, Counter(atoms.get_chemical_symbols()))
     return Frame(
         number=block.number,
         id=block.stated.get("id", ""),

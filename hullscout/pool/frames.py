@@ -33,6 +33,8 @@ UNREADABLE = (Exception,)
 
 IN_MEMORY = Path("<structures>")  # the path of frames that were read from no file
 _N_SHOWN = 10
+_VELOCITIES = frozenset({"momenta", "velocities", "velocity", "velo", "vel"})
+_MOVING = 1e-6  # in any unit of momenta and velocities
 _N_IDS_SHOWN = 5
 
 
@@ -195,6 +197,15 @@ class Gathered:
             faults=tuple(self.faults),
             n_faulty=len(self.faults),
         )
+
+
+def refuse_motion(atoms: ase.Atoms) -> None:
+    """A FrameError for atoms with velocities: their energy is of a step of molecular dynamics."""
+    stated = (
+        values for name, values in atoms.arrays.items() if name.lower() in _VELOCITIES and values.dtype.kind in "fi"
+    )
+    if any(np.abs(values).max(initial=0.0) > _MOVING for values in stated):
+        raise FrameError("expected a structure at rest, found one of molecular dynamics, with velocities")
 
 
 def check_id(name: str) -> None:

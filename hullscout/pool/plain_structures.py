@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.pool.frames import FrameError
+from hullscout.pool.settings import atomic_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,8 +157,14 @@ def refuse_other_atoms(stated: Mapping[str, Any], structure: Structure) -> None:
     composition = _composition(stated.get("composition"))
     if counts and composition and composition != counts:
         raise FrameError(f"expected the atoms of `composition`, {_shown(composition)}, found {_shown(counts)}")
+    refuse_other_formula(stated, counts)
+
+
+def refuse_other_formula(stated: Mapping[str, Any], counts: Mapping[str, float]) -> None:
+    """A FrameError where a formula, of elements that there are, is not that of atoms by symbol; none is given where not whole."""
     for key in _FORMULAS:
-        if counts and (formula := _composition(stated.get(key))) and _reduced(formula) != _reduced(counts):
+        formula = _composition(stated.get(key)) if counts and key in stated else {}
+        if formula and all(map(atomic_number, formula)) and _reduced(formula) != _reduced(counts):
             raise FrameError(f"expected the atoms of `{key}`, {_shown(formula)}, found {_shown(counts)}")
 
 

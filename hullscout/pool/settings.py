@@ -165,7 +165,11 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(name="functional", keys="functional|dft_functional|xc|xc_functional|run_type", meaning=same_functional),
+    Setting(
+        name="functional",
+        keys="functional|dft_functional|xc|xc_functional|run_type|level_of_theory",
+        meaning=same_functional,
+    ),
     Setting(name="cutoff (eV)", keys="cutoff|cutoff_ev|encut|ecut", width=_SAME_NUMBER),
     Setting(name="cutoff (Ry)", keys="ecutwfc|cutoff_ry", width=_SAME_NUMBER),
     Setting(name="cutoff of the density (Ry)", keys="ecutrho", width=_SAME_NUMBER),
@@ -177,9 +181,9 @@ SETTINGS = (
     Setting(name="k-point spacing (1/A)", keys="kspacing", width=_SAME_NUMBER),
     Setting(name="coarsest k-point spacing (1/A)", keys="k_spacing", width=K_SPACING_FACTOR - 1.0),
     Setting(name="code", keys="code|calculator"),
-    Setting(name="spin (ISPIN)", keys="ispin|nspin", meaning=_spin, may_differ=_spin_may),
-    Setting(name="spin-orbit coupling", keys="spin_orbit|lsorbit|lspinorb", meaning=_orbit),
-    Setting(name="charge of the cell (e)", keys="total_charge|tot_charge", width=_SAME_NUMBER),
+    Setting(name="spin (ISPIN)", keys="ispin|nspin|spinpol|spin_polari[sz]ed", meaning=_spin, may_differ=_spin_may),
+    Setting(name="spin-orbit coupling", keys="spin_orbit|spin_orbit_coupling|soc|lsorbit|lspinorb", meaning=_orbit),
+    Setting(name="charge of the cell (e)", keys="total_charge|tot_charge|cell_charge", width=_SAME_NUMBER),
     Setting(name="pressure (kbar)", keys="pstress", width=_SAME_NUMBER),
     Setting(name="dispersion", keys="dispersion|ivdw|vdw_corr", meaning=_dispersion),
     Setting(name="precision (PREC)", keys="prec", meaning=_precision, may_differ=_precision_may),

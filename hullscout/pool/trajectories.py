@@ -13,7 +13,7 @@ from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool.ase_contents import refuse_objects
 from hullscout.pool.calculations import plain_file
 from hullscout.pool.candidate import stated_id
-from hullscout.pool.frames import UNREADABLE, Frames, Gathered, carried_energy
+from hullscout.pool.frames import UNREADABLE, Frames, Gathered, carried_energy, refuse_motion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,5 +46,7 @@ def read_trajectory(path: Path) -> Frames:
     for place, image in enumerate(images, start=1):
         with gathered.reading(f"image {place}"):
             name = stated_id(image) or str(image.info.get("name", ""))
-            gathered.add(image, name=name, energy_ev=carried_energy(image), columns=image.info)
+            if (energy := carried_energy(image)) is not None:
+                refuse_motion(image)
+            gathered.add(image, name=name, energy_ev=energy, columns=image.info)
     return gathered.finish()

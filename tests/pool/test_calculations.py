@@ -16,7 +16,7 @@ from code_outputs import outcar_text, pw_text
 from pool_writers import vasprun_text
 
 from hullscout.errors import ResultError
-from hullscout.pool.calculations import kind_of, notes_on, read_calculation
+from hullscout.pool.calculations import kind_of, notes_on, read_calculation, stated_unconverged
 
 RELAXED = {"nsw": 50, "higher_by": (0.4, 0.1, 0.0), "EDIFFG": -0.02}
 
@@ -349,3 +349,28 @@ def test_codes_that_ase_wrote_examples_of_are_told():
         read_calculation(examples / "castep" / "md.castep")
     gpaw = read_calculation(examples / "gpaw_expected_text_output")
     assert (gpaw.energy_ev, gpaw.columns["code"], gpaw.untested) == (-6.70731, "gpaw", "GPAW (atoms at rest)")
+
+
+@pytest.mark.parametrize(
+    ("stated", "denied"),
+    [
+        ({"scf_converged": "False"}, "The file says scf_converged = False"),
+        ({"is_converged": 0.0}, "The file says is_converged = False"),
+        ({"converged_electronic": "F"}, "The file says converged_electronic = False"),
+        ({"unconverged": 1.0}, "The file says unconverged = True"),
+        ({"not_converged": "T"}, "The file says not_converged = True"),
+        ({"not_converged": "F"}, ""),
+        ({"scf_converged": True, "converged_to": "0"}, ""),
+        ({"converged": ""}, ""),
+    ],
+)
+def test_what_a_source_says_of_its_convergence_is_heard_under_its_usual_names(stated, denied):
+    assert stated_unconverged(stated) == denied
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>not found</html>", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"]
+)
+def test_a_file_that_is_only_called_vasprun_is_said_to_be_none(text, read):
+    with pytest.raises(ResultError, match=r"expected what VASP writes in vasprun.xml, found a file that begins"):
+        read(text)

@@ -165,3 +165,32 @@ def test_a_damaged_archive_is_refused(write: Callable[..., Path], make_frame: Ca
     damaged[len(damaged) // 2] ^= 0xFF
     with pytest.raises(InvalidPoolError, match=re.escape("the compressed file is truncated or damaged")):
         read_frames(write(bytes(damaged)))
+
+
+@pytest.mark.parametrize("name", ["momenta", "velocities", "vel"])
+def test_a_step_of_molecular_dynamics_is_a_fault_where_it_has_an_energy(
+    name: str, write: Callable[[str], Path]
+) -> None:
+    comment = f'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:{name}:R:3'
+    moving, still = "Cu 0 0 0 0.1 0 0", "Cu 0 0 0 0 0 0"
+    frames = [f"1\n{comment} id=a energy=-3.7\n{moving}\n", f"1\n{comment} id=b energy=-3.7\n{still}\n"]
+    found = read_frames(write("".join([*frames, f"1\n{comment} id=c\n{moving}\n"])))
+    assert [frame.id for frame in found.frames] == ["b", "c"]
+    assert "found one of molecular dynamics, with velocities" in found.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("formula", "fault"),
+    [
+        ("Cu3Au", ""),
+        ("Au2Cu6", ""),
+        ("A3B", ""),
+        ("D0_22", ""),
+        ("CuAu", "expected the atoms of `formula`, Cu1 Au1, found Cu3 Au1"),
+    ],
+)
+def test_a_formula_that_is_stated_is_that_of_the_atoms(formula: str, fault: str, write: Callable[[str], Path]) -> None:
+    atoms = "Cu 0 0 0\nCu 1.8 1.8 0\nCu 1.8 0 1.8\nAu 0 1.8 1.8\n"
+    head = 'Lattice="3.6 0 0 0 3.6 0 0 0 3.6" Properties=species:S:1:pos:R:3'
+    found = read_frames(write(f"4\n{head} id=a formula={formula}\n{atoms}4\n{head} id=b\n{atoms}"))
+    assert [one.partition(": ")[2] for one in found.faults] == ([fault] if fault else [])

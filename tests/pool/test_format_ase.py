@@ -9,6 +9,9 @@ from dataclasses import replace
 
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 from pool_writers import (
     content,
     write_ase,
@@ -109,3 +112,15 @@ def test_the_settings_of_ases_calculators_are_columns(tmp_path):
     }  # fmt: skip
     assert {name: frame.columns[name] for name in expected} == expected
     assert frame.columns["k_spacing"] == pytest.approx(2 * 3.141592653589793 / 4 / 5)
+
+
+def test_a_step_of_molecular_dynamics_in_a_trajectory_is_a_fault(tmp_path):
+    images = [bulk("Cu"), bulk("Au"), bulk("Au", a=4.2)]
+    for image in images:
+        image.calc = SinglePointCalculator(image, energy=-3.7)
+    images[1].set_momenta([[0.1, 0.0, 0.0]])
+    images[1].calc = SinglePointCalculator(images[1], energy=-3.2)
+    write(tmp_path / "images.traj", images)
+    found = read_pool(tmp_path / "images.traj")
+    assert len(found.frames) == 2
+    assert found.faults == ("image 2: expected a structure at rest, found one of molecular dynamics, with velocities",)

@@ -176,3 +176,21 @@ def test_a_cell_of_jarvis_with_other_edges_is_a_fault(tmp_path):
     read = read_pool(written(tmp_path, listed))
     assert [frame.id for frame in read.frames] == ["0"]
     assert "entry 2: expected edges `abc` of its cell and fractions, 2.82843" in read.faults[0]
+
+
+@pytest.mark.parametrize(("per_atom", "is_fault"), [(-9.0, True), (-3.7, False), (-4.2, False)])
+def test_an_energy_per_atom_beside_the_energy_has_to_be_the_same(per_atom, is_fault, tmp_path):
+    def entry(name, symbol, energy, **more):
+        cell = {"matrix": [[0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]]}
+        sites = [{"species": [{"element": symbol, "occu": 1}], "abc": [0, 0, 0]}]
+        return {"entry_id": name, "structure": {"lattice": cell, "sites": sites}, "energy": energy, **more}
+
+    path = tmp_path / "entries.json"
+    path.write_text(
+        json.dumps([entry("a", "Cu", -3.7, correction=-0.5, energy_per_atom=per_atom), entry("b", "Au", -3.2)])
+    )
+    found = read_pool(path)
+    assert len(found.frames) == (1 if is_fault else 2)
+    assert [fault for fault in found.faults if "energy_per_atom to be the energy over 1 atoms" in fault] == [
+        *found.faults
+    ]

@@ -83,6 +83,7 @@ def test_large_absolute_energies_hide_no_wrong_one(texts):
 
 def test_large_pools_are_judged_in_parts(texts, monkeypatch):
     monkeypatch.setattr("hullscout.pool.checks.MAX_COMPARED", 80)
+    monkeypatch.setattr("hullscout.pool.checks.MAX_IN_PART", 80)
     doing = []
     wrong = changed(texts[100], energy=energy_of(texts[100]) + 3.0)
     frames = read(*texts[:100], wrong, *texts[101:])

@@ -6,6 +6,7 @@ by a `ResultError`. One that ended by itself without coming to rest says so in `
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 MAX_FORCE = 0.1
 """Forces in eV/A above which nothing that was relaxed is at rest, whatever its code says of it; larger ones are pointed at."""
 FALSE = frozenset({"f", "false", "0", "0.0", "no", ".false."})
+_NOT_CONVERGED = re.compile(r"(?i)(is_|has_)?(not_?|un)converged")
+_CONVERGED = re.compile(
+    r"(?i)(?!.*(not_?|un)converged)(\w+_)?converged(_(scf|electronic|electrons|ionic|ions))?|(is_)?relaxed"
+)
 _EXPECTED = "expected a static run or a relaxation"
 
 
@@ -88,13 +93,19 @@ def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> fl
 
 
 def stated_unconverged(stated: Mapping[str, object]) -> str:
-    """What a source says itself of a result that did not converge, by the keys `converged` and `relaxed`; empty where it does not.
+    """What a source says itself of a result that did not converge, by keys as `converged`, `scf_converged` and `relaxed`.
+
+    Empty where it does not.
 
     >>> stated_unconverged({"converged": 0.0}), stated_unconverged({"Relaxed": "F"}), stated_unconverged({"converged": 1})
     ('The file says converged = False', 'The file says Relaxed = False', '')
     """
-    said = ((key, value) for key, value in stated.items() if str(key).lower() in {"converged", "relaxed"})
-    denied = [f"{key} = False" for key, value in said if str(value).strip().lower() in FALSE]
+    said = ((key, str(value).strip().lower() in FALSE) for key, value in stated.items() if str(value).strip())
+    denied = [
+        f"{key} = {not is_false}"
+        for key, is_false in said
+        if (_CONVERGED.fullmatch(str(key)) and is_false) or (_NOT_CONVERGED.fullmatch(str(key)) and not is_false)
+    ]
     return f"The file says {denied[0]}" if denied else ""
 
 

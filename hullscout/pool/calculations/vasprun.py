@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TYPES = re.compile(rb'<array name="atomtypes".*?</array>', re.DOTALL)
+_HEAD = 16384
 _N_CELLS = 5  # atoms, element, mass, valence, potential
 _ENERGIES = {"e_fr_energy", "e_wo_entrp", "e_0_energy"}  # of a step; the first and the last of a loop state more
 _ROUNDED = 1e-4  # eV
@@ -34,6 +35,11 @@ def read_vasprun(file: Path) -> Calculation:
     from ase import Atoms  # noqa: PLC0415  (late: ASE loads slowly)
 
     content = content_of(file)
+    if b"<modeling" not in content[:_HEAD]:
+        begins = content.lstrip()[:60].decode(errors="replace").splitlines()[:1]
+        raise ResultError(
+            f"expected what VASP writes in {file.name}, found a file that begins {begins}. Copy it again."
+        )
     run = _parsed(content)
     if not run.ionic_steps or not run.ionic_steps[-1].get("electronic_steps"):
         raise ResultError("expected at least one step with an energy in vasprun.xml, found none")

@@ -299,10 +299,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(asked) == len(set(asked))
 
     def teardown(self):
-        if hasattr(self, "home"):
+        if not hasattr(self, "home"):
+            return
+        try:
             said = CliRunner().invoke(main, ["status", str(self.folder)], catch_exceptions=False).output
             assert f"{len(self.energies)} of {len(self.ids)} candidates looked up" in " ".join(said.split())
             assert f"{len(self.awaited())} asked for and not yet answered" in " ".join(said.split())
+        finally:
             shutil.rmtree(self.home)
 
 

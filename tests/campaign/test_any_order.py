@@ -37,7 +37,7 @@ from hullscout.cli import main
 from hullscout.errors import InvalidSettingError, OracleError, ProtocolError, StoreError
 from hullscout.oracle import Failed, FailureReason
 
-N_LONG = int(os.environ.get("HULLSCOUT_EXAMPLES", "400"))
+N_LONG = int(os.environ.get("HULLSCOUT_EXAMPLES", "250"))
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  a folder of its own in it
 CAMPAIGN = """
 name = "any order"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from hullscout import __version__
@@ -48,16 +48,15 @@ class PlanStore(DatabaseStore):
         database = folder / DATABASE
         refuse_no_database(database)
         lock = lock_folder(folder, "plan.lock", busy="making the plan")
-        # An empty file is what a kill before the first commit leaves.
-        is_new = not database.exists() or database.stat().st_size == 0
-        try:
-            connection = sqlite3.connect(database, timeout=30)
-        except sqlite3.Error as error:
-            lock.release()
-            raise cls.unreadable(database, error) from error
-        store = cls(database, connection=connection, lock=lock)
         with ExitStack() as on_error:
-            on_error.callback(store.close)
+            on_error.callback(lock.release)
+            try:
+                connection = on_error.enter_context(closing(sqlite3.connect(database, timeout=30)))
+                # One without tables is what a kill before the first commit leaves: SQLite takes back what was half written.
+                is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+            except sqlite3.Error as error:
+                raise cls.unreadable(database, error) from error
+            store = cls(database, connection=connection, lock=lock)
             if is_new:
                 store._make(origins)
                 store.watch()  # the file is there only now

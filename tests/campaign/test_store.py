@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -170,6 +172,30 @@ def test_a_half_made_database_does_not_stand_in_the_way(origin, folder):
         assert store.answers() == {}
         assert store.origin() == origin
     assert not (folder / ".campaign.db.new").exists()
+
+
+@pytest.mark.parametrize("how", ["read", "write"])
+def test_what_a_killed_process_had_half_written_at_rest_is_taken_back(origin, folder, how):
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_answer("Ag", MINUS_ONE, attempt=None)
+    code = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA cache_size = 1')\n"
+        "connection.execute('BEGIN')\n"
+        "connection.execute('DELETE FROM answers')\n"
+        "connection.execute('UPDATE campaign SET value = zeroblob(length(value))')\n"
+        "os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder / "campaign.db")], check=False)
+    assert (folder / "campaign.db-journal").exists()
+    (folder / ".campaign.db.0123.new").touch()
+    with Store.read(folder) if how == "read" else Store.create_or_resume(folder, origin) as store:
+        assert store.answers() == {"Ag": -1.0}
+        assert store.origin() == origin
+    assert not (folder / "campaign.db-journal").exists()
+    if how == "write":
+        assert [path.name for path in folder.iterdir() if path.name != "campaign.lock"] == ["campaign.db"]
 
 
 def test_a_round_of_the_version_before_is_read(origin, folder):

@@ -25,7 +25,7 @@ REFUSED = {  # what would write there
     "export": "export got --format cif",
     "run": "run small.toml --out got",
     "run anew": "run small.toml --out other",
-    "plan": "plan small.toml --replicates 1 --out got",
+    "plan": "plan small.toml --replicates 1 --out planned",
 }
 SCRIPT = """
 import json, sys

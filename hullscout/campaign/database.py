@@ -156,7 +156,7 @@ def refuse_no_files(*paths: Path) -> None:
         try:
             refuse_link_out(path)
             refuse_no_file(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except UnsafeFileError as error:
             raise StoreError(

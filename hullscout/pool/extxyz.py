@@ -50,6 +50,7 @@ SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
 _BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
 _KEY = re.compile(r"""(?<![^\s="'{\[])(?P<key>[^\s="'{\[]++)\s*+=\s*+""")
 _WORD = re.compile(r"\S*")
+_OF_PYTHON = re.compile(r"_|[^\x00-\x7f]")
 _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
 _QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\])*+{quote}") for quote in "\"'"}
 MAX_COMMENT = 200_000
@@ -84,9 +85,8 @@ def read_frames(path: Path) -> Frames:
     except UnsafeFileError as error:
         raise InvalidPoolError(str(error)) from error
     except OSError as error:
-        raise InvalidPoolError(
-            f"{path}: expected a pool file, found none that can be read: {error.strerror}."
-        ) from error
+        said = f"{path}: expected a pool file, found none that can be read: {error.strerror}."
+        raise InvalidPoolError(said) from error
     return parse_frames(raw, path=path)
 
 
@@ -112,9 +112,8 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
             last = f"the last whole frame is {found.name}"
     if cut:
         gathered.faults = [fault for fault in gathered.faults if " is truncated: " not in fault]
-        gathered.faults.append(
-            f"the compressed file is truncated or damaged ({cut}); {last}. Copy or download it again"
-        )
+        said = f"the compressed file is truncated or damaged ({cut}); {last}. Copy or download it again"
+        gathered.faults.append(said)
     return number_shared_labels(gathered.named(keys))
 
 
@@ -129,17 +128,15 @@ def _text(raw: bytes, path: Path) -> tuple[str, str]:
     except UnsafeFileError as error:
         raise InvalidPoolError(f"{path}: {error}.") from error
     except DAMAGED as error:
-        raise InvalidPoolError(
-            f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
-        ) from error
+        said = f"{path}: the compressed file is truncated or damaged ({error}). Copy or download it again."
+        raise InvalidPoolError(said) from error
     try:
         return text_of(raw), cut
     except UnsafeFileError as error:
         raise InvalidPoolError(f"{path}: {error}.") from error
     except ValueError as error:
-        raise InvalidPoolError(
-            f"{path}: expected extended XYZ text, found {error}. Give an .xyz or .extxyz file, plain or compressed."
-        ) from error
+        said = f"expected extended XYZ text, found {error}. Give an .xyz or .extxyz file, plain or compressed."
+        raise InvalidPoolError(f"{path}: {said}") from error
 
 
 def _iter_blocks(text: str) -> Iterator[_Block | str]:
@@ -255,7 +252,7 @@ def _unescaped(text: str) -> str:
 
 
 class _Layout(NamedTuple):
-    """The columns of the lines of atoms: how many, which hold numbers, and where moments stand, by the name of their column."""
+    """The columns of the lines of atoms: how many, which hold numbers, and name and place of those of moments."""
 
     n_columns: int
     is_number: tuple[bool, ...]
@@ -282,7 +279,7 @@ def _layout(properties: str) -> _Layout:
     for name, start, stop in zip(names, [0, *stops], stops, strict=False):
         starts.setdefault(name.lower(), (name, start, stop))
     found = next((starts[name] for name in moments.COLUMNS if name in starts), None)
-    return _Layout(n_columns=stops[-1], is_number=is_number, moments=found)
+    return _Layout(stops[-1], is_number, found)
 
 
 def _read_block(block: _Block) -> Frame:
@@ -297,10 +294,9 @@ def _read_block(block: _Block) -> Frame:
     properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
     layout = _layout(properties)
     rows = [line.split() for line in block.lines[2:]]
-    for offset, row in enumerate(rows, start=1):
-        if len(row) != layout.n_columns:
-            found = block.lines[1 + offset].strip()[:80]
-            raise FrameError(f"atom {offset}: expected {layout.n_columns} columns ({properties}), found {found!r}")
+    for offset, (row, line) in enumerate(zip(rows, block.lines[2:], strict=True), start=1):
+        if len(row) != (n := layout.n_columns):
+            raise FrameError(f"atom {offset}: expected {n} columns ({properties}), found {line.strip()[:80]!r}")
     _refuse_numbers_of_python(block, rows, layout)
     (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
     if odd := numbers_fault(atoms.numbers):
@@ -326,17 +322,15 @@ def _refuse_numbers_of_python(block: _Block, rows: Sequence[Sequence[str]], layo
     """A FrameError for what Python takes as a number and no other program does, as `1_000` and digits of other scripts."""
     for key in ("Lattice", "energy"):
         for text in block.stated.get(key, "").replace(",", " ").split():
-            if _is_of_python(text):
+            if _OF_PYTHON.search(text):
                 raise FrameError(f"expected {key} in decimal numbers, found {text[:40]!r}")
-    text = "\n".join(block.lines[2:])
-    for offset, row in enumerate(rows if _is_of_python(text) else (), start=1):
-        odd = [text for text, is_number in zip(row, layout.is_number, strict=True) if is_number and _is_of_python(text)]
+    is_odd = _OF_PYTHON.search("\n".join(block.lines[2:]))
+    for offset, row in enumerate(rows if is_odd else (), start=1):
+        odd = [
+            text for text, is_number in zip(row, layout.is_number, strict=True) if is_number and _OF_PYTHON.search(text)
+        ]
         if odd:
             raise FrameError(f"atom {offset}: expected decimal numbers, found {odd[0][:40]!r}")
-
-
-def _is_of_python(text: str) -> bool:
-    return "_" in text or not text.isascii()
 
 
 def _moments(rows: Sequence[Sequence[str]], layout: _Layout) -> NDArray[np.float64] | None:
@@ -347,9 +341,8 @@ def _moments(rows: Sequence[Sequence[str]], layout: _Layout) -> NDArray[np.float
     try:
         values = [[decimal(text) for text in row[start:stop]] for row in rows]
     except ValueError as error:
-        raise FrameError(
-            f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"
-        ) from error
+        said = f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"
+        raise FrameError(said) from error
     return moments.checked_moments(values, len(rows))
 
 
@@ -363,17 +356,15 @@ class Existing(Enum):
 def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
     """Refuse, by an OutputError, a path where no pool may be written, or the `source` that is read: to be asked before any cost."""
     if not path.name.endswith(SUFFIXES):
-        raise OutputError(
-            f"{path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.name!r}. Rename it."
-        )
+        known = ", ".join(SUFFIXES)
+        raise OutputError(f"{path}: expected a name that ends in {known}, found {path.name!r}. Rename it.")
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
     if source is not None and path.exists() and source.exists() and path.samefile(source):
         raise OutputError(f"{path} is the pool that is read and stays as it is. Give another name.")
     if path.is_dir() or ((path.exists() or path.is_symlink()) and existing is Existing.REFUSE):
-        raise OutputError(
-            f"{path} is there already and was not changed. Give another name, or --force to replace a file."
-        )
+        said = "is there already and was not changed. Give another name, or --force to replace a file."
+        raise OutputError(f"{path} {said}")
 
 
 def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:

@@ -15,6 +15,7 @@ from hullscout.regression import (
     Hyperparameters,
     Kernel,
     KernelModel,
+    KernelPrior,
     KernelTerm,
     ModelSettings,
     ResamplingEnsemble,
@@ -255,3 +256,10 @@ def test_a_block_that_says_nothing_does_no_harm(alloy):
     model = KernelModel(blocks={**blocks, "silent": slice(11, 13)}).fit(silent[:60], y[:60])
     plain = KernelModel(blocks=blocks).fit(X[:60], y[:60])
     assert model.loo_rmse_ < 1.3 * plain.loo_rmse_
+
+
+def test_blocks_that_go_beside_others_are_drawn_where_there_are_no_others():
+    prior = KernelPrior(log_length_mean=0.0, log_length_std=1.0, log_weight_std=1.0, extras=(("volume", 1.0, -2.0),))
+    points = prior.points(["volume"])
+    assert len(points) == prior.n_drawn
+    assert {weights for _, weights in points} == {(0.0,)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hullscout.figures.style import SKY, VERMILLION
+from hullscout.figures.style import GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ SYMMETRY_TOLERANCE = 0.01
 # Relaxed atoms still belong to a site of the parent lattice that is at most so far away, in nearest-neighbour distances.
 PARENT_TOLERANCE = 0.05
 # Of the first and the second element in every picture of a campaign: told apart by the colour-blind and in grey.
-COLOURS = (SKY, VERMILLION)
+COLOURS = (SKY, VERMILLION, GREEN, ORANGE, PURPLE)
 # A site nearer to a face of the cell than this fraction of an edge is on it, and shown on the opposite face as well.
 ON_A_FACE = 1e-3
 # Radius of an atom in a picture over its covalent radius.
@@ -155,7 +155,7 @@ def picture(drawn: DrawnCell, elements: tuple[str, ...]) -> str:
     from matplotlib.figure import Figure  # noqa: PLC0415
     from scipy.spatial.transform import Rotation  # noqa: PLC0415
 
-    colour_of = {atomic_numbers[symbol]: colour for symbol, colour in zip(elements, COLOURS, strict=True)}
+    colour_of = {atomic_numbers[symbol]: colour for symbol, colour in zip(elements, COLOURS, strict=False)}
     view = Rotation.from_euler("zx", VIEW, degrees=True)
     at, ends = view.apply(drawn.positions), view.apply(drawn.edges.reshape(-1, 3))[:, :2]
     order = np.argsort(at[:, 2])

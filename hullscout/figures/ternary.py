@@ -64,6 +64,11 @@ def tie_lines(hull: Hull) -> Indices:
     return np.array(sorted(kept), dtype=np.intp)
 
 
+def coloured_up_to(heights_mev: Floats) -> float:
+    """The height above the hull up to which colours tell heights (n,) apart, meV/atom; those that are not known are nan."""
+    return max(float(np.quantile(heights_mev[~np.isnan(heights_mev)], COLOURED_SHARE)), MIN_COLOURED_MEV)
+
+
 def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Axes:
     """Draw the phase diagram of three elements: candidates coloured by their height above the hull, and its tie lines.
 
@@ -75,7 +80,7 @@ def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Ax
     is_answered, is_failed = np.isin(every, known.answered), np.isin(every, known.failed)
     _draw_frame(ax)
     is_shown = ~np.isnan(heights)
-    top = max(float(np.quantile(heights[is_shown], COLOURED_SHARE)), MIN_COLOURED_MEV)
+    top = coloured_up_to(heights)
     norm = Normalize(0.0, top)
     order = np.argsort(-heights, kind="stable")
     others, energy = order[(is_shown & ~is_answered & ~is_failed)[order]], "true" if true is not None else "predicted"

@@ -14,9 +14,10 @@ from hullscout.campaign import Beliefs
 from hullscout.display import MILLI, milli, percent
 from hullscout.figures.crystals import parent_lattice
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
+from hullscout.figures.ternary import coloured_up_to, tie_lines
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
 from hullscout.regression import student_quantile
-from hullscout.selection import Sources
+from hullscout.selection import ChemicalPotentials, Sources
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Reported:
         history: The campaign until now.
         belief: What its rule believes now; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
-            moment; None where there is none, and before now in pools of more than `MAX_WITH_BANDS`.
+            moment; None where there is none, for more than two elements, and before now in pools of more than `MAX_WITH_BANDS`.
         has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
     """
 
@@ -58,12 +59,17 @@ class Reported:
     @classmethod
     def of(cls, history: History, *, has_lattices: bool = False) -> Reported:
         """A campaign, with what its rule believes now and believed before each round, where it has a posterior."""
-        belief, bands = None, []
+        belief: Belief | None = None
+        bands: list[Floats | None] = []
         beliefs = Beliefs(history.setup) if history.config.select.states_probability else None
+        has_bands = len(history.config.elements) == 2
         for known in history.moments:
-            is_wanted = known is history.now or len(history.pool) <= MAX_WITH_BANDS
+            is_wanted = known is history.now or (has_bands and len(history.pool) <= MAX_WITH_BANDS)
             belief = beliefs.at(known) if beliefs is not None and is_wanted else None
-            bands.append(None if belief is None else belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
+            if belief is None or not has_bands:
+                bands.append(None)
+            else:
+                bands.append(belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
         return cls(history=history, belief=belief, bands=tuple(bands), has_lattices=has_lattices)
 
     @property
@@ -117,7 +123,10 @@ class Reported:
 def summary(reported: Reported) -> str:
     """The report in one sentence: what was found, with how many calculations, and how sure that is."""
     known, rule, wrong = reported.known, reported.history.config.select, reported.wrong
-    took, hull = f"{known.n_answered} of {known.n_candidates} calculations", f"hull of {known.hull.x.size} structures"
+    took, hull = (
+        f"{known.n_answered} of {known.n_candidates} calculations",
+        f"hull of {known.hull.indices.size} structures",
+    )
     found = f"So far {took} give a {hull}" if reported.history.result is None else f"A {hull} was found with {took}"
     stated = reported.stated_failure_probability
     if stated is not None:
@@ -143,7 +152,9 @@ def remarks(reported: Reported) -> Iterator[str]:
         yield from Sources.of(reported.belief, tolerance_ev_per_atom=tolerance).sentences(reported.belief)
     for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
         is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
-        is_alike &= (known.x[known.answered] == known.x[vertex]) & (known.answered != vertex)
+        is_alike &= (known.fractions[known.answered] == known.fractions[vertex]).all(axis=1) & (
+            known.answered != vertex
+        )
         others, one = ", ".join(known.pool.ids[index] for index in known.answered[is_alike]), known.pool.ids[vertex]
         if others:
             yield (
@@ -185,7 +196,7 @@ def facts(reported: Reported) -> Iterator[tuple[str, str, str]]:
     stated = reported.stated_failure_probability
     if stated is not None:
         yield f"P({reported.wrong})", percent(stated), f"accepted: {percent(config.stop.failure_probability)}"
-    yield "structures on the hull", f"{known.hull.x.size}", "pure elements included"
+    yield "structures on the hull", f"{known.hull.indices.size}", "pure elements included"
     if known.hull_error_ev_per_atom is not None:
         yield "hull error, known by the replay", milli(known.hull_error_ev_per_atom, 2), "meV/atom"
     errors = zip(reported.model_errors_ev_per_atom, history.moments, strict=True)
@@ -220,8 +231,28 @@ def page_data(reported: Reported) -> dict[str, Any]:
         "moments": list(_moments(reported)),
         "trueHull": _true_hull(reported.known),
         "bandAt": listed(BAND_AT, 4),
-        "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev)},
+        "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev), **_view_of_heights(reported)},
     }
+
+
+def _view_of_heights(reported: Reported) -> dict[str, float]:
+    """Of three elements, up to which height above the hull colours tell, meV/atom."""
+    known = reported.known
+    if len(known.pool.elements) != 3:
+        return {}
+    heights = known.hull.distance(known.fractions, drawn_energies(known, reported.belief)) * MILLI
+    return {"height": round(coloured_up_to(heights), 1)}
+
+
+def potentials(reported: Reported) -> ChemicalPotentials:
+    """Where each ground state is stable."""
+    return ChemicalPotentials.of(reported.known, reported.belief)
+
+
+def fraction_heads(reported: Reported) -> list[str]:
+    """Heads of the columns of compositions."""
+    elements = reported.history.config.elements
+    return [f"x ({symbol})" for symbol in elements[1:]]
 
 
 def _candidates(reported: Reported) -> dict[str, Any]:
@@ -231,7 +262,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "id": list(pool.ids),
         "formula": [candidate.formula for candidate in pool.candidates],
-        "x": listed(pool.x, 6),
+        **_compositions(pool.fractions),
         "atoms": pool.n_atoms.tolist(),
         "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
@@ -253,10 +284,36 @@ def _candidates(reported: Reported) -> dict[str, Any]:
     return columns
 
 
-def _true_hull(known: Known) -> dict[str, list[float | None]] | None:
+def _true_hull(known: Known) -> dict[str, Any] | None:
     """The hull of all candidates that there were at a moment, where a table knows it."""
     true = known.true_hull
-    return None if true is None else {"x": listed(true.x, 6), "energy": listed(MILLI * true.energy_ev_per_atom, 3)}
+    if true is None:
+        return None
+    energy = listed(MILLI * true.energy_ev_per_atom, 3)
+    if true.fractions.shape[1] == 1:
+        return {"x": listed(true.x, 6), "energy": energy}
+    return {"fractions": np.round(true.fractions, 6).tolist(), "energy": energy, **_drawn_lines(true)}
+
+
+def _compositions(fractions: Floats) -> dict[str, list[Any]]:
+    """The x of two elements; of more a column for each element after the first, to nine digits, for heights above planes."""
+    columns = [listed(column, 6 if fractions.shape[1] == 1 else 9) for column in fractions.T]
+    return {"x": columns[0]} if len(columns) == 1 else {"fractions": columns}
+
+
+def _drawn_lines(hull: Hull) -> dict[str, list[list[int]]]:
+    """The tie lines of three elements, by places among the vertices."""
+    return {"ties": tie_lines(hull).tolist()} if hull.fractions.shape[1] == 2 else {}
+
+
+def _facets(hull: Hull) -> dict[str, list[Any]]:
+    """Of more than two elements: planes of the facets in meV/atom; of three, facets and tie lines by candidates."""
+    if hull.fractions.shape[1] == 1:
+        return {}
+    several = {"planes": np.round(MILLI * hull.planes, 4).tolist()}
+    if hull.fractions.shape[1] == 2:
+        several |= {"facets": hull.indices[hull.facets].tolist(), "ties": hull.indices[tie_lines(hull)].tolist()}
+    return several
 
 
 def _relaxed_volumes(history: History) -> list[float | None]:
@@ -280,6 +337,7 @@ def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
             "known": int(known.answered.size),
             "candidates": known.n_candidates,
             "hull": hull.indices.tolist(),
+            **_facets(hull),
             "trueHull": _true_hull(known) if known.n_candidates < len(history.pool) else None,
             "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),
             "error": None if error is None else round(MILLI * error, 3),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
+from functools import partial
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,19 +20,26 @@ from hullscout.citations import citations_of
 from hullscout.display import percent, unbroken
 from hullscout.errors import OutputError
 from hullscout.figures.crystals import COLOURS, data_address
-from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_phase_diagram
+from hullscout.figures.hulls import MAX_PICTURED, draw_overview
+from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_section
+from hullscout.figures.potentials import draw_potentials
 from hullscout.figures.report import facts
 from hullscout.figures.report.shown import shown_structures, table_row, view_data
 from hullscout.figures.style import Width, figure_bytes
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
 PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
+# What lays the diagram out, by the number of elements; the last one serves more too.
+DIAGRAMS = {2: "2_line.js", 3: "2_triangle.js", 4: "2_none.js"}
 # Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
+OTHERS_DPI = 180
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
@@ -62,7 +71,10 @@ def render_report(reported: facts.Reported) -> str:
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
     config = reported.history.config
-    *first, last = (file.read_text(encoding="utf-8") for file in sorted(PARTS.glob("*.js")))
+    n_elements = len(config.elements)
+    others = {name for n, name in DIAGRAMS.items() if n != min(n_elements, max(DIAGRAMS))}
+    files = [file for file in sorted(PARTS.glob("*.js")) if file.name not in others]
+    *first, last = (file.read_text(encoding="utf-8") for file in files)
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
     environment = Environment(
@@ -80,23 +92,38 @@ def render_report(reported: facts.Reported) -> str:
         page={**facts.page_data(reported), "structures": view_data(config.elements, cells)},
         policy=_policy(scripts),
         scripts=scripts,
-        still={width.value: _still(reported, width) for width in Width},
+        still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},
+        others=_other_pictures(reported) if n_elements > 2 else [],
         style=(PARTS / "page.css").read_text(encoding="utf-8"),
         versions=_versions(),
         citations=citations_of((*config.representation.citations, *config.select.citations)),
-        kinds=list(zip(config.elements, COLOURS, strict=True)),
+        kinds=list(zip(config.elements, COLOURS, strict=False)),
         split_formula=lambda formula: re.split(r"(\d+)", formula),
     )
 
 
-def _still(reported: facts.Reported, width: Width) -> str:
-    """The phase diagram as a picture: seen until the one to point at is drawn, or instead."""
+def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:
+    """Of more than two elements: sections between all pairs of them, and of three the chemical potentials; with what they show."""
+    elements = reported.known.pool.elements
+    drawn: list[tuple[str, Callable[..., object]]] = [
+        (f"The section from {start} to {end}", partial(draw_section, between=(start, end)))
+        for start, end in itertools.combinations(elements, 2)
+    ]
+    if len(elements) == MAX_PICTURED:
+        about = "Potentials at which each ground state is stable, with the probability that it is on the hull"
+        drawn.append((about, draw_potentials))
+    return [(about, _picture(draw, reported, Width.COLUMN, 1.1, dpi=OTHERS_DPI)) for about, draw in drawn]
 
-    def draw(figure: Figure) -> None:
-        draw_phase_diagram(figure.add_subplot(), reported.known, belief=reported.belief)
 
-    size = width.size(STILL_ASPECT[width])
-    return data_address(figure_bytes(draw, suffix=".png", inches=size, dpi=width.dots_per_inch))
+def _picture(
+    draw: Callable[..., object], reported: facts.Reported, width: Width, aspect: float, *, dpi: int | None = None
+) -> str:
+    """A figure as a picture."""
+
+    def fill(figure: Figure) -> None:
+        draw(figure.add_subplot(), reported.known, belief=reported.belief)
+
+    return data_address(figure_bytes(fill, suffix=".png", inches=width.size(aspect), dpi=dpi or width.dots_per_inch))
 
 
 def _policy(scripts: list[str]) -> str:

@@ -20,18 +20,18 @@ N_NEXT = 8
 def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int, DrawnCell]]:
     """Indices of the candidates of each table, best first, and the cells of all these and of everything that was on the hull.
 
-    The tables: the vertices of the hull by ascending x; calculated structures next above it; those not calculated that are most
+    The tables: the vertices of the hull; calculated structures next above it; those not calculated that are most
     probably on the true hull, none without a posterior.
     """
     known, belief = reported.known, reported.belief
     vertices = known.hull.indices.tolist()
-    height = known.hull.distance(known.x[known.answered], known.formation_ev_per_atom)
+    height = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
     by_height = known.answered[np.argsort(height, kind="stable")].tolist()
     nearest = [index for index in by_height if index not in vertices][:N_NEXT]
     likeliest: list[int] = []
     if belief is not None:
         unknown, probability = known.unknown, belief.probability_on_hull
-        above = known.hull.distance(known.x[unknown], belief.mean_ev_per_atom[unknown])
+        above = known.hull.distance(known.fractions[unknown], belief.mean_ev_per_atom[unknown])
         order = np.lexsort((above, -probability[unknown]))
         likeliest = [index for index in unknown[order].tolist() if probability[index] > 0][:N_NEXT]
     ever = [index for then in reported.history.moments for index in then.hull.indices.tolist()]
@@ -41,10 +41,10 @@ def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int
 
 
 def view_data(elements: tuple[str, ...], cells: dict[int, DrawnCell]) -> dict[str, Any]:
-    """What the page needs to show the structures in three dimensions: lengths in A, elements as 0 and 1."""
+    """What the page needs to show the structures in three dimensions: lengths in A, elements as 0, 1 and on."""
     kind_of = {atomic_numbers[symbol]: kind for kind, symbol in enumerate(elements)}
     return {
-        "colours": list(COLOURS),
+        "colours": list(COLOURS[: len(elements)]),
         "radii": [float(covalent_radii[number]) for number in kind_of],
         "cells": {
             str(index): {
@@ -87,12 +87,12 @@ def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]
         "image": picture(cell, known.pool.elements),
         "formula": candidate.formula,
         "id": candidate.id,
-        "x": float(known.x[index]),
+        "fractions": [f"{fraction:.4f}" for fraction in known.fractions[index].tolist()],
         "n_atoms": candidate.n_atoms,
         "space_group": cell.space_group or "not found",
         "prototype": cell.prototype,
         "energy": shown,
-        "above_hull": milli(energy - float(known.hull.energy_at(known.x[index]))),
+        "above_hull": milli(energy - float(known.hull.energy_at(known.fractions[[index]])[0])),
         "on_hull": "" if belief is None else percent(float(belief.probability_on_hull[index])),
         "status": status,
     }

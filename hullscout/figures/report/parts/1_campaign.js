@@ -53,6 +53,16 @@ function hullAt(hull, x) {
   return candidates.energy[hull[hull.length - 1]];
 }
 
+// Height of the hull of a moment at the composition of a candidate: of more than two elements on the highest of its facets' planes.
+function hullUnder(i, moment) {
+  const { hull, planes } = campaign.moments[moment];
+  if (!planes) return hullAt(hull, candidates.x[i]);
+  return Math.max(...planes.map((plane) => candidates.fractions.reduce((sum, column, k) => sum + plane[k] * column[i], plane[plane.length - 1])));
+}
+
+// The composition of a candidate, as it is said beside its formula; of more than two elements the formula says it.
+const compositionText = (i) => (candidates.x ? `x = ${candidates.x[i].toFixed(4)}, ` : "");
+
 const finalHull = campaign.moments[LAST].hull;
 const isVertex = new Set(finalHull);
 

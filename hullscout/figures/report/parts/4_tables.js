@@ -4,7 +4,7 @@
 const ROWS_PER_PAGE = 25;
 function aboveFinalHull(i) {
   if (!isKnown(candidates.energy[i])) return null;
-  return isVertex.has(i) ? 0 : Math.round(1000 * (candidates.energy[i] - hullAt(finalHull, candidates.x[i]))) / 1000;
+  return isVertex.has(i) ? 0 : Math.round(1000 * (candidates.energy[i] - hullUnder(i, LAST))) / 1000;
 }
 
 // label: on the page; name: in the file; value: sorted by and written to the file; show: on the page, if not the value.
@@ -14,7 +14,9 @@ const COLUMNS = [
   energyColumn("formation energy (meV/atom)", "formation_energy_mev_per_atom", (i) => candidates.energy[i]),
   energyColumn("above the hull (meV/atom)", "above_hull_mev_per_atom", (i) => aboveFinalHull(i)),
   candidates.onHull && { label: "P(on hull)", name: "probability_on_hull", value: (i) => candidates.onHull[i], show: (i) => percent(candidates.onHull[i]), style: "number" },
-  { label: `x (${campaign.elements[1]})`, name: "x", value: (i) => candidates.x[i], show: (i) => candidates.x[i].toFixed(4), style: "number" },
+  ...(candidates.x
+    ? [fractionColumn(`x (${campaign.elements[1]})`, "x", candidates.x)]
+    : candidates.fractions.map((column, k) => fractionColumn(`x (${campaign.elements[k + 1]})`, `x_${campaign.elements[k + 1]}`, column))),
   { label: "atoms", name: "n_atoms", value: (i) => candidates.atoms[i], style: "number" },
   candidates.relaxedVolume && volumeColumn("start (\u00c5\u00b3/atom)", "start_volume_a3_per_atom", (i) => candidates.startVolume[i]),
   candidates.relaxedVolume && volumeColumn("relaxed (\u00c5\u00b3/atom)", "relaxed_volume_a3_per_atom", (i) => candidates.relaxedVolume[i]),
@@ -23,6 +25,10 @@ const COLUMNS = [
   candidates.predicted && energyColumn("predicted (meV/atom)", "predicted_formation_energy_mev_per_atom", (i) => candidates.predicted[i]),
   candidates.predicted && { ...energyColumn("95\u00a0% interval, \u00b1 (meV/atom)", "predicted_std_mev_per_atom", (i) => candidates.std[i]), show: (i) => milli(halfWidth(i)) },
 ].filter(Boolean);
+
+function fractionColumn(label, name, column) {
+  return { label, name, value: (i) => column[i], show: (i) => column[i].toFixed(4), style: "number" };
+}
 
 function energyColumn(label, name, value) {
   return { label, name, value, show: (i) => milli(value(i)), style: "number" };

@@ -99,7 +99,7 @@ def known_beforehand(setup: Setup) -> Beforehand:
 def beforehand_sentences(known_beforehand: Mapping[str, int]) -> Iterator[str]:
     """How many energies were known beforehand, and where they are from; nothing where there were none."""
     if known_beforehand:
-        sources = ", ".join(f"{n} of {source}" for source, n in known_beforehand.items())
+        sources = ", ".join(f"{n} from {source}" for source, n in known_beforehand.items())
         yield f"Known beforehand: {sources}. Saved is counted over the other candidates."
 
 

@@ -76,7 +76,7 @@ def test_answers_of_a_binary_start_a_ternary_and_are_not_paid_again(place):
     assert (result.n_candidates, result.n_calculations, known.given.size) == (30, 20, 10)
     assert result.known_beforehand == {"Cu-Au": 10}
     assert (result.saved_fraction, result.cost_saved_fraction, known.saved_fraction) == (0.0, 0.0, 0.0)
-    assert "Known beforehand: 10 of Cu-Au. Saved is counted over the other candidates." in result.sentences
+    assert "Known beforehand: 10 from Cu-Au. Saved is counted over the other candidates." in result.sentences
     assert not set(known.asked.tolist()) & set(known.given.tolist())
     with Store.read(place / "Cu-Au") as store, Store.read(place / "out") as ternary:
         answers, told = store.answers(), ternary.answers()
@@ -176,7 +176,7 @@ def test_a_hand_off_says_what_is_known_and_never_hands_it_out(place, hullscout):
     chosen = Campaign(place / "out").ask(5)
     assert len(chosen) > 0
     assert all("Ag" in candidate.formula for candidate in chosen)
-    assert "Known beforehand: 10 of Cu-Au." in hullscout("status", place / "out")[1].replace("\n", " ")
+    assert "Known beforehand: 10 from Cu-Au." in hullscout("status", place / "out")[1].replace("\n", " ")
 
 
 def test_a_salvaged_campaign_still_knows_what_was_known(place):

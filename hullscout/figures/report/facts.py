@@ -62,7 +62,7 @@ class Reported:
         belief: Belief | None = None
         bands: list[Floats | None] = []
         beliefs = Beliefs(history.setup) if history.config.select.states_probability else None
-        has_bands = len(history.config.elements) == 2
+        has_bands = len(history.pool.end_names) == 2
         for known in history.moments:
             is_wanted = known is history.now or (has_bands and len(history.pool) <= MAX_WITH_BANDS)
             belief = beliefs.at(known) if beliefs is not None and is_wanted else None
@@ -196,7 +196,11 @@ def facts(reported: Reported) -> Iterator[tuple[str, str, str]]:
     stated = reported.stated_failure_probability
     if stated is not None:
         yield f"P({reported.wrong})", percent(stated), f"accepted: {percent(config.stop.failure_probability)}"
-    yield "structures on the hull", f"{known.hull.indices.size}", "pure elements included"
+    yield (
+        "structures on the hull",
+        f"{known.hull.indices.size}",
+        "ends included" if known.pool.ends else "pure elements included",
+    )
     if known.hull_error_ev_per_atom is not None:
         yield "hull error, known by the replay", milli(known.hull_error_ev_per_atom, 2), "meV/atom"
     errors = zip(reported.model_errors_ev_per_atom, history.moments, strict=True)
@@ -222,6 +226,8 @@ def page_data(reported: Reported) -> dict[str, Any]:
     return {
         "fileName": config.folder_name,
         "elements": list(config.elements),
+        "ends": list(reported.known.pool.end_names),
+        "given": int(reported.known.given.size),
         "isReplay": reported.known.true_hull is not None,
         "tolerance": float(f"{config.stop.hull_tolerance * MILLI:g}"),
         "accepted": config.stop.failure_probability,
@@ -238,7 +244,7 @@ def page_data(reported: Reported) -> dict[str, Any]:
 def _view_of_heights(reported: Reported) -> dict[str, float]:
     """Of three elements, up to which height above the hull colours tell, meV/atom."""
     known = reported.known
-    if len(known.pool.elements) != 3:
+    if len(known.pool.end_names) != 3:
         return {}
     heights = known.hull.distance(known.fractions, drawn_energies(known, reported.belief)) * MILLI
     return {"height": round(coloured_up_to(heights), 1)}
@@ -251,8 +257,7 @@ def potentials(reported: Reported) -> ChemicalPotentials:
 
 def fraction_heads(reported: Reported) -> list[str]:
     """Heads of the columns of compositions."""
-    elements = reported.history.config.elements
-    return [f"x ({symbol})" for symbol in elements[1:]]
+    return [f"x ({end})" for end in reported.known.pool.end_names[1:]]
 
 
 def _candidates(reported: Reported) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def render_report(reported: facts.Reported) -> str:
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
     config = reported.history.config
-    n_elements = len(config.elements)
+    n_elements = len(reported.known.pool.end_names)
     others = {name for n, name in DIAGRAMS.items() if n != min(n_elements, max(DIAGRAMS))}
     files = [file for file in sorted(PARTS.glob("*.js")) if file.name not in others]
     *first, last = (file.read_text(encoding="utf-8") for file in files)
@@ -104,7 +104,7 @@ def render_report(reported: facts.Reported) -> str:
 
 def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:
     """Of more than two elements: sections between all pairs of them, and of three the chemical potentials; with what they show."""
-    elements = reported.known.pool.elements
+    elements = reported.known.pool.end_names
     drawn: list[tuple[str, Callable[..., object]]] = [
         (f"The section from {start} to {end}", partial(draw_section, between=(start, end)))
         for start, end in itertools.combinations(elements, 2)

@@ -72,7 +72,9 @@ const hasFailed = (i, moment = LAST) => isKnown(candidates.failed[i]) && candida
 function statusOf(i, moment = LAST) {
   const round = candidates.round[i];
   if (isKnown(round) && round <= campaign.moments[moment].round) {
-    return campaign.moments[moment].hull.includes(i) ? `on the hull (round ${round})` : `calculated (round ${round})`;
+    const when = round < 0 ? "known beforehand" : `round ${round}`;
+    if (campaign.moments[moment].hull.includes(i)) return `on the hull (${when})`;
+    return round < 0 ? when : `calculated (${when})`;
   }
   if (hasFailed(i, moment)) return `failed (round ${candidates.failed[i].round}): ${candidates.failed[i].reason}`;
   return candidates.pending.includes(i) && moment === LAST ? "asked for, no answer yet" : "not calculated";

@@ -98,7 +98,7 @@ const HOVER = { bgcolor: "#ffffff", bordercolor: "#888888", font: { ...FONT, siz
 
 function sentenceAt(moment) {
   const at = campaign.moments[moment];
-  const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${at.candidates} calculated, ${at.hull.length} structures on the hull`];
+  const parts = [`Round ${at.round} of ${campaign.moments[LAST].round}: ${at.known} of ${at.candidates} ${campaign.given ? "known" : "calculated"}, ${at.hull.length} structures on the hull`];
   if (isKnown(at.error)) parts.push(`hull error ${milli(at.error, 2)}${UNIT}`);
   const probability = at.stated ?? at.probability;
   if (isKnown(probability)) parts.push(`P(wrong by more than ${campaign.tolerance}${UNIT}) ${percent(probability)}`);

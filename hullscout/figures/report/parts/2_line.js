@@ -81,14 +81,15 @@ function labelsOf(hull) {
 }
 
 function layoutAt(moment) {
-  const [first, second] = campaign.elements;
+  const isElement = (end) => /^[A-Z][a-z]?$/.test(end);
+  const [first, second] = campaign.ends.map((end) => (isElement(end) ? end : `(${end})`));
   const { view } = campaign;
   return {
     font: FONT, margin: { l: 62, r: 12, t: 12, b: 52 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true,
     legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } },
     hoverlabel: HOVER,
     xaxis: {
-      title: { text: `x in ${first}<sub>1\u2212x</sub>${second}<sub>x</sub> (atomic fraction)` }, range: view.x, zeroline: false,
+      title: { text: `x in ${first}<sub>1\u2212x</sub>${second}<sub>x</sub> (${campaign.ends.every(isElement) ? "atomic fraction" : "share of the atoms"})` }, range: view.x, zeroline: false,
       showline: true, linecolor: "#444444", ticks: "outside", gridcolor: "#f0f0f0",
     },
     yaxis: {

@@ -168,7 +168,7 @@ function solidAt(moment) {
     marker: { size: 4, color: COLOUR.hull }, name: `ground states (${hull.length})`, uid: "ground states",
   });
   traces.push({
-    type: "scatter3d", mode: "text", x: CORNERS.map((c) => c[0]), y: CORNERS.map((c) => c[1]), z: [0, 0, 0], text: campaign.elements,
+    type: "scatter3d", mode: "text", x: CORNERS.map((c) => c[0]), y: CORNERS.map((c) => c[1]), z: [0, 0, 0], text: campaign.ends,
     textposition: "top center", textfont: { size: 14 }, hoverinfo: "skip", showlegend: false, uid: "elements",
   });
   return traces;

@@ -15,8 +15,8 @@ const COLUMNS = [
   energyColumn("above the hull (meV/atom)", "above_hull_mev_per_atom", (i) => aboveFinalHull(i)),
   candidates.onHull && { label: "P(on hull)", name: "probability_on_hull", value: (i) => candidates.onHull[i], show: (i) => percent(candidates.onHull[i]), style: "number" },
   ...(candidates.x
-    ? [fractionColumn(`x (${campaign.elements[1]})`, "x", candidates.x)]
-    : candidates.fractions.map((column, k) => fractionColumn(`x (${campaign.elements[k + 1]})`, `x_${campaign.elements[k + 1]}`, column))),
+    ? [fractionColumn(`x (${campaign.ends[1]})`, "x", candidates.x)]
+    : candidates.fractions.map((column, k) => fractionColumn(`x (${campaign.ends[k + 1]})`, `x_${campaign.ends[k + 1]}`, column))),
   { label: "atoms", name: "n_atoms", value: (i) => candidates.atoms[i], style: "number" },
   candidates.relaxedVolume && volumeColumn("start (\u00c5\u00b3/atom)", "start_volume_a3_per_atom", (i) => candidates.startVolume[i]),
   candidates.relaxedVolume && volumeColumn("relaxed (\u00c5\u00b3/atom)", "relaxed_volume_a3_per_atom", (i) => candidates.relaxedVolume[i]),

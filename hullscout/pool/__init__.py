@@ -12,7 +12,7 @@ from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
 from hullscout.pool.energies import EnergyMeaning, offered, restated, understand, with_given_ends
 from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
-from hullscout.pool.extxyz import Existing, check_target, format_frames, parse_frames, read_frames, save_frames
+from hullscout.pool.extxyz import parse_frames, read_frames
 from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
 from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.growth import Growth, grown, growth_of, with_own_ids
@@ -30,6 +30,7 @@ from hullscout.pool.plausibility import Doubt, find_doubts
 from hullscout.pool.pool import Pool, WithoutEnergy, build_pool
 from hullscout.pool.report import PoolReport
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
+from hullscout.pool.writing import Existing, check_target, format_frames, save_frames
 
 __all__ = [
     "CONFLICT_EV_PER_ATOM",

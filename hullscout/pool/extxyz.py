@@ -1,4 +1,4 @@
-"""Extended XYZ files, plain or gzipped: read as they stand, written whole or not at all.
+"""Extended XYZ files, plain or gzipped, read as they stand; `writing` writes them.
 
 ASE reads the frames; what ASE lets pass is caught here. ASE turns `id=0001` into 1 and `id=1e5` into 100000.0, takes a line with
 too many columns, puts atoms without positions at the origin, and stops without a word at an empty line. So frames are cut apart
@@ -10,12 +10,10 @@ What is written reads back as the same frames: ids letter by letter, energies an
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 from bisect import bisect_left
 from collections import Counter
-from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +22,7 @@ import numpy as np
 
 from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text_of, what_is_left
 from hullscout.display import is_visible
-from hullscout.errors import InvalidPoolError, OutputError, UnsafeFileError
+from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
 from hullscout.pool.frames import (
     Frame,
@@ -38,7 +36,6 @@ from hullscout.pool.frames import (
 )
 from hullscout.pool.geometry import numbers_fault
 from hullscout.pool.plain_structures import refuse_other_formula
-from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".extxyz", ".xyz", ".extxyz.gz", ".xyz.gz")
-_BARE = re.compile(r"[_.#-]*[A-Za-z0-9][A-Za-z0-9_.#-]*")
 _KEY = re.compile(r"""(?<![^\s="'{\[])(?P<key>[^\s="'{\[]++)\s*+=\s*+""")
 _WORD = re.compile(r"\S*")
 _OF_PYTHON = re.compile(r"_|[^\x00-\x7f]")
@@ -55,7 +51,7 @@ _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
 _QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\])*+{quote}") for quote in "\"'"}
 MAX_COMMENT = 200_000
 """Characters that a comment line may have."""
-_PLAIN_PROPERTIES = "species:S:1:pos:R:3"
+PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _COMMENT = re.compile(r"(?i)\b(lattice|properties)\s*=")
 _NAMES = {
     name: (re.compile(rf"(?<!\S){name}\s*+="), re.compile(rf"(?i)(?<!\S){name}(?=\s*+=)"))
@@ -291,7 +287,7 @@ def _read_block(block: _Block) -> Frame:
     if block.stated.get("id") == "":
         raise FrameError("expected an id, found an empty one: name the frame")
     check_id(block.stated.get("id", ""))
-    properties = block.stated.get("Properties", _PLAIN_PROPERTIES)
+    properties = block.stated.get("Properties", PLAIN_PROPERTIES)
     layout = _layout(properties)
     rows = [line.split() for line in block.lines[2:]]
     for offset, (row, line) in enumerate(zip(rows, block.lines[2:], strict=True), start=1):
@@ -344,71 +340,3 @@ def _moments(rows: Sequence[Sequence[str]], layout: _Layout) -> NDArray[np.float
         said = f"expected numbers in the column {name}, magnetic moments in Bohr magnetons: {error}"
         raise FrameError(said) from error
     return moments.checked_moments(values, len(rows))
-
-
-class Existing(Enum):
-    """What becomes of a file that is there already: it stays as it is, or the new one takes its place once that is complete."""
-
-    REFUSE = "refuse"
-    REPLACE = "replace"
-
-
-def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
-    """Refuse, by an OutputError, a path where no pool may be written, or the `source` that is read: to be asked before any cost."""
-    if not path.name.endswith(SUFFIXES):
-        known = ", ".join(SUFFIXES)
-        raise OutputError(f"{path}: expected a name that ends in {known}, found {path.name!r}. Rename it.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise OutputError(f"{path} is the pool that is read and stays as it is. Give another name.")
-    if path.is_dir() or ((path.exists() or path.is_symlink()) and existing is Existing.REFUSE):
-        said = "is there already and was not changed. Give another name, or --force to replace a file."
-        raise OutputError(f"{path} {said}")
-
-
-def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:
-    """Write frames as a pool file where `check_target` allows it, gzipped if so named; the same frames give the same bytes."""
-    check_target(path, existing)
-    content = format_frames(frames)
-    if path.name.endswith(".gz"):
-        content = gzip.compress(content, mtime=0)
-    write_whole(path, content, remedy="Nothing was changed.")
-
-
-def format_frames(frames: Sequence[Frame]) -> bytes:
-    """Frames as the content of an extended XYZ file, UTF-8."""
-    return "".join(_format(frame) for frame in frames).encode()
-
-
-def _format(frame: Frame) -> str:
-    """One frame: a count, a comment line, one line per atom."""
-    from ase.data import chemical_symbols  # noqa: PLC0415  (late: ASE loads slowly)
-
-    periodic = " ".join("T" if axis else "F" for axis in frame.pbc)
-    stated = {"id": frame.id, "energy": frame.energy_ev, **frame.columns}
-    pairs = "".join(f"{key}={_value(value)} " for key, value in stated.items() if value is not None)
-    properties, stated_moments = _PLAIN_PROPERTIES, [""] * len(frame.numbers)
-    if frame.magmoms is not None:
-        properties += f":{moments.COLUMNS[0]}:R:{1 if frame.magmoms.ndim == 1 else 3}"
-        stated_moments = [" " + " ".join(map(repr, np.ravel(row).tolist())) for row in frame.magmoms]
-    comment = f'Lattice="{_row(frame.cell.ravel())}" Properties={properties} {pairs}pbc="{periodic}"'
-    symbols = [chemical_symbols[number] for number in frame.numbers.tolist()]
-    rows = zip(symbols, frame.positions, stated_moments, strict=True)
-    atoms = (f"{symbol} {_row(position)}{moment}\n" for symbol, position, moment in rows)
-    return f"{len(symbols)}\n{comment}\n{''.join(atoms)}"
-
-
-def _row(values: NDArray[np.float64]) -> str:
-    """Coordinates in A with ten decimals, without a sign before zero."""
-    return " ".join(f"{value:z.10f}" for value in values.tolist())
-
-
-def _value(value: str | float) -> str:
-    """A value as a comment line holds it: numbers bare and exact, words in quotes where they need them."""
-    if not isinstance(value, str):
-        return repr(float(value))
-    if _BARE.fullmatch(value):
-        return value
-    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
-    return f'"{quoted}"'

@@ -24,11 +24,12 @@ from hullscout.pool.calculations import (
 )
 from hullscout.pool.databases import read_ase_database
 from hullscout.pool.entries import read_entries, read_json
-from hullscout.pool.extxyz import format_frames, read_frames
+from hullscout.pool.extxyz import read_frames
 from hullscout.pool.folders import find_tables, is_table_file, links_out, read_table
 from hullscout.pool.frames import Frames, number_shared_labels, shown_ids
 from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
 from hullscout.pool.trajectories import TRAJECTORY_MAGIC, read_trajectory
+from hullscout.pool.writing import format_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable

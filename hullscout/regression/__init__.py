@@ -19,7 +19,16 @@ from hullscout.regression.calibration import (
     student_quantile,
     tune_cap,
 )
-from hullscout.regression.covariance import Combination, Hyperparameters, Kernel, KernelShape, KernelTerm, Mean, Metric
+from hullscout.regression.covariance import (
+    Combination,
+    Hyperparameters,
+    Kernel,
+    KernelShape,
+    KernelTerm,
+    Mean,
+    Metric,
+    typical_separation,
+)
 from hullscout.regression.mixture import FittedMixture, MixturePosterior, covariance_root
 from hullscout.regression.model import KernelModel, NotFittedError
 from hullscout.regression.pool_model import PoolModel, PoolSeparations
@@ -40,7 +49,6 @@ from hullscout.regression.tuning import (
     SearchPoint,
     Uncertainty,
     WarmStart,
-    typical_separation,
 )
 
 __all__ = [

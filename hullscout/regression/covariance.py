@@ -60,6 +60,15 @@ def self_separations(rows: FloatArray, *, metric: Metric) -> FloatArray:
     return np.einsum("ij,ij->i", rows, rows) if metric is Metric.DOT else np.zeros(len(rows))
 
 
+def typical_separation(values: FloatArray, *, metric: Metric) -> float:
+    """A block's unit of length: rms distance (mean distance if Manhattan, rms norm if dot); 1 if all coincide."""
+    n = len(values)
+    mean = float(np.mean(np.diag(values)) if metric is Metric.DOT else values.sum() / max(n * (n - 1), 1))
+    if mean <= 0.0:
+        return 1.0
+    return mean if metric is Metric.MANHATTAN else float(np.sqrt(mean))
+
+
 class KernelShape(StrEnum):
     """How covariance falls off with separation."""
 

@@ -29,7 +29,7 @@ from hullscout.regression.covariance import (
     KernelShape,
     KernelTerm,
     Mean,
-    Metric,
+    typical_separation,
 )
 from hullscout.regression.labelled import Labelled
 from hullscout.regression.process import GaussianProcess, RestrictedLikelihood, condition, leave_out, spectrum
@@ -393,12 +393,3 @@ def _kernel_at(
         shape=shape,
         combination=combination,
     )
-
-
-def typical_separation(values: FloatArray, *, metric: Metric) -> float:
-    """A block's unit of length: rms distance (mean distance if Manhattan, rms norm if dot); 1 if all coincide."""
-    n = len(values)
-    mean = float(np.mean(np.diag(values)) if metric is Metric.DOT else values.sum() / max(n * (n - 1), 1))
-    if mean <= 0.0:
-        return 1.0
-    return mean if metric is Metric.MANHATTAN else float(np.sqrt(mean))

@@ -92,10 +92,11 @@ class HullPosteriorRule(Rule):
         return starting_pure(known)
 
     def begin(self, known: Known, surrogate: Surrogate) -> tuple[int, ...]:
-        """Beside them, compounds that cover the pool: those of each two elements, and those of more."""
+        """Beside them, compounds that cover the pool: those of each two elements, and those of more, less what was known before."""
         chosen, rng = self.start(known), known.rng()
         for those in systems(known.fractions):
-            chosen += surrogate.spread_out(known, self.n_start, beside=chosen, among=those, rng=rng)
+            n_wanted = self.n_start - int(np.isin(known.given, those).sum())
+            chosen += surrogate.spread_out(known, n_wanted, beside=chosen, among=those, rng=rng)
         return chosen
 
     def n_at_start(self, known: Known) -> int:

@@ -11,7 +11,7 @@ from hullscout.selection.stopping import concluded
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArrayPool:
-    """Candidates that have a composition and no structure."""
+    """Candidates that have a composition, x (n,) or fractions (n, k), and no structure."""
 
     x: np.ndarray
     n_atoms: np.ndarray
@@ -20,30 +20,30 @@ class ArrayPool:
 
     @property
     def fractions(self):
-        return self.x[:, None]
+        return self.x.reshape(len(self.x), -1)
 
     @property
     def ids(self):
-        return tuple(map(str, range(self.x.size)))
+        return tuple(map(str, range(len(self.x))))
 
     @property
     def candidates(self):
-        return tuple(SimpleNamespace(formula=f"at {x:.3f}") for x in self.x)
+        return tuple(SimpleNamespace(formula="at " + " ".join(f"{x:.3f}" for x in at)) for at in self.fractions)
 
     def __len__(self):
-        return self.x.size
+        return len(self.x)
 
 
-def known_of(x, energies, answered, *, baseline=None, failed=(), pending=(), **fields):
+def known_of(x, energies, answered, *, baseline=None, failed=(), pending=(), elements=("Ag", "Pd"), **fields):
     """What is known when the energies of some candidates are."""
     x, answered = np.asarray(x, dtype=np.float64), np.asarray(answered, dtype=np.intp)
     return Known(
-        pool=ArrayPool(x=x, n_atoms=np.ones(x.size, dtype=np.int64), baseline_ev_per_atom=baseline),
+        pool=ArrayPool(x=x, n_atoms=np.ones(len(x), dtype=np.int64), baseline_ev_per_atom=baseline, elements=elements),
         answered=answered,
         energies_ev_per_atom=np.asarray(energies)[answered],
         failed=np.asarray(failed, dtype=np.intp),
         pending=np.asarray(pending, dtype=np.intp),
-        **{"cost": np.ones(x.size), **fields},
+        **{"cost": np.ones(len(x)), **fields},
     )
 
 

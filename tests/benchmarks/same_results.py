@@ -34,7 +34,7 @@ from hullscout.cli import main
 ROOT = Path(__file__).parents[2]
 RULES = ("hull-posterior", "threshold", "hull-threshold", "greedy", "variance", "random")
 TABLES = [path for path in sorted((ROOT / "campaigns").glob("*/*.toml")) if 'kind = "table"' in path.read_text()]
-SHARED = [path for path in sorted((ROOT.parent / "shared" / "data").glob("*/*.toml")) if path.stem != "CuAgAu"]
+SHARED = sorted((ROOT.parent / "shared" / "data").glob("*/*.toml"))
 SETTINGS = {
     "threshold, the paper's scales": (
         "select.rule=threshold",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -286,6 +287,16 @@ def pure(fractions: Floats) -> tuple[Indices, ...]:
     """Indices of the structures of each pure element, by fractions (n, k) of the elements after the first."""
     others = [np.flatnonzero(fractions[:, j] == 1.0) for j in range(fractions.shape[1])]
     return (np.flatnonzero((fractions == 0.0).all(axis=1)), *others)
+
+
+def systems(fractions: Floats) -> tuple[Indices, ...]:
+    """Indices of the compounds in parts: those of each two elements, and those of three or more together; none is empty."""
+    is_held = of_all_elements(fractions) > 0.0
+    n_held, n_elements = is_held.sum(axis=1), is_held.shape[1]
+    pairs = [
+        np.flatnonzero((n_held == 2) & is_held[:, [a, b]].all(axis=1)) for a, b in combinations(range(n_elements), 2)
+    ]
+    return tuple(those for those in (*pairs, np.flatnonzero(n_held > 2)) if those.size)
 
 
 def end_energies(fractions: Floats, energy_ev_per_atom: Floats) -> Floats:

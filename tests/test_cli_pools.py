@@ -147,8 +147,8 @@ def test_the_pool_itself_is_never_written_over(hullscout, pool):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--elements", "Ag"], "expected two elements, for example Ag,Pd, found 'Ag'"),
-        (["--elements", "Ag,Silver"], "Expected two different chemical elements"),
+        (["--elements", "Ag"], "expected two to five elements, for example Ag,Pd, found 'Ag'"),
+        (["--elements", "Ag,Silver"], "Expected two to five different chemical elements"),
         (["--write", "no/where.extxyz"], "there is no folder no"),
     ],
 )

@@ -128,19 +128,22 @@ def enumerate_(
     _print_made(made, settings, output)
 
 
-def _elements(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, str] | None:
+def _elements(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
-    match tuple(part.strip() for part in text.split(",")):
-        case (first, second):
-            return first, second
-    raise click.BadParameter(f"expected two elements, for example Ag,Pd, found {text!r}")
+    symbols = tuple(part.strip() for part in text.split(","))
+    if not 2 <= len(symbols) <= 5:
+        raise click.BadParameter(f"expected two to five elements, for example Ag,Pd, found {text!r}")
+    return symbols
 
 
 @main.command(epilog=CHECK_EPILOG, is_printed=True, interrupted="Nothing was written.")
 @click.argument("pool", type=PATH)
 @click.option(
-    "--elements", metavar="A,B", callback=_elements, help="The two elements.  [default: the two in most frames]"
+    "--elements",
+    metavar="A,B",
+    callback=_elements,
+    help="Two to five elements.  [default: the two in most frames, and others in a tenth or more]",
 )
 @click.option(
     "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
@@ -162,7 +165,7 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option("--force", is_flag=True, help="Replace the cleaned pool's file if there is one.")
 def check(
     pool: Path,
-    elements: tuple[str, str] | None,
+    elements: tuple[str, ...] | None,
     pool_format: str | None,
     energy: str | None,
     energy_unit: str | None,
@@ -231,9 +234,9 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     """Print what was found in a pool as a table, what counts as suspect, and the verdict in a sentence."""
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
-    screen, (first, second) = console(), inspection.elements
+    screen = console()
     say(
-        f"{path}: {inspection.n_frames} frames of {first}-{second}, {inspection.n_energies} with an energy, "
+        f"{path}: {inspection.n_frames} frames of {'-'.join(inspection.elements)}, {inspection.n_energies} with an energy, "
         f"{inspection.n_crystals} different crystals."
     )
     if inspection.findings:

@@ -110,9 +110,10 @@ def find_repeated_ids(frames: Sequence[Frame]) -> dict[str, tuple[int, ...]]:
 def find_missing_ends(frames: Sequence[Frame], elements: Sequence[str]) -> list[str]:
     """A sentence for each element that none of the frames that will be candidates is made of alone."""
     pure = {int(frame.numbers[0]) for frame in frames if (frame.numbers == frame.numbers[0]).all()}
+    held = {number for frame in frames for number in np.unique(frame.numbers).tolist()}
     return [
-        f"no structure of pure {symbol} among {len(frames)} usable frames: "
-        "formation energies need one for each end of the axis"
+        f"no structure of pure {symbol} among {len(frames)} usable frames"
+        f"{'' if number in held else f', nor any that holds {symbol}'}: formation energies need one for each end of the axis"
         for symbol, number in zip(elements, atomic_numbers(elements), strict=True)
         if number not in pure
     ]
@@ -124,7 +125,7 @@ def find_frame_faults(frame: Frame, elements: Sequence[str]) -> Iterator[str]:
     foreign = sorted(set(frame.numbers.tolist()) - set(atomic_numbers(elements)))
     if foreign:
         found = ", ".join(symbol_of(number) for number in foreign)
-        yield f"foreign element {found}: expected only {' and '.join(elements)}"
+        yield f"foreign element {found}: expected only {', '.join(elements[:-1])} and {elements[-1]}"
     is_finite = np.isfinite(frame.positions).all(axis=1)
     if not is_finite.all():
         atom = int(np.argmin(is_finite))
@@ -200,10 +201,10 @@ def _shown(values: np.ndarray) -> str:
     return " ".join(f"{value:.6g}" for value in values.ravel().tolist())
 
 
-def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[int, tuple[float, float]]:
+def find_odd_volumes(frames: Sequence[Frame], fractions: NDArray[np.float64]) -> dict[int, tuple[float, float]]:
     """Cells further from the line through all volumes than ODD_VOLUME and ROBUST_DEVIATIONS, by place in `frames`.
 
-    The line v(x) over x (n,), the fractions of the second element, has the least sum of absolute deviations; deviations are
+    The line v(x) over the fractions (n, k) of the elements after the first has the least sum of absolute deviations; deviations are
     log(v / v(x)). Given back are v and v(x) in A^3 per atom. Slabs, whose volume is that of the vacuum, are not odd.
     """
     from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  (late: slow to import)
@@ -211,8 +212,8 @@ def find_odd_volumes(frames: Sequence[Frame], x: NDArray[np.float64]) -> dict[in
     from hullscout.lattice import compact_cell  # noqa: PLC0415  (late: numba)
 
     volumes = np.array([abs(float(np.linalg.det(compact_cell(frame.cell)))) / len(frame.numbers) for frame in frames])
-    some = np.random.default_rng(0).permutation(len(x))[:MAX_ON_LINE]
-    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(x[some, None], volumes[some]).predict(x[:, None])
+    some = np.random.default_rng(0).permutation(len(fractions))[:MAX_ON_LINE]
+    line = QuantileRegressor(quantile=0.5, alpha=0.0).fit(fractions[some], volumes[some]).predict(fractions)
     expected = np.where(line > 0.0, line, np.median(volumes))
     deviations = np.abs(np.log(volumes / expected))
     width = max(ROBUST_DEVIATIONS * 1.4826 * float(np.median(deviations)), np.log1p(ODD_VOLUME))
@@ -256,25 +257,26 @@ def _fcc_distance(cell: NDArray[np.float64], n: int) -> float:
 def find_suspect_energies(
     candidates: Sequence[Candidate],
     energies_ev_per_atom: NDArray[np.float64],
-    x: NDArray[np.float64],
+    fractions: NDArray[np.float64],
     *,
-    elements: tuple[str, str],
+    elements: tuple[str, ...],
     on_progress: Callable[[str], None],
 ) -> dict[int, tuple[float, float]]:
     """Energies (n,) that the others contradict: each predicted from all others by the kernel model of the representation.
 
     The model of formation energies is fitted robustly; an energy is a suspect if it is further from its leave-one-out prediction
     than `regression.labelled.distrust` allows (see there), and by more than FLOOR_EV_PER_ATOM. The n candidates, at least
-    MIN_ENERGIES, are different crystals, x (n,) their atomic fractions of the second of the two elements. Given back, by place in
+    MIN_ENERGIES, are different crystals, `fractions` (n, k) those of the elements after the first. Given back, by place in
     `candidates`, are the energy minus its prediction, and the prediction's calibrated standard deviation, in eV/atom.
     """
     from hullscout.regression import Mean, ModelSettings, PoolModel  # noqa: PLC0415  (late: slow to import)
     from hullscout.representation import MbtrRepresentation, checked_blocks  # noqa: PLC0415
 
-    ends = np.column_stack([1.0 - x, x])
+    ends = np.column_stack([1.0 - fractions.sum(axis=1), fractions])
     labels = energies_ev_per_atom - ends @ np.linalg.lstsq(ends, energies_ev_per_atom, rcond=None)[0]
-    judged = _judged(labels, x)
-    candidates, labels, x = [candidates[place] for place in judged], labels[judged], x[judged]
+    curved = Mean.QUADRATIC.basis(len(labels), fractions)
+    judged = _judged(labels - curved @ np.linalg.lstsq(curved, labels, rcond=None)[0])
+    candidates, labels, fractions = [candidates[place] for place in judged], labels[judged], fractions[judged]
     on_progress(f"representing {len(candidates)} crystals")
     blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
     settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
@@ -283,7 +285,7 @@ def find_suspect_energies(
     for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(len(labels)), n_parts), start=1):
         on_progress(f"comparing energies, part {number} of {n_parts}")
         parts = {name: features[part] for name, features in blocks.items()}
-        model = PoolModel(parts, composition=x[part], settings=settings)
+        model = PoolModel(parts, composition=fractions[part], settings=settings)
         model.add(np.arange(len(part)))
         fitted = model.fit(labels[part])
         for row in fitted.suspects.tolist():
@@ -293,11 +295,11 @@ def find_suspect_energies(
     return suspects
 
 
-def _judged(labels: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The places, ascending, of at most MAX_JUDGED energies."""
-    if len(labels) <= MAX_JUDGED:
-        return np.arange(len(labels))
-    order = np.argsort(labels - np.polyval(np.polyfit(x, labels, 2), x), kind="stable")
+def _judged(heights: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The places, ascending, of at most MAX_JUDGED energies, by their heights (n,) above what is usual for the composition."""
+    if len(heights) <= MAX_JUDGED:
+        return np.arange(len(heights))
+    order = np.argsort(heights, kind="stable")
     lowest, others = np.split(order, [MAX_JUDGED // 2])
     chance = np.random.default_rng(0).permutation(others)[: MAX_JUDGED - len(lowest)]
     return np.sort(np.concatenate([lowest, chance]))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 WHAT_ENERGY = "energy of what"
 """The kind of finding that is about what the energies are of."""
+FREQUENT = 0.1
+"""Share of the frames from which on a third element is one of the pool's, and no stray."""
 NOT_READ = "not read"
 """The kind of finding that is about what is no frame, so that a cleaned pool cannot hold it."""
 
@@ -79,7 +81,7 @@ class Finding:
 class Inspection:
     """Everything that was found in a pool of n_frames frames, n_energies of them with an energy."""
 
-    elements: tuple[str, str]
+    elements: tuple[str, ...]
     n_frames: int
     n_energies: int
     n_crystals: int  #: different crystals among the frames without a fault
@@ -104,24 +106,31 @@ def clean(
     return tuple(frame for frame in frames if frame.number not in out)
 
 
-def most_frequent_elements(frames: Frames) -> tuple[str, str]:
-    """The two elements that occur in most frames, in alphabetical order; an InvalidPoolError where fewer than two occur."""
+def most_frequent_elements(frames: Frames) -> tuple[str, ...]:
+    """The elements that occur in most frames, in alphabetical order; an InvalidPoolError where fewer than two occur.
+
+    Beside the two in most frames those in at least FREQUENT of all, five at most.
+    """
     counts = Counter(number for frame in frames.frames for number in set(frame.numbers.tolist()))
-    symbols = [checks.symbol_of(number) for number, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+    often = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: checks.MAX_ELEMENTS]
+    symbols = [
+        checks.symbol_of(number)
+        for place, (number, count) in enumerate(often)
+        if place < 2 or count >= FREQUENT * len(frames.frames)
+    ]
     if len(symbols) < 2:
         raise InvalidPoolError(
-            f"{frames.path}: expected a pool of two elements, found only {', '.join(symbols)}. Name both: --elements A,B."
+            f"{frames.path}: expected a pool of two elements or more, found only {', '.join(symbols)}. Name them: --elements A,B."
             f"{_first_fault(frames)}"
         )
-    first, second = sorted(symbols[:2])
-    return first, second
+    return tuple(sorted(symbols))
 
 
 def inspect_frames(
-    frames: Frames, elements: tuple[str, str], *, on_progress: Callable[[str], None] = lambda _: None
+    frames: Frames, elements: tuple[str, ...], *, on_progress: Callable[[str], None] = lambda _: None
 ) -> Inspection:
-    """Look a pool of two elements over; before each step `on_progress` is told of it."""
-    _, second = checks.atomic_numbers(elements, n_max=2)
+    """Look a pool over; before each step `on_progress` is told of it."""
+    _, *others = checks.atomic_numbers(elements)
     on_progress(f"reading {len(frames.frames)} frames")
     faults, sound = _sound(frames, elements)
     findings = [*faults, *_about_the_whole(frames, sound, elements)]
@@ -136,10 +145,10 @@ def inspect_frames(
         ev_per_atom = np.array([np.nan if f.energy_ev is None else f.energy_ev / len(f.numbers) for f in sound])
         kept = [_best(ev_per_atom, group) for group in groups]
         findings += _duplicates(sound, ev_per_atom, groups, kept)
-        x = np.array([float(np.mean(frame.numbers == second)) for frame in sound])
+        fractions = np.array([[float(np.mean(frame.numbers == other)) for other in others] for frame in sound])
         findings += [
             _suspect("volume", sound[place], f"{volume:.2f} A^3 per atom; the others suggest {expected:.2f}")
-            for place, (volume, expected) in checks.find_odd_volumes(sound, x).items()
+            for place, (volume, expected) in checks.find_odd_volumes(sound, fractions).items()
         ]
         findings += [_suspect("distance", sound[i], said) for i, said in checks.find_close_atoms(sound).items()]
         used = [place for place in kept if not np.isnan(ev_per_atom[place])]
@@ -147,7 +156,9 @@ def inspect_frames(
         found: list[Finding] = []
         criterion = "Energies were not compared: they do not look like total energies of the cells."
         if is_one_kind:
-            found, criterion = _energies([sound[i] for i in used], ev_per_atom[used], x[used], elements, on_progress)
+            found, criterion = _energies(
+                [sound[i] for i in used], ev_per_atom[used], fractions[used], elements, on_progress
+            )
         findings += found
         criteria += [
             (
@@ -175,7 +186,7 @@ def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
     return Finding(Severity.SUSPECT, kind, f"{frame.id}: {sentence}", (frame.number,), doubted=(frame.number,))
 
 
-def _sound(frames: Frames, elements: tuple[str, str]) -> tuple[list[Finding], list[Frame]]:
+def _sound(frames: Frames, elements: tuple[str, ...]) -> tuple[list[Finding], list[Frame]]:
     """Faults of single frames, and the frames without any, in the natural order of their ids."""
     findings = [Finding(Severity.FAULT, NOT_READ, fault.rstrip(".")) for fault in frames.faults]
     findings += [
@@ -193,7 +204,7 @@ def _sound(frames: Frames, elements: tuple[str, str]) -> tuple[list[Finding], li
     return findings, sorted(sound, key=lambda frame: natural_key(frame.id))
 
 
-def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str, str]) -> Iterator[Finding]:
+def _about_the_whole(frames: Frames, sound: Sequence[Frame], elements: tuple[str, ...]) -> Iterator[Finding]:
     """Ends of the axis without a structure, mixed settings, energies that are not there, shared labels."""
     with_energy = [frame for frame in sound if frame.energy_ev is not None]
     for sentence in checks.find_missing_ends(with_energy or sound, elements):
@@ -225,7 +236,7 @@ def _moments(sound: Sequence[Frame], siblings: Sequence[tuple[int, ...]]) -> Ite
         yield Finding(Severity.NOTE, "moments", sentence)
 
 
-def _doubts(frames: Frames, sound: Sequence[Frame], elements: tuple[str, str]) -> Iterator[Finding]:
+def _doubts(frames: Frames, sound: Sequence[Frame], elements: tuple[str, ...]) -> Iterator[Finding]:
     """Energies that do not look like total energies of their cells."""
     for doubt in find_doubts(sound, elements, is_stated=frames.is_meant):
         severity = Severity.FAULT if doubt.is_fault else Severity.SUSPECT
@@ -254,8 +265,8 @@ def _duplicates(
 def _energies(
     used: Sequence[Frame],
     ev_per_atom: NDArray[np.float64],
-    x: NDArray[np.float64],
-    elements: tuple[str, str],
+    fractions: NDArray[np.float64],
+    elements: tuple[str, ...],
     on_progress: Callable[[str], None],
 ) -> tuple[list[Finding], str]:
     """Energies (n,) of n different crystals that the others contradict, and the criterion."""
@@ -264,7 +275,9 @@ def _energies(
             f"Energies were not compared: that takes {checks.MIN_ENERGIES} different crystals with an energy; found {len(used)}."
         )
     candidates = [frame.candidate() for frame in used]
-    suspects = checks.find_suspect_energies(candidates, ev_per_atom, x, elements=elements, on_progress=on_progress)
+    suspects = checks.find_suspect_energies(
+        candidates, ev_per_atom, fractions, elements=elements, on_progress=on_progress
+    )
     findings = [
         _suspect(
             "energy",

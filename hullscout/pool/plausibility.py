@@ -290,8 +290,8 @@ def _two_methods(energies: _Energies) -> Iterator[Doubt]:
     lower, upper = ordered[:cut], ordered[cut:]
     width = max(float(np.quantile(part, 0.9) - np.quantile(part, 0.1)) for part in (lower, upper))
     few, many = sorted((order[:cut], order[cut:]), key=len)
-    x = energies.fractions[:, 0]
-    is_among = (x[few] >= x[many].min()) & (x[few] <= x[many].max())
+    at = energies.fractions
+    is_among = ((at[few] >= at[many].min(axis=0)) & (at[few] <= at[many].max(axis=0))).all(axis=1)
     if gaps.max() > _GAP * width and is_among.mean() > 0.5 and len(np.unique(energies.fractions[few], axis=0)) > 1:
         frames = [energies.frames[place] for place in np.sort(few).tolist()]
         counts = Counter(frame.id for frame in frames)

@@ -15,7 +15,8 @@ is more,
 
     w_i = Phi(-(z_i + t) / B),   P_loner = rho  sum_unknown w_i / (sum_unknown w_i + n_known / 2).
 
-A known compound was predicted near the hull when it was looked up, and counts 1/2.
+A known compound was predicted near the hull when it was looked up, and counts 1/2. Of three elements or more each system, those of
+two elements each and what holds more, is an alloy that may have one: with m systems rho is 1 - (1 - rho)^m.
 
 **Ends.** No structure of an element hints at another. Of the n structures of a pure element any may be the lowest, and one of the k
 that are unknown is with the probability k/n. (A campaign looks all of them up first: this counts where some failed, are under way,
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
-from hullscout.hull import pure
+from hullscout.hull import pure, systems
 from hullscout.regression import KernelPrior
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ def stated_for(rate: float) -> float:
     return float(expit((logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
 
 
+def loner_rate(fractions: Floats) -> float:
+    """The probability, before anything is known, that a pool of compositions (n, k) holds a loner."""
+    return LONER_RATE * sum((1.0 - LONER_RATE) ** place for place in range(len(systems(fractions))))
+
+
 def loner_probabilities(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_atom: float) -> Floats:
     """(n,) probability of each candidate to be a ground state that the model has nothing to say of; 0 of what is known.
 
@@ -107,4 +113,4 @@ def _loner_shares(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_at
     compounds = np.setdiff1d(known.unknown, np.concatenate(pure(known.fractions)))
     height = (mean_ev_per_atom - at_hull)[compounds] + tolerance_ev_per_atom
     weights[compounds] = ndtr(-height / scale)
-    return np.asarray(LONER_RATE * weights / (weights.sum() + KNOWN_WEIGHT * known.n_answered))
+    return np.asarray(loner_rate(known.fractions) * weights / (weights.sum() + KNOWN_WEIGHT * known.n_answered))

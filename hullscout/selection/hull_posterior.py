@@ -22,7 +22,7 @@ from pydantic import Field
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
-from hullscout.hull import of_all_elements
+from hullscout.hull import of_all_elements, systems
 from hullscout.selection.alloys import LONER_RATE, judged, loner_probabilities, observed, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
@@ -47,6 +47,9 @@ JOINT_REACH = 3.0
 MIN_SAMPLED, MAX_SAMPLED = 100, 300
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
+# Of three elements or more it looks back over this share of the pool at least: one low probability is sooner by chance where there
+# are more directions in which the model can err.
+STEADY_OF_MORE = 0.02
 # Beyond the first of a batch, candidates are chosen while samples show this much left to settle.
 MIN_SHARE = 0.02
 # Loners are foreseen to be looked up until they take this share of the accepted probability.
@@ -73,7 +76,8 @@ class HullPosteriorRule(Rule):
     batch: Count | None = None
     """Structures looked up in one round; by default one, or where whole rounds are awaited, what is calculated at the same time."""
     n_start: CountOrZero = 6
-    """Compounds looked up before a model is asked, far apart in their features, beside the structures of the pure elements."""
+    """Compounds looked up before a model is asked, far apart in their features, beside the structures of the pure elements; of
+    three elements or more so many of each two, and of all others together."""
     energy_cap: Amount = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     samples: int = Field(default=2000, ge=100, le=100_000)
@@ -88,14 +92,15 @@ class HullPosteriorRule(Rule):
         return starting_pure(known)
 
     def begin(self, known: Known, surrogate: Surrogate) -> tuple[int, ...]:
-        """Beside them, compounds that cover the pool."""
-        start = self.start(known)
-        return (*start, *surrogate.spread_out(known, self.n_start, beside=start))
+        """Beside them, compounds that cover the pool: those of each two elements, and those of more."""
+        chosen, rng = self.start(known), known.rng()
+        for those in systems(known.fractions):
+            chosen += surrogate.spread_out(known, self.n_start, beside=chosen, among=those, rng=rng)
+        return chosen
 
     def n_at_start(self, known: Known) -> int:
         """The structures of the pure elements, and `n_start` compounds where there are as many."""
-        n_pure = len(self.start(known))
-        return n_pure + min(self.n_start, known.n_candidates - n_pure)
+        return len(self.start(known)) + sum(min(self.n_start, those.size) for those in systems(known.fractions))
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
@@ -242,8 +247,7 @@ class HullPosteriorRule(Rule):
     def _n_to_cover(self, known: Known) -> int:
         """Compounds to look up before a model is asked."""
         n_askable = int(known.askable.size)
-        n_wanted = self.n_start + len(self.start(known))
-        return max(0, min(n_wanted - (known.n_candidates - n_askable), n_askable))
+        return max(0, min(self.n_at_start(known) - (known.n_candidates - n_askable), n_askable))
 
     def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> int:
         """Lookups to the stop as they look today, of likely loners and of what samples show below the hull."""
@@ -264,6 +268,8 @@ class HullPosteriorRule(Rule):
         """The decisions in the last `steady` calculations."""
         n_now, n_asked, recent = known.n_asked, 0, []
         n_back = self.calculations_to_stay_low(known.n_candidates, n_now)
+        if known.fractions.shape[1] > 1:
+            n_back = max(n_back, min(STEADY_OF_MORE * known.n_candidates, MAX_STEADY * n_now))
         for place, decision in enumerate(known.decisions):
             if n_asked >= n_now - n_back:
                 # What was stated of a smaller pool says nothing of what was added to it.

@@ -126,15 +126,26 @@ class Surrogate:
             "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
         }
 
-    def spread_out(self, known: Known, n: int, *, beside: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def spread_out(
+        self,
+        known: Known,
+        n: int,
+        *,
+        beside: tuple[int, ...] = (),
+        among: Indices | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[int, ...]:
         """Up to n candidates that may be asked for, far in their features from each other, from what was asked for and `beside`.
 
-        One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
+        They are `among` some, or anywhere, and drawn by `rng`, or by the random numbers of the round. One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
         (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.
         """
-        rng, is_askable = known.rng(), np.isin(np.arange(self._n_candidates), np.setdiff1d(known.askable, beside))
-        n_most = min(n, int(is_askable.sum()))
+        rng = known.rng() if rng is None else rng
+        is_askable = np.isin(np.arange(self._n_candidates), np.setdiff1d(known.askable, beside))
         apart = self._model.separations_from(np.flatnonzero(~is_askable)).min(axis=0, initial=np.inf)
+        if among is not None:
+            is_askable &= np.isin(np.arange(self._n_candidates), among)
+        n_most = min(n, int(is_askable.sum()))
         nearest = np.where(is_askable, np.minimum(apart, np.finfo(np.float64).max / self._n_candidates), 0.0)
         drawn: list[int] = []
         while len(drawn) < n_most:

@@ -167,9 +167,9 @@ def test_odd_volumes_are_judged_along_the_axis():
     volumes = 10.0 + 30.0 * x
     lattices = (f"{v} 0 0 0 1 0 0 0 1" for v in volumes)
     cells = [f'1\nLattice="{lattice}" Properties=species:S:1:pos:R:3\nAg 0 0 0\n' for lattice in lattices]
-    assert find_odd_volumes(read(*cells).frames, x) == {}
+    assert find_odd_volumes(read(*cells).frames, x[:, None]) == {}
     cells[0] = cells[0].replace("10.0", "25.0")
-    (place,) = find_odd_volumes(read(*cells).frames, x)
+    (place,) = find_odd_volumes(read(*cells).frames, x[:, None])
     assert place == 0
 
 
@@ -191,7 +191,7 @@ def test_atoms_that_come_too_close_are_suspects(texts, c, z, sentence):
 
 def test_the_elements_are_those_in_most_frames(texts):
     assert most_frequent_elements(read(*texts[:20], texts[20].replace("Pd", "Pt"))) == ELEMENTS
-    with pytest.raises(InvalidPoolError, match=r"two elements, found only Ag\. Name both: --elements"):
+    with pytest.raises(InvalidPoolError, match=r"two elements or more, found only Ag\. Name them: --elements"):
         most_frequent_elements(read(next(text for text in texts if name_of(text) == "Ag")))
 
 

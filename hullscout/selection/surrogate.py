@@ -137,8 +137,9 @@ class Surrogate:
     ) -> tuple[int, ...]:
         """Up to n candidates that may be asked for, far in their features from each other, from what was asked for and `beside`.
 
-        They are `among` some, or anywhere, and drawn by `rng`, or by the random numbers of the round. One after the other is drawn by its squared distance to the nearest of those before it, as k-means++ draws its centres
-        (Arthur & Vassilvitskii, SODA 2007): they cover the pool, and each seed covers it in its own way.
+        They are `among` some, or anywhere, and drawn by `rng`, or by the random numbers of the round. One after the other is drawn
+        by its squared distance to the nearest of those before it, as k-means++ draws its centres (Arthur & Vassilvitskii, SODA
+        2007): they cover the pool, and each seed covers it in its own way.
         """
         rng = known.rng() if rng is None else rng
         is_askable = np.isin(np.arange(self._n_candidates), np.setdiff1d(known.askable, beside))

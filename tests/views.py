@@ -23,6 +23,14 @@ class ArrayPool:
         return self.x[:, None]
 
     @property
+    def end_names(self):
+        return self.elements
+
+    @property
+    def end_labels(self):
+        return tuple(f"pure {symbol}" for symbol in self.elements)
+
+    @property
     def ids(self):
         return tuple(map(str, range(self.x.size)))
 

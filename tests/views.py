@@ -23,6 +23,14 @@ class ArrayPool:
         return self.x.reshape(len(self.x), -1)
 
     @property
+    def end_names(self):
+        return self.elements
+
+    @property
+    def end_labels(self):
+        return tuple(f"pure {symbol}" for symbol in self.elements)
+
+    @property
     def ids(self):
         return tuple(map(str, range(len(self.x))))
 

@@ -166,6 +166,53 @@ def test_relaxed_structures_come_along(place):
     assert volumes[0] == pytest.approx(volumes[1])
 
 
+def as_table(path):
+    """The campaign file with energies that are looked up."""
+    text = path.read_text().replace('kind = "calculator"\ncalculator = "emt"\nrelax = "none"', 'kind = "table"')
+    path.write_text(text)
+    return path
+
+
+def with_energies(place, name):
+    """The energies by EMT of the cells of a pool, written into it."""
+    from ase.calculators.emt import EMT
+    from ase.io import read, write
+
+    cells = read(place / name, ":")
+    for cell in cells:
+        cell.calc = EMT()
+        energy = cell.get_potential_energy()
+        cell.calc = None
+        cell.info["energy"] = energy
+    write(place / name, cells, format="extxyz")
+
+
+def test_a_replay_knows_what_a_campaign_of_a_subsystem_found(place):
+    path = as_table(make(place, ("Cu", "Ag", "Au"), known='known = ["Cu-Au"]', rule="random"))
+    with_energies(place, "CuAgAu.extxyz")
+    result, *_ = ran(path, place / "out")
+    assert (result.n_calculations, result.known_beforehand) == (20, {"Cu-Au": 10})
+    assert result.reference.exact
+    assert result.reference.mae_uncomputed_ev_per_atom is None
+    text = (place / "CuAgAu.extxyz").read_text()
+    first = next(line for line in text.splitlines() if "id=fcc-A1-0001" in line)
+    (place / "CuAgAu.extxyz").write_text(text.replace(first, first.replace("energy=", "energy=1 was=")))
+    with pytest.raises(
+        InvalidPoolError, match=r"the energy of fcc-A1-0001 in Cu-Au is .* meV/atom below that in the pool"
+    ):
+        ran(path, place / "other")
+
+
+def test_a_pool_that_holds_energies_may_name_itself(place):
+    path = make(place, ("Cu", "Au"), known='known = ["CuAu.extxyz"]', rule="random")
+    with_energies(place, "CuAu.extxyz")
+    lines = (place / "CuAu.extxyz").read_text().replace("id=fcc-A1B1-0001 energy=", "id=fcc-A1B1-0001 unknown=")
+    (place / "CuAu.extxyz").write_text(lines)
+    result, known, _ = ran(path, place / "out")
+    assert (result.n_calculations, result.known_beforehand) == (1, {"CuAu.extxyz": 9})
+    assert [known.pool.ids[index] for index in known.asked] == ["fcc-A1B1-0001"]
+
+
 def test_a_hand_off_says_what_is_known_and_never_hands_it_out(place, hullscout):
     path = make(place, ("Cu", "Ag", "Au"), known='known = ["Cu-Au"]')
     path.write_text(

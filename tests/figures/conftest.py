@@ -45,12 +45,15 @@ def at_random(campaign_folder):
 
 @pytest.fixture(scope="session")
 def campaign_of(tmp_path_factory):
-    """Replays a small pool of these elements until 22 of its energies are known; the folder."""
+    """Replays a small pool of these elements until 18 of its energies are known, or 27 of four elements; the folder."""
 
     def play(*elements):
         folder = tmp_path_factory.mktemp("of-elements")
         file = ternary.campaign_file(folder, elements)
-        settings = ("select={rule = 'hull-posterior', batch = 4, n_start = 8}", "stop.max_calculations=22")
+        settings = (
+            "select={rule = 'hull-posterior', batch = 4, n_start = 2}",
+            f"stop.max_calculations={9 * len(elements) - 9}",
+        )
         save_result(folder / "run", *run(Setup(read_origin(file, settings, seed=1)), folder / "run"))
         return folder / "run"
 

@@ -40,11 +40,9 @@ MAX_WEIGHTS = 2_000_000
 
 
 class Decomposition(NamedTuple):
-    """The phases that compositions fall apart into, and how much of each.
+    """The phases that compositions fall apart into, (n, k + 1) places among the vertices of the hull, and how much of each.
 
-    Attributes:
-        vertices: (n, k + 1) places of the phases among the vertices of the hull.
-        amounts: (n, k + 1) share of the atoms in each; zero where a phase is not needed, and together one.
+    Amounts (n, k + 1) are shares of the atoms: zero where a phase is not needed, and together one.
     """
 
     vertices: Indices

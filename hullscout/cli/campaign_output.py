@@ -188,7 +188,7 @@ def _ending(setup: Setup, folder: Path) -> str:
 def _print_potentials(screen: Console, potentials: ChemicalPotentials) -> None:
     """Where each ground state of the hull so far is stable."""
     heads, rows = potentials.table()
-    title = "Chemical potentials, relative to the elements, at which each ground state is stable"
+    title = "Chemical potentials at which each ground state is stable"
     table = Table(title=title, title_justify="left", title_style="bold")
     for head in heads:
         table.add_column(head, justify="left" if head in {"formula", "id"} else "right", overflow="fold")

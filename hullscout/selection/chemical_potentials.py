@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from hullscout.selection.belief import Belief
     from hullscout.selection.known import Floats, Known
 
-    BooleanArray = NDArray[np.bool_]
+    Mask = NDArray[np.bool_]
+
 
 # Potentials that differ by less are those of one point.
 SAME_EV_PER_ATOM = 1e-9
@@ -51,7 +52,7 @@ class StabilityRegion:
     formula: str
     id: str
     corners_ev_per_atom: Floats = field(repr=False)
-    is_unbounded: BooleanArray = field(repr=False)
+    is_unbounded: Mask = field(repr=False)
     probability: float | None = None
     interval_ev_per_atom: Floats | None = field(default=None, repr=False)
 

@@ -24,7 +24,7 @@ from hullscout.contents import own_text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, MAX_ELEMENTS, Axis, EnergyMeaning, axis_of
+from hullscout.pool import FORMATS, MAX_ELEMENTS, CompositionAxis, EnergyMeaning, axis_of
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -118,12 +118,12 @@ class CampaignConfig(Settings):
     """Name of the campaign, for people and for the default output folder."""
     elements: tuple[str, ...] = Field(strict=False)
     """Two to five chemical symbols; of two, x is the atomic fraction of the second."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of every random choice."""
     ends: tuple[str, ...] = Field(default=(), strict=False)
     """Formulas that the compositions are between, where it is not the elements: `["Zr", "ZrN"]`."""
     limits: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = Field(default_factory=dict)
     """Lowest and highest atomic fraction by element; what is beyond is no candidate, ends excepted."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Seed of every random choice."""
     pool: PoolSection
     oracle: Annotated[AnyOracle, BeforeValidator(ORACLES.build)] = TableSettings()
     executor: Annotated[AnyExecutor, BeforeValidator(EXECUTORS.build)] = ProcessesSettings()
@@ -162,7 +162,7 @@ class CampaignConfig(Settings):
         return name
 
     @property
-    def axis(self) -> Axis:
+    def axis(self) -> CompositionAxis:
         """What compositions are measured by."""
         return axis_of(self.elements, self.ends, self.limits)
 

@@ -6,7 +6,7 @@ A pool holds no energies: they stay in the frames. Importing this package loads 
 used.
 """
 
-from hullscout.pool.axis import Axis, axis_of
+from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
@@ -38,9 +38,9 @@ __all__ = [
     "MAX_ELEMENTS",
     "NOT_READ",
     "TWIN_TOLERANCE",
-    "Axis",
     "Candidate",
     "Columns",
+    "CompositionAxis",
     "Doubt",
     "EnergyMeaning",
     "EnumerationSettings",

@@ -12,7 +12,8 @@ s e + (1 - s) e'. So what is linear over fractions is linear over weights: the l
 fractions, seen along the simplex, and the formation energy e - sum_j w_j e_j is 0 for the ends.
 
 Weights are found in whole numbers, by elimination: with integer atoms c of the elements, c = sum_j n_j c_j for n_j formula units of
-the end j, and w_j = n_j |c_j| / |c|. So an end has exactly 1 and 0, and what lies on the edge of the simplex is not outside.
+the end j, and w_j is n_j times the atoms in c_j over those in c. So an end has exactly 1 and 0, and what lies on the edge of the
+simplex is not outside.
 
 With X for vacancies nothing is gained: a vacancy is a site without an atom, and fractions and energies are per atom. An alloy of
 vacancies or interstitials is one between the filled and the empty compound: `ends = ["Zr", "ZrN"]`.
@@ -44,7 +45,7 @@ _PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class CompositionAxis:
     """The ends between which compositions are, and the limits of what counts. `axis_of` checks and makes one.
 
     Attributes:
@@ -151,7 +152,7 @@ class Axis:
 
 def axis_of(
     elements: Sequence[str], ends: Sequence[str] = (), limits: Mapping[str, Sequence[float]] | None = None
-) -> Axis:
+) -> CompositionAxis:
     """An axis of two to five elements, between compounds or the elements, within limits.
 
     Raises:
@@ -177,7 +178,7 @@ def axis_of(
             raise InvalidSettingError(
                 f"Expected ends that are linearly independent, found {ends[place]}, which is made of {parts}. Leave one out."
             )
-    return Axis(elements=tuple(elements), ends=tuple(ends), limits=checked_limits(limits or {}, elements))
+    return CompositionAxis(elements=tuple(elements), ends=tuple(ends), limits=checked_limits(limits or {}, elements))
 
 
 def _atoms(formula: str, elements: Sequence[str]) -> list[int]:

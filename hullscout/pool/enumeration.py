@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidSettingError, MissingPackageError
-from hullscout.pool.axis import Axis, axis_of
+from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.candidate import AtomArrays, atoms_of
 from hullscout.pool.checks import CLOSE, atomic_numbers, shortest_distance
 from hullscout.pool.frames import Frame
@@ -115,7 +115,7 @@ class EnumerationSettings:
         self._refuse_too_many()
 
     @property
-    def axis(self) -> Axis:
+    def axis(self) -> CompositionAxis:
         """What is between the ends and within the limits."""
         return axis_of(self.elements, self.ends, self.limits)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.pool.axis import Axis
+from hullscout.pool.axis import CompositionAxis
 from hullscout.pool.checks import Faulty
 from hullscout.pool.frames import Frames, natural_key, one_error
 from hullscout.pool.pool import Pool
@@ -56,7 +56,7 @@ def growth_of(
     known: Frames,
     added: Frames,
     *,
-    axis: Axis,
+    axis: CompositionAxis,
     needs_energy: bool,
     faulty: Faulty,
     build: Callable[[Frames], Pool],
@@ -114,7 +114,7 @@ def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Colum
     candidates = tuple(frame.candidate() for frame in frames)
     cost, baseline = columns.read(source.path, frames)
     report = pool.report
-    axis = Axis(elements=pool.elements, ends=pool.ends)
+    axis = CompositionAxis(elements=pool.elements, ends=pool.ends)
     n_pure = np.array(report.n_pure) + (axis.coordinates(axis.counts(candidates)) == 1.0).sum(axis=0)
     return Pool(
         elements=pool.elements,

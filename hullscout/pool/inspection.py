@@ -15,7 +15,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import InvalidPoolError
 from hullscout.pool import checks
-from hullscout.pool.axis import Axis, axis_of
+from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
 from hullscout.pool.energies import offered
 from hullscout.pool.frames import Frame, Frames, natural_key, shown_ids
@@ -194,7 +194,7 @@ def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
     return Finding(Severity.SUSPECT, kind, f"{frame.id}: {sentence}", (frame.number,), doubted=(frame.number,))
 
 
-def _sound(frames: Frames, axis: Axis) -> tuple[list[Finding], list[Frame]]:
+def _sound(frames: Frames, axis: CompositionAxis) -> tuple[list[Finding], list[Frame]]:
     """Faults of single frames, and the frames without any, in the natural order of their ids."""
     findings = [Finding(Severity.FAULT, NOT_READ, fault.rstrip(".")) for fault in frames.faults]
     findings += [
@@ -217,7 +217,7 @@ def _sound(frames: Frames, axis: Axis) -> tuple[list[Finding], list[Frame]]:
     return findings, sorted(sound, key=lambda frame: natural_key(frame.id))
 
 
-def _about_the_whole(frames: Frames, sound: Sequence[Frame], axis: Axis) -> Iterator[Finding]:
+def _about_the_whole(frames: Frames, sound: Sequence[Frame], axis: CompositionAxis) -> Iterator[Finding]:
     """Ends of the axis without a structure, mixed settings, energies that are not there, shared labels."""
     with_energy = [frame for frame in sound if frame.energy_ev is not None]
     for sentence in axis.missing(with_energy or sound):

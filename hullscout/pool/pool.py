@@ -15,7 +15,7 @@ import numpy as np
 
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
-from hullscout.pool.axis import Axis, axis_of
+from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import Faulty, atomic_numbers, slab_notes, symbol_of
 from hullscout.pool.columns import (
@@ -187,9 +187,9 @@ class Pool:
         return ("x",) if len(self.end_names) == 2 else tuple(f"x_{name}" for name in self.end_names[1:])
 
     @property
-    def axis(self) -> Axis:
+    def axis(self) -> CompositionAxis:
         """What the compositions are measured by."""
-        return Axis(elements=self.elements, ends=self.ends)
+        return CompositionAxis(elements=self.elements, ends=self.ends)
 
     @property
     def end_names(self) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ class Pool:
 
 def build_pool(
     frames: Frames,
-    elements: tuple[str, ...] | Axis,
+    elements: tuple[str, ...] | CompositionAxis,
     *,
     without_energy: WithoutEnergy,
     columns: Columns = NO_COLUMNS,
@@ -274,7 +274,7 @@ def build_pool(
     """
     is_table = without_energy is WithoutEnergy.LEAVE_OUT
     is_strict = faulty is Faulty.REFUSE
-    axis = elements if isinstance(elements, Axis) else axis_of(elements)
+    axis = elements if isinstance(elements, CompositionAxis) else axis_of(elements)
     elements = axis.elements
     sifted = axis.sift(frames)
     beyond = axis.beyond(sifted.frames)

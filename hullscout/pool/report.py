@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hullscout.pool.axis import Axis
+from hullscout.pool.axis import CompositionAxis
 from hullscout.pool.frames import shown_ids
 from hullscout.pool.twins import TWIN_TOLERANCE
 
@@ -70,7 +70,9 @@ class PoolReport:
         said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
         said += [
             f"{count} candidates are {label}; the lowest of those looked up is the end of the axis."
-            for label, count in zip(Axis(elements=self.elements, ends=self.ends).labels, self.n_pure, strict=True)
+            for label, count in zip(
+                CompositionAxis(elements=self.elements, ends=self.ends).labels, self.n_pure, strict=True
+            )
             if count > 1
         ]
         return tuple(said)

@@ -14,7 +14,7 @@ from pymatgen.entries.computed_entries import ComputedEntry
 
 from hullscout.errors import InvalidPoolError, InvalidSettingError
 from hullscout.hull import end_energies, formation_energy, lower_hull
-from hullscout.pool import Axis, Frames, Pool, WithoutEnergy, axis_of, build_pool
+from hullscout.pool import CompositionAxis, Frames, Pool, WithoutEnergy, axis_of, build_pool
 from hullscout.pool.growth import grown, growth_of
 from hullscout.pool.pool import NO_COLUMNS, Faulty
 
@@ -159,4 +159,4 @@ def test_three_compounds_make_a_triangle():
     found = axis.coordinates(counts)
     np.testing.assert_allclose(found[:4], [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0]])
     assert axis.holds(counts).tolist() == [True, True, True, True, False]
-    assert isinstance(axis, Axis)
+    assert isinstance(axis, CompositionAxis)

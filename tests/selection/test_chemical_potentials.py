@@ -59,7 +59,9 @@ def known_of(x, energies):
     """Two elements of which these are known."""
     hull = lower_hull(x, energies)
     candidates = [SimpleNamespace(id=f"c{i}", formula=f"F{i}") for i in range(len(x))]
-    return SimpleNamespace(hull=hull, pool=SimpleNamespace(candidates=candidates, elements=("Ag", "Pd")))
+    return SimpleNamespace(
+        hull=hull, pool=SimpleNamespace(candidates=candidates, elements=("Ag", "Pd"), end_names=("Ag", "Pd"))
+    )
 
 
 def test_of_two_elements_regions_are_intervals_that_meet():

@@ -265,8 +265,8 @@ class Setup:
         if n_elements == 2 or not rule.states_probability:
             return said
         of_more = (
-            f"{n_elements} elements: the constants behind stated probabilities were fitted to alloys of two. Here each two elements "
-            "count as such an alloy, and what holds more as another; that was held against few alloys of three."
+            f"{n_elements} elements: the constants behind stated probabilities were fitted to alloys of two. Here each two "
+            "elements count as such an alloy, and what holds more as another; that was held against few alloys of three."
         )
         return (*said, of_more)
 

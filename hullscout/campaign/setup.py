@@ -303,7 +303,15 @@ class Setup:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What a person should know before anything is calculated, in sentences."""
-        return self.config.select.cautions(self.config.stop, n_candidates=len(self.pool))
+        rule, n_elements = self.config.select, len(self.config.elements)
+        said = rule.cautions(self.config.stop, n_candidates=len(self.pool))
+        if n_elements == 2 or not rule.states_probability:
+            return said
+        of_more = (
+            f"{n_elements} elements: the constants behind stated probabilities were fitted to alloys of two. Here each two "
+            "elements count as such an alloy, and what holds more as another; that was held against few alloys of three."
+        )
+        return (*said, of_more)
 
     @property
     def meaning(self) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
 """A pool of 100 000 candidates: seconds per round and peak memory of the rule `hull-posterior`.
 
     python tests/benchmarks/selection_large_pool.py [--candidates 100000] [--rounds 40]
+    python tests/benchmarks/selection_large_pool.py --campaign campaigns/cuagau/cuagau.toml --candidates 20000
 
-Features are those of the committed Ag-Pd pool, interpolated between pairs of structures of one composition; energies are
-interpolated alike, with a bow, so that many candidates lie near the hull. Computing features is not part of
+Features are those of the committed Ag-Pd pool, or of another campaign, interpolated between pairs of structures of one composition;
+energies are interpolated alike, with a bow, so that many candidates lie near the hull. Computing features is not part of
 it; what is measured is what a campaign's rounds cost.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from hullscout.campaign import Setup, read_origin
+from hullscout.hull import pure
 from hullscout.selection import Decision, HullPosteriorRule, Known, StopSettings, Surrogate
 
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
@@ -27,53 +29,50 @@ CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
 class Compositions:
     """What rules ask of a pool: candidates of one atom, without structures."""
 
-    x: np.ndarray
+    fractions: np.ndarray
     baseline_ev_per_atom: None = None
 
     @property
-    def fractions(self) -> np.ndarray:
-        return self.x[:, None]
-
-    @property
     def n_atoms(self) -> np.ndarray:
-        return np.ones(self.x.size, dtype=np.int64)
+        return np.ones(len(self.fractions), dtype=np.int64)
 
 
-def large_pool(n: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Compositions (n,), features by block (n, d) and energies (n,) in eV/atom."""
-    setup = Setup(read_origin(CAMPAIGN))
+def large_pool(campaign: Path, n: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Compositions (n, k), features by block (n, d) and energies (n,) in eV/atom."""
+    setup = Setup(read_origin(campaign))
     pool, blocks, energies = setup.pool, setup.features, setup.true_ev_per_atom
     rng = np.random.default_rng(0)
-    compounds = np.flatnonzero((pool.x > 0) & (pool.x < 1))
+    ends = np.concatenate(pure(pool.fractions))
+    compounds = np.setdiff1d(np.arange(len(pool)), ends)
     first = rng.choice(compounds, size=n)
-    second = np.array([rng.choice(np.flatnonzero(pool.x == pool.x[i])) for i in compounds])[
-        np.searchsorted(compounds, first)
-    ]
+    second = np.array(
+        [rng.choice(np.flatnonzero((pool.fractions == pool.fractions[i]).all(axis=1))) for i in compounds]
+    )[np.searchsorted(compounds, first)]
     share = rng.uniform(size=n)
-    ends = np.flatnonzero((pool.x == 0) | (pool.x == 1))
     first[: ends.size], second[: ends.size], share[: ends.size] = ends, ends, 0.0
     mixed = {
         name: (1 - share)[:, None] * block[first] + share[:, None] * block[second] for name, block in blocks.items()
     }
     bow = 0.01 * share * (1 - share)
-    return pool.x[first], mixed, (1 - share) * energies[first] + share * energies[second] + bow
+    return pool.fractions[first], mixed, (1 - share) * energies[first] + share * energies[second] + bow
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--campaign", type=Path, default=CAMPAIGN)
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
-    x, blocks, energies = large_pool(arguments.candidates)
-    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, fractions=x)
+    fractions, blocks, energies = large_pool(arguments.campaign, arguments.candidates)
+    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, fractions=fractions)
     del blocks
-    pool, decisions = Compositions(x), []
+    pool, decisions = Compositions(fractions), []
     answered = np.empty(0, dtype=np.intp)
     seconds = []
     for number in range(arguments.rounds):
         known = Known(
             pool=pool,
-            cost=np.ones(x.size),
+            cost=np.ones(len(fractions)),
             decisions=tuple(decisions),
             answered=answered,
             energies_ev_per_atom=energies[answered],

@@ -38,6 +38,14 @@ SHOWS = {
             "wrong by more than 1 meV/atom is .* below the accepted 5 %",
         ],
     ),
+    "replay_cu_ag_au": (
+        3,
+        [
+            r"stopped after 1\d\d of 1079",
+            r"hull found: 0\.\d\d meV/atom above the true one",
+            r"fractions of Au Cu\n( +\w+ \d\.\d{3}\n){3}",
+        ],
+    ),
     "representation": (
         4,
         [

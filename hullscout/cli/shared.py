@@ -218,7 +218,7 @@ def _ended_by_signals() -> Iterator[None]:
 )
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
-    """Find the ground-state convex hull of a binary alloy with few DFT calculations."""
+    """Find the ground-state convex hull of an alloy with few DFT calculations."""
 
 
 def console(*, stderr: bool = False) -> Console:

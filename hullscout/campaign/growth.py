@@ -28,6 +28,7 @@ from hullscout.pool import (
     parse_frames,
     restated,
     understand,
+    with_given_ends,
     with_own_ids,
 )
 from hullscout.pool.candidate import stated_id
@@ -108,6 +109,8 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         given = setup.frames_in(
             format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
+        # An end that is given by value is none beside a structure of it: refused here as in a pool.
+        with_given_ends(given, setup.config.pool.energies, setup.config.elements, is_computed=setup.table is None)
         growth = growth_of(
             setup.pool,
             setup.frames,
@@ -130,6 +133,10 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         left_out=growth.left_out,
         faults=growth.faults,
         offer=offered(given.frames) if growth.left_out else "",
+        suspects=growth.suspects,
+        n_unused=0
+        if setup.table is not None
+        else sum(f.energy_ev is not None for f in given.frames if f.id in growth.ids),
         conflicts=tuple(_conflicts(setup, given, growth)),
     )
 

@@ -143,3 +143,23 @@ def test_energies_that_are_not_used_of_what_is_added_are_said(live_file, hullsco
     assert code == 0
     assert "Energies that they state are not used (1): this campaign has energies computed." in text
     assert "[pool] known" in text
+
+
+def test_an_energy_that_all_others_contradict_is_said_before_anything_is_looked_up(
+    campaign_file, small_pool, hullscout, tmp_path
+):
+    frames = frames_of(small_pool)
+    place = next(place for place, frame in enumerate(frames) if "\nAg " in frame and "\nPd " in frame)
+    name, n_atoms = re.search(r"id=(\S+)", frames[place])[1], int(frames[place].split()[0])
+    wrong = re.sub(r"energy=(\S+)", lambda m: f"energy={float(m[1]) + 0.3 * n_atoms!r}", frames[place])
+    said = f"Suspect: {name}: "
+    pool = campaign_file.with_name("pool.extxyz")
+    pool.write_text("".join([wrong, *frames[:place], *frames[place + 1 :]]))
+    text = hullscout("run", campaign_file, "--out", tmp_path / "whole")[1]
+    assert text.index(said) < text.index("looked up,")
+    assert "above what the others suggest" in text
+    assert said not in hullscout("run", campaign_file, "--out", tmp_path / "whole")[1]
+    pool.write_text("".join([*frames[:place], *frames[place + 1 :]]))
+    assert said not in hullscout("run", campaign_file, "--out", tmp_path / "part")[1]
+    (tmp_path / "more.extxyz").write_text(wrong)
+    assert said in hullscout("add", tmp_path / "part", tmp_path / "more.extxyz")[1]

@@ -44,6 +44,7 @@ energies of cells the share is at least 1 where the atoms' own energies are 0, a
 _CELLS = (1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 2.0, 3.0, 4.0, 6.0, 8.0)  # of primitive, conventional and supercells
 _MULTIPLES = (1 / 2, 1 / 3, 2.0, 3.0)  # beside the number of atoms: what is stated of half a cell, of two, ...
 _CLEARLY = 5.0  # an energy is of another cell if as such all lie so many times closer to the line
+_MIN_COMPOSITIONS = 3  # of compounds, by which an end of the line may be told to be wrong
 _EXPLAINED = 0.1  # another cell explains formation energies if they come down to this share
 _MIN_METHODS = 12  # energies from which on two methods may be told apart
 _GAP = 3.0  # between the energies of two methods, in widths (80 %) of the wider of the two
@@ -297,7 +298,7 @@ def _multiples(energies: _Energies) -> Iterator[Doubt]:
 def _multiples_of_ends(energies: _Energies) -> Iterator[Doubt]:
     """The energy of a pure element whose multiple, by the measure of `_multiples`, is what the compounds have."""
     ends = energies.ends(energies.per_atom)
-    if ends is None or len(np.unique(energies.fractions[~energies.is_pure], axis=0)) < 2:
+    if ends is None or len(np.unique(energies.fractions[~energies.is_pure], axis=0)) < _MIN_COMPOSITIONS:
         return
     as_stated = float(np.abs(energies.per_atom - energies.fractions @ ends).max())
     for element, end in enumerate(ends.tolist()):

@@ -49,6 +49,8 @@ class Added:
         left_out: Ids of structures without an energy, where a table is looked at.
         conflicts: A sentence for each twin whose energy is another than the table's.
         faults: What is wrong with structures that were left out since no campaign can use them.
+        suspects: What looks wrong of the energies since these were added, and may be right.
+        n_unused: Structures whose stated energies are not used, since they are computed.
         offer: Which columns may hold the energies of those that were left out without one.
     """
 
@@ -59,6 +61,8 @@ class Added:
     left_out: tuple[str, ...]
     conflicts: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    n_unused: int = 0
     offer: str = ""
 
     @property
@@ -78,4 +82,10 @@ class Added:
             said.append(f"Left out, since they have no energy: {', '.join(self.left_out[:5])}{more}.")
             said += [f"{self.offer}."] if self.offer else []
         said += [f"Left out: {fault}." for fault in self.faults]
+        said += [f"Suspect: {sentence}" for sentence in self.suspects]
+        if self.n_unused:
+            said.append(
+                f"Energies that they state are not used ({self.n_unused}): this campaign has energies computed. What is known "
+                "already is taken by `[pool] known` of a campaign that is made anew."
+            )
         return (*said, *self.conflicts)

@@ -21,6 +21,7 @@ from hullscout.pool import (
     Faulty,
     Frames,
     Pool,
+    find_contradicted,
     format_frames,
     growth_of,
     keep_pool,
@@ -28,6 +29,7 @@ from hullscout.pool import (
     parse_frames,
     restated,
     understand,
+    with_given_ends,
     with_own_ids,
 )
 from hullscout.pool.candidate import stated_id
@@ -108,6 +110,8 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         given = setup.frames_in(
             format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
+        # An end that is given by value is none beside a structure of it: refused here as in a pool.
+        with_given_ends(given, setup.config.pool.energies, setup.config.elements, is_computed=setup.table is None)
         growth = growth_of(
             setup.pool,
             setup.frames,
@@ -118,6 +122,7 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
             build=setup.build_pool_of,
         )
         n_rounds = store.n_rounds
+        suspects = (*growth.suspects, *_contradicted(setup, given, growth))
         if growth.ids:
             by_id = {frame.id: frame for frame in frames.frames}
             new = format_frames([by_id[candidate_id] for candidate_id in growth.ids])
@@ -130,8 +135,22 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         left_out=growth.left_out,
         faults=growth.faults,
         offer=offered(given.frames) if growth.left_out else "",
+        suspects=suspects,
+        n_unused=0
+        if setup.table is not None
+        else sum(f.energy_ev is not None for f in given.frames if f.id in growth.ids),
         conflicts=tuple(_conflicts(setup, given, growth)),
     )
+
+
+def _contradicted(setup: Setup, given: Frames, growth: Growth) -> Iterable[str]:
+    """What the model of `check` says of new energies that all others contradict."""
+    if setup.table is None or not growth.ids:
+        return ()
+    new = [frame for frame in given.frames if frame.id in growth.ids]
+    known = [frame for frame in setup.frames.frames if frame.id not in growth.ids]
+    found = find_contradicted(replace(setup.frames, frames=(*known, *new)), setup.config.axis)
+    return [found[name] for name in growth.ids if name in found]
 
 
 def _conflicts(setup: Setup, given: Frames, growth: Growth) -> Iterable[str]:

@@ -25,6 +25,7 @@ from hullscout.pool import (
     MixedSettings,
     WithoutEnergy,
     build_pool,
+    find_doubts,
     grown,
     parse_frames,
     understand,
@@ -180,9 +181,26 @@ class Setup:
         """The candidates at the start, and after each addition: those that were there before keep their places."""
         pools = [self.build_pool_of(self._first_frames)]
         for frames, then in zip(self._added_frames, self.added, strict=True):
-            added = grown(pools[-1], frames.frames, source=frames, columns=self._columns, sentence=then.sentence)
-            pools.append(added)
+            pools.append(
+                grown(
+                    pools[-1],
+                    frames.frames,
+                    source=frames,
+                    columns=self._columns,
+                    sentence=then.sentence,
+                    suspects=self._suspects,
+                )
+            )
         return tuple(pools)
+
+    @cached_property
+    def _suspects(self) -> tuple[str, ...]:
+        """What looks wrong of the energies of all that a table holds, the added ones too."""
+        if not self._is_table:
+            return ()
+        sound = self.config.axis.sift(self.frames)
+        found = find_doubts(sound.frames, self.config.elements, is_stated=self.frames.is_meant)
+        return tuple(doubt.sentence for doubt in found)
 
     def build_pool_of(self, frames: Frames) -> Pool:
         """Candidates of frames, checked as the settings say."""

@@ -10,10 +10,12 @@ import click
 
 from hullscout import __version__
 from hullscout.citations import citations_of
-from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main
+from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main, working_line
 from hullscout.cli.streams import say
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
+N_SUSPECTS = 5
+"""So many suspect energies are named when a campaign begins."""
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
 EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
 STRUCTURES = click.option(
@@ -52,7 +54,9 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.cli.campaign_output import CampaignProgress, print_result  # noqa: PLC0415
+    from hullscout.pool import find_contradicted  # noqa: PLC0415
 
     setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
     folder = out if out is not None else Path("runs") / setup.config.folder_name
@@ -71,6 +75,13 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         say(line)
+    if setup.table is not None and not (folder / DATABASE).exists():
+        with working_line("comparing energies"):
+            contradicted = find_contradicted(setup.frames, setup.config.axis)
+        for sentence in list(contradicted.values())[:N_SUSPECTS]:
+            say(f"Suspect: {sentence}.")
+        if len(contradicted) > N_SUSPECTS:
+            say(f"{len(contradicted) - N_SUSPECTS} more energies are suspect: see `hullscout check`.")
     for caution in setup.cautions:
         say(caution)
     progress = CampaignProgress(setup)

@@ -23,6 +23,7 @@ from hullscout.pool.inspection import (
     Severity,
     Suspects,
     clean,
+    find_contradicted,
     inspect_frames,
     most_frequent_elements,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "build_pool",
     "check_target",
     "clean",
+    "find_contradicted",
     "find_doubts",
     "find_twins",
     "format_frames",

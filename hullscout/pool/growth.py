@@ -36,12 +36,14 @@ class Growth:
         twins: For each structure that is a crystal of the pool, or one that is new, by its id: that candidate's.
         left_out: Ids of structures without an energy, where a table would have to answer for them.
         faults: Of structures that no campaign can use, where these are left out.
+        suspects: What looks wrong of the energies of the pool with what is new, and did not before.
     """
 
     ids: tuple[str, ...]
     twins: dict[str, str] = field(repr=False)
     left_out: tuple[str, ...] = field(repr=False)
     faults: tuple[str, ...] = field(repr=False)
+    suspects: tuple[str, ...] = field(repr=False)
 
 
 def with_own_ids(frames: Frames, prefix: str) -> Frames:
@@ -100,17 +102,31 @@ def growth_of(
     if faults:
         raise one_error(added.path, faults, n_frames=len(added.frames))
     fresh = [frame for frame in usable if frame.id not in there]
+    suspects: tuple[str, ...] = ()
     if fresh:
         together = replace(added, frames=(*there.values(), *fresh), keys=tuple(sorted({*known.keys, *added.keys})))
-        for group in build(together).report.twin_groups:
+        report = build(together).report
+        suspects = tuple(sentence for sentence in report.suspects if sentence not in pool.report.suspects)
+        for group in report.twin_groups:
             first = next((stands_for[member] for member in group if member in stands_for), group[0])
             twins |= {member: first for member in group if member not in stands_for and member != first}
     ids = sorted((frame.id for frame in fresh if frame.id not in twins), key=natural_key)
-    return Growth(ids=tuple(ids), twins=twins, left_out=tuple(sorted(left_out, key=natural_key)), faults=added.faults)
+    return Growth(
+        ids=tuple(ids),
+        twins=twins,
+        left_out=tuple(sorted(left_out, key=natural_key)),
+        faults=added.faults,
+        suspects=suspects,
+    )
 
 
-def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Columns, sentence: str) -> Pool:
-    """The pool with candidates of these frames, which are new to it, appended in their order; the sentence joins its report."""
+def grown(
+    pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Columns, sentence: str, suspects: tuple[str, ...]
+) -> Pool:
+    """The pool with candidates of these frames, which are new to it, appended in their order; the sentence joins its report.
+
+    Suspects are what looks wrong of the energies of all, the new ones among them.
+    """
     candidates = tuple(frame.candidate() for frame in frames)
     cost, baseline = columns.read(source.path, frames)
     report = pool.report
@@ -126,6 +142,7 @@ def grown(pool: Pool, frames: Sequence[Frame], *, source: Frames, columns: Colum
             n_candidates=report.n_candidates + len(candidates),
             n_pure=tuple(n_pure.tolist()),
             notes=(*report.notes, sentence),
+            suspects=suspects,
         ),
         given=pool.given,
         cost=None if pool.cost is None or cost is None else np.concatenate([pool.cost, cost]),

@@ -6,7 +6,7 @@ Nothing here changes a pool; `clean` says which frames would be left. Every chec
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+ENERGY = "energy"
+"""The kind of finding that is about one energy that the others contradict."""
 WHAT_ENERGY = "energy of what"
 """The kind of finding that is about what the energies are of."""
 FREQUENT = 0.1
@@ -189,6 +191,20 @@ def inspect_frames(
     )
 
 
+def find_contradicted(frames: Frames, axis: CompositionAxis) -> dict[str, str]:
+    """What `inspect_frames` says of each energy that the others contradict, by id; nothing where they are too few to judge."""
+    if sum(frame.energy_ev is not None for frame in frames.frames) < checks.MIN_ENERGIES:
+        return {}
+    numbered = tuple(replace(frame, number=number) for number, frame in enumerate(frames.frames, start=1))
+    found = inspect_frames(replace(frames, frames=numbered), axis.elements, ends=axis.ends)
+    return {
+        numbered[number - 1].id: finding.sentence
+        for finding in found.of(Severity.SUSPECT)
+        if finding.kind == ENERGY
+        for number in finding.frames
+    }
+
+
 def _suspect(kind: str, frame: Frame, sentence: str) -> Finding:
     """A frame that looks wrong by itself."""
     return Finding(Severity.SUSPECT, kind, f"{frame.id}: {sentence}", (frame.number,), doubted=(frame.number,))
@@ -294,7 +310,7 @@ def _energies(
     )
     findings = [
         _suspect(
-            "energy",
+            ENERGY,
             used[place],
             f"{abs(deviation) * MILLI:.1f} meV/atom {'above' if deviation > 0 else 'below'} what the others suggest "
             f"(+- {std * MILLI:.1f})",

@@ -42,6 +42,9 @@ _PER_ATOM = 0.8
 """Energies are per atom where they scatter around a line over composition by less than this share of the scatter of E / n. For
 energies of cells the share is at least 1 where the atoms' own energies are 0, and some 5 to 2000 otherwise."""
 _CELLS = (1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 2.0, 3.0, 4.0, 6.0, 8.0)  # of primitive, conventional and supercells
+_MULTIPLES = (1 / 2, 1 / 3, 2.0, 3.0)  # beside the number of atoms: what is stated of half a cell, of two, ...
+_CLEARLY = 5.0  # an energy is of another cell if as such all lie so many times closer to the line
+_MIN_COMPOSITIONS = 3  # of compounds, by which an end of the line may be told to be wrong
 _EXPLAINED = 0.1  # another cell explains formation energies if they come down to this share
 _MIN_METHODS = 12  # energies from which on two methods may be told apart
 _GAP = 3.0  # between the energies of two methods, in widths (80 %) of the wider of the two
@@ -108,7 +111,9 @@ def find_doubts(frames: Sequence[Frame], elements: Sequence[str], *, is_stated: 
         [*_per_atom(energies)]
         or [*_some_per_atom(energies)]
         or [*_ends(energies)]
-        or [*_zeros(energies), *_positive(energies), *_alone(energies), *_two_methods(energies)]
+        or [*_zeros(energies), *_positive(energies)]
+        + ([*_multiples(energies)] or [*_multiples_of_ends(energies)] or [*_alone(energies)])
+        + [*_two_methods(energies)]
     )
     return [
         Doubt(is_fault=doubt.is_fault and not is_stated, sentence=doubt.sentence, frames=doubt.frames)
@@ -257,6 +262,68 @@ def _zeros(energies: _Energies) -> Iterator[Doubt]:
             sentence=f"{shown}: an energy of exactly 0, where the others are not near it: a placeholder?",
             frames=tuple(frame.number for frame in frames),
         )
+
+
+def _multiples(energies: _Energies) -> Iterator[Doubt]:
+    """Energies whose multiple by a small number or that of the atoms is what the others have, as they are far from it.
+
+    No size of energies is assumed: with them as multiples, all energies must lie _CLEARLY times closer to the line between the
+    elements than each of them does as stated, and than the line is from 0, where every multiple is one.
+    """
+    ends = energies.ends(energies.per_atom)
+    if ends is None:
+        return
+    line = energies.fractions @ ends
+    factors = np.column_stack([np.ones_like(energies.n_atoms)[:, None] * _MULTIPLES, energies.n_atoms])
+    multiples = np.abs(factors * energies.per_atom[:, None] - line[:, None])
+    best = multiples.argmin(axis=1)
+    off, mended = np.abs(energies.per_atom - line), multiples.min(axis=1)
+    farthest = np.minimum(off, np.abs(line)) / _CLEARLY
+    is_one, n_before = mended < farthest, -1
+    while n_before != is_one.sum():
+        n_before = int(is_one.sum())
+        is_one &= float(np.where(is_one, mended, off).max()) < farthest
+    for place in np.flatnonzero(is_one).tolist():
+        frame, factor = energies.frames[place], float(factors[place, best[place]])
+        yield Doubt(
+            is_fault=False,
+            sentence=(
+                f"{frame.id}: its energy is {off[place]:.2f} eV/atom off the line between the elements, and {_times(factor)} it "
+                f"{mended[place]:.2f}, as near as the others: is it of another cell than the structure?"
+            ),
+            frames=(frame.number,),
+        )
+
+
+def _multiples_of_ends(energies: _Energies) -> Iterator[Doubt]:
+    """The energy of a pure element whose multiple, by the measure of `_multiples`, is what the compounds have."""
+    ends = energies.ends(energies.per_atom)
+    if ends is None or len(np.unique(energies.fractions[~energies.is_pure], axis=0)) < _MIN_COMPOSITIONS:
+        return
+    as_stated = float(np.abs(energies.per_atom - energies.fractions @ ends).max())
+    for element, end in enumerate(ends.tolist()):
+        place = int(np.flatnonzero((energies.fractions[:, element] == 1.0) & (energies.per_atom == end))[0])
+        for factor in (*_MULTIPLES, float(energies.n_atoms[place])):
+            changed = energies.per_atom.copy()
+            changed[place] *= factor
+            line_ends = energies.ends(changed)
+            assert line_ends is not None  # noqa: S101  as of the energies that are stated
+            mended = float(np.abs(changed - energies.fractions @ line_ends).max())
+            if mended * _CLEARLY < min(as_stated, abs(float(line_ends[element]))):
+                frame = energies.frames[place]
+                yield Doubt(
+                    is_fault=False,
+                    sentence=(
+                        f"{frame.id}: with its energy the others lie up to {as_stated:.2f} eV/atom off the line between the "
+                        f"elements, and with {_times(factor)} it {mended:.2f}: is it of another cell than the structure?"
+                    ),
+                    frames=(frame.number,),
+                )
+                break
+
+
+def _times(factor: float) -> str:
+    return f"{factor:g} times" if factor >= 1.0 else f"1/{round(1 / factor)} of"
 
 
 def _alone(energies: _Energies) -> Iterator[Doubt]:

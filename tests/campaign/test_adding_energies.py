@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from ase.build import bulk
+from ase.io import write
 from frames import frames_of
 
 from hullscout.campaign import Setup, create, growth, read_origin
@@ -99,3 +101,65 @@ def test_energies_of_what_is_added_mean_nothing_where_they_are_computed(live_fil
     out = made(live_file, tmp_path / "out")
     with pytest.raises(InvalidPoolError, match=r"has them computed .*Leave out --energy"):
         growth.add_file(out, live_file.with_name("cells.extxyz"), column="energy")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e, _n: 2 * e, "1/2 of it"),
+        (lambda e, _n: e / 2, "2 times it"),
+        (lambda e, n: e / n, "look like energies per atom"),
+        (lambda _e, n: -0.05 * n, "a formation energy of"),
+    ],
+)
+def test_an_added_energy_that_cannot_be_of_its_cell_is_said_at_once_and_by_each_run(change, said, hullscout, tmp_path):
+    campaign_file, out = tmp_path / "c.toml", tmp_path / "out"
+    campaign_file.write_text('name = "c"\nelements = ["Cu", "Au"]\n[pool]\npath = "pool.extxyz"\n')
+    first, more = [], []
+    for place, n_gold in enumerate((0, 4, 1, 2, 3, 2)):
+        atoms = bulk("Cu", a=3.7 + 0.05 * place, cubic=True)
+        atoms.symbols[:n_gold] = "Au"
+        energy = -3.72 * (4 - n_gold) - 3.27 * n_gold - 0.2 * (0 < n_gold < 4)
+        atoms.info = {"id": f"s{place}", "energy": change(energy, 4) if place == 5 else energy}
+        (more if place == 5 else first).append(atoms)
+    write(tmp_path / "pool.extxyz", first)
+    write(tmp_path / "more.extxyz", more)
+    assert "Suspect" not in hullscout("run", campaign_file, "--out", out)[1]
+    for words in (("add", out, tmp_path / "more.extxyz"), ("run", campaign_file, "--out", out)):
+        code, text = hullscout(*words)
+        lines = [line for line in text.splitlines() if line.startswith("Suspect: ")]
+        assert (code, len(lines)) == (0, 1)
+        assert "s5" in lines[0]
+        assert said in lines[0]
+
+
+def test_energies_that_are_not_used_of_what_is_added_are_said(live_file, hullscout, tmp_path):
+    out = made(live_file, tmp_path / "out")
+    atoms = bulk("Cu", a=3.9, cubic=True)
+    atoms.symbols[0] = "Au"
+    atoms.info = {"id": "new", "energy": -14.5}
+    write(tmp_path / "more.extxyz", atoms)
+    code, text = hullscout("add", out, tmp_path / "more.extxyz")
+    assert code == 0
+    assert "Energies that they state are not used (1): this campaign has energies computed." in text
+    assert "[pool] known" in text
+
+
+def test_an_energy_that_all_others_contradict_is_said_before_anything_is_looked_up(
+    campaign_file, small_pool, hullscout, tmp_path
+):
+    frames = frames_of(small_pool)
+    place = next(place for place, frame in enumerate(frames) if "\nAg " in frame and "\nPd " in frame)
+    name, n_atoms = re.search(r"id=(\S+)", frames[place])[1], int(frames[place].split()[0])
+    wrong = re.sub(r"energy=(\S+)", lambda m: f"energy={float(m[1]) + 0.3 * n_atoms!r}", frames[place])
+    said = f"Suspect: {name}: "
+    pool = campaign_file.with_name("pool.extxyz")
+    pool.write_text("".join([wrong, *frames[:place], *frames[place + 1 :]]))
+    text = hullscout("run", campaign_file, "--out", tmp_path / "whole")[1]
+    assert text.index(said) < text.index("looked up,")
+    assert "above what the others suggest" in text
+    assert said not in hullscout("run", campaign_file, "--out", tmp_path / "whole")[1]
+    pool.write_text("".join([*frames[:place], *frames[place + 1 :]]))
+    assert said not in hullscout("run", campaign_file, "--out", tmp_path / "part")[1]
+    (tmp_path / "more.extxyz").write_text(wrong)
+    assert said in hullscout("add", tmp_path / "part", tmp_path / "more.extxyz")[1]

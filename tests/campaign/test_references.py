@@ -179,6 +179,19 @@ def test_structures_are_added_without_new_ends(hullscout, tmp_path, computed):
     assert f"The campaign has {len(computed)} candidates." in text
 
 
+@pytest.mark.parametrize("kind", ["table", "live"])
+def test_an_element_that_is_given_by_value_is_not_added_either(kind, hullscout, tmp_path, live_file, computed):
+    file = table_file(tmp_path, rule="random") if kind == "table" else live_with(live_file, REFERENCES)
+    hullscout("run", file, "--out", tmp_path / "out")
+    atoms = bulk("Cu", a=3.8)
+    atoms.info = {"id": "pure", "energy": CU, "functional": "EMT"}
+    write(tmp_path / "more.extxyz", [atoms, *computed[:1]])
+    code, text = hullscout("add", tmp_path / "out", tmp_path / "more.extxyz")
+    assert code == 2
+    assert "pool.references.Cu: expected no" in text
+    assert Setup.read(tmp_path / "out").origin.additions == ()
+
+
 def test_replays_count_the_same(hullscout, tmp_path, computed):
     file = table_file(tmp_path, rule="random")
     code, text = hullscout("plan", file, "--replicates", 2, "--out", tmp_path / "plan", "--workers", 1)

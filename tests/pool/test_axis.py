@@ -147,7 +147,7 @@ def test_what_is_added_is_between_the_ends_and_within_the_limits():
     assert len(growth.faults) == 2
     assert "outside of Zr-ZrN" in growth.faults[0]
     assert "beyond the limits" in growth.faults[1]
-    more = grown(pool, given.frames[:1], source=given, columns=NO_COLUMNS, sentence="One more.")
+    more = grown(pool, given.frames[:1], source=given, columns=NO_COLUMNS, sentence="One more.", suspects=())
     assert (more.ends, more.x[-1]) == (("Zr", "ZrN"), 0.5)
     with pytest.raises(InvalidPoolError, match="beyond the limits"):
         growth_of(pool, known, given, axis=axis, needs_energy=False, faulty=Faulty.REFUSE, build=build)

@@ -280,6 +280,21 @@ def test_what_a_user_has_said_is_doubted_and_not_refused():
     assert "these look like energies per atom" in report.suspects[0]
 
 
+@pytest.mark.parametrize("size", [5, 12, 45])
+@pytest.mark.parametrize(
+    ("place", "factor", "said"),
+    [(3, 1 / 2, "2 times"), (3, 1 / 3, "3 times"), (3, 2.0, "1/2 of"), (3, 3.0, "1/3 of"), (0, 1 / 2, "2 times")],
+)
+def test_an_energy_of_several_cells_or_a_part_of_one_is_told_without_a_bound_on_physics(place, factor, said, size):
+    frames = frames_of(
+        cells(sizes=(1, 1, *((2, 4, 3, 8) * 11))[:size]), lambda e, f: e * factor if f.number == place + 1 else e
+    )
+    (doubt,) = doubts_of(frames)
+    assert (doubt.is_fault, doubt.frames) == (False, (place + 1,))
+    assert doubt.sentence.startswith(f"s{place}: ")
+    assert f"{said} it 0.0" in doubt.sentence
+
+
 def test_two_methods_on_one_axis_are_a_suspect():
     sizes = (1, 1, *(2, 3, 4, 5, 6, 8) * 4)
     frames = frames_of(cells(sizes=sizes), lambda e, f: e + 0.4 * len(f.numbers) * (f.number % 3 == 0))

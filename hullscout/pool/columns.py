@@ -17,6 +17,7 @@ import numpy as np
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.frames import Frame, shown_ids
 from hullscout.pool.settings import SETTINGS, atomic_number, grouped, settings_among
+from hullscout.pool.units import claim_of_name, is_per_atom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,12 @@ class Columns:
                     f"pool.{setting}: expected a column other than 'energy', found {column!r}: that is what a campaign looks "
                     "up, and it may not know it before. Name another column."
                 )
+        claim = claim_of_name(self.baseline or "")
+        if self.baseline is not None and ((claim and claim.unit != "eV") or is_per_atom(self.baseline)):
+            raise InvalidPoolError(
+                f"pool.baseline: expected a column of energies in eV per cell, found {self.baseline!r}, whose name claims another "
+                "unit. Convert it, and name it otherwise."
+            )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named.

@@ -92,7 +92,7 @@ def _add(gathered: Gathered, entry: object) -> None:
 
 def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
     structure = structure_of_dict(entry["structure"])
-    refuse_other_atoms({"composition": entry.get("composition")}, structure)
+    refuse_other_atoms(entry, structure)
     data, parameters = ({**(entry.get(name) or {})} for name in ("data", "parameters"))
     stated = {**data, **parameters}
     columns = {**stated, **_settings_of_entry(parameters, structure)}

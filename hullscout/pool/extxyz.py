@@ -14,6 +14,7 @@ import io
 import re
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -104,7 +105,7 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
             continue
         keys |= found.stated.keys()
         with gathered.reading(found.name, " as extended XYZ"):
-            gathered.frames.append(_read_block(found))
+            gathered.frames.append(_with_moments_of_comment(_read_block(found), found, gathered))
             last = f"the last whole frame is {found.name}"
     if cut:
         gathered.faults = [fault for fault in gathered.faults if " is truncated: " not in fault]
@@ -312,6 +313,15 @@ def _read_block(block: _Block) -> Frame:
         pbc=tuple(atoms.pbc.tolist()),
         magmoms=_moments(rows, layout),
     )
+
+
+def _with_moments_of_comment(frame: Frame, block: _Block, gathered: Gathered) -> Frame:
+    """A frame whose atoms state no moments with those that its comment line states of them."""
+    if frame.magmoms is not None:
+        return frame
+    atom_by_atom = block.stated.get("Properties", PLAIN_PROPERTIES).split(":")[::3]
+    columns, magmoms = gathered.moments(frame.columns, atom_by_atom, len(frame.numbers))
+    return frame if magmoms is None else replace(frame, columns=columns, magmoms=magmoms)
 
 
 def _refuse_numbers_of_python(block: _Block, rows: Sequence[Sequence[str]], layout: _Layout) -> None:

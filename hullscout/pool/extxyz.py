@@ -26,6 +26,7 @@ from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
 from hullscout.pool.frames import (
+    UNREADABLE,
     Frame,
     FrameError,
     Frames,
@@ -58,7 +59,8 @@ _NAMES = {
     name: (re.compile(rf"(?<!\S){name}\s*+="), re.compile(rf"(?i)(?<!\S){name}(?=\s*+=)"))
     for name in ("Lattice", "Properties", "pbc")
 }
-_NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
+_NEEDED = ("Lattice", "Properties", "pbc", "energy")
+_NO_COLUMNS = frozenset({*_NEEDED, "id"})
 
 
 class _Block(NamedTuple):
@@ -295,7 +297,11 @@ def _read_block(block: _Block) -> Frame:
         if len(row) != (n := layout.n_columns):
             raise FrameError(f"atom {offset}: expected {n} columns ({properties}), found {line.strip()[:80]!r}")
     _refuse_numbers_of_python(block, rows, layout)
-    (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
+    try:
+        (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
+    except UNREADABLE:  # for what else stands in the comment line, if it is read without that
+        needed = " ".join(f'{key}="{block.stated[key]}"' for key in _NEEDED if key in block.stated)
+        (atoms,) = read_xyz(io.StringIO("\n".join((block.lines[0], needed, *block.lines[2:])) + "\n"), 0)
     if odd := numbers_fault(atoms.numbers):
         raise FrameError(odd)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line

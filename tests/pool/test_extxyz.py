@@ -67,6 +67,13 @@ def test_a_frame_is_what_the_file_says(write: Callable[[str], Path], make_frame:
     assert frames.keys == ("Lattice", "Properties", "energy", "id", "note")
 
 
+def test_what_nobody_needs_of_a_comment_line_hinders_no_frame(
+    write: Callable[[str], Path], make_frame: Callable[..., str]
+) -> None:
+    (frame,) = read_frames(write(make_frame(energy=-7.25, rest='stress="0 0 0 0 0 0" virial=none'))).frames
+    assert (frame.energy_ev, frame.columns["stress"]) == (-7.25, "0 0 0 0 0 0")
+
+
 def test_a_frame_without_an_energy_has_none(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
     assert read_frames(write(make_frame(energy=None))).frames[0].energy_ev is None
 

@@ -25,6 +25,7 @@ from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
+from hullscout.pool.forces import largest_force, note_on_forces
 from hullscout.pool.frames import (
     UNREADABLE,
     Frame,
@@ -100,6 +101,7 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
     text, cut = _text(raw, path)
     gathered = Gathered(path)
     keys: set[str] = set()
+    forces: dict[str, float] = {}
     last = "no frame of it is whole"
     for found in _iter_blocks(text):
         if isinstance(found, str):
@@ -107,12 +109,16 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
             continue
         keys |= found.stated.keys()
         with gathered.reading(found.name, " as extended XYZ"):
-            gathered.frames.append(_with_moments_of_comment(_read_block(found), found, gathered))
+            frame, force = _read_block(found)
+            gathered.frames.append(_with_moments_of_comment(frame, found, gathered))
+            forces[frame.id or f"frame {frame.number}"] = force
             last = f"the last whole frame is {found.name}"
     if cut:
         gathered.faults = [fault for fault in gathered.faults if " is truncated: " not in fault]
         said = f"the compressed file is truncated or damaged ({cut}); {last}. Copy or download it again"
         gathered.faults.append(said)
+    if note := note_on_forces(forces):
+        gathered.note(note)
     return number_shared_labels(gathered.named(keys))
 
 
@@ -281,8 +287,8 @@ def _layout(properties: str) -> _Layout:
     return _Layout(stops[-1], is_number, found)
 
 
-def _read_block(block: _Block) -> Frame:
-    """One frame by ASE, after its columns were counted."""
+def _read_block(block: _Block) -> tuple[Frame, float]:
+    """One frame by ASE, after its columns were counted, and the largest force on an atom in eV/A, 0 where none is stated."""
     from ase.io.extxyz import read_xyz  # noqa: PLC0415  (late: ASE loads slowly)
 
     if block.fault:
@@ -308,7 +314,7 @@ def _read_block(block: _Block) -> Frame:
     if "energy" in results:
         refuse_motion(atoms)
     refuse_other_formula(block.stated, Counter(atoms.get_chemical_symbols()))
-    return Frame(
+    frame = Frame(
         number=block.number,
         id=block.stated.get("id", ""),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
@@ -319,6 +325,10 @@ def _read_block(block: _Block) -> Frame:
         pbc=tuple(atoms.pbc.tolist()),
         magmoms=_moments(rows, layout),
     )
+    others = (values for name, values in atoms.arrays.items() if name.lower().endswith(("force", "forces")))
+    stated = atoms.get_forces() if "forces" in results else next(others, None)
+    is_vectors = stated is not None and np.shape(stated) == atoms.positions.shape
+    return frame, (largest_force(stated) if is_vectors else None) or 0.0
 
 
 def _with_moments_of_comment(frame: Frame, block: _Block, gathered: Gathered) -> Frame:

@@ -12,9 +12,10 @@ import numpy as np
 from hullscout.contents import content_of
 from hullscout.errors import ResultError
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
+from hullscout.pool.calculations.calculation import Calculation, plain_file
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3, Relaxation
 from hullscout.pool.columns import coarsest_k_spacing, mesh_of_points
+from hullscout.pool.forces import largest_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

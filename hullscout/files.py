@@ -165,10 +165,37 @@ def _split_number(header: tuple[str, ...], fields: list[str]) -> str:
 
 def number(text: str, otherwise: Exception) -> float:
     """The number in a cell; what does not read as one raises the error that is given, which says so of a decimal comma."""
-    if _DECIMAL_COMMA.fullmatch(text):
-        said = str(otherwise).rstrip(".")
-        raise type(otherwise)(f"{said}: a decimal comma; write {text.replace(',', '.')}.")
     try:
         return decimal(text)
     except ValueError as error:
+        if advice := _advice(text.strip()):
+            raise type(otherwise)(f"{str(otherwise).rstrip('.')}: {advice}.") from error
         raise otherwise from error
+
+
+def _advice(text: str) -> str:
+    """Which character of a number is odd and what to write instead; nothing where it is none that is known.
+
+    >>> _advice("-0.37D+01"), _advice("-3,569.95"), _advice("-3.7 eV")
+    ('a D before the exponent; write -0.37E+01', 'a comma between thousands; write -3569.95', "'eV' behind it; write -3.7")
+    """
+    if _DECIMAL_COMMA.fullmatch(text):
+        return f"a decimal comma; write {text.replace(',', '.')}"
+    words = text.split()
+    for what, meant in (
+        ("a D before the exponent", re.sub(r"[dD](?=[+-]?[0-9])", "E", text)),
+        ("a minus that is not '-'", re.sub("[\u2010-\u2015\u2212\ufe63\uff0d]", "-", text)),
+        ("a comma between thousands", re.sub(r",(?=[0-9]{3}(?![0-9]))", "", text)),
+        (f"{' '.join(words[1:])!r} behind it", words[0] if words else ""),
+    ):
+        if meant != text and _is_number(meant):
+            return f"{what}; write {meant}"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        decimal(text)
+    except ValueError:
+        return False
+    return True

@@ -31,6 +31,8 @@ from hullscout.pool.moments import moments_by_rule
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import ase
 
     from hullscout.oracle.settings import CalculatorSettings
@@ -51,13 +53,19 @@ def make_calculator(settings: CalculatorSettings) -> Any:
     try:
         calculator = make(**settings.arguments)
     except Exception as error:
-        advice = f". {OWN_FOLDER}" if is_missing_file(error) else ""
+        advice = f". {OWN_FOLDER}" if is_missing_file(error) else _on_files(settings.arguments)
         raise OracleError(
             f"oracle.arguments: {name!r} cannot be made with {settings.arguments}: {type(error).__name__}: {error}{advice}"
         ) from error
     if not hasattr(calculator, "get_potential_energy"):
         raise OracleError(f"oracle.calculator: expected an ASE calculator, found that {name!r} makes {calculator!r}.")
     return calculator
+
+
+def _on_files(arguments: Mapping[str, Any]) -> str:
+    """A sentence on files among arguments, which a calculator that cannot be made may not have understood; empty without any."""
+    files = [value for value in arguments.values() if isinstance(value, str) and Path(value).is_file()]
+    return f". Is {' and '.join(files)} whole, and such as this calculator reads?" if files else ""
 
 
 def probe(settings: ComputedSettings) -> Outcome:

@@ -70,6 +70,10 @@ def function_at(settings: FunctionSettings) -> Callable[[Any], Any]:
             f"oracle.arguments: {name!r} cannot be called with atoms and {settings.arguments or 'no arguments'}: "
             f"{type(error).__name__}: {error}.{advice}"
         ) from error
+    if inspect.iscoroutinefunction(called):
+        raise OracleError(
+            f"oracle.function: expected a function that returns, found that {name!r} is `async`. Name one that is not."
+        )
     if not callable(called):
         raise OracleError(f"oracle.function: expected a function, found that {name!r} is {called!r}.")
     return partial(called, **settings.arguments)

@@ -17,12 +17,19 @@ import numpy as np
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.frames import Frame, shown_ids
 from hullscout.pool.settings import SETTINGS, atomic_number, grouped, settings_among
+from hullscout.pool.units import claim_of_name, is_per_atom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
+
+
+MAX_VALUES_SHOWN = 8
+"""Of a setting whose values differ: there is one for each structure where a column is no setting."""
+_MESH = re.compile(r"(?i)kpts|k_?points?(_?(mesh|grid))?|k_?(mesh|grid)|monkhorst_pack(_grid)?")
+_OF_MESH = re.compile(r"[^0-9xX,;*()\[\]{} ]")  # not of a mesh, as `4 4 4`, `4x4x4` or `[4, 4, 4]`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,12 @@ class Columns:
                     f"pool.{setting}: expected a column other than 'energy', found {column!r}: that is what a campaign looks "
                     "up, and it may not know it before. Name another column."
                 )
+        claim = claim_of_name(self.baseline or "")
+        if self.baseline is not None and ((claim and claim.unit != "eV") or is_per_atom(self.baseline)):
+            raise InvalidPoolError(
+                f"pool.baseline: expected a column of energies in eV per cell, found {self.baseline!r}, whose name claims another "
+                "unit. Convert it, and name it otherwise."
+            )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named.
@@ -160,8 +173,9 @@ class SettingConflict:
         return tuple(member for _, ids in self.groups[1:] for member in ids)
 
     def __str__(self) -> str:
-        values = (f"{value} ({len(ids)}: {shown_ids(ids)})" for value, ids in self.groups)
-        return f"{self.setting}: {'; '.join(values)}"
+        values = [f"{value} ({len(ids)}: {shown_ids(ids)})" for value, ids in self.groups[:MAX_VALUES_SHOWN]]
+        others = len(self.groups) - len(values)
+        return f"{self.setting}: {'; '.join(values)}" + (f"; {others} other values" if others else "")
 
 
 @dataclass(slots=True)
@@ -250,13 +264,25 @@ def _stated(frames: Sequence[Frame]) -> dict[tuple[int, str], _Stated]:
     found: dict[tuple[int, str], _Stated] = {}
     counted = [frame for frame in frames if frame.energy_ev is not None]
     for frame in counted:
-        for key, value in settings_among(frame.columns).items():
+        for key, value in settings_among(_with_spacing(frame)).items():
             found.setdefault(key, _Stated([], len(counted))).values.append((value, frame.id))
     for (place, name), stated in found.items():
         if symbol := SETTINGS[place].element_in(name):
             number = atomic_number(symbol)
             stated.n_concerned = sum(number in frame.numbers for frame in counted)
     return found
+
+
+def _with_spacing(frame: Frame) -> Mapping[str, str | float]:
+    """The columns of a frame, a mesh of k-points that one of them states as the spacing that it gives in the cell."""
+    stated = (str(value) for name, value in frame.columns.items() if _MESH.fullmatch(name))
+    mesh = next(
+        (numbers for text in stated if len(numbers := re.findall(r"[0-9]+", text)) == 3 and not _OF_MESH.search(text)),
+        None,
+    )
+    if mesh is None or "k_spacing" in frame.columns or not np.isfinite(frame.cell).all():
+        return frame.columns
+    return {**frame.columns, **coarsest_k_spacing(frame.cell, map(int, mesh))}
 
 
 def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> None:

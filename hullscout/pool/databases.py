@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hullscout.contents import raw_content
 from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
 from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects_in, refuse_written, sqlite_rows, sqlite_tables
-from hullscout.pool.calculations import ase_settings, largest_force, note_on_forces, plain_file
+from hullscout.pool.calculations import ase_settings, plain_file
 from hullscout.pool.entries import read_json
+from hullscout.pool.forces import largest_force, note_on_forces
 from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, one_energy, refuse_motion
 
 if TYPE_CHECKING:

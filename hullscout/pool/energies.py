@@ -18,27 +18,19 @@ from hullscout.errors import InvalidPoolError
 from hullscout.pool.checks import atomic_numbers
 from hullscout.pool.columns import finite_number
 from hullscout.pool.frames import Frame, Frames, plain_name, shown_ids
+from hullscout.pool.units import UNITS, claim_of_name, claim_of_text, factor_of, is_per_atom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-UNITS = {
-    "eV": 1.0,
-    "meV": 1e-3,
-    "Ry": 13.605693122994,
-    "Ha": 27.211386245988,
-    "kJ/mol": 1.0 / 96.48533212331,
-    "kcal/mol": 4.184 / 96.48533212331,
-}
-"""Units of the energy of a cell in eV (CODATA 2018); with `/atom` behind, of the energy per atom."""
 KINDS = ("total", "formation")
 DIFFERENT_EV_PER_ATOM = 1e-3
 """Columns that differ by more than this from the energy that is taken are named."""
 
-_OWN = {"energy_ev": "eV", "energy_ev_per_atom": "eV/atom", "energy_per_atom": "eV/atom"}  # names that say all
-_UNIT_NAMES = ("energy_unit", "energy_units", "unit", "units")
+_OWN = ("energy_ev", "energy_ev_per_atom", "energy_per_atom")  # names that say all
+_UNIT_NAMES = re.compile(r"(?i)(.*energ(y|ies)_|e_|)units?")
 _COUNTS = ("n_atoms", "natoms", "nsites")  # columns that state of how many atoms an energy is
 _LOOKS_SO = re.compile(r"(?i).*energ(y|ies).*|e_?0|e_?tot(al)?|toten|e_?form|h_?form|.*enthalpy.*|u_?0|dft_e|e_?dft")
 _OF_FORMATION = re.compile(r"(?i).*(form|mix).*")
@@ -46,7 +38,6 @@ _NO_TOTAL = re.compile(
     r"(?i).*(form|mix|hull|cohes|atomi[sz]|bind|fermi|cut|zero_?point|zpe|kinetic|std|var|uncert|err|unit|corr|weight|adsor|surf"
     r"|strain|dispersion|vdw|above|gap|per_?vol).*"
 )
-_PER_ATOM_NAME = re.compile(r"(?i).*per_?atom.*|.*_pa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +57,7 @@ class EnergyMeaning:
     references: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.unit is not None and _unit_of(self.unit) is None:
+        if self.unit is not None and factor_of(self.unit) is None:
             units = ", ".join((*UNITS, *(f"{unit}/atom" for unit in UNITS)))
             raise InvalidPoolError(f"pool.energy_unit: expected one of {units}, found {self.unit!r}.")
         if self.kind not in {None, *KINDS}:
@@ -88,12 +79,6 @@ class EnergyMeaning:
 STATED_BY_NAME = EnergyMeaning()
 
 
-def _unit_of(unit: str) -> tuple[float, bool] | None:
-    """The unit in eV, and whether it is of an atom; None for none that is known."""
-    base = unit.removesuffix("/atom")
-    return (UNITS[base], base != unit) if base in UNITS else None
-
-
 def understand(
     frames: Frames,
     meaning: EnergyMeaning = STATED_BY_NAME,
@@ -110,8 +95,9 @@ def understand(
         has_ends: Whether ends of the axis that are given by value join the frames.
     """
     column = meaning.column
-    _refuse_another_unit(frames, meaning)
     read = _of_own_names(frames, meaning) if column is None else _of_column(frames, column, meaning)
+    if meaning.unit is None:
+        _refuse_another_unit(read, _unit_for(_used(frames, column), meaning))
     read = replace(
         read,
         is_meant=meaning.is_stated,
@@ -120,19 +106,32 @@ def understand(
     return with_given_ends(read, meaning, elements) if has_ends else read
 
 
-def _refuse_another_unit(frames: Frames, meaning: EnergyMeaning) -> None:
-    """An InvalidPoolError where a source states a unit of its energies that is not eV, and nobody said which it is."""
-    others = {unit.lower() for unit in UNITS if unit != "eV"} | {"hartree", "rydberg", "kj", "kcal"}
-    for name in _UNIT_NAMES if meaning.unit is None else ():
-        stated = sorted({str(frame.columns[name]).strip() for frame in frames.frames if name in frame.columns})
-        odd = [
-            unit for unit in stated if unit.lower().partition("/atom")[0] in others or unit.lower().endswith("/atom")
-        ]
-        if odd:
-            raise InvalidPoolError(
-                f"{frames.path}: expected energies in eV per cell, found {name} = {odd[0]!r} beside them. Say what they are by "
-                "pool.energy_unit (check and add: --energy-unit)."
-            )
+def _refuse_another_unit(frames: Frames, unit: str) -> None:
+    """An InvalidPoolError where something claims another unit of energies than they are read in, and nobody said which it is."""
+    names = {name for frame in frames.frames for name in frame.columns}
+    for name, match in sorted((name, match) for name in names if (match := _UNIT_NAMES.fullmatch(name))):
+        for frame in frames.frames:
+            claim = claim_of_text(str(frame.columns.get(name, "")), is_of_energy=bool(match[1]))
+            if (
+                frame.energy_ev is not None
+                and claim is not None
+                and claim.unit not in {unit, unit.removesuffix("/atom")}
+            ):
+                expected = unit if unit.endswith("/atom") else f"{unit} per cell"
+                raise InvalidPoolError(
+                    f"{frames.path}: {frame.name}: expected energies in {expected}, found {name} = {claim.words!r} beside them. "
+                    f"{_what_to_say(claim.unit)}."
+                )
+
+
+def _what_to_say(unit: str) -> str:
+    """How the unit is said that is understood, or which ones are where none is."""
+    if unit:
+        return f'Say so by pool.energy_unit = "{unit}" (check and add: --energy-unit {unit})'
+    return (
+        f"Say what they are by pool.energy_unit (check and add: --energy-unit), one of {', '.join(UNITS)}, alone or with /atom "
+        "behind, or convert them"
+    )
 
 
 def with_given_ends(
@@ -173,7 +172,7 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
             'formation, as its name lets one think: set it to "formation", or to "total" (check: --energy-kind).'
         )
     unit = _unit_for(column, meaning)
-    if _PER_ATOM_NAME.fullmatch(column) and not unit.endswith("/atom"):
+    if is_per_atom(column) and not unit.endswith("/atom"):
         raise InvalidPoolError(
             f"{frames.path}: pool.energy = {column!r}: expected a unit per atom, as the column is named, found "
             f'pool.energy_unit = {unit!r}. Set it to "{unit}/atom", or name another column.'
@@ -196,8 +195,18 @@ def _of_column(frames: Frames, column: str, meaning: EnergyMeaning) -> Frames:
 
 
 def _unit_for(column: str, meaning: EnergyMeaning) -> str:
-    """The unit that is said, or the one that a column's name says."""
-    return meaning.unit or _OWN.get(column) or ("eV/atom" if _PER_ATOM_NAME.fullmatch(column) else "eV")
+    """The unit that is said, or the one that a column's name says; an InvalidPoolError where it claims one that is none."""
+    if meaning.unit is not None:
+        return meaning.unit
+    claim = claim_of_name(column)
+    if claim is None:
+        return "eV/atom" if is_per_atom(column) else "eV"
+    if not claim.unit:
+        raise InvalidPoolError(
+            f"pool.energy = {column!r}: expected a name that says no unit, or one of {', '.join(UNITS)}, found one that is not "
+            f"understood. {_what_to_say('')}."
+        )
+    return claim.unit
 
 
 def restated(frames: Frames, meaning: EnergyMeaning) -> Frames:
@@ -217,11 +226,17 @@ def restated(frames: Frames, meaning: EnergyMeaning) -> Frames:
 
 def _of_own_names(frames: Frames, meaning: EnergyMeaning) -> Frames:
     """Frames with the energy that they state, or that of the first column whose name says its unit."""
-    if any(frame.energy_ev is not None for frame in frames.frames):
-        is_plain = meaning.unit is None and not any(_of_another_cell(frame) for frame in frames.frames)
-        return frames if is_plain else _of_column(frames, "energy", meaning)
-    column = next((own for own in _OWN if any(own in frame.columns for frame in frames.frames)), None)
-    return frames if column is None else _of_column(frames, column, meaning)
+    column = _used(frames)
+    is_as_read = column == "energy" and meaning.unit is None and not any(map(_of_another_cell, frames.frames))
+    is_there = column != "energy" or any(frame.energy_ev is not None for frame in frames.frames)
+    return _of_column(frames, column, meaning) if is_there and not is_as_read else frames
+
+
+def _used(frames: Frames, chosen: str | None = None) -> str:
+    """The column that energies are of: the one named, else `energy`, else the first whose name says its unit."""
+    if chosen is not None or any(frame.energy_ev is not None for frame in frames.frames):
+        return chosen or "energy"
+    return next((own for own in _OWN if any(own in frame.columns for frame in frames.frames)), "energy")
 
 
 def _of_another_cell(frame: Frame) -> str:
@@ -238,7 +253,7 @@ def _of_another_cell(frame: Frame) -> str:
 
 def _in_ev(value: float, unit: str, frame: Frame) -> float:
     """An energy in eV per cell."""
-    found = _unit_of(unit)
+    found = factor_of(unit)
     assert found is not None  # noqa: S101  checked where the meaning was made
     factor, is_per_atom = found
     return value * factor * (len(frame.numbers) if is_per_atom else 1)
@@ -249,8 +264,7 @@ def _other_columns(frames: Frames, read: Frames, chosen: str | None, others: set
     stated = [frame for frame in read.frames if frame.energy_ev is not None]
     if not stated:
         return []
-    used = chosen or ("energy" if any(frame.energy_ev is not None for frame in frames.frames) else None)
-    used = used or next((own for own in _OWN if own in frames.keys or own in stated[0].columns), "energy")
+    used = _used(frames, chosen)
     notes = []
     if used != "energy" and chosen is not None:
         as_written = {frame.number: frame.energy_ev for frame in frames.frames}
@@ -271,9 +285,12 @@ def _differing(column: str, pairs: Sequence[tuple[Frame, float | None]]) -> list
         return []
     n_atoms = np.array([len(frame.numbers) for frame, _ in given], np.float64)
     taken = np.array([frame.energy_ev for frame, _ in given], np.float64) / n_atoms
-    values = np.array([value for _, value in given], np.float64)
+    claim = claim_of_name(column)
+    values = np.array([value for _, value in given], np.float64) * (
+        UNITS.get(claim.unit.removesuffix("/atom"), 1.0) if claim else 1.0
+    )
     readings: list[NDArray[np.float64]] = [np.abs(values - taken)]
-    if not _PER_ATOM_NAME.fullmatch(column):
+    if not is_per_atom(column):
         readings.append(np.abs(values / n_atoms - taken))
     nearest = min(readings, key=lambda deviations: float(np.median(deviations)))
     return [

@@ -33,6 +33,7 @@ MAX_ROUNDING = 1e-3
 _LISTS = ("entries", "data", "docs", "results")  # keys of a dictionary that hold the list
 _IDS = ("entry_id", "mat_id", "material_id", "jid", "task_id", "id")
 _PER_ATOM = ("energy_per_atom", "uncorrected_energy_per_atom", "optb88vdw_total_energy")
+_MIXED = {"run_type", "is_hubbard"}  # what a scheme that mixes functionals makes one
 _FORMATION = ("formation_energy_per_atom", "formation_energy_peratom", "e_form")
 
 
@@ -92,7 +93,7 @@ def _add(gathered: Gathered, entry: object) -> None:
 
 def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
     structure = structure_of_dict(entry["structure"])
-    refuse_other_atoms({"composition": entry.get("composition")}, structure)
+    refuse_other_atoms(entry, structure)
     data, parameters = ({**(entry.get(name) or {})} for name in ("data", "parameters"))
     stated = {**data, **parameters}
     columns = {**stated, **_settings_of_entry(parameters, structure)}
@@ -100,7 +101,7 @@ def _add_entry(gathered: Gathered, entry: Mapping[str, Any]) -> None:
     _refuse_another_per_atom(entry, len(structure), energy)
     adjustments = (str(adjustment.get("name")) for adjustment in entry.get("energy_adjustments") or [])
     if adjusted := [name for name in adjustments if "mixing" in name.lower()]:
-        columns = {key: v for key, v in columns.items() if key != "run_type" and not key.startswith("hubbard")}
+        columns = {key: v for key, v in columns.items() if key not in _MIXED and not key.startswith("hubbard")}
         gathered.note(f"Adjusted by a scheme that mixes functionals, and so of one hull: entries with {adjusted[0]!r}.")
     gathered.add(structure, name=_id_of({**stated, **entry}), energy_ev=energy, columns=columns)
 
@@ -155,7 +156,7 @@ def _add_document(gathered: Gathered, document: Mapping[str, Any]) -> None:
     if key == "optb88vdw_total_energy":
         columns["functional"] = "optB88-vdW"
     elif thermo := document.get("thermo_type"):
-        columns["functional"] = str(thermo)
+        columns = {**{name: value for name, value in columns.items() if name not in _MIXED}, "functional": str(thermo)}
     gathered.note(f"Energies are `{key}` of the documents, in eV per atom, times the atoms of the structure.")
     gathered.add(structure, name=_id_of(document), energy_ev=float(value) * len(structure), columns=columns)
 

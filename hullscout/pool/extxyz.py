@@ -14,6 +14,7 @@ import io
 import re
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,9 @@ from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
+from hullscout.pool.forces import largest_force, note_on_forces
 from hullscout.pool.frames import (
+    UNREADABLE,
     Frame,
     FrameError,
     Frames,
@@ -57,7 +60,8 @@ _NAMES = {
     name: (re.compile(rf"(?<!\S){name}\s*+="), re.compile(rf"(?i)(?<!\S){name}(?=\s*+=)"))
     for name in ("Lattice", "Properties", "pbc")
 }
-_NO_COLUMNS = frozenset({"Lattice", "Properties", "pbc", "id", "energy"})
+_NEEDED = ("Lattice", "Properties", "pbc", "energy")
+_NO_COLUMNS = frozenset({*_NEEDED, "id"})
 
 
 class _Block(NamedTuple):
@@ -97,6 +101,7 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
     text, cut = _text(raw, path)
     gathered = Gathered(path)
     keys: set[str] = set()
+    forces: dict[str, float] = {}
     last = "no frame of it is whole"
     for found in _iter_blocks(text):
         if isinstance(found, str):
@@ -104,12 +109,16 @@ def parse_frames(raw: bytes, *, path: Path) -> Frames:
             continue
         keys |= found.stated.keys()
         with gathered.reading(found.name, " as extended XYZ"):
-            gathered.frames.append(_read_block(found))
+            frame, force = _read_block(found)
+            gathered.frames.append(_with_moments_of_comment(frame, found, gathered))
+            forces[frame.id or f"frame {frame.number}"] = force
             last = f"the last whole frame is {found.name}"
     if cut:
         gathered.faults = [fault for fault in gathered.faults if " is truncated: " not in fault]
         said = f"the compressed file is truncated or damaged ({cut}); {last}. Copy or download it again"
         gathered.faults.append(said)
+    if note := note_on_forces(forces):
+        gathered.note(note)
     return number_shared_labels(gathered.named(keys))
 
 
@@ -278,8 +287,8 @@ def _layout(properties: str) -> _Layout:
     return _Layout(stops[-1], is_number, found)
 
 
-def _read_block(block: _Block) -> Frame:
-    """One frame by ASE, after its columns were counted."""
+def _read_block(block: _Block) -> tuple[Frame, float]:
+    """One frame by ASE, after its columns were counted, and the largest force on an atom in eV/A, 0 where none is stated."""
     from ase.io.extxyz import read_xyz  # noqa: PLC0415  (late: ASE loads slowly)
 
     if block.fault:
@@ -294,14 +303,18 @@ def _read_block(block: _Block) -> Frame:
         if len(row) != (n := layout.n_columns):
             raise FrameError(f"atom {offset}: expected {n} columns ({properties}), found {line.strip()[:80]!r}")
     _refuse_numbers_of_python(block, rows, layout)
-    (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
+    try:
+        (atoms,) = read_xyz(io.StringIO("\n".join(block.lines) + "\n"), 0)
+    except UNREADABLE:  # for what else stands in the comment line, if it is read without that
+        needed = " ".join(f'{key}="{block.stated[key]}"' for key in _NEEDED if key in block.stated)
+        (atoms,) = read_xyz(io.StringIO("\n".join((block.lines[0], needed, *block.lines[2:])) + "\n"), 0)
     if odd := numbers_fault(atoms.numbers):
         raise FrameError(odd)
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
     if "energy" in results:
         refuse_motion(atoms)
     refuse_other_formula(block.stated, Counter(atoms.get_chemical_symbols()))
-    return Frame(
+    frame = Frame(
         number=block.number,
         id=block.stated.get("id", ""),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
@@ -312,6 +325,19 @@ def _read_block(block: _Block) -> Frame:
         pbc=tuple(atoms.pbc.tolist()),
         magmoms=_moments(rows, layout),
     )
+    others = (values for name, values in atoms.arrays.items() if name.lower().endswith(("force", "forces")))
+    stated = atoms.get_forces() if "forces" in results else next(others, None)
+    is_vectors = stated is not None and np.shape(stated) == atoms.positions.shape
+    return frame, (largest_force(stated) if is_vectors else None) or 0.0
+
+
+def _with_moments_of_comment(frame: Frame, block: _Block, gathered: Gathered) -> Frame:
+    """A frame whose atoms state no moments with those that its comment line states of them."""
+    if frame.magmoms is not None:
+        return frame
+    atom_by_atom = block.stated.get("Properties", PLAIN_PROPERTIES).split(":")[::3]
+    columns, magmoms = gathered.moments(frame.columns, atom_by_atom, len(frame.numbers))
+    return frame if magmoms is None else replace(frame, columns=columns, magmoms=magmoms)
 
 
 def _refuse_numbers_of_python(block: _Block, rows: Sequence[Sequence[str]], layout: _Layout) -> None:

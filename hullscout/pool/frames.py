@@ -20,6 +20,7 @@ import numpy as np
 from hullscout.display import is_visible, visible
 from hullscout.errors import HullscoutError, InvalidPoolError, InvalidStructureError
 from hullscout.pool.candidate import Candidate, atoms_of, stated_id
+from hullscout.pool.moments import moments_in_words, unused_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -155,6 +156,16 @@ class Gathered:
             said = " ".join(str(error).split())[:300]
             self.faults.append(visible(f"{place}: not readable{kind}: {type(error).__name__}: {said}"))
 
+    def moments(
+        self, columns: Mapping[str, Any], atom_by_atom: Iterable[str], n: int
+    ) -> tuple[Mapping[str, Any], NDArray[np.float64] | None]:
+        """Columns without the one that states moments of n atoms that state none one by one, and these; others are named."""
+        if found := moments_in_words(columns, n):
+            return {name: value for name, value in columns.items() if name != found[0]}, found[1]
+        if sentence := unused_note(columns, atom_by_atom):
+            self.note(sentence)
+        return columns, None
+
     def add(
         self, structure: ase.Atoms | Structure | Candidate, name: str, energy_ev: object, columns: Mapping[str, object]
     ) -> None:
@@ -169,6 +180,9 @@ class Gathered:
             atoms = atoms_of(structure)
             if not len(atoms.numbers):
                 raise FrameError("expected atoms, found none")
+            if atoms.magmoms is None:
+                columns, magmoms = self.moments(columns, _atom_by_atom(structure), len(atoms.numbers))
+                atoms = atoms._replace(magmoms=magmoms)
             kept = plain_columns(columns) if columns else {}
             self.frames.append(Frame(number=number, id=name, energy_ev=energy, columns=kept, **atoms._asdict()))
 
@@ -197,6 +211,13 @@ class Gathered:
             faults=tuple(self.faults),
             n_faulty=len(self.faults),
         )
+
+
+def _atom_by_atom(structure: Any) -> Iterable[str]:
+    """Names of what ASE's atoms or pymatgen's sites state one by one."""
+    if hasattr(structure, "site_properties"):
+        return [name for name, value in structure[0].properties.items() if value is not None]
+    return getattr(structure, "arrays", ())
 
 
 def refuse_motion(atoms: ase.Atoms) -> None:

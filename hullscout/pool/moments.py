@@ -9,6 +9,8 @@ Moments that a calculation ended in are taken where no initial ones are stated: 
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +18,22 @@ import numpy as np
 from hullscout.errors import InvalidStructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
 COLUMNS = ("initial_magmoms", "initial_magmom", "magmoms", "magmom", "magnetic_moments")
 """Names of moments atom by atom, the first that is there is taken; small and capital letters are the same."""
 
+_LOOKS_SO = re.compile(r"(?i)(?!total_)(.*_)?(mag_?mom(ent)?s?|magnetic_?moments?|moments?|spins?|mag)")
+_NUMBER = re.compile(r"(?:([0-9]+)\*)?([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
+
 MAX_MOMENT = 100.0
 """No moment of an atom is further from zero, Bohr magnetons: what states more is no moment."""
+
+
+MAX_LISTED = 100_000
+"""Numbers that are read of one list of moments in words."""
 
 
 def checked_moments(values: ArrayLike, n: int) -> NDArray[np.float64]:
@@ -83,6 +92,63 @@ def _vector(value: Any) -> list[float]:
         moment = [float(component) for component in value.global_moment]
         return moment if any(moment[:2]) or np.ndim(value.moment) else moment[2:]
     return [float(component) for component in np.ravel(value)]
+
+
+def moments_in_words(columns: Mapping[str, object], n: int) -> tuple[str, NDArray[np.float64]] | None:
+    """The column among single values that states moments of all n atoms in their order, and these; None where none does.
+
+    A single number is of the whole cell where it stands in no brackets and the name is `magmom`; `4*2.0` is 2.0 four times.
+
+    >>> moments_in_words({"magmom": "[2*0.6 -2.2]", "spin": "up"}, 3)
+    ('magmom', array([ 0.6,  0.6, -2.2]))
+    >>> moments_in_words({"magmom": 1.2}, 1) is None
+    True
+    """
+    named = {name.lower(): name for name in columns}
+    for column in COLUMNS:
+        value = columns[named[column]] if column in named else None
+        values = _listed(value)
+        is_list = not isinstance(value, str | float | int) or str(value)[:1] in {*"[{("} or column != "magmom"
+        if values and len(values) in {n, 3 * n} and (len(values) > 1 or is_list):
+            return named[column], checked_moments(np.reshape(values, (n, -1)), n)
+    return None
+
+
+def _listed(value: object) -> list[float]:
+    """The numbers of a list, in memory or in words, nothing where it holds anything else."""
+    if not isinstance(value, str):
+        array = (
+            np.ravel(np.asarray(value)) if isinstance(value, list | tuple | np.ndarray | float | int) else np.array([])
+        )
+        return array.astype(np.float64).tolist() if array.dtype.kind in "fiu" else []
+    words = re.split(r"[\s,;]+", re.sub(r"[\[\](){}]", " ", value).strip())
+    found = [_NUMBER.fullmatch(word) for word in words]
+    if None in found or sum(int(match[1] or 1) for match in found if match) > MAX_LISTED:
+        return []
+    return [float(match[2]) for match in found if match for _ in range(int(match[1] or 1))]
+
+
+def unused_note(columns: Mapping[str, object], atom_by_atom: Iterable[str]) -> str:
+    """A sentence on columns, of frames or atoms, that look like moments where none are used; empty for none, or zeros."""
+    found = {name for name, value in columns.items() if _looks_so(name) and _is_stated(value)}
+    alike = sorted({*found, *filter(_looks_so, atom_by_atom)})
+    if not alike:
+        return ""
+    return (
+        f"Not used, though {'they look' if len(alike) > 1 else 'it looks'} like magnetic moments: {', '.join(alike)}. Initial "
+        f"moments are read, one for each atom, by the names {', '.join(COLUMNS)}."
+    )
+
+
+def _is_stated(value: object) -> bool:
+    """Whether a value is neither 0 nor empty."""
+    numbers = _listed(value)
+    return any(numbers) if numbers else bool(value)
+
+
+@lru_cache(maxsize=1024)
+def _looks_so(name: str) -> bool:
+    return _LOOKS_SO.fullmatch(name) is not None
 
 
 def moments_by_rule(numbers: NDArray[np.int64], rule: Mapping[str, float]) -> NDArray[np.float64]:

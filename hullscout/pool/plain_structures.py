@@ -43,7 +43,7 @@ _MADE_BY_NAME = frozenset(
 )
 _SAME_A = 1e-2  # of coordinates and edges, which files round
 _SAME_EV = 1e-3
-_COUNTS = ("nsites", "num_sites", "natoms")
+_COUNTS = ("nsites", "num_sites", "natoms", "n_atoms")
 _FORMULAS = ("formula_pretty", "pretty_formula", "composition_reduced", "formula")
 
 

@@ -27,7 +27,7 @@ Elements = Mapping[str, set[int]]
 
 _SAME_NUMBER = 1e-6  # relative
 _UNSTATED = frozenset({"", "nan", "unknown"})
-_SAY_NONE = frozenset({"spin-orbit coupling", "dispersion"})  # settings of which `none` is a value
+_SAY_NONE = frozenset({"spin-orbit coupling", "dispersion", "metaGGA"})  # settings of which `none` is a value
 _MAGNETIC = frozenset({*range(24, 29), *range(58, 71), *range(92, 97)})  # Cr to Ni, 4f, 5f
 _RY_EV = 13.605693122994
 
@@ -72,6 +72,11 @@ def _truth(text: str) -> str:
     return {"t": "yes", "true": "yes", "1": "yes", "1.0": "yes", "f": "no", "false": "no", "0": "no", "0.0": "no"}.get(
         plain, plain
     )
+
+
+def _none(text: str) -> str:
+    plain = text.strip().lower()
+    return "none" if plain in {"--", "none", "no", "f", "false"} else plain
 
 
 def _precision(text: str) -> str:
@@ -133,6 +138,11 @@ def _widths_may(unit_ev: float) -> Callable[[Groups, Elements], bool]:
     return may
 
 
+def _method_may(groups: Groups, _: Elements) -> bool:
+    """A method may be that by which structures were found, unless it is a functional."""
+    return sum(same_functional(value) in _FUNCTIONALS for value, _ in groups) < 2
+
+
 def _always(_: Groups, __: Elements) -> bool:
     return True
 
@@ -167,28 +177,48 @@ class Setting:
 SETTINGS = (
     Setting(
         name="functional",
-        keys="functional|dft_functional|xc|xc_functional|run_type|level_of_theory",
+        keys="(dft_|density_|xc_?)?functional(_name)?|xc|exchange_?correlation|run_type|level_of_theory",
         meaning=same_functional,
     ),
-    Setting(name="cutoff (eV)", keys="cutoff|cutoff_ev|encut|ecut", width=_SAME_NUMBER),
+    Setting(
+        name="cutoff (eV)",
+        keys="(energy_|e_|pw_|plane_?wave_)?cutoff(_energy)?(_ev)?|encut|enmax|ecut",
+        width=_SAME_NUMBER,
+    ),
     Setting(name="cutoff (Ry)", keys="ecutwfc|cutoff_ry", width=_SAME_NUMBER),
     Setting(name="cutoff of the density (Ry)", keys="ecutrho", width=_SAME_NUMBER),
     Setting(name="Hubbard U (eV)", keys="hubbard_u", width=_SAME_NUMBER),
     Setting(name="Hubbard U of {} (eV)", keys="hubbard_u_([a-z]{1,2})", width=_SAME_NUMBER),
-    Setting(name="pseudopotentials", keys="pseudopotentials?"),
+    Setting(
+        name="pseudopotentials", keys="pseudo(potential)?s?|pp|(pseudo|potential|potcar)_(family|functional)|potcar"
+    ),
     Setting(name="potential of {}", keys="potential_([a-z]{1,2})"),
-    Setting(name="k-point density", keys="k_?density|kpoint_density|kppa", width=_SAME_NUMBER),
+    Setting(name="k-point density", keys="k_?density|k_?points?_density|kppr?a", width=_SAME_NUMBER),
     Setting(name="k-point spacing (1/A)", keys="kspacing", width=_SAME_NUMBER),
     Setting(name="coarsest k-point spacing (1/A)", keys="k_spacing", width=K_SPACING_FACTOR - 1.0),
-    Setting(name="code", keys="code|calculator"),
-    Setting(name="spin (ISPIN)", keys="ispin|nspin|spinpol|spin_polari[sz]ed", meaning=_spin, may_differ=_spin_may),
+    Setting(name="code", keys="code|calculator|dft_code|program|software"),
+    Setting(
+        name="spin (ISPIN)",
+        keys="ispin|nspin|spinpol|(is_)?spin_?polari[sz](ed|ation)",
+        meaning=_spin,
+        may_differ=_spin_may,
+    ),
     Setting(name="spin-orbit coupling", keys="spin_orbit|spin_orbit_coupling|soc|lsorbit|lspinorb", meaning=_orbit),
-    Setting(name="charge of the cell (e)", keys="total_charge|tot_charge|cell_charge", width=_SAME_NUMBER),
+    Setting(name="charge of the cell (e)", keys="charge|(total|tot|cell|net)_charge|charge_state", width=_SAME_NUMBER),
     Setting(name="pressure (kbar)", keys="pstress", width=_SAME_NUMBER),
-    Setting(name="dispersion", keys="dispersion|ivdw|vdw_corr", meaning=_dispersion),
+    Setting(name="pressure", keys="(external|target|applied)_press(ure)?(_(gpa|kbar))?", width=_SAME_NUMBER),
+    Setting(
+        name="pressure, of the setup or as it came out",
+        keys="press(ure)?(_(gpa|kbar))?",
+        width=_SAME_NUMBER,
+        may_differ=_always,
+    ),
+    Setting(name="dispersion", keys="(dispersion|vdw)(_corr(ection)?)?|ivdw", meaning=_dispersion),
     Setting(name="precision (PREC)", keys="prec", meaning=_precision, may_differ=_precision_may),
     Setting(name="projection (LREAL)", keys="lreal", meaning=_projection, may_differ=_always),
-    Setting(name="smearing", keys="smearing|ismear", meaning=_smearing, may_differ=_always),
+    Setting(
+        name="smearing", keys="smearing(_(type|method|kind))?|ismear|occupations", meaning=_smearing, may_differ=_always
+    ),
     Setting(
         name="width of the smearing (eV)", keys="sigma|smearing_width", width=_SAME_NUMBER, may_differ=_widths_may(1.0)
     ),
@@ -200,20 +230,34 @@ SETTINGS = (
     Setting(name="convergence of the electrons (EDIFF)", keys="ediff", width=_SAME_NUMBER, may_differ=_always),
     Setting(name="cutoff of the augmentation (ENAUG)", keys="enaug", width=_SAME_NUMBER, may_differ=_always),
     Setting(name="finer grid (ADDGRID)", keys="addgrid", meaning=_truth, may_differ=_always),
-    Setting(name="version of the code", keys="code_version", may_differ=_always),
+    Setting(name="metaGGA", keys="metagga|meta_gga", meaning=_none),
+    Setting(name="method", keys="(dft_)?method|theory", meaning=same_functional, may_differ=_method_may),
+    Setting(name="+U", keys="is_hubbard|ldau|lda_plus_u|dft_plus_u", meaning=_truth),
+    Setting(name="temperature of the electrons", keys="electronic_temperature(_(k|ev))?", width=_SAME_NUMBER),
+    Setting(name="constrained moments (I_CONSTRAINED_M)", keys="i_constrained_m", width=_SAME_NUMBER),
+    Setting(name="dipole correction (LDIPOL)", keys="ldipol", meaning=_truth, may_differ=_always),
+    Setting(name="spherical terms of the GGA (GGA_COMPAT)", keys="gga_compat", meaning=_truth, may_differ=_always),
+    Setting(name="version of the code", keys="code_version|(vasp|qe)_version", may_differ=_always),
 )
 
 
 def settings_among(columns: Mapping[str, str | float]) -> dict[tuple[int, str], str]:
-    """The settings among columns: value by place in SETTINGS and name."""
-    found = {}
+    """The settings among columns: value by place in SETTINGS and name; what two columns state of one in different ways is both."""
+    found: dict[tuple[int, str], str] = {}
     for key, value in columns.items():
         meant, text = _meant_by(key), str(value).strip()
         if meant is None or text.lower() in _UNSTATED:
             continue
         if text.lower() != "none" or meant[1] in _SAY_NONE:
-            found[meant] = text
+            earlier = found.setdefault(meant, text)
+            if earlier != text and not _are_one(earlier, text, SETTINGS[meant[0]]):
+                found[meant] = " and ".join(sorted((earlier, text)))
     return found
+
+
+def _are_one(one: str, other: str, setting: Setting) -> bool:
+    number = _number(one)
+    return setting.meaning(one) == setting.meaning(other) or (number is not None and number == _number(other))
 
 
 @lru_cache(maxsize=1024)
@@ -221,7 +265,7 @@ def _meant_by(key: str) -> tuple[int, str] | None:
     """Place in SETTINGS and name of the setting that a column states, if it is one."""
     for place, setting in enumerate(SETTINGS):
         if match := re.fullmatch(setting.keys, key, re.IGNORECASE):
-            return place, setting.name.format(match[1].capitalize() if match.re.groups else "")
+            return place, setting.name.format(match[1].capitalize() if "{}" in setting.name else "")
     return None
 
 

@@ -52,6 +52,30 @@ def refuse_odd_poscar(text: str) -> None:
         raise FrameError(f"expected {n_atoms} atoms and then the end or an empty line, found {follower.strip()[:60]!r}")
 
 
+def with_one_scale(text: str) -> str:
+    """A POSCAR of scale 1 where one is stated for each of x, y and z, as VASP 6 takes it: of cell and Cartesian positions."""
+    lines = text.splitlines()
+    factors = [float(re.sub("[dD]", "e", word)) for word in re.split(r"[!#]", lines[1])[0].split()[:3]]
+    if len(factors) == 1:
+        return text
+    if len(factors) != 3 or min(factors) <= 0:
+        raise FrameError(f"expected one scale, or three above 0 for x, y and z, found {lines[1].strip()[:60]!r}")
+    place = next(
+        n for n in range(_SYMBOLS_LINE, len(lines)) if lines[n].split()[:1] and lines[n].split()[0].isdecimal()
+    )
+    n_atoms, mode = sum(int(count) for count in re.split(r"[!#]", lines[place])[0].split()), place + 1
+    if lines[mode].strip()[:1] in {"s", "S"}:
+        mode += 1
+    is_cartesian = lines[mode].strip()[:1] in {*"cCkK"}
+    scaled = range(mode + 1, mode + 1 + n_atoms) if is_cartesian else ()
+    for number in (*range(*_VECTORS.indices(len(lines))), *scaled):
+        words = lines[number].split()
+        values = (float(re.sub("[dD]", "e", word)) * factor for word, factor in zip(words, factors, strict=False))
+        lines[number] = " ".join([*map(repr, values), *words[3:]])
+    lines[1] = "1.0"
+    return "\n".join(lines) + "\n"
+
+
 def _is_triple(line: str) -> bool:
     words = line.split()
     return len(words) >= 3 and all(_NUMBER.fullmatch(word) for word in words[:3])

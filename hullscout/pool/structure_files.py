@@ -18,7 +18,7 @@ from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.files import Table, number, without_compression
 from hullscout.pool.folders import find_tables, in_order, is_table_file, read_table
 from hullscout.pool.frames import FrameError, Frames, Gathered
-from hullscout.pool.stated_counts import refuse_odd_poscar, refuse_other_formula, refuse_tags_twice
+from hullscout.pool.stated_counts import refuse_odd_poscar, refuse_other_formula, refuse_tags_twice, with_one_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -259,8 +259,8 @@ def _add(
         try:
             structure, *others = _structures_of_cif(text) if is_cif else [structure_of_poscar(text)]
         except BadPoscarWarning as error:
-            symbols = "element symbols above the numbers of atoms, as VASP 5 has them"
-            raise FrameError(f"expected {symbols}: {error}") from error
+            symbols = "element symbols above the numbers of atoms, as VASP 5 has them, found none. Write them there"
+            raise FrameError(f"expected {symbols}") from error
         if others:
             raise FrameError(f"expected one structure, found {len(others) + 1}: give each a file of its own")
         gathered.add(structure, name=name, energy_ev=energy_ev, columns=columns)
@@ -282,4 +282,4 @@ def structure_of_poscar(text: str) -> Structure:
     from pymatgen.io.vasp.inputs import Poscar  # noqa: PLC0415  (late: slow to import)
 
     refuse_odd_poscar(text)
-    return Poscar.from_str(text).structure
+    return Poscar.from_str(with_one_scale(text)).structure

@@ -206,6 +206,7 @@ def test_a_structure_that_became_another_one_may_be_kept(tmp_path):
         ("test_function_cases.missing", {}, r"oracle\.function: .*AttributeError"),
         ("test_function_cases.START", {}, r"oracle\.function: expected a function, found that"),
         ("test_function_cases.answer", {"kase": "x"}, r"oracle\.arguments: .*unexpected keyword argument 'kase'"),
+        ("test_function_cases.late", {}, r"oracle\.function: expected a function that returns, .* is `async`"),
         ("test_function_cases.two", {}, r"oracle\.arguments: .*missing a required argument: 'b'"),
     ],
 )
@@ -213,6 +214,10 @@ def test_a_function_that_cannot_be_called_is_refused_before_any_cost(tmp_path, f
     oracle = FunctionSettings(function=function, arguments=arguments)
     with pytest.raises(OracleError, match=message), open_workers(oracle, InProcessSettings(), folder=tmp_path):
         pass
+
+
+async def late(atoms):
+    return float(len(atoms))
 
 
 def two(atoms, b):

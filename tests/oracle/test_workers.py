@@ -105,6 +105,10 @@ def test_a_structure_that_relaxes_into_another_one_is_failed_or_noted(tmp_path, 
         ({"calculator": "nothing"}, "oracle.calculator: expected a name that ASE knows .* found 'nothing'"),
         ({"calculator": "ase.calculators.emt.Nothing"}, "oracle.calculator: expected .* found"),
         (
+            {"calculator": "eam", "arguments": {"potential": __file__}},
+            r"oracle\.arguments: 'eam' cannot be made .* Is .*test_workers\.py whole, and such as this calculator reads\?",
+        ),
+        (
             {"calculator": "ase.build.bulk", "arguments": {"wrong": 1}},
             "oracle.arguments: 'ase.build.bulk' cannot be made",
         ),

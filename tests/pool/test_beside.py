@@ -90,6 +90,9 @@ CONTRADICTIONS = {
         "OUTCAR": outcar_text(("aborting loop because EDIFF is reached", "aborting loop EDIFF was not reached"))
     },
     "the energy of another run": lambda _, __: {"OSZICAR": oszicar(ENERGY + 0.01)},
+    "the only other file, renamed like the result": lambda n, _: {
+        "ni-static.xml": vasprun(n), "OSZICAR.static": oszicar(ENERGY + 0.01), "vasprun.xml": None,
+    },
     "a run without a step": lambda _, __: {"OSZICAR": "RMM:   1     0.1E+01\n"},
     "another end": lambda n, at: {"CONTCAR": poscar(moved(n, 0.02), at)},
     "another start": lambda n, at: {"POSCAR": poscar(strained(n, 1.02), at)},

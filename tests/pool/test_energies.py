@@ -393,8 +393,15 @@ def test_an_energy_of_as_many_atoms_as_the_structure_does_not_have_is_a_fault():
         ("energy_unit", "eV/atom", True),
         ("units", "kcal/mol", True),
         ("unit", "Rydberg", True),
+        ("energy_unit", "a.u.", True),
+        ("Energy_Units", "J", True),
+        ("units", "real", True),
         ("energy_unit", "eV", False),
+        ("energy_unit", "eV/cell", False),
+        ("energy_unit", "unknown", False),
         ("units", "metal", False),
+        ("unit", "Angstrom", False),
+        ("units", "eV, Angstrom", False),
     ],
 )
 def test_a_unit_that_a_source_states_is_not_passed_over(name, unit, is_said):

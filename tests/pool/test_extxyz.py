@@ -67,6 +67,26 @@ def test_a_frame_is_what_the_file_says(write: Callable[[str], Path], make_frame:
     assert frames.keys == ("Lattice", "Properties", "energy", "id", "note")
 
 
+def test_what_nobody_needs_of_a_comment_line_hinders_no_frame(
+    write: Callable[[str], Path], make_frame: Callable[..., str]
+) -> None:
+    (frame,) = read_frames(write(make_frame(energy=-7.25, rest='stress="0 0 0 0 0 0" virial=none'))).frames
+    assert (frame.energy_ev, frame.columns["stress"]) == (-7.25, "0 0 0 0 0 0")
+
+
+@pytest.mark.parametrize(
+    ("column", "force", "is_said"), [("forces", 0.9, True), ("REF_forces", 0.9, True), ("forces", 0.05, False)]
+)
+def test_large_forces_in_a_column_are_noted(
+    write: Callable[[str], Path], column: str, force: float, is_said: object
+) -> None:
+    text = (
+        f'1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:{column}:R:3 energy=-1\nAg 0 0 0 0 0 {force}\n'
+    )
+    notes = " ".join(read_frames(write(text)).notes)
+    assert ("Forces above 0.1 eV/A: 1 of 1, the largest 0.90 eV/A" in notes) == is_said
+
+
 def test_a_frame_without_an_energy_has_none(write: Callable[[str], Path], make_frame: Callable[..., str]) -> None:
     assert read_frames(write(make_frame(energy=None))).frames[0].energy_ev is None
 

@@ -140,6 +140,14 @@ def test_faulty_documents_are_named_by_their_place(change, message, frames, tmp_
     assert re.search(message, fault)
 
 
+@pytest.mark.parametrize("count", ["nsites", "natoms", "n_atoms"])
+def test_an_entry_that_counts_other_atoms_than_its_structure_has_is_a_fault(count, frames, tmp_path):
+    tree = json.loads(WRITERS["entries.json"](tmp_path, frames[:2]).read_text())
+    tree[0][count], tree[1][count] = len(frames[0].numbers), 77
+    (fault,) = read_pool(written(tmp_path, tree)).faults
+    assert f"entry 2: expected the 77 atoms of `{count}`, found a structure of {len(frames[1].numbers)}" in fault
+
+
 def test_entries_of_runs_of_another_kind_are_faults(frames, tmp_path):
     tree = json.loads(WRITERS["entries.json"](tmp_path, frames[:2]).read_text())
     tree[1]["parameters"] = {"incar": {"IBRION": 0, "NSW": 10}}

@@ -93,6 +93,53 @@ def test_columns_of_moments_are_read_by_any_of_their_names(tmp_path, name, kind,
 
 
 @pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ('initial_magmoms="0.6 -2.2"', [0.6, -2.2]),
+        ('magmoms="[0.6, -2.2]"', [0.6, -2.2]),
+        ('magmom="2*0.6"', [0.6, 0.6]),
+        ('initial_magmoms="0 0 0.6 1 0 -2"', [[0, 0, 0.6], [1, 0, -2]]),
+    ],
+)
+def test_moments_of_all_atoms_in_a_comment_line_are_read(tmp_path, comment, expected):
+    text = text_of("tag", "I:1", ["0", "1"], comment=comment)
+    (frame,) = read_text(tmp_path, text)
+    assert frame.magmoms.tolist() == expected
+    assert parse_frames(format_frames([frame]), path=None).frames[0].magmoms.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "comment", "said"),
+    [
+        ("spin", "energy=-1.0", "it looks like magnetic moments: spin."),
+        ("dft_magmom", "moment=1.5", "they look like magnetic moments: dft_magmom, moment."),
+        ("tag", 'magmoms="1 2 3"', "it looks like magnetic moments: magmoms."),
+        ("tag", "magmom=9.5", "it looks like magnetic moments: magmom."),
+        ("tag", "spin=up", "it looks like magnetic moments: spin."),
+        ("tag", "magmom=0.0 nspin=2 total_magmom=3", None),
+        ("magmoms", "dft_magmom=2", None),
+    ],
+)
+def test_what_looks_like_moments_and_is_not_used_is_named(tmp_path, name, comment, said):
+    read = parse_frames(text_of(name, "R:1", ["0.6", "-2.2"], comment=comment), path=tmp_path / "pool.extxyz")
+    assert (f"Not used, though {said}" in " ".join(read.notes)) == (said is not None)
+    assert len(read.notes) == (said is not None)
+
+
+def test_a_table_and_sites_state_moments_or_it_is_said_that_theirs_are_not_used(tmp_path):
+    (tmp_path / "a.vasp").write_text("a\n1\n2.9 0 0\n0 2.9 0\n0 0 2.9\nNi Fe\n1 1\ndirect\n0 0 0\n.5 .5 .5\n")
+    (tmp_path / "table.csv").write_text("id,energy,magmom\na,-1.0,[0.6 -2.2]\n")
+    (frame,) = read_pool(tmp_path).frames
+    assert frame.magmoms.tolist() == [0.6, -2.2]
+    sites = {"final_magmom": [0.6, -2.2]}
+    structure = Structure(Lattice.cubic(2.9), ["Ni", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]], site_properties=sites)
+    (tmp_path / "e.json").write_text(json.dumps([ComputedStructureEntry(structure, -1.0).as_dict()], cls=MontyEncoder))
+    read = read_pool(tmp_path / "e.json")
+    assert read.frames[0].magmoms is None
+    assert "it looks like magnetic moments: final_magmom." in read.notes[0]
+
+
+@pytest.mark.parametrize(
     ("kind", "rows", "fault"),
     [
         ("R:1", ["nan", "1"], "expected finite magnetic moments"),

@@ -49,6 +49,8 @@ def said(*stated, z=(47, 47, 47)):
         ({"lsorbit": "F"}, {"spin_orbit": "none"}),
         ({"ivdw": 0}, {"dispersion": "none"}),
         ({"lreal": "Auto"}, {"lreal": ".TRUE."}),
+        ({"kpts": "[4, 4, 4]"}, {"kpoints": "6 6 6"}),
+        ({"functional": "PBE", "xc": "pbe"}, {"functional": "GGA"}),
     ],
 )
 def test_one_meaning_under_two_names_is_one(one, other):
@@ -71,6 +73,15 @@ def test_one_meaning_under_two_names_is_one(one, other):
         ({"prec": "Low"}, {"prec": "Normal"}, "precision (PREC): "),
         ({"sigma": 0.1}, {"sigma": 2.0}, "width of the smearing (eV): "),
         ({"ecutrho": 240}, {"ecutrho": 480}, "cutoff of the density (Ry): "),
+        ({"charge": "0"}, {"charge": "1"}, "charge of the cell (e): "),
+        ({"external_pressure": 0}, {"target_pressure": 20}, "pressure: "),
+        ({"theory": "PBE"}, {"method": "SCAN"}, "method: PBE (1: c1); SCAN (1: c2)"),
+        ({"kpts": "8 8 8"}, {"k_mesh": "1x1x1"}, "coarsest k-point spacing (1/A): "),
+        ({"is_hubbard": 1.0}, {"ldau": "False"}, "+U: "),
+        ({"metagga": "--"}, {"metagga": "R2SCAN"}, "metaGGA: "),
+        ({"i_constrained_m": 0}, {"i_constrained_m": 1}, "constrained moments"),
+        ({"energy_cutoff": 400}, {"ENMAX": 520}, "cutoff (eV): "),
+        ({"functional": "PBE", "xc": "SCAN"}, {"functional": "PBE", "xc": "PBE"}, "functional: PBE and SCAN"),
     ],
 )
 def test_what_cannot_be_meant_is_a_conflict(one, other, named):
@@ -88,6 +99,10 @@ def test_what_cannot_be_meant_is_a_conflict(one, other, named):
         ({"sigma": 0.05}, {"sigma": 0.2}),
         ({"degauss": 0.01}, {"degauss": 0.02}),
         ({"code_version": "5.4.4"}, {"code_version": "6.3.0"}),
+        ({"pressure": 0}, {"pressure": 200}),
+        ({"method": "enumerated"}, {"method": "PBE"}),
+        ({"ldipol": "F"}, {"ldipol": "T"}),
+        ({"gga_compat": "T"}, {"gga_compat": "F"}),
     ],
 )
 def test_what_may_be_meant_is_a_note(one, other):
@@ -180,3 +195,8 @@ def test_every_setting_of_a_vasprun_that_shifts_energies_is_compared(tags, named
     }
     found = find_setting_conflicts(read_pool(make(tmp_path, files)).frames)
     assert [conflict.setting for conflict in found] == ([] if named is None else [named])
+
+
+def test_of_a_column_with_a_value_for_each_structure_some_are_shown():
+    (note,) = said(*({"pressure": n} for n in range(20)), z=[47] * 20)[1]
+    assert "; 12 other values" in note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from pool_writers import make
 from pymatgen.core import Lattice, Structure
@@ -37,6 +38,16 @@ def cut(text):
             POSCAR.replace("2 1", "1 1"),
             "expected 2 atoms and then the end or an empty line, found '0.5 0.5 0.67'",
         ),
+        (
+            "x.vasp",
+            POSCAR.replace("1.0", "1.0 2.0", 1),
+            "expected one scale, or three above 0 for x, y and z, found '1.0 2.0'",
+        ),
+        (
+            "x.vasp",
+            POSCAR.replace("Ag Pd\n", ""),
+            "expected element symbols above the numbers of atoms, as VASP 5 has them, found none. Write",
+        ),
         ("x.vasp", POSCAR.replace("2 1", "3"), "a number of atoms for each of 2 symbols, found 1"),
         ("x.vasp", POSCAR.replace("2 1", "2 999999999"), "expected 1000000001 atoms, found lines for 3"),
         ("x.vasp", POSCAR.replace("0 0 0.33", "0 0 0_1"), "expected decimal numbers, found '0_1'"),
@@ -56,3 +67,12 @@ def test_what_pymatgen_writes_does_not_contradict_itself(tmp_path, text):
 def test_velocities_and_symbols_may_follow_the_atoms(tmp_path):
     text = POSCAR.replace("0 0 0.33", "0 0 0.33 Ag") + "\n0 0 0\n0 0 0\n0 0 0\n"
     assert len(read_pool(make(tmp_path, {"x.vasp": text})).frames) == 1
+
+
+@pytest.mark.parametrize(("mode", "row"), [("direct", "0.5 0.5 0.5"), ("cartesian", "1.5 1.5 4.5")])
+def test_three_scales_of_a_poscar_are_of_x_y_and_z(tmp_path, mode, row):
+    text = f"a\n1.1 1.0 0.5 ! each\n3 0 3\n0 3 0\n0 0 9\nAg Pd\n1 1\n{mode}\n0 0 0\n{row} Pd\n"
+    (frame,) = read_pool(make(tmp_path, {"x.vasp": text})).frames
+    assert frame.cell == pytest.approx(np.array([[3.3, 0, 1.5], [0, 3, 0], [0, 0, 4.5]]))
+    expected = {"direct": [1.65, 1.5, 3.0], "cartesian": [1.65, 1.5, 2.25]}
+    assert frame.positions[1] == pytest.approx(expected[mode])

@@ -7,10 +7,7 @@ converged, by what its code wrote of it; where that cannot be told, it is said.
 from hullscout.pool.calculations.ase_settings import ase_settings
 from hullscout.pool.calculations.atat import find_atat_folders, read_atat
 from hullscout.pool.calculations.calculation import (
-    MAX_FORCE,
     Calculation,
-    largest_force,
-    note_on_forces,
     notes_on,
     plain_file,
     stated_unconverged,
@@ -20,7 +17,6 @@ from hullscout.pool.calculations.trees import find_calculations, find_vaspruns, 
 from hullscout.pool.calculations.vasp import refuse_other_runs, settings_of
 
 __all__ = [
-    "MAX_FORCE",
     "OUTCAR",
     "VASPRUN",
     "VASP_NAME",
@@ -30,8 +26,6 @@ __all__ = [
     "find_calculations",
     "find_vaspruns",
     "kind_of",
-    "largest_force",
-    "note_on_forces",
     "notes_on",
     "plain_file",
     "promised_kind",

@@ -16,15 +16,9 @@ from hullscout.errors import InvalidPoolError, ResultError
 from hullscout.files import without_compression
 from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects, refuse_written, sqlite_rows, sqlite_tables
 from hullscout.pool.calculations.ase_settings import ase_settings
-from hullscout.pool.calculations.calculation import (
-    MAX_FORCE,
-    Calculation,
-    another_kind,
-    largest_force,
-    plain_file,
-    stated_unconverged,
-)
+from hullscout.pool.calculations.calculation import Calculation, another_kind, plain_file, stated_unconverged
 from hullscout.pool.extxyz import parse_frames
+from hullscout.pool.forces import MAX_FORCE, largest_force
 from hullscout.pool.frames import FrameError, one_energy
 
 if TYPE_CHECKING:

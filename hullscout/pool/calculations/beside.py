@@ -39,6 +39,7 @@ MAX_PLACES_APART = 1e-3
 """A. An OUTCAR prints positions to 1e-5 A; atoms this far apart differ by some 1e-6 eV in energy."""
 
 _NAMED = re.compile(r"(?P<before>.*?)(vasprun\.xml|OUTCAR)(?P<after>.*?)(\.(gz|bz2|xz|zst))?")
+_OSZICAR = re.compile(r"(.+[._-])?OSZICAR([._-].+)?")
 _PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 _STEP = re.compile(r"^ *\d+ F= *\S+ +E0= *([-+.\dEe]+)", re.MULTILINE)
 _DIGITS = 1e-7  # relative: an OSZICAR prints eight digits
@@ -96,6 +97,9 @@ def _beside(file: Path) -> Iterator[tuple[Path, Callable[[_Read, Path], str]]]:
             other = file.with_name(f"{before}{kind}{after}{packed}")
             if other != file and other.is_file() and other.stat().st_size:
                 yield other, contradicts
+    printed = [other for other in file.parent.iterdir() if _OSZICAR.fullmatch(other.name) and other.is_file()]
+    if named is None and len(printed) == 1 and printed[0].name not in {f"OSZICAR{packed}" for packed in _PACKED}:
+        yield printed[0], _of_oszicar  # whatever they are called, these two are all that there is
 
 
 def _of_results(this: _Read, file: Path, end: bytes, read: Callable[[Path], Calculation]) -> str:

@@ -14,19 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hullscout.errors import ResultError
+from hullscout.pool.forces import note_on_forces
 from hullscout.pool.frames import shown_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import ase
-    from numpy.typing import ArrayLike, NDArray
 
-MAX_FORCE = 0.1
-"""Forces in eV/A above which nothing that was relaxed is at rest, whatever its code says of it; larger ones are pointed at."""
 FALSE = frozenset({"f", "false", "0", "0.0", "no", ".false."})
 _NOT_CONVERGED = re.compile(r"(?i)(is_|has_)?(not_?|un)converged")
 _CONVERGED = re.compile(
@@ -80,18 +76,6 @@ def another_kind(found: str) -> ResultError:
     return ResultError(f"{_EXPECTED}, found {found}. Calculate the structure at rest.")
 
 
-def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> float | None:
-    """The largest norm of forces (n, 3) over the components that are free to move (n, 3); None where no finite forces are given."""
-    if forces is None or not np.size(forces):
-        return None
-    vectors: NDArray[np.float64] = np.asarray(forces, dtype=np.float64)
-    if not np.isfinite(vectors).all():
-        return None
-    if free is not None and np.shape(free) == vectors.shape:
-        vectors = np.where(np.asarray(free, dtype=bool), vectors, 0.0)
-    return float(np.linalg.norm(vectors, axis=1).max())
-
-
 def stated_unconverged(stated: Mapping[str, object]) -> str:
     """What a source says itself of a result that did not converge, by keys as `converged`, `scf_converged` and `relaxed`.
 
@@ -130,19 +114,3 @@ def notes_on(calculations: Iterable[tuple[str, Calculation]]) -> tuple[str, ...]
     if note := note_on_forces({name: done.max_force or 0.0 for name, done in named}):
         said.append(note)
     return tuple(said)
-
-
-def note_on_forces(forces: Mapping[str, float]) -> str:
-    """A sentence on forces in eV/A by name that are too large for structures that were relaxed; empty where none is.
-
-    >>> note_on_forces({"a": 0.02, "b": 0.25})
-    'Forces above 0.1 eV/A: 1 of 2, the largest 0.25 eV/A of b. These are no relaxed structures, if that was meant.'
-    """
-    large = sorted(((force, name) for name, force in forces.items() if force > MAX_FORCE), reverse=True)
-    if not large:
-        return ""
-    force, name = large[0]
-    return (
-        f"Forces above {MAX_FORCE} eV/A: {len(large)} of {len(forces)}, the largest {force:.2f} eV/A of {name}. These are no "
-        "relaxed structures, if that was meant."
-    )

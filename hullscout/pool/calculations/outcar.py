@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hullscout.contents import content_of
 from hullscout.errors import ResultError
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
+from hullscout.pool.calculations.calculation import Calculation, plain_file
 from hullscout.pool.columns import coarsest_k_spacing
+from hullscout.pool.forces import largest_force
 
 if TYPE_CHECKING:
     from pathlib import Path

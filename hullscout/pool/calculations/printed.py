@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.contents import content_of
 from hullscout.errors import ResultError
-from hullscout.pool.calculations.calculation import Calculation, another_kind, largest_force
+from hullscout.pool.calculations.calculation import Calculation, another_kind
 from hullscout.pool.calculations.espresso import espresso_columns, espresso_doubt, smearing_shift_ev
+from hullscout.pool.forces import largest_force
 
 if TYPE_CHECKING:
     from pathlib import Path

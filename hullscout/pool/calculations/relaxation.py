@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hullscout.pool.calculations.calculation import MAX_FORCE
+from hullscout.pool.forces import MAX_FORCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,10 @@ END_OF_VASPRUN, END_OF_OUTCAR = b"</modeling>", b"General timing and accounting"
 """In a file that is not cut off."""
 MAX_APART_EV = 1e-3  # per atom: energies of one step that are further apart are two
 _PHONONS = {5, 6, 7, 8}
-_AS_STATED = ("lsol", "lasph", "addgrid", "efield", "nupdown", "ediff", "enaug")  # tags that are columns as they are
+_AS_STATED = (
+    "lsol", "lasph", "addgrid", "efield", "nupdown", "ediff", "enaug", "i_constrained_m", "ldipol", "gga_compat",
+)  # fmt: skip
+"""Tags that are columns as they are."""
 _MOVES = {-1, 1, 2, 3}
 _NO_LOOP = re.compile(r"eigenval\w*|nothing|none|subrot\w*", re.IGNORECASE)
 _NO_LOOP_BY_NUMBER = {2, 3, 4}  # IALGO

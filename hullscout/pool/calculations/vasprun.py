@@ -12,9 +12,10 @@ import numpy as np
 from hullscout.contents import content_of
 from hullscout.errors import ResultError
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.calculation import Calculation, largest_force, plain_file
+from hullscout.pool.calculations.calculation import Calculation, plain_file
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3, Relaxation
 from hullscout.pool.columns import coarsest_k_spacing, mesh_of_points
+from hullscout.pool.forces import largest_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,8 +100,12 @@ def _parsed(content: bytes) -> Any:
             return Vasprun(str(plain), parse_dos=False, parse_eigen=False, parse_potcar_file=False)
     except SyntaxError as error:  # as XML
         if content.count(b"</structure>") < _MIN_STRUCTURES:
-            raise
-        raise ResultError(f"vasprun.xml is cut off ({error}). Is the calculation complete?") from error
+            raise ResultError(
+                "vasprun.xml holds no energy that can be read: it is cut off before its first step ended."
+            ) from error
+        raise ResultError(
+            f"vasprun.xml is cut off in line {error.lineno or 0}. Copy it again, or wait until the calculation has ended."
+        ) from error
 
 
 def _refuse_other_atoms(content: bytes, structure: Any) -> None:

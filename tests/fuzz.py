@@ -43,7 +43,7 @@ from hullscout.campaign import Setup, Store, load_config, read_origin
 from hullscout.cli import campaigns, main
 from hullscout.errors import HullscoutError
 from hullscout.planning.core_hours import fit_power_law, read_times
-from hullscout.pool.extxyz import format_frames
+from hullscout.pool.writing import format_frames
 
 SEED = 20
 TIME_S = 10.0

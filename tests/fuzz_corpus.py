@@ -14,7 +14,7 @@ from frames import frames_of
 from pool_writers import WRITERS, structure_as, to_atoms, to_structure, vasprun_text
 
 from hullscout.pool import Frame, parse_frames
-from hullscout.pool.extxyz import format_frames
+from hullscout.pool.writing import format_frames
 
 ROOT = Path(__file__).parent.parent
 ELEMENTS = {47: ("Ag", -2.83), 46: ("Pd", -5.21)}  # symbol and energy in eV/atom by atomic number

@@ -217,7 +217,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         elements=config.elements,
         rule=config.select.rule,
         seed=config.seed,
-        n_candidates=known.n_calculable,
+        n_candidates=setup.pool.n_calculable,
         n_calculations=known.n_answered,
         saved_fraction=1.0 - known.asked.size / max(known.n_calculable, 1),
         cost_spent=known.spent,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
     from rich.text import Text
 
+    from hullscout.campaign import Setup
+
 EPILOG = """\b
 Examples:
   hullscout run campaigns/agpd/agpd.toml
@@ -60,10 +62,7 @@ def looks(function: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(function)
     def look(*, folder: Path | None, trust: bool, **options: Any) -> None:
-        if folder is not None:
-            from hullscout.campaign import Setup  # noqa: PLC0415  loads the scientific packages
-
-            setup = Setup.read(folder)
+        if folder is not None and (setup := _setup_in(folder)) is not None:
             if trust:
                 setup.trusted()  # a module that is imported once is there for all that follows
             elif setup.not_imported:
@@ -71,6 +70,15 @@ def looks(function: Callable[..., None]) -> Callable[..., None]:
         function(folder=folder, **options)
 
     return look
+
+
+def _setup_in(folder: Path) -> Setup | None:
+    """What a campaign in a folder works with; None where there is none to be read, which the command itself says."""
+    from hullscout.campaign import Setup  # noqa: PLC0415  loads the scientific packages
+
+    with suppress(HullscoutError):
+        return Setup.read(folder)
+    return None
 
 
 BUG = 70

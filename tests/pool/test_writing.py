@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hullscout.display import is_visible
 from hullscout.errors import OutputError
 from hullscout.pool import parse_frames, read_frames
-from hullscout.pool.extxyz import Existing, format_frames, save_frames
+from hullscout.pool.writing import Existing, format_frames, save_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable

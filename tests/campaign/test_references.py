@@ -229,7 +229,7 @@ def test_what_an_earlier_version_looked_up_stays_looked_up(tmp_path):
 def test_what_is_given_cannot_be_told(tmp_path):
     ledger = Setup(read_origin(table_file(tmp_path))).ledger()
     assert isinstance(ledger, Ledger)
-    with pytest.raises(ProtocolError, match="The energy of 'reference-Cu' was told as .* before and as -1.0 eV now"):
+    with pytest.raises(ProtocolError, match=r"The energy of 'reference-Cu' was told as .* before and as -1\.0 eV now"):
         Engine(ledger, rule=None, surrogate=None).tell("reference-Cu", -1.0)
 
 

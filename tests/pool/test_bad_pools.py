@@ -110,11 +110,11 @@ FAULTS = {
     ),
     "no pure first element": (
         PURE_PD,
-        "no structure of pure Ag among 1 usable frames, nor any that holds Ag: formation energies need one for each end of the axis",
+        "no structure of pure Ag among 1 usable frames, nor any that holds Ag: formation energies need one for each end",
     ),
     "a pure element that has no energy": (
         ENDS.replace("id=pure-pd energy=-1.0", "id=pure-pd"),
-        "no structure of pure Pd among 1 usable frames, nor any that holds Pd: formation energies need one for each end of the axis",
+        "no structure of pure Pd among 1 usable frames, nor any that holds Pd: formation energies need one for each end",
     ),
     "a frame cut short": (
         ENDS + f"3\n{_good()}\nAg 0 0 0\n",

@@ -14,6 +14,8 @@ from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FI
 from hullscout.cli.streams import say
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
+MAX_COMPARED = 150
+"""Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
 N_SUSPECTS = 5
 """So many suspect energies are named when a campaign begins."""
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
@@ -75,7 +77,8 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
         return
     for line in (*setup.pool.report.lines(), *map(str, () if setup.table is None else setup.table.conflicts)):
         say(line)
-    if setup.table is not None and not (folder / DATABASE).exists():
+    is_new = not (folder / DATABASE).exists()
+    if setup.table is not None and is_new and len(setup.frames.frames) <= MAX_COMPARED:
         with working_line("comparing energies"):
             contradicted = find_contradicted(setup.frames, setup.config.axis)
         for sentence in list(contradicted.values())[:N_SUSPECTS]:

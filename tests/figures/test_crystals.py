@@ -65,7 +65,7 @@ def test_the_two_elements_are_seen_in_the_picture():
     kind, _, text = address.partition(",")
     assert kind == "data:image/png;base64"
     pixels = imread(BytesIO(base64.b64decode(text)))[..., :3].reshape(-1, 3)
-    for colour in COLOURS:
+    for colour in COLOURS[:2]:
         assert (np.abs(pixels - to_rgb(colour)).max(axis=1) < 0.01).mean() > 0.02
 
 

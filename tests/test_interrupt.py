@@ -8,6 +8,7 @@ import pytest
 START = """
 import os, signal, threading
 import numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
 def press():
     print("pressed", flush=True)
     os.kill(os.getpid(), signal.SIGINT)

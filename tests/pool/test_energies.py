@@ -384,32 +384,3 @@ def test_an_energy_of_as_many_atoms_as_the_structure_does_not_have_is_a_fault():
         ),
     )
     assert understand(per_atom_column).faults == ()
-
-
-@pytest.mark.parametrize(
-    ("name", "unit", "is_said"),
-    [
-        ("energy_unit", "Ha", True),
-        ("energy_unit", "eV/atom", True),
-        ("units", "kcal/mol", True),
-        ("unit", "Rydberg", True),
-        ("energy_unit", "a.u.", True),
-        ("Energy_Units", "J", True),
-        ("units", "real", True),
-        ("energy_unit", "eV", False),
-        ("energy_unit", "eV/cell", False),
-        ("energy_unit", "unknown", False),
-        ("units", "metal", False),
-        ("unit", "Angstrom", False),
-        ("units", "eV, Angstrom", False),
-    ],
-)
-def test_a_unit_that_a_source_states_is_not_passed_over(name, unit, is_said):
-    frames = frames_of(cells())
-    stated = replace(frames, frames=tuple(replace(f, columns={**f.columns, name: unit}) for f in frames.frames))
-    if is_said:
-        with pytest.raises(InvalidPoolError, match=rf"expected energies in eV per cell, found {name} = '{unit}'"):
-            understand(stated, elements=ELEMENTS)
-        assert understand(stated, EnergyMeaning(unit="Ha"), elements=ELEMENTS).is_meant
-    else:
-        assert lowest(understand(stated, elements=ELEMENTS)) == lowest(frames)

@@ -67,3 +67,33 @@ def test_a_unit_that_agrees_with_the_name_of_the_column_is_no_contradiction():
 def test_a_baseline_whose_name_claims_another_unit_is_refused(column):
     with pytest.raises(InvalidPoolError, match=r"pool\.baseline: expected a column of energies in eV per cell"):
         Columns(baseline=column)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "is_said"),
+    [
+        ("energy_unit", "Ha", True),
+        ("energy_unit", "eV/atom", True),
+        ("units", "kcal/mol", True),
+        ("unit", "Rydberg", True),
+        ("energy_unit", "a.u.", True),
+        ("Energy_Units", "J", True),
+        ("units", "real", True),
+        ("energy_unit", "eV", False),
+        ("energy_unit", "eV/cell", False),
+        ("energy_unit", "unknown", False),
+        ("units", "metal", False),
+        ("unit", "Angstrom", False),
+        ("units", "eV, Angstrom", False),
+    ],
+)
+def test_a_unit_that_a_source_states_is_not_passed_over(name, unit, is_said):
+    read = frames_with("note", lambda _: 0.0)
+    pairs = zip(read.frames, ENERGIES_EV, strict=True)
+    stated = replace(read, frames=tuple(replace(f, energy_ev=energy, columns={name: unit}) for f, energy in pairs))
+    if is_said:
+        with pytest.raises(InvalidPoolError, match=rf"expected energies in eV per cell, found {name} = '{unit}'"):
+            understand(stated)
+        assert understand(stated, EnergyMeaning(unit="Ha")).is_meant
+    else:
+        assert [frame.energy_ev for frame in understand(stated).frames] == pytest.approx(ENERGIES_EV)

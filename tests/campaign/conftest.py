@@ -34,3 +34,15 @@ def live_file(tmp_path):
     path = tmp_path / "live.toml"
     path.write_text(LIVE)
     return path
+
+
+@pytest.fixture
+def halves(campaign_file, small_pool, tmp_path):
+    """The campaign file with a pool of 35 candidates, and a file with 22 others."""
+    frames = frames_of(small_pool)
+    is_pure = [frame.count("\nAg ") == 0 or frame.count("\nPd ") == 0 for frame in frames]
+    first = [frame for place, frame in enumerate(frames) if is_pure[place] or place % 5 < 3]
+    more = [frame for frame in frames if frame not in first]
+    campaign_file.with_name("pool.extxyz").write_text("".join(first))
+    (tmp_path / "more.extxyz").write_text("".join(more))
+    return campaign_file, tmp_path / "more.extxyz"

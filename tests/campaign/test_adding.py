@@ -1,54 +1,16 @@
 """Structures join a campaign that is under way or at its end: committed whole, never twice, and seen by later rounds alone."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
-from conftest import ROOT
 from frames import frames_of
 from kept import result_of, rows
+from played import POSTERIOR, play
 
 from hullscout import Campaign, Pool
-from hullscout.campaign import Beliefs, Setup, Store, growth, read_history, read_origin, run
+from hullscout.campaign import Beliefs, Setup, Store, growth, read_history, read_origin
 from hullscout.errors import InvalidPoolError, StoreError
 from hullscout.figures.report import read_report
 from hullscout.figures.report.facts import page_data, remarks
-
-POSTERIOR = (
-    "select={rule = 'hull-posterior', samples = 200, batch = 3, energy_cap = 0.5}",
-    "stop.failure_probability=0.03",
-)
-
-
-@pytest.fixture
-def halves(campaign_file, small_pool, tmp_path):
-    """The campaign file with a pool of 35 candidates, and a file with 22 others."""
-    frames = frames_of(small_pool)
-    is_pure = [frame.count("\nAg ") == 0 or frame.count("\nPd ") == 0 for frame in frames]
-    first = [frame for place, frame in enumerate(frames) if is_pure[place] or place % 5 < 3]
-    more = [frame for frame in frames if frame not in first]
-    campaign_file.with_name("pool.extxyz").write_text("".join(first))
-    (tmp_path / "more.extxyz").write_text("".join(more))
-    return campaign_file, tmp_path / "more.extxyz"
-
-
-class StoppedError(Exception):
-    pass
-
-
-def play(campaign_file, out, *settings, until=None):
-    def stop(known):
-        if until is not None and known.n_answered >= until:
-            raise StoppedError
-
-    try:
-        return run(Setup(read_origin(campaign_file, [*POSTERIOR, *settings])), out, on_progress=stop)
-    except StoppedError:
-        return None
 
 
 def test_a_campaign_at_its_end_goes_on_with_what_is_added_and_states_of_the_whole_pool(halves, hullscout, tmp_path):
@@ -391,57 +353,3 @@ def test_an_earlier_version_refuses_a_campaign_with_additions(halves, tmp_path):
     play(campaign_file, tmp_path / "out", until=18)
     growth.add_file(tmp_path / "out", more)
     assert rows(tmp_path / "out", "SELECT value FROM campaign WHERE key = 'schema'") == [(b"5",)]
-
-
-KILLED = """
-import sqlite3, sys, time
-from hullscout.campaign import growth
-from hullscout.campaign.store import Store
-write = Store._write
-def slow(self, *statements):
-    print("about to commit", flush=True)
-    time.sleep(float(sys.argv[3]))
-    write(self, *statements)
-    print("committed", flush=True)
-    time.sleep(60)
-Store._write = slow
-from pathlib import Path
-growth.add_file(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("at", ["about to commit", "committed"])
-def test_a_kill_at_any_moment_leaves_all_of_it_or_nothing(halves, tmp_path, at):
-    campaign_file, more = halves
-    out = tmp_path / "out"
-    play(campaign_file, out, until=18)
-    answers = rows(out, "SELECT * FROM answers")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-    wait = "60" if at == "about to commit" else "0"
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(out), str(more), wait], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    deadline = time.monotonic() + 120
-    while process.stdout.readline().strip() != at and time.monotonic() < deadline:
-        pass
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert rows(out, "SELECT * FROM answers") == answers
-    n_kept = len(Setup.read(out).origin.additions)
-    assert n_kept == (at == "committed")
-    assert len(growth.add_file(out, more).ids) == (0 if n_kept else 57 - len(Setup.read(out).pools[0]))
-    assert play(campaign_file, out)[0].n_candidates == 57
-
-
-def test_a_transaction_that_breaks_off_adds_nothing(halves, tmp_path, monkeypatch):
-    campaign_file, more = halves
-    out = tmp_path / "out"
-    play(campaign_file, out, until=18)
-    write = Store._write
-    monkeypatch.setattr(Store, "_write", lambda self, *all_of_it: write(self, *all_of_it, ("INSERT INTO nonsense", ())))
-    with pytest.raises(StoreError, match="could not be written"):
-        growth.add_file(out, more)
-    monkeypatch.undo()
-    assert rows(out, "SELECT * FROM additions") == []
-    assert Setup.read(out).origin.additions == ()

@@ -12,7 +12,7 @@ import inspect
 import sys
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from hullscout.errors import HullscoutError, OracleError
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of
 from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
 from hullscout.pool import Candidate
+from hullscout.pool.forces import MAX_FORCE, largest_force
 from hullscout.settings import object_at
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def handed_over(atoms: ase.Atoms, settings: FunctionSettings) -> ase.Atoms | Str
 def answer_of(returned: Any, start: Candidate, settings: FunctionSettings) -> Outcome:
     """The energy and structure in what a function returned, or why it is none; what is not understood says so."""
     try:
-        energy, atoms, unconverged = _understood(_run_by_jobflow(returned), start.n_atoms)
+        energy, atoms, unconverged, forces = _understood(_run_by_jobflow(returned), start.n_atoms)
         relaxed = None if atoms is None else Candidate.from_ase(atoms, start.id)
         if relaxed is not None and not np.array_equal(np.sort(relaxed.numbers), np.sort(start.numbers)):
             raise NotUnderstoodError(
@@ -104,7 +105,8 @@ def answer_of(returned: Any, start: Candidate, settings: FunctionSettings) -> Ou
     except HullscoutError as error:
         sentence = f"oracle.function: {settings.function!r} returned for {start.id!r} what is not understood: {error}."
         return Failed(reason=FailureReason.NOT_UNDERSTOOD, sentence=sentence.replace("..", "."))
-    return failure_of(energy, start.n_atoms, unconverged) or Calculated(energy_ev=energy, relaxed=relaxed)
+    note = "" if relaxed is None else _note_on_forces(forces, start)
+    return failure_of(energy, start.n_atoms, unconverged) or Calculated(energy_ev=energy, relaxed=relaxed, note=note)
 
 
 def _is_maker(given: Any) -> bool:
@@ -141,11 +143,19 @@ def _run_by_jobflow(returned: Any) -> Any:
     return find_and_resolve_references(output, store)
 
 
-def _understood(returned: Any, n_atoms: int) -> tuple[float, Any, str]:
-    """The energy in eV, the structure that has it (None where none came), and what did not converge."""
+class _Understood(NamedTuple):
+    """What a function's result says: the energy in eV, and what stands beside it, if anything."""
+
+    energy_ev: float
+    structure: Any = None
+    unconverged: str = ""  #: what did not converge
+    forces: Any = None
+
+
+def _understood(returned: Any, n_atoms: int) -> _Understood:
     returned = _plain(returned)
     if isinstance(returned, Real) and not isinstance(returned, bool):
-        return float(returned), None, ""
+        return _Understood(float(returned))
     if hasattr(returned, "get_potential_energy"):
         return _of_atoms(returned)
     if returned is None or isinstance(returned, bool | str | bytes | list | tuple | set | np.ndarray):
@@ -153,7 +163,7 @@ def _understood(returned: Any, n_atoms: int) -> tuple[float, Any, str]:
     return _of_results(returned, n_atoms)
 
 
-def _of_atoms(atoms: Any) -> tuple[float, Any, str]:
+def _of_atoms(atoms: Any) -> _Understood:
     calculator = getattr(atoms, "calc", None)
     if calculator is None or not hasattr(atoms, "positions"):
         what = "atoms without a calculator" if hasattr(atoms, "positions") else f"a calculator, {type(atoms).__name__}"
@@ -164,10 +174,11 @@ def _of_atoms(atoms: Any) -> tuple[float, Any, str]:
     except NotImplementedError as error:
         raise NotUnderstoodError(f"{EXPECTED}; found atoms whose calculator holds no energy of them") from error
     is_unconverged = getattr(calculator, "converged", None) is False
-    return energy, atoms, "The calculator says that it did not converge" if is_unconverged else ""
+    unconverged = "The calculator says that it did not converge" if is_unconverged else ""
+    return _Understood(energy, atoms, unconverged, _at(calculator, "results", "forces"))
 
 
-def _of_results(tree: Any, n_atoms: int) -> tuple[float, Any, str]:
+def _of_results(tree: Any, n_atoms: int) -> _Understood:
     """What a results dictionary, or a document with the same by attributes, says."""
     places = {
         '["results"]["energy"]': _at(tree, "results", "energy"),
@@ -197,7 +208,23 @@ def _of_results(tree: Any, n_atoms: int) -> tuple[float, Any, str]:
         _at(tree, "atoms"),
     )
     found = next((one for one in structures if one is not None), None)
-    return energies[0], None if found is None else _decoded(found), _unconverged(tree)
+    forces = (_at(tree, *names, "forces") for names in (("results",), ("output",), ()))
+    return _Understood(
+        energies[0],
+        None if found is None else _decoded(found),
+        _unconverged(tree),
+        next((one for one in forces if one is not None), None),
+    )
+
+
+def _note_on_forces(forces: Any, start: Candidate) -> str:
+    """A sentence on forces (n, 3) in eV/A that are too large for a structure at rest; empty where there are none."""
+    if np.shape(forces) != (start.n_atoms, 3):
+        return ""
+    force = largest_force(forces)
+    if force is None or force <= MAX_FORCE:
+        return ""
+    return f"It came back with forces up to {force:.2f} eV/A: this is no relaxed structure, if that was meant."
 
 
 def _unconverged(tree: Any) -> str:

@@ -217,13 +217,13 @@ def judge(
         moved, limit = f"{change.displacement:.2f} of a nearest-neighbour distance", settings.max_displacement
         what = f"an atom moved by {moved}, expected at most {limit:g}"
     elif is_back and max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED:
-        return replace(answer, relaxed=None)  # it came back as it was handed out
+        return replace(answer, relaxed=None, note="")  # it came back as it was handed out
     else:
         return _with_moments(start, answer)
     way = "came back as" if settings.kind == "handoff" else "relaxed into"
     sentence = f"It {way} another structure: {what} (energy there: {answer.energy_ev:.6f} eV)."
     if settings.kind != "handoff" and settings.on_change == "keep":
-        return _with_moments(start, replace(answer, note=sentence))
+        return _with_moments(start, replace(answer, note=f"{sentence} {answer.note}".strip()))
     return Failed(reason=FailureReason.CHANGED, sentence=sentence, wall_s=answer.wall_s)
 
 

@@ -127,6 +127,21 @@ NOT_UNDERSTOOD = {
     "no crystal": (lambda atoms: with_energy(Atoms(atoms, pbc=False)), "expected a crystal, periodic"),
     "an object": (lambda _: SimpleNamespace(total=3), "found SimpleNamespace"),
 }
+PULLED = np.array([[0.0, 0.0, 0.3], [0.0, 0.0, -0.3], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+WITH_FORCES = {
+    "relaxed atoms that are pulled": (lambda a: with_energy(grown(a), forces=PULLED), True),
+    "a relaxing recipe's that are pulled": (
+        lambda a: quacc_like(grown(a), results={"energy": energy_of(grown(a)), "forces": PULLED.tolist()}),
+        True,
+    ),
+    "forces in the output": (
+        lambda a: {"output": {"energy": energy_of(grown(a)), "atoms": grown(a), "forces": PULLED}},
+        True,
+    ),
+    "nearly at rest": (lambda a: with_energy(grown(a), forces=PULLED / 10), False),
+    "a single point": (lambda a: with_energy(a, forces=PULLED), False),
+    "forces of another shape": (lambda a: {"energy": energy_of(a), "atoms": grown(a), "forces": [0.3]}, False),
+}
 FAILURES = {
     "an error": (lambda _: 1 / 0, "raised", "ZeroDivisionError"),
     "no number": (lambda _: float("nan"), "not-finite", "nan"),
@@ -141,7 +156,7 @@ FAILURES = {
         "relaxed into another structure: its cell changed shape",
     ),
 }
-for cases in (UNDERSTOOD, NOT_UNDERSTOOD, FAILURES):
+for cases in (UNDERSTOOD, NOT_UNDERSTOOD, WITH_FORCES, FAILURES):
     HERE |= {name: case[0] for name, case in cases.items()}
 
 
@@ -171,6 +186,12 @@ def test_an_energy_is_understood_in_every_form_with_the_structure_that_has_it(tm
     if scale is not None:
         np.testing.assert_allclose(found.relaxed.cell, START.cell * scale, atol=1e-9)
     assert found.wall_s > 0
+
+
+@pytest.mark.parametrize("case", WITH_FORCES)
+def test_a_structure_that_comes_back_with_large_forces_is_noted(tmp_path, case):
+    note = "It came back with forces up to 0.30 eV/A: this is no relaxed structure, if that was meant."
+    assert outcome(tmp_path, case).note == (note if WITH_FORCES[case][1] else "")
 
 
 @pytest.mark.parametrize("case", NOT_UNDERSTOOD)

@@ -4,8 +4,11 @@ import gzip
 import json
 import re
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
+from uuid import UUID
 
 import numpy as np
 from ase.io import write
@@ -194,7 +197,12 @@ def _written(name, write_to) -> Sample:
 
 
 def _of_writer(kind, frames) -> Sample:
-    with TemporaryDirectory() as folder:
+    ids = (UUID(int=number) for number in count(1))  # ASE's databases hold times and random numbers
+    with (
+        TemporaryDirectory() as folder,
+        patch("uuid.uuid4", lambda: next(ids)),
+        patch("ase.db.core.time", lambda: 1.7e9),
+    ):
         path = WRITERS[kind](Path(folder), frames)
         files = [path] if path.is_file() else sorted(path.rglob("*"))
         places = {file: file.relative_to(path) if path.is_dir() else "" for file in files if file.is_file()}

@@ -136,6 +136,9 @@ def sqlite_tables(plain: Path) -> set[str]:
         FrameError: It holds such.
     """
     with closing(_read_only(plain)) as connection:
+        (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if damage != "ok":
+            raise sqlite3.DatabaseError(f"the database is damaged ({' '.join(damage.split())[:80]})")
         made = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     for kind, name, sql in made:
         if kind not in {"table", "index"} or "virtual" in str(sql or "").lower().split("(")[0].split():
@@ -155,7 +158,37 @@ def sqlite_rows(plain: Path) -> dict[int, str]:
         n_atoms = [name for name in ("natoms", "numbers") if name in columns]
         for number, *texts in connection.execute(f"SELECT id, {', '.join([*wanted, *n_atoms])} FROM systems"):  # noqa: S608
             found[number] = _fault_of(texts[: len(wanted)], texts[len(wanted) :])
+        for number, fault in _stated_otherwise(connection):
+            found[number] = found.get(number) or fault
     return found
+
+
+def _stated_otherwise(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """Rows whose keys stand with another value in the tables that they are looked up by."""
+    for table, plain in (("text_key_values", bytes.decode), ("number_key_values", float)):
+        try:
+            stated = connection.execute(f"SELECT id, key, value FROM {table} WHERE value IS NOT NULL").fetchall()  # noqa: S608
+            texts = dict(connection.execute("SELECT id, key_value_pairs FROM systems"))
+        except sqlite3.OperationalError:  # a database without this table or column
+            continue
+        pairs = {number: _plain_pairs(text) for number, text in texts.items()}
+        for number, key, value in stated:
+            try:
+                name, found = key.decode(), plain(value)
+            except (ValueError, TypeError) as error:
+                yield number, f"its keys cannot be read: {error}"
+                continue
+            if (held := pairs.get(number, {}).get(name, found)) != found:
+                yield number, f"its key {name!r} is stated twice: {held!r}, and {found!r} in the table of keys"
+
+
+def _plain_pairs(text: bytes | None) -> dict[str, Any]:
+    """The keys of a row; none where they cannot be read, which is a fault of its own."""
+    try:
+        found = json_of(text.decode()) if isinstance(text, bytes) else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _fault_of(texts: list[bytes | None], n_atoms: list[Any]) -> str:

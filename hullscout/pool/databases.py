@@ -36,6 +36,8 @@ def read_ase_database(path: Path) -> Frames:
         raise _no_database(path, "no rows")
     names = [str(row.key_value_pairs.get("name", "")) for row in rows]
     has_names = all(names) and len(set(names)) == len(names)
+    if any(names) and not has_names:
+        gathered.note(_why_by_number(rows, names))
     forces: dict[str, float] = {}
     for row, name in zip(rows, names, strict=True):
         with gathered.reading(f"row {row.id}"):
@@ -47,6 +49,19 @@ def read_ase_database(path: Path) -> Frames:
     if note := note_on_forces(forces):
         gathered.note(note)
     return gathered.finish()
+
+
+def _why_by_number(rows: list[AtomsRow], names: list[str]) -> str:
+    """A sentence on names that cannot serve as ids."""
+    seen: dict[str, int] = {}
+    for row, name in zip(rows, names, strict=True):
+        if not name:
+            return f"The key `name` is no id, since row {row.id} has none: rows are named by their number."
+        if name in seen:
+            both = f"{seen[name]} and {row.id} are both {name!r}"
+            return f"The key `name` is no id, since the rows {both}: rows are named by their number."
+        seen[name] = row.id
+    raise AssertionError("every row has a name of its own")
 
 
 def _sqlite_rows(path: Path, content: bytes, gathered: Gathered) -> list[AtomsRow]:

@@ -87,21 +87,27 @@ def _refuse_odd_numbers(words: list[str]) -> None:
             raise FrameError(f"expected decimal numbers, found {word[:40]!r}")
 
 
-def refuse_tags_twice(text: str) -> None:
-    """A FrameError where a data block of a CIF states a tag twice."""
+def refuse_odd_tags(text: str) -> None:
+    """A FrameError where a data block of a CIF states a tag twice, or a number of the cell goes on in the next line."""
     seen: set[str] = set()
-    in_text = False
+    in_text, complete = False, ""
     for line in text.splitlines():
         if line.startswith(";"):
-            in_text = not in_text
-        if in_text:
+            in_text, complete = not in_text, ""
+        if in_text or not (words := line.split()) or words[0].startswith("#"):
             continue
+        if complete and _NUMBER.fullmatch(words[0]):
+            raise FrameError(
+                f"expected one value of {complete}, found {line.strip()[:40]!r} in a line of its own after it"
+            )
+        complete = ""
         if line[:5].lower() == "data_":
             seen = set()
         if tag := _TAG.match(line.lstrip()):
             if tag[0].lower() in seen:
                 raise FrameError(f"expected {tag[0][:60]} once in a data block, found it twice")
             seen.add(tag[0].lower())
+            complete = tag[0] if len(words) > 1 and tag[0].lower().startswith("_cell_") else ""
 
 
 def refuse_other_formula(block: Mapping[str, Any], structure: Structure) -> None:

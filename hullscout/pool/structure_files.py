@@ -18,7 +18,7 @@ from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.files import Table, number, without_compression
 from hullscout.pool.folders import find_tables, in_order, is_table_file, read_table
 from hullscout.pool.frames import FrameError, Frames, Gathered
-from hullscout.pool.stated_counts import refuse_odd_poscar, refuse_other_formula, refuse_tags_twice, with_one_scale
+from hullscout.pool.stated_counts import refuse_odd_poscar, refuse_odd_tags, refuse_other_formula, with_one_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -269,7 +269,7 @@ def _add(
 def _structures_of_cif(text: str) -> list[Structure]:
     from pymatgen.io.cif import CifParser  # noqa: PLC0415  (late: slow to import)
 
-    refuse_tags_twice(text)
+    refuse_odd_tags(text)
     parser = CifParser.from_str(text)
     structures: list[Structure] = parser.parse_structures(primitive=False, on_error="raise")
     if len(structures) == 1 and len(blocks := list(parser.as_dict().values())) == 1:

@@ -26,7 +26,26 @@ from hullscout.pool.checks import find_frame_faults
 
 def test_rows_of_a_database_without_names_of_their_own_are_named_by_number(frames, tmp_path):
     unnamed = [replace(frame, id="same") for frame in frames[:3]]
-    assert [f.id for f in read_pool(write_ase(tmp_path / "a.db", unnamed)).frames] == ["row-1", "row-2", "row-3"]
+    read = read_pool(write_ase(tmp_path / "a.db", unnamed))
+    assert [f.id for f in read.frames] == ["row-1", "row-2", "row-3"]
+    assert any("since the rows 1 and 2 are both 'same': rows are named by their number" in note for note in read.notes)
+
+
+def test_keys_that_stand_with_another_value_in_the_table_of_keys_are_a_fault(frames, tmp_path):
+    named = [replace(frame, columns={"level": 2.5, "source": "a"}) for frame in frames[:4]]
+    path = write_ase(tmp_path / "a.db", named)
+    assert not read_pool(path).faults
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE text_key_values SET value = ? WHERE key = 'name' AND id = 2", (named[2].id,))
+        connection.execute("UPDATE number_key_values SET value = 2.25 WHERE key = 'level' AND id = 4")
+        connection.commit()
+    read = read_pool(path)
+    assert [frame.id for frame in read.frames] == [named[0].id, named[2].id]
+    expected = (
+        f"row 2: its key 'name' is stated twice: {named[1].id!r}",
+        "row 4: its key 'level' is stated twice: 2.5, and 2.25",
+    )
+    assert [fault[: len(text)] for fault, text in zip(read.faults, expected, strict=True)] == list(expected)
 
 
 def test_databases_that_are_not_of_ase_are_refused_and_stay_as_they_are(tmp_path):

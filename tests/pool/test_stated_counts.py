@@ -32,6 +32,11 @@ def cut(text):
         ("x.cif", CIF.replace("Pd  Pd2", "Ag  Pd2"), "_chemical_formula_sum"),
         ("x.cif", CIF.replace("_cell_length_b   3.0", "_cell_length_b   4.0"), "_cell_volume"),
         ("x.cif", CIF.replace("_cell_length_b", "_cell_length_a   4.0\n_cell_length_b"), "_cell_length_a once"),
+        (
+            "x.cif",
+            CIF.replace("_cell_length_b   3.0", "_cell_length_b   3.\n0"),
+            "expected one value of _cell_length_b, found '00000000' in a line of its own after it",
+        ),
         ("x.vasp", cut(POSCAR), "expected 3 atoms, found lines for 2"),
         (
             "x.vasp",

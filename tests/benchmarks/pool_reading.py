@@ -36,7 +36,8 @@ CHECKS = {
     "hullscout.campaign.rows.Table": ("sealed", "sift"),
     "hullscout.campaign.database.DatabaseStore": ("refuse_removed",),
     "hullscout.campaign.opening": ("_refuse_damaged",),
-    "hullscout.pool.pool": ("sift", "find_doubts"),
+    "hullscout.pool.axis.CompositionAxis": ("sift",),
+    "hullscout.pool.pool": ("find_doubts",),
     "hullscout.contents": ("raw_content",),
 }
 

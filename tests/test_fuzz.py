@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fuzz_mutations import mutate
-from fuzz_stated import Contradiction
+from stated import Contradiction
 
 from hullscout.errors import HullscoutError
 

@@ -128,7 +128,7 @@ class Campaign(Drawn):
                 'oracle.kind: expected "table", "calculator" or "function", found "handoff", whose energies come by hand. '
                 "Use ask and tell."
             )
-        self._setup = self._setup.trusted()
+        self._setup = self._setup.now_in(self.folder).trusted()
         try:
             result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note)
             save_result(self.folder, result, known)
@@ -144,7 +144,7 @@ class Campaign(Drawn):
         """
         if type(n) is not int or n < 1:
             raise InvalidSettingError(f"Expected n as a number of candidates, at least 1, found {n!r}.")
-        asked = handoff.ask_for(self.folder, n=n, again=again, hand_out=lambda _: None, setup=self._setup)
+        asked = handoff.ask_for(self.folder, n=n, again=again, hand_out=lambda _: None, setup=self._now())
         if asked.result is not None and asked.known is not None:
             save_result(self.folder, asked.result, asked.known)
         self._forget()
@@ -158,7 +158,9 @@ class Campaign(Drawn):
         structure: ase.Atoms | Structure | Candidate | None = None,
         wall_s: float | None = None,
     ) -> Outcome:
-        """Take the energy of a candidate that was asked for, at once, and return what was kept. Telling it twice changes nothing.
+        """Take the energy of a candidate, at once, and return what was kept. Telling it twice changes nothing.
+
+        One that was never asked for is known from then on, and no calculation of the campaign.
 
         Args:
             energy_ev: Total energy in eV of its cell.
@@ -167,7 +169,7 @@ class Campaign(Drawn):
             wall_s: Seconds that it took.
 
         Raises:
-            ProtocolError: The candidate was not asked for, the energy is not finite, or another one was told before.
+            ProtocolError: The energy is not finite, or another one was told before, or it was never asked for and failed.
             ResultError: The structure does not hold the same atoms.
         """
         if isinstance(energy_ev, bool) or not isinstance(energy_ev, Real):
@@ -176,7 +178,7 @@ class Campaign(Drawn):
             )
         end = None if structure is None else Candidate.from_ase(structure, candidate_id)
         outcome = handoff.tell_energy(
-            self.folder, candidate_id, float(energy_ev), setup=self._setup, structure=end, wall_s=wall_s
+            self.folder, candidate_id, float(energy_ev), setup=self._now(), structure=end, wall_s=wall_s
         )
         self._forget()
         return outcome
@@ -186,7 +188,7 @@ class Campaign(Drawn):
 
         `why` is a sentence for people. `ProtocolError` where it was not asked for, or its energy is known.
         """
-        handoff.tell_failure(self.folder, candidate_id, why, setup=self._setup)
+        handoff.tell_failure(self.folder, candidate_id, why, setup=self._now())
         self._forget()
 
     def add(self, structures: str | Path | Pool | Iterable[ase.Atoms | Structure | Candidate]) -> Added:
@@ -338,8 +340,13 @@ class Campaign(Drawn):
         still = f", {len(ledger.awaited)} asked for and not yet answered" if ledger.awaited else ""
         return f"{known}{still}; not finished."
 
+    def _now(self) -> Setup:
+        """What the campaign works with, also where its settings were changed elsewhere."""
+        self._setup = self._setup.now_in(self.folder)
+        return self._setup
+
     def _forget(self) -> None:
         """Read everything again from the folder when it is next looked at."""
-        self._setup = self._setup.as_in(self.folder)
+        self._setup = self._setup.now_in(self.folder)
         for name in ("history", "hull", "belief"):
             self.__dict__.pop(name, None)

@@ -12,6 +12,7 @@ import gc
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -38,17 +39,26 @@ def steps(kind, base):
     if kind == "plan":
         yield ["plan", file, "--replicates", "3", "--out", out, "--set", "executor.kind=in-process"]
         return
+    if kind == "changed" and not (base / "out" / "result.json").exists():
+        yield ["run", file, "--out", out, "--set", "stop.max_calculations=3"]
     yield ["run", file, "--out", out]
+    if kind == "unasked":
+        (base.parent / "unasked.csv").write_text(f"id,energy_ev\n{last_of(base.parent / 'few.extxyz')},-0.5\n")
+        yield ["tell", out, str(base.parent / "unasked.csv")]
     if kind == "add":
         yield ["add", out, str(base.parent / "more.extxyz")]
         yield ["run", file, "--out", out]
-    if kind == "handoff":
+    if kind in {"handoff", "unasked"}:
         told = None
         while (yield ["ask", out, "-n", "2", "--to", str(box)]) or handed_out(box) != told:
             told = handed_out(box)
             energies = [f"{name},{-sum(name.encode()) / 1000}\n" for name in told]
             (base.parent / "told.csv").write_text("".join(["id,energy_ev\n", *energies]))
             yield ["tell", out, str(base.parent / "told.csv")]
+
+
+def last_of(pool):
+    return re.findall(r"\bid=(\S+)", pool.read_text())[-1]
 
 
 def handed_out(box):
@@ -107,7 +117,7 @@ def kept(out):
 def ended(kind, out):
     """What a campaign or a plan ends in, to the byte, but for its times; the order of answers counts where it is not left open."""
     (database,) = (name for name in TABLES if (out / name).exists())
-    order = "rowid" if kind in {"here", "add"} else "1, 2"
+    order = "rowid" if kind in {"here", "add", "known", "changed"} else "1, 2"
     with closing(sqlite3.connect(out / database)) as connection:
         found = {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY {order}").fetchall()  # noqa: S608

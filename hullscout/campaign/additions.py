@@ -50,7 +50,9 @@ class Added:
         conflicts: A sentence for each twin whose energy is another than the table's.
         faults: What is wrong with structures that were left out since no campaign can use them.
         suspects: What looks wrong of the energies since these were added, and may be right.
+        n_known: Energies of them that are answers from now on, also of crystals that the campaign had and never asked for.
         n_unused: Structures whose stated energies are not used, since they are computed.
+        n_asked: Structures whose stated energies are of candidates that were asked for, and are awaited.
         offer: Which columns may hold the energies of those that were left out without one.
     """
 
@@ -62,7 +64,9 @@ class Added:
     conflicts: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     suspects: tuple[str, ...] = ()
+    n_known: int = 0
     n_unused: int = 0
+    n_asked: int = 0
     offer: str = ""
 
     @property
@@ -83,9 +87,14 @@ class Added:
             said += [f"{self.offer}."] if self.offer else []
         said += [f"Left out: {fault}." for fault in self.faults]
         said += [f"Suspect: {sentence}" for sentence in self.suspects]
+        if self.n_known:
+            said.append(f"Energies that they state are answers from now on, and not computed: {self.n_known}.")
+        if self.n_asked:
+            said.append(
+                f"Energies of candidates that were asked for and are awaited are not taken so ({self.n_asked}): they are told."
+            )
         if self.n_unused:
             said.append(
-                f"Energies that they state are not used ({self.n_unused}): this campaign has energies computed. What is known "
-                "already is taken by `[pool] known` of a campaign that is made anew."
+                f"Energies that they state are not used ({self.n_unused}): this campaign computes all anew (oracle.use_known)."
             )
         return (*said, *self.conflicts)

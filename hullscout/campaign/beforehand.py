@@ -1,8 +1,9 @@
-"""What is known before a campaign asks for anything: answers of other campaigns, and energies of pools, named in `pool.known`.
+"""What is known before a campaign asks for anything: energies that its own pool states, answers of other campaigns and pools.
 
-An answer is taken where its structure, as it was asked for, is the crystal of a candidate (see `pool.twins`). It is committed with
-the campaign when that is made, with its source, and never asked for; the sources are not looked at again. `InvalidPoolError` where
-a source cannot be used.
+Others are named in `pool.known`; `oracle.use_known` says whether those of the own pool are taken where energies are computed. An
+answer is taken where its structure, as it was asked for, is the crystal of a candidate (see `pool.twins`). It is committed with the
+campaign when that is made, with its source, and never asked for; the sources are not looked at again. `InvalidPoolError` where a
+source cannot be used.
 """
 
 from __future__ import annotations
@@ -16,26 +17,30 @@ import numpy as np
 from hullscout.campaign.founding import KnownAnswer
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
+from hullscout.campaign.store import Store
 from hullscout.display import MILLI
 from hullscout.errors import InvalidPoolError
+from hullscout.oracle import ComputedSettings, HandoffSettings
 from hullscout.pool import (
     CONFLICT_EV_PER_ATOM,
     TWIN_TOLERANCE,
     EnergyMeaning,
+    find_doubts,
     find_twins,
     read_pool,
     understand,
 )
 from hullscout.pool.checks import symbol_of
-from hullscout.pool.columns import find_setting_conflicts
+from hullscout.pool.columns import find_setting_conflicts, stated_settings
 from hullscout.pool.frames import one_error
+from hullscout.pool.twins import reduced_composition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hullscout.pool import Candidate, Frame
+    from hullscout.pool import Candidate, Frame, Frames
 
-NOT_OF_ENERGIES = {"kind", "on_change", "max_strain", "max_displacement"}
+NOT_OF_ENERGIES = {"kind", "use_known", "on_change", "max_strain", "max_displacement"}
 """Settings of an oracle that do not decide what an energy is."""
 
 
@@ -59,7 +64,7 @@ class _Source:
 
 def begin(setup: Setup, folder: Path) -> Beforehand:
     """What a campaign that is made in `folder` begins with; nothing where it is there already. What cannot start is refused."""
-    is_there = (folder / DATABASE).is_file()
+    is_there = _is_there(setup, folder)
     found = Beforehand() if is_there else known_beforehand(setup)
     if not (is_there and setup.config.pool.known):
         setup.refuse_what_cannot_start(
@@ -69,22 +74,32 @@ def begin(setup: Setup, folder: Path) -> Beforehand:
     return found
 
 
+def _is_there(setup: Setup, folder: Path) -> bool:
+    """Whether a campaign is in a folder and goes on, so that it is not made anew."""
+    if not (folder / DATABASE).is_file():
+        return False
+    with Store.read(folder) as store:
+        return not store.changed_to(setup.origin)[1]
+
+
 def known_beforehand(setup: Setup) -> Beforehand:
     """What the sources that the campaign names know of its candidates."""
-    names = setup.config.pool.known
-    if not names:
-        return Beforehand()
-    sources = [_read(Path(setup.origin.folder) / Path(name).expanduser(), name, setup) for name in names]
+    names, own = setup.config.pool.known, _own(setup)
+    named = [_read(Path(setup.origin.folder) / Path(name).expanduser(), name, setup) for name in names]
+    sources = named if own is None else [own, *named]
     notes = list(_about_settings(sources, setup))
     answers: dict[str, KnownAnswer] = {}
-    for source in sources:
+    if own is not None:
+        answers = _of_own(own, setup)
+        notes[:0] = _about_own(own, len(answers), setup)
+    for source in named:
         found = _matched(source, setup)
         for candidate_id, answer in found.items():
             notes += _about_another(candidate_id, answers.setdefault(candidate_id, answer), answer, setup)
         n_left = len(source.frames) - len(found)
         said = f"{source.name}: {len(found)} of {len(source.frames)} energies are of candidates and known beforehand"
         notes.append(f"{said}; {n_left} are of no candidate, or of one twice." if n_left else f"{said}.")
-    if not answers:
+    if names and not answers:
         raise InvalidPoolError(
             f"pool.known: expected energies of structures that are candidates, found none in {', '.join(names)}. A structure is "
             f"compared as it was asked for (`hullscout table --structures start` writes it so), within {TWIN_TOLERANCE} A. Leave "
@@ -101,6 +116,60 @@ def beforehand_sentences(known_beforehand: Mapping[str, int]) -> Iterator[str]:
     if known_beforehand:
         sources = ", ".join(f"{n} from {source}" for source, n in known_beforehand.items())
         yield f"Known beforehand: {sources}. Saved is counted over the other candidates."
+
+
+def understood(frames: Frames, setup: Setup) -> Frames:
+    """What frames state of energies, as total energies in eV per cell, where those are not computed anew; without ends by value."""
+    section = setup.config.pool
+    others = [column for column in (section.cost, section.baseline) if column is not None]
+    own = replace(frames, frames=tuple(frame for frame in frames.frames if not frame.is_given))
+    try:
+        read = understand(own, section.energies, elements=setup.config.elements, others=others, has_ends=False)
+        is_meant = read.is_meant
+        doubts = [
+            doubt.sentence
+            for doubt in find_doubts(read.frames, setup.config.elements, is_stated=is_meant)
+            if doubt.is_fault
+        ]
+        if doubts:
+            raise one_error(frames.path, doubts, n_frames=frames.n_frames)
+    except InvalidPoolError as error:
+        raise InvalidPoolError(f"{error}\nOr have all energies computed anew by oracle.use_known = false.") from error
+    return read
+
+
+def _own(setup: Setup) -> _Source | None:
+    """The energies that the pool of the campaign states, where others are computed; None where there are none to take."""
+    takes = isinstance(setup.config.oracle, ComputedSettings | HandoffSettings) and setup.config.oracle.use_known
+    if not takes or setup.config.pool.energy_kind == "formation":
+        return None
+    frames = tuple(frame for frame in understood(setup.frames, setup).frames if frame.energy_ev is not None)
+    name = Path(setup.origin.pool_name).name
+    return _Source(name=name, frames=frames, relaxed={}, oracle=None) if frames else None
+
+
+def _about_own(own: _Source, n_known: int, setup: Setup) -> Iterator[str]:
+    """How many energies of the pool are taken, of which settings, and what looks wrong of them."""
+    settings = stated_settings(own.frames) or "which settings they are of is not stated"
+    yield (
+        f"{own.name}: {n_known} of {setup.pool.n_calculable} candidates have energies, which are answers and not computed again "
+        f"({settings}); oracle.use_known = false computes them anew."
+    )
+    for doubt in find_doubts(own.frames, setup.config.elements):
+        yield f"Suspect: {doubt.sentence}."
+
+
+def _of_own(own: _Source, setup: Setup) -> dict[str, KnownAnswer]:
+    """The energies of the pool by candidate: of several frames of one crystal the lowest, as a table takes it."""
+    stated, twins = {frame.id: frame for frame in own.frames}, setup.pool.twins
+    found = {}
+    for candidate in setup.pool.candidates:
+        frames = [stated[each] for each in (candidate.id, *twins.get(candidate.id, ())) if each in stated]
+        if frames:
+            found[candidate.id] = min(
+                (_answer(own, frame, candidate) for frame in frames), key=lambda one: one.energy_ev
+            )
+    return found
 
 
 def _read(path: Path, name: str, setup: Setup) -> _Source:
@@ -180,24 +249,20 @@ def _about_settings(sources: Sequence[_Source], setup: Setup) -> Iterable[str]:
 def _matched(source: _Source, setup: Setup) -> dict[str, KnownAnswer]:
     """The answers of a source by the candidate that they are of; of several of one candidate the first."""
     given = [frame.candidate() for frame in source.frames]
-    compositions = {_composition(candidate) for candidate in given}
-    alike = [candidate for candidate in setup.pool.candidates if _composition(candidate) in compositions]
+    compositions = set(map(reduced_composition, given))
+    alike = [candidate for candidate in setup.pool.candidates if reduced_composition(candidate) in compositions]
     found: dict[str, KnownAnswer] = {}
     for group in find_twins([*alike, *given]):
         for member in group[1:]:
             if group[0] < len(alike) <= member:
-                found.setdefault(alike[group[0]].id, _answer(source, member - len(alike), alike[group[0]]))
+                found.setdefault(
+                    alike[group[0]].id, _answer(source, source.frames[member - len(alike)], alike[group[0]])
+                )
     return found
 
 
-def _composition(candidate: Candidate) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    numbers, counts = np.unique(candidate.numbers, return_counts=True)
-    return tuple(numbers.tolist()), tuple((counts // np.gcd.reduce(counts)).tolist())
-
-
-def _answer(source: _Source, place: int, candidate: Candidate) -> KnownAnswer:
-    """What a source says of a candidate, per cell of the candidate."""
-    frame = source.frames[place]
+def _answer(source: _Source, frame: Frame, candidate: Candidate) -> KnownAnswer:
+    """What a frame of a source says of a candidate, per cell of the candidate."""
     assert frame.energy_ev is not None  # noqa: S101  frames without an energy are not taken
     if len(frame.numbers) != candidate.n_atoms:
         return KnownAnswer(

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from hullscout.campaign.resuming import Resuming, verdict_on
 from hullscout.contents import own_text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
@@ -201,15 +202,13 @@ class CampaignConfig(Settings):
     def differences(self, other: CampaignConfig) -> tuple[str, ...]:
         """Full names of the settings that differ, with both values.
 
-        Where the pool lies, in what format, and where calculations run do not count: they may change when a campaign is resumed.
+        What may be another one at any time, as where calculations run, does not count: see `resuming`.
         """
         mine, theirs = _flat(self.model_dump()), _flat(other.model_dump())
         return tuple(
             f"{key}: {theirs.get(key)!r} before, {mine.get(key)!r} now"
             for key in sorted(mine.keys() | theirs.keys())
-            if key not in {"pool.path", "pool.format"}
-            and not key.startswith("executor.")
-            and mine.get(key) != theirs.get(key)
+            if verdict_on(key) is not Resuming.FREE and mine.get(key) != theirs.get(key)
         )
 
 

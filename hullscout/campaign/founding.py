@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import check_config
 from hullscout.campaign.opening import SCHEMA, CampaignDatabase
 from hullscout.campaign.origin import Origin
+from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.rows import ANSWERS, CAMPAIGN
-from hullscout.errors import InvalidStructureError, StoreError
+from hullscout.errors import InvalidStructureError
 from hullscout.oracle import candidate_to_tree
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 GIVEN = "given"
 """The row that says where answers are from that were known beforehand."""
+CHANGES = "changes"
+"""The row that says what was changed of the settings since."""
+GIVEN_LATER = "given:"
+"""With an id behind, the row that says so of an answer that came unasked to a campaign that was there."""
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError, InvalidStructureError)
 """What parsing raises at a text that is not what it should be."""
 
@@ -34,6 +39,23 @@ class KnownAnswer:
     energy_ev: float
     source: str
     relaxed: Candidate | None = None
+    note: str = ""
+
+
+def given_of_rows(values: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, int]]:
+    """Where answers are from that nobody asked for, and the rounds decided before those that came to a campaign that was there."""
+    sources, n_rounds = dict(json.loads(values.get(GIVEN, b"{}"))), {}
+    for key, value in values.items():
+        if key.startswith(GIVEN_LATER):
+            candidate_id, said = key.removeprefix(GIVEN_LATER), json.loads(value)
+            sources[candidate_id], n_rounds[candidate_id] = str(said["source"]), int(said["n_rounds"])
+    return sources, n_rounds
+
+
+def row_given_later(candidate_id: str, source: str, n_rounds: int) -> Row:
+    """The row that says where such an answer is from."""
+    said = json.dumps({"source": source, "n_rounds": n_rounds})
+    return {"key": f"{GIVEN_LATER}{candidate_id}", "value": said.encode()}
 
 
 def addition_of(row: Row) -> Addition:
@@ -52,6 +74,7 @@ def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], databa
             pool=values["pool"],
             folder=folder,
             additions=tuple(map(addition_of, additions)),
+            changes=changes_of_rows(values),
             **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
         )
         fingerprint = values["pool_sha256"].decode()
@@ -60,6 +83,22 @@ def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], databa
     if origin.pool_sha256 != fingerprint:
         raise CampaignDatabase.damaged(database, "the pool that it keeps does not match its fingerprint")
     return origin
+
+
+def changes_of_rows(values: Mapping[str, bytes]) -> tuple[ChangedThen, ...]:
+    """What was changed of the settings."""
+    found = json.loads(values.get(CHANGES, b"[]"))
+    return tuple(ChangedThen(n_rounds=int(then["n_rounds"]), lines=tuple(then["lines"])) for then in found)
+
+
+def rows_of_changes(origin: Origin, changes: Sequence[ChangedThen]) -> list[Row]:
+    """The rows of a campaign whose settings were changed."""
+    values = {
+        "campaign_text": origin.campaign_text.encode(),
+        "config": origin.config.model_dump_json().encode(),
+        CHANGES: json.dumps([asdict(change) for change in changes]).encode(),
+    }
+    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def first_rows(origin: Origin, known: Mapping[str, KnownAnswer]) -> dict[Table, list[Row]]:
@@ -77,7 +116,10 @@ def first_rows(origin: Origin, known: Mapping[str, KnownAnswer]) -> dict[Table, 
     }
     if known:
         values[GIVEN] = json.dumps({candidate_id: answer.source for candidate_id, answer in known.items()}).encode()
-    answers = [answer_row(candidate_id, answer.energy_ev, answer.relaxed, "") for candidate_id, answer in known.items()]
+    answers = [
+        answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)
+        for candidate_id, answer in known.items()
+    ]
     return {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()], ANSWERS: answers}
 
 
@@ -85,18 +127,3 @@ def answer_row(candidate_id: str, energy_ev: float, relaxed: Candidate | None, n
     """The row of an answer."""
     kept = None if relaxed is None else json.dumps(candidate_to_tree(relaxed))
     return {"id": candidate_id, "energy_ev": energy_ev, "relaxed": kept, "note": note or None}
-
-
-def refuse_another(kept: Origin, given: Origin, folder: Path) -> None:
-    """`StoreError` where what is given is not what the campaign in `folder` was started from."""
-    changed = [f"  {line}" for line in given.config.differences(kept.config)]
-    if given.pool_sha256 != kept.pool_sha256:
-        changed.append(
-            f"  the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
-        )
-    if changed:
-        raise StoreError(
-            f"{folder} holds another campaign, or this one with other settings:\n"
-            + "\n".join(changed)
-            + "\nNothing was changed. Choose another --out, or put the file back as it was to resume."
-        )

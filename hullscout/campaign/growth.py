@@ -7,9 +7,13 @@ Candidates that the campaign has keep their places, so that every earlier round 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.additions import Added, Addition
+from hullscout.campaign.beforehand import understood
+from hullscout.campaign.founding import KnownAnswer
 from hullscout.campaign.origin import IN_MEMORY, columns_of
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -19,6 +23,7 @@ from hullscout.pool import (
     CONFLICT_EV_PER_ATOM,
     EnergyMeaning,
     Faulty,
+    Frame,
     Frames,
     Pool,
     find_contradicted,
@@ -33,17 +38,21 @@ from hullscout.pool import (
     with_own_ids,
 )
 from hullscout.pool.candidate import stated_id
+from hullscout.pool.columns import find_setting_conflicts, refuse_mixed_settings
+from hullscout.pool.frames import plain_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     import ase
     from pymatgen.core.structure import Structure
 
+    from hullscout.campaign.ledger import Ledger
+    from hullscout.oracle import Calculated
     from hullscout.pool import Candidate, Growth
 
-
+IN_RESULTS = Path("results")
+"""Stands for the path of structures that came as results."""
 OF_A_RUN = "End it (nothing is lost), add the structures, and run it again."
 
 
@@ -69,9 +78,9 @@ def add_file(
         notes=(*kept.notes, *frames.notes),
     )
     if column is not None or unit is not None:
-        if config.oracle.kind != "table":
+        if not getattr(config.oracle, "use_known", True):
             raise InvalidPoolError(
-                f"Expected no energies of what is added, since this campaign has them computed (oracle.kind = "
+                f"Expected no energies of what is added, since this campaign has all computed (oracle.use_known = false, kind = "
                 f"{config.oracle.kind!r}). Leave out --energy and --energy-unit."
             )
         meant = EnergyMeaning(column=column, unit=unit, kind=config.pool.energy_kind)
@@ -100,7 +109,39 @@ def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candid
     return _add(folder, frames, name=IN_MEMORY)
 
 
-def _add(folder: Path, frames: Frames, *, name: str) -> Added:
+def result_frame(candidate: Candidate, answer: Calculated, columns: Mapping[str, object], *, number: int) -> Frame:
+    """What a calculation that nobody asked for says, as a frame to be added."""
+    return Frame(
+        number=number,
+        id=candidate.id,
+        numbers=candidate.numbers,
+        positions=candidate.positions,
+        cell=candidate.cell,
+        pbc=(True, True, True),
+        energy_ev=answer.energy_ev,
+        columns=plain_columns(columns),
+        magmoms=candidate.magmoms,
+    )
+
+
+def add_results(folder: Path, frames: Sequence[Frame], relaxed: Mapping[str, Candidate]) -> Added:
+    """Add structures with their energies, and what they were relaxed into by id; of one id each further one gets a number."""
+    with Store.read(folder) as store:
+        taken, named = set(Setup(store.origin()).pool.ids), []
+    for frame in frames:
+        names = chain([frame.id], (f"{frame.id}-{number}" for number in count(2)))
+        named.append(replace(frame, id=next(name for name in names if name not in taken)))
+        taken.add(named[-1].id)
+    ends = {
+        new.id: replace(relaxed[old.id], id=new.id) for old, new in zip(frames, named, strict=True) if old.id in relaxed
+    }
+    keys = sorted({key for frame in named for key in frame.columns})
+    return _add(
+        folder, Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)), name=str(IN_RESULTS), relaxed=ends
+    )
+
+
+def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candidate] | None = None) -> Added:
     with Store.read(folder) as store:
         origin = store.origin()
     with Store.create_or_resume(folder, origin, remedy=OF_A_RUN) as store:
@@ -121,12 +162,17 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
             faulty=Faulty.LEAVE_OUT if setup.config.pool.leave_out_faults else Faulty.REFUSE,
             build=setup.build_pool_of,
         )
-        n_rounds = store.n_rounds
+        n_rounds, ledger = store.n_rounds, setup.open_ledger(store, is_kept=False)
+        takes = setup.table is None and getattr(setup.config.oracle, "use_known", False)
+        stated = understood(given, setup) if takes else given
+        known = _known(setup, ledger, stated, growth, source=name, relaxed=relaxed or {}) if takes else {}
         suspects = (*growth.suspects, *_contradicted(setup, given, growth))
         if growth.ids:
             by_id = {frame.id: frame for frame in frames.frames}
             new = format_frames([by_id[candidate_id] for candidate_id in growth.ids])
-            store.save_addition(Addition(n_rounds=n_rounds, name=name, pool=new))
+            store.save_addition(Addition(n_rounds=n_rounds, name=name, pool=new), known)
+        elif known:
+            store.save_known(known, n_rounds=n_rounds)
     return Added(
         ids=growth.ids,
         n_rounds=n_rounds,
@@ -136,11 +182,47 @@ def _add(folder: Path, frames: Frames, *, name: str) -> Added:
         faults=growth.faults,
         offer=offered(given.frames) if growth.left_out else "",
         suspects=suspects,
+        n_known=len(known),
         n_unused=0
-        if setup.table is not None
+        if takes or setup.table is not None
         else sum(f.energy_ev is not None for f in given.frames if f.id in growth.ids),
-        conflicts=tuple(_conflicts(setup, given, growth)),
+        n_asked=sum(
+            ledger.is_asked(growth.twins[f.id]) and ledger.energy_ev(growth.twins[f.id]) is None
+            for f in stated.frames
+            if takes and f.energy_ev is not None and growth.twins.get(f.id, "") in setup.pool
+        ),
+        conflicts=tuple(_conflicts(setup, ledger, stated, growth)),
     )
+
+
+def _known(
+    setup: Setup, ledger: Ledger, given: Frames, growth: Growth, *, source: str, relaxed: Mapping[str, Candidate]
+) -> dict[str, KnownAnswer]:
+    """The energies that added frames state of new candidates, and of those that the campaign has and never asked for."""
+    sizes = {frame.id: len(frame.numbers) for frame in given.frames} | dict(
+        zip(setup.pool.ids, setup.pool.n_atoms.tolist(), strict=True)
+    )
+    frames = [frame for frame in given.frames if frame.energy_ev is not None]
+    own = [frame for frame in setup.frames.frames if frame.id in ledger.given and frame.energy_ev is not None]
+    conflicts = find_setting_conflicts([*own, *frames])
+    if conflicts and not setup.config.pool.allow_mixed_settings:
+        refuse_mixed_settings(given.path, conflicts)
+    found: dict[str, KnownAnswer] = {}
+    for frame in frames:
+        name = growth.twins.get(frame.id, frame.id)
+        is_old = name in setup.pool
+        if name not in sizes or (is_old and (ledger.is_asked(name) or ledger.energy_ev(name) is not None)):
+            continue
+        if is_old or name in growth.ids:
+            energy = (frame.energy_ev or 0.0) / len(frame.numbers) * sizes[name]
+            is_own = frame.id == name
+            answer = KnownAnswer(
+                energy_ev=frame.energy_ev or 0.0 if is_own else energy,
+                source=source,
+                relaxed=relaxed.get(name) if is_own else None,
+            )
+            found.setdefault(name, answer)
+    return found
 
 
 def _contradicted(setup: Setup, given: Frames, growth: Growth) -> Iterable[str]:
@@ -153,13 +235,18 @@ def _contradicted(setup: Setup, given: Frames, growth: Growth) -> Iterable[str]:
     return [found[name] for name in growth.ids if name in found]
 
 
-def _conflicts(setup: Setup, given: Frames, growth: Growth) -> Iterable[str]:
-    """Twins that state another energy than the table has."""
-    if setup.table is None:
-        return
+def _conflicts(setup: Setup, ledger: Ledger, given: Frames, growth: Growth) -> Iterable[str]:
+    """Twins that state another energy than the table has, or than is known."""
     stated = {frame.id: frame.energy_ev / len(frame.numbers) for frame in given.frames if frame.energy_ev is not None}
-    known = stated | dict(zip(setup.pool.ids, setup.table.energies_ev_per_atom().tolist(), strict=True))
+    if setup.table is None:
+        now = ledger.known
+        ids = [setup.pool.ids[index] for index in now.answered.tolist()]
+        known = stated | dict(zip(ids, now.energies_ev_per_atom.tolist(), strict=True))
+    else:
+        known = stated | dict(zip(setup.pool.ids, setup.table.energies_ev_per_atom().tolist(), strict=True))
     for twin, first in growth.twins.items():
+        if twin not in stated or first not in known:
+            continue
         change = stated[twin] - known[first]
         if abs(change) > CONFLICT_EV_PER_ATOM:
             yield (

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from hullscout.campaign import growth
+from hullscout.campaign.founding import KnownAnswer
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -33,15 +35,18 @@ from hullscout.oracle import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from hullscout.campaign.additions import Added
     from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.result import CampaignResult
     from hullscout.oracle import Outcome
     from hullscout.pool import Candidate
     from hullscout.selection import Known
 
+UNASKED = "results told unasked"
+"""Where energies are from that were told of candidates that were never asked for."""
 SAME_EV_PER_ATOM = 1e-6
 """Energies told twice that differ by at most this are the same: files round."""
 
@@ -64,7 +69,8 @@ class Asked:
 class Told:
     """What came back: new energies, new failures by id, results known before, and a sentence for each that cannot be taken.
 
-    Notes are sentences on what was taken: what cannot be told of it, and what its calculations do not have in common.
+    Notes are sentences on what was taken: what cannot be told of it, and what its calculations do not have in common. `n_unasked`
+    of the energies are of candidates that were never handed out, `added` is what came of structures that were none.
     """
 
     n_energies: int
@@ -73,6 +79,8 @@ class Told:
     n_awaited: int
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    n_unasked: int = 0
+    added: Added | None = None
 
 
 def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
@@ -111,8 +119,11 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
     return Asked(result=conclude(setup, engine, timings_s=timings_s), known=ledger.known)
 
 
-def tell(folder: Path, paths: Iterable[Path]) -> Told:
-    """Read results and commit what is new; what is known is left as it is, and what cannot be taken is told."""
+def tell(folder: Path, paths: Iterable[Path], *, adds: bool = False) -> Told:
+    """Read results and commit what is new; what is known is left as it is, and what cannot be taken is told.
+
+    What was never handed out is taken as well, where it is a candidate; where it is none, it becomes one if that `adds`.
+    """
     setup = Setup.read(folder)
     with _open(folder, setup) as (settings, _, ledger, _):
         pool = ledger.pool
@@ -121,13 +132,17 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
         faults: list[str] = []
         failures: dict[str, Failed] = {}
         taken: list[Reply] = []
-        n_energies = n_known = 0
+        strangers: list[Reply] = []
+        n_energies = n_known = n_unasked = 0
         for reply in chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths):
             try:
                 if isinstance(reply, ResultError):
                     faults.append(str(reply))
                     continue
-                is_new = _take(ledger, reply)
+                if reply.stranger is not None:
+                    strangers.append(reply)
+                    continue
+                is_asked, is_new = ledger.is_asked(reply.id), _take(ledger, reply)
                 taken.append(reply)
                 if not is_new:
                     n_known += 1
@@ -136,17 +151,37 @@ def tell(folder: Path, paths: Iterable[Path]) -> Told:
                 else:
                     failures.pop(reply.id, None)
                     n_energies += 1
+                    n_unasked += not is_asked
             except ProtocolError as error:
                 faults.append(str(error))
         n_awaited, doubts = len(ledger.awaited), energy_doubts(ledger.known)
+    refused, added = _strangers(folder, strangers, adds=adds)
     return Told(
         n_energies=n_energies,
+        n_unasked=n_unasked,
+        added=added,
         failures=failures,
         n_known=n_known,
         n_awaited=n_awaited,
-        faults=tuple(faults),
+        faults=(*faults, *refused),
         notes=(*notes_on_replies(taken, candidates), *(f"Look at the energies: {doubt}." for doubt in doubts)),
     )
+
+
+def _strangers(folder: Path, strangers: Sequence[Reply], *, adds: bool) -> tuple[list[str], Added | None]:
+    """What cannot be taken of results whose structures are no candidates, and what came of adding the others."""
+    said = "its structure is no candidate of this campaign, and nothing names one. `hullscout tell --add` makes it a candidate."
+    refused, frames, relaxed = [], [], {}
+    for place, reply in enumerate(strangers, start=1):
+        if not adds:
+            refused.append(f"{reply.source}: {said}")
+        elif isinstance(reply.outcome, Failed):
+            refused.append(f"{reply.source}: not added, since it gives no energy. {reply.outcome.sentence}")
+        elif reply.stranger is not None and reply.calculation is not None:
+            frames.append(growth.result_frame(reply.stranger, reply.outcome, reply.calculation.columns, number=place))
+            if reply.outcome.relaxed is not None:
+                relaxed[reply.id] = reply.outcome.relaxed
+    return refused, growth.add_results(folder, frames, relaxed) if frames else None
 
 
 def tell_energy(
@@ -158,7 +193,7 @@ def tell_energy(
     structure: Candidate | None = None,
     wall_s: float | None = None,
 ) -> Outcome:
-    """Commit the energy of the cell of a candidate that was asked for, and return what was kept.
+    """Commit the energy of the cell of a candidate, and return what was kept.
 
     Relaxed into another structure than was asked for, it counts as failed; one of other atoms raises `ResultError`.
     """
@@ -186,11 +221,11 @@ def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> 
 def _take(ledger: Ledger, reply: Reply) -> bool:
     """Take a reply into the ledger; whether it says something that was not known yet."""
     index = ledger.index_of(reply.id)
-    if not ledger.is_asked(reply.id):
+    is_asked, before = ledger.is_asked(reply.id), ledger.energy_ev(reply.id)
+    if isinstance(reply.outcome, Failed) and not is_asked and before is None:
         raise ProtocolError(
-            f"{reply.source}: {reply.id!r} was never asked for. Only what `ask` handed out can be told."
+            f"{reply.source}: {reply.id!r} was never asked for, and only an energy is taken of such: {reply.outcome.sentence}"
         )
-    before = ledger.energy_ev(reply.id)
     if isinstance(reply.outcome, Failed):
         if before is not None:
             raise ProtocolError(
@@ -205,7 +240,10 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
                 f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is "
                 "kept; for the other, start another campaign."
             )
-    if is_new:
+    if is_new and not is_asked and isinstance(reply.outcome, Calculated):
+        outcome = reply.outcome
+        ledger.know(reply.id, KnownAnswer(energy_ev=outcome.energy_ev, source=UNASKED, relaxed=outcome.relaxed))
+    elif is_new:
         # Without an attempt it was asked for, but the process ended before it was handed out.
         attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
         ledger.take(reply.id, reply.outcome, attempt=attempt)

@@ -18,7 +18,9 @@ from hullscout.selection import Known
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hullscout.campaign.store import Attempt, Store
+    from hullscout.campaign.attempts import Attempt
+    from hullscout.campaign.founding import KnownAnswer
+    from hullscout.campaign.store import Store
     from hullscout.oracle import Outcome
     from hullscout.pool import Candidate, Pool
     from hullscout.selection import Decision
@@ -34,7 +36,8 @@ class Ledger:
 
     Args:
         cost: (n,) cost of the calculation of each candidate; 1 each if not given.
-        given: Where each energy is from that was known before anything was asked for, by id.
+        given: Where each energy is from that nobody asked for, by id: most were known before anything was.
+        given_after: How many rounds were decided before those of them that came later, by id.
         energies_ev: Energies told earlier, eV per cell by id, those given among them.
         relaxed: Structures that these energies are of, by id, where they are not those of the pool.
         failures: Calculations that failed for good, by id.
@@ -53,6 +56,7 @@ class Ledger:
         cost: Floats | None = None,
         decisions: Iterable[Decision] = (),
         given: Mapping[str, str] | None = None,
+        given_after: Mapping[str, int] | None = None,
         energies_ev: Mapping[str, float] | None = None,
         relaxed: Mapping[str, Candidate] | None = None,
         failures: Mapping[str, Failed] | None = None,
@@ -67,7 +71,7 @@ class Ledger:
         self._index = {candidate_id: index for index, candidate_id in enumerate(pool.ids)}
         self._decisions: list[Decision] = []
         self._asked: set[int] = set()
-        self._given: set[int] = set()
+        self._given: dict[int, int] = {}  # and the rounds that were decided before
         self._energies_ev: dict[int, float] = {}
         self._relaxed: dict[int, Candidate] = {}
         self._failures: dict[int, Failed] = {}
@@ -83,7 +87,8 @@ class Ledger:
             self.record(decision)
         # Earlier versions asked for what is given by value.
         self.given = {each: source for each, source in (given or {}).items() if self.index_of(each) not in self._asked}
-        self._given.update(map(self.index_of, self.given))
+        after = given_after or {}
+        self._given.update((self.index_of(candidate_id), after.get(candidate_id, 0)) for candidate_id in self.given)
         for candidate_id, energy in (energies_ev or {}).items():
             self.take(candidate_id, Calculated(energy_ev=energy, relaxed=(relaxed or {}).get(candidate_id)))
         for candidate_id, failed in (failures or {}).items():
@@ -97,7 +102,7 @@ class Ledger:
 
     @property
     def n_beforehand(self) -> dict[str, int]:
-        """How many energies of candidates were known beforehand, by where they are from; not those of elements by value."""
+        """How many energies of candidates nobody asked for, by where they are from; not those of elements by value."""
         return dict(Counter(source for source in self.given.values() if source != BY_VALUE))
 
     @property
@@ -112,7 +117,7 @@ class Ledger:
         pool = next((pool for n_rounds, pool in self._earlier if n_decisions < n_rounds), self.pool)
         decisions = self._decisions[:n_decisions]
         asked = [index for decision in decisions for index in decision.chosen]
-        given = [index for index in self._energies_ev if index in self._given]
+        given = [index for index in self._energies_ev if self._given.get(index, n_decisions + 1) <= n_decisions]
         answered = [*given, *(index for index in asked if index in self._energies_ev)]
         failed = [index for index in asked if index in self._failures]
         settled = {*answered, *failed}
@@ -245,6 +250,21 @@ class Ledger:
             self._failures.pop(index, None)
             self._known = None
         return 0
+
+    def know(self, candidate_id: str, answer: KnownAnswer) -> None:
+        """Commit an energy of a candidate that was not asked for, then make it part of what is known from now on."""
+        index, n_rounds = self.index_of(candidate_id), len(self._decisions)
+        if index in self._asked or index in self._energies_ev:
+            raise ProtocolError(f"{candidate_id!r} was asked for or is known: its energy does not come unasked.")
+        if not np.isfinite(answer.energy_ev):
+            raise ProtocolError(f"The energy of {candidate_id!r} must be finite, found {answer.energy_ev}.")
+        if self._store is not None:
+            self._store.save_known({candidate_id: answer}, n_rounds=n_rounds)
+        self.given[candidate_id], self._given[index] = answer.source, n_rounds
+        self._energies_ev[index] = answer.energy_ev
+        if answer.relaxed is not None:
+            self._relaxed[index] = answer.relaxed
+        self._known = None
 
     def _take_failure(self, index: int, failed: Failed, *, attempt: int | None, retries: int) -> int:
         candidate_id = self.pool.ids[index]

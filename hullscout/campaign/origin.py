@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 from hullscout.campaign.config import CampaignConfig, campaign_text, check_config, load_config
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
-from hullscout.pool import Frames, Pool, format_frames, keep_pool
+from hullscout.pool import Frames, Pool, format_frames, keep_pool, most_frequent_elements, parse_frames
 from hullscout.settings import look_beside
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
     from hullscout.campaign.additions import Addition
+    from hullscout.campaign.resuming import ChangedThen
     from hullscout.pool import Candidate
     from hullscout.selection.known import Floats
 
@@ -34,7 +37,8 @@ class Origin:
     """What a campaign was started from: its file as written, the settings in force, where the pool file was found, its bytes.
 
     The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
-    empty where an earlier version did not keep it. Additions are the structures that were added since, in their order.
+    empty where an earlier version did not keep it. Additions are the structures that were added since, in their order,
+    changes what was changed of the settings.
     Faults and notes are what the reader of another format than extended XYZ said of it.
     """
 
@@ -44,6 +48,7 @@ class Origin:
     pool: bytes
     folder: str = ""
     additions: tuple[Addition, ...] = ()
+    changes: tuple[ChangedThen, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -67,6 +72,27 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
         faults=kept.faults,
         notes=kept.notes,
         folder=str(campaign_file.parent.resolve()),
+    )
+
+
+def handoff_origin(pool_path: Path) -> Origin:
+    """A pool alone as a campaign whose energies are calculated elsewhere, all else as it is by default."""
+    kept = keep_pool(pool_path)
+    elements = most_frequent_elements(parse_frames(kept.content, path=pool_path))
+    text = (
+        f"# Made of a pool alone.\nname = {json.dumps('-'.join(elements))}\nelements = {json.dumps(elements)}\n\n"
+        f'[pool]\npath = {json.dumps(str(pool_path))}\n\n[oracle]\nkind = "handoff"\n'
+    )
+    config = check_config(tomllib.loads(text), source=f"the pool {pool_path}")
+    folder = str(Path.cwd())
+    return Origin(
+        campaign_text=text,
+        config=config,
+        pool_name=str(pool_path),
+        pool=kept.content,
+        faults=kept.faults,
+        notes=kept.notes,
+        folder=folder,
     )
 
 

@@ -16,6 +16,7 @@ from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.contents import json_of, member_text
@@ -97,8 +98,10 @@ class CampaignResult:
     ends: tuple[str, ...] = ()
     """What the compositions are between, where it is not the elements."""
     additions: tuple[AddedThen, ...] = ()
+    changes: tuple[ChangedThen, ...] = ()
+    """What was changed of the settings, and when."""
     known_beforehand: dict[str, int] = field(default_factory=dict)
-    """Candidates whose energies were known before anything was asked for, by source; no calculations, and not among the saved."""
+    """Candidates whose energies nobody asked for, by source; no calculations of the campaign, and not among the saved."""
     left_out: tuple[str, ...] = ()
     """What of the pool was left out since no campaign can use it: its place and what is wrong."""
     doubts: tuple[str, ...] = ()
@@ -114,7 +117,7 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("ends", "additions", "known_beforehand", "left_out", "doubts", "given_ev_per_atom"):
+        for name in ("ends", "additions", "changes", "known_beforehand", "left_out", "doubts", "given_ev_per_atom"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -135,6 +138,7 @@ class CampaignResult:
         said.extend(given_sentences(self.given_ev_per_atom))
         said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
+        said.extend(then.sentence for then in self.changes)
         said.extend(f"Look at the energies: {doubt}." for doubt in self.doubts)
         said.extend(f"Failed: {failed.id} ({failed.reason}): {failed.sentence}" for failed in self.failed)
         return tuple(said)
@@ -155,6 +159,8 @@ class CampaignResult:
         tree["stop_reason"] = StopReason(tree["stop_reason"])
         tree |= {name: tuple(tree.get(name, ())) for name in ("elements", "ends")}
         tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
+        changes = ({**then, "lines": tuple(then["lines"])} for then in tree.get("changes", ()))
+        tree["changes"] = tuple(ChangedThen(**then) for then in changes)
         tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts")}
         return cls(**tree)
 
@@ -235,6 +241,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         timings_s=timings_s,
         ends=setup.pool.ends,
         additions=setup.added,
+        changes=setup.origin.changes,
         known_beforehand=ledger.n_beforehand,
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
@@ -245,7 +252,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
 def read_result(folder: Path) -> CampaignResult | None:
     """What the `result.json` of a finished campaign says; None where there is none, `StoreError` where it is damaged.
 
-    None, too, where it was written before structures were added: with them the campaign goes on.
+    None, too, where it was written before structures were added, settings changed or energies told unasked: the campaign goes on.
     """
     path = folder / RESULT
     try:
@@ -258,11 +265,12 @@ def read_result(folder: Path) -> CampaignResult | None:
         raise StoreError(
             f"{path} cannot be read as a result ({error}). Delete it and run the campaign again; the energies are kept."
         ) from error
-    n_additions = 0
-    if (folder / DATABASE).is_file():
-        with Store.read(folder) as store:
-            n_additions = store.n_additions
-    return result if len(result.additions) == n_additions else None
+    if not (folder / DATABASE).is_file():
+        return result
+    with Store.read(folder) as store:
+        is_of_now = result.changes == store.changes() and len(result.additions) == store.n_additions
+        n_given = len(store.given().keys() & store.answers().keys())
+    return result if is_of_now and sum(result.known_beforehand.values()) == n_given else None
 
 
 def _compared(known: Known, predicted_ev_per_atom: Floats, *, hull_tolerance: float) -> Reference | None:

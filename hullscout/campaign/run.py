@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> tuple[str, ...]:
     """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
 
-    What is to be said of what was known before one that is made is given back, in sentences.
+    What is to be said of what was known before one that is made, and of changed settings, is given back, in sentences.
     """
     found = begin(setup, folder)
     with Store.create_or_resume(folder, setup.origin, known=found.answers) as store:
         if retry_failed:
             store.forgive_failures()
-    return found.sentences
+        return (*found.sentences, *([store.changed] if store.changed else ()))
 
 
 def run(
@@ -76,6 +76,8 @@ def run(
     for sentence in found.sentences:
         on_note(sentence)
     with Store.create_or_resume(folder, setup.origin, known=found.answers) as store:
+        if store.changed:
+            on_note(store.changed)
         if retry_failed:
             store.forgive_failures()
         setup = setup.with_additions(store)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hullscout.campaign.database import lock_folder, refuse_no_database
-from hullscout.campaign.founding import GIVEN, origin_of_rows
+from hullscout.campaign.founding import given_of_rows, origin_of_rows, row_given_later
 from hullscout.campaign.opening import DATABASE, SCHEMA, CampaignDatabase, connect_to_damaged, has_checksums, make
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES, listed
 from hullscout.campaign.setup import Setup
@@ -155,7 +155,7 @@ def _fit(rows: Rows, ids: set[str]) -> list[str]:
         rows[table] = [row for row in rows[table] if row["id"] in ids]
     answered = {row["id"] for row in rows[ANSWERS]}
     rows[FAILURES] = [row for row in rows[FAILURES] if row["id"] not in answered]
-    given: dict[str, str] = next((json.loads(row["value"]) for row in rows[CAMPAIGN] if row["key"] == GIVEN), {})
+    given, given_after = given_of_rows({row["key"]: row["value"] for row in rows[CAMPAIGN]})
     asked: set[str] = set(given)
     rounds: list[tuple[int, dict[str, Any]]] = []
     for row in rows[ROUNDS]:
@@ -174,5 +174,11 @@ def _fit(rows: Rows, ids: set[str]) -> list[str]:
     rows[ADDITIONS] = [
         {**row, "n_rounds": sum(number < row["n_rounds"] for number in numbers)} for row in rows[ADDITIONS]
     ]
+    renewed = {
+        row["key"]: row
+        for name, n_rounds in given_after.items()
+        for row in [row_given_later(name, given[name], sum(number < n_rounds for number in numbers))]
+    }
+    rows[CAMPAIGN] = [renewed.get(row["key"], row) for row in rows[CAMPAIGN]]
     rows[ROUNDS] = [{"round": n, "record": json.dumps({**tree, "round": n})} for n, (_, tree) in enumerate(rounds)]
     return lost

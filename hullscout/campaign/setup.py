@@ -103,10 +103,20 @@ class Setup:
             return self.with_additions(store)
 
     def with_additions(self, store: Store) -> Setup:
-        """The same with the structures that were added to the campaign that a store keeps."""
-        if store.n_additions == len(self.origin.additions):
+        """The same with what was added to the campaign that a store keeps, and what is said of its settings."""
+        changes = store.changes()
+        if store.n_additions == len(self.origin.additions) and changes == self.origin.changes:
             return self
-        return Setup(replace(self.origin, additions=store.additions()), has_energies=self._has_energies)
+        kept = replace(self.origin, additions=store.additions(), changes=changes)
+        return Setup(kept, has_energies=self._has_energies)
+
+    def now_in(self, folder: Path) -> Setup:
+        """The same, or what the campaign in `folder` works with since its settings were changed."""
+        with Store.read(folder) as store:
+            origin = store.origin()
+        if not origin.config.differences(self.config):
+            return self.as_in(folder)
+        return Setup(origin) if self.not_imported else Setup(origin).trusted()
 
     @cached_property
     def frames(self) -> Frames:
@@ -281,6 +291,7 @@ class Setup:
         told: dict[str, Any] = {
             "energies_ev": (answers := store.answers()),
             "given": {each: source for each, source in store.given().items() if each in answers},
+            "given_after": store.given_after(),
             "relaxed": store.relaxed(),
             "failures": store.failures(),
             "attempts": store.attempts(),

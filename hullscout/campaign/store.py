@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from hullscout.campaign.attempts import Attempt
 from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder, refuse_no_database
 from hullscout.campaign.founding import (
-    GIVEN,
     UNREADABLE,
     addition_of,
     answer_row,
+    changes_of_rows,
     first_rows,
+    given_of_rows,
     origin_of_rows,
-    refuse_another,
+    row_given_later,
+    rows_of_changes,
 )
 from hullscout.campaign.opening import (
     DATABASE,
@@ -39,6 +41,7 @@ from hullscout.campaign.opening import (
     sound_rows,
 )
 from hullscout.campaign.reserve import DiskReserve
+from hullscout.campaign.resuming import ChangedThen, changed_since, refused
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree
@@ -61,32 +64,11 @@ T = TypeVar("T")
 RESERVE = ".campaign.reserve"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One calculation of a candidate that was started.
-
-    Attributes:
-        attempt: 1 for the first, and so on.
-        began: When it was handed to a worker, UTC.
-        ended: When its outcome was kept, UTC; None while it runs, and for ever where the campaign was ended meanwhile.
-        wall_s: Seconds that the calculation took, without waiting for a worker; None where nobody measured.
-        reason: Why it failed; None where it gave an energy or has not ended.
-        is_forgiven: It does not count against the candidate any more.
-    """
-
-    id: str
-    attempt: int
-    began: datetime
-    ended: datetime | None
-    wall_s: float | None
-    reason: str | None
-    sentence: str | None
-    is_forgiven: bool
-
-
 class Store(CampaignDatabase):
     """A campaign's database, open for writing (with the lock held) or only for reading."""
 
+    changed: str = ""
+    """What opening it changed, in sentences."""
     _reserve: DiskReserve | None = None
     _tried: dict[tuple[str, int], Row]  # all attempts and failures, as they are kept; only where it is open for writing
     _failed: set[str]
@@ -102,7 +84,8 @@ class Store(CampaignDatabase):
     ) -> Self:
         """Open the campaign in `folder` for writing, and make it where there is none; no other campaign or results may be there.
 
-        One that is made begins with the answers that are known.
+        One that is made begins with the answers that are known. One without an answer is made anew where the settings are others;
+        later some may change, and that is committed: see `resuming`. `changed` says either.
         """
         database = folder / DATABASE
         refuse_foreign(database)  # before a folder is touched
@@ -112,14 +95,45 @@ class Store(CampaignDatabase):
             refuse_foreign(database)
             if not database.exists():  # nobody but the holder of the lock makes it
                 make(database, first_rows(origin, known or {}))
-            else:  # what is another campaign's is only read
-                with cls.read(folder) as kept:
-                    refuse_another(kept.origin(), origin, folder)
+            with cls.read(folder) as kept:  # what is another campaign's is only read
+                noted, fixed = kept.changed_to(origin)
             store = cls(database, connection=open_for_writing(database), lock=lock)
             undo.callback(store.close)
             store._begin()
+            if fixed:
+                store._make_anew(origin, known or {}, fixed)
+            elif noted:
+                store._save_change(origin, noted)
             undo.pop_all()
         return store
+
+    def changed_to(self, origin: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What is other in what is given: what may change now, and what takes a campaign anew; `StoreError` where neither may."""
+        noted, fixed = changed_since(self.origin(), origin)
+        at_first = self.given().keys() - self.given_after().keys()
+        if fixed and (self.n_additions or self.answers().keys() - at_first):
+            raise refused(fixed, self.database.parent)
+        return noted, fixed
+
+    def _make_anew(self, origin: Origin, known: Mapping[str, KnownAnswer], changed: tuple[str, ...]) -> None:
+        """Make a campaign without an answer anew, as a whole or not at all."""
+        self.changed_to(origin)  # an answer may have been kept back
+        n_awaited = len({row["id"] for row in self._tried.values()})
+        reserve, self._reserve = self._reserve, None  # which takes no more than rows
+        self._write(*sealing(self._connection, first_rows(origin, known)))
+        self._reserve, self._tried, self._failed = reserve, {}, set()
+        self.changed = f"Made anew, since no answer was there and this is other: {'; '.join(changed)}."
+        if n_awaited:
+            self.changed += (
+                f" {n_awaited} that were started or handed out are asked for anew; results of them may be told."
+            )
+
+    def _save_change(self, origin: Origin, lines: tuple[str, ...]) -> None:
+        """Commit settings that changed, before anything is decided by them."""
+        change = ChangedThen(n_rounds=self.n_rounds, lines=lines)
+        rows = rows_of_changes(origin, (*self.changes(), change))
+        self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
+        self.changed = change.sentence
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -170,19 +184,48 @@ class Store(CampaignDatabase):
         """The structures that were added, in their order."""
         return tuple(map(addition_of, self._sound(ADDITIONS)))
 
-    def save_addition(self, addition: Addition) -> None:
-        """Commit structures that were added, before anything is decided that knows of them."""
+    def changes(self) -> tuple[ChangedThen, ...]:
+        """What was changed of the settings, in the order in which it was."""
+        try:
+            return changes_of_rows(self._values())
+        except UNREADABLE as error:
+            raise self.damaged(self.database, error) from error
+
+    def save_addition(self, addition: Addition, known: Mapping[str, KnownAnswer] | None = None) -> None:
+        """Commit structures that were added and what is known of them, before anything is decided that knows of them."""
         row = {name: getattr(addition, name) for name in ("n_rounds", "name", "pool")}
-        self._insert(ADDITIONS, {"number": self.n_additions + 1, **row})
+        answers = self._given_later(known or {}, addition.n_rounds)
+        self._insert(ADDITIONS, {"number": self.n_additions + 1, **row}, *answers)
+
+    def save_known(self, known: Mapping[str, KnownAnswer], *, n_rounds: int) -> None:
+        """Commit answers that nobody asked for, after so many rounds, all of them at once."""
+        self._write(*self._given_later(known, n_rounds))
+
+    def _given_later(self, known: Mapping[str, KnownAnswer], n_rounds: int) -> Statements:
+        rows: list[tuple[Table, Row]] = []
+        for candidate_id, answer in known.items():
+            rows.append((ANSWERS, answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)))
+            rows.append((CAMPAIGN, row_given_later(candidate_id, answer.source, n_rounds)))
+        try:
+            return tuple((table.insertion, table.sealed(row)) for table, row in rows)
+        except (TypeError, ValueError) as error:
+            raise self._not_kept(error) from error
 
     def answers(self) -> dict[str, float]:
         """Energy in eV per cell of each candidate that was answered."""
         return {row["id"]: row["energy_ev"] for row in self._sound(ANSWERS)}
 
     def given(self) -> dict[str, str]:
-        """Where each answer is from that was known before anything was asked for, by the candidate's id."""
+        """Where each answer is from that nobody asked for, by the candidate's id."""
+        return self._given()[0]
+
+    def given_after(self) -> dict[str, int]:
+        """How many rounds were decided before those of them that came when the campaign was there."""
+        return self._given()[1]
+
+    def _given(self) -> tuple[dict[str, str], dict[str, int]]:
         try:
-            return dict(json.loads(self._values().get(GIVEN, b"{}")))
+            return given_of_rows(self._values())
         except UNREADABLE as error:
             raise self.damaged(self.database, error) from error
 
@@ -209,7 +252,7 @@ class Store(CampaignDatabase):
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Every calculation that was started, in this order; none where energies are looked up in a table."""
-        return self._parsed(ATTEMPTS, _attempt)
+        return self._parsed(ATTEMPTS, Attempt.of_row)
 
     def save_start(self, candidate_id: str, attempt: int) -> None:
         """Commit that a calculation is about to be started."""
@@ -350,8 +393,3 @@ def _decision(text: str, index: Mapping[str, int]) -> Decision:
     tree = json.loads(text)
     del tree["round"]
     return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})
-
-
-def _attempt(row: Row) -> Attempt:
-    moments = {name: row[name] and datetime.fromisoformat(row[name]) for name in ("began", "ended")}
-    return Attempt(**{**row, **moments, "is_forgiven": bool(row["is_forgiven"])})

@@ -94,6 +94,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
         *given_sentences(result.given_ev_per_atom),
         *beforehand_sentences(result.known_beforehand),
         *(then.sentence for then in result.additions),
+        *(then.sentence for then in result.changes),
     ):
         screen.print(sentence)
     print_failures({failed.id: failed for failed in result.failed})
@@ -145,6 +146,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         *given_sentences(given_ev_per_atom(known)),
         *beforehand_sentences(ledger.n_beforehand),
         *(then.sentence for then in setup.added),
+        *(then.sentence for then in setup.origin.changes),
     ):
         screen.print(sentence)
     for caution in () if result is not None else setup.cautions:
@@ -188,8 +190,9 @@ def _ending(setup: Setup, folder: Path) -> str:
         if is_handoff
         else "the same `hullscout run` command goes"
     )
-    is_old = bool(setup.added) and (folder / RESULT).exists()
-    return f"Not finished; {commands} on.{f' {RESULT} is of before structures were added.' if is_old else ''}"
+    is_old = (folder / RESULT).exists()
+    since = "structures were added" if setup.added else "settings were changed or energies told"
+    return f"Not finished; {commands} on.{f' {RESULT} is of before {since}.' if is_old else ''}"
 
 
 def _print_potentials(screen: Console, potentials: ChemicalPotentials) -> None:

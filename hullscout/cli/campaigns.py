@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from hullscout.citations import citations_of
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main, working_line
 from hullscout.cli.streams import say
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
+
+if TYPE_CHECKING:
+    from hullscout.campaign import Setup
 
 MAX_COMPARED = 150
 """Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
@@ -31,10 +35,11 @@ PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
 PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 HANDOFF_EPILOG = """\b
 Examples:
-  hullscout run agpt.toml --out runs/agpt        # with oracle.kind = "handoff": makes the campaign
-  hullscout ask runs/agpt -n 8 --to outbox/
-  hullscout tell runs/agpt results/
-  hullscout status runs/agpt
+  hullscout ask agpt.extxyz.gz -n 8 --to outbox/ # cells, with or without energies: makes runs/Ag-Pt
+  hullscout ask agpt.toml -n 8 --to outbox/      # the same by a campaign file, with oracle.kind = "handoff"
+  hullscout tell runs/Ag-Pt outbox/
+  hullscout ask runs/Ag-Pt -n 8 --to outbox/
+  hullscout status runs/Ag-Pt
 """
 ADD_EPILOG = """\b
 Example:
@@ -64,14 +69,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     folder = out if out is not None else Path("runs") / setup.config.folder_name
     setup = setup.as_in(folder)
     if setup.config.oracle.kind == "handoff":
-        found = campaigns.create(setup, folder, retry_failed=retry_failed)
-        say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
-        for sentence in found:
-            say(sentence)
-        for note in setup.pool.report.notes:
-            say(note)
-        for caution in setup.cautions:
-            say(caution)
+        _make_handoff(setup, folder, retry_failed=retry_failed)
         named = quote(str(folder))
         say(f"Next: hullscout ask {named} -n 8 --to outbox/, then hullscout tell {named} results/")
         return
@@ -96,6 +94,31 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     print_result(result, folder)
 
 
+def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:
+    """Make a campaign whose energies are calculated elsewhere, or see that it is there, and say what is to be known of it."""
+    from hullscout.campaign import create  # noqa: PLC0415  loads the scientific packages
+
+    found = create(setup, folder, retry_failed=retry_failed)
+    say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
+    for sentence in (*found, *setup.pool.report.notes, *setup.cautions):
+        say(sentence)
+
+
+def _handed_out_by(path: Path) -> Path:
+    """The folder of the campaign to ask: the one given, or that of the campaign file or pool given, which is made."""
+    from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
+    from hullscout.campaign.origin import handoff_origin  # noqa: PLC0415
+
+    if (path / DATABASE).exists() or not path.exists():
+        return path
+    setup = campaigns.Setup(campaigns.read_origin(path) if path.suffix == ".toml" else handoff_origin(path))
+    folder = Path("runs") / setup.config.folder_name
+    if setup.config.oracle.kind == "handoff":
+        _make_handoff(setup.as_in(folder), folder)
+    return folder
+
+
 @main.command(epilog=HANDOFF_EPILOG, interrupted="Nothing is handed out twice; run the same command again to go on.")
 @FOLDER
 @click.option("-n", "n", type=click.IntRange(min=1), default=4, show_default=True, help="Number of structures.")
@@ -107,12 +130,14 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
 def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
+    FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/.
     Each gets a folder with POSCAR, CIF, extended XYZ and a manifest with its id. What is under way is taken into account. At the
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
 
+    folder = _handed_out_by(folder)
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again)
     if asked.result is not None and asked.known is not None:
         save_result(folder, asked.result, asked.known)
@@ -131,20 +156,28 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
 )
 @FOLDER
 @click.argument("results", nargs=-1, required=True, type=PATH)
-def tell(folder: Path, results: tuple[Path, ...]) -> None:
+@click.option("--add", "adds", is_flag=True, help="Make candidates of structures that are none, with their energies.")
+def tell(folder: Path, results: tuple[Path, ...], *, adds: bool) -> None:
     """Take RESULTS back into the campaign in FOLDER: folders of results, single results, or CSV files.
 
     Reads vasprun.xml, OUTCAR and whatever ASE reads, told by content, sees whether the calculation converged, finds the id by
-    the manifest or the folder's name and sees that it is the same structure. A CSV has the columns id and energy_ev (or
+    the manifest or the folder's name and sees that it is the same structure. What was never handed out is told by its crystal, as
+    it was before it was relaxed where that is known. A CSV has the columns id and energy_ev (or
     energy_ev_per_atom), and failed. A file named FAILED says that a calculation failed, and why. Results may come late, in any
     order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415
 
-    told = handoff.tell(folder, results)
+    told = handoff.tell(folder, results, adds=adds)
     new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
     say(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
+    if told.n_unasked:
+        say(
+            f"{told.n_unasked} of them were never asked for: they are known from now on, and no calculations of this campaign."
+        )
+    for sentence in () if told.added is None else told.added.sentences:
+        say(sentence)
     print_failures(told.failures)
     for note in told.notes:
         say(f"Note: {note}")
@@ -171,17 +204,18 @@ def add(folder: Path, pool: Path, pool_format: str | None, energy: str | None, e
     POOL is a file or folder of any format that a campaign reads; it needs no pure elements. Crystals that the campaign has are not
     added again. The campaign then goes on, and what it states covers the pool with them.
     """
-    from hullscout.campaign import Setup, growth  # noqa: PLC0415  loads the scientific packages
+    from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign import growth  # noqa: PLC0415
 
     added = growth.add_file(folder, pool, pool_format, column=energy, unit=energy_unit)
     for sentence in added.sentences:
         say(sentence)
-    if added.ids:
-        is_handoff = Setup.read(folder).config.oracle.kind == "handoff"
+    if added.ids or added.n_known:
+        is_handoff = campaigns.Setup.read(folder).config.oracle.kind == "handoff"
         command = (
             f"`hullscout ask {quote(str(folder))}` goes" if is_handoff else "The same `hullscout run` command goes"
         )
-        say(f"{command} on with them.")
+        say(f"{command} on with {'them' if added.ids else 'what is known'}.")
 
 
 @main.command()
@@ -232,11 +266,11 @@ def salvage(folder: Path, output: Path) -> None:
 @looks
 def status(folder: Path) -> None:
     """Say where the campaign in FOLDER stands; also while it is running."""
-    from hullscout.campaign import Setup, read_result  # noqa: PLC0415
+    from hullscout import campaign as campaigns  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
 
-    setup = Setup.read(folder)
-    print_status(setup, setup.read_ledger(folder), folder=folder, result=read_result(folder))
+    setup = campaigns.Setup.read(folder)
+    print_status(setup, setup.read_ledger(folder), folder=folder, result=campaigns.read_result(folder))
 
 
 @main.command(help=PLOT_HELP)
@@ -331,9 +365,9 @@ def cite(folder: Path | None) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]
     if folder is not None:
-        from hullscout.campaign import Setup  # noqa: PLC0415
+        from hullscout import campaign as campaigns  # noqa: PLC0415
 
-        config = Setup.read(folder).config
+        config = campaigns.Setup.read(folder).config
         cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):

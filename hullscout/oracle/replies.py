@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hullscout.contents import json_of, member_text, raw_content
@@ -30,6 +30,7 @@ from hullscout.pool.calculations import (
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
 from hullscout.pool.folders import is_link_out, is_table_file, links_out
 from hullscout.pool.frames import plain_columns
+from hullscout.pool.twins import twin_among
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,8 @@ class Reply:
     """A result that was read: of which candidate, the energy of its own cell or why there is none, and where it stood.
 
     The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`, and so
-    are `columns` of its table.
+    are `columns` of its table. Where nothing names a candidate and none is this crystal, `stranger` is what was calculated, as it
+    was before it was relaxed if that is known, and the id is that of its folder or file.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Reply:
     calculation: Calculation | None = field(default=None, repr=False)
     unused: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    stranger: Candidate | None = field(default=None, repr=False)
 
 
 def read_replies(
@@ -75,11 +78,7 @@ def read_replies(
     def reply(where: Path) -> Reply | ResultError:
         """The result in a file, or in the one of a folder that counts."""
         try:
-            file, unused = (where, ()) if where.is_file() else _result_in(where)
-            candidate = candidates[_id_of(file.parent, ids, candidates)]
-            done = None if file.name == FAILED else _read(file)
-            outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)
-            return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
+            return _reply_in(where, ids, candidates, settings)
         except HullscoutError as error:
             return ResultError(f"{where}: {error}")
         except Exception as error:  # noqa: BLE001  a library may raise anything at what came from outside
@@ -236,6 +235,39 @@ def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: H
             f"The largest force is {done.max_force:.3g} eV/A, expected at most oracle.fmax = {settings.fmax:g}"
         )
     return failure_of(done.energy_ev, candidate.n_atoms, unconverged) or outcome
+
+
+def _reply_in(
+    where: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate], settings: HandoffSettings
+) -> Reply:
+    """The result in a file, or in the one of a folder that counts: of the candidate that is named, or whose crystal it is."""
+    file, unused = (where, ()) if where.is_file() else _result_in(where)
+    done = None if file.name == FAILED else _read(file)
+    try:
+        candidate = candidates[_id_of(file.parent, ids, candidates)]
+    except ResultError:
+        if done is None:
+            raise
+        name = where.resolve().name if where.is_dir() else where.stem
+        return replace(_unasked(done, file, candidates, settings, name=name), unused=unused)
+    outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)
+    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
+
+
+def _unasked(
+    done: Calculation, file: Path, candidates: Mapping[str, Candidate], settings: HandoffSettings, *, name: str
+) -> Reply:
+    """A result that names no candidate: of the one that its structure is, before it was relaxed if that is known, or of none."""
+    start = Candidate.from_ase(done.atoms if done.start is None else done.start, name)
+    candidate = twin_among(start, candidates.values())
+    outcome = _outcome_of(done, file, start, settings)
+    if candidate is None:
+        return Reply(id=name, outcome=outcome, source=str(file), calculation=done, stranger=start)
+    if isinstance(outcome, Calculated) and candidate.n_atoms != start.n_atoms:
+        outcome = replace(outcome, energy_ev=outcome.energy_ev / start.n_atoms * candidate.n_atoms, relaxed=None)
+    elif isinstance(outcome, Calculated) and outcome.relaxed is not None:
+        outcome = replace(outcome, relaxed=replace(outcome.relaxed, id=candidate.id))
+    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done)
 
 
 def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidate]) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class CalculatorSettings(Settings):
     """Energies computed by an ASE calculator."""
 
     kind: Literal["calculator"] = "calculator"
+    use_known: bool = True
+    """Whether energies that the pool states are answers before anything is asked for; `false` for all anew."""
     calculator: str = Field(min_length=1, pattern=r"^\w+([.]\w+)*$")
     """`emt`, `gpaw`, another name that ASE knows, or the dotted path of a class or function, as `package.module.Calculator`."""
     arguments: Arguments = Field(default_factory=dict)
@@ -66,6 +68,8 @@ class FunctionSettings(Settings):
     """Energies that a function of `ase.Atoms` gives: anybody's, a recipe of quacc, or a flow of jobflow that it returns."""
 
     kind: Literal["function"] = "function"
+    use_known: bool = True
+    """Whether energies that the pool states are answers before anything is asked for; `false` for all anew."""
     function: str = Field(min_length=1, pattern=r"^\w+([.]\w+)+$")
     """Dotted path of a function of `ase.Atoms`, as `quacc.recipes.emt.core.relax_job`, or of a maker of jobflow."""
     arguments: Arguments = Field(default_factory=dict)
@@ -84,6 +88,8 @@ class HandoffSettings(Settings):
     """Energies calculated elsewhere: structures are handed out as files, results read back."""
 
     kind: Literal["handoff"] = "handoff"
+    use_known: bool = True
+    """Whether energies that the pool states are answers before anything is asked for; `false` for all anew."""
     max_strain: Amount = 0.1
     """A returned structure is another one when its cell changed shape by more than this."""
     max_displacement: Amount = 0.25

@@ -222,6 +222,14 @@ def setting_notes(frames: Iterable[Frame]) -> tuple[str, ...]:
     return (*said, *_spin_notes(listed))
 
 
+def stated_settings(frames: Iterable[Frame]) -> str:
+    """The settings that energies state, as `encut_ev: 520; xc: PBE`; empty where they state none."""
+    return "; ".join(
+        f"{name}: {', '.join(value for value, _ in grouped(stated.values, SETTINGS[place])[:MAX_VALUES_SHOWN])}"
+        for (place, name), stated in sorted(_stated(list(frames)).items())
+    )
+
+
 def _spin_notes(frames: Sequence[Frame]) -> Iterator[str]:
     """A sentence on energies of structures with Fe, Co or Ni that are stated to be of no spin, or of no moments."""
     ferromagnetic = {atomic_number(symbol): symbol for symbol in ("Fe", "Co", "Ni")}

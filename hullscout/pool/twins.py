@@ -28,7 +28,7 @@ import numpy as np
 from hullscout.pool.moments import has_moments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +66,20 @@ def find_twins(
             left = [other for other in left if other not in group]
             groups.append(tuple(group))
     return tuple(sorted(groups))
+
+
+def twin_among(given: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
+    """The first of the candidates that is the same crystal in the same magnetic ordering; None where none is."""
+    composition = reduced_composition(given)
+    alike = [candidate for candidate in candidates if reduced_composition(candidate) == composition]
+    first = next(group[0] for group in find_twins([*alike, given]) if len(alike) in group)
+    return alike[first] if first < len(alike) else None
+
+
+def reduced_composition(candidate: Candidate) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Atomic numbers, ascending, and how many there are of each in the smallest formula."""
+    numbers, counts = np.unique(candidate.numbers, return_counts=True)
+    return tuple(numbers.tolist()), tuple((counts // np.gcd.reduce(counts)).tolist())
 
 
 def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:

@@ -137,7 +137,6 @@ def test_what_relaxed_into_another_structure_failed(handed):
     ("tell", "message"),
     [
         (lambda c, _: c.tell("nobody", 1.0), "'nobody' is no candidate of this pool"),
-        (lambda c, _: c.tell("fcc-A2B1-0001", 1.0), "'fcc-A2B1-0001' was never asked for"),
         (
             lambda c, i: c.tell(i, float("nan")),
             "Expected a finite energy of .* found nan. Tell a failure by tell_failure",
@@ -145,7 +144,7 @@ def test_what_relaxed_into_another_structure_failed(handed):
         (lambda c, _: c.tell_failure("fcc-A2B1-0001", "no"), "was never asked for"),
         (lambda c, _: c.ask(0), "at least 1, found 0"),
     ],
-    ids=["nobody", "never asked", "nan", "failure", "none"],
+    ids=["nobody", "nan", "failure", "none"],
 )
 def test_what_cannot_be_taken_is_refused_and_changes_nothing(handed, tell, message):
     (first, *_) = handed.ask(2)
@@ -178,7 +177,7 @@ def test_a_campaign_goes_on_where_it_stood_and_refuses_other_settings(campaign_f
     first = Campaign.create(campaign_file, tmp_path / "run", settings=["stop.max_calculations=20"])
     assert (first.run().n_calculations, first.run().n_calculations) == (20, 20)
     with pytest.raises(StoreError, match="this one with other settings"):
-        Campaign.create(campaign_file, tmp_path / "run")
+        Campaign.create(campaign_file, tmp_path / "run", seed=5)
 
 
 def test_a_pool_is_read_whether_or_not_it_has_energies(live_file, campaign_file):

@@ -45,7 +45,7 @@ kind = "{executor}"
 PROCESSES = """workers = 2
 flow = "rounds"
 """
-KINDS = ("here", "processes", "handoff", "replay", "plan", "add")
+KINDS = ("here", "processes", "handoff", "replay", "plan", "add", "known", "changed", "unasked")
 
 
 @pytest.fixture
@@ -80,14 +80,23 @@ def write_campaigns(folder):
     (folder / "few.extxyz").write_text("".join(frames[:3]))
     (folder / "more.extxyz").write_text("".join(frames[5:6]))
     (folder / "table.extxyz").write_text("".join(with_energy(frame, -n / 7) for n, frame in enumerate(frames[:5])))
+    (folder / "some.extxyz").write_text("".join([*map(with_energy, frames[:2], (-0.1, -0.2)), *frames[2:5]]))
     oracles = {
         "here": CALCULATOR.format(folder=folder, executor="in-process"),
         "processes": CALCULATOR.format(folder=folder, executor="processes") + PROCESSES,
         "handoff": 'kind = "handoff"\n',
         "replay": 'kind = "table"\n',
     }
-    oracles |= {"add": oracles["here"], "plan": oracles["replay"]}
-    pools = {"replay": "table", "plan": "table", "handoff": "few", "processes": "few"}
+    oracles |= {"add": oracles["here"], "plan": oracles["replay"], "known": oracles["here"]}
+    oracles |= {"changed": oracles["here"], "unasked": oracles["handoff"]}
+    pools = {
+        "replay": "table",
+        "plan": "table",
+        "known": "some",
+        "handoff": "few",
+        "unasked": "few",
+        "processes": "few",
+    }
     for kind, oracle in oracles.items():
         text = CAMPAIGN.format(pool=pools.get(kind, "cells")) + oracle
         (folder / f"{kind}.toml").write_text(text)

@@ -164,7 +164,7 @@ FAULTY_TABLES = {
     ),
     "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected energy_ev as a number with a decimal point"),
     "twice": (["id,energy_ev,energy_ev", "fcc-A1-0001,1,2"], "found 'energy_ev' more than once"),
-    "never asked": (["id,energy_ev", "fcc-A2B1-0001,1"], "'fcc-A2B1-0001' was never asked for"),
+    "never asked": (["id,energy_ev,failed", "fcc-A2B1-0001,,no"], "'fcc-A2B1-0001' was never asked for"),
 }
 
 

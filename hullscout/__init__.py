@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hullscout.api import Campaign
     from hullscout.hull import Hull, lower_hull
+    from hullscout.known_pool import Pool
     from hullscout.mbtr import MBTR
-    from hullscout.pool import Candidate, Pool
+    from hullscout.pool import Candidate
     from hullscout.regression import KernelModel
     from hullscout.representation import MbtrRepresentation, Representation
     from hullscout.selection import (
@@ -38,7 +39,8 @@ _ROOMS = {
     "api": "Campaign",
     "hull": "Hull lower_hull",
     "mbtr": "MBTR",
-    "pool": "Candidate Pool",
+    "known_pool": "Pool",
+    "pool": "Candidate",
     "regression": "KernelModel",
     "representation": "MbtrRepresentation Representation",
     "selection": "Belief CostSettings Decision GreedyRule HullPosteriorRule HullThresholdRule Known RandomRule Rule StopSettings "

@@ -23,7 +23,8 @@ from hullscout.campaign import (
     read_result,
     run,
 )
-from hullscout.campaign.exports import Structures, candidate_rows, computed_entries
+from hullscout.campaign.candidate_rows import candidate_rows
+from hullscout.campaign.exports import Structures, computed_entries
 from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
 from hullscout.display import html_sentences

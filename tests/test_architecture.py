@@ -51,7 +51,9 @@ ALLOWED = {
     "planning": BASE | {"campaign", "hull", "oracle", "pool", "regression", "representation", "selection"},
     "figures": BASE | {"campaign", "hull", "planning", "pool", "regression", "representation", "selection"},
     "api": BASE | {"campaign", "figures", "hull", "oracle", "planning", "pool", "representation", "selection"},
-    "cli": BASE | {"campaign", "figures", "oracle", "planning", "pool", "selection"},
+    "examples": {"errors", "writing"},
+    "known_pool": BASE | {"campaign", "figures", "hull", "oracle", "pool", "selection"},
+    "cli": BASE | {"examples", "known_pool"} | {"campaign", "figures", "oracle", "planning", "pool", "selection"},
 }
 # What a room loads of the others when it is used by itself.
 ALONE = {

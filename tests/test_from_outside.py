@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hullscout.campaign import Setup, load_config, read_history, read_origin, run
-from hullscout.campaign.exports import candidate_rows
+from hullscout.campaign.candidate_rows import candidate_rows
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 
 

@@ -31,8 +31,15 @@ def test_structures_in_memory_give_the_campaign_of_their_file(atoms, campaign_fi
     assert campaign.candidates().equals(of_the_file.candidates())
     again = Campaign.of(atoms, tmp_path / "memory", name="small", select=RULE, stop=stop, seed=1)
     assert again.result == found
-    with pytest.raises(HullscoutError, match=r"select\.batch: 3 before, None now"):
-        Campaign.of(atoms, tmp_path / "memory", name="small", select=HullPosteriorRule(samples=200), stop=stop, seed=1)
+    with pytest.raises(HullscoutError, match=r"select\.n_start: 6 before, 4 now"):
+        Campaign.of(
+            atoms,
+            tmp_path / "memory",
+            name="small",
+            select=HullPosteriorRule(samples=200, batch=3, n_start=4),
+            stop=stop,
+            seed=1,
+        )
 
 
 def test_a_pool_brings_its_costs_and_baseline_along(atoms, tmp_path):

@@ -253,6 +253,11 @@ def load_config(
     return check_config(tree, source=str(path))
 
 
+def check_new_config(text: str, *, source: str) -> CampaignConfig:
+    """Check the text of a campaign file that was not written yet."""
+    return check_config(tomllib.loads(text), source=source)
+
+
 def check_config(tree: Mapping[str, Any], *, source: str, is_own: bool = True) -> CampaignConfig:
     """Check a parsed campaign file; `source` names it in the error.
 

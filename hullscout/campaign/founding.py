@@ -10,9 +10,9 @@ from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import check_config
 from hullscout.campaign.opening import SCHEMA, CampaignDatabase
 from hullscout.campaign.origin import Origin
-from hullscout.campaign.resuming import ChangedThen
+from hullscout.campaign.resuming import ChangedThen, Resuming, verdict_on
 from hullscout.campaign.rows import ANSWERS, CAMPAIGN
-from hullscout.errors import InvalidStructureError
+from hullscout.errors import InvalidStructureError, StoreError
 from hullscout.oracle import candidate_to_tree
 
 if TYPE_CHECKING:
@@ -127,3 +127,24 @@ def answer_row(candidate_id: str, energy_ev: float, relaxed: Candidate | None, n
     """The row of an answer."""
     kept = None if relaxed is None else json.dumps(candidate_to_tree(relaxed))
     return {"id": candidate_id, "energy_ev": energy_ev, "relaxed": kept, "note": note or None}
+
+
+def changed_since(kept: Origin, given: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What may have changed since a campaign was made and has, and what may not, a line each."""
+    lines = given.config.differences(kept.config)
+    noted = tuple(line for line in lines if verdict_on(line.partition(":")[0]) is Resuming.NOTED)
+    fixed = [line for line in lines if line not in noted]
+    if given.pool_sha256 != kept.pool_sha256:
+        fixed.append(
+            f"the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
+        )
+    return noted, tuple(fixed)
+
+
+def refused(fixed: tuple[str, ...], folder: Path) -> StoreError:
+    """The error where what is given is not what the campaign in `folder` was started from."""
+    lines = "\n".join(f"  {line}" for line in fixed)
+    return StoreError(
+        f"{folder} holds another campaign, or this one with other settings:\n{lines}\n"
+        "Nothing was changed. Choose another --out, or put the file back as it was to resume."
+    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hullscout.campaign.config import CampaignConfig, campaign_text, check_config, load_config
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.additions import Addition
     from hullscout.campaign.resuming import ChangedThen
-    from hullscout.pool import Candidate
+    from hullscout.pool import Candidate, Frame
     from hullscout.selection.known import Floats
 
 IN_MEMORY = "structures given in Python"
@@ -131,7 +133,7 @@ def origin_of(
     columns = columns_of(listed) if isinstance(listed, Pool) else {}
     frames = tuple(
         replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
-        for place, frame in enumerate(Frames.of(listed).frames)
+        for place, frame in enumerate(_frames_of(listed))
     )
     given = sections.pop("pool", {})
     tree = {
@@ -151,6 +153,17 @@ def origin_of(
         pool_name=IN_MEMORY,
         pool=format_frames(frames),
         folder=str(Path.cwd()),
+    )
+
+
+def _frames_of(listed: Pool | tuple[ase.Atoms | Structure | Candidate, ...]) -> tuple[Frame, ...]:
+    """Frames of structures, with the energies that they carry, or that a pool keeps of them."""
+    frames, energies = Frames.of(listed).frames, getattr(listed, "energies_ev_per_atom", None)
+    if energies is None:
+        return frames
+    return tuple(
+        frame if np.isnan(energy) else replace(frame, energy_ev=float(energy) * len(frame.numbers))
+        for frame, energy in zip(frames, energies, strict=True)
     )
 
 

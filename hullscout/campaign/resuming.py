@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from hullscout.errors import StoreError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from hullscout.campaign.origin import Origin
 
 
 class Resuming(Enum):
@@ -92,24 +87,3 @@ class ChangedThen:
         """When what was changed; rounds are counted from 0."""
         when = f"after round {self.n_rounds - 1}" if self.n_rounds else "before the first round"
         return f"Changed {when}: {'; '.join(self.lines)}."
-
-
-def changed_since(kept: Origin, given: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What may have changed since a campaign was made and has, and what may not, a line each."""
-    lines = given.config.differences(kept.config)
-    noted = tuple(line for line in lines if verdict_on(line.partition(":")[0]) is Resuming.NOTED)
-    fixed = [line for line in lines if line not in noted]
-    if given.pool_sha256 != kept.pool_sha256:
-        fixed.append(
-            f"the pool file {given.pool_name}: other content than when the campaign was started (`hullscout add` adds structures)"
-        )
-    return noted, tuple(fixed)
-
-
-def refused(fixed: tuple[str, ...], folder: Path) -> StoreError:
-    """The error where what is given is not what the campaign in `folder` was started from."""
-    lines = "\n".join(f"  {line}" for line in fixed)
-    return StoreError(
-        f"{folder} holds another campaign, or this one with other settings:\n{lines}\n"
-        "Nothing was changed. Choose another --out, or put the file back as it was to resume."
-    )

@@ -20,6 +20,7 @@ from hullscout.campaign.founding import (
     UNREADABLE,
     addition_of,
     answer_row,
+    changed_since,
     changes_of_rows,
     first_rows,
     given_of_rows,
@@ -41,7 +42,7 @@ from hullscout.campaign.opening import (
     sound_rows,
 )
 from hullscout.campaign.reserve import DiskReserve
-from hullscout.campaign.resuming import ChangedThen, changed_since, refused
+from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree

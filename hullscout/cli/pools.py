@@ -15,6 +15,7 @@ from hullscout.cli.streams import say
 from hullscout.display import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.table import Table
@@ -153,12 +154,32 @@ def enumerate_(
         limits=limits,
         ends=ends,
     )
+    made_pool(settings, output, force=force)
+
+
+def made_pool(settings: EnumerationSettings, output: Path, *, force: bool = False) -> None:
+    """Make a pool, write it and print what it holds."""
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
+
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
     with working_line("starting") as update:
         made = pools.make_pool(settings, on_progress=update)
     pools.save_frames(output, made.frames, existing=existing)
     _print_made(made, settings, output)
+
+
+def of_lattices(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes lattices and a size, None where they are not given."""
+    shown = f"Parent lattices, separated by commas.  [default: {','.join(LATTICES)}]"
+    lattices = click.option("--lattice", "lattices", metavar="NAMES", callback=_some_lattices, help=shown)
+    return lattices(
+        click.option("--max-atoms", type=int, help="Atoms in the largest cell of a lattice.  [default: 6]")(command)
+    )
+
+
+def _some_lattices(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else _lattices(context, option, text)
 
 
 def _elements(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -170,31 +191,51 @@ def _elements(_context: click.Context, _option: click.Parameter, text: str | Non
     return symbols
 
 
+POOL_OPTIONS = (
+    click.option(
+        "--elements",
+        metavar="A,B",
+        callback=_elements,
+        help="Two to five elements.  [default: the two in most frames, and others in a tenth or more]",
+    ),
+    click.option(
+        "--ends",
+        metavar="A,B",
+        callback=_formulas,
+        help="Compounds between which all is, instead of the elements: Zr,ZrN.",
+    ),
+    click.option(
+        "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
+    ),
+    click.option("--energy", metavar="COLUMN", help="Column that holds the energies.  [default: energy]"),
+    click.option(
+        "--energy-unit", metavar="UNIT", help="Their unit: eV, eV/atom, meV, Ry, Ha, kJ/mol, ...  [default: eV]"
+    ),
+    click.option(
+        "--energy-kind", type=click.Choice(("total", "formation")), help="Total energies, or formation energies."
+    ),
+    click.option(
+        "--reference",
+        "references",
+        multiple=True,
+        metavar="ELEMENT=EV",
+        callback=_references,
+        help="Energy per atom of an element of which POOL holds no structure; may be repeated.",
+    ),
+)
+"""How a pool is read and what of it, for the commands that take one."""
+
+
+def reads_pool(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes the options of a pool."""
+    for option in reversed(POOL_OPTIONS):
+        command = option(command)
+    return command
+
+
 @main.command(epilog=CHECK_EPILOG, is_printed=True, interrupted="Nothing was written.")
 @click.argument("pool", type=PATH)
-@click.option(
-    "--elements",
-    metavar="A,B",
-    callback=_elements,
-    help="Two to five elements.  [default: the two in most frames, and others in a tenth or more]",
-)
-@click.option(
-    "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
-)
-@click.option(
-    "--format", "pool_format", type=click.Choice(FORMATS), help="Format of POOL.  [default: told by what is there]"
-)
-@click.option("--energy", metavar="COLUMN", help="Column that holds the energies.  [default: energy]")
-@click.option("--energy-unit", metavar="UNIT", help="Their unit: eV, eV/atom, meV, Ry, Ha, kJ/mol, ...  [default: eV]")
-@click.option("--energy-kind", type=click.Choice(("total", "formation")), help="Total energies, or formation energies.")
-@click.option(
-    "--reference",
-    "references",
-    multiple=True,
-    metavar="ELEMENT=EV",
-    callback=_references,
-    help="Energy per atom of an element of which POOL holds no structure; may be repeated.",
-)
+@reads_pool
 @click.option("--all", "show_all", is_flag=True, help="Show every finding, not only the first of each kind.")
 @click.option("--write", type=PATH, help="Write a cleaned pool, .extxyz or .extxyz.gz.")
 @click.option("--without-suspects", is_flag=True, help="Leave suspects out of the cleaned pool, too.")

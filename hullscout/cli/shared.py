@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  hullscout run campaigns/agpd/agpd.toml
-  hullscout run campaigns/agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
+  hullscout example agpd                         # writes agpd/, ready to run
+  hullscout run agpd/agpd.toml
+  hullscout run agpd/agpd.toml --seed 7 --set select.batch=8 --out runs/seed7
   hullscout status runs/seed7
   hullscout plot runs/seed7
   hullscout report runs/seed7
-  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
+  hullscout plan agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
+  hullscout hull agpd/agpd.extxyz.gz -o agpd.pdf
+  hullscout new Ni Al --lattice fcc,bcc --max-atoms 6 --calculator emt
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
 """

@@ -159,7 +159,9 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 
 
 def title_of(known: Known) -> str:
-    """A campaign in a line: its name, what was calculated, what failed, what was saved."""
+    """A campaign in a line: its name, what was calculated, what failed, what was saved; of a pool alone how many energies."""
+    if not known.name and not known.decisions:
+        return f"{'-'.join(known.pool.end_names)}: {known.answered.size} energies"
     failed = f", {known.n_failed} failed" if known.n_failed else ""
     calculated = f"{known.n_answered} of {known.n_calculable} calculated{failed}"
     return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"

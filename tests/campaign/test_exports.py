@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from hullscout.campaign import Beliefs, Setup, read_history, read_origin, run
-from hullscout.campaign.exports import ExportFormat, candidate_rows, computed_entries, export
+from hullscout.campaign.candidate_rows import candidate_rows
+from hullscout.campaign.exports import ExportFormat, computed_entries, export
 from hullscout.cli import main
 from hullscout.cli.campaigns import EXPORTS
 from hullscout.errors import OutputError

@@ -8,7 +8,8 @@ import pytest
 from ase import Atoms
 
 from hullscout.campaign import CampaignResult, Setup
-from hullscout.campaign.exports import candidate_rows, computed_entries
+from hullscout.campaign.candidate_rows import candidate_rows
+from hullscout.campaign.exports import computed_entries
 from hullscout.campaign.origin import origin_of
 from hullscout.campaign.result import conclude, ground_states
 from hullscout.errors import InvalidCampaignError, InvalidPoolError

@@ -1,0 +1,151 @@
+"""The command that shows the hull of energies that are at hand, without a campaign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hullscout.cli.campaigns import EXPORTS
+from hullscout.cli.pools import reads_pool
+from hullscout.cli.shared import PATH, console, main
+from hullscout.cli.streams import say
+from hullscout.display import MILLI
+from hullscout.writing import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hullscout.known_pool import PoolHull
+
+HULL_EPILOG = """\b
+Examples:
+  hullscout hull results/                        # a tree of VASP calculations
+  hullscout hull agpd.extxyz.gz -o agpd.pdf --distances distances.csv
+  hullscout hull agpd.extxyz.gz --export entries --to entries.json
+"""
+WRITTEN = tuple(name for name in EXPORTS if name != "csv")
+N_NEAR = 10
+"""So many of the lowest above the hull are shown where not all are asked for."""
+
+
+@main.command(epilog=HULL_EPILOG, is_printed=True, interrupted="What was written is whole.")
+@click.argument("pool", type=PATH)
+@reads_pool
+@click.option("--allow-mixed-settings", is_flag=True, help="Take energies of different settings onto one hull.")
+@click.option("--leave-out-faults", is_flag=True, help="Leave out what cannot be used, and say so.")
+@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.")
+@click.option(
+    "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of the figure."
+)
+@click.option("--lattices", is_flag=True, help="Mark structures on fcc, bcc and hcp lattices in it.")
+@click.option("--all", "show_all", is_flag=True, help="Show the distances of all structures to the hull.")
+@click.option("--distances", type=PATH, help="Write a table of all, with their distances to the hull, .csv.")
+@click.option(
+    "--export",
+    "export_format",
+    type=click.Choice([name for name in EXPORTS if name != "csv"]),
+    help="Write it for other programs, as `export`.",
+)
+@click.option("--to", "target", type=PATH, help="File or folder of --export.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def hull(
+    pool: Path,
+    elements: tuple[str, ...] | None,
+    ends: tuple[str, ...],
+    pool_format: str | None,
+    energy: str | None,
+    energy_unit: str | None,
+    energy_kind: str | None,
+    references: dict[str, float],
+    output: Path | None,
+    width: str,
+    *,
+    distances: Path | None,
+    export_format: str | None,
+    target: Path | None,
+    allow_mixed_settings: bool,
+    leave_out_faults: bool,
+    lattices: bool,
+    show_all: bool,
+    force: bool,
+) -> None:
+    """Show the hull of the energies in POOL, a file or folder of any format, without a campaign.
+
+    Ground states and the structures nearest to the hull are printed. Energies are looked over as for a campaign: what is no total
+    energy of its cell is refused. Of a crystal that occurs more than once the lowest energy counts.
+    """
+    if (export_format is None) != (target is None):
+        raise click.UsageError("Expected --export and --to together, found one. Give what to write and where.")
+    if lattices and output is None:
+        raise click.UsageError("--lattices is for a figure. Give -o as well.")
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign import exports  # noqa: PLC0415
+    from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
+    from hullscout.figures.style import Width, refuse_other_formats, save_figure  # noqa: PLC0415
+    from hullscout.known_pool import PoolHull, known_of  # noqa: PLC0415
+    from hullscout.oracle import TableOracle  # noqa: PLC0415
+
+    if output is not None:
+        refuse_other_formats(output)
+    meaning = pools.EnergyMeaning(column=energy, unit=energy_unit, kind=energy_kind, references=references)
+    frames = pools.read_pool(pool, pool_format)
+    wanted = elements or pools.most_frequent_elements(frames)
+    frames = pools.understand(frames, meaning, elements=wanted)
+    axis = pools.axis_of(wanted, ends)
+    frames = axis.sift(frames) if leave_out_faults else frames
+    built = pools.build_pool(
+        frames,
+        axis,
+        without_energy=pools.WithoutEnergy.LEAVE_OUT,
+        mixed_settings=pools.MixedSettings.ALLOW if allow_mixed_settings else pools.MixedSettings.REFUSE,
+        faulty=pools.Faulty.LEAVE_OUT if leave_out_faults else pools.Faulty.REFUSE,
+    )
+    table = TableOracle.from_frames(frames, built)
+    found = PoolHull(known_of(built, table.energies_ev_per_atom()))
+    for line in (*built.report.lines(), *map(str, table.conflicts)):
+        say(line)
+    _print_hull(found, n_shown=None if show_all else N_NEAR)
+    if output is not None:
+        aspect = 0.8 if len(built.end_names) == 3 else 0.65
+        save_figure(
+            output,
+            lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
+            width=Width(width),
+            aspect=aspect if width == "page" else 1.15,
+        )
+        say(f"Wrote {output}")
+    if distances is not None:
+        exports.refuse_target(distances, exports.ExportFormat.CSV, replace=force)
+        write_whole(distances, found.candidates().to_csv(), remedy="Give another name.")
+        say(f"Wrote {distances}")
+    if export_format is not None and target is not None:
+        n = exports.export_known(target, found.known, exports.ExportFormat(export_format), replace=force)
+        say(f"Wrote {n} structures to {target}")
+
+
+def _print_hull(found: PoolHull, *, n_shown: int | None) -> None:
+    """Print the ground states, and the structures nearest above the hull."""
+    from rich.table import Table  # noqa: PLC0415  the help does without it
+
+    screen, known = console(), found.known
+    heads, rows = found.ground_states.table()
+    title = f"Convex hull of {'-'.join(known.pool.end_names)}, {known.answered.size} energies"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for head in heads:
+        shown = f"x ({known.pool.end_names[1]})" if head == "x" else head
+        table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table)
+    above = [row for row in found.candidates().itertuples() if not row.on_hull]
+    near = Table(title="Nearest above the hull", title_justify="left", title_style="bold")
+    for head in ("formula", "formation energy (meV/atom)", "above the hull (meV/atom)", "id"):
+        near.add_column(head, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
+    for row in above[:n_shown]:
+        energies = (row.formation_energy_ev_per_atom, row.hull_distance_ev_per_atom)
+        near.add_row(row.formula, *(f"{energy * MILLI:.1f}" for energy in energies), row.Index)
+    if above:
+        screen.print(near)
+    if n_shown is not None and len(above) > n_shown:
+        screen.print(f"{len(above) - n_shown} more lie higher: --all shows them, --distances FILE.csv writes them.")

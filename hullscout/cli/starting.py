@@ -1,0 +1,110 @@
+"""The commands that a new user begins with: an example, and a campaign from two symbols."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from hullscout.cli.pools import made_pool, of_lattices
+from hullscout.cli.shared import PATH, main
+from hullscout.cli.streams import say
+from hullscout.examples import EXAMPLES, write_example
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEW_EPILOG = """\b
+Examples:
+  hullscout new Cu Au --lattice fcc --max-atoms 4 --calculator emt
+  hullscout run cu-au.toml
+  hullscout new Ni Al --pool cells.extxyz --calculator handoff
+"""
+EXAMPLE_EPILOG = "\b\nExamples:\n" + "\n".join(f"  {name:<8} {example.shows}" for name, example in EXAMPLES.items())
+# They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
+CALCULATORS = ("emt", "gpaw", "handoff")
+
+
+@main.command(epilog=EXAMPLE_EPILOG, interrupted="Run it again.")
+@click.argument("name", type=click.Choice(list(EXAMPLES)), default="agpd", metavar="[NAME]")
+@click.option("--to", "folder", type=PATH, help="Folder for its files; made.  [default: NAME]")
+def example(name: str, folder: Path | None) -> None:
+    """Write a campaign that is ready to run: NAME is agpd (if not given), cuau, alli or cuagau."""
+    from pathlib import Path  # noqa: PLC0415
+
+    file = write_example(name, Path(name) if folder is None else folder)
+    say(f"Wrote {file.parent}: {EXAMPLES[name].shows}.")
+    say(f"Next: hullscout run {shlex.quote(str(file))}")
+
+
+@main.command(epilog=NEW_EPILOG, interrupted="What was written is whole; run it again.")
+@click.argument("elements", nargs=-1, required=True)
+@of_lattices
+@click.option(
+    "--calculator",
+    type=click.Choice(CALCULATORS),
+    default="handoff",
+    show_default=True,
+    help="How energies come about.",
+)
+@click.option("--pool", type=PATH, help="Candidates that are there, instead of making them.")
+@click.option("--name", help="Of the campaign.  [default: its elements]")
+@click.option("--to", "folder", type=PATH, help="Folder for its files; made.  [default: the current one]")
+def new(
+    elements: tuple[str, ...],
+    lattices: tuple[str, ...] | None,
+    max_atoms: int | None,
+    calculator: str,
+    pool: Path | None,
+    name: str | None,
+    folder: Path | None,
+) -> None:
+    """Make a campaign of two to five ELEMENTS: a pool of cells and a campaign file with comments.
+
+    Every symmetry-distinct cell of the lattices up to a size, as `enumerate` makes them, which knows more. Energies come by ASE's
+    EMT (to try), by GPAW, or by files for any code that runs elsewhere. Nothing that is there is replaced.
+    """
+    import os  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    if pool is not None and (lattices or max_atoms):
+        raise click.UsageError("--pool gives the candidates, and --lattice and --max-atoms make them. Leave some out.")
+    from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.config import check_new_config  # noqa: PLC0415
+    from hullscout.campaign.template import STARTERS, starting_text  # noqa: PLC0415
+    from hullscout.errors import OutputError  # noqa: PLC0415
+    from hullscout.writing import write_whole  # noqa: PLC0415
+
+    place, stem = Path() if folder is None else folder, "-".join(elements).lower()
+    file, cells = place / f"{stem}.toml", place / f"{stem}.extxyz.gz"
+    words = [*elements, *_stated(lattices, max_atoms, pool), "--calculator", calculator]
+    where = cells.name if pool is None else os.path.relpath(pool, place)
+    text = starting_text(
+        elements, pool=where, starter=calculator, name=name, made_by=shlex.join(["hullscout", "new", *words])
+    )
+    check_new_config(text, source=str(file))
+    for there in (file, cells) if pool is None else (file,):
+        if there.exists():
+            raise OutputError(f"{there} is there already and was not changed. Give another --to.")
+    place.mkdir(parents=True, exist_ok=True)
+    if pool is None:
+        made_pool(
+            pools.EnumerationSettings(
+                elements=elements,
+                lattices=tuple(pools.ParentLattice(each) for each in lattices or ("fcc", "bcc", "hcp")),
+                max_atoms=max_atoms or 6,
+            ),
+            cells,
+        )
+    elif not pool.exists():
+        raise OutputError(f"There is no {pool}. Give a file or folder of candidates.")
+    write_whole(file, text, remedy="Give another --to.")
+    say(f"Wrote {file}.")
+    say(f"Next: {STARTERS[calculator].next.format(file=shlex.quote(str(file)))}")
+
+
+def _stated(lattices: tuple[str, ...] | None, max_atoms: int | None, pool: Path | None) -> list[str]:
+    """The options that were given, as words of a command."""
+    said = {"--lattice": ",".join(lattices or ()), "--max-atoms": str(max_atoms or ""), "--pool": str(pool or "")}
+    return [word for option, value in said.items() if value for word in (option, value)]

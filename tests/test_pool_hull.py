@@ -1,0 +1,121 @@
+"""The hull of energies at hand, of two and three elements: table, figure, distances, exports; nothing of a campaign in it."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.io import write
+
+from hullscout import Campaign, Pool, lower_hull
+from hullscout.errors import InvalidPoolError
+from hullscout.figures.style import title_of
+
+OF_A_CAMPAIGN = ("saved", "rule", "not calculated", "Looked up", "predicted")
+
+
+def cells(symbols, *, with_energy=True):
+    """Every way to put elements on the four sites of an fcc cell, lattice constants by Vegard, with energies by EMT."""
+    a = {"Cu": 3.61, "Ag": 4.09, "Au": 4.08}
+    made = []
+    for number, chosen in enumerate(sorted({tuple(sorted(sites)) for sites in product(symbols, repeat=4)})):
+        atoms = bulk("Cu", "fcc", a=sum(a[s] for s in chosen) / 4, cubic=True)
+        atoms.symbols[:] = list(chosen)
+        atoms.info["id"] = f"c{number}"
+        if with_energy:
+            atoms.calc = EMT()
+            atoms.info["energy"] = atoms.get_potential_energy()
+            atoms.calc = None
+        made.append(atoms)
+    return made
+
+
+@pytest.fixture
+def pool_file(tmp_path):
+    write(tmp_path / "pool.extxyz", cells(("Cu", "Au")), format="extxyz")
+    return tmp_path / "pool.extxyz"
+
+
+def test_a_hull_is_one_command_that_says_nothing_of_a_campaign(pool_file, hullscout, tmp_path):
+    figure, table, entries = tmp_path / "hull.svg", tmp_path / "all.csv", tmp_path / "entries.json"
+    words = ("-o", figure, "--distances", table, "--export", "entries", "--to", entries)
+    code, text = hullscout("hull", pool_file, *words)
+    assert code == 0, text
+    assert "Convex hull of Au-Cu, 5 energies" in text
+    assert not [word for word in OF_A_CAMPAIGN if word in text + figure.read_text() + table.read_text()]
+    assert len(json.loads(entries.read_text())) == 5
+    lines = table.read_text().splitlines()
+    assert (lines[0].split(",")[:3], len(lines)) == (["id", "formula", "x"], 6)
+    assert hullscout("hull", pool_file, "--distances", table)[0] == 2
+    assert hullscout("hull", pool_file, "--distances", table, "--force")[0] == 0
+    code, text = hullscout("hull", pool_file, "--elements", "Cu,Au")
+    assert (code, "Convex hull of Cu-Au" in text, "x (Au)" in text) == (0, True, True), text
+
+
+def test_energies_are_looked_over_as_for_a_campaign(hullscout, tmp_path):
+    atoms = cells(("Cu", "Au"))
+    atoms[0].info["xc"], atoms[1].info["xc"] = "PBE", "LDA"
+    write(tmp_path / "mixed.extxyz", atoms, format="extxyz")
+    code, text = hullscout("hull", tmp_path / "mixed.extxyz")
+    assert (code, "same settings" in text) == (2, True), text
+    assert hullscout("hull", tmp_path / "mixed.extxyz", "--allow-mixed-settings")[0] == 0
+    write(tmp_path / "half.extxyz", [one for one in cells(("Cu", "Au")) if set(one.symbols) != {"Au"}], format="extxyz")
+    code, text = hullscout("hull", tmp_path / "half.extxyz")
+    assert (code, "Au" in text) == (2, True), text
+
+
+@pytest.mark.parametrize("symbols", [("Cu", "Au"), ("Cu", "Ag", "Au")])
+def test_a_pool_in_python_shows_its_energies_and_its_hull(symbols, tmp_path):
+    atoms = cells(symbols)
+    pool = Pool.of(atoms, symbols)
+    by_id = {one.info["id"]: one.info["energy"] / len(one) for one in atoms}
+    assert pool.energies_ev_per_atom == pytest.approx([by_id[name] for name in pool.ids])
+    assert pool.table()["energy_ev_per_atom"].to_dict() == pytest.approx(by_id)
+    hull = pool.hull()
+    found = hull.candidates()
+    assert found.index.tolist()[0] in {vertex.id for vertex in hull.ground_states}
+    assert set(found.index[found.hull_distance_ev_per_atom < 1e-9]) == {vertex.id for vertex in hull.ground_states}
+    formation = found.loc[list(pool.ids), "formation_energy_ev_per_atom"].to_numpy()
+    assert sorted(pool.ids[i] for i in lower_hull(pool.fractions, formation).indices) == sorted(
+        vertex.id for vertex in hull.ground_states
+    )
+    assert len(hull.phase_diagram().stable_entries) == len(hull.ground_states)
+    assert not {"status", "round", "probability_on_hull"} & set(found.columns)
+    assert title_of(hull.known) == f"{'-'.join(symbols)}: {len(atoms)} energies"
+    write(tmp_path / "pool.extxyz", atoms, format="extxyz")
+    read = Pool.read(tmp_path / "pool.extxyz", symbols)
+    assert read.energies_ev_per_atom == pytest.approx(pool.energies_ev_per_atom)
+
+
+def test_a_hull_is_drawn_into_the_axes_of_a_user():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ax = FigureCanvasAgg(Figure(layout="constrained")).figure.add_subplot()
+    assert Pool.of(cells(("Cu", "Au")), ("Cu", "Au")).plot_hull(ax) is ax
+    labels = ax.get_legend_handles_labels()[1]
+    assert labels == ["calculated (5)", "hull found"]
+
+
+def test_what_has_no_energy_is_no_part_of_the_hull_and_twins_count_once_by_the_lowest():
+    atoms = cells(("Cu", "Au"))
+    del atoms[1].info["energy"]
+    twin = atoms[2].repeat((1, 1, 2))
+    twin.info = {"id": "z", "energy": 2 * atoms[2].info["energy"] - 8.0}
+    pool = Pool.of([*atoms, twin], ("Cu", "Au"))
+    assert np.isnan(pool.energies_ev_per_atom).tolist() == [False, True, False, False, False]
+    assert pool.energies_ev_per_atom[2] == pytest.approx(atoms[2].info["energy"] / 4 - 1.0)
+    assert len(pool.hull().candidates()) == 4
+    without = Pool.of(cells(("Cu", "Au"), with_energy=False), ("Cu", "Au"))
+    assert (without.energies_ev_per_atom, "energy_ev_per_atom" in without.table()) == (None, False)
+    with pytest.raises(InvalidPoolError, match=r"energy of a structure of pure Cu and of pure Au, .* found 0"):
+        without.hull()
+
+
+def test_a_campaign_of_such_a_pool_looks_its_energies_up(tmp_path):
+    pool = Pool.of(cells(("Cu", "Au")), ("Cu", "Au"))
+    campaign = Campaign.of(pool, tmp_path / "out", name="table", select={"rule": "random"})
+    assert campaign.run(on_note=lambda _: None).reference.exact
+    assert not hasattr(campaign.pool, "energies_ev_per_atom")

@@ -25,6 +25,7 @@ from hullscout.campaign.founding import (
     first_rows,
     given_of_rows,
     origin_of_rows,
+    refused,
     row_given_later,
     rows_of_changes,
 )
@@ -97,10 +98,11 @@ class Store(CampaignDatabase):
             if not database.exists():  # nobody but the holder of the lock makes it
                 make(database, first_rows(origin, known or {}))
             with cls.read(folder) as kept:  # what is another campaign's is only read
-                noted, fixed = kept.changed_to(origin)
+                kept.changed_to(origin)
             store = cls(database, connection=open_for_writing(database), lock=lock)
             undo.callback(store.close)
             store._begin()
+            noted, fixed = store.changed_to(origin)  # what was kept back is there now
             if fixed:
                 store._make_anew(origin, known or {}, fixed)
             elif noted:
@@ -118,7 +120,6 @@ class Store(CampaignDatabase):
 
     def _make_anew(self, origin: Origin, known: Mapping[str, KnownAnswer], changed: tuple[str, ...]) -> None:
         """Make a campaign without an answer anew, as a whole or not at all."""
-        self.changed_to(origin)  # an answer may have been kept back
         n_awaited = len({row["id"] for row in self._tried.values()})
         reserve, self._reserve = self._reserve, None  # which takes no more than rows
         self._write(*sealing(self._connection, first_rows(origin, known)))

@@ -26,12 +26,12 @@ def njit(*, cache: bool, nogil: bool) -> Callable[[Callable[..., Any]], Any]:
 
     def compiled(function: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(cache=cache, nogil=nogil)(function)
+            return numba.njit(cache=cache, nogil=nogil, error_model="numpy")(function)
         except RuntimeError as error:
             if "no locator available" not in str(error):
                 raise
         _use_a_folder_of_this_process()
-        return numba.njit(cache=cache, nogil=nogil)(function)
+        return numba.njit(cache=cache, nogil=nogil, error_model="numpy")(function)
 
     return compiled
 

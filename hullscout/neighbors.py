@@ -1,20 +1,19 @@
 """The neighbours of atoms: who lies within a radius, in all periodic images, how near, and which two are closest.
 
 The one search of the package, exact for any choice of cell and any periodic directions. Knows arrays only, nothing of
-candidates or terms; everything is compiled, and may be called from Python and from compiled code.
+candidates or terms.
 
 The lattice is first reduced, so that a skewed cell costs no more than a compact one. In small cells, as in alloy pools,
 images are then enumerated per pair of atoms in exactly the range that the radius can reach. Where it looks at fewer
 atoms, in cells several radii wide, a cell list does: atoms are sorted into bins half a radius wide, and only the bins
 around an atom are searched, so that the cost grows linearly with the number of atoms.
 
+Neighbours are found for some atoms at a time, so that the memory is bounded, by kernels that are compiled once for all
+that want them (`neighbor_kernels`).
+
 No search is without end: one that would look at too many images of an atom is refused before it starts, and what runs
 long is left within moments on Ctrl-C, since the compiled loops look at a flag (`interruptible`).
-
-Numba's cache on disk watches only the file of the compiled function: after a change here, clear the `__pycache__` of
-`hullscout` and `hullscout/mbtr`, or the functions that call the changed ones stay as they were.
 """
-# mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
@@ -24,20 +23,21 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from hullscout.compiling import njit
-from hullscout.errors import InvalidStructureError
-from hullscout.lattice import MAX_IMAGES, reduce_lattice, refuse_images, shorten_vectors, too_many_images
+from hullscout.lattice import reduce_lattices, refuse_images
+from hullscout.neighbor_kernels import find_by_bins, find_by_images, note_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     Flag = NDArray[np.bool_]
 
 __all__ = [
+    "Found",
     "Search",
     "closest_pair",
+    "count_neighbors",
     "find_neighbors",
     "interruptible",
     "interruptible_all",
@@ -52,17 +52,25 @@ MAX_ATOMS_UNLISTED = 64
 """Structures of fewer atoms are searched without a cell list."""
 MAX_ATOMS_AT_ONCE = 300
 """Structures of so many atoms are searched in one go, without a way to interrupt it: it takes less than a second."""
+MAX_FOUND = 2**18
+"""Neighbours that are found at a time, 8 MB, unless those of one atom, or of one structure, are more."""
 
 
 class Search(NamedTuple):
-    """One structure, made ready by prepare_search; bins and starts are empty where a cell list does not pay."""
+    """Structures made ready by prepare_search."""
 
+    offsets: NDArray[np.int64]  # first atom of each structure and the end, shape (n + 1,)
+    owners: NDArray[np.int64]  # the structure of each atom, shape (n_atoms,)
     positions: NDArray[np.float64]  # A, shape (n_atoms, 3)
-    pbc: NDArray[np.bool_]  # periodic directions, shape (3,)
-    radius: float  # A
-    lattice: NDArray[np.float64]  # reduced vectors as rows, open directions filled by unit normals, shape (3, 3)
-    inverse: NDArray[np.float64]  # of the lattice, shape (3, 3)
-    heights: NDArray[np.float64]  # distances of its opposite faces, A, shape (3,)
+    pbc: NDArray[np.bool_]  # periodic directions, shape (n, 3)
+    lattices: NDArray[np.float64]  # reduced vectors as rows, open directions filled by unit normals, shape (n, 3, 3)
+    inverses: NDArray[np.float64]  # of the lattices, shape (n, 3, 3)
+    heights: NDArray[np.float64]  # distances of their opposite faces, A, shape (n, 3)
+
+
+class Bins(NamedTuple):
+    """The atoms of one structure by bins."""
+
     n_bins: NDArray[np.int64]  # along each direction, shape (3,)
     reach: NDArray[np.int64]  # how many bins away a neighbour may lie, shape (3,)
     bins: NDArray[np.int64]  # of each atom as it stands, not wrapped into the cell, shape (n_atoms, 3)
@@ -70,142 +78,143 @@ class Search(NamedTuple):
     members: NDArray[np.int64]  # atoms by bin, shape (n_atoms,)
 
 
-@njit(cache=True, nogil=True)
-def prepare_search(positions, cell, pbc, radius):  # type: ignore[no-untyped-def]  # noqa: C901 - small loops over three directions
-    """Return the Search of one structure: its reduced lattice and, where that pays, a list of its atoms by bins.
+class Found(NamedTuple):
+    """The neighbours of some atoms, one atom after the other."""
+
+    first: int  # atom
+    last: int  # one past the last atom
+    starts: NDArray[np.int64]  # the first neighbour of each atom and the end, shape (last - first + 1,)
+    others: NDArray[np.int64]  # the atom that each neighbour is or is an image of, shape (>= n_neighbors,)
+    vectors: NDArray[np.float64]  # to the neighbours, A, shape (>= n_neighbors, 3)
+
+    @property
+    def most(self) -> int:
+        """The largest number of neighbours of an atom."""
+        return int(np.diff(self.starts).max(initial=0))
+
+
+def prepare_search(
+    offsets: NDArray[np.int64], positions: NDArray[np.float64], cells: NDArray[np.float64], pbc: NDArray[np.bool_]
+) -> Search:
+    """Return n structures made ready.
 
     Args:
-        positions: Anywhere, they need not lie in the cell; A, shape (n_atoms, 3).
-        cell: Lattice vectors as rows, A, shape (3, 3); those of open directions are ignored, the others independent.
-        pbc: Periodic directions, shape (3,).
-        radius: A, inclusive; may be infinite where nothing is periodic.
+        offsets: First atom of each structure and the end, shape (n + 1,).
+        positions: Anywhere, they need not lie in the cells; A, shape (n_atoms, 3).
+        cells: Lattice vectors as rows, A, shape (n, 3, 3); those of open directions are ignored, the others independent.
+        pbc: Periodic directions, shape (n, 3).
     """
-    lattice, inverse, heights = reduce_lattice(cell, pbc)
-    n_atoms = positions.shape[0]
-    n_bins, reach = np.ones(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    bins, starts, members = np.empty((0, 3), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    plain = Search(positions, pbc, radius, lattice, inverse, heights, n_bins, reach, bins, starts, members)
+    owners = np.repeat(np.arange(len(cells)), np.diff(offsets))
+    # copies: arrays that may not be written, or that lie otherwise in memory, would be compiled for anew
+    arrays = np.array(positions, np.float64, order="C"), np.array(pbc, np.bool_, order="C")
+    return Search(np.asarray(offsets, np.int64), owners, *arrays, *reduce_lattices(cells, pbc))
+
+
+def _one(positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> Search:
+    return prepare_search(np.array([0, len(positions)]), positions, cell[None], pbc[None])
+
+
+def _sort_into_bins(search: Search, s: int, radius: float) -> Bins | None:
+    """The list of one structure, or None where it does not pay."""
+    positions = search.positions[search.offsets[s] : search.offsets[s + 1]]
+    n_atoms, pbc = len(positions), search.pbc[s]
     if n_atoms < MAX_ATOMS_UNLISTED or not math.isfinite(radius):
-        return plain
-    fractions = positions @ inverse
-    lowest, extent = np.zeros(3), heights.copy()
-    for a in range(3):
-        if not pbc[a]:  # the lattice vector is a unit normal, fractions are lengths
-            lowest[a] = np.min(fractions[:, a])
-            extent[a] = np.max(fractions[:, a]) - lowest[a] + 1e-9
-        n_bins[a] = max(1, int(min(2.0 * extent[a] / radius, float(n_atoms))))
-    while n_bins[0] * n_bins[1] * n_bins[2] > 4 * n_atoms:
+        return None
+    fractions = positions @ search.inverses[s]
+    lowest, extent = (
+        np.zeros(3),
+        search.heights[s].copy(),
+    )  # where open, the vector is a unit normal, fractions are lengths
+    lowest[~pbc] = fractions.min(axis=0)[~pbc]
+    extent[~pbc] = (fractions.max(axis=0) - lowest)[~pbc] + 1e-9
+    n_bins = np.maximum(np.minimum(2.0 * extent / radius, float(n_atoms)).astype(np.int64), 1)
+    while math.prod(n_bins.tolist()) > 4 * n_atoms:
         widest = np.argmax(n_bins)
         n_bins[widest] = (n_bins[widest] + 1) // 2
-    searched = 1.0
-    for a in range(3):
-        reach[a] = math.ceil((radius + 1e-9) * n_bins[a] / extent[a])
-        span = 2 * reach[a] + 1
-        searched *= (span if pbc[a] else min(span, n_bins[a])) / n_bins[a]
-    if searched > 0.5:
-        return plain
-    bins, members = np.empty((n_atoms, 3), dtype=np.int64), np.empty(n_atoms, dtype=np.int64)
-    starts = np.zeros(n_bins[0] * n_bins[1] * n_bins[2] + 1, dtype=np.int64)
-    number = np.zeros(n_atoms, dtype=np.int64)
-    for i in range(n_atoms):
-        for a in range(3):
-            if pbc[a]:
-                bins[i, a] = math.floor(fractions[i, a] * n_bins[a])
-            else:
-                bins[i, a] = min(int((fractions[i, a] - lowest[a]) / extent[a] * n_bins[a]), n_bins[a] - 1)
-            number[i] = number[i] * n_bins[a] + bins[i, a] % n_bins[a]
-        starts[number[i] + 1] += 1
-    starts = np.cumsum(starts)
-    filled = starts[:-1].copy()
-    for i in range(n_atoms):
-        members[filled[number[i]]] = i
-        filled[number[i]] += 1
-    return Search(positions, pbc, radius, lattice, inverse, heights, n_bins, reach, bins, starts, members)
+    reach = np.ceil((radius + 1e-9) * n_bins / extent).astype(np.int64)
+    spans = np.where(pbc, 2 * reach + 1, np.minimum(2 * reach + 1, n_bins))
+    if np.prod(spans / n_bins) > 0.5:
+        return None
+    wrapped = np.floor(fractions * n_bins)
+    inside = np.minimum(((fractions - lowest) / extent * n_bins).astype(np.int64), n_bins - 1)
+    bins = np.where(pbc, wrapped.astype(np.int64), inside)
+    folded = bins % n_bins
+    number = (folded[:, 0] * n_bins[1] + folded[:, 1]) * n_bins[2] + folded[:, 2]
+    starts = np.concatenate(([0], np.cumsum(np.bincount(number, minlength=math.prod(n_bins.tolist())))))
+    return Bins(n_bins, reach, bins, starts, np.argsort(number, kind="stable"))
 
 
-@njit(cache=True, nogil=True)
-def _note(x, y, z, atom, place, vectors, atoms):  # type: ignore[no-untyped-def]
-    """Write a neighbour at a place, if the output has that place; arguments as in find_neighbors."""
-    if place < atoms.shape[0]:
-        vectors[place, 0], vectors[place, 1], vectors[place, 2] = x, y, z
-        atoms[place] = atom
+def _runs(search: Search, radii: NDArray[np.float64], first: int, last: int) -> Iterator[tuple[int, int, Bins | None]]:
+    """Atoms first to last in runs that are searched alike: those of a structure with a list of bins, and all between such."""
+    if first >= last:
+        return
+    structures = np.arange(search.owners[first], search.owners[last - 1] + 1)
+    for s in structures[np.diff(search.offsets)[structures] >= MAX_ATOMS_UNLISTED].tolist():
+        bins = _sort_into_bins(search, s, float(radii[s]))
+        if bins is not None:
+            start, stop = max(first, int(search.offsets[s])), min(last, int(search.offsets[s + 1]))
+            if first < start:
+                yield first, start, None
+            yield start, stop, bins
+            first = stop
+    if first < last:
+        yield first, last, None
 
 
-@njit(cache=True, nogil=True)
-def _find_by_bins(center, search, vectors, atoms):  # type: ignore[no-untyped-def]
-    """Do what find_neighbors does, by the cell list."""
-    positions, lattice, n_bins, reach = search.positions, search.lattice, search.n_bins, search.reach
-    home = search.bins[center]
-    found, closest, square_radius = 0, math.inf, search.radius * search.radius
-    low, high = -reach, reach.copy()
-    for a in range(3):
-        if not search.pbc[a]:
-            low[a] = max(low[a], -home[a])
-            high[a] = min(high[a], n_bins[a] - 1 - home[a])
-    for o0 in range(low[0], high[0] + 1):
-        row = (home[0] + o0) % n_bins[0] * n_bins[1]
-        for o1 in range(low[1], high[1] + 1):
-            column = (row + (home[1] + o1) % n_bins[1]) * n_bins[2]
-            for o2 in range(low[2], high[2] + 1):
-                number = column + (home[2] + o2) % n_bins[2]
-                for m in range(search.starts[number], search.starts[number + 1]):
-                    other = search.members[m]
-                    # Exact: the bins are the same but for images.
-                    n0 = (home[0] + o0 - search.bins[other, 0]) // n_bins[0]
-                    n1 = (home[1] + o1 - search.bins[other, 1]) // n_bins[1]
-                    n2 = (home[2] + o2 - search.bins[other, 2]) // n_bins[2]
-                    if other == center and n0 == 0 and n1 == 0 and n2 == 0:
-                        continue
-                    x = positions[other, 0] - positions[center, 0]
-                    y = positions[other, 1] - positions[center, 1]
-                    z = positions[other, 2] - positions[center, 2]
-                    x += n0 * lattice[0, 0] + n1 * lattice[1, 0] + n2 * lattice[2, 0]
-                    y += n0 * lattice[0, 1] + n1 * lattice[1, 1] + n2 * lattice[2, 1]
-                    z += n0 * lattice[0, 2] + n1 * lattice[1, 2] + n2 * lattice[2, 2]
-                    square = x * x + y * y + z * z
-                    if square <= square_radius:
-                        _note(x, y, z, other, found, vectors, atoms)
-                        found += 1
-                        closest = min(closest, square)
-    return found, closest
+def _search(
+    search: Search,
+    radii: NDArray[np.float64],
+    bins: Bins | None,
+    run: tuple[int, int],
+    output: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+    stopped: Flag,
+) -> int:
+    """Call the kernel of one run, of atoms from the first to before the last: see find_by_images."""
+    if bins is None:
+        return int(find_by_images(*run, search, radii, output, stopped))
+    return int(find_by_bins(*run, search, radii, bins, output, stopped))
 
 
-@njit(cache=True, nogil=True)
-def find_neighbors(center, search, vectors, atoms):  # type: ignore[no-untyped-def]
-    """Write the neighbours of an atom, its own images included; return (their number, the shortest squared distance).
+def count_neighbors(
+    search: Search, radii: NDArray[np.float64], first: int, last: int, stopped: Flag
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how many neighbours the atoms first to last have, and their shortest squared distances, A^2, (last - first,).
 
-    Output are the vectors from the atom to its neighbours, A, shape (capacity, 3), and the atom that each neighbour is or
-    is an image of, shape (capacity,). What does not fit is counted alone.
+    Radii are those of the structures, A, inclusive, shape (n,); they may be infinite where nothing is periodic. The distance is
+    infinite where there is no neighbour.
     """
-    if search.starts.shape[0] > 0:
-        return _find_by_bins(center, search, vectors, atoms)
-    positions, lattice, inverse = search.positions, search.lattice, search.inverse
-    found, closest, square_radius = 0, math.inf, search.radius * search.radius
-    low, high = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    for other in range(positions.shape[0]):
-        dx = positions[other, 0] - positions[center, 0]
-        dy = positions[other, 1] - positions[center, 1]
-        dz = positions[other, 2] - positions[center, 2]
-        for a in range(3):
-            if search.pbc[a]:
-                f = dx * inverse[0, a] + dy * inverse[1, a] + dz * inverse[2, a]
-                span = search.radius / search.heights[a] + 1e-9
-                low[a] = math.ceil(-span - f)
-                high[a] = math.floor(span - f)
-        for n0 in range(low[0], high[0] + 1):
-            ax, ay, az = dx + n0 * lattice[0, 0], dy + n0 * lattice[0, 1], dz + n0 * lattice[0, 2]
-            for n1 in range(low[1], high[1] + 1):
-                bx, by, bz = ax + n1 * lattice[1, 0], ay + n1 * lattice[1, 1], az + n1 * lattice[1, 2]
-                for n2 in range(low[2], high[2] + 1):
-                    if other == center and n0 == 0 and n1 == 0 and n2 == 0:
-                        continue
-                    x, y, z = bx + n2 * lattice[2, 0], by + n2 * lattice[2, 1], bz + n2 * lattice[2, 2]
-                    square = x * x + y * y + z * z
-                    if square <= square_radius:
-                        _note(x, y, z, other, found, vectors, atoms)
-                        found += 1
-                        closest = min(closest, square)
-    return found, closest
+    counts, closest = np.zeros(last - first, np.int64), np.full(last - first, np.inf)
+    nothing = np.empty(0, np.int64), np.empty((0, 3))
+    for begin, end, bins in _runs(search, radii, first, last):
+        part = slice(begin - first, end - first)
+        _search(search, radii, bins, (begin, end), (counts[part], closest[part], *nothing), stopped)
+    return counts, closest
+
+
+def find_neighbors(
+    search: Search, radii: NDArray[np.float64], first: int, last: int, stopped: Flag, *, whole: bool = False
+) -> Iterator[Found]:
+    """Yield the neighbours of atoms first to last, some atoms at a time; `whole`: never a part of a structure.
+
+    What is yielded is overwritten by what comes next. Radii as in count_neighbors.
+    """
+    room = min(MAX_FOUND, 128 * (last - first))
+    others, vectors = np.empty(room, np.int64), np.empty((room, 3))
+    for start, end, bins in _runs(search, radii, first, last):
+        begin = start
+        while begin < end:
+            stop = min(end, begin + room)
+            counts, closest = np.zeros(stop - begin, np.int64), np.empty(stop - begin)
+            reached = _search(search, radii, bins, (begin, stop), (counts, closest, others, vectors), stopped)
+            done = int(search.offsets[search.owners[reached]]) if whole and reached < end else reached
+            if done == begin:  # once more, with room for what did not fit
+                room = max(2 * room, int(counts.max()))
+                others, vectors = np.empty(room, np.int64), np.empty((room, 3))
+                continue
+            starts = np.zeros(done - begin + 1, np.int64)
+            np.cumsum(counts[: done - begin], out=starts[1:])
+            yield Found(begin, done, starts, others, vectors)
+            begin = done
 
 
 def interruptible(work: Callable[[Flag], T], *, is_long: bool) -> T:
@@ -238,36 +247,20 @@ def interruptible_all(works: Sequence[Callable[[Flag], T]], *, threads: int) -> 
 def list_neighbors(
     positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], radius: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the neighbours of all atoms; arguments as in prepare_search.
+    """Return the neighbours of all atoms of one structure; arguments as in prepare_search and count_neighbors.
 
     These are where the neighbours of each atom start, and the end, shape (n_atoms + 1,); the atom that each neighbour is
     or is an image of, shape (n_neighbors,); the vectors to them, A, shape (n_neighbors, 3).
     """
-    refuse_images(len(positions), np.where(pbc, reduce_lattice(cell, pbc)[2], np.inf), radius)
-    is_long = len(positions) > MAX_ATOMS_AT_ONCE
-    found = interruptible(lambda stopped: _list_neighbors(positions, cell, pbc, radius, stopped), is_long=is_long)
-    return found[0], found[1], found[2]
+    n = len(positions)
+    search = _one(positions, cell, pbc)
+    refuse_images(n, np.where(pbc, search.heights[0], np.inf), radius)
 
+    def work(stopped: Flag) -> Found:
+        return next(find_neighbors(search, np.array([radius], np.float64), 0, n, stopped, whole=True))
 
-@njit(cache=True, nogil=True)
-def _list_neighbors(positions, cell, pbc, radius, stopped):  # type: ignore[no-untyped-def]
-    """Do what list_neighbors does, until the flag says to stop."""
-    n_atoms = positions.shape[0]
-    search = prepare_search(positions, cell, pbc, radius)
-    starts = np.zeros(n_atoms + 1, dtype=np.int64)
-    vectors, atoms = np.empty((32 * n_atoms, 3)), np.empty(32 * n_atoms, dtype=np.int64)
-    for center in range(n_atoms):
-        if stopped[0]:
-            break
-        start = starts[center]
-        n, _ = find_neighbors(center, search, vectors[start:], atoms[start:])
-        if start + n > len(atoms):  # once more, with room for as many at every atom that is left, or twice the room
-            room = max(n, min(n * (n_atoms - center), len(atoms)))
-            vectors = np.concatenate((vectors[:start], np.empty((room, 3))))
-            atoms = np.concatenate((atoms[:start], np.empty(room, dtype=np.int64)))
-            find_neighbors(center, search, vectors[start:], atoms[start:])
-        starts[center + 1] = start + n
-    return starts, atoms[: starts[-1]], vectors[: starts[-1]]
+    found = interruptible(work, is_long=n > MAX_ATOMS_AT_ONCE)
+    return found.starts, found.others[: found.starts[-1]].copy(), found.vectors[: found.starts[-1]].copy()
 
 
 def nearest_distances(
@@ -276,61 +269,26 @@ def nearest_distances(
     """Return, for each atom of a crystal, the distances to its nearest neighbours of each kind, ascending.
 
     In A, shape (n_atoms, n_kinds, n_nearest). Kinds count from 0, shape (n_atoms,), and every kind up to the last occurs.
-    Other arguments as in prepare_search.
+    Other arguments as in prepare_search. It is not begun where a radius takes more than MAX_IMAGES.
     """
-    is_long = len(positions) > MAX_ATOMS_AT_ONCE
-    nearest, radius, images = interruptible(
-        lambda stopped: _nearest_distances(positions, cell, kinds, n_nearest, stopped), is_long=is_long
-    )
-    if images > MAX_IMAGES:
-        raise InvalidStructureError(too_many_images(images, radius))
-    return np.asarray(nearest)
-
-
-@njit(cache=True, nogil=True)
-def _nearest_distances(positions, cell, kinds, n_nearest, stopped):  # type: ignore[no-untyped-def]
-    """Return what nearest_distances does, the radius (A) it looked up to, and the images that this takes.
-
-    It ends early where the flag says so, and before a radius that would take more than MAX_IMAGES.
-    """
-    n_of_kind = np.bincount(kinds)
-    lattice, _, heights = reduce_lattice(cell, np.ones(3, dtype=np.bool_))
+    n = len(positions)
+    search = _one(positions, cell, np.ones(3, dtype=np.bool_))
+    kinds, n_of_kind = np.array(kinds, np.int64), np.bincount(kinds)
+    heights, volume = search.heights[0], abs(float(np.linalg.det(search.lattices[0])))
     # a ball that holds the neighbours wanted of the rarest kind on average; grown until it does so for every atom
-    radius = (0.75 / np.pi * n_nearest / n_of_kind.min() * abs(np.linalg.det(lattice))) ** (1.0 / 3.0)
-    nearest = np.full((len(positions), len(n_of_kind), n_nearest), np.inf)
-    images = 0.0
-    while not (stopped[0] or np.isfinite(nearest).all()):
-        radius *= 1.15
-        images = len(positions) * np.prod(2.0 * radius / heights + 1.0)
-        if images > MAX_IMAGES:
-            break
-        nearest[:] = np.inf
-        _note_nearest(positions, cell, kinds, radius, nearest, stopped)
-    return np.sqrt(nearest), radius, images
+    ball = float((0.75 / np.pi * n_nearest / n_of_kind.min() * volume) ** (1.0 / 3.0))
 
+    def work(stopped: Flag) -> NDArray[np.float64]:
+        radius, nearest = ball, np.full((n, len(n_of_kind), n_nearest), np.inf)
+        while not (stopped[0] or np.isfinite(nearest[:, :, -1]).all()):
+            radius *= 1.15
+            refuse_images(n, heights, radius)
+            nearest.fill(np.inf)
+            for found in find_neighbors(search, np.array([radius]), 0, n, stopped):
+                note_nearest(*found, kinds, nearest)
+        return np.asarray(np.sqrt(nearest))
 
-@njit(cache=True, nogil=True)
-def _note_nearest(positions, cell, kinds, radius, nearest, stopped):  # type: ignore[no-untyped-def]
-    """Write the squares of what nearest_distances returns, as far as neighbours lie within a radius."""
-    search = prepare_search(positions, cell, np.ones(3, dtype=np.bool_), radius)
-    vectors, atoms = np.empty((512, 3)), np.empty(512, dtype=np.int64)
-    last = nearest.shape[2] - 1
-    for center in range(len(positions)):
-        if stopped[0]:
-            break
-        n, _ = find_neighbors(center, search, vectors, atoms)
-        if n > len(atoms):
-            vectors, atoms = np.empty((2 * n, 3)), np.empty(2 * n, dtype=np.int64)
-            find_neighbors(center, search, vectors, atoms)
-        for m in range(n):
-            square = vectors[m, 0] ** 2 + vectors[m, 1] ** 2 + vectors[m, 2] ** 2
-            row = nearest[center, kinds[atoms[m]]]
-            if square < row[-1]:
-                place = last
-                while place > 0 and row[place - 1] > square:
-                    row[place] = row[place - 1]
-                    place -= 1
-                row[place] = square
+    return interruptible(work, is_long=n > MAX_ATOMS_AT_ONCE)
 
 
 def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limit: float) -> tuple[float, int, int]:
@@ -339,40 +297,24 @@ def closest_pair(positions: NDArray[np.float64], cell: NDArray[np.float64], limi
     Infinity and two zeros where none is closer than the limit (A). A lattice vector shorter than that ends the search
     (it is the distance of atom 0 to its own image). Other arguments as in prepare_search.
     """
-    is_long = len(positions) > MAX_ATOMS_AT_ONCE
-    best, first, second, images = interruptible(
-        lambda stopped: _closest_pair(positions, cell, limit, stopped), is_long=is_long
-    )
-    if images > MAX_IMAGES:
-        raise InvalidStructureError(too_many_images(images, limit))
-    return best, first, second
-
-
-@njit(cache=True, nogil=True)
-def _closest_pair(positions, cell, limit, stopped):  # type: ignore[no-untyped-def]
-    """Return what closest_pair does, and the images that it takes: nothing is looked for where these are too many.
-
-    It ends early where the flag says so.
-    """
-    periodic = np.ones(3, dtype=np.bool_)
-    shortest = math.sqrt(np.min(np.sum(np.square(shorten_vectors(cell, periodic)), axis=1)))
+    n, periodic = len(positions), np.ones(3, dtype=np.bool_)
+    search = _one(positions, cell, periodic)
+    shortest = math.sqrt(min((search.lattices[0] * search.lattices[0]).sum(axis=1).tolist()))
     if shortest < limit:
-        return shortest, 0, 0, 0.0
-    images = len(positions) * np.prod(2.0 * limit / reduce_lattice(cell, periodic)[2] + 1.0)
-    if images > MAX_IMAGES:
-        return np.inf, 0, 0, images
-    search = prepare_search(positions, cell, periodic, limit)
-    vectors, atoms = np.empty((32, 3)), np.empty(32, dtype=np.int64)
-    best, first, second = np.inf, 0, 0
-    for center in range(len(positions)):
-        if stopped[0]:
-            break
-        n, _ = find_neighbors(center, search, vectors, atoms)
-        if n > len(atoms):
-            vectors, atoms = np.empty((2 * n, 3)), np.empty(2 * n, dtype=np.int64)
-            find_neighbors(center, search, vectors, atoms)
-        for m in range(n):
-            distance = math.sqrt(np.sum(vectors[m] * vectors[m]))
-            if distance < min(best, limit):
-                best, first, second = distance, center, atoms[m]
-    return best, first, second, images
+        return shortest, 0, 0
+    refuse_images(n, search.heights[0], limit)
+
+    def work(stopped: Flag) -> tuple[float, int, int]:
+        best, first, second = math.inf, 0, 0
+        for found in find_neighbors(search, np.array([limit], np.float64), 0, n, stopped):
+            end = int(found.starts[-1])
+            if end > 0:
+                vectors = found.vectors[:end]
+                distances = np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2 + vectors[:, 2] ** 2)
+                place = int(np.argmin(distances))
+                if distances[place] < min(best, limit):
+                    center = found.first + int(np.searchsorted(found.starts, place, side="right")) - 1
+                    best, first, second = float(distances[place]), center, int(found.others[place])
+        return best, first, second
+
+    return interruptible(work, is_long=n > MAX_ATOMS_AT_ONCE)

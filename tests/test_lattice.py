@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hullscout import lattice
 from hullscout.errors import InvalidStructureError
-from hullscout.lattice import compact_cell, reduce_lattice, refuse_images, shorten_vectors
+from hullscout.lattice import compact_cell, reduce_lattice, reduce_lattices, refuse_images, shorten_vectors
 from hullscout.neighbors import closest_pair, list_neighbors, nearest_distances
 
 PERIODIC = np.ones(3, dtype=np.bool_)
@@ -59,16 +59,23 @@ def test_three_vectors_that_all_but_cancel_become_the_short_one_that_they_hide()
     """Pairs of them are as short as they get."""
     height = 1.5 * 3**0.5
     cell = np.array([[3, 0, 0], [-1.5, height, 0], [-1.5, -height, 1e-4]])
-    for function in (shorten_vectors, shorten_vectors.py_func):
-        assert np.linalg.norm(function(cell, PERIODIC), axis=1).min() == pytest.approx(1e-4)
+    assert np.linalg.norm(shorten_vectors(cell, PERIODIC), axis=1).min() == pytest.approx(1e-4)
 
 
-def test_compiled_shortening_equals_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_reduction_equals_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [sheared(FCC, [(0, 1, 700), (2, 1, -31)]), np.array([[4.0, 0, 0], [0, 4, 0], [-4, -4, 0.3]])]
-    compiled = [shorten_vectors(cell, PERIODIC) for cell in cells]
-    monkeypatch.setattr(lattice, "_shorten_by_two", lattice._shorten_by_two.py_func)
-    for cell, expected in zip(cells, compiled, strict=True):
-        np.testing.assert_array_equal(shorten_vectors.py_func(cell, PERIODIC), expected)
+    cells = np.array([cells[0], cells[1], cells[0], FCC, np.zeros((3, 3))])
+    pbc = np.array([[True] * 3, [True] * 3, [True, False, True], [False, True, False], [False] * 3])
+    compiled = reduce_lattices(cells, pbc)
+    monkeypatch.setattr(lattice, "reduce_cells", lattice.reduce_cells.py_func)
+    for found, expected in zip(reduce_lattices(cells, pbc), compiled, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(compiled[0] @ compiled[1], [np.eye(3)] * 5, atol=1e-12)
+
+
+def test_dependent_vectors_have_no_inverse() -> None:
+    with pytest.raises(InvalidStructureError, match="expected independent vectors of the cell"):
+        reduce_lattices(np.ones((1, 3, 3)), PERIODIC[None])
 
 
 def test_a_cell_is_made_compact_only_where_it_is_skewed() -> None:

@@ -15,6 +15,7 @@ from hullscout import neighbors
 from hullscout.lattice import reduce_lattice
 from hullscout.neighbors import (
     closest_pair,
+    count_neighbors,
     find_neighbors,
     list_neighbors,
     nearest_distances,
@@ -22,6 +23,7 @@ from hullscout.neighbors import (
 )
 
 PERIODIC = np.ones(3, dtype=np.bool_)
+RUNNING = np.zeros(1, dtype=np.bool_)
 
 
 def crystal(seed: int, *, skew: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,7 +40,7 @@ def crystal(seed: int, *, skew: int = 0) -> tuple[np.ndarray, np.ndarray, np.nda
 @given(seed=st.integers(0, 10_000), skew=st.integers(-3, 3))
 def test_the_reduced_lattice_is_the_same_lattice_with_no_longer_vectors(seed: int, skew: int) -> None:
     _, _, cell = crystal(seed, skew=skew)
-    found, inverse, heights = reduce_lattice.py_func(cell, PERIODIC)
+    found, inverse, heights = reduce_lattice(cell, PERIODIC)
     times = found @ np.linalg.inv(cell)
     np.testing.assert_allclose(times, np.rint(times), atol=1e-8)
     assert abs(np.linalg.det(times)) == pytest.approx(1.0)
@@ -80,7 +82,7 @@ def test_the_closest_pair_is_the_one_of_the_neighbour_list(seed: int, skew: int)
     i, j, d = neighbor_list("ijd", Atoms("H4", positions=positions, cell=cell, pbc=True), 3.0)
     if len(d) == 0:
         assert (distance, first, second) == (np.inf, 0, 0)
-    elif np.linalg.norm(reduce_lattice.py_func(cell, PERIODIC)[0], axis=1).min() >= 3.0:
+    elif np.linalg.norm(reduce_lattice(cell, PERIODIC)[0], axis=1).min() >= 3.0:
         best = int(np.argmin(d))
         assert distance == pytest.approx(d[best], abs=1e-10)
         assert {first, second} == {int(i[best]), int(j[best])}
@@ -108,29 +110,15 @@ def test_compiled_search_agrees_with_its_python(monkeypatch: pytest.MonkeyPatch)
     positions, kinds, cell = crystal(5, skew=1)
 
     def results() -> list[np.ndarray]:
-        search = neighbors.prepare_search(positions, cell, np.array([True, True, False]), 5.0)
-        vectors, atoms = np.zeros((300, 3)), np.zeros(300, dtype=np.int64)
-        n, square = neighbors.find_neighbors(2, search, vectors, atoms)
         return [
-            np.array([n, square]),
-            vectors,
-            atoms,
+            *neighbors.list_neighbors(positions, cell, np.array([True, True, False]), 5.0),
             *neighbors.list_neighbors(positions, cell, PERIODIC, 9.0),
             np.array(neighbors.closest_pair(positions, cell, 4.0)),
             neighbors.nearest_distances(positions, cell, kinds, 6),
         ]
 
     compiled = results()
-    for name in (
-        "reduce_lattice",
-        "prepare_search",
-        "_note",
-        "find_neighbors",
-        "_list_neighbors",
-        "_note_nearest",
-        "_nearest_distances",
-        "_closest_pair",
-    ):
+    for name in ("find_by_images", "find_by_bins", "note_nearest"):
         monkeypatch.setattr(neighbors, name, getattr(neighbors, name).py_func)
     for one, other in zip(compiled, results(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
@@ -139,37 +127,64 @@ def test_compiled_search_agrees_with_its_python(monkeypatch: pytest.MonkeyPatch)
 def test_fcc_has_twelve_nearest_and_six_next_neighbours() -> None:
     half = 2.045
     cell = np.array([[0, half, half], [half, 0, half], [half, half, 0]])
-    position = np.zeros((1, 3))
-    vectors, atoms = np.zeros((50, 3)), np.zeros(50, dtype=np.int64)
+    search = prepare_search(np.array([0, 1]), np.zeros((1, 3)), cell[None], PERIODIC[None])
     for radius, expected in ((2.9, 12), (4.1, 18)):
-        search = prepare_search(position, cell, PERIODIC, radius)
-        n, square = find_neighbors(0, search, vectors, atoms)
-        assert n == expected
-        assert math.sqrt(square) == pytest.approx(half * math.sqrt(2))
+        counts, squares = count_neighbors(search, np.array([radius]), 0, 1, RUNNING)
+        assert counts.tolist() == [expected]
+        assert math.sqrt(squares[0]) == pytest.approx(half * math.sqrt(2))
+
+
+def found_by_atom(search: neighbors.Search, radii: np.ndarray, **options: bool) -> list[np.ndarray]:
+    """Neighbours of each atom, (n, 4): other, vector."""
+    rows = []
+    for found in find_neighbors(search, radii, 0, len(search.owners), RUNNING, **options):
+        table = np.column_stack((found.others, found.vectors))[: found.starts[-1]].copy()
+        rows += np.split(table, found.starts[1:-1])
+    return rows
+
+
+def test_neighbours_are_the_same_however_many_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small cells between two that are searched by bins; with room for a few neighbours, for one atom's, for all."""
+    rng = np.random.default_rng(7)
+    sizes, cells = [3, 100, 2, 4, 80], np.array([4.0, 14.0, 4.0, 4.5, 13.0])[:, None, None] * np.eye(3)
+    parts = [rng.uniform(0, 1, (n, 3)) @ cell for n, cell in zip(sizes, cells, strict=True)]
+    offsets = np.cumsum([0, *sizes])
+    search = prepare_search(offsets, np.concatenate(parts), cells, np.ones((5, 3), dtype=np.bool_))
+    radii = np.array([4.0, 3.0, 5.0, 4.0, 3.0])
+    expected = found_by_atom(search, radii)
+    counts, squares = count_neighbors(search, radii, 0, len(search.owners), RUNNING)
+    assert counts.tolist() == [len(rows) for rows in expected]
+    nearest = [(rows[:, 1:] ** 2).sum(axis=1).min(initial=np.inf) for rows in expected]
+    np.testing.assert_allclose(squares, nearest, rtol=1e-12)
+    for room in (1, 30, 400, 10**5):
+        monkeypatch.setattr(neighbors, "MAX_FOUND", room)
+        for whole in (False, True):
+            for one, other in zip(found_by_atom(search, radii, whole=whole), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+        ends = [found.last for found in find_neighbors(search, radii, 0, offsets[-1], RUNNING, whole=True)]
+        assert set(ends) <= set(offsets.tolist())
+    alone = prepare_search(np.array([0, 3]), parts[0], cells[:1], np.ones((1, 3), dtype=np.bool_))
+    for one, other in zip(found_by_atom(alone, radii[:1]), expected[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True), (False, True, False), (False, False, False)])
-def test_cell_list_finds_what_image_enumeration_finds(pbc: tuple[bool, ...]) -> None:
+def test_cell_list_finds_what_image_enumeration_finds(pbc: tuple[bool, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     cell = 30.0 * np.eye(3) + 6.0 * rng.uniform(-1, 1, (3, 3))
     n_atoms, radius, periodic = 300, 3.5, np.array(pbc)
     positions = rng.uniform(0, 1, (n_atoms, 3)) @ cell
     positions += np.outer(rng.integers(-1, 2, n_atoms), cell[0])  # also outside the cell
-    listed = prepare_search(positions, cell, periodic, radius)
-    assert len(listed.members) == n_atoms
-    plain = listed._replace(starts=np.empty(0, dtype=np.int64))
-    n_found = 0
-    for center in range(0, n_atoms, 7):
-        results = []
-        slowly = find_neighbors if center else find_neighbors.py_func
-        for find, search in ((find_neighbors, listed), (slowly, plain), (slowly, listed)):
-            vectors, atoms = np.zeros((300, 3)), np.zeros(300, dtype=np.int64)
-            n, square = find(center, search, vectors, atoms)
-            order = np.lexsort((*vectors[:n].T.round(9), atoms[:n]))
-            results.append((atoms[:n][order], vectors[:n][order], square))
-        n_found += len(results[0][0])
-        for found in results[1:]:
-            np.testing.assert_array_equal(results[0][0], found[0])
-            np.testing.assert_allclose(results[0][1], found[1], atol=1e-12)
-            assert results[0][2] == pytest.approx(found[2], rel=1e-12)
-    assert n_found > 20
+    search = prepare_search(np.array([0, n_atoms]), positions, cell[None], periodic[None])
+    assert neighbors._sort_into_bins(search, 0, radius) is not None
+    results = [found_by_atom(search, np.array([radius]))]
+    monkeypatch.setattr(neighbors, "find_by_bins", neighbors.find_by_bins.py_func)
+    results.append(found_by_atom(search, np.array([radius])))
+    monkeypatch.setattr(neighbors, "MAX_ATOMS_UNLISTED", 1000)
+    results.append(found_by_atom(search, np.array([radius])))
+    assert sum(len(rows) for rows in results[0]) > 200
+    for found in results[1:]:
+        for one, other in zip(results[0], found, strict=True):
+            rows = [each[np.lexsort(each.round(9).T)] for each in (one, other)]
+            np.testing.assert_array_equal(rows[0][:, 0], rows[1][:, 0])
+            np.testing.assert_allclose(rows[0], rows[1], atol=1e-12)

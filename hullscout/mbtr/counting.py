@@ -21,12 +21,19 @@ from hullscout.lattice import MAX_IMAGES, too_many_images
 from hullscout.mbtr.axis import N_MOMENTS, broadening_matrix, panels_of
 from hullscout.mbtr.channels import channel_table, present_channels
 from hullscout.mbtr.counts import Counts, MBTRDefinition, TermCounts
-from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit, measure_cells, survey
+from hullscout.mbtr.kernels import TermCodes, count_angles, count_chains, count_pairs, deposit
 from hullscout.mbtr.slope_kernels import angle_slopes, pair_slopes
 from hullscout.mbtr.structures import MIN_DISTANCE, Batch
 from hullscout.mbtr.term import GEOMETRIES, Taper, Term, Weighting
 from hullscout.mbtr.truncation import expected_neighbors, refuse_density, refuse_excess, search_radii
-from hullscout.neighbors import interruptible, interruptible_all
+from hullscout.neighbors import (
+    Search,
+    count_neighbors,
+    find_neighbors,
+    interruptible,
+    interruptible_all,
+    prepare_search,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,9 +68,10 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = processors if n_threads is None else int(n_threads)
-    closest = closest_distances(batch, first=first, n_threads=threads)
+    search = searched(batch, first=first)
+    closest = closest_distances(batch, first=first, n_threads=threads, search=search)
     ranges = {  # of all terms before any of them is counted: what is refused, is refused at once
-        term.label: search_range(batch, term, closest, first=first, n_threads=threads)
+        term.label: search_range(batch, term, closest, first=first, n_threads=threads, search=search)
         for term in definition.terms
         if term.k > 1
     }
@@ -82,7 +90,7 @@ def count_batch(batch: Batch, definition: MBTRDefinition, *, first: int = 0, n_t
             if term.grid is None
             else _count_atoms(batch, definition, term)
             if term.k == 1
-            else _count_tuples(batch, definition, term, ranges[term.label], threads)
+            else _count_tuples(batch, search, definition, term, ranges[term.label], threads)
             for term in definition.terms
         ),
     )
@@ -127,25 +135,49 @@ def term_codes(term: Term, n_elements: int) -> TermCodes:
 
 
 def search_range(
-    batch: Batch, term: Term, closest: NDArray[np.float64], *, first: int = 0, n_threads: int = 1
+    batch: Batch,
+    term: Term,
+    closest: NDArray[np.float64],
+    *,
+    first: int = 0,
+    n_threads: int = 1,
+    search: Search | None = None,
 ) -> Reach:
     """Return how far a term of k = 2, 3 or 4 reaches in each structure (A), and the largest number of neighbours within.
 
     Both have shape (n,), as has `closest`, a lower bound on the shortest distance (A). Sums that do not converge, or that
-    meet too many tuples, are refused; structures are counted from `first` in the message.
+    meet too many tuples, are refused; structures are counted from `first` in the message. `search` is that of the batch, if it was
+    prepared already.
     """
     radii = search_radii(term, batch, closest, first=first)
     refuse_excess(expected_neighbors(batch, radii), radii, term, first=first)
-    most = _survey(batch, radii, n_threads, first)[0]
+    most = _survey(search or searched(batch, first=first), radii, n_threads, first)[0]
     refuse_excess(most.astype(np.float64), radii, term, first=first)
     return radii, most
 
 
-def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> NDArray[np.float64]:
-    """Return the shortest distance in each structure, or 3 A if it is longer; refuse coinciding atoms."""
+def searched(batch: Batch, *, first: int = 0) -> Search:
+    """Return a batch made ready for the search of neighbours; refuse atoms or lattices so dense that atoms coincide."""
     radii = np.full(batch.n_structures, _SURVEY_RADIUS)
     refuse_density(expected_neighbors(batch, radii), _SURVEY_RADIUS, first=first)
-    _, closest = _survey(batch, radii, n_threads, first)
+    search = prepare_search(batch.offsets, batch.positions, batch.cells, batch.pbc)
+    squares = np.where(batch.pbc, (search.lattices * search.lattices).sum(axis=2), math.inf)
+    shortest = np.sqrt(squares.min(axis=1))
+    if np.any(shortest < MIN_DISTANCE):
+        worst = int(np.argmin(shortest))
+        raise InvalidStructureError(
+            f"structure {first + worst} has coinciding atoms or a singular cell: an atom and its periodic image are "
+            f"{shortest[worst]:.3g} A apart, expected at least {MIN_DISTANCE} A"
+        )
+    return search
+
+
+def closest_distances(
+    batch: Batch, *, first: int = 0, n_threads: int = 1, search: Search | None = None
+) -> NDArray[np.float64]:
+    """Return the shortest distance in each structure, or 3 A if it is longer; refuse coinciding atoms."""
+    radii = np.full(batch.n_structures, _SURVEY_RADIUS)
+    _, closest = _survey(search or searched(batch, first=first), radii, n_threads, first)
     if np.any(closest < MIN_DISTANCE):
         worst = int(np.argmin(closest))
         raise InvalidStructureError(
@@ -156,28 +188,30 @@ def closest_distances(batch: Batch, *, first: int = 0, n_threads: int = 1) -> ND
 
 
 def _survey(
-    batch: Batch, radii: NDArray[np.float64], threads: int, first: int
+    search: Search, radii: NDArray[np.float64], threads: int, first: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the largest number of neighbours of an atom, and the shortest distance (A), of each structure.
 
-    Lattices so narrow that atoms coincide with their images, and searches of too many images, are refused before.
+    Searches of too many images are refused before.
     """
-    most = np.zeros(batch.n_structures, dtype=np.int64)
-    closest, images, shortest = (np.empty(batch.n_structures) for _ in range(3))
-    measure_cells(batch, radii, images, shortest)
-    if np.any(shortest < MIN_DISTANCE):
-        worst = int(np.argmin(shortest))
-        raise InvalidStructureError(
-            f"structure {first + worst} has coinciding atoms or a singular cell: an atom and its periodic image are "
-            f"{shortest[worst]:.3g} A apart, expected at least {MIN_DISTANCE} A"
-        )
+    n_atoms = np.diff(search.offsets)
+    images = n_atoms.astype(np.float64)
+    for a in range(3):
+        images *= np.where(search.pbc[:, a], 2.0 * radii / search.heights[:, a] + 1.0, 1.0)
     if np.any(images > MAX_IMAGES):
         worst = int(np.argmax(images))
         raise InvalidStructureError(f"structure {first + worst}: {too_many_images(images[worst], radii[worst])}")
-    in_threads(
-        lambda a, b, stopped: survey(a, b, batch, radii, most, closest, stopped), batch.n_atoms * images, threads
-    )
-    return most, closest
+    counts, squares = np.zeros(len(search.owners), np.int64), np.empty(len(search.owners))
+
+    def work(a: int, b: int, stopped: Flag) -> None:
+        atoms = slice(int(search.offsets[a]), int(search.offsets[b]))
+        counts[atoms], squares[atoms] = count_neighbors(search, radii, atoms.start, atoms.stop, stopped)
+
+    in_threads(work, n_atoms * images, threads)
+    most, closest = np.zeros(len(radii), np.int64), np.full(len(radii), math.inf)
+    np.maximum.at(most, search.owners, counts)
+    np.minimum.at(closest, search.owners, squares)
+    return most, np.sqrt(closest)
 
 
 def _nothing_counted(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCounts:
@@ -204,13 +238,20 @@ def _count_atoms(batch: Batch, definition: MBTRDefinition, term: Term) -> TermCo
     return found
 
 
-def _count_tuples(batch: Batch, definition: MBTRDefinition, term: Term, reach: Reach, threads: int) -> TermCounts:
+def _count_tuples(
+    batch: Batch, search: Search, definition: MBTRDefinition, term: Term, reach: Reach, threads: int
+) -> TermCounts:
     """Count k = 2, 3 or 4 by the compiled kernels, within what search_range returned."""
     found = _nothing_counted(batch, definition, term)
-    settings = (term_codes(term, len(definition.elements)), panels_of(term))
+    atoms, settings = (batch.species, search.owners), (term_codes(term, len(definition.elements)), panels_of(term))
     output = (found.rows, found.moments, found.lost)
-    costs = batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0)
-    in_threads(lambda a, b, stopped: _KERNELS[term.k](a, b, batch, *reach, *settings, *output, stopped), costs, threads)
+
+    def work(a: int, b: int, stopped: Flag) -> None:
+        part = int(batch.offsets[a]), int(batch.offsets[b])
+        for some in find_neighbors(search, reach[0], *part, stopped, whole=term.k == 4):
+            _KERNELS[term.k](some, some.most, *atoms, *settings, *output, stopped)
+
+    in_threads(work, batch.n_atoms * (1.0 + reach[1]) ** (term.k - 1.0), threads)
     return found
 
 
@@ -258,12 +299,13 @@ def _moment_slopes(batch: Batch, definition: MBTRDefinition, term: Term) -> NDAr
     """Return the derivatives of the moments of one term, shape (n_dof, n_channels, n_panels * N_MOMENTS)."""
     panels = panels_of(term)
     slopes = np.zeros((3 * len(batch.species) + 9, definition.n_channels(term), len(panels.middle), N_MOMENTS))
-    radii, most = search_range(batch, term, closest_distances(batch))
-    structure = (batch.species, batch.positions, batch.cells[0], batch.pbc[0])
+    search = searched(batch)
+    radii, most = search_range(batch, term, closest_distances(batch, search=search), search=search)
     settings = (term_codes(term, len(definition.elements)), panels)
-    in_threads(
-        lambda _a, _b, stopped: _SLOPE_KERNELS[term.k](*structure, radii[0], most[0], *settings, slopes, stopped),
-        100.0 * batch.n_atoms * (1.0 + most) ** (term.k - 1.0),
-        1,
-    )
+
+    def work(_a: int, _b: int, stopped: Flag) -> None:
+        for found in find_neighbors(search, radii, 0, len(batch.species), stopped):
+            _SLOPE_KERNELS[term.k](found, found.most, batch.species, *settings, slopes, stopped)
+
+    in_threads(work, 100.0 * batch.n_atoms * (1.0 + most) ** (term.k - 1.0), 1)
     return slopes.reshape(*slopes.shape[:2], -1)

@@ -1,8 +1,9 @@
 """Compiled counting: moments of weighted geometry values on panels, for k = 2, 3 and 4.
 
-One index of a tuple runs over the atoms of the cell, the others over neighbours in all images, so that each tuple is
-counted once per cell: pairs are met from both ends with half the weight each, angles once at their vertex, chains
-i-j-k-l once from j and once, reversed, from k with half the weight each. Plain arrays in and out; no broadening here.
+Neighbours are given, those of some atoms at a time (`hullscout.neighbors.Found`). One index of a tuple runs over the atoms of
+the cell, the others over neighbours in all images, so that each tuple is counted once per cell: pairs are met from both ends
+with half the weight each, angles once at their vertex, chains i-j-k-l once from j and once, reversed, from k with half the
+weight each. Plain arrays in and out; no broadening here.
 Every structure writes only its own rows, so results do not depend on the number of threads.
 """
 # mypy: disable-error-code="untyped-decorator"
@@ -15,8 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hullscout.compiling import njit
-from hullscout.lattice import reduce_lattice
-from hullscout.neighbors import find_neighbors, prepare_search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,200 +124,143 @@ def deposit(moments, row_of, kind, g, w, n, panels):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]
-    """Count the pairs of structures start to stop.
+def count_pairs(found, most, kinds, owners, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]
+    """Count the pairs of some atoms.
 
     Args:
-        stop: One past the last structure.
-        structures: Batch of n structures.
-        radii: Search radius per structure, A.
-        most: Largest number of neighbours of an atom, per structure.
+        found: Their neighbours, as `hullscout.neighbors.Found` has them.
+        most: The largest number of neighbours of an atom.
+        kinds: Position in the element set of each atom, shape (n_atoms,).
+        owners: Structure of each atom, shape (n_atoms,).
         rows: Row of each structure and channel in moments, -1 where it holds none, shape (n, n_channels).
         moments: Output, added to, shape (n_rows, n_panels, 16).
-        lost: Output, weight that lies on no panel, shape (n,).
+        lost: Output, added to, weight that lies on no panel, shape (n,).
         stopped: Whether to stop, shape (1,): looked at before each atom, and set from outside.
     """
-    offsets, species, positions, cells, pbc = structures
+    first, last, starts, others, vectors = found
     n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
-    for s in range(start, stop):
-        kinds = species[offsets[s] : offsets[s + 1]]
-        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
-        vectors = np.empty((most[s], 3))
-        atoms = np.empty(most[s], dtype=np.int64)
-        g, w = np.empty(most[s]), np.empty(most[s])
-        missed = 0.0
-        for i in range(len(kinds)):
-            if stopped[0]:
-                return
-            n, _ = find_neighbors(i, search, vectors, atoms)
-            for e in range(n_elements):
-                row_of[e] = rows[s, term.channels[kinds[i] * n_elements + e]]
-            for a in range(n):
-                d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
-                w[a] = 0.5 * decay(d, term.weighting, term.scale)
-                w[a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
-                g[a] = d
-                if term.geometry != DISTANCE:
-                    g[a] = 1.0 / d if term.geometry == INVERSE_DISTANCE else 1.0 / (d * d)
-                atoms[a] = kinds[atoms[a]]
-            missed += deposit(moments, row_of, atoms, g, w, n, panels)
-        lost[s] = missed
+    kind = np.empty(most, dtype=np.int64)
+    g, w = np.empty(most), np.empty(most)
+    for i in range(first, last):
+        if stopped[0]:
+            return
+        begin, s = starts[i - first], owners[i]
+        n = starts[i - first + 1] - begin
+        for e in range(n_elements):
+            row_of[e] = rows[s, term.channels[kinds[i] * n_elements + e]]
+        for a in range(n):
+            x, y, z = vectors[begin + a, 0], vectors[begin + a, 1], vectors[begin + a, 2]
+            d = math.sqrt(x * x + y * y + z * z)
+            w[a] = 0.5 * decay(d, term.weighting, term.scale)
+            w[a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
+            g[a] = d
+            if term.geometry != DISTANCE:
+                g[a] = 1.0 / d if term.geometry == INVERSE_DISTANCE else 1.0 / (d * d)
+            kind[a] = kinds[others[begin + a]]
+        lost[s] += deposit(moments, row_of, kind, g, w, n, panels)
 
 
 @njit(cache=True, nogil=True)
-def count_angles(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
-    """Count the angles of structures start to stop; arguments as in count_pairs."""
-    offsets, species, positions, cells, pbc = structures
+def count_angles(found, most, kinds, owners, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
+    """Count the angles at some atoms; arguments as in count_pairs."""
+    first, last, starts, others, vectors = found
     n_elements, weighting, taper, scale, cutoff = term.n_elements, term.weighting, term.taper, term.scale, term.cutoff
-    needs_third = weighting in {EXPONENTIAL, INVERSE_SQUARE, INVERSE_PRODUCT} or taper == TAPER_SHARP
+    needs_third = 1 <= weighting <= 3 or taper == TAPER_SHARP
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
     row_of = np.empty(n_elements, dtype=np.int64)
-    for s in range(start, stop):
-        kinds = species[offsets[s] : offsets[s + 1]]
-        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
-        vectors = np.empty((most[s], 3))
-        atoms = np.empty(most[s], dtype=np.int64)
-        x, y, z = np.empty(most[s]), np.empty(most[s]), np.empty(most[s])
-        length, leg = np.empty(most[s]), np.empty(most[s])
-        g, w = np.empty(most[s]), np.empty(most[s])
+    kind = np.empty(most, dtype=np.int64)
+    x, y, z = np.empty(most), np.empty(most), np.empty(most)
+    length, leg = np.empty(most), np.empty(most)
+    g, w = np.empty(most), np.empty(most)
+    for j in range(first, last):
+        if stopped[0]:
+            return
+        begin, s = starts[j - first], owners[j]
+        n = starts[j - first + 1] - begin
+        for a in range(n):
+            vx, vy, vz = vectors[begin + a, 0], vectors[begin + a, 1], vectors[begin + a, 2]
+            d = math.sqrt(vx * vx + vy * vy + vz * vz)
+            x[a], y[a], z[a] = vx / d, vy / d, vz / d
+            length[a] = d
+            leg[a] = decay(d, weighting, scale) * taper_factor(d, taper, cutoff, term.sharpness)
+            kind[a] = kinds[others[begin + a]]
         missed = 0.0
-        for j in range(len(kinds)):
-            if stopped[0]:
-                return
-            n, _ = find_neighbors(j, search, vectors, atoms)
-            for a in range(n):
-                d = math.sqrt(vectors[a, 0] ** 2 + vectors[a, 1] ** 2 + vectors[a, 2] ** 2)
-                x[a], y[a], z[a] = vectors[a, 0] / d, vectors[a, 1] / d, vectors[a, 2] / d
-                length[a] = d
-                leg[a] = decay(d, weighting, scale) * taper_factor(d, taper, cutoff, term.sharpness)
-                atoms[a] = kinds[atoms[a]]
-            for a in range(n):
-                for e in range(n_elements):
-                    row_of[e] = rows[s, term.channels[(atoms[a] * n_elements + kinds[j]) * n_elements + e]]
-                for b in range(a):  # no branches: one vector instruction does several
-                    g[b] = min(1.0, max(-1.0, x[a] * x[b] + y[a] * y[b] + z[a] * z[b]))
-                    w[b] = leg[a] * leg[b]
-                if needs_third:
-                    for b in range(a):
-                        third = math.sqrt(
-                            (length[a] * x[a] - length[b] * x[b]) ** 2
-                            + (length[a] * y[a] - length[b] * y[b]) ** 2
-                            + (length[a] * z[a] - length[b] * z[b]) ** 2
-                        )
-                        w[b] *= decay(third, weighting, scale)
-                        if length[a] + length[b] + third > longest:
-                            w[b] = 0.0
-                if term.geometry == ANGLE:
-                    for b in range(a):
-                        cx = y[a] * z[b] - z[a] * y[b]
-                        cy = z[a] * x[b] - x[a] * z[b]
-                        cz = x[a] * y[b] - y[a] * x[b]
-                        g[b] = math.atan2(math.sqrt(cx * cx + cy * cy + cz * cz), g[b])
-                missed += deposit(moments, row_of, atoms, g, w, a, panels)
-        lost[s] = missed
+        for a in range(n):
+            for e in range(n_elements):
+                row_of[e] = rows[s, term.channels[(kind[a] * n_elements + kinds[j]) * n_elements + e]]
+            for b in range(a):  # no branches: one vector instruction does several
+                g[b] = min(1.0, max(-1.0, x[a] * x[b] + y[a] * y[b] + z[a] * z[b]))
+                w[b] = leg[a] * leg[b]
+            if needs_third:
+                for b in range(a):
+                    vx = length[a] * x[a] - length[b] * x[b]
+                    vy = length[a] * y[a] - length[b] * y[b]
+                    vz = length[a] * z[a] - length[b] * z[b]
+                    third = math.sqrt(vx * vx + vy * vy + vz * vz)
+                    w[b] *= decay(third, weighting, scale)
+                    if length[a] + length[b] + third > longest:
+                        w[b] = 0.0
+            if term.geometry == ANGLE:
+                for b in range(a):
+                    cx = y[a] * z[b] - z[a] * y[b]
+                    cy = z[a] * x[b] - x[a] * z[b]
+                    cz = x[a] * y[b] - y[a] * x[b]
+                    g[b] = math.atan2(math.sqrt(cx * cx + cy * cy + cz * cz), g[b])
+            missed += deposit(moments, row_of, kind, g, w, a, panels)
+        lost[s] += missed
 
 
 @njit(cache=True, nogil=True)
-def count_chains(start, stop, structures, radii, most, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop nest
-    """Count the chains of structures start to stop; arguments as in count_pairs."""
-    offsets, species, positions, cells, pbc = structures
+def count_chains(found, most, kinds, owners, term, panels, rows, moments, lost, stopped):  # type: ignore[no-untyped-def]  # noqa: C901 - one loop nest
+    """Count the chains of some structures, all atoms of which are given; arguments as in count_pairs."""
+    first, last, starts, others, vectors = found
     n_elements = term.n_elements
     row_of = np.empty(n_elements, dtype=np.int64)
-    for s in range(start, stop):
-        kinds = species[offsets[s] : offsets[s + 1]]
-        n_atoms = len(kinds)
-        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
-        vectors = np.empty((n_atoms, most[s], 3))
-        atoms = np.empty((n_atoms, most[s]), dtype=np.int64)
-        bond = np.empty((n_atoms, most[s]))
-        found = np.empty(n_atoms, dtype=np.int64)
-        g, w = np.empty(most[s]), np.empty(most[s])
-        kind = np.empty(most[s], dtype=np.int64)
-        missed = 0.0
-        for i in range(n_atoms):
+    kind = np.empty(most, dtype=np.int64)
+    g, w = np.empty(most), np.empty(most)
+    bond = np.empty(starts[last - first])
+    for a in range(bond.shape[0]):
+        d = math.sqrt(vectors[a, 0] * vectors[a, 0] + vectors[a, 1] * vectors[a, 1] + vectors[a, 2] * vectors[a, 2])
+        bond[a] = decay(d, term.weighting, term.scale)
+        bond[a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
+    for j in range(first, last):
+        s = owners[j]
+        for a in range(starts[j - first], starts[j - first + 1]):
             if stopped[0]:
                 return
-            n, _ = find_neighbors(i, search, vectors[i], atoms[i])
-            found[i] = n
-            for a in range(n):
-                d = math.sqrt(vectors[i, a, 0] ** 2 + vectors[i, a, 1] ** 2 + vectors[i, a, 2] ** 2)
-                bond[i, a] = decay(d, term.weighting, term.scale)
-                bond[i, a] *= taper_factor(d, term.taper, term.cutoff, term.sharpness)
-        for j in range(n_atoms):
-            for a in range(found[j]):
-                if stopped[0]:
-                    return
-                k = atoms[j, a]
-                x, y, z = vectors[j, a, 0], vectors[j, a, 1], vectors[j, a, 2]
-                square_jk = x * x + y * y + z * z
-                for b in range(found[j]):
-                    if b == a:
+            k = others[a]
+            x, y, z = vectors[a, 0], vectors[a, 1], vectors[a, 2]
+            square_jk = x * x + y * y + z * z
+            for b in range(starts[j - first], starts[j - first + 1]):
+                if b == a:
+                    continue
+                ix, iy, iz = vectors[b, 0], vectors[b, 1], vectors[b, 2]
+                px, py, pz = iy * z - iz * y, iz * x - ix * z, ix * y - iy * x
+                square_p = px * px + py * py + pz * pz
+                if square_p < STRAIGHT**2 * (ix * ix + iy * iy + iz * iz) * square_jk:
+                    continue
+                channel = ((kinds[others[b]] * n_elements + kinds[j]) * n_elements + kinds[k]) * n_elements
+                for e in range(n_elements):
+                    row_of[e] = rows[s, term.channels[channel + e]]
+                m = 0
+                for c in range(starts[k - first], starts[k - first + 1]):
+                    lx, ly, lz = vectors[c, 0], vectors[c, 1], vectors[c, 2]
+                    ex, ey, ez = x + lx, y + ly, z + lz  # from j to l
+                    square_il = (ex - ix) ** 2 + (ey - iy) ** 2 + (ez - iz) ** 2
+                    if ex * ex + ey * ey + ez * ez < SAME or square_il < SAME:
                         continue
-                    ix, iy, iz = vectors[j, b, 0], vectors[j, b, 1], vectors[j, b, 2]
-                    px, py, pz = iy * z - iz * y, iz * x - ix * z, ix * y - iy * x
-                    square_p = px * px + py * py + pz * pz
-                    if square_p < STRAIGHT**2 * (ix * ix + iy * iy + iz * iz) * square_jk:
+                    qx, qy, qz = y * lz - z * ly, z * lx - x * lz, x * ly - y * lx
+                    square_q = qx * qx + qy * qy + qz * qz
+                    if square_q < STRAIGHT**2 * (lx * lx + ly * ly + lz * lz) * square_jk:
                         continue
-                    e_i, e_j, e_k = kinds[atoms[j, b]], kinds[j], kinds[k]
-                    first = ((e_i * n_elements + e_j) * n_elements + e_k) * n_elements
-                    for e in range(n_elements):
-                        row_of[e] = rows[s, term.channels[first + e]]
-                    m = 0
-                    for c in range(found[k]):
-                        lx, ly, lz = vectors[k, c, 0], vectors[k, c, 1], vectors[k, c, 2]
-                        ex, ey, ez = x + lx, y + ly, z + lz  # from j to l
-                        square_il = (ex - ix) ** 2 + (ey - iy) ** 2 + (ez - iz) ** 2
-                        if ex * ex + ey * ey + ez * ez < SAME or square_il < SAME:
-                            continue
-                        qx, qy, qz = y * lz - z * ly, z * lx - x * lz, x * ly - y * lx
-                        square_q = qx * qx + qy * qy + qz * qz
-                        if square_q < STRAIGHT**2 * (lx * lx + ly * ly + lz * lz) * square_jk:
-                            continue
-                        cosine = -(px * qx + py * qy + pz * qz)
-                        if term.geometry == DIHEDRAL:
-                            rx, ry, rz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-                            g[m] = math.atan2(math.sqrt(rx * rx + ry * ry + rz * rz), cosine)
-                        else:
-                            g[m] = min(1.0, max(-1.0, cosine / math.sqrt(square_p * square_q)))
-                        w[m] = 0.5 * bond[j, a] * bond[j, b] * bond[k, c]
-                        kind[m] = kinds[atoms[k, c]]
-                        m += 1
-                    missed += deposit(moments, row_of, kind, g, w, m, panels)
-        lost[s] = missed
-
-
-@njit(cache=True, nogil=True)
-def survey(start, stop, structures, radii, most, closest, stopped):  # type: ignore[no-untyped-def]
-    """Write the largest number of neighbours of an atom and the shortest distance, A, of structures start to stop.
-
-    Both outputs have shape (n_structures,); the distance is infinite where no neighbour is found. It ends early where
-    `stopped` says so, as in count_pairs.
-    """
-    offsets, _, positions, cells, pbc = structures
-    vectors, atoms = np.empty((0, 3)), np.empty(0, dtype=np.int64)
-    for s in range(start, stop):
-        search = prepare_search(positions[offsets[s] : offsets[s + 1]], cells[s], pbc[s], radii[s])
-        most[s], closest[s] = 0, math.inf
-        for center in range(offsets[s + 1] - offsets[s]):
-            if stopped[0]:
-                return
-            n, square = find_neighbors(center, search, vectors, atoms)
-            most[s] = max(most[s], n)
-            closest[s] = min(closest[s], math.sqrt(square))
-
-
-@njit(cache=True, nogil=True)
-def measure_cells(structures, radii, images, shortest):  # type: ignore[no-untyped-def]
-    """Write at most how many images of atoms a search around one atom looks at, and the shortest periodic vector, A.
-
-    Both outputs have shape (n_structures,); the vector is infinite where nothing is periodic.
-    """
-    offsets, _, _, cells, pbc = structures
-    for s in range(len(images)):
-        lattice, _, heights = reduce_lattice(cells[s], pbc[s])
-        images[s], shortest[s] = offsets[s + 1] - offsets[s], math.inf
-        for a in range(3):
-            if pbc[s, a]:
-                images[s] *= 2.0 * radii[s] / heights[a] + 1.0
-                shortest[s] = min(shortest[s], math.sqrt(np.sum(lattice[a] * lattice[a])))
+                    cosine = -(px * qx + py * qy + pz * qz)
+                    if term.geometry == DIHEDRAL:
+                        rx, ry, rz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+                        g[m] = math.atan2(math.sqrt(rx * rx + ry * ry + rz * rz), cosine)
+                    else:
+                        g[m] = min(1.0, max(-1.0, cosine / math.sqrt(square_p * square_q)))
+                    w[m] = 0.5 * bond[a] * bond[b] * bond[c]
+                    kind[m] = kinds[others[c]]
+                    m += 1
+                lost[s] += deposit(moments, row_of, kind, g, w, m, panels)

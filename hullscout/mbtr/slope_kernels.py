@@ -28,7 +28,6 @@ from hullscout.mbtr.kernels import (
     find_panel,
     taper_factor,
 )
-from hullscout.neighbors import find_neighbors, prepare_search
 
 STRAIGHT = 1e-7
 """Sine of an angle below which the angle has no slope (it has a kink at 0 and pi)."""
@@ -83,21 +82,19 @@ def deposit_slopes(slopes, channel, panels, g, w, g_slope, w_slope, vector, end,
 
 
 @njit(cache=True, nogil=True)
-def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]
+def pair_slopes(found, most, kinds, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]  # noqa: ARG001 - as angle_slopes
     """Add the derivatives of the pairs of one structure to slopes, shape (3 n_atoms + 9, n_channels, n_panels, 16).
 
-    Species are element positions, shape (n_atoms,), `most` is the largest number of neighbours of an atom, term is TermCodes,
-    and panels are the Panels of axis.py. It ends early where `stopped` says so, as in count_pairs. Other arguments as in
-    prepare_search.
+    Neighbours of its atoms are given as in count_pairs, term is TermCodes, and panels are the Panels of axis.py. It ends early
+    where `stopped` says so. Other arguments as in count_pairs.
     """
-    n_atoms = species.shape[0]
-    search = prepare_search(positions, cell, pbc, radius)
-    vectors = np.empty((most, 3))
-    atoms = np.empty(most, dtype=np.int64)
-    for i in range(n_atoms):
+    first, last, starts, others, all_vectors = found
+    for i in range(first, last):
         if stopped[0]:
             return
-        n, _ = find_neighbors(i, search, vectors, atoms)
+        vectors = all_vectors[starts[i - first] : starts[i - first + 1]]
+        atoms = others[starts[i - first] : starts[i - first + 1]]
+        n = len(atoms)
         for a in range(n):
             vector = vectors[a]
             d = math.sqrt(np.sum(vector * vector))
@@ -110,25 +107,24 @@ def pair_slopes(species, positions, cell, pbc, radius, most, term, panels, slope
                 g, turn = 1.0 / d, -1.0 / (d * d)
             else:
                 g, turn = 1.0 / (d * d), -2.0 / (d * d * d)
-            channel = term.channels[species[i] * term.n_elements + species[atoms[a]]]
+            channel = term.channels[kinds[i] * term.n_elements + kinds[atoms[a]]]
             w, w_slope = 0.5 * fall * taper, 0.5 * (ramp * taper + fall * bend) / d * vector
             deposit_slopes(slopes, channel, panels, g, w, turn / d * vector, w_slope, vector, atoms[a], i)
 
 
 @njit(cache=True, nogil=True)
-def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]
+def angle_slopes(found, most, kinds, term, panels, slopes, stopped):  # type: ignore[no-untyped-def]
     """Add the derivatives of the angles of one structure to slopes; arguments as in pair_slopes."""
-    n_atoms = species.shape[0]
+    first, last, starts, others, all_vectors = found
     weighting, taper, scale, cutoff = term.weighting, term.taper, term.scale, term.cutoff
     longest = 2.0 * cutoff * (1.0 + 1e-12) if taper == TAPER_SHARP else math.inf
-    search = prepare_search(positions, cell, pbc, radius)
-    vectors = np.empty((most, 3))
-    atoms = np.empty(most, dtype=np.int64)
     length, leg, bend = np.empty(most), np.empty(most), np.empty(most)
-    for j in range(n_atoms):
+    for j in range(first, last):
         if stopped[0]:
             return
-        n, _ = find_neighbors(j, search, vectors, atoms)
+        vectors = all_vectors[starts[j - first] : starts[j - first + 1]]
+        atoms = others[starts[j - first] : starts[j - first + 1]]
+        n = len(atoms)
         for a in range(n):
             d = math.sqrt(np.sum(vectors[a] * vectors[a]))
             fall, factor = decay(d, weighting, scale), taper_factor(d, taper, cutoff, term.sharpness)
@@ -151,8 +147,8 @@ def angle_slopes(species, positions, cell, pbc, radius, most, term, panels, slop
                     sine = math.sqrt(x * x + y * y + z * z)
                     g = math.atan2(sine, cosine)
                     turn = -1.0 / sine if sine > STRAIGHT else 0.0
-                kinds = (species[atoms[a]] * term.n_elements + species[j]) * term.n_elements + species[atoms[b]]
-                channel, far = term.channels[kinds], decay(third, weighting, scale)
+                three = (kinds[atoms[a]] * term.n_elements + kinds[j]) * term.n_elements + kinds[atoms[b]]
+                channel, far = term.channels[three], decay(third, weighting, scale)
                 ramp = leg[a] * leg[b] * decay_slope(third, weighting, scale) / third * across
                 w = leg[a] * leg[b] * far
                 g_slope, w_slope = turn / length[a] * (v - cosine * u), bend[a] * leg[b] * far * u + ramp

@@ -6,7 +6,7 @@ import pytest
 from hullscout.mbtr import Term
 from hullscout.mbtr.axis import N_MOMENTS, panels_of
 from hullscout.mbtr.channels import channel_table
-from hullscout.mbtr.counting import closest_distances, search_range, term_codes
+from hullscout.mbtr.counting import closest_distances, search_range, searched, term_codes
 from hullscout.mbtr.kernels import (
     count_angles,
     count_chains,
@@ -14,11 +14,11 @@ from hullscout.mbtr.kernels import (
     decay,
     deposit,
     find_panel,
-    survey,
     taper_factor,
 )
 from hullscout.mbtr.slope_kernels import angle_slopes, decay_slope, pair_slopes, taper_slope
 from hullscout.mbtr.structures import read_structures
+from hullscout.neighbors import find_neighbors
 
 RUNNING = np.zeros(1, dtype=np.bool_)
 TERMS = {
@@ -37,13 +37,17 @@ def batch(structure_of):
 def test_compiled_counting_equals_plain_python(batch, k, kernel):
     term = TERMS[k]
     radii, most = search_range(batch, term, closest_distances(batch))
+    search = searched(batch)
+    (found,) = find_neighbors(search, radii, 0, len(batch.species), RUNNING)
+    assert found.most == most.max()
+    atoms = (batch.species, search.owners)
     n_channels = int(channel_table(2, k).max()) + 1
     rows = np.arange(2 * n_channels).reshape(2, n_channels)
     results = []
     for function in (kernel, kernel.py_func):
         moments = np.zeros((rows.size, len(panels_of(term).middle), N_MOMENTS))
         lost = np.zeros(2)
-        function(0, 2, batch, radii, most, term_codes(term, 2), panels_of(term), rows, moments, lost, RUNNING)
+        function(found, found.most, *atoms, term_codes(term, 2), panels_of(term), rows, moments, lost, RUNNING)
         results.append((moments, lost))
     assert np.max(results[0][0]) > 0
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-12, atol=1e-13)
@@ -53,23 +57,13 @@ def test_compiled_counting_equals_plain_python(batch, k, kernel):
 @pytest.mark.parametrize(("k", "kernel"), [(2, pair_slopes), (3, angle_slopes)])
 def test_compiled_slopes_equal_plain_python(batch, k, kernel):
     term = TERMS[k]
-    radii, most = search_range(batch, term, closest_distances(batch))
+    radii, _ = search_range(batch, term, closest_distances(batch))
     n = int(batch.offsets[1])
+    (found,) = find_neighbors(searched(batch), radii, 0, n, RUNNING)
     results = []
     for function in (kernel, kernel.py_func):
         slopes = np.zeros((3 * n + 9, int(channel_table(2, k).max()) + 1, len(panels_of(term).middle), N_MOMENTS))
-        function(
-            batch.species[:n],
-            batch.positions[:n],
-            batch.cells[0],
-            batch.pbc[0],
-            radii[0],
-            most[0],
-            term_codes(term, 2),
-            panels_of(term),
-            slopes,
-            RUNNING,
-        )
+        function(found, found.most, batch.species, term_codes(term, 2), panels_of(term), slopes, RUNNING)
         results.append(slopes)
     assert np.max(np.abs(results[0])) > 0
     np.testing.assert_allclose(results[0], results[1], rtol=1e-11, atol=1e-12)
@@ -110,13 +104,3 @@ def test_deposit_returns_the_weight_that_no_panel_holds():
     missed = deposit(moments, zero, zero, np.array([0.3, 1e6]), np.array([2.0, 5.0]), 2, panels)
     assert missed == 5.0
     assert moments[0, :, 0].sum() == 2.0
-
-
-def test_compiled_survey_equals_plain_python(batch):
-    results = []
-    for function in (survey, survey.py_func):
-        most, closest = np.zeros(2, dtype=np.int64), np.zeros(2)
-        function(0, 2, batch, np.array([4.0, 5.0]), most, closest, RUNNING)
-        results.append((most.tolist(), closest.tolist()))
-    assert results[0] == results[1]
-    assert min(results[0][0]) > 0

@@ -4,6 +4,7 @@ import shutil
 import tomllib
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import fuzz_stated
@@ -114,7 +115,8 @@ class Tells:
         frames = pool_frames()
         if name == "tell-OUTCAR":
             frames = (*frames, outcar_frame())
-        (folder / "pool.extxyz").write_bytes(format_frames(frames))
+        asked_for = [replace(frame, energy_ev=None) for frame in frames]
+        (folder / "pool.extxyz").write_bytes(format_frames(asked_for))
         (folder / "fuzz.toml").write_text(HANDOFF)
         ends = "".join(f"{frame.id},{frame.energy_ev!r}\n" for frame in frames[:2])
         (folder / "ends.csv").write_text(f"id,energy_ev\n{ends}")

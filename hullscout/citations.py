@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +17,43 @@ class Citation:
     text: str
     doi: str | None
     used_for: str
+
+    @property
+    def bibtex(self) -> str:
+        """The paper as an entry of BibTeX, parsed from its text: authors, title and what follows it."""
+        authors, _, rest = self.text.partition(": ")
+        title, _, place = rest.partition(". ")
+        year = re.search(r"\((\d{4})\)", place)
+        names = " and ".join(part.strip() for part in authors.removesuffix(" et al.").split(", "))
+        names += " and others" if authors.endswith(" et al.") else ""
+        article = None if place.startswith("Proc. ") else _ARTICLE.fullmatch(place)
+        kind, fields = "book", {"publisher": place.partition(" (")[0]}
+        if article:
+            kind, fields = "article", {name: article[name] or "" for name in ("journal", "volume", "pages")}
+        elif place.startswith("Proc. "):
+            kind, fields = (
+                "inproceedings",
+                {"booktitle": place.rpartition(", ")[0], "pages": re.findall(r", (\d+)", place)[-1]},
+            )
+        stated = {"author": names, "title": f"{{{title}}}", **fields, "year": year[1] if year else ""}
+        first = re.sub(
+            r"\W", "", f"{names.partition(' and ')[0].split()[-1]}{stated['year']}{title.split()[0]}"
+        ).lower()
+        return _entry(kind, first, stated | {"doi": self.doi or "", "note": self.used_for})
+
+
+_ARTICLE = re.compile(r"(?P<journal>.+?)(?: (?P<volume>\d+))?, (?P<pages>\d[\w-]*) \(\d{4}\)\.?")
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
+    return f"@{kind}{{{key},\n{lines}}}"
+
+
+def own_bibtex(version: str) -> str:
+    """Hullscout itself as an entry of BibTeX."""
+    fields = {"author": "{The Hullscout developers}", "title": "{Hullscout}", "note": f"Version {version}"}
+    return _entry("software", "hullscout", fields)
 
 
 MBTR = Citation(

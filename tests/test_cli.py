@@ -59,7 +59,7 @@ def write(path, text):
 def test_help_and_version_name_the_commands_and_show_examples(hullscout):
     code, text = hullscout("--help")
     assert code == 0
-    for word in ("run", "status", "plot", "report", "Examples:", "campaigns/agpd/agpd.toml"):
+    for word in ("run", "status", "plot", "report", "Examples:", "hullscout example agpd"):
         assert word in text
     assert hullscout("--version") == (0, f"hullscout, version {__version__}\n")
 

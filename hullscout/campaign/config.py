@@ -270,6 +270,8 @@ def check_config(tree: Mapping[str, Any], *, source: str, is_own: bool = True) -
                 f"{MBTR_SECTION}: is the section representation by its former name, which is there too. Give one."
             )
         sections.setdefault("representation", sections.pop(MBTR_SECTION))
+    if not is_own:
+        sections["oracle"] = _of_today(sections.get("oracle", {}))
     for name, kinds in KINDS.items():
         if name in sections:
             sections[name] = sections[name] if is_own else kinds.kept(sections[name])
@@ -286,6 +288,12 @@ def check_config(tree: Mapping[str, Any], *, source: str, is_own: bool = True) -
     if MBTR_SECTION in tree:
         faults = [re.sub(r"^representation\.", f"{MBTR_SECTION}.", fault) for fault in faults]
     raise InvalidCampaignError(f"{source} is not a valid campaign:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+def _of_today(oracle: Any) -> Any:
+    """The section `oracle` as a folder keeps it, a name of earlier versions replaced by what it meant."""
+    is_former = isinstance(oracle, dict) and oracle.get("relax") == "volume"
+    return {**oracle, "relax": "volume-and-positions"} if is_former else oracle
 
 
 def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:

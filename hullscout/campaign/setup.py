@@ -31,6 +31,7 @@ from hullscout.pool import (
     understand,
     with_given_ends,
 )
+from hullscout.pool.enumeration import follows_vegard
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
 from hullscout.selection import HullPosteriorRule, Surrogate
@@ -341,6 +342,16 @@ class Setup:
             "elements count as such an alloy, and what holds more as another; that was held against few alloys of three."
         )
         return (*said, of_more)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should see to before anything is computed, in sentences."""
+        is_kept = getattr(self.config.oracle, "relax", "") == "none"
+        if not is_kept or not follows_vegard(self.pool.candidates, self.pool.fractions):
+            return ()
+        said = "The volumes of all cells follow Vegard's law, as those of enumerated cells do: they are guesses"
+        better = '"volume-only", "volume-and-positions" and "cell-and-positions" find better ones'
+        return (f'{said}, and oracle.relax = "none" keeps them. {better}.',)
 
     @property
     def meaning(self) -> dict[str, Any] | None:

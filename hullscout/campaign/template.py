@@ -29,7 +29,7 @@ class Starter:
     next: str = "hullscout run {file}"
 
 
-_RELAXED = """relax = "cell"                     # atoms and cell; see the guide for the others
+_RELAXED = """relax = "cell-and-positions"       # or "volume-and-positions", "volume-only", "positions", "none"
 fmax = 0.02                        # eV/Angstrom, where a relaxation is at its end
 """
 _EXECUTOR = """

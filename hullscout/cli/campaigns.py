@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from hullscout import __version__
-from hullscout.citations import citations_of
+from hullscout.citations import citations_of, own_bibtex
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main, working_line
-from hullscout.cli.streams import say
+from hullscout.cli.streams import say, say_lines
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
 
 if TYPE_CHECKING:
     from hullscout.campaign import Setup
+    from hullscout.citations import Citation
 
 MAX_COMPARED = 150
 """Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
@@ -83,7 +84,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
             say(f"Suspect: {sentence}.")
         if len(contradicted) > N_SUSPECTS:
             say(f"{len(contradicted) - N_SUSPECTS} more energies are suspect: see `hullscout check`.")
-    for caution in setup.cautions:
+    for caution in (*setup.cautions, *(setup.warnings if is_new else ())):
         say(caution)
     progress = CampaignProgress(setup)
     with progress.line:
@@ -360,9 +361,11 @@ def export(folder: Path, export_format: str, structures: str, output: Path | Non
 
 @main.command(is_printed=True)
 @click.argument("folder", type=PATH, required=False)
+@click.option("--bibtex", "is_bibtex", is_flag=True, help="As entries of BibTeX.")
 @looks
-def cite(folder: Path | None) -> None:
+def cite(folder: Path | None, *, is_bibtex: bool) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
+    cited: tuple[Citation, ...] = ()
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]
     if folder is not None:
         from hullscout import campaign as campaigns  # noqa: PLC0415
@@ -370,5 +373,8 @@ def cite(folder: Path | None) -> None:
         config = campaigns.Setup.read(folder).config
         cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
+    if is_bibtex:
+        say_lines("\n\n".join([own_bibtex(__version__), *(citation.bibtex for citation in cited)]))
+        return
     for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):
         say(line)

@@ -166,7 +166,17 @@ def _relax(atoms: ase.Atoms, settings: CalculatorSettings) -> bool:
     from ase.filters import FrechetCellFilter  # noqa: PLC0415  (late: ASE loads slowly)
     from ase.optimize import BFGS  # noqa: PLC0415
 
+    class VolumeOnly(FrechetCellFilter):
+        """A cell that keeps its shape, and atoms that stay at their fractions of it."""
+
+        def get_forces(self, **how: Any) -> Any:
+            """Those on the cell alone."""
+            forces = super().get_forces(**how)  # type: ignore[no-untyped-call]
+            forces[: len(self.atoms)] = 0.0
+            return forces
+
     movable: Any = atoms
     if settings.relax != "positions":
-        movable = FrechetCellFilter(atoms, hydrostatic_strain=settings.relax == "volume")
+        make: Any = VolumeOnly if settings.relax == "volume-only" else FrechetCellFilter
+        movable = make(atoms, hydrostatic_strain=settings.relax != "cell-and-positions")
     return bool(BFGS(movable, logfile=None).run(fmax=settings.fmax, steps=settings.max_steps))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hullscout.pool.moments import MAX_MOMENT
 from hullscout.settings import Amount, Count, Settings
@@ -26,6 +26,15 @@ def _are_moments(moments: dict[str, float]) -> dict[str, float]:
     if any(abs(moment) > MAX_MOMENT for moment in moments.values()):
         raise ValueError(f"expected moments of at most {MAX_MOMENT:g} Bohr magnetons")
     return moments
+
+
+def _name_of_relaxation(name: object) -> object:
+    """A kind of relaxation by its name of today; `cell` is a former one. ValueError for the one that said less than it did."""
+    if name == "volume":
+        raise ValueError(
+            'expected what is relaxed beside the volume: "volume-and-positions", which "volume" was before, or "volume-only"'
+        )
+    return {"cell": "cell-and-positions"}.get(name, name) if isinstance(name, str) else name
 
 
 Moments = Annotated[dict[str, float], AfterValidator(_are_moments)]
@@ -48,8 +57,12 @@ class CalculatorSettings(Settings):
     """`emt`, `gpaw`, another name that ASE knows, or the dotted path of a class or function, as `package.module.Calculator`."""
     arguments: Arguments = Field(default_factory=dict)
     """What the calculator is called with."""
-    relax: Literal["none", "positions", "volume", "cell"] = "none"
-    """What is relaxed: nothing, atoms in a fixed cell, the volume alone, or atoms and cell."""
+    relax: Annotated[
+        Literal["none", "positions", "volume-only", "volume-and-positions", "cell-and-positions"],
+        BeforeValidator(_name_of_relaxation),
+    ] = "none"
+    """What is relaxed: nothing, atoms in a fixed cell (VASP's ISIF = 2), the volume alone with the atoms at their fractions of the cell
+    (7), volume and atoms (8), or cell and atoms (3)."""
     fmax: Amount = 0.02
     """Largest force (and stress times volume over atoms) of a relaxed structure, eV/Angstrom."""
     max_steps: Count = 200

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
+    from hullscout.pool.candidate import Candidate
     from hullscout.pool.limits import Limits
 
 MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
 MAX_CANDIDATES = 50_000  # of a pool; more are refused, since no campaign is fast with them
 AT_A_TIME = 1000
 MAX_CELLS = 500_000  # looked at for them, limits or not: some minutes
+VEGARD_TOLERANCE = 1e-5  # files round
 PROTOTYPE = "prototype"  # the source of a candidate that no lattice gave
 _AVOGADRO = 6.02214076e23  # 1/mol
 _A3_PER_CM3 = 1e24
@@ -329,3 +331,16 @@ def _scaled_frame(name: str, atoms: AtomArrays, scale: float) -> Frame:
 def vegard(volumes: Sequence[float], n_of: Sequence[int]) -> float:
     """Volume per atom in A^3 between those of the elements, by the number of atoms of each: sum_i x_i v_i."""
     return sum(n * volume for n, volume in zip(n_of, volumes, strict=True)) / sum(n_of)
+
+
+def follows_vegard(candidates: Sequence[Candidate], fractions: NDArray[np.float64]) -> bool:
+    """Whether all volumes per atom are linear in the fractions (n, k), as those of enumerated cells are and no others.
+
+    Of fewer than three compositions beyond the elements nothing can be told.
+    """
+    if len(np.unique(fractions, axis=0)) < fractions.shape[1] + 4:
+        return False
+    volumes = np.array([candidate.volume_a3_per_atom for candidate in candidates])
+    line = np.column_stack([np.ones(len(fractions)), fractions])
+    off = volumes - line @ np.linalg.lstsq(line, volumes, rcond=None)[0]
+    return bool(np.abs(off).max() < VEGARD_TOLERANCE * volumes.mean())

@@ -52,3 +52,27 @@ def test_the_command_line_lists_the_papers_of_a_campaign(campaign_file, tmp_path
     )
     assert "doi:10.1088/2632-2153/aca005" in lines[1]
     assert len(CliRunner().invoke(main, ["cite"]).output.splitlines()) == 2
+
+
+def test_every_paper_is_an_entry_of_bibtex_with_what_its_kind_needs(campaign_file, tmp_path):
+    from click.testing import CliRunner
+
+    from hullscout import citations
+    from hullscout.campaign import Store
+    from hullscout.cli import main
+
+    papers = [one for one in vars(citations).values() if isinstance(one, citations.Citation)]
+    needed = {"article": {"journal", "pages"}, "book": {"publisher"}, "inproceedings": {"booktitle", "pages"}}
+    entries = [paper.bibtex for paper in papers]
+    for paper, entry in zip(papers, entries, strict=True):
+        kind, fields = entry[1:].partition("{")[0], dict(re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE))
+        assert {"author", "title", "year", "note", *needed[kind]} <= fields.keys()
+        assert ("doi" in fields, fields["title"][1:-1] in paper.text) == (paper.doi is not None, True)
+        assert entry.count("{") == entry.count("}")
+    assert len({one.partition(",")[0] for one in entries}) == len({paper.text for paper in papers})
+    with Store.create_or_resume(tmp_path / "run", read_origin(campaign_file)):
+        pass
+    text = CliRunner().invoke(main, ["cite", "--bibtex", str(tmp_path / "run")]).output
+    assert text.startswith("@software{hullscout,\n")
+    assert text.count("@article{huo2022unified,") == 1
+    assert CliRunner().invoke(main, ["cite", "--bibtex"]).output.count("@") == 1

@@ -17,7 +17,7 @@ path = "pool.extxyz"
 [oracle]
 kind = "calculator"
 calculator = "emt"
-relax = "volume"
+relax = "volume-and-positions"
 
 [executor]
 kind = "in-process"

@@ -61,8 +61,8 @@ class CalculatorSettings(Settings):
         Literal["none", "positions", "volume-only", "volume-and-positions", "cell-and-positions"],
         BeforeValidator(_name_of_relaxation),
     ] = "none"
-    """What is relaxed: nothing, atoms in a fixed cell (VASP's ISIF = 2), the volume alone with the atoms at their fractions of the cell
-    (7), volume and atoms (8), or cell and atoms (3)."""
+    """What is relaxed: nothing, atoms in a fixed cell (VASP's ISIF = 2), the volume alone with all atoms at their fractions of the
+    cell (7), volume and atoms (8), or cell and atoms (3)."""
     fmax: Amount = 0.02
     """Largest force (and stress times volume over atoms) of a relaxed structure, eV/Angstrom."""
     max_steps: Count = 200

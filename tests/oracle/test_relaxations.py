@@ -1,4 +1,4 @@
-"""Each kind of relaxation moves what its name says, and nothing else: a cell off in volume, shape and positions tells them apart."""
+"""Each kind of relaxation moves what its name says, and nothing else: a cell that is off in all three tells them apart."""
 
 import numpy as np
 import pytest

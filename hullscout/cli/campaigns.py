@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hullscout import __version__
 from hullscout.citations import citations_of, own_bibtex
+from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main, working_line
 from hullscout.cli.streams import say, say_lines
 from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
@@ -287,6 +288,7 @@ def status(folder: Path) -> None:
     "--from", "start", metavar="X", help="section: where it begins, a formula or an id.  [default: the first element]"
 )
 @click.option("--to", "end", metavar="X", help="section: where it ends.  [default: the second element]")
+@looks_otherwise
 @looks
 def plot(
     folder: Path,
@@ -298,6 +300,7 @@ def plot(
     end: str | None,
     *,
     lattices: bool,
+    **look: Any,
 ) -> None:
     """Draw the campaign in FOLDER, finished or not."""
     if lattices and "has_lattices" not in KINDS[kind].takes:
@@ -311,7 +314,14 @@ def plot(
     between = None if start is None or end is None else (start, end)
     target = output if output is not None else folder / f"{kind}.png"
     save_campaign_figure(
-        folder, target, kind=kind, width=Width(width), has_lattices=lattices, candidate_id=candidate, between=between
+        folder,
+        target,
+        kind=kind,
+        width=Width(width),
+        has_lattices=lattices,
+        candidate_id=candidate,
+        between=between,
+        look=look_of(look),
     )
     say(f"Wrote {target}")
 

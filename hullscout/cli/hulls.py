@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hullscout.cli.campaigns import EXPORTS
+from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
 from hullscout.cli.shared import PATH, console, main
 from hullscout.cli.streams import say
@@ -39,6 +40,7 @@ N_NEAR = 10
     "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of the figure."
 )
 @click.option("--lattices", is_flag=True, help="Mark structures on fcc, bcc and hcp lattices in it.")
+@looks_otherwise
 @click.option("--all", "show_all", is_flag=True, help="Show the distances of all structures to the hull.")
 @click.option("--distances", type=PATH, help="Write a table of all, with their distances to the hull, .csv.")
 @click.option(
@@ -69,6 +71,7 @@ def hull(
     lattices: bool,
     show_all: bool,
     force: bool,
+    **look: Any,
 ) -> None:
     """Show the hull of the energies in POOL, a file or folder of any format, without a campaign.
 
@@ -113,6 +116,7 @@ def hull(
             lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
             width=Width(width),
             aspect=aspect if width == "page" else 1.15,
+            look=look_of(look),
         )
         say(f"Wrote {output}")
     if distances is not None:

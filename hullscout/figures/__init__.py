@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hullscout.campaign import CampaignResult, History
+    from hullscout.figures.look import Look
     from hullscout.pool import Candidate
     from hullscout.selection import Known
 
@@ -87,6 +88,7 @@ def save_campaign_figure(
     has_lattices: bool = False,
     candidate_id: str | None = None,
     between: tuple[str, str] | None = None,
+    look: Look | None = None,
 ) -> None:
     """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
 
@@ -95,6 +97,7 @@ def save_campaign_figure(
         width: A column or the page.
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
+        look: What is to be otherwise than it is drawn: size, title, limits, units.
         between: `section`: two compositions, each a formula or a candidate's id; by default the first two elements.
 
     Raises:
@@ -128,7 +131,13 @@ def save_campaign_figure(
     has_three = len(known.pool.end_names) == 3
     aspects = chosen.aspect_of_three if has_three and chosen.aspect_of_three is not None else chosen.aspect
     aspect = aspects[0 if width is Width.PAGE else 1]
-    save_figure(path, lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken), width=width, aspect=aspect)
+    save_figure(
+        path,
+        lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken),
+        width=width,
+        aspect=aspect,
+        look=look,
+    )
 
 
 def shown_candidate(history: History, candidate_id: str | None) -> Candidate:

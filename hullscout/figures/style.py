@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from hullscout.figures.look import Look
     from hullscout.selection import Known
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
@@ -70,15 +71,32 @@ class Width(StrEnum):
 
 
 def save_figure(
-    path: Path, draw: Callable[[Figure], object], *, width: Width = Width.PAGE, aspect: float = 0.65
+    path: Path,
+    draw: Callable[[Figure], object],
+    *,
+    width: Width = Width.PAGE,
+    aspect: float = 0.65,
+    look: Look | None = None,
 ) -> None:
     """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG or PDF file, whole or not at all.
+
+    Args:
+        look: What is to be otherwise than it is drawn.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
     refuse_other_formats(path)
-    content = figure_bytes(draw, suffix=path.suffix, inches=width.size(aspect), dpi=width.dots_per_inch)
+    inches, dpi, rc = width.size(aspect), width.dots_per_inch, RC
+
+    def fill(figure: Figure) -> None:
+        draw(figure)
+        if look is not None:
+            look.apply(figure)
+
+    if look is not None:
+        inches, dpi, rc = look.size_inches or inches, look.dpi or dpi, RC | look.rc
+    content = figure_bytes(fill, suffix=path.suffix, inches=inches, dpi=dpi, rc=rc)
     write_whole(path, content, remedy="Give another file.")
 
 

@@ -26,7 +26,8 @@ ALLOWED = {
     "display": set(),
     "errors": set(),
     "lattice": {"compiling", "errors"},
-    "neighbors": {"compiling", "errors", "lattice"},
+    "neighbor_kernels": {"compiling"},
+    "neighbors": {"errors", "lattice", "neighbor_kernels"},
     "files": {"contents", "errors"},
     "settings": {"errors"},
     "writing": {"errors"},
@@ -53,12 +54,14 @@ ALLOWED = {
     "api": BASE | {"campaign", "figures", "hull", "oracle", "planning", "pool", "representation", "selection"},
     "examples": {"errors", "writing"},
     "known_pool": BASE | {"campaign", "figures", "hull", "oracle", "pool", "selection"},
-    "cli": BASE | {"examples", "known_pool"} | {"campaign", "figures", "oracle", "planning", "pool", "selection"},
+    "warming": {"campaign", "mbtr", "neighbor_kernels", "neighbors", "regression", "selection"},
+    "cli": BASE
+    | {"campaign", "examples", "figures", "known_pool", "oracle", "planning", "pool", "selection", "warming"},
 }
 # What a room loads of the others when it is used by itself.
 ALONE = {
     "hull": {"errors"},
-    "mbtr": {"compiling", "errors", "lattice", "neighbors"},
+    "mbtr": {"compiling", "errors", "lattice", "neighbor_kernels", "neighbors"},
     "regression": {"compiling", "display", "errors"},
     "selection": {"compiling", "citations", "display", "errors", "hull", "regression", "settings"},
 }

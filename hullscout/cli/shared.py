@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -142,9 +143,19 @@ class Commands(_Parsed, click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Parse and run one."""
         streams.prepare()
+        if sys.stderr is not None and sys.stderr.isatty():
+            _say_what_is_compiled()
         if note := _note_on_temporary_files():
             say(note, err=True)
         return super().main(*args, **kwargs)
+
+
+def _say_what_is_compiled() -> None:
+    """On a terminal, where somebody waits."""
+    logger, handler = logging.getLogger("hullscout.compiling"), logging.Handler()
+    handler.emit = lambda record: say(record.getMessage(), err=True)  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _end(message: str, *, code: int = 2) -> NoReturn:

@@ -134,14 +134,11 @@ def _is_scratch(folder: Path, ids: Mapping[str, str]) -> bool:
     return not any(rank[0] != _OTHER or _holds_energy(file) for rank, file in ranked)
 
 
-def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate]) -> str:
-    """The id that the manifest of what was handed out states, or that the folder's name stands for."""
+def _id_of(folder: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate]) -> str | None:
+    """The id that the manifest of what was handed out states, or that the folder's name stands for; None where neither is there."""
     place = _handed_out(folder, ids)
     if place is None:
-        raise ResultError(
-            f"expected {MANIFEST} in the folder or above it, or a folder with the name that was handed out; found neither. "
-            "Keep the manifest with the results."
-        )
+        return None
     manifest = place / MANIFEST
     if not manifest.is_file():
         return ids[place.name]
@@ -242,14 +239,17 @@ def _reply_in(
 ) -> Reply:
     """The result in a file, or in the one of a folder that counts: of the candidate that is named, or whose crystal it is."""
     file, unused = (where, ()) if where.is_file() else _result_in(where)
+    candidate_id = _id_of(file.parent, ids, candidates)
+    if candidate_id is None and file.name == FAILED:
+        raise ResultError(
+            f"expected {MANIFEST} in the folder or above it, or a folder with the name that was handed out; found neither. "
+            "Keep the manifest with the results."
+        )
     done = None if file.name == FAILED else _read(file)
-    try:
-        candidate = candidates[_id_of(file.parent, ids, candidates)]
-    except ResultError:
-        if done is None:
-            raise
+    if candidate_id is None and done is not None:
         name = where.resolve().name if where.is_dir() else where.stem
         return replace(_unasked(done, file, candidates, settings, name=name), unused=unused)
+    candidate = candidates[candidate_id or ""]
     outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)
     return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
 

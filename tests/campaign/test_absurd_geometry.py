@@ -38,7 +38,7 @@ def test_check_and_run_name_the_frame_and_what_is_wrong(hullscout, campaign_file
 def test_tell_refuses_the_absurd_result_and_takes_the_others(hullscout, campaign_file):
     place = campaign_file.parent
     run, out = place / "run", place / "out"
-    campaign_file.write_text(campaign_file.read_text() + '\n[oracle]\nkind = "handoff"\n')
+    campaign_file.write_text(campaign_file.read_text() + '\n[oracle]\nkind = "handoff"\nuse_known = false\n')
     assert hullscout("run", campaign_file, "--out", run)[0] == 0
     hullscout("ask", run, "-n", 5, "--to", out)
     folders = sorted(out.iterdir())

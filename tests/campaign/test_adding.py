@@ -253,7 +253,7 @@ def test_costs_and_baselines_of_what_is_added_are_those_of_its_columns(halves, t
     assert play(campaign_file, tmp_path / "out", *settings)[0].n_candidates == 57
 
 
-HANDOFF = "oracle={kind = 'handoff'}"
+HANDOFF = "oracle={kind = 'handoff', use_known = false}"
 
 
 def test_a_handoff_goes_on_while_results_are_awaited(halves, hullscout, tmp_path):

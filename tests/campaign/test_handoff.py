@@ -241,7 +241,9 @@ def test_what_a_code_leaves_beside_its_result_does_not_stand_in_the_way(hullscou
     assert "Note: Files of kind traj: whether these 2 converged cannot be told from the files." in text
 
 
-def test_a_result_without_manifest_or_name_is_refused(hullscout, handoff, tmp_path):
+def test_a_result_without_manifest_or_name_is_told_by_its_crystal_and_a_failure_is_refused(
+    hullscout, handoff, tmp_path
+):
     out, outbox = handoff
     hullscout("ask", out, "-n", 2, "--to", outbox)
     compute(folders(outbox)[0])
@@ -249,7 +251,15 @@ def test_a_result_without_manifest_or_name_is_refused(hullscout, handoff, tmp_pa
     moved.mkdir()
     (folders(outbox)[0] / "result.traj").rename(moved / "result.traj")
     code, text = hullscout("tell", out, moved)
-    assert (code, "expected manifest.json in the folder or above it" in text) == (2, True)
+    assert (code, "1 new energies" in text.replace("energy", "energies"), "never asked for" in text) == (
+        0,
+        True,
+        False,
+    ), text
+    (moved / "result.traj").unlink()
+    (moved / "FAILED").write_text("no licence")
+    code, text = hullscout("tell", out, moved)
+    assert (code, "expected manifest.json in the folder or above it" in text) == (2, True), text
 
 
 def test_an_outbox_with_something_else_in_it_is_left_alone(hullscout, handoff):

@@ -27,7 +27,7 @@ elements = ["Ag", "Pd"]
 pool.path = "pool.extxyz"
 select.rule = "hull-posterior"
 """
-HANDOFF = "oracle={kind = 'handoff'}"
+HANDOFF = "oracle={kind = 'handoff', use_known = false}"
 
 
 def positive(frames):

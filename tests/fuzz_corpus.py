@@ -48,6 +48,7 @@ path = "pool.extxyz"
 
 [oracle]
 kind = "handoff"
+use_known = false
 
 [select]
 rule = "random"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hullscout.campaign.additions import Added, Addition
 from hullscout.campaign.beforehand import understood
 from hullscout.campaign.founding import KnownAnswer
-from hullscout.campaign.origin import IN_MEMORY, columns_of
+from hullscout.campaign.origin import IN_MEMORY, columns_of, frames_of
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.display import MILLI
@@ -99,7 +99,7 @@ def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candid
             frames,
             frames=tuple(
                 replace(frame, columns={key: float(values[place]) for key, values in columns.items()})
-                for place, frame in enumerate(frames.frames)
+                for place, frame in enumerate(frames_of(structures))
             ),
         )
     else:

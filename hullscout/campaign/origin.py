@@ -133,7 +133,7 @@ def origin_of(
     columns = columns_of(listed) if isinstance(listed, Pool) else {}
     frames = tuple(
         replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
-        for place, frame in enumerate(_frames_of(listed))
+        for place, frame in enumerate(frames_of(listed))
     )
     given = sections.pop("pool", {})
     tree = {
@@ -156,7 +156,7 @@ def origin_of(
     )
 
 
-def _frames_of(listed: Pool | tuple[ase.Atoms | Structure | Candidate, ...]) -> tuple[Frame, ...]:
+def frames_of(listed: Pool | tuple[ase.Atoms | Structure | Candidate, ...]) -> tuple[Frame, ...]:
     """Frames of structures, with the energies that they carry, or that a pool keeps of them."""
     frames, energies = Frames.of(listed).frames, getattr(listed, "energies_ev_per_atom", None)
     if energies is None:

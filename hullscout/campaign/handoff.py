@@ -100,6 +100,7 @@ def ask_for(folder: Path, *, n: int, again: bool = False, hand_out: Callable[[Ca
     began = time.perf_counter()
     with _open(folder, setup) as (_, store, ledger, setup):  # noqa: PLR1704  with what was added
         engine, handed = setup.engine(ledger), ledger.handed_out
+        setup.keep()
         if again:
             chosen = [candidate_id for candidate_id in ledger.pending if candidate_id in handed]
         else:

@@ -83,6 +83,7 @@ def run(
         setup = setup.with_additions(store)
         engine = setup.engine(setup.open_ledger(store))
         timings_s = {"features": time.perf_counter() - began}
+        setup.keep()
         n_ahead = 0 if setup.table is not None else setup.config.executor.n_ahead
         if _ask(engine, n_ahead):  # a campaign that has ended needs no workers
             with _open_workers(setup, store, folder=folder, on_note=on_note) as workers:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.config import check_config
 from hullscout.campaign.engine import Engine, fitting_threads
+from hullscout.campaign.kept import Kept, read_kept, write_kept
 from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.store import Store
@@ -57,12 +58,21 @@ class Setup:
     Args:
         features: (n, d) features of the candidates by block name, if they are at hand.
         has_energies: Whether a table of energies is looked at; if not, its candidates without an energy are kept.
+        folder: The campaign's, where pool and features may be kept.
     """
 
-    def __init__(self, origin: Origin, *, features: dict[str, Floats] | None = None, has_energies: bool = True) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        features: dict[str, Floats] | None = None,
+        has_energies: bool = True,
+        folder: Path | None = None,
+    ) -> None:
         self.origin = origin
         self._has_energies = has_energies
         self._is_table = has_energies and origin.config.oracle.kind == "table"
+        self._folder = folder
         if features is not None:
             self.__dict__["features"] = features
 
@@ -70,7 +80,7 @@ class Setup:
     def read(cls, folder: Path) -> Self:
         """What the campaign in `folder` is made of."""
         with Store.read(folder) as store:
-            return cls(store.origin())
+            return cls(store.origin(), folder=folder)
 
     @property
     def config(self) -> CampaignConfig:
@@ -94,10 +104,11 @@ class Setup:
         if not self.not_imported:
             return self
         config = check_config(self.config.model_dump(mode="json"), source=f"the campaign {self.config.name!r}")
-        return Setup(replace(self.origin, config=config), has_energies=self._has_energies)
+        return Setup(replace(self.origin, config=config), has_energies=self._has_energies, folder=self._folder)
 
     def as_in(self, folder: Path) -> Setup:
         """The same with the structures that were added to the campaign in `folder`, where there is one."""
+        self._folder = folder
         if not (folder / DATABASE).is_file():
             return self
         with Store.read(folder) as store:
@@ -109,7 +120,7 @@ class Setup:
         if store.n_additions == len(self.origin.additions) and changes == self.origin.changes:
             return self
         kept = replace(self.origin, additions=store.additions(), changes=changes)
-        return Setup(kept, has_energies=self._has_energies)
+        return Setup(kept, has_energies=self._has_energies, folder=self._folder)
 
     def now_in(self, folder: Path) -> Setup:
         """The same, or what the campaign in `folder` works with since its settings were changed."""
@@ -117,7 +128,18 @@ class Setup:
             origin = store.origin()
         if not origin.config.differences(self.config):
             return self.as_in(folder)
-        return Setup(origin) if self.not_imported else Setup(origin).trusted()
+        made = Setup(origin, folder=folder)
+        return made if self.not_imported else made.trusted()
+
+    @cached_property
+    def _kept(self) -> Kept | None:
+        return None if self._folder is None else read_kept(self._folder, self.origin, is_table=self._is_table)
+
+    def keep(self) -> None:
+        """Keep pool and features in the folder of the campaign, where they are not already."""
+        if self._folder is not None and self._kept is None:
+            kept = Kept(pool=self.pool, features=self.features)
+            write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 
     @cached_property
     def frames(self) -> Frames:
@@ -190,7 +212,7 @@ class Setup:
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """The candidates at the start, and after each addition: those that were there before keep their places."""
-        pools = [self.build_pool_of(self._first_frames)]
+        pools = [self.build_pool_of(self._first_frames) if self._kept is None else self._kept.pool]
         for frames, then in zip(self._added_frames, self.added, strict=True):
             pools.append(
                 grown(
@@ -238,6 +260,8 @@ class Setup:
     @cached_property
     def given(self) -> dict[str, float]:
         """Energies of the elements that are given by value, eV per cell by id."""
+        if not self.pool.given:
+            return {}
         stated = {frame.id: frame.energy_ev for frame in self._first_frames.frames if frame.is_given}
         return {name: energy for name in self.pool.given if (energy := stated[name]) is not None}
 
@@ -259,7 +283,7 @@ class Setup:
     @cached_property
     def features(self) -> dict[str, Floats]:
         """(n, d) features of every candidate by block name: the expensive step before a campaign."""
-        return self._features_of(self.pool)
+        return self._features_of(self.pool) if self._kept is None else self._kept.features
 
     def _features_of(self, pool: Pool) -> dict[str, Floats]:
         # All of them anew, since the features of a candidate may depend on what else there is.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 VERTEX_TOLERANCE_EV_PER_ATOM = 1e-9
 """A point is a vertex when it lies below the line through its neighbours by more than this: far below any error of DFT, and above
 the rounding of energies of some thousand eV per cell."""
+MAX_UNCOMPILED = 20_000
+"""Points of an alloy of two elements up to which their hull is found without compiled code, for which numba would be loaded."""
 FRACTION_TOLERANCE = 1e-9
 """Fractions may be outside of the hull by so much: the rounding of a quotient of two numbers of atoms."""
 # Facets over less than this part of the fractions hold no composition: what rounding makes of points on one edge.
@@ -197,6 +199,13 @@ def lower_hull(fractions: ArrayLike, energy_ev_per_atom: ArrayLike) -> Hull:
 
 def _chain(x: Floats, energies: Floats) -> Indices:
     """Indices of the vertices of the lower hull of points of one fraction, by ascending x."""
+    if x.size > MAX_UNCOMPILED:
+        from hullscout.hull_kernels import chain_of  # noqa: PLC0415  loads numba
+
+        order = np.argsort(x, kind="stable")
+        chain = np.empty(x.size, dtype=np.int64)
+        n = chain_of(x[order], energies[order], VERTEX_TOLERANCE_EV_PER_ATOM, chain)
+        return np.asarray(order[chain[:n]], dtype=np.intp)
     order = np.lexsort((np.arange(x.size), energies, x))
     lowest = order[np.concatenate(([True], np.diff(x[order]) > 0))]
     kept: list[tuple[float, float, int]] = []

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hullscout import hull as hulls
 from hullscout.errors import InvalidSettingError
 from hullscout.hull import formation_energy, hull_error, lower_hull, phase_diagram
 
@@ -143,3 +144,20 @@ def test_a_hull_of_three_elements_has_no_energy_outside_either():
         _ = hull.x
     with pytest.raises(InvalidSettingError, match="span 2 fractions"):
         lower_hull([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]], [0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("is_continuous", [True, False])
+def test_the_compiled_chain_of_many_points_is_that_of_few(
+    monkeypatch: pytest.MonkeyPatch, *, is_continuous: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    n = hulls.MAX_UNCOMPILED + 1000
+    x = rng.uniform(0, 1, n) if is_continuous else rng.integers(0, 60, n) / 60
+    energies = np.round(-0.3 * x * (1 - x) + rng.exponential(0.05, n), 6 if is_continuous else 2)
+    compiled = lower_hull(x, energies)
+    monkeypatch.setattr(hulls, "MAX_UNCOMPILED", n)
+    plain = lower_hull(x, energies)
+    assert compiled.indices.size > 5
+    np.testing.assert_array_equal(compiled.indices, plain.indices)
+    assert compiled.energy_ev_per_atom.tobytes() == plain.energy_ev_per_atom.tobytes()
+    assert compiled.indices.dtype == plain.indices.dtype

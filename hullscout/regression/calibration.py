@@ -90,17 +90,19 @@ def calibrate(
 
 
 def scale_of(z: FloatArray, *, n_prior: float = 4.0, degrees_of_freedom: float = 30.0) -> TailCalibration:
-    """The scale of z-scores (n,) of labels left out, with `n_prior` more that are as modelled; the tails are given.
+    """The scale of z-scores (n,) of labels left out, with `n_prior` more that are as modelled, and tails that are given or heavier.
 
-    The root mean square of all of them: the scale that a conjugate prior centred on 1 asks for. For models whose settings come from
-    many alloys (`KernelPrior`): where nothing was tuned on these labels, no interval has to be widened for that.
+    The root mean square of all of them: the scale that a conjugate prior centred on 1 asks for (scaled inverse chi^2). A scale that
+    is known from n + `n_prior` scores makes what is predicted a Student-t of so many degrees of freedom, be they fewer than given
+    (Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.6). For models whose settings come from many alloys (`KernelPrior`):
+    where nothing was tuned on these labels, no interval has to be widened for that.
     """
     if not np.all(np.isfinite(z)):
         raise InvalidTrainingSetError(
             f"Expected finite z-scores, found {np.count_nonzero(~np.isfinite(z))} that are not."
         )
     scale = float(np.sqrt((n_prior + np.sum(z**2)) / (n_prior + len(z))))
-    return TailCalibration(scale=scale, degrees_of_freedom=degrees_of_freedom)
+    return TailCalibration(scale=scale, degrees_of_freedom=min(degrees_of_freedom, n_prior + len(z)))
 
 
 def _log_likelihoods(z: FloatArray) -> FloatArray:

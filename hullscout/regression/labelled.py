@@ -145,6 +145,8 @@ def _in_tolerances(features: FloatArray) -> FloatArray:
 
 def _connected(pairs: IntArray, n: int) -> IntArray:
     """Number of the set of each of n items, given the pairs that belong together; sets in the order of first members."""
+    if not len(pairs):
+        return np.arange(n)
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     sets = connected_components(links, directed=False)[1]
     _, first, inverse = np.unique(sets, return_index=True, return_inverse=True)

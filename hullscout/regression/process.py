@@ -283,16 +283,16 @@ class RestrictedLikelihood:
     def __init__(self, *, basis: FloatArray, y: FloatArray, regularizations: FloatArray) -> None:
         self._basis, self._y, self._regularizations = basis, y, regularizations
         self._mean_vectors, self._log_volume = contrasts(basis)
+        self._labels = y - self._mean_vectors @ (self._mean_vectors.T @ y)
 
     def logarithms(self, kernel: FloatArray) -> FloatArray:
         """`log_marginal_likelihood` of the spectrum of K (n, n) to rounding; itself where T + lambda is not positive definite."""
         (n, p), m, vectors = self._basis.shape, len(self._regularizations), self._mean_vectors
         matrix, lift = _projected(kernel, vectors) if p else (kernel.T, 0.0)
-        labels = self._y - vectors @ (vectors.T @ self._y)
         reduced, diagonal, beside, reflectors, _ = lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
         rotated = np.empty(n)
-        rotated[0] = labels[0]
-        rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, labels[1:, None], _BLOCK)[0][:, 0]
+        rotated[0] = self._labels[0]
+        rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, self._labels[1:, None], _BLOCK)[0][:, 0]
         # All T + lambda stand in one block-diagonal matrix: a single call to factorize and one to solve.
         all_beside = np.zeros((m, n))
         all_beside[:, :-1] = beside
@@ -301,7 +301,8 @@ class RestrictedLikelihood:
         )
         if failure:
             return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)
-        solved = lapack.dpttrs(pivots, multipliers, np.tile(rotated, m)[:, None], overwrite_b=1)[0]
+        repeated = np.broadcast_to(rotated, (m, n)).reshape(-1, 1)
+        solved = lapack.dpttrs(pivots, multipliers, repeated, overwrite_b=1)[0]
         quadratic = solved.reshape(m, n) @ rotated
         log_volume = np.log(pivots).reshape(m, n).sum(axis=1) + self._log_volume
         if p:

@@ -10,7 +10,7 @@ from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtri, ndtri, stdtr
+from scipy.special import chdtri, ndtr, ndtri, stdtr
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, lower_hull
 from hullscout.regression import cap_height, covariance_root, student_quantile
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # In the middle of 2^16 equally probable parts: as many as an index of two bytes names, and as draws of a round can tell apart.
 _PROBABILITIES = (np.arange(2**16) + 0.5) / 2**16
+# From beyond the first of these to beyond the last: a line between their quantiles errs by 1e-5.
+_NORMAL_STEPS = np.linspace(-4.5, 4.5, 1025)
 NO_SAMPLES: Floats = np.empty((0, 0))
 
 
@@ -230,7 +232,8 @@ def _normal_quantiles() -> Singles:
     return np.asarray(ndtri(_PROBABILITIES), dtype=np.float32)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # one for each number of labels that scales are known from
 def _tail_quantiles(degrees_of_freedom: float) -> Singles:
-    """Of sqrt(nu / chi^2_nu)."""
-    return np.asarray(np.sqrt(degrees_of_freedom / chdtri(degrees_of_freedom, _PROBABILITIES)), dtype=np.float32)
+    """Of sqrt(nu / chi^2_nu): smooth in the normal quantile of the same probability, between whose steps it is a line."""
+    factors = np.sqrt(degrees_of_freedom / chdtri(degrees_of_freedom, ndtr(_NORMAL_STEPS)))
+    return np.interp(ndtri(_PROBABILITIES), _NORMAL_STEPS, factors).astype(np.float32)

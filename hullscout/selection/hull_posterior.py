@@ -44,7 +44,7 @@ REACH = 8.0
 # Contenders within this many standard deviations are sampled jointly, nearest first, in this number at least and at most. The
 # others count as independent: so far out it is the tail of each that matters.
 JOINT_REACH = 3.0
-MIN_SAMPLED, MAX_SAMPLED = 100, 300
+MIN_SAMPLED, MAX_SAMPLED = 100, 200
 # The stated probability looks back over this share of the calculations at most.
 MAX_STEADY = 0.2
 # Of three elements or more it looks back over this share of the pool at least: one low probability is sooner by chance where there
@@ -216,15 +216,16 @@ class HullPosteriorRule(Rule):
         n_joint = min(max(int((in_stds < JOINT_REACH).sum()), MIN_SAMPLED), MAX_SAMPLED, n_contenders)
         n_sampled = max([n_joint, *(askable[-1:] + 1).tolist()])
         sampled = unknown[nearest[:n_sampled]]
+        tails = min(self.degrees_of_freedom, belief.degrees_of_freedom)
         return replace(
             belief,
             n_contenders=n_contenders,
             sampled=sampled,
             sampled_ev_per_atom=heavy_tailed_samples(
-                surrogate.posterior(sampled), self.samples, known.rng(), degrees_of_freedom=self.degrees_of_freedom
+                surrogate.posterior(sampled), self.samples, known.rng(), degrees_of_freedom=tails
             ),
             others=unknown[nearest[n_sampled:n_contenders]],
-            tail_degrees_of_freedom=self.degrees_of_freedom,
+            tail_degrees_of_freedom=tails,
         )
 
     def _chosen(self, belief: Belief, depths: Floats, *, floor: float) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/alloys.py --seeds 30            # 24 pools, some ten minutes on two cores
     python tests/benchmarks/alloys.py --seeds 10 --to 0.01  # also what a stated 1 % costs; most of the time goes there
+    python tests/benchmarks/alloys.py --seeds 10 --cells 60 # of small pools: the 60 smallest cells of each pool
     python tests/benchmarks/alloys.py --seeds 30 --write    # also keep the judgement that every result.json states
 
 A campaign to a small probability passes all larger ones, so each run tells where it would have ended at any. With u the share of
@@ -23,7 +24,8 @@ import selection  # isort: skip  # first: it sets the number of threads
 import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +33,8 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from hullscout.campaign import load_config
-from hullscout.planning import play
+from hullscout.hull import pure
+from hullscout.planning import ReplayPool, play
 from hullscout.selection import alloys
 
 if TYPE_CHECKING:
@@ -66,9 +69,27 @@ class Passed:
         return 1.0 - (1.0 - expit(a + b * logit(np.clip(self.share, 1e-9, 1 - 1e-9)))) * (1.0 - rho * self.unknown)
 
 
-def passed(path: Path, settings: tuple[str, ...], seed: int, tolerance: float) -> Passed:
-    config = load_config(path, settings, seed=seed)
+@cache
+def smallest(path: Path, n_cells: int | None) -> ReplayPool:
+    """A pool, or its smallest cells, in the order of the pool where these are equal; and the smallest of each pure element."""
     found = selection.opened(path, "none")
+    if n_cells is None or n_cells >= len(found.pool):
+        return found
+    by_size = np.argsort(found.pool.n_atoms, kind="stable")
+    ends = [by_size[np.isin(by_size, those)][:1] for those in pure(found.pool.fractions)]
+    kept = np.unique(np.concatenate([by_size[:n_cells], *ends]))
+    candidates = tuple(found.pool.candidates[index] for index in kept)
+    return replace(
+        found,
+        pool=replace(found.pool, candidates=candidates, cost=None),
+        energies_ev=found.energies_ev[kept],
+        features={name: block[kept] for name, block in found.features.items()},
+    )
+
+
+def passed(path: Path, settings: tuple[str, ...], seed: int, tolerance: float, n_cells: int | None = None) -> Passed:
+    config = load_config(path, settings, seed=seed)
+    found = smallest(path, n_cells)
     played = play(found, config, seed=seed)
     rows = [
         (n, one.failure_probability, one.loner_probability, played.hull_error_after(n) > tolerance)
@@ -127,10 +148,16 @@ def interval(runs: list[Passed], values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def are_large(runs: list[Passed]) -> np.ndarray:
+    """(r,) whether a run's pool is one of more than 130 candidates; all of them where none is."""
+    large = np.array([run.n_candidates > 130 for run in runs])
+    return large if large.any() else np.ones(len(runs), dtype=bool)
+
+
 def judge(runs: list[Passed], constants: dict[str, np.ndarray], stated: tuple[float, ...]) -> list[dict[str, object]]:
     """Print what was observed at each stated probability, and return it as `judged.json` holds it."""
     rows: list[dict[str, object]] = []
-    large = np.array([run.n_candidates > 130 for run in runs])
+    large = are_large(runs)
     heads = (
         f"{'saved, %':>10}{'of > 130':>10}{'worst pool of > 130':>24}{'wrong, %':>10}{'over alloys':>12}{'95 %':>14}"
     )
@@ -205,26 +232,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30, help="runs of each pool")
     parser.add_argument("--to", type=float, default=0.04, help="stated probability to which runs go")
+    parser.add_argument("--cells", type=int, help="only so many of the smallest cells of each pool")
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"keep the judgement in {JUDGED.name}")
     arguments = parser.parse_args()
+    if arguments.write and arguments.cells is not None:
+        parser.error("--write keeps the judgement of whole pools: leave --cells out.")
     paths = selection.CAMPAIGNS + selection.SHARED
     settings = (f"stop.failure_probability={arguments.to}", *arguments.settings)
     with ProcessPoolExecutor(arguments.workers) as executor:
         jobs = [(path, seed) for path in paths for seed in range(arguments.seeds)]
-        waiting = [executor.submit(passed, path, settings, seed, arguments.tolerance) for path, seed in jobs]
+        waiting = [
+            executor.submit(passed, path, settings, seed, arguments.tolerance, arguments.cells) for path, seed in jobs
+        ]
         runs = [one.result() for one in waiting]
     everything = fit(runs)
     without = {alloy: fit([run for run in runs if run.alloy != alloy]) for alloy in sorted({run.alloy for run in runs})}
     print(f"\n{'without':<10}{'a':>8}{'b':>8}{'rho':>8}")
     for name, constants in [("nothing", everything), *without.items()]:
         print(f"{name:<10}" + "".join(f"{one:>8.3f}" for one in constants))
-    after, is_large = (
-        100 * np.array([run.right_after for run in runs]),
-        np.array([run.n_candidates > 130 for run in runs]),
-    )
+    after, is_large = 100 * np.array([run.right_after for run in runs]), are_large(runs)
     means = f"{np.nanmean(after):.1f} % of the pool ({np.nanmean(after[is_large]):.1f} % of those > 130)"
     print(f"\nright after {means}; never in {np.isnan(after).sum()} of {len(runs)} runs")
     stated = tuple(one for one in STATED if one >= arguments.to)

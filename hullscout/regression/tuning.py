@@ -82,7 +82,7 @@ class KernelPrior:
     log_length_std: float
     log_weight_std: float
     extras: tuple[tuple[str, float, float], ...] = ()
-    n_drawn: int = 24
+    n_drawn: int = 32
     trust: float = 0.5
 
     def points(self, blocks: Sequence[str]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:

@@ -83,7 +83,7 @@ class HullPosteriorRule(Rule):
     samples: int = Field(default=2000, ge=100, le=100_000)
     """Posterior samples per round; the probability is never stated below one over their number while a contender is left."""
     degrees_of_freedom: float = Field(default=30.0, ge=1, le=1e6, allow_inf_nan=False)
-    """Of the Student-t factor of each candidate in a sample: fewer mean heavier tails."""
+    """Of the Student-t factor of each candidate in a sample, at most: fewer mean heavier tails, and so do few labels."""
     steady: float = Field(default=0.0, ge=0, lt=1)
     """The probability must have stayed low while this share of the pool was looked up, or a fifth of what is known if less."""
 

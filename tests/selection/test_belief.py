@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from scipy.stats import t as student
 from views import known_of
 
 from hullscout.hull import lower_hull
 from hullscout.regression import MixturePosterior
 from hullscout.selection import Belief
-from hullscout.selection.belief import heavy_tailed_samples
+from hullscout.selection.belief import _tail_quantiles, heavy_tailed_samples
 from hullscout.selection.sample_kernels import (
     chain_of,
     count_vertices,
@@ -150,6 +151,13 @@ def test_samples_have_the_stated_interval_heavier_tails_and_the_posterior_s_corr
     np.testing.assert_allclose((z[:, 0] * z[:, 2] > 0).mean(), 0.5, atol=0.004)
     wide = np.abs(z) > 2.0
     assert np.mean(wide[:, 0] & wide[:, 2]) == pytest.approx(wide[:, 0].mean() * wide[:, 2].mean(), rel=0.2)
+
+
+@pytest.mark.parametrize("degrees_of_freedom", [1.0, 4.0, 11.0, 30.0, 1e6])
+def test_tails_from_a_table_are_those_of_chi_squared(degrees_of_freedom):
+    probabilities = (np.arange(2**16) + 0.5) / 2**16
+    exact = np.sqrt(degrees_of_freedom / chi2(degrees_of_freedom).isf(probabilities))
+    np.testing.assert_allclose(_tail_quantiles(degrees_of_freedom), exact, rtol=2e-4)
 
 
 def test_components_of_a_posterior_are_sampled_by_weight():

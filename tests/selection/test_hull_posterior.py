@@ -251,6 +251,12 @@ def test_the_outlook_begins_where_the_probability_is(problem, monkeypatch, tails
     assert {index for index, _ in parts.candidates} & set(belief.others.tolist())
 
 
+def test_few_labels_have_heavier_tails(problem):
+    assert parts_of(problem)[1].tail_degrees_of_freedom < 30.0
+    assert parts_of(problem, tails=5.0)[1].tail_degrees_of_freedom == 5.0
+    assert parts_of(problem, rows=range(80))[1].tail_degrees_of_freedom == 30.0
+
+
 def test_what_failed_stays_in_doubt_whatever_else_is_calculated(problem):
     x, _, energy = problem
     high = np.argsort(energy - np.interp(x, [0, 1], energy[:2]))[-6:]

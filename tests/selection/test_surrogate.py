@@ -67,9 +67,20 @@ def test_a_start_covers_the_pool_and_is_another_for_each_seed():
     assert len(surrogate.spread_out(known_of(X, ENERGY, np.arange(98)), 6)) == 4
 
 
+def test_a_scale_known_from_few_scores_has_the_tails_of_one_drawn_again():
+    """Scores of six labels whose scale is drawn from its prior: the interval stated for a seventh holds as often as it says."""
+    rng, n, n_prior = np.random.default_rng(0), 6, 4
+    true = np.sqrt(n_prior / rng.chisquare(n_prior, size=20_000))
+    scores = true[:, None] * rng.standard_normal((20_000, n + 1))
+    found = [scale_of(one) for one in scores[:, :n]]
+    is_inside = [abs(new) < one.half_width(0.95) for one, new in zip(found, scores[:, n], strict=True)]
+    assert np.mean(is_inside) == pytest.approx(0.95, abs=0.005)
+
+
 def test_intervals_are_as_wide_as_left_out_labels_near_the_hull_ask():
     assert scale_of(np.zeros(0)).scale == 1.0
     assert scale_of(np.full(60, 2.0)).scale == pytest.approx(1.95, abs=0.02)
+    assert [scale_of(np.ones(n)).degrees_of_freedom for n in (0, 6, 60)] == [4.0, 10.0, 30.0]
     wild = ENERGY.copy()
     wild[np.median(ENERGY) < ENERGY] += np.random.default_rng(0).uniform(
         0.5, 3.0, size=(np.median(ENERGY) < ENERGY).sum()

@@ -43,7 +43,7 @@ from hullscout.hull import pure, systems
 from hullscout.regression import KernelPrior
 
 if TYPE_CHECKING:
-    from hullscout.selection.known import Floats, Known
+    from hullscout.selection.known import Floats, Indices, Known
 
 KERNELS: Final = KernelPrior(
     log_length_mean=1.15, log_length_std=1.0, log_weight_std=1.5, extras=(("volume", 1.0, -1.5),)
@@ -92,17 +92,23 @@ def loner_probabilities(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_
     From the predicted formation energies (n,) of all candidates, eV/atom. They are exclusive: their sum is the probability of a
     loner or of an unknown end, 1 - (1 - P_loner) prod_E (1 - k_E/n_E).
     """
-    shares = _loner_shares(known, mean_ev_per_atom, tolerance_ev_per_atom=tolerance_ev_per_atom)
+    is_possible = np.zeros(known.n_candidates, dtype=bool)
+    is_possible[known.unknown] = True
+    ends = [(those[is_possible[those]], those) for those in pure(known.fractions)]
+    is_possible[np.concatenate([unknown for unknown, _ in ends])] = False
+    compounds = np.flatnonzero(is_possible)
+    shares = _loner_shares(known, mean_ev_per_atom, compounds, tolerance_ev_per_atom=tolerance_ev_per_atom)
     none = 1.0 - float(shares.sum())
-    for those in pure(known.fractions):
-        unknown = those[np.isin(those, known.unknown)]
+    for unknown, those in ends:
         shares[unknown] += 1.0 / those.size
         none *= 1.0 - unknown.size / those.size
     return shares * ((1.0 - none) / max(float(shares.sum()), float(np.finfo(np.float64).tiny)))
 
 
-def _loner_shares(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_atom: float) -> Floats:
-    """(n,) probability of each compound to be a loner; their sum is P_loner."""
+def _loner_shares(
+    known: Known, mean_ev_per_atom: Floats, compounds: Indices, *, tolerance_ev_per_atom: float
+) -> Floats:
+    """(n,) probability of each of the unknown compounds to be a loner; their sum is P_loner."""
     at_hull = known.hull.energy_at(known.fractions)
     scale = max(
         float(np.percentile(known.formation_ev_per_atom - at_hull[known.answered], 75)),
@@ -110,7 +116,6 @@ def _loner_shares(known: Known, mean_ev_per_atom: Floats, *, tolerance_ev_per_at
         tolerance_ev_per_atom,
     )
     weights = np.zeros(known.n_candidates)
-    compounds = np.setdiff1d(known.unknown, np.concatenate(pure(known.fractions)))
     height = (mean_ev_per_atom - at_hull)[compounds] + tolerance_ev_per_atom
     weights[compounds] = ndtr(-height / scale)
     return np.asarray(loner_rate(known.fractions) * weights / (weights.sum() + KNOWN_WEIGHT * known.answered.size))

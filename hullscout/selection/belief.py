@@ -202,7 +202,7 @@ def heavy_tailed_samples(
     sqrt(nu / chi^2_nu), so that margins are Student-t. The scale keeps the half width of the posterior's 95 % interval. Normal
     variables and factors are drawn from tables of their quantiles, deviations from the mean in single precision.
     """
-    from hullscout.selection.sample_kernels import widen  # noqa: PLC0415  loads numba
+    from hullscout.selection.sample_kernels import entries, widen  # noqa: PLC0415  loads numba
 
     believed = posterior.scale * student_quantile(0.975, posterior.degrees_of_freedom)
     scale = believed / student_quantile(0.975, degrees_of_freedom)
@@ -215,7 +215,7 @@ def heavy_tailed_samples(
             continue
         # Places in the tables; to draw so is several times faster than by the distributions' formulas.
         places, tail_places = _random_places(2 * part.size, rng).reshape(2, *part.shape)
-        deviations = normal.take(places) @ covariance_root(covariance).astype(np.float32).T
+        deviations = entries(normal, places) @ covariance_root(covariance).astype(np.float32).T
         widen(deviations, tails, tail_places, scale, mean, part)
         start += count
     return samples

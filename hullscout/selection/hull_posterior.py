@@ -22,7 +22,7 @@ from pydantic import Field
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
-from hullscout.hull import of_all_elements, systems
+from hullscout.hull import of_all_elements, pure, systems
 from hullscout.selection.alloys import LONER_RATE, judged, loner_probabilities, observed, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
@@ -101,8 +101,11 @@ class HullPosteriorRule(Rule):
 
     def n_at_start(self, known: Known) -> int:
         """The structures of the pure elements, and `n_start` compounds where there are as many."""
-        compounds = (np.setdiff1d(those, known.given) for those in systems(known.fractions))
-        return len(self.start(known)) + sum(min(self.n_start, those.size) for those in compounds)
+        ends, *compounds = (
+            those.size - int(np.isin(those, known.given).sum())
+            for those in (np.concatenate(pure(known.fractions)), *systems(known.fractions))
+        )
+        return ends + sum(min(self.n_start, n_new) for n_new in compounds)
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""
@@ -242,11 +245,14 @@ class HullPosteriorRule(Rule):
         askable = known.askable
         loners = belief.loner_probability[askable] / known.cost[askable]
         likeliest = float(loners.max(initial=0.0))
-        if (fantasies.share_of_deepest / cost).max(initial=0.0) <= likeliest:
+        settled = fantasies.share_of_deepest / cost
+        if settled.max(initial=0.0) <= likeliest:
             best_first = in_order(-loners / max(likeliest, float(np.finfo(np.float64).tiny)))
             return tuple(askable[best_first][: self.batch or 1].tolist())
+        if self.batch in (None, 1):
+            return (int(sampled[settled.argmax()]),)
         first = fantasies.look_up_deepest(1, cost=cost)
-        more = fantasies.look_up_deepest((self.batch or 1) - 1, least=MIN_SHARE * depths.shape[0], cost=cost)
+        more = fantasies.look_up_deepest(self.batch - 1, least=MIN_SHARE * depths.shape[0], cost=cost)
         return tuple(sampled[[*first, *more]].tolist())
 
     def _n_to_cover(self, known: Known) -> int:
@@ -302,14 +308,13 @@ class Fantasies:
     """
 
     def __init__(self, depths: Floats, fractions: Floats, *, floor: float) -> None:
+        from hullscout.selection import sample_kernels  # noqa: PLC0415  loads numba
+
         self._n = depths.shape
-        counts = depths > floor
-        rows = np.flatnonzero(counts.any(axis=1))
-        self.columns: Indices = np.flatnonzero(counts.any(axis=0))
         self._floor = floor
-        left = depths[np.ix_(rows, self.columns)]
-        deepest = left.argmax(axis=1) if self.columns.size else np.zeros(0, dtype=np.intp)
-        self._state = (of_all_elements(fractions[self.columns]), left, deepest, left.max(axis=1, initial=-np.inf))
+        columns, *of_samples = sample_kernels.deeper_than(floor, depths)
+        self.columns: Indices = columns
+        self._state = (of_all_elements(fractions[columns]), *of_samples)
 
     @property
     def share_of_deepest(self) -> Floats:

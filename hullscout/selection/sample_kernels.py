@@ -8,6 +8,16 @@ from hullscout.hull_kernels import chain_of
 
 
 @njit(cache=True, nogil=True)
+def entries(table, places):  # type: ignore[no-untyped-def]
+    """(s, q) entries of a table (f,) at places (s, q)."""
+    found = np.empty(places.shape, dtype=table.dtype)
+    for s in range(places.shape[0]):
+        for i in range(places.shape[1]):
+            found[s, i] = table[places[s, i]]
+    return found
+
+
+@njit(cache=True, nogil=True)
 def widen(deviations, factors, places, scale, mean, samples):  # type: ignore[no-untyped-def]
     """Write mean (q,) + scale x factor x deviation (s, q) into `samples` (s, q), each factor from its place in a table (f,)."""
     for s in range(samples.shape[0]):
@@ -30,6 +40,25 @@ def tent(shares, peak):  # type: ignore[no-untyped-def]
         if peak[i] > 0.0:
             held = min(held, shares[i] / peak[i])
     return held
+
+
+@njit(cache=True, nogil=True)
+def deeper_than(floor, depths):  # type: ignore[no-untyped-def]
+    """(c,) points deeper than the floor in some sample, their depths (r, c) in samples with one, and of these `look_up`'s deepest."""
+    in_some, has_one = np.zeros(depths.shape[1], dtype=np.bool_), np.zeros(depths.shape[0], dtype=np.bool_)
+    for s in range(depths.shape[0]):
+        for i in range(depths.shape[1]):
+            if depths[s, i] > floor:
+                in_some[i] = has_one[s] = True
+    columns, rows = np.flatnonzero(in_some), np.flatnonzero(has_one)
+    left = np.empty((rows.size, columns.size))
+    deepest, depth = np.zeros(rows.size, dtype=np.int64), np.full(rows.size, -np.inf)
+    for k in range(rows.size):
+        for i in range(columns.size):
+            left[k, i] = depths[rows[k], columns[i]]
+            if left[k, i] > depth[k]:
+                deepest[k], depth[k] = i, left[k, i]
+    return columns, left, deepest, depth
 
 
 @njit(cache=True, nogil=True)

@@ -44,7 +44,7 @@ def tent(shares, peak):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def deeper_than(floor, depths):  # type: ignore[no-untyped-def]
-    """(c,) points deeper than the floor in some sample, their depths (r, c) in samples with one, and of these `look_up`'s deepest."""
+    """Points (c,) deeper than the floor in some sample; their depths (r, c) in samples with one; the deepest, its depth (r,)."""
     in_some, has_one = np.zeros(depths.shape[1], dtype=np.bool_), np.zeros(depths.shape[0], dtype=np.bool_)
     for s in range(depths.shape[0]):
         for i in range(depths.shape[1]):

@@ -9,7 +9,7 @@ import pytest
 from hullscout.hull import of_all_elements
 from hullscout.selection import sample_kernels
 from hullscout.selection.hull_posterior import Fantasies, lookups_foreseen
-from hullscout.selection.sample_kernels import tent
+from hullscout.selection.sample_kernels import deeper_than, tent
 
 X = np.array([0.25, 0.5, 0.75])
 
@@ -106,3 +106,17 @@ def test_compiled_kernels_equal_their_source():
     )
     for compiled, source in zip(*states, strict=True):
         np.testing.assert_allclose(compiled, source, rtol=1e-12)
+
+
+def test_the_kernel_that_finds_what_counts_equals_its_formula():
+    depths = np.random.default_rng(0).normal(-2.0, 1.0, size=(40, 7))
+    depths[:, 3] = -np.inf
+    rows, columns = np.flatnonzero((depths > 0.5).any(axis=1)), np.flatnonzero((depths > 0.5).any(axis=0))
+    assert 0 < rows.size < 40
+    assert 3 not in columns
+    for kernel in (deeper_than, deeper_than.py_func):
+        found, left, deepest, depth = kernel(0.5, depths)
+        assert found.tolist() == columns.tolist()
+        np.testing.assert_array_equal(left, depths[np.ix_(rows, columns)])
+        np.testing.assert_array_equal(deepest, left.argmax(axis=1))
+        np.testing.assert_array_equal(depth, left.max(axis=1))

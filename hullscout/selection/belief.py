@@ -236,4 +236,4 @@ def _normal_quantiles() -> Singles:
 def _tail_quantiles(degrees_of_freedom: float) -> Singles:
     """Of sqrt(nu / chi^2_nu): smooth in the normal quantile of the same probability, between whose steps it is a line."""
     factors = np.sqrt(degrees_of_freedom / chdtri(degrees_of_freedom, ndtr(_NORMAL_STEPS)))
-    return np.interp(ndtri(_PROBABILITIES), _NORMAL_STEPS, factors).astype(np.float32)
+    return np.asarray(np.interp(ndtri(_PROBABILITIES), _NORMAL_STEPS, factors), dtype=np.float32)

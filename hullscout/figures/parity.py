@@ -136,7 +136,7 @@ def draw_learning(ax: Axes, history: History) -> Axes:
             f"Expected at least {MIN_LEARNED} known energies for a learning curve, found {rows.size}. {remedy}"
         )
     cap = getattr(config.select, "energy_cap", HullPosteriorRule().energy_cap)
-    at_hull = lower_hull(known.x[rows], energies).energy_at(known.x[rows])
+    at_hull = lower_hull(known.fractions[rows], energies).energy_at(known.fractions[rows])
     ends = np.cumsum([0, *(block.shape[1] for block in history.setup.features.values())]).tolist()
     blocks = {name: slice(*pair) for name, *pair in zip(history.setup.features, ends, ends[1:], strict=False)}
     shape = config.regression.kernel

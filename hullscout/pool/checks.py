@@ -285,12 +285,13 @@ def find_suspect_energies(
     candidates, labels, fractions = [candidates[place] for place in judged], labels[judged], fractions[judged]
     on_progress(f"representing {len(candidates)} crystals")
     blocks = checked_blocks(MbtrRepresentation(elements=elements), candidates)
-    settings = ModelSettings(mean=Mean.QUADRATIC, suspicion=SUSPICION)
     n_parts = 1 if len(labels) <= MAX_COMPARED else -(-len(labels) // MAX_IN_PART)
     suspects: dict[int, tuple[float, float]] = {}
     for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(len(labels)), n_parts), start=1):
         on_progress(f"comparing energies, part {number} of {n_parts}")
         parts = {name: features[part] for name, features in blocks.items()}
+        mean = Mean.QUADRATIC.determined_by(fractions[part].reshape(len(part), -1))
+        settings = ModelSettings(mean=mean, suspicion=SUSPICION)
         model = PoolModel(parts, composition=fractions[part], settings=settings)
         model.add(np.arange(len(part)))
         fitted = model.fit(labels[part])

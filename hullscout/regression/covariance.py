@@ -183,6 +183,11 @@ class Mean(StrEnum):
         """Number of basis functions p at compositions of so many fractions."""
         return comb(n_fractions + self.degree, n_fractions) if self.degree >= 0 else 0
 
+    def determined_by(self, fractions: FloatArray) -> "Mean":
+        """This mean, or the richest below it that compositions (n, k) determine without any one of them."""
+        compositions, means = np.unique(fractions, axis=0), list(Mean)[: list(Mean).index(self) + 1]
+        return next(mean for mean in reversed(means) if mean.degree <= 0 or mean.is_determined_by(compositions))
+
     def is_determined_by(self, compositions: FloatArray) -> bool:
         """Whether different compositions (n, k) determine every coefficient, without any one of them.
 

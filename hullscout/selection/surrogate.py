@@ -202,12 +202,6 @@ class Surrogate:
         )
         return PoolModel(self._blocks, composition=self._fractions, settings=settings)
 
-    def _mean_for(self, known: Indices) -> Mean:
-        """The wanted mean, or the richest below it that is determined without any one composition."""
-        compositions = np.unique(self._fractions[known], axis=0)
-        means = list(Mean)[: list(Mean).index(self.settings.mean) + 1]
-        return next(mean for mean in reversed(means) if mean.degree <= 0 or mean.is_determined_by(compositions))
-
     def _grown(self, known: Indices) -> PoolModel:
         """The model with exactly `known` labelled.
 
@@ -216,7 +210,7 @@ class Surrogate:
         """
         labelled = set(self._model.labelled.tolist())
         wanted = known.tolist()
-        mean = self._mean_for(known)
+        mean = self.settings.mean.determined_by(self._fractions[known])
         if not labelled.issubset(wanted) or self._model.settings.mean is not mean:
             self._model = self._empty_model(mean)
             labelled = set()

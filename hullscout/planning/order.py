@@ -157,6 +157,7 @@ def check_source(
     both = {campaign.name for campaign in similar} & {campaign.config.name for campaign in new}
     if both:
         raise InvalidPlanError(f"--like: {min(both)!r} is the campaign that is to be predicted. Give other alloys.")
+    _refuse_other_numbers_of_ends(source, new=new, similar=similar)
     if source is Source.REPLAYS:
         n_alloys = len({frozenset(campaign.origin.config.elements) for campaign in similar})
         if n_alloys < MIN_ALLOYS:
@@ -177,4 +178,22 @@ def check_source(
     if unused:
         raise InvalidPlanError(
             f"--from {source}: each campaign is predicted under its own settings; leave {', '.join(unused)} out."
+        )
+
+
+def _refuse_other_numbers_of_ends(source: Source, *, new: Sequence[Setup], similar: Sequence[PlannedCampaign]) -> None:
+    """What alloys of two elements take says nothing of one of three, nor how far off guesses for two were."""
+    n_ends = {campaign.config.name: len(campaign.config.axis.names) for campaign in new}
+    n_of_all = n_ends | {campaign.name: len(campaign.origin.config.axis.names) for campaign in similar}
+    if len(set(n_of_all.values())) > 1:
+        found = ", ".join(f"{n} in {name}" for name, n in n_of_all.items())
+        raise InvalidPlanError(
+            f"Expected alloys of one number of elements (or ends), the new one's, found {found}: what one of two takes says "
+            "nothing of one of three. Give others by --like."
+        )
+    more = [name for name, n in n_ends.items() if n > 2]
+    if source is not Source.REPLAYS and more:
+        raise InvalidPlanError(
+            f"--from {source}: how far off such guesses were is known of alloys of two elements only, found {n_ends[more[0]]} in "
+            f"{more[0]}. Predict it from replays, by --like."
         )

@@ -10,12 +10,13 @@ import numpy as np
 
 from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
+from hullscout.files import sha256_of
 from hullscout.oracle import ProcessesSettings
 from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
-from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, n_at_start, open_replay_workers, play_all
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, begun, n_at_start, open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import (
     Recommendation,
@@ -131,7 +132,7 @@ def make_plan(
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
     settings = [setting for campaign in campaigns for setting in campaign.settings]
-    jobs = [_jobs(setting, order.n_replicates) for setting in settings]
+    jobs = [_jobs(setting, pools[_pool_name(setting)].pool, order.n_replicates) for setting in settings]
     with PlanStore.create_or_resume(folder, origins) as store:
         # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
         every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
@@ -246,7 +247,8 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
     experience, model, predictions = experience_of(plan), order.cost_model, []
     for number, setup in enumerate(setups):
         sizes = [] if model is None else [_relative_size(one, model) for one in plan.first_settings]
-        hours = None if model is None else float(model.of(setup.pool).mean() * np.mean(sizes))
+        pool = begun(setup)
+        hours = None if model is None else float(model.of(pool)[pool.is_calculable].mean() * np.mean(sizes))
         predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
     return tuple(predictions)
 
@@ -261,10 +263,11 @@ def predict_setup(
     guess: float = 0.0,
 ) -> Prediction:
     """Predict a campaign, the `number`-th of those that may be added, of which a calculation takes so many core-hours."""
+    pool = begun(setup)
     return predict_alloy(
         experience,
-        setup.pool.n_calculable,
-        n_start=n_at_start(setup.pool, setup.config),
+        pool.n_calculable,
+        n_start=n_at_start(pool, setup.config),
         name=setup.config.name,
         guess=guess,
         number=number,
@@ -274,7 +277,7 @@ def predict_setup(
 
 
 def experience_of(plan: Plan) -> Experience:
-    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same two elements are one alloy."""
+    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same elements are one alloy."""
     alloys: dict[frozenset[str], list[Floats]] = {}
     for one in plan.first_settings:
         shares = np.array(one.n_calculations) / one.pool.n_calculable
@@ -294,9 +297,11 @@ def _save(path: Path, tree: object) -> None:
     write_whole(path, text, remedy="The replays are kept; run again.")
 
 
-def _jobs(setting: Setting, n_replicates: int) -> list[ReplayJob]:
-    """A job for each seed; settings that share their path have the same keys."""
+def _jobs(setting: Setting, begins: Pool, n_replicates: int) -> list[ReplayJob]:
+    """A job for each seed; settings that share their path, and what is known before it, have the same keys."""
     config, path_key, pool = setting.config, setting.path_key, _pool_name(setting)
+    if config.pool.known:
+        path_key = f"{path_key} {sha256_of(json.dumps(begins.given).encode())}"
     tree = config.model_dump(mode="json")
     keys = [ReplayKey(campaign=config.name, path_key=path_key, seed=config.seed + n) for n in range(n_replicates)]
     return [ReplayJob(key=key, pool=pool, settings=tree, played_to=setting.played_to) for key in keys]

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hullscout.campaign import Engine, Ledger, check_config
+from hullscout.campaign.beforehand import known_beforehand
 from hullscout.campaign.ledger import BY_VALUE
 from hullscout.errors import InvalidPlanError, InvalidPoolError, WorkersLostError
 from hullscout.hull import end_energies, formation_energy, hull_error, lower_hull, pure
@@ -143,7 +144,7 @@ class ReplayPool:
                 f"{oracle.kind!r}). Give campaigns with a table of energies (`hullscout table` writes what a campaign computed), "
                 "or predict this one from them by --like."
             )
-        return cls(pool=setup.pool, energies_ev=np.array(table.energies_ev), features=setup.features)
+        return cls(pool=begun(setup), energies_ev=np.array(table.energies_ev), features=setup.features)
 
     @property
     def energies_ev_per_atom(self) -> Floats:
@@ -168,6 +169,12 @@ class ReplayPool:
             self.pool, name=config.name, seed=seed, cost=cost, given=dict.fromkeys(given, BY_VALUE), energies_ev=given
         )
         return Engine(ledger, rule=config.select, surrogate=surrogate, settings=config.stop)
+
+
+def begun(setup: Setup) -> Pool:
+    """The pool of a campaign as it begins: what `pool.known` knows of it is given, and no replay asks for it."""
+    known = known_beforehand(setup).answers
+    return replace(setup.pool, given=tuple(dict.fromkeys((*setup.pool.given, *known))))
 
 
 def play(pool: ReplayPool, config: CampaignConfig, *, seed: int) -> Path:

@@ -21,7 +21,7 @@ from hullscout.hull import end_energies, formation_energy, lower_hull
 from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
 from hullscout.planning.grid import Setting
 from hullscout.planning.planner import open_pools, play_missing, predict_setup
-from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, begun
 from hullscout.planning.store import PlanStore
 from hullscout.regression import (
     SINGLE,
@@ -82,7 +82,7 @@ def simulate_new(
     taken_by = play_stand_ins(new, similar, folder, scales=scales, order=order, progress=progress)
     experience, model, predictions = EXPERIENCE[source], order.cost_model, []
     for number, (setup, taken) in enumerate(zip(new, taken_by, strict=True)):
-        guess = float(log_odds(np.array([len(one) for one in taken]) / setup.pool.n_calculable).mean())
+        guess = float(log_odds(np.array([len(one) for one in taken]) / begun(setup).n_calculable).mean())
         hours = None if model is None else float(np.mean([model.of(setup.pool)[one].mean() for one in taken]))
         predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model, guess=guess))
     return tuple(predictions)
@@ -186,7 +186,7 @@ def _jobs(
     """A job for each replicate; what they are played on is put into `pools`."""
     config, setting = setup.config, Setting(config=setup.config, varied={})
     # What stands in for the energies cannot be what the model learns the difference from.
-    pool = setup.pool if scales else replace(setup.pool, baseline_ev_per_atom=None)
+    pool = begun(setup) if scales else replace(begun(setup), baseline_ev_per_atom=None)
     baseline = None if scales else baseline_energies(setup.pool)
     path_key, tree = setting.path_key, config.model_dump(mode="json")
     for seed in range(config.seed, config.seed + order.n_replicates):

@@ -58,7 +58,7 @@ _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "
 KINDS = {
     "hull": Kind("hullscout.figures.hulls.draw_hull",
                  "phase diagram, with what the model still believes possible; of three elements a triangle",
-                 ("known", "belief", "has_lattices"), aspect_of_three=(0.8, 1.2)),
+                 ("known", "belief", "has_lattices"), aspect_of_three=(0.86, 1.2)),
     "section": Kind("hullscout.figures.phase_diagram.draw_section", "phase diagram between two compositions, --from and --to",
                     ("known", "belief", "has_lattices", "between")),
     "potentials": Kind("hullscout.figures.potentials.draw_potentials",

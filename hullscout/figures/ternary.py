@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Corners of the triangle, for the elements in their order.
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.5 * 3.0**0.5]])
 # Room for labels beside, below and above the triangle, in lengths of a side.
-BESIDE, BELOW, ABOVE = 0.24, 0.3, 0.16
+BESIDE, BELOW, ABOVE = 0.2, 0.24, 0.13
 TICKS = (0.2, 0.4, 0.6, 0.8)
 # Heights above the hull are told apart by colour up to this quantile of them, and at least up to so many meV/atom.
 COLOURED_SHARE, MIN_COLOURED_MEV = 0.9, 10.0

@@ -15,8 +15,11 @@ Weights are found in whole numbers, by elimination: with integer atoms c of the 
 the end j, and w_j is n_j times the atoms in c_j over those in c. So an end has exactly 1 and 0, and what lies on the edge of the
 simplex is not outside.
 
-With X for vacancies nothing is gained: a vacancy is a site without an atom, and fractions and energies are per atom. An alloy of
-vacancies or interstitials is one between the filled and the empty compound: `ends = ["Zr", "ZrN"]`.
+A vacancy, X, is a site without an atom: no atom of fractions and energies, which are per atom, nor of representation and
+calculation. An alloy of vacancies or interstitials lies between the filled and the empty compound: `ends = ["ZrX", "ZrN"]` is
+`["Zr", "ZrN"]`. The hull is the one over sites: with the share y of a sublattice filled and v of all sites empty, y is (1 - v) w,
+the formation energy per site (1 - v) times that per atom, and 1 - v is linear in y. Such a projective map takes lines to lines and
+what is below to what is below: vertices and tie lines are the same, and heights per site are (1 - v) times those per atom.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
+from hullscout.pool.candidate import VACANCY
 from hullscout.pool.checks import atomic_numbers, find_missing_ends, sift
 from hullscout.pool.limits import Limits, checked_limits, is_within
 
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from hullscout.pool.frames import Frame, Frames
 
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?(?:[1-9][0-9]*)?)+")
+_EMPTY_SITES = re.compile(rf"{VACANCY}(?![a-z])[0-9]*")
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 
 
@@ -178,7 +183,8 @@ def axis_of(
             raise InvalidSettingError(
                 f"Expected ends that are linearly independent, found {ends[place]}, which is made of {parts}. Leave one out."
             )
-    return CompositionAxis(elements=tuple(elements), ends=tuple(ends), limits=checked_limits(limits or {}, elements))
+    named = tuple(_EMPTY_SITES.sub("", end) for end in ends)
+    return CompositionAxis(elements=tuple(elements), ends=named, limits=checked_limits(limits or {}, elements))
 
 
 def _atoms(formula: str, elements: Sequence[str]) -> list[int]:
@@ -187,12 +193,9 @@ def _atoms(formula: str, elements: Sequence[str]) -> list[int]:
         raise InvalidSettingError(
             f"Expected ends as formulas with whole numbers, for example Zr or ZrN, found {formula!r}."
         )
-    parts = [(symbol, int(count or 1)) for symbol, count in _PART.findall(formula)]
-    if "X" in {symbol for symbol, _ in parts}:
-        raise InvalidSettingError(
-            f"Expected ends of atoms, found {formula!r} with X: a vacancy is a site without an atom, and fractions and energies "
-            "are per atom. Write the end without it, for example Zr for ZrX."
-        )
+    parts = [(symbol, int(count or 1)) for symbol, count in _PART.findall(formula) if symbol != VACANCY]
+    if not parts:
+        raise InvalidSettingError(f"Expected ends that hold atoms, found {formula!r}, which is of vacancies alone.")
     foreign = sorted({symbol for symbol, _ in parts} - set(elements))
     if foreign:
         raise InvalidSettingError(

@@ -151,6 +151,10 @@ class Candidate:
         return Structure(Lattice(self.cell), species, self.positions, coords_are_cartesian=True, site_properties=stated)
 
 
+VACANCY = "X"
+"""The symbol of a site without an atom, as ASE, files of its formats and pymatgen's `DummySpecies` have it."""
+
+
 class AtomArrays(NamedTuple):
     """Atomic numbers (n,), positions (n, 3) and cell (3, 3) in A, whether it is periodic along each vector, magnetic moments."""
 
@@ -160,6 +164,14 @@ class AtomArrays(NamedTuple):
     pbc: tuple[bool, bool, bool]
     magmoms: NDArray[np.float64] | None = None
 
+    def without_vacancies(self) -> AtomArrays:
+        """The atoms alone: `X`, ASE's number 0, is a site without one. As it is where there are no atoms besides."""
+        is_atom = self.numbers != 0
+        if is_atom.all() or not is_atom.any():
+            return self
+        magmoms = None if self.magmoms is None else self.magmoms[is_atom]
+        return self._replace(numbers=self.numbers[is_atom], positions=self.positions[is_atom], magmoms=magmoms)
+
 
 def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
     """The atoms of a structure of any kind; an InvalidStructureError, which does not name it, for partly occupied sites."""
@@ -168,18 +180,25 @@ def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
         if not given.is_ordered:
             raise InvalidStructureError("expected whole atoms, found partly occupied sites")
         magmoms = moments_of_sites(given)
-        numbers, positions, cell = [site.specie.Z for site in given], given.cart_coords, given.lattice.matrix
+        numbers = [0 if _is_vacancy(site.specie) else site.specie.Z for site in given]
+        positions, cell = given.cart_coords, given.lattice.matrix
     elif all(hasattr(given, name) for name in ("numbers", "positions", "cell", "pbc")):
         magmoms = given.magmoms if isinstance(given, Candidate) else moments_of_atoms(given)
         numbers, positions, cell = given.numbers, given.positions, np.array(given.cell)
     else:
         found = type(structure).__name__
         raise InvalidStructureError(f"expected ase.Atoms, a pymatgen Structure or a Candidate, found {found}")
-    arrays = (np.asarray(numbers, np.int64), np.asarray(positions, np.float64), np.asarray(cell, np.float64))
-    if arrays[0].size and (odd := numbers_fault(arrays[0])):
-        raise InvalidStructureError(odd)
     first, second, third = (bool(axis) for axis in given.pbc)
-    return AtomArrays(*arrays, (first, second, third), magmoms)
+    arrays = (np.asarray(numbers, np.int64), np.asarray(positions, np.float64), np.asarray(cell, np.float64))
+    atoms = AtomArrays(*arrays, (first, second, third), magmoms).without_vacancies()
+    if atoms.numbers.size and (odd := numbers_fault(atoms.numbers)):
+        raise InvalidStructureError(odd)
+    return atoms
+
+
+def _is_vacancy(species: Any) -> bool:
+    """Whether pymatgen's species is its `DummySpecies("X")`, under any oxidation state."""
+    return not hasattr(species, "atomic_mass") and getattr(species, "symbol", "") == VACANCY
 
 
 def stated_id(structure: ase.Atoms | Structure | Candidate) -> str:

@@ -25,9 +25,11 @@ from hullscout.contents import DAMAGED, decimal, decompressed, raw_content, text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
+from hullscout.pool.candidate import VACANCY, AtomArrays
 from hullscout.pool.forces import largest_force, note_on_forces
 from hullscout.pool.frames import (
     UNREADABLE,
+    VACANCIES,
     Frame,
     FrameError,
     Frames,
@@ -308,22 +310,25 @@ def _read_block(block: _Block) -> tuple[Frame, float]:
     except UNREADABLE:  # for what else stands in the comment line, if it is read without that
         needed = " ".join(f'{key}="{block.stated[key]}"' for key in _NEEDED if key in block.stated)
         (atoms,) = read_xyz(io.StringIO("\n".join((block.lines[0], needed, *block.lines[2:])) + "\n"), 0)
-    if odd := numbers_fault(atoms.numbers):
-        raise FrameError(odd)
-    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
-    if "energy" in results:
-        refuse_motion(atoms)
-    refuse_other_formula(block.stated, Counter(atoms.get_chemical_symbols()))
-    frame = Frame(
-        number=block.number,
-        id=block.stated.get("id", ""),
-        energy_ev=one_energy(results["energy"]) if "energy" in results else None,
-        columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
+    sites = AtomArrays(
         numbers=np.asarray(atoms.numbers, np.int64),
         positions=np.asarray(atoms.positions, np.float64),
         cell=np.array(atoms.cell.array, np.float64),
         pbc=tuple(atoms.pbc.tolist()),
         magmoms=_moments(rows, layout),
+    ).without_vacancies()
+    if odd := numbers_fault(sites.numbers):
+        raise FrameError(odd)
+    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves the energy there from the comment line
+    if "energy" in results:
+        refuse_motion(atoms)
+    refuse_other_formula(block.stated, Counter(symbol for symbol in atoms.get_chemical_symbols() if symbol != VACANCY))
+    frame = Frame(
+        number=block.number,
+        id=block.stated.get("id", ""),
+        energy_ev=one_energy(results["energy"]) if "energy" in results else None,
+        columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
+        **sites._asdict(),
     )
     others = (values for name, values in atoms.arrays.items() if name.lower().endswith(("force", "forces")))
     stated = atoms.get_forces() if "forces" in results else next(others, None)
@@ -332,7 +337,9 @@ def _read_block(block: _Block) -> tuple[Frame, float]:
 
 
 def _with_moments_of_comment(frame: Frame, block: _Block, gathered: Gathered) -> Frame:
-    """A frame whose atoms state no moments with those that its comment line states of them."""
+    """A frame whose atoms state no moments with those that its comment line states of them; that sites are empty is noted."""
+    if len(block.lines) - 2 > len(frame.numbers):
+        gathered.note(VACANCIES)
     if frame.magmoms is not None:
         return frame
     atom_by_atom = block.stated.get("Properties", PLAIN_PROPERTIES).split(":")[::3]

@@ -128,6 +128,10 @@ def carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
     return computed if said is None or said == computed else (computed, said)  # two of them are refused as no number
 
 
+VACANCIES = "Sites of X are vacancies: sites without an atom. They are left out of the cells, and fractions and energies are per atom."
+"""What is said of a source that states such sites."""
+
+
 @dataclass(slots=True)
 class Gathered:
     """Frames of one source while they are read (an empty id where it gives none), and what could not be read, with its place."""
@@ -180,6 +184,8 @@ class Gathered:
             atoms = atoms_of(structure)
             if not len(atoms.numbers):
                 raise FrameError("expected atoms, found none")
+            if len(getattr(structure, "numbers", structure)) > len(atoms.numbers):
+                self.note(VACANCIES)
             if atoms.magmoms is None:
                 columns, magmoms = self.moments(columns, _atom_by_atom(structure), len(atoms.numbers))
                 atoms = atoms._replace(magmoms=magmoms)

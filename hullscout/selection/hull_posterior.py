@@ -58,6 +58,8 @@ LONER_SHARE = 0.8
 MAX_PLAYED = 500
 # Smaller pools are hardly among those that stated probabilities were observed on.
 MIN_JUDGED = 130
+PARTS_OF_SYSTEM = 4
+"""Of three elements or more, one of so many compounds of a system at most is looked up at the start."""
 MODEL = Transform.CAP.value
 
 
@@ -95,17 +97,23 @@ class HullPosteriorRule(Rule):
         """Beside them, compounds that cover the pool: those of each two elements, and those of more, less what was known before."""
         chosen, rng = self.start(known), known.rng()
         for those in systems(known.fractions):
-            n_wanted = self.n_start - int(np.isin(known.given, those).sum())
+            n_wanted = self._n_start_of(those, known) - int(np.isin(known.given, those).sum())
             chosen += surrogate.spread_out(known, n_wanted, beside=chosen, among=those, rng=rng)
         return chosen
 
     def n_at_start(self, known: Known) -> int:
         """The structures of the pure elements, and `n_start` compounds where there are as many."""
-        ends, *compounds = (
-            those.size - int(np.isin(those, known.given).sum())
-            for those in (np.concatenate(pure(known.fractions)), *systems(known.fractions))
-        )
-        return ends + sum(min(self.n_start, n_new) for n_new in compounds)
+
+        def n_new(those: Indices) -> int:
+            return those.size - int(np.isin(those, known.given).sum())
+
+        n_compounds = sum(min(self._n_start_of(those, known), n_new(those)) for those in systems(known.fractions))
+        return n_new(np.concatenate(pure(known.fractions))) + n_compounds
+
+    def _n_start_of(self, system: Indices, known: Known) -> int:
+        """`n_start`; of each of several systems no more than a share, since many small ones would be most of the pool."""
+        is_alone = known.fractions.shape[1] == 1
+        return self.n_start if is_alone else min(self.n_start, -(-system.size // PARTS_OF_SYSTEM))
 
     def believe(self, known: Known, surrogate: Surrogate, *, stop: StopSettings) -> Belief | None:
         """What the hull could still be, from what is known; None where nothing could be learned of it."""

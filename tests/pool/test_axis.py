@@ -76,7 +76,7 @@ def test_names_and_sentences():
         (("Zr", "N"), ("Zr",), "at least two ends, and no more than the elements Zr, N, found 1"),
         (("Zr", "N"), ("Zr", "N", "ZrN"), "found 3: Zr, N, ZrN. More can never be independent"),
         (("Zr", "N"), ("Zr", "ZrC"), "found C in 'ZrC'. Name it among the elements"),
-        (("Zr", "N"), ("ZrX", "ZrN"), "found 'ZrX' with X: a vacancy is a site without an atom"),
+        (("Zr", "N"), ("X2", "ZrN"), "hold atoms, found 'X2', which is of vacancies alone"),
         (("Zr", "N"), ("Zr0.5N", "Zr"), "whole numbers, for example Zr or ZrN, found 'Zr0.5N'"),
         (("Zr", "N"), ("Zr0N", "Zr"), "found 'Zr0N'"),
     ],

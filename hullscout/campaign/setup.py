@@ -72,7 +72,7 @@ class Setup:
         self.origin = origin
         self._has_energies = has_energies
         self._is_table = has_energies and origin.config.oracle.kind == "table"
-        self._folder = folder
+        self._folder, self._is_given = folder, features is not None
         if features is not None:
             self.__dict__["features"] = features
 
@@ -133,11 +133,15 @@ class Setup:
 
     @cached_property
     def _kept(self) -> Kept | None:
-        return None if self._folder is None else read_kept(self._folder, self.origin, is_table=self._is_table)
+        return (
+            None
+            if self._folder is None or self._is_given
+            else read_kept(self._folder, self.origin, is_table=self._is_table)
+        )
 
     def keep(self) -> None:
         """Keep pool and features in the folder of the campaign, where they are not already."""
-        if self._folder is not None and self._kept is None:
+        if self._folder is not None and self._kept is None and not self._is_given:
             kept = Kept(pool=self.pool, features=self.features)
             write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 

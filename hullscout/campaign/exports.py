@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hullscout.campaign.beliefs import Beliefs
 from hullscout.campaign.candidate_rows import CandidateRow, candidate_rows
 from hullscout.campaign.result import read_history
-from hullscout.campaign.setup import Beliefs, Setup
+from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.display import formula_note
 from hullscout.errors import OutputError

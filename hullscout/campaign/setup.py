@@ -35,7 +35,7 @@ from hullscout.pool import (
 from hullscout.pool.enumeration import follows_vegard
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
-from hullscout.selection import HullPosteriorRule, Surrogate
+from hullscout.selection import Surrogate
 from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 from hullscout.settings import NotImported, look_beside
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.origin import Origin
     from hullscout.pool import Frame, Frames, Pool
     from hullscout.representation import Representation
-    from hullscout.selection import Belief, Known, Rule
+    from hullscout.selection import Rule
     from hullscout.selection.known import Floats
     from hullscout.settings import Settings
 
@@ -133,11 +133,9 @@ class Setup:
 
     @cached_property
     def _kept(self) -> Kept | None:
-        return (
-            None
-            if self._folder is None or self._is_given
-            else read_kept(self._folder, self.origin, is_table=self._is_table)
-        )
+        if self._folder is None or self._is_given:
+            return None
+        return read_kept(self._folder, self.origin, is_table=self._is_table)
 
     def keep(self) -> None:
         """Keep pool and features in the folder of the campaign, where they are not already."""
@@ -394,32 +392,3 @@ class Setup:
         """
         known = self.ledger(**told).known
         refuse_impossible_limits(known, cheapest_pure(known), self.config.stop)
-
-
-class Beliefs:
-    """Computes again what the model of a campaign believed at a moment, by the code that decided then.
-
-    Each moment costs one fit and the samples of the hull; moments in order share their kernel rows. Rules that believe nothing of
-    the hull are shown what `hull-posterior` with its default settings would believe, which the campaign does not state.
-    """
-
-    def __init__(self, setup: Setup) -> None:
-        rule = setup.config.select
-        self._is_of_the_rule = rule.states_probability
-        self._rule = rule if rule.states_probability else HullPosteriorRule()
-        self._stop = setup.config.stop
-        self._setup = setup
-        self._surrogates: dict[int, Surrogate] = {}  # by the number of candidates, to which some may have been added
-
-    def at(self, known: Known) -> Belief | None:
-        """What was believed then; None where its class was not imported, too little was known, or nothing was left to ask."""
-        if not known.unknown.size or self._setup.not_imported:
-            return None
-        if known.n_candidates not in self._surrogates:
-            self._surrogates[known.n_candidates] = self._setup.surrogate(known.n_candidates)
-        surrogate = self._surrogates[known.n_candidates]
-        with fitting_threads(known.n_candidates):
-            belief = self._rule.believe(known, surrogate, stop=self._stop)
-        if belief is None or self._is_of_the_rule:
-            return belief
-        return replace(belief, is_of_the_rule=False, stated_failure_probability=belief.failure_probability)

@@ -388,14 +388,3 @@ def cite(folder: Path | None, *, is_bibtex: bool) -> None:
         return
     for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):
         say(line)
-
-
-@main.command("warm-up")
-def warm_up() -> None:
-    """Compile all numerical kernels now, so that no later command of this installation does.
-
-    They are kept where NUMBA_CACHE_DIR says, or beside the package, or else in this user's cache; only there are they found again.
-    """
-    from hullscout.warming import warm_up as warmed  # noqa: PLC0415  loads the scientific packages
-
-    say(f"The kernels are compiled, and kept in {warmed()}")

@@ -56,7 +56,10 @@ def cpu_s(checkout: Path, words: list[str], kernels: Path) -> tuple[float, str]:
     """CPU seconds of a process of Python in a checkout, with compiled kernels in a folder, and what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": str(kernels)}
-    done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+    place = kernels.parent  # the current folder would stand before the checkout
+    done = subprocess.run(
+        [sys.executable, *words], env=environment, cwd=place, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{words}: {done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

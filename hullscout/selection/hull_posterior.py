@@ -56,7 +56,7 @@ MIN_SHARE = 0.02
 LONER_SHARE = 0.8
 # Samples that are played forward: enough to tell 1 % from 5 %; all samples of a round would take as long as the round.
 MAX_PLAYED = 500
-# Smaller pools are hardly among those that stated probabilities were observed on.
+# Smaller pools are hardly among those that stated probabilities were fitted to.
 MIN_JUDGED = 130
 PARTS_OF_SYSTEM = 4
 """Of three elements or more, one of so many compounds of a system at most is looked up at the start."""
@@ -191,8 +191,8 @@ class HullPosteriorRule(Rule):
             )
         if n_candidates < MIN_JUDGED:
             said.append(
-                f"{n_candidates} candidates are few: stated probabilities were observed on pools of more than {MIN_JUDGED}, and "
-                "smaller ones were wrong more often. Where much depends on the hull, calculate all of them."
+                f"{n_candidates} candidates are few: stated probabilities were fitted to pools of more than {MIN_JUDGED} mostly, and "
+                "little is saved of smaller ones. Where much depends on the hull, calculate all of them."
             )
         return tuple(said)
 

@@ -191,8 +191,8 @@ class HullPosteriorRule(Rule):
             )
         if n_candidates < MIN_JUDGED:
             said.append(
-                f"{n_candidates} candidates are few: stated probabilities were fitted to pools of more than {MIN_JUDGED} mostly, and "
-                "little is saved of smaller ones. Where much depends on the hull, calculate all of them."
+                f"{n_candidates} candidates are few: stated probabilities were fitted to pools of more than {MIN_JUDGED} mostly, "
+                "and little is saved of smaller ones. Where much depends on the hull, calculate all of them."
             )
         return tuple(said)
 

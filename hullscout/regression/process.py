@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.linalg import blas, cho_solve, lapack, solve_triangular
+from scipy.linalg import blas, cho_solve, lapack
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
@@ -84,7 +84,7 @@ class GaussianProcess:
         # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
         solved = np.asarray(blas.dtrsm(1.0, self.factor.T, cross.T, side=1, lower=0).T)
         lift = basis.T - self._solved_basis().T @ solved
-        lifted = solve_triangular(self.basis_factor, lift, lower=True, check_finite=False) if lift.size else lift
+        lifted = _solved(self.basis_factor, lift)
         if prior.ndim == 1:
             variance = prior - np.einsum("ij,ij->j", solved, solved) + np.einsum("ij,ij->j", lifted, lifted)
             return mean, self.signal_variance * np.maximum(variance, 0.0)
@@ -98,7 +98,7 @@ class GaussianProcess:
         if self.basis.shape[1]:
             refuse_fixed_mean(contrasts(self.basis)[0], groups)
         inverse = lapack.dtrtri(self.factor, lower=1)[0]
-        orthonormal = solve_triangular(self.basis_factor, self._solved_basis().T, lower=True, check_finite=False).T
+        orthonormal = _solved(self.basis_factor, self._solved_basis().T).T
         means = inverse.T @ orthonormal
         variances = 1.0 / (np.einsum("ij,ij->j", inverse, inverse) - np.einsum("ij,ij->i", means, means))
         residuals, counts = self.dual * variances, np.ones(len(self.dual))
@@ -110,7 +110,7 @@ class GaussianProcess:
         return LeftOut(residuals=residuals[:, None], variances=variances[:, None], counts=counts)
 
     def _solved_basis(self) -> FloatArray:
-        return solve_triangular(self.factor, self.basis, lower=True, check_finite=False)
+        return _solved(self.factor, self.basis)
 
 
 def condition(
@@ -122,8 +122,7 @@ def condition(
     """
     diagonal = regularization * (np.ones(len(y)) if noise is None else noise)
     factor, jitter = jittered_cholesky(kernel + np.diag(diagonal))
-    solved_basis = solve_triangular(factor, basis, lower=True, check_finite=False)
-    solved_y = solve_triangular(factor, y, lower=True, check_finite=False)
+    solved_basis, solved_y = _solved(factor, basis), _solved(factor, y)
     try:
         basis_factor = np.asarray(np.linalg.cholesky(solved_basis.T @ solved_basis), dtype=np.float64)
     except np.linalg.LinAlgError as error:
@@ -142,9 +141,17 @@ def condition(
         signal_variance=1.0,
         jitter=jitter,
         coefficients=coefficients,
-        dual=solve_triangular(factor, solved_y - solved_basis @ coefficients, lower=True, trans=1, check_finite=False),
+        dual=_solved(factor, solved_y - solved_basis @ coefficients, is_transposed=True),
         basis_factor=basis_factor,
     )
+
+
+def _solved(factor: FloatArray, right: FloatArray, *, is_transposed: bool = False) -> FloatArray:
+    """L^-1 B, or L^-T B, from a lower Cholesky factor L (n, n) as NumPy gives it, and B (n,) or (n, p).
+
+    SciPy's `solve_triangular` calls the same routine, and takes several times as long around it as that takes in a small system.
+    """
+    return np.asarray(lapack.dtrtrs(factor.T, right, lower=0, trans=not is_transposed)[0]) if right.size else right
 
 
 def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
@@ -152,7 +159,8 @@ def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
     scale = float(np.mean(np.diag(matrix)))
     for jitter in (0.0, *(scale * 10.0**exponent for exponent in range(-12, -7))):
         try:
-            return np.asarray(np.linalg.cholesky(matrix + jitter * np.eye(len(matrix))), dtype=np.float64), jitter
+            raised = matrix + jitter * np.eye(len(matrix)) if jitter else matrix
+            return np.asarray(np.linalg.cholesky(raised), dtype=np.float64), jitter
         except np.linalg.LinAlgError:
             continue
     raise InvalidTrainingSetError(
@@ -229,8 +237,9 @@ def _projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray
     A symmetric rank-2p update, O(n^2 p); c is larger than any eigenvalue of K. Only the lower triangle is meant.
     """
     products = kernel @ mean_vectors
-    lift = 2.0 * max(float(np.trace(kernel)), 1.0)
-    lifted = mean_vectors.T @ products + lift * np.eye(mean_vectors.shape[1])
+    lift = 2.0 * max(float(kernel.trace()), 1.0)
+    lifted = mean_vectors.T @ products
+    np.einsum("ii->i", lifted)[:] += lift
     update = mean_vectors @ (0.5 * lifted) - products
     return np.asarray(blas.dsyr2k(1.0, mean_vectors, update, beta=1.0, c=kernel.T, lower=1)), lift
 
@@ -301,8 +310,9 @@ class RestrictedLikelihood:
         )
         if failure:
             return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)
-        repeated = np.broadcast_to(rotated, (m, n)).reshape(-1, 1)
-        solved = lapack.dpttrs(pivots, multipliers, repeated, overwrite_b=1)[0]
+        repeated = np.empty((m, n))
+        repeated[:] = rotated
+        solved = lapack.dpttrs(pivots, multipliers, repeated.reshape(-1, 1), overwrite_b=1)[0]
         quadratic = solved.reshape(m, n) @ rotated
         log_volume = np.log(pivots).reshape(m, n).sum(axis=1) + self._log_volume
         if p:

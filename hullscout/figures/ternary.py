@@ -176,4 +176,5 @@ def _label_vertices(ax: Axes, known: Known, *, likely: Indices) -> None:
     outwards = is_missing @ (middle - CORNERS)
     away = np.where(outwards.any(axis=1, keepdims=True), outwards, at - middle)
     lines = [at[a] + ALONG[:, None] * (at[b] - at[a]) for a, b in tie_lines(found)]
-    place_around(ax, labels, away=away, avoid=np.vstack([*lines, at, in_triangle(known.fractions[likely])]))
+    drawn = in_triangle(np.unique(np.vstack([known.fractions, known.fractions[likely]]), axis=0))
+    place_around(ax, labels, away=away, avoid=np.vstack([*lines, at, drawn]))

@@ -79,7 +79,7 @@ class HullPosteriorRule(Rule):
     """Structures looked up in one round; by default one, or where whole rounds are awaited, what is calculated at the same time."""
     n_start: CountOrZero = 6
     """Compounds looked up before a model is asked, far apart in their features, beside the structures of the pure elements; of
-    three elements or more so many of each two, and of all others together."""
+    three elements or more so many of each two, and of all others together, and no more than a quarter of each."""
     energy_cap: Amount = 0.6
     """Heights above today's hull are capped smoothly at this, eV/atom: what lies far above says nothing of the hull."""
     samples: int = Field(default=2000, ge=100, le=100_000)

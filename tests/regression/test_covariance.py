@@ -79,3 +79,12 @@ def test_impossible_kernels_are_refused(make, message):
 def test_compiled_shapes_equal_their_source(kernel):
     separations = np.array([0.0, 1e-9, 0.3, 2.0, 80.0])
     np.testing.assert_allclose(kernel(separations, 1.7), kernel.py_func(separations, 1.7), rtol=1e-14)
+
+
+def test_a_mean_is_taken_that_the_compositions_determine():
+    line = np.array([[0.0, x] for x in np.linspace(0, 1, 9)])
+    beside = np.vstack([line, [[1.0, 0.0]]])  # one element apart, of which no compound is known
+    grid = np.array([[a, b] for a in (0, 0.25, 0.5, 0.75, 1) for b in (0, 0.25, 0.5, 0.75, 1) if a + b <= 1])
+    assert Mean.QUADRATIC.determined_by(beside) is Mean.CONSTANT
+    assert Mean.QUADRATIC.determined_by(grid) is Mean.QUADRATIC
+    assert Mean.LINEAR.determined_by(grid) is Mean.LINEAR

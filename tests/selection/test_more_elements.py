@@ -160,3 +160,13 @@ def test_fractions_of_all_elements_add_up_to_one_and_tell_the_pure_ones(n_elemen
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)
     assert [those.tolist() for those in pure(at)] == [[place] for place in range(n_elements)]
     assert ((shares > 0.0).sum(axis=1) == 1).sum() == n_elements, "no rounding passes for an element"
+
+
+def test_a_start_takes_no_more_than_a_quarter_of_each_system():
+    fractions, features, _ = alloy(4, 60)
+    known = engine_of(HullPosteriorRule(), fractions, features).ledger.known
+    most = sum(min(6, -(-those.size // 4)) for those in systems(fractions))
+    assert HullPosteriorRule().n_at_start(known) == 4 + most < 4 + 6 * len(systems(fractions))
+    chosen = HullPosteriorRule().begin(known, Surrogate({"all": features}, fractions=fractions))
+    assert len(set(chosen)) == len(chosen) == 4 + most
+    assert all(np.isin(chosen, those).sum() <= -(-those.size // 4) for those in systems(fractions))

@@ -128,7 +128,7 @@ def carried_energy(structure: ase.Atoms | Structure | Candidate) -> object:
     return computed if said is None or said == computed else (computed, said)  # two of them are refused as no number
 
 
-VACANCIES = "Sites of X are vacancies: sites without an atom. They are left out of the cells, and fractions and energies are per atom."
+VACANCIES = "Sites of X are vacancies, sites without an atom. They are left out of the cells; fractions and energies are per atom."
 """What is said of a source that states such sites."""
 
 
@@ -184,7 +184,8 @@ class Gathered:
             atoms = atoms_of(structure)
             if not len(atoms.numbers):
                 raise FrameError("expected atoms, found none")
-            if len(getattr(structure, "numbers", structure)) > len(atoms.numbers):
+            sites: Any = getattr(structure, "numbers", structure)
+            if len(sites) > len(atoms.numbers):
                 self.note(VACANCIES)
             if atoms.magmoms is None:
                 columns, magmoms = self.moments(columns, _atom_by_atom(structure), len(atoms.numbers))

@@ -8,7 +8,7 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.metrics.pairwise import laplacian_kernel, linear_kernel, rbf_kernel
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression import Combination, Kernel, KernelShape, KernelTerm, shape_kernels
+from hullscout.regression import Combination, Kernel, KernelShape, KernelTerm, Mean, shape_kernels
 from hullscout.regression.covariance import separations
 
 SCALE = 1.7

@@ -132,6 +132,15 @@ class CompositionAxis:
         are_held = self.holds(self.counts(frames)).tolist()
         return {frame.number for frame, is_held in zip(frames, are_held, strict=True) if not is_held}
 
+    def emptied(self, usable: Sequence[Frame], n_beyond: int) -> list[str]:
+        """A sentence where the limits leave nothing but ends of the frames that were between them."""
+        if not n_beyond or not (self.coordinates(self.counts(usable)) == 1.0).any(axis=1).all():
+            return []
+        limits = ", ".join(f"{symbol} {low:g} to {high:g}" for symbol, (low, high) in self.limits.items())
+        return [
+            f"no compound is within the limits {limits}: {n_beyond} {'frame is' if n_beyond == 1 else 'frames are'} beyond. Widen them"
+        ]
+
     def holds(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether compositions are between the ends, and within the limits or an end."""
         weights = self.coordinates(counts)

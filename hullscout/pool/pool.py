@@ -292,7 +292,7 @@ def build_pool(
         if sifted.faults:
             raise one_error(frames.path, [*sifted.faults, sentence], n_frames=frames.n_frames)
         raise InvalidPoolError(f"{frames.path}: {sentence}")
-    missing = axis.missing(usable)
+    missing = [*axis.missing(usable), *axis.emptied(usable, len(beyond))]
     doubts = find_doubts(sifted.frames, elements, is_stated=frames.is_meant) if is_table else []
     whole = [*missing, *(doubt.sentence for doubt in doubts if doubt.is_fault)]
     # What was left out may be why an end is missing.

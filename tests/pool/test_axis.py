@@ -130,6 +130,14 @@ def test_limits_leave_candidates_out_and_keep_the_ends():
     ) in pool.report.notes
 
 
+def test_limits_that_leave_nothing_but_ends_are_refused():
+    axis = axis_of(("Zr", "N"), ("Zr", "ZrN"), {"N": (0.4, 0.45)})
+    with pytest.raises(
+        InvalidPoolError, match="no compound is within the limits N 0.4 to 0.45: . frames? (is|are) beyond"
+    ):
+        build_pool(Frames.of(CELLS), axis, without_energy=WithoutEnergy.KEEP)
+
+
 def test_what_is_added_is_between_the_ends_and_within_the_limits():
     axis = axis_of(("Zr", "N"), ("Zr", "ZrN"), {"N": (0.0, 0.3)})
     known = Frames.of(CELLS)

@@ -137,9 +137,8 @@ class CompositionAxis:
         if not n_beyond or not (self.coordinates(self.counts(usable)) == 1.0).any(axis=1).all():
             return []
         limits = ", ".join(f"{symbol} {low:g} to {high:g}" for symbol, (low, high) in self.limits.items())
-        return [
-            f"no compound is within the limits {limits}: {n_beyond} {'frame is' if n_beyond == 1 else 'frames are'} beyond. Widen them"
-        ]
+        are = "frame is" if n_beyond == 1 else "frames are"
+        return [f"no compound is within the limits {limits}: {n_beyond} {are} beyond. Widen them"]
 
     def holds(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether compositions are between the ends, and within the limits or an end."""

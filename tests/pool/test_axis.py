@@ -132,9 +132,7 @@ def test_limits_leave_candidates_out_and_keep_the_ends():
 
 def test_limits_that_leave_nothing_but_ends_are_refused():
     axis = axis_of(("Zr", "N"), ("Zr", "ZrN"), {"N": (0.4, 0.45)})
-    with pytest.raises(
-        InvalidPoolError, match="no compound is within the limits N 0.4 to 0.45: . frames? (is|are) beyond"
-    ):
+    with pytest.raises(InvalidPoolError, match="no compound is within the limits N"):
         build_pool(Frames.of(CELLS), axis, without_energy=WithoutEnergy.KEEP)
 
 

@@ -14,6 +14,7 @@ from hullscout.campaign import Beliefs
 from hullscout.display import MILLI, milli, percent
 from hullscout.figures.crystals import parent_lattice
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
+from hullscout.figures.sections import Places
 from hullscout.figures.ternary import coloured_up_to, tie_lines
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
 from hullscout.regression import student_quantile
@@ -241,13 +242,14 @@ def page_data(reported: Reported) -> dict[str, Any]:
     }
 
 
-def _view_of_heights(reported: Reported) -> dict[str, float]:
-    """Of three elements, up to which height above the hull colours tell, meV/atom."""
+def _view_of_heights(reported: Reported) -> dict[str, Any]:
+    """Of three elements and more, up to which height above the hull colours tell or is drawn, meV/atom; of four the columns."""
     known = reported.known
-    if len(known.pool.end_names) != 3:
+    if len(known.pool.end_names) == 2:
         return {}
+    columns = {} if len(known.pool.end_names) == 3 else {"columns": list(Places.of(known).systems)}
     heights = known.hull.distance(known.fractions, drawn_energies(known, reported.belief)) * MILLI
-    return {"height": round(coloured_up_to(heights), 1)}
+    return {"height": round(coloured_up_to(heights), 1), **columns}
 
 
 def potentials(reported: Reported) -> ChemicalPotentials:
@@ -268,6 +270,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "id": list(pool.ids),
         "formula": [candidate.formula for candidate in pool.candidates],
         **_compositions(pool.fractions),
+        "place": listed(Places.of(known).x, 4) if len(pool.end_names) > 3 else None,
         "atoms": pool.n_atoms.tolist(),
         "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),

@@ -37,7 +37,7 @@ REPORT = "report.html"
 PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
 # What lays the diagram out, by the number of elements; the last one serves more too.
-DIAGRAMS = {2: "2_line.js", 3: "2_triangle.js", 4: "2_none.js"}
+DIAGRAMS = {2: "2_line.js", 3: "2_triangle.js", 4: "2_columns.js"}
 # Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
 OTHERS_DPI = 180
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}

@@ -3,7 +3,7 @@
 
 startDiagram()
   .then(() => {
-    if (campaign.elements.length <= 3) byId("still").remove();
+    byId("still").remove();
     document.documentElement.dataset.ready = String(Math.round(performance.now()));  // ms since the page was asked for
     return new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
   })

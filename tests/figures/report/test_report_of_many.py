@@ -1,4 +1,4 @@
-"""Of three elements the report has the triangle and the hull in space, of four its distances; both have sections and tables."""
+"""Of three elements the report has the triangle and the hull in space, of four heights above it; both have sections and tables."""
 
 import json
 import re
@@ -120,12 +120,22 @@ def test_the_csv_file_has_a_column_for_each_element_after_the_first(opened, thre
     assert {above[known.pool.ids[i]] for i in known.hull.indices.tolist()} == {"0"}
 
 
-def test_four_elements_keep_the_picture_and_the_slider(browser, four):
-    reader = Reader(browser, four[1])
+def test_the_slider_replays_the_heights_of_four_elements(browser, four):
+    reported, path = four
+    reader = Reader(browser, path)
     assert reader.errors == []
-    assert reader.page.locator("#diagram img").count() == 1
-    reader.page.evaluate("showMoment(0)")
-    assert reader.page.locator("#moment-text").text_content().startswith("Round 0 of ")
+    states = "diagram.data.find(t => t.name?.startsWith('ground states'))"
+    for moment in (0, len(reported.history.moments) - 1):
+        reader.page.evaluate(f"showMoment({moment})")
+        assert reader.page.locator("#moment-text").text_content().startswith("Round ")
+        then = reported.history.moments[moment]
+        assert sorted(reader.page.evaluate(f"{states}.customdata")) == sorted(then.hull.indices.tolist())
+        np.testing.assert_allclose(reader.page.evaluate(f"{states}.y"), 0.0, atol=5e-3)
+    known = reported.known
+    drawn = reader.page.evaluate("diagram.data.filter(t => t.name?.startsWith('calculated')).flatMap(t => t.y)")
+    heights = 1000 * known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
+    np.testing.assert_allclose(np.sort(drawn), np.sort(heights), atol=5e-3)
+    assert reader.page.evaluate("campaign.view.columns")[0] == "elements"
     reader.page.close()
 
 

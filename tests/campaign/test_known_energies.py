@@ -182,7 +182,7 @@ def test_a_structure_that_is_no_candidate_becomes_one_where_that_is_asked_for(ha
 
 
 def test_a_failure_is_only_told_of_what_was_asked_for(handed):
-    with pytest.raises(ProtocolError, match="never asked for, and only an energy is taken of such: no licence"):
+    with pytest.raises(ProtocolError, match=r"never asked for, and failed \(no licence\)\. Only an energy is taken"):
         handed.tell_failure(handed.pool[5].id, "no licence")
 
 

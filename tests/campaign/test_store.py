@@ -77,8 +77,9 @@ def test_a_second_writer_is_refused_and_a_later_one_is_not(origin, folder):
 
 
 def test_other_settings_or_another_pool_are_refused_by_name(origin, folder, campaign_file):
-    Store.create_or_resume(folder, origin).close()
-    with pytest.raises(StoreError, match=r"seed: 1 before, 2 now\n  select\.batch: 3 before, 5 now"):
+    with Store.create_or_resume(folder, origin) as store:
+        store.save_answer("Ag", Calculated(energy_ev=-1.0), attempt=None)
+    with pytest.raises(StoreError, match=r"seed: 1 before, 2 now\n"):
         Store.create_or_resume(folder, read_origin(campaign_file, ["select.batch=5"], seed=2))
     pool = campaign_file.with_name("pool.extxyz")
     pool.write_text(pool.read_text().replace("energy=0.0", "energy=0.1", 1))

@@ -225,7 +225,8 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
     is_asked, before = ledger.is_asked(reply.id), ledger.energy_ev(reply.id)
     if isinstance(reply.outcome, Failed) and not is_asked and before is None:
         raise ProtocolError(
-            f"{reply.source}: {reply.id!r} was never asked for, and failed ({reply.outcome.sentence}). Only an energy is taken of such."
+            f"{reply.source}: {reply.id!r} was never asked for, and failed ({reply.outcome.sentence}). Only an energy is "
+            "taken of such."
         )
     if isinstance(reply.outcome, Failed):
         if before is not None:

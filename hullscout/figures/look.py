@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
-from hullscout.figures.style import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +70,7 @@ class Look:
             if ax.get_label() != "<colorbar>":
                 self._limit(ax)
                 if self.title is not None:
-                    ax.set_title(plain(self.title) if ax is figure.axes[0] else "")
+                    ax.set_title(self.title if ax is figure.axes[0] else "", parse_math=False)
             if not self.has_legend and (legend := ax.get_legend()) is not None:
                 legend.remove()
         if not self.has_legend:

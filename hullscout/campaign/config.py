@@ -24,8 +24,9 @@ from hullscout.campaign.resuming import Resuming, verdict_on
 from hullscout.contents import own_text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
-from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, MAX_ELEMENTS, CompositionAxis, EnergyMeaning, axis_of
+from hullscout.oracle import AnyExecutor, AnyOracle, PriorSettings, ProcessesSettings, TableSettings
+from hullscout.pool import FORMATS, MAX_ELEMENTS, Columns, CompositionAxis, EnergyMeaning, axis_of
+from hullscout.pool.columns import names_of_columns
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -66,8 +67,8 @@ class PoolSection(Settings):
     """Energies in eV/atom of elements of which the pool holds no structure, by symbol: known, so that nothing is calculated."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
-    baseline: str | None = Field(default=None, min_length=1)
-    """Column that states a cheaper method's energy, eV per cell."""
+    baseline: Annotated[str | tuple[str, ...] | None, BeforeValidator(names_of_columns)] = None
+    """Column that states a cheaper method's energy, eV per cell; or a list of several."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
     known: tuple[str, ...] = Field(default=(), strict=False)
@@ -106,10 +107,15 @@ class PoolSection(Settings):
 
     @field_validator("cost", "baseline")
     @classmethod
-    def _is_not_the_energy(cls, column: str | None) -> str | None:
-        if column == "energy":
+    def _is_not_the_energy(cls, column: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if column == "energy" or (isinstance(column, tuple) and "energy" in column):
             raise ValueError("expected a column other than the energy that is looked up")
         return column
+
+    @property
+    def columns(self) -> Columns:
+        """Which columns of the pool are read as what."""
+        return Columns(cost=self.cost, baseline=self.baseline)
 
 
 class CampaignConfig(Settings):
@@ -126,6 +132,7 @@ class CampaignConfig(Settings):
     limits: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = Field(default_factory=dict)
     """Lowest and highest atomic fraction by element; what is beyond is no candidate, ends excepted."""
     pool: PoolSection
+    prior: PriorSettings = PriorSettings()
     oracle: Annotated[AnyOracle, BeforeValidator(ORACLES.build)] = TableSettings()
     executor: Annotated[AnyExecutor, BeforeValidator(EXECUTORS.build)] = ProcessesSettings()
     select: Annotated[SerializeAsAny[Rule], BeforeValidator(RULES.build)] = HullPosteriorRule()
@@ -182,6 +189,15 @@ class CampaignConfig(Settings):
         if self.pool.cost is not None and self.cost.kind != "column":
             raise ValueError(
                 f'pool.cost names a column that is not used with cost.kind = "{self.cost.kind}"; set it to "column"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_ends_for_its_prior(self) -> Self:
+        if self.prior.calculator is not None and self.pool.references:
+            raise ValueError(
+                "prior.calculator: expected structures of all elements, since a potential's energies need ends of their own; found "
+                "energies by value (pool.references)"
             )
         return self
 
@@ -294,6 +310,22 @@ def _of_today(oracle: Any) -> Any:
     """The section `oracle` as a folder keeps it, a name of earlier versions replaced by what it meant."""
     is_former = isinstance(oracle, dict) and oracle.get("relax") == "volume"
     return {**oracle, "relax": "volume-and-positions"} if is_former else oracle
+
+
+def executor_of(overrides: Iterable[str], *, n_workers: int | None = None) -> AnyExecutor:
+    """The executor that settings of the section `executor` name, as they stand behind --set."""
+    tree: dict[str, Any] = {}
+    for setting in overrides:
+        _override(tree, setting)
+    if foreign := [name for name in tree if name != "executor"]:
+        raise InvalidCampaignError(f"--set {foreign[0]}: expected settings of the section executor alone.")
+    section = tree.get("executor", {})
+    if n_workers is not None:
+        section["workers"] = n_workers
+    if faults := _faults_of_kind(EXECUTORS, section):
+        raise InvalidCampaignError("\n".join(faults))
+    executor: AnyExecutor = EXECUTORS.build(section)
+    return executor
 
 
 def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:

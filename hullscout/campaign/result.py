@@ -16,6 +16,7 @@ from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -109,6 +110,9 @@ class CampaignResult:
     given_ev_per_atom: dict[str, float] = field(default_factory=dict)
     """Energies of elements that were given by value, by symbol: ends of the axis of which nothing was calculated."""
 
+    baselines: dict[str, str] = field(default_factory=dict)
+    """Columns of energies of cheaper methods that the model started from, and which potential they are of, where it is said."""
+
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
         tree = {"schema": SCHEMA, **asdict(self)}
@@ -117,7 +121,16 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("ends", "additions", "changes", "known_beforehand", "left_out", "doubts", "given_ev_per_atom"):
+        for name in (
+            "ends",
+            "additions",
+            "changes",
+            "known_beforehand",
+            "left_out",
+            "doubts",
+            "given_ev_per_atom",
+            "baselines",
+        ):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -136,6 +149,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(given_sentences(self.given_ev_per_atom))
+        said.extend(baseline_sentences(self.baselines))
         said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(then.sentence for then in self.changes)
@@ -205,6 +219,12 @@ def given_sentences(given: Mapping[str, float]) -> tuple[str, ...]:
     return (f"Given by value, and not calculated: {shown}.",) if given else ()
 
 
+def baseline_sentences(baselines: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence on the cheaper methods that the model started from, where there are any."""
+    shown = ", ".join(f"{name} ({by})" if by else name for name, by in baselines.items())
+    return (f"The model was given energies of cheaper methods: {shown}.",) if shown else ()
+
+
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
     """The result of a campaign that has come to its end; `OracleError` where all structures of a pure element failed."""
     config, ledger, decision = setup.config, engine.ledger, engine.decision
@@ -246,6 +266,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
+        baselines=baseline_sources(setup),
     )
 
 

@@ -17,11 +17,11 @@ from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.kept import Kept, read_kept, write_kept
 from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.prior import with_prior
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import (
-    Columns,
     Faulty,
     MixedSettings,
     WithoutEnergy,
@@ -104,7 +104,7 @@ class Setup:
         if not self.not_imported:
             return self
         config = check_config(self.config.model_dump(mode="json"), source=f"the campaign {self.config.name!r}")
-        return Setup(replace(self.origin, config=config), has_energies=self._has_energies, folder=self._folder)
+        return self.with_origin(replace(self.origin, config=config))
 
     def as_in(self, folder: Path) -> Setup:
         """The same with the structures that were added to the campaign in `folder`, where there is one."""
@@ -116,11 +116,14 @@ class Setup:
 
     def with_additions(self, store: Store) -> Setup:
         """The same with what was added to the campaign that a store keeps, and what is said of its settings."""
-        changes = store.changes()
-        if store.n_additions == len(self.origin.additions) and changes == self.origin.changes:
+        kept, own = store.origin(), self.origin
+        if (kept.additions, kept.changes, kept.prior) == (own.additions, own.changes, own.prior):
             return self
-        kept = replace(self.origin, additions=store.additions(), changes=changes)
-        return Setup(kept, has_energies=self._has_energies, folder=self._folder)
+        return self.with_origin(replace(own, additions=kept.additions, changes=kept.changes, prior=kept.prior))
+
+    def with_origin(self, origin: Origin) -> Setup:
+        """The same of another origin, of which nothing was opened yet."""
+        return Setup(origin, has_energies=self._has_energies, folder=self._folder)
 
     def now_in(self, folder: Path) -> Setup:
         """The same, or what the campaign in `folder` works with since its settings were changed."""
@@ -140,7 +143,7 @@ class Setup:
     def keep(self) -> None:
         """Keep pool and features in the folder of the campaign, where they are not already."""
         if self._folder is not None and self._kept is None and not self._is_given:
-            kept = Kept(pool=self.pool, features=self.features)
+            kept = Kept(pool=self._stated_pools[-1], features=self.features)
             write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 
     @cached_property
@@ -175,9 +178,12 @@ class Setup:
         )
         section = self.config.pool
         if self._is_table:
-            others = [column for column in (section.cost, section.baseline) if column is not None]
             read = understand(
-                read, section.energies, elements=self.config.elements, others=others, has_ends=not is_added
+                read,
+                section.energies,
+                elements=self.config.elements,
+                others=section.columns.names,
+                has_ends=not is_added,
             )
         elif not is_added:
             read = with_given_ends(read, section.energies, self.config.elements, is_computed=True)
@@ -214,6 +220,11 @@ class Setup:
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """The candidates at the start, and after each addition: those that were there before keep their places."""
+        return tuple(with_prior(pool, self.origin.prior) for pool in self._stated_pools)
+
+    @cached_property
+    def _stated_pools(self) -> tuple[Pool, ...]:
+        """The same with what files state alone."""
         pools = [self.build_pool_of(self._first_frames) if self._kept is None else self._kept.pool]
         for frames, then in zip(self._added_frames, self.added, strict=True):
             pools.append(
@@ -221,7 +232,7 @@ class Setup:
                     pools[-1],
                     frames.frames,
                     source=frames,
-                    columns=self._columns,
+                    columns=self.config.pool.columns,
                     sentence=then.sentence,
                     suspects=self._suspects,
                 )
@@ -245,14 +256,10 @@ class Setup:
             frames,
             self.config.axis,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
-            columns=self._columns,
+            columns=self.config.pool.columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
-
-    @property
-    def _columns(self) -> Columns:
-        return Columns(cost=self.config.pool.cost, baseline=self.config.pool.baseline)
 
     @cached_property
     def table(self) -> TableOracle | None:

@@ -46,7 +46,12 @@ def reading(checkout: Path) -> float:
     """Seconds that a version takes to read and check the pool of Ag-Pd."""
     words = [sys.executable, "-c", READ, str(CAMPAIGN)]
     done = subprocess.run(
-        words, env={**os.environ, "PYTHONPATH": str(checkout)}, capture_output=True, text=True, check=True
+        words,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        cwd=checkout,  # the current folder comes before all others
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return float(done.stdout)
 

@@ -144,7 +144,7 @@ def test_in_python_run_and_an_import_are_ones_word(place, monkeypatch):
 def test_a_hand_off_is_told_without_its_rule_and_asks_for_more_by_ones_word_only(campaign_file):
     place = campaign_file.parent
     (place / "theirs.py").write_text(CLASSES)
-    settings = "--set=select={rule='theirs.Foreign'} --set=oracle={kind='handoff'}"
+    settings = "--set=select={rule='theirs.Foreign'} --set=oracle={kind='handoff',use_known=false}"
     asked = {"run": f"run small.toml {settings} --out got", "ask": "ask got -n 99 --to out --trust"}
     assert commanded(place, asked)["ask"][0] == 0
     (place / "imported").unlink()

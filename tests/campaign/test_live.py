@@ -77,7 +77,7 @@ def test_where_calculations_run_may_change_when_a_campaign_is_resumed(run, live_
     assert run(live_file, out, *EXECUTORS["processes"])[0] == 0
     assert result_of(out) == before
     code, text = run(live_file, out, "oracle.relax=cell")
-    assert (code, "oracle.relax: 'none' before, 'cell' now" in text) == (2, True)
+    assert (code, "oracle.relax: 'none' before, 'cell-and-positions' now" in text) == (2, True)
 
 
 def test_whole_rounds_are_as_large_as_there_are_workers_unless_a_batch_is_named(live_file):

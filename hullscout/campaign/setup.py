@@ -379,8 +379,9 @@ class Setup:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should see to before anything is computed, in sentences."""
-        is_kept = getattr(self.config.oracle, "relax", "") == "none"
-        if not is_kept or not follows_vegard(self.pool.candidates, self.pool.fractions):
+        if getattr(self.config.oracle, "relax", "") != "none" or not follows_vegard(
+            self.pool.candidates, self.pool.fractions
+        ):
             return ()
         said = "The volumes of all cells follow Vegard's law, as those of enumerated cells do: they are guesses"
         better = '"volume-only", "volume-and-positions" and "cell-and-positions" find better ones'

@@ -379,13 +379,11 @@ class Setup:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should see to before anything is computed, in sentences."""
-        if getattr(self.config.oracle, "relax", "") != "none" or not follows_vegard(
-            self.pool.candidates, self.pool.fractions
-        ):
+        relax = getattr(self.config.oracle, "relax", "")
+        if relax != "none" or not follows_vegard(self.pool.candidates, self.pool.fractions):
             return ()
-        said = "The volumes of all cells follow Vegard's law, as those of enumerated cells do: they are guesses"
-        better = '"volume-only", "volume-and-positions" and "cell-and-positions" find better ones'
-        return (f'{said}, and oracle.relax = "none" keeps them. {better}.',)
+        said = 'Volumes follow Vegard\'s law, as those of enumerated cells do: they are guesses, which oracle.relax = "none" keeps.'
+        return (f"{said} The other kinds of relaxation find better ones.",)
 
     @property
     def meaning(self) -> dict[str, Any] | None:

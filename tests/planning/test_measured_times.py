@@ -17,6 +17,7 @@ from hullscout.planning.core_hours import KPointGrid, fit_power_law, joined, rea
 from hullscout.planning.order import cost_model
 
 LIVE = ["--set", "oracle.kind=calculator", "--set", "oracle.calculator=emt", "--set", "executor.kind=in-process"]
+LIVE += ["--set", "oracle.use_known=false"]
 SHORT = ["--set", "select.rule=random", "--set", "stop.max_calculations=14"]
 
 

@@ -25,7 +25,7 @@ from hullscout.contents import own_text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
-from hullscout.pool import FORMATS, MAX_ELEMENTS, CompositionAxis, EnergyMeaning, axis_of
+from hullscout.pool import FORMATS, MAX_ELEMENTS, Columns, CompositionAxis, EnergyMeaning, axis_of
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -49,6 +49,16 @@ MBTR_SECTION = "mbtr"
 """How campaign files name the section `[representation]` that hold no other than the MBTR."""
 
 
+def _columns(value: object) -> object:
+    """One name of a column, or several that differ."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if value is not None and (not names or not all(isinstance(name, str) and name for name in names)):
+        raise ValueError("expected the name of a column, or a list of several")
+    if len(set(names)) < len(names):
+        raise ValueError("expected different columns")
+    return tuple(names) if isinstance(value, list) else value
+
+
 class PoolSection(Settings):
     """Where the candidates are."""
 
@@ -66,8 +76,8 @@ class PoolSection(Settings):
     """Energies in eV/atom of elements of which the pool holds no structure, by symbol: known, so that nothing is calculated."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
-    baseline: str | None = Field(default=None, min_length=1)
-    """Column that states a cheaper method's energy, eV per cell."""
+    baseline: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
+    """Column that states a cheaper method's energy, eV per cell; or a list of several."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""
     known: tuple[str, ...] = Field(default=(), strict=False)
@@ -106,10 +116,15 @@ class PoolSection(Settings):
 
     @field_validator("cost", "baseline")
     @classmethod
-    def _is_not_the_energy(cls, column: str | None) -> str | None:
-        if column == "energy":
+    def _is_not_the_energy(cls, column: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if column == "energy" or (isinstance(column, tuple) and "energy" in column):
             raise ValueError("expected a column other than the energy that is looked up")
         return column
+
+    @property
+    def columns(self) -> Columns:
+        """Which columns of the pool are read as what."""
+        return Columns(cost=self.cost, baseline=self.baseline)
 
 
 class CampaignConfig(Settings):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hullscout.campaign.additions import Added, Addition
 from hullscout.campaign.beforehand import understood
 from hullscout.campaign.founding import KnownAnswer
-from hullscout.campaign.origin import IN_MEMORY, columns_of, frames_of
+from hullscout.campaign.origin import IN_MEMORY, frames_of, frames_with_columns
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.display import MILLI
@@ -94,14 +94,7 @@ def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candid
         number = store.n_additions + 1
     if isinstance(structures, Pool):
         frames = Frames.of(structures)
-        columns = columns_of(structures)
-        frames = replace(
-            frames,
-            frames=tuple(
-                replace(frame, columns={key: float(values[place]) for key, values in columns.items()})
-                for place, frame in enumerate(frames_of(structures))
-            ),
-        )
+        frames = replace(frames, frames=frames_with_columns(structures, frames_of(structures)))
     else:
         listed = tuple(structures)
         ids = [stated_id(one) or f"added{number}-{place:06d}" for place, one in enumerate(listed, start=1)]

@@ -130,17 +130,19 @@ def origin_of(
     if not isinstance(ends, list | tuple):
         raise InvalidCampaignError(f"ends: expected a list of formulas, found {ends!r}.")
     pool = listed if isinstance(listed, Pool) else Pool.of(listed, elements, ends=ends)
-    columns = columns_of(listed) if isinstance(listed, Pool) else {}
-    frames = tuple(
-        replace(frame, columns={key: float(values[place]) for key, values in columns.items()}) if columns else frame
-        for place, frame in enumerate(frames_of(listed))
-    )
+    stated = _columns_of(listed) if isinstance(listed, Pool) else {}
+    names = [key for key in stated if key != "cost"]
+    columns: dict[str, object] = {"cost": "cost"} if "cost" in stated else {}
+    columns |= {"baseline": names[0] if len(names) == 1 else names} if names else {}
+    frames = frames_of(listed)
+    if isinstance(listed, Pool):
+        frames = frames_with_columns(listed, frames)
     given = sections.pop("pool", {})
     tree = {
         "name": name,
         "elements": tuple(pool.elements) if elements is None else tuple(elements),
         **({"ends": tuple(ends)} if ends else {}),
-        "pool": {"path": IN_MEMORY, **{key: key for key in columns}, **(given if isinstance(given, dict) else {})},
+        "pool": {"path": IN_MEMORY, **columns, **(given if isinstance(given, dict) else {})},
         **sections,
     }
     look_beside(Path.cwd())
@@ -167,11 +169,25 @@ def frames_of(listed: Pool | tuple[ase.Atoms | Structure | Candidate, ...]) -> t
     )
 
 
-def columns_of(pool: Pool) -> dict[str, Floats]:
-    """Cost and baseline, eV per cell, of the candidates of a pool (n,), as columns of the frames of a campaign made in Python."""
+def frames_with_columns(pool: Pool, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """Frames of the candidates of a pool with their costs and baselines, eV per cell, for a campaign made in Python."""
+    stated = _columns_of(pool)
+    return tuple(
+        replace(
+            frame,
+            columns={key: float(values[place]) for key, values in stated.items() if np.isfinite(values[place])},
+        )
+        for place, frame in enumerate(frames)
+    )
+
+
+def _columns_of(pool: Pool) -> dict[str, Floats]:
+    """(n,) each."""
     columns = {}
     if pool.cost is not None:
         columns["cost"] = pool.cost
     if pool.baseline_ev_per_atom is not None:
-        columns["baseline"] = pool.baseline_ev_per_atom * pool.n_atoms
+        energies = (pool.baseline_ev_per_atom.reshape(len(pool), -1).T * pool.n_atoms).tolist()
+        names = ["baseline"] if len(energies) == 1 else [f"baseline_{place}" for place in range(1, len(energies) + 1)]
+        columns |= {name: np.array(each) for name, each in zip(names, energies, strict=True)}
     return columns

@@ -21,7 +21,6 @@ from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import (
-    Columns,
     Faulty,
     MixedSettings,
     WithoutEnergy,
@@ -175,7 +174,8 @@ class Setup:
         )
         section = self.config.pool
         if self._is_table:
-            others = [column for column in (section.cost, section.baseline) if column is not None]
+            columns = section.columns
+            others = [*columns.baselines, *([] if columns.cost is None else [columns.cost])]
             read = understand(
                 read, section.energies, elements=self.config.elements, others=others, has_ends=not is_added
             )
@@ -221,7 +221,7 @@ class Setup:
                     pools[-1],
                     frames.frames,
                     source=frames,
-                    columns=self._columns,
+                    columns=self.config.pool.columns,
                     sentence=then.sentence,
                     suspects=self._suspects,
                 )
@@ -245,14 +245,10 @@ class Setup:
             frames,
             self.config.axis,
             without_energy=WithoutEnergy.LEAVE_OUT if is_table else WithoutEnergy.KEEP,
-            columns=self._columns,
+            columns=self.config.pool.columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
-
-    @property
-    def _columns(self) -> Columns:
-        return Columns(cost=self.config.pool.cost, baseline=self.config.pool.baseline)
 
     @cached_property
     def table(self) -> TableOracle | None:

@@ -177,6 +177,11 @@ def baseline_energies(pool: Pool) -> Floats:
             "--from baseline: the pool states no energies of a cheaper method. Name their column in the campaign file ([pool] "
             "baseline), or plan from similar alloys."
         )
+    if pool.baseline_ev_per_atom.ndim > 1 or not np.isfinite(pool.baseline_ev_per_atom).all():
+        raise InvalidPlanError(
+            "--from baseline: expected one cheaper method with an energy of every candidate, found several methods, or some "
+            "without. Name one column in [pool] baseline, and state it for all."
+        )
     return np.asarray(pool.baseline_ev_per_atom * pool.n_atoms)
 
 

@@ -38,30 +38,37 @@ class Columns:
 
     Attributes:
         cost: what computing a candidate costs, in any unit (core-hours, say), above 0.
-        baseline: an energy of a cheaper method, in eV per cell as energies are.
+        baseline: an energy of a cheaper method, in eV per cell as energies are; or those of several.
     """
 
     cost: str | None = None
-    baseline: str | None = None
+    baseline: str | tuple[str, ...] | None = None
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The columns of cheaper methods."""
+        return (self.baseline,) if isinstance(self.baseline, str) else self.baseline or ()
 
     def __post_init__(self) -> None:
-        for setting, column in (("cost", self.cost), ("baseline", self.baseline)):
+        for setting, column in (("cost", self.cost), *(("baseline", column) for column in self.baselines)):
             if column == "energy":
                 raise InvalidPoolError(
                     f"pool.{setting}: expected a column other than 'energy', found {column!r}: that is what a campaign looks "
                     "up, and it may not know it before. Name another column."
                 )
-        claim = claim_of_name(self.baseline or "")
-        if self.baseline is not None and ((claim and claim.unit != "eV") or is_per_atom(self.baseline)):
-            raise InvalidPoolError(
-                f"pool.baseline: expected a column of energies in eV per cell, found {self.baseline!r}, whose name claims another "
-                "unit. Convert it, and name it otherwise."
-            )
+        for column in self.baselines:
+            claim = claim_of_name(column)
+            if (claim and claim.unit != "eV") or is_per_atom(column):
+                raise InvalidPoolError(
+                    f"pool.baseline: expected a column of energies in eV per cell, found {column!r}, whose name claims another "
+                    "unit. Convert it, and name it otherwise."
+                )
 
     def read(self, path: Path, used: Sequence[Frame]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Cost (n,), all above 0, and baseline energy (n,) in eV/atom of frames that become candidates; None where not named.
+        """Cost (n,), all above 0, and baseline energy in eV/atom of frames that become candidates; None where not named.
 
-        An energy that is given by value costs nothing, whatever stands here.
+        The latter is (n,) of one column, (n, b) of several, NaN where a frame does not state it. An energy that is given by value
+        costs nothing, whatever stands here.
         """
         cost = None
         if self.cost is not None:
@@ -77,8 +84,25 @@ class Columns:
                 f"{path}: pool.baseline = {self.baseline!r}: expected structures of the elements, since the cheaper method's "
                 f"energies need ends of their own, found energies by value: {shown_ids(made)}. Add the structures, or leave it out."
             )
-        n_atoms = np.array([len(frame.numbers) for frame in used], dtype=np.float64)
-        return cost, _read_column(path, used, setting="baseline", column=self.baseline, above=-np.inf) / n_atoms
+        columns = [self._read_baseline(path, used, column) for column in self.baselines]
+        return cost, columns[0] if isinstance(self.baseline, str) else np.stack(columns, axis=1)
+
+    def notes(self, used: Sequence[Frame]) -> tuple[str, ...]:
+        """A sentence on each column of a cheaper method that not all frames state."""
+        missing = {column: [frame.id for frame in used if column not in frame.columns] for column in self.baselines}
+        return tuple(
+            f"{column}: not stated for {len(ids)} of {len(used)} candidates ({shown_ids(ids)}), which are learned without it."
+            for column, ids in missing.items()
+            if ids
+        )
+
+    def _read_baseline(self, path: Path, used: Sequence[Frame], column: str) -> NDArray[np.float64]:
+        stated = [place for place, frame in enumerate(used) if column in frame.columns] or list(range(len(used)))
+        those = [used[place] for place in stated]
+        values = np.full(len(used), np.nan)
+        n_atoms = np.array([len(frame.numbers) for frame in those], dtype=np.float64)
+        values[stated] = _read_column(path, those, setting="baseline", column=column, above=-np.inf) / n_atoms
+        return values
 
 
 def _read_column(path: Path, used: Sequence[Frame], *, setting: str, column: str, above: float) -> NDArray[np.float64]:

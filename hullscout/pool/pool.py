@@ -64,7 +64,8 @@ class Pool:
         candidates: one for each crystal.
         report: what was left out or grouped.
         cost: (n,) what computing each candidate costs, above 0, in the unit of the source; None where it states none.
-        baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom; None where there are none.
+        baseline_ev_per_atom: (n,) energies of a cheaper method in eV/atom, or (n, b) of several, NaN where one says nothing; None
+            where there are none.
         given: ids of the made-up crystals of elements whose energies are given by value: nothing is calculated of them.
         ids: the candidates' ids.
         n_atoms: (n,) atoms in each cell.
@@ -105,6 +106,8 @@ class Pool:
         for name in ("cost", "baseline_ev_per_atom"):
             if getattr(self, name) is not None:
                 arrays[name] = _checked(getattr(self, name), name, n=len(ids), remedy="Build pools by build_pool.")
+        if "baseline_ev_per_atom" in arrays:
+            _refuse_missing_ends(np.asarray(arrays["baseline_ev_per_atom"]), weights == 1.0, self.end_labels)
         for array in arrays.values():
             array.setflags(write=False)
         for name, value in (("ids", ids), ("_places", places), *arrays.items()):
@@ -237,8 +240,11 @@ class Pool:
             "n_atoms": self.n_atoms,
         }
         for name in ("cost", "baseline_ev_per_atom"):
-            if getattr(self, name) is not None:
-                columns[name] = getattr(self, name)
+            if (values := getattr(self, name)) is not None:
+                several = values.ndim > 1
+                columns |= (
+                    {f"{name}_{place}": each for place, each in enumerate(values.T, 1)} if several else {name: values}
+                )
         return pd.DataFrame(columns).set_index("id")
 
     def _repr_html_(self) -> str:
@@ -327,6 +333,7 @@ def build_pool(
             *axis.notes(len(beyond)),
             *setting_notes(stated),
             *slab_notes(stated),
+            *columns.notes([usable[group[0]] for group in groups]),
             *moment_note([frame.magmoms for frame in stated], siblings),
         ),
         faults=sifted.faults,
@@ -344,13 +351,27 @@ def build_pool(
     )
 
 
+def _refuse_missing_ends(baseline: NDArray[np.float64], is_end: NDArray[np.bool_], labels: Sequence[str]) -> None:
+    """InvalidPoolError where a baseline (n,) or (n, b) says nothing of an end, by candidates that are ends (n, k + 1)."""
+    for column in baseline.reshape(len(is_end), -1).T:
+        missing = [label for label, those in zip(labels, is_end.T, strict=True) if not np.isfinite(column[those]).any()]
+        if missing:
+            raise InvalidPoolError(
+                f"Expected the energies of a cheaper method for a structure of each end of the axis, found none for "
+                f"{' and '.join(missing)}: its formation energies need them. Compute them, or leave the baseline out."
+            )
+
+
 def _checked(values: ArrayLike, name: str, *, n: int, remedy: str) -> NDArray[np.float64]:
-    """A copy of a column: (n,) finite numbers, costs above 0."""
+    """A copy of a column: (n,) finite numbers, costs above 0; of baselines several columns (n, b) and NaN, too."""
     above = 0.0 if name == "cost" else -np.inf
+    is_baseline = name == "baseline_ev_per_atom"
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidPoolError(f"Expected {name} as {n} finite numbers, found {values!r}. {remedy}") from error
-    if array.shape != (n,) or not (np.isfinite(array) & (array > above)).all():
+    is_shaped = array.shape == (n,) or (is_baseline and array.ndim == 2 and len(array) == n and array.shape[1] > 0)
+    is_sound = np.isfinite(array) & (array > above)
+    if not is_shaped or not (is_sound | (np.isnan(array) & is_baseline)).all():
         raise InvalidPoolError(f"Expected {name} as {n} finite numbers above {above:g}, found {array}. {remedy}")
     return array

@@ -174,7 +174,9 @@ class PoolModel:
             raise InvalidSettingError(f"Expected the same blocks in every representation, found {sorted(names)}.")
         self.n_candidates = counts[SINGLE]
         compositions = None if composition is None else finite_composition(composition)
-        self._basis = self.settings.mean.basis(self.n_candidates, compositions)
+        self.basis = self.settings.mean.basis(self.n_candidates, compositions)
+        """Basis functions of the mean at all candidates, shape (n_candidates, p)."""
+        self._basis = self.basis
         self._fitted: FittedMixture | None = None
 
     @property
@@ -215,17 +217,20 @@ class PoolModel:
         groups: npt.ArrayLike | None = None,
         warm_start: WarmStart | None = None,
         is_counted: BoolArray | None = None,
+        columns: FloatArray | None = None,
     ) -> FittedMixture:
         """Tune on labels y, one per labelled candidate in the order of `labelled`, eV/atom.
 
         Labels with the same number in `groups` are left out together. Results depend on the `warm_start`, from
         `fitted.best` of an earlier round. Where labels are marked as `is_counted`, the left-out z-scores of these alone say how
-        wide intervals are.
+        wide intervals are. Further `columns` of the mean at all candidates, shape (n_candidates, q), have fitted coefficients as
+        the composition has.
 
         Raises:
             InvalidTrainingSetError: Labels that cannot be learned from.
         """
         is_drawn = self.settings.prior is not None and self.settings.shape.metric is Metric.SQUARED_EUCLIDEAN
+        self._basis = self.basis if columns is None else np.hstack([self.basis, columns])
         self._fitted = fit_mixture(
             self.labelled_separations(),
             self._basis[self.labelled],

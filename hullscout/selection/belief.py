@@ -15,6 +15,7 @@ from scipy.special import chdtri, ndtr, ndtri, stdtr
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, lower_hull
 from hullscout.regression import cap_height, covariance_root, student_quantile
 from hullscout.selection.alloys import observed
+from hullscout.selection.baselines import NO_USE, Use
 from hullscout.selection.known import NONE
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Belief:
             baseline that varies.
         suspects: (k,) indices of known candidates whose energies all others contradict; they hardly count in what was learned.
         model_error_ev_per_atom: Leave-one-out error of the model, root mean square.
+        baseline_use: What of the energies of cheaper methods the model learned from.
         energy_cap_ev_per_atom: Heights above the hull are capped at this on the scale of the predictions; None for no cap.
         is_of_the_rule: Whether the campaign's own rule believes this; other rules are shown what `hull-posterior` would.
         n_contenders: Number of unknown candidates that today's hull is within reach of; the rest is believed to lie above.
@@ -68,6 +70,7 @@ class Belief:
     is_learned: bool
     model_error_ev_per_atom: float
     suspects: Indices = field(default_factory=lambda: NONE, repr=False)
+    baseline_use: Use = NO_USE
     energy_cap_ev_per_atom: float | None = None
     is_of_the_rule: bool = True
     n_contenders: int = 0

@@ -153,11 +153,19 @@ class Known:
 
     @cached_property
     def baseline_formation_ev_per_atom(self) -> Floats | None:
-        """(n,) formation energies of a cheaper method, relative to its own lowest structures of the pure elements."""
+        """(n, b) formation energies of cheaper methods, each relative to its own lowest structures of the pure elements.
+
+        NaN where a method says nothing of a candidate; None where there is no such method.
+        """
         if self.pool.baseline_ev_per_atom is None:
             return None
-        energies = self.pool.baseline_ev_per_atom
-        return formation_energy(self.fractions, energies, ends_ev_per_atom=end_energies(self.fractions, energies))
+        columns = self.pool.baseline_ev_per_atom.reshape(self.n_candidates, -1).T
+        return np.stack([self._formation_by(energies) for energies in columns], axis=1)
+
+    def _formation_by(self, energies: Floats) -> Floats:
+        said = np.isfinite(energies)
+        ends = end_energies(self.fractions[said], energies[said])
+        return formation_energy(self.fractions, energies, ends_ev_per_atom=ends)
 
     @cached_property
     def true_formation_ev_per_atom(self) -> Floats | None:

@@ -21,6 +21,7 @@ from hullscout.regression import (
     PoolModel,
 )
 from hullscout.selection.alloys import KERNELS
+from hullscout.selection.baselines import NO_USE, Fit, joined, uses
 from hullscout.selection.belief import Belief
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
@@ -28,10 +29,14 @@ from hullscout.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hullscout.regression.arrays import BoolArray
+    from hullscout.selection.baselines import Use
     from hullscout.selection.known import Floats, Indices, Known
 
 # Labels in eV/atom (or standard deviations) that differ by less are equal: the rounding of energies of some 10^4 eV per cell.
 SPREAD_THAT_IS_ROUNDING = 1e-9
+# Labels of candidates of which a baseline says something, without which it is not looked at where it does not say all.
+MIN_SAID = 5
 # Of these kernels the heaviest count in the predictions of a round.
 N_AVERAGED = 4
 # Noises that each kernel is tried with, half a decade apart.
@@ -66,65 +71,103 @@ class Surrogate:
         self._fractions = fractions.reshape(len(fractions), -1)
         self._n_candidates = len(fractions)
         self._model = self._empty_model(self.settings.mean)
-        self._baseline = np.zeros(self._n_candidates)
+        self._models: dict[bytes, PoolModel] = {}  # of the candidates of which some baselines say something
+        self._fits: tuple[
+            Fit, ...
+        ] = ()  # the one in use, and the one without baselines for whatever they say nothing of
         self._exact_mean: Floats | None = None
 
     def learn(self, known: Known, transform: Transform, *, energy_cap_ev_per_atom: float) -> Belief:
         """What is believed of all candidates on a scale of energies."""
-        labels, baseline = transform(known, energy_cap_ev_per_atom=energy_cap_ev_per_atom)
-        belief = self.fit(known, labels, baseline=baseline)
+        labels, baselines = transform(known, energy_cap_ev_per_atom=energy_cap_ev_per_atom)
+        belief = self.fit(known, labels, baselines=baselines)
         return replace(belief, energy_cap_ev_per_atom=energy_cap_ev_per_atom) if transform is Transform.CAP else belief
 
-    def fit(self, known: Known, labels: Floats, *, baseline: Floats | None = None) -> Belief:
+    def fit(self, known: Known, labels: Floats, *, baselines: Floats | None = None) -> Belief:
         """Fit on labels of what is known and predict all candidates.
 
         Labels that all agree, or fewer than three, are predicted to go on as they are. So are labels that all agree with a
         baseline, and if it varies over three of them or more, that is learned: to rounding.
 
-        Labels (m,) are those of `known.answered`; from a cheaper method's of all candidates, the baseline (n,), the difference is
-        learned. How wide intervals are is said by the labels of the lower half of what is known: what lies far above the hull errs
-        by more, and no hull depends on it.
+        Labels (m,) are those of `known.answered`; cheaper methods' of all candidates are the baselines (n, b), NaN where one says
+        nothing, of which that is used under which the left-out labels are most probable, or none (see `baselines`). How wide
+        intervals are is said by the labels of the lower half of what is known: what lies far above the hull errs by more, and no
+        hull depends on it.
         """
         height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[known.answered])
-        return Belief(known=known, **self._fit(known.answered, labels, baseline=baseline, height=height))
+        return Belief(known=known, **self._fit(known.answered, labels, baselines=baselines, height=height))
 
-    def _fit(self, labelled: Indices, labels: Floats, *, baseline: Floats | None, height: Floats) -> dict[str, Any]:
+    def _fit(self, labelled: Indices, labels: Floats, *, baselines: Floats | None, height: Floats) -> dict[str, Any]:
         """What a belief holds, from labels (m,) of some candidates and their heights above the hull (m,)."""
-        self._baseline = np.zeros(self._n_candidates) if baseline is None else baseline
-        differences = labels - self._baseline[labelled]
-        if labelled.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
-            mean = self._baseline + differences.mean()
-            is_exact = labelled.size >= 3 and bool(np.ptp(self._baseline[labelled]) > SPREAD_THAT_IS_ROUNDING)
-            self._exact_mean = mean if is_exact else None
-            std = np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0)
-            return {
-                "mean_ev_per_atom": mean,
-                "std_ev_per_atom": std,
-                "degrees_of_freedom": np.inf,
-                "left_out_mean_ev_per_atom": mean[labelled],
-                "left_out_std_ev_per_atom": std[labelled],
-                "is_learned": is_exact,
-                "model_error_ev_per_atom": float(np.ptp(differences)),
-            }
-        self._exact_mean = None
-        model = self._grown(labelled)
-        position = {index: place for place, index in enumerate(labelled.tolist())}
-        order = np.asarray([position[index] for index in model.labelled.tolist()], dtype=np.intp)
-        y = differences[order]
-        fitted = model.fit(y, is_counted=(height <= np.median(height))[order])
-        mean, std = model.predict()
+        columns = np.empty((self._n_candidates, 0)) if baselines is None else baselines
+        self._exact_mean, self._fits = None, ()
+        nothing = np.zeros(self._n_candidates)
+        for offset in (*(column for column in columns.T if np.isfinite(column).all()), nothing):
+            differences = labels - offset[labelled]
+            if labelled.size < 3 or np.ptp(differences) <= SPREAD_THAT_IS_ROUNDING:
+                mean = offset + differences.mean()
+                is_exact = labelled.size >= 3 and bool(np.ptp(offset[labelled]) > SPREAD_THAT_IS_ROUNDING)
+                self._exact_mean = mean if is_exact else None
+                std = np.full(self._n_candidates, SPREAD_THAT_IS_ROUNDING if is_exact else 0.0)
+                return {
+                    "mean_ev_per_atom": mean,
+                    "std_ev_per_atom": std,
+                    "degrees_of_freedom": np.inf,
+                    "left_out_mean_ev_per_atom": mean[labelled],
+                    "left_out_std_ev_per_atom": std[labelled],
+                    "is_learned": is_exact,
+                    "model_error_ev_per_atom": float(np.ptp(differences)),
+                }
+        best, *others = self._fits = self._best_fits(
+            labelled, labels, columns=columns, is_counted=height <= np.median(height)
+        )
+        mean, std = best.predict()
         left_out_mean, left_out_std = np.empty(labelled.size), np.empty(labelled.size)
-        left_out_mean[order], left_out_std[order] = fitted.loo_mean, fitted.loo_std
+        suspects = best.suspects
+        for without in others:
+            of_others = without.predict()
+            mean, std = (np.where(best.said, own, other) for own, other in zip((mean, std), of_others, strict=True))
+            suspects = np.union1d(suspects, without.suspects[~best.said[without.suspects]])
+        for fit in (*others, best):
+            left_out_mean[fit.places] = fit.left_out_mean_ev_per_atom
+            left_out_std[fit.places] = fit.left_out_std_ev_per_atom
         return {
-            "mean_ev_per_atom": self._baseline + mean,
+            "mean_ev_per_atom": mean,
             "std_ev_per_atom": std,
-            "degrees_of_freedom": fitted.calibration.degrees_of_freedom,
-            "left_out_mean_ev_per_atom": self._baseline[labelled] + left_out_mean,
+            "degrees_of_freedom": best.fitted.calibration.degrees_of_freedom,
+            "left_out_mean_ev_per_atom": left_out_mean,
             "left_out_std_ev_per_atom": left_out_std,
             "is_learned": True,
-            "suspects": model.labelled[fitted.suspects],
-            "model_error_ev_per_atom": float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
+            "suspects": suspects,
+            "model_error_ev_per_atom": best.error_ev_per_atom,
+            "baseline_use": best.use,
         }
+
+    def _best_fits(
+        self, labelled: Indices, labels: Floats, *, columns: Floats, is_counted: BoolArray
+    ) -> tuple[Fit, ...]:
+        """The fit under which the labels left out are most probable, and that without baselines where it does not say all."""
+        without = best = self._fit_by(NO_USE, labelled, labels, columns=columns, is_counted=is_counted)
+        assert without is not None  # noqa: S101  labels that agree were seen before
+        scores, highest = without.scores(labels), 0.0
+        for use in uses(columns.shape[1]):
+            fit = self._fit_by(use, labelled, labels, columns=columns, is_counted=is_counted)
+            gain = 0.0 if fit is None else float(np.nansum((fit.scores(labels) - scores)[is_counted]))
+            if gain > highest:
+                best, highest = fit, gain
+        assert best is not None  # noqa: S101
+        return (best,) if best.said.all() else (best, without)
+
+    def _fit_by(
+        self, use: Use, labelled: Indices, labels: Floats, *, columns: Floats, is_counted: BoolArray
+    ) -> Fit | None:
+        """The fit of one use of the baselines; None where too few labels, or labels that agree, are of what they say."""
+        said = np.asarray(np.isfinite(columns[:, list(use.baselines)]).all(axis=1))
+        chosen = labelled[said[labelled]]
+        if not said.all() and (chosen.size < MIN_SAID or np.ptp(labels[said[labelled]]) <= SPREAD_THAT_IS_ROUNDING):
+            return None
+        model = self._grown(chosen, b"" if said.all() else said.tobytes())
+        return Fit.of(model, labelled, labels, columns=columns, use=use, is_counted=is_counted)
 
     def spread_out(
         self,
@@ -168,10 +211,12 @@ class Surrogate:
                 scale=1.0,
                 degrees_of_freedom=np.inf,
             )
-        posterior = self._model.posterior(candidates)
-        return replace(posterior, means=posterior.means + self._baseline[candidates])
+        best, *others = self._fits
+        if others and not best.said[candidates].all():
+            return joined(candidates, best, others[0])
+        return best.posterior(candidates)
 
-    def held_out_half_rmse(self, known: Known, labels: Floats, *, baseline: Floats | None = None) -> float:
+    def held_out_half_rmse(self, known: Known, labels: Floats, *, baselines: Floats | None = None) -> float:
         """Root mean square error on a random half of the labels of what is known, predicted from the other half."""
         rows = known.answered
         order = known.rng().permutation(rows.size)
@@ -180,14 +225,14 @@ class Surrogate:
         half = Surrogate(blocks, fractions=self._fractions[rows], settings=self.settings)
         height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[rows])
         fitted = half._fit(
-            trained, labels[trained], baseline=None if baseline is None else baseline[rows], height=height[trained]
+            trained, labels[trained], baselines=None if baselines is None else baselines[rows], height=height[trained]
         )
         return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
 
     def predict_formation_energy(self, known: Known) -> Floats:
         """(n,) formation energies in eV/atom predicted for all candidates, learned without a cap."""
-        baseline = known.baseline_formation_ev_per_atom
-        return self.fit(known, known.formation_ev_per_atom, baseline=baseline).mean_ev_per_atom
+        baselines = known.baseline_formation_ev_per_atom
+        return self.fit(known, known.formation_ev_per_atom, baselines=baselines).mean_ev_per_atom
 
     def _empty_model(self, mean: Mean) -> PoolModel:
         own = self.settings
@@ -202,19 +247,21 @@ class Surrogate:
         )
         return PoolModel(self._blocks, composition=self._fractions, settings=settings)
 
-    def _grown(self, known: Indices) -> PoolModel:
-        """The model with exactly `known` labelled.
+    def _grown(self, known: Indices, of: bytes = b"") -> PoolModel:
+        """The model with exactly `known` labelled; of some candidates, where these are named by what tells them apart.
 
         Rows are added one by one: rounding then does not depend on how many answers came together, and a resumed campaign
         equals an uninterrupted one to the last bit.
         """
-        labelled = set(self._model.labelled.tolist())
+        grown = self._models.get(of, self._model)
+        labelled = set(grown.labelled.tolist())
         wanted = known.tolist()
         mean = self.settings.mean.determined_by(self._fractions[known])
-        if not labelled.issubset(wanted) or self._model.settings.mean is not mean:
-            self._model = self._empty_model(mean)
+        if not labelled.issubset(wanted) or grown.settings.mean is not mean:
+            grown = self._empty_model(mean)
             labelled = set()
         for index in wanted:
             if index not in labelled:
-                self._model.add([index])
-        return self._model
+                grown.add([index])
+        self._models[of] = grown
+        return grown

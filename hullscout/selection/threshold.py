@@ -62,12 +62,12 @@ class _Threshold(Rule, ABC):
         errors: dict[str, float] = {}
         thresholds: list[float] = []
         for transform in self.transforms:
-            labels, baseline = transform(known, energy_cap_ev_per_atom=self.energy_cap)
+            labels, baselines = transform(known, energy_cap_ev_per_atom=self.energy_cap)
             model = transform.value
-            belief = surrogate.fit(known, labels, baseline=baseline)
+            belief = surrogate.fit(known, labels, baselines=baselines)
             errors[model] = belief.model_error_ev_per_atom
             if self.held_out == "half":
-                errors[model] = surrogate.held_out_half_rmse(known, labels, baseline=baseline)
+                errors[model] = surrogate.held_out_half_rmse(known, labels, baselines=baselines)
             recent = [decision.model_errors[model] for decision in known.decisions if model in decision.model_errors]
             thresholds.append(self.factor * float(np.median([*recent, errors[model]][-self.window :])))
             height = (belief.mean_ev_per_atom - self._reference(known, labels))[askable]

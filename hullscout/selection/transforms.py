@@ -38,18 +38,24 @@ class Transform(StrEnum):
     STANDARDIZE = "standardize"
 
     def __call__(self, known: Known, *, energy_cap_ev_per_atom: float) -> tuple[Floats, Floats | None]:
-        """Training labels (m,) of what is known, and a cheaper method's (n,) of all candidates on the same scale, if there are.
+        """Training labels (m,) of what is known, and those of b cheaper methods (n, b) of all candidates, if there are any.
 
-        Labels are in eV/atom, or standard deviations for `standardize`. The cap measures each method from its own hull.
+        Labels are in eV/atom, or standard deviations for `standardize`. The cap measures each method from its own hull. NaN where a
+        method says nothing.
         """
-        formation, baseline = known.formation_ev_per_atom, known.baseline_formation_ev_per_atom
+        formation, baselines = known.formation_ev_per_atom, known.baseline_formation_ev_per_atom
         scaled = partial(
             self._scaled, cap=energy_cap_ev_per_atom, mean=float(formation.mean()), std=float(formation.std())
         )
         labels = scaled(formation, at_hull=known.hull.energy_at(known.fractions[known.answered]))
-        if baseline is None:
+        if baselines is None:
             return labels, None
-        return labels, scaled(baseline, at_hull=lower_hull(known.fractions, baseline).energy_at(known.fractions))
+        columns = []
+        for baseline in baselines.T:
+            said = np.isfinite(baseline)
+            hull = lower_hull(known.fractions[said], baseline[said])
+            columns.append(scaled(baseline, at_hull=hull.energy_at(known.fractions)))
+        return labels, np.stack(columns, axis=1)
 
     def _scaled(self, formation: Floats, *, at_hull: Floats, cap: float, mean: float, std: float) -> Floats:
         match self:

@@ -155,7 +155,7 @@ def test_an_energy_that_is_no_number_is_refused(energy):
         ({"cost": [1.0]}, "Expected cost as 2 finite numbers above 0, found [1.]. Give one for each structure"),
         ({"cost": [1.0, 0.0]}, "Expected cost as 2 finite numbers above 0"),
         ({"cost": ["low", 2]}, "Expected cost as 2 finite numbers, found ['low', 2]"),
-        ({"baseline_ev_per_atom": [1.0, np.nan]}, "Expected baseline_ev_per_atom as 2 finite numbers above -inf"),
+        ({"baseline_ev_per_atom": [1.0, np.inf]}, "Expected baseline_ev_per_atom as 2 finite numbers above -inf"),
         ({"elements": ("Ag", "Xy")}, "Expected two to five different chemical elements, found elements=('Ag', 'Xy')"),
         ({"elements": ("Ag",)}, "Expected two to five different chemical elements, found elements=('Ag',)"),
         ({"elements": ("Ag", "Pd", "Ag")}, "Expected two to five different chemical elements"),

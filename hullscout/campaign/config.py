@@ -311,6 +311,22 @@ def _of_today(oracle: Any) -> Any:
     return {**oracle, "relax": "volume-and-positions"} if is_former else oracle
 
 
+def executor_of(overrides: Iterable[str], *, n_workers: int | None = None) -> AnyExecutor:
+    """The executor that settings of the section `executor` name, as they stand behind --set."""
+    tree: dict[str, Any] = {}
+    for setting in overrides:
+        _override(tree, setting)
+    if foreign := [name for name in tree if name != "executor"]:
+        raise InvalidCampaignError(f"--set {foreign[0]}: expected settings of the section executor alone.")
+    section = tree.get("executor", {})
+    if n_workers is not None:
+        section["workers"] = n_workers
+    if faults := _faults_of_kind(EXECUTORS, section):
+        raise InvalidCampaignError("\n".join(faults))
+    executor: AnyExecutor = EXECUTORS.build(section)
+    return executor
+
+
 def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:
     """What is wrong with a section of which there are several kinds."""
     unknown: list[str] = []

@@ -6,6 +6,7 @@ back. How each is set is said by the sections `[oracle]` and `[executor]` of a c
 library: ASE, pymatgen and Dask load when first used.
 """
 
+from hullscout.oracle.baseline_column import SOURCE, Column, add_column
 from hullscout.oracle.handoff import folder_names, magmom_words, write_folder
 from hullscout.oracle.outcome import (
     Calculated,
@@ -19,6 +20,7 @@ from hullscout.oracle.outcome import (
     judge,
 )
 from hullscout.oracle.paths import Beside
+from hullscout.oracle.potentials import POTENTIALS, Potential, PriorOrder
 from hullscout.oracle.replies import Reply, notes_on_replies, read_outcome, read_replies
 from hullscout.oracle.room import MIN_ROOM_BYTES, is_full
 from hullscout.oracle.settings import (
@@ -47,11 +49,14 @@ from hullscout.oracle.workers import (
 
 __all__ = [
     "MIN_ROOM_BYTES",
+    "POTENTIALS",
+    "SOURCE",
     "AnyExecutor",
     "AnyOracle",
     "Beside",
     "Calculated",
     "CalculatorSettings",
+    "Column",
     "ComputedSettings",
     "CustomSettings",
     "DaskSettings",
@@ -61,6 +66,8 @@ __all__ = [
     "HandoffSettings",
     "InProcessSettings",
     "Outcome",
+    "Potential",
+    "PriorOrder",
     "ProcessesSettings",
     "Reply",
     "TableOracle",
@@ -68,6 +75,7 @@ __all__ = [
     "TableWorkers",
     "TwinConflict",
     "Workers",
+    "add_column",
     "candidate_from_tree",
     "candidate_to_tree",
     "change_between",

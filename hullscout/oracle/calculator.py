@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +38,55 @@ if TYPE_CHECKING:
     from hullscout.oracle.settings import CalculatorSettings
 
 
-def make_calculator(settings: CalculatorSettings) -> Any:
-    """The calculator that the settings name, made with their arguments."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A calculator that this process made, of which class or function, with which arguments."""
+
+    make: Any
+    arguments: dict[str, Any]
+    calculator: Any
+
+
+_LAST: list[_Made] = []  # at most one
+_OF_FILES = ("command", "profile", "txt", "log")
+"""What calculators have that run a program or write as they go: these belong to the folder of one calculation."""
+
+
+def calculator_for(settings: CalculatorSettings) -> Any:
+    """The calculator that the settings name: the one that this process made last, where that is of the same and did not fail.
+
+    A potential takes seconds to load and less to be asked. Made anew for each structure are calculators that ASE knows by name,
+    and those that write files.
+    """
+    make = _maker(settings)
+    for last in _LAST:
+        if last.make is make and last.arguments == settings.arguments:
+            getattr(last.calculator, "reset", lambda: None)()
+            return last.calculator
+    _LAST.clear()
+    calculator = make_calculator(settings)
+    if "." in settings.calculator and not any(hasattr(calculator, name) for name in _OF_FILES):
+        _LAST.append(_Made(make=make, arguments=settings.arguments, calculator=calculator))
+    return calculator
+
+
+def _maker(settings: CalculatorSettings) -> Any:
+    """The class or function that the settings name."""
     from ase.calculators.calculator import get_calculator_class  # noqa: PLC0415  (late: ASE loads slowly)
 
     name = settings.calculator
     try:
-        make = object_at(name) if "." in name else get_calculator_class(name)
+        return object_at(name) if "." in name else get_calculator_class(name)
     except (ImportError, AttributeError) as error:
         raise OracleError(
             f"oracle.calculator: expected a name that ASE knows (emt, gpaw, ...) or the dotted path of a class or function, "
             f"found {name!r}: {error}. Is its package installed where the calculations run?"
         ) from error
+
+
+def make_calculator(settings: CalculatorSettings) -> Any:
+    """The calculator that the settings name, made with their arguments."""
+    make, name = _maker(settings), settings.calculator
     try:
         calculator = make(**settings.arguments)
     except Exception as error:
@@ -74,7 +111,7 @@ def probe(settings: ComputedSettings) -> Outcome:
         if isinstance(settings, FunctionSettings):
             function_at(settings)
         else:
-            make_calculator(settings)
+            calculator_for(settings)
     except OracleError as error:
         return Failed(reason=FailureReason.RAISED, sentence=str(error))
     except BaseException as error:  # noqa: BLE001  its module or class may raise anything
@@ -96,6 +133,8 @@ def calculate(candidate: Candidate, settings: ComputedSettings) -> Outcome:
         outcome = failure_by(error)
     if isinstance(outcome, Failed) and is_full(Path(os.curdir)):  # codes that are run say nothing of why they ended
         outcome = replace(outcome, reason=FailureReason.NO_ROOM)
+    if isinstance(outcome, Failed):  # whatever state that left it in
+        _LAST.clear()
     return replace(outcome, wall_s=time.perf_counter() - began)
 
 
@@ -141,7 +180,7 @@ def _atoms(candidate: Candidate, settings: ComputedSettings) -> ase.Atoms:
 
 def _calculate(candidate: Candidate, settings: CalculatorSettings) -> Outcome:
     atoms = _atoms(candidate, settings)
-    atoms.calc = make_calculator(settings)
+    atoms.calc = calculator_for(settings)
     is_relaxed = settings.relax == "none" or _relax(atoms, settings)
     given = atoms.get_potential_energy()
     if failed := fault_of(candidate, atoms, given, settings):

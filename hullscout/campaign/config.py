@@ -24,7 +24,7 @@ from hullscout.campaign.resuming import Resuming, verdict_on
 from hullscout.contents import own_text
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
-from hullscout.oracle import AnyExecutor, AnyOracle, ProcessesSettings, TableSettings
+from hullscout.oracle import AnyExecutor, AnyOracle, PriorSettings, ProcessesSettings, TableSettings
 from hullscout.pool import FORMATS, MAX_ELEMENTS, Columns, CompositionAxis, EnergyMeaning, axis_of
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
@@ -141,6 +141,7 @@ class CampaignConfig(Settings):
     limits: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = Field(default_factory=dict)
     """Lowest and highest atomic fraction by element; what is beyond is no candidate, ends excepted."""
     pool: PoolSection
+    prior: PriorSettings = PriorSettings()
     oracle: Annotated[AnyOracle, BeforeValidator(ORACLES.build)] = TableSettings()
     executor: Annotated[AnyExecutor, BeforeValidator(EXECUTORS.build)] = ProcessesSettings()
     select: Annotated[SerializeAsAny[Rule], BeforeValidator(RULES.build)] = HullPosteriorRule()
@@ -197,6 +198,15 @@ class CampaignConfig(Settings):
         if self.pool.cost is not None and self.cost.kind != "column":
             raise ValueError(
                 f'pool.cost names a column that is not used with cost.kind = "{self.cost.kind}"; set it to "column"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_ends_for_its_prior(self) -> Self:
+        if self.prior.calculator is not None and self.pool.references:
+            raise ValueError(
+                "prior.calculator: expected structures of all elements, since a potential's energies need ends of their own; found "
+                "energies by value (pool.references)"
             )
         return self
 

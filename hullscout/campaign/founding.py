@@ -10,6 +10,7 @@ from hullscout.campaign.additions import Addition
 from hullscout.campaign.config import check_config
 from hullscout.campaign.opening import SCHEMA, CampaignDatabase
 from hullscout.campaign.origin import Origin
+from hullscout.campaign.prior import prior_of_rows
 from hullscout.campaign.resuming import ChangedThen, Resuming, verdict_on
 from hullscout.campaign.rows import ANSWERS, CAMPAIGN
 from hullscout.errors import InvalidStructureError, StoreError
@@ -74,6 +75,7 @@ def origin_of_rows(values: Mapping[str, bytes], additions: Sequence[Row], databa
             pool=values["pool"],
             folder=folder,
             additions=tuple(map(addition_of, additions)),
+            prior=prior_of_rows(values),
             changes=changes_of_rows(values),
             **{key: tuple(said) for key, said in json.loads(values.get("reading", b"{}")).items()},
         )

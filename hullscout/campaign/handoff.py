@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign import growth
 from hullscout.campaign.founding import KnownAnswer
+from hullscout.campaign.prior import refuse_without_prior
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -262,6 +263,7 @@ def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, 
         )
     with Store.create_or_resume(folder, setup.origin) as store:
         now = setup.with_additions(store)
+        refuse_without_prior(now, folder)
         yield settings, store, now.open_ledger(store), now
         store.refuse_full()
         store.refuse_removed()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
     from hullscout.campaign.additions import Addition
+    from hullscout.campaign.prior import Prior
     from hullscout.campaign.resuming import ChangedThen
     from hullscout.pool import Candidate, Frame
     from hullscout.selection.known import Floats
@@ -41,7 +42,8 @@ class Origin:
     The folder is that of the campaign file, to which relative paths in it refer: the current one for a campaign made in Python;
     empty where an earlier version did not keep it. Additions are the structures that were added since, in their order,
     changes what was changed of the settings.
-    Faults and notes are what the reader of another format than extended XYZ said of it.
+    Faults and notes are what the reader of another format than extended XYZ said of it. The prior is what a potential
+    says, once that was computed.
     """
 
     campaign_text: str
@@ -53,6 +55,7 @@ class Origin:
     changes: tuple[ChangedThen, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    prior: Prior | None = None
 
     @property
     def pool_sha256(self) -> str:

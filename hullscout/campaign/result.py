@@ -109,6 +109,9 @@ class CampaignResult:
     given_ev_per_atom: dict[str, float] = field(default_factory=dict)
     """Energies of elements that were given by value, by symbol: ends of the axis of which nothing was calculated."""
 
+    baselines: dict[str, str] = field(default_factory=dict)
+    """Columns of energies of cheaper methods that the model started from, and which potential they are of, where it is said."""
+
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
         tree = {"schema": SCHEMA, **asdict(self)}
@@ -117,7 +120,7 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("ends", "additions", "changes", "known_beforehand", "left_out", "doubts", "given_ev_per_atom"):
+        for name in ("ends", "additions", "changes", "known_beforehand", "left_out", "doubts", "given_ev_per_atom", "baselines"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
@@ -136,6 +139,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(given_sentences(self.given_ev_per_atom))
+        said.extend(f"Learned from, beside: {name}{f' ({by})' if by else ''}." for name, by in self.baselines.items())
         said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(then.sentence for then in self.changes)
@@ -246,6 +250,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
+        baselines=setup.baselines,
     )
 
 

@@ -49,7 +49,7 @@ RESUMING = (
     ),
     Row(settings=("oracle",), verdict=Resuming.FIXED, why="energies of other settings are another hull"),
     Row(
-        settings=("select", "representation", "regression", "cost"),
+        settings=("select", "prior", "representation", "regression", "cost"),
         verdict=Resuming.FIXED,
         why="how was chosen what is known",
     ),

@@ -14,6 +14,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.beforehand import begin
+from hullscout.campaign.prior import complete_prior
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from hullscout.selection import Known
 
 
-def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> tuple[str, ...]:
+def create(
+    setup: Setup, folder: Path, *, retry_failed: bool = False, on_note: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
     """Make a campaign in `folder`, or see that it is the one that is there; nothing is asked for.
 
     What is to be said of what was known before one that is made, and of changed settings, is given back, in sentences.
@@ -50,6 +53,8 @@ def create(setup: Setup, folder: Path, *, retry_failed: bool = False) -> tuple[s
     with Store.create_or_resume(folder, setup.origin, known=found.answers) as store:
         if retry_failed:
             store.forgive_failures()
+        if setup.config.oracle.kind == "handoff":  # nothing runs later that could
+            complete_prior(setup.with_additions(store), store, folder=folder, on_note=on_note)
         return (*found.sentences, *([store.changed] if store.changed else ()))
 
 
@@ -80,7 +85,7 @@ def run(
             on_note(store.changed)
         if retry_failed:
             store.forgive_failures()
-        setup = setup.with_additions(store)
+        setup = complete_prior(setup.with_additions(store), store, folder=folder, on_note=on_note)
         engine = setup.engine(setup.open_ledger(store))
         timings_s = {"features": time.perf_counter() - began}
         setup.keep()

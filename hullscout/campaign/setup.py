@@ -17,9 +17,10 @@ from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.kept import Kept, read_kept, write_kept
 from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.prior import with_prior
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import Beside, ComputedSettings, TableOracle
+from hullscout.oracle import SOURCE, Beside, ComputedSettings, TableOracle
 from hullscout.pool import (
     Faulty,
     MixedSettings,
@@ -103,7 +104,7 @@ class Setup:
         if not self.not_imported:
             return self
         config = check_config(self.config.model_dump(mode="json"), source=f"the campaign {self.config.name!r}")
-        return Setup(replace(self.origin, config=config), has_energies=self._has_energies, folder=self._folder)
+        return self.with_origin(replace(self.origin, config=config))
 
     def as_in(self, folder: Path) -> Setup:
         """The same with the structures that were added to the campaign in `folder`, where there is one."""
@@ -116,10 +117,15 @@ class Setup:
     def with_additions(self, store: Store) -> Setup:
         """The same with what was added to the campaign that a store keeps, and what is said of its settings."""
         changes = store.changes()
-        if store.n_additions == len(self.origin.additions) and changes == self.origin.changes:
+        prior = store.origin().prior if self.config.prior.calculator is not None else None
+        is_as_kept = store.n_additions == len(self.origin.additions) and prior == self.origin.prior
+        if is_as_kept and changes == self.origin.changes:
             return self
-        kept = replace(self.origin, additions=store.additions(), changes=changes)
-        return Setup(kept, has_energies=self._has_energies, folder=self._folder)
+        return self.with_origin(replace(self.origin, additions=store.additions(), changes=changes, prior=prior))
+
+    def with_origin(self, origin: Origin) -> Setup:
+        """The same of another origin, of which nothing was opened yet."""
+        return Setup(origin, has_energies=self._has_energies, folder=self._folder)
 
     def now_in(self, folder: Path) -> Setup:
         """The same, or what the campaign in `folder` works with since its settings were changed."""
@@ -226,7 +232,7 @@ class Setup:
                     suspects=self._suspects,
                 )
             )
-        return tuple(pools)
+        return tuple(with_prior(pool, self.origin.prior) for pool in pools)
 
     @cached_property
     def _suspects(self) -> tuple[str, ...]:
@@ -249,6 +255,18 @@ class Setup:
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
+
+    @cached_property
+    def baselines(self) -> dict[str, str]:
+        """What the energies of cheaper methods are of that the model starts from, by column, as far as it is said."""
+        said = {}
+        for column in self.config.pool.columns.baselines:
+            sources = {
+                str(frame.columns[column + SOURCE]) for frame in self.frames.frames if column + SOURCE in frame.columns
+            }
+            said[column] = "; ".join(sorted(sources))
+        prior = self.origin.prior
+        return said if prior is None else {**said, "prior": prior.source}
 
     @cached_property
     def table(self) -> TableOracle | None:

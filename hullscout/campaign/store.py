@@ -310,8 +310,12 @@ class Store(CampaignDatabase):
             )
         now = {"folder": folder.encode(errors="surrogateescape"), "files": json.dumps(dict(digests)).encode()}
         if now != values and (digests or "folder" not in values or values["folder"] != now["folder"]):
-            rows = [{"key": key, "value": value} for key, value in now.items()]
-            self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
+            self.save_values(now)
+
+    def save_values(self, values: Mapping[str, bytes]) -> None:
+        """Commit what belongs to the campaign as a whole, by name."""
+        rows = [{"key": key, "value": value} for key, value in values.items()]
+        self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
 
     def close(self) -> None:
         """Close the database and let another process have it."""

@@ -5,7 +5,15 @@ Exit codes: 0 done, 1 `check` found something wrong, 2 something given is not va
 what the command is to print, 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).
 """
 
-from hullscout.cli import baselines, campaigns, hulls, plans, pools, starting, warm_up  # noqa: F401  each adds its commands to `main`
+from hullscout.cli import (  # each adds its commands to `main`
+    campaigns,  # noqa: F401
+    hulls,  # noqa: F401
+    plans,  # noqa: F401
+    pools,  # noqa: F401
+    potentials,  # noqa: F401
+    starting,  # noqa: F401
+    warm_up,  # noqa: F401
+)
 from hullscout.cli.shared import main
 
 __all__ = ["main"]

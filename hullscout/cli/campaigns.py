@@ -100,7 +100,7 @@ def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> 
     """Make a campaign whose energies are calculated elsewhere, or see that it is there, and say what is to be known of it."""
     from hullscout.campaign import create  # noqa: PLC0415  loads the scientific packages
 
-    found = create(setup, folder, retry_failed=retry_failed)
+    found = create(setup, folder, retry_failed=retry_failed, on_note=say)
     say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
     for sentence in (*found, *setup.pool.report.notes, *setup.cautions):
         say(sentence)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections import Counter
 from itertools import groupby
+from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import click
 
-from hullscout.cli.shared import FORCE, PATH, POOL_FILE, console, main, working_line
+from hullscout.cli.potentials import compute_column, potential_order
+from hullscout.cli.shared import FORCE, FORMATS, PATH, POOL_FILE, console, main, working_line
 from hullscout.cli.streams import say
 from hullscout.display import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -27,6 +29,7 @@ Examples:
   hullscout enumerate Ag Pt -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --lattice fcc --max-atoms 8 --prototypes -o agpt.extxyz.gz
   hullscout enumerate Ag Pt --volume Ag=17.8 --volume Pt=15.6 -o agpt.extxyz.gz
+  hullscout enumerate Ag Pt --baseline diep -o agpt-diep.extxyz.gz
   hullscout enumerate Cu Ag Au --lattice fcc --max-atoms 5 --limit Cu=0:0.5 -o cuagau.extxyz.gz
 """
 CHECK_EPILOG = """\b
@@ -35,8 +38,6 @@ Examples:
   hullscout check agpt.extxyz.gz --elements Pt,Ag --all --write cleaned.extxyz.gz
 """
 PROTOTYPE_ATOMS = 16
-# They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
-FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "calculations", "atat", "traj")
 LATTICES = ("fcc", "bcc", "hcp")
 N_SHOWN = 8
 """Findings of one kind that are shown where not all are asked for."""
@@ -121,6 +122,11 @@ def _formulas(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option(
     "--ends", metavar="A,B", callback=_formulas, help="Compounds between which all is, instead of the elements: Zr,ZrN."
 )
+@click.option(
+    "--baseline",
+    metavar="NAME",
+    help="Add the energies of a potential as a column: diep, chgnet, sevenn, or a dotted path.",
+)
 @POOL_FILE
 @FORCE
 def enumerate_(
@@ -131,6 +137,7 @@ def enumerate_(
     volumes: dict[str, float],
     limits: dict[str, tuple[float, float]],
     ends: tuple[str, ...],
+    baseline: str | None,
     output: Path,
     *,
     prototypes: bool,
@@ -154,19 +161,29 @@ def enumerate_(
         limits=limits,
         ends=ends,
     )
-    made_pool(settings, output, force=force)
+    made_pool(settings, output, force=force, baseline=baseline)
 
 
-def made_pool(settings: EnumerationSettings, output: Path, *, force: bool = False) -> None:
-    """Make a pool, write it and print what it holds."""
+def made_pool(
+    settings: EnumerationSettings, output: Path, *, force: bool = False, baseline: str | None = None
+) -> None:
+    """Make a pool, with the energies of a potential where one is named, write it and print what it holds."""
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
+    order = None if baseline is None else potential_order(baseline, settings.elements, setting="--baseline")
     with working_line("starting") as update:
         made = pools.make_pool(settings, on_progress=update)
-    pools.save_frames(output, made.frames, existing=existing)
-    _print_made(made, settings, output)
+    if order is None:
+        pools.save_frames(output, made.frames, existing=existing)
+        _print_made(made, settings, output)
+        return
+    with tempfile.TemporaryDirectory(prefix="hullscout-") as folder:
+        bare = Path(folder) / "pool.extxyz"
+        pools.save_frames(bare, made.frames)
+        _print_made(made, settings, output)
+        compute_column(bare, output, order, existing=existing)
 
 
 def of_lattices(command: Callable[..., None]) -> Callable[..., None]:

@@ -33,6 +33,7 @@ from hullscout.oracle.settings import (
     FunctionSettings,
     HandoffSettings,
     InProcessSettings,
+    PriorSettings,
     ProcessesSettings,
     TableSettings,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "Outcome",
     "Potential",
     "PriorOrder",
+    "PriorSettings",
     "ProcessesSettings",
     "Reply",
     "TableOracle",

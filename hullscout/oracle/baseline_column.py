@@ -1,7 +1,7 @@
 """A pool with one more column: the energies of its structures by a potential.
 
-What was computed is kept in a file beside the pool that is written, line by line, until that is whole: the same command goes on from
-there. Beside the column stands another, which says of which potential and level it is.
+What was computed is kept in a file beside the pool that is written, line by line, until that is whole: the same command goes on
+from there. Beside the column stands another, which says of which potential and level it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.errors import InvalidPoolError, OracleError, OutputError
 from hullscout.files import sha256_of
-from hullscout.oracle.outcome import Calculated
+from hullscout.oracle.outcome import Calculated, Failed
 from hullscout.pool import Existing, check_target, format_frames, keep_pool, parse_frames, save_frames
 from hullscout.pool.frames import one_error, shown_ids
 from hullscout.writing import remove
@@ -76,12 +76,8 @@ def add_column(
     for candidate_id, outcome in order.energies(
         left, executor, folder=output.parent, beside=None if beside is None else str(beside)
     ):
-        if isinstance(outcome, Calculated):
-            energies[candidate_id] = outcome.energy_ev
-            kept.add({"id": candidate_id, "energy_ev": outcome.energy_ev})
-        else:
-            failures[candidate_id] = outcome.sentence
-            kept.add({"id": candidate_id, "failed": outcome.sentence})
+        kept.add(candidate_id, outcome)
+        if isinstance(outcome, Failed):
             on_note(f"{candidate_id} has no {column}: {outcome.sentence}")
         on_progress(len(energies) + len(failures), len(frames))
     if not energies:
@@ -127,18 +123,24 @@ def _symbols(frame: Frame) -> list[str]:
     return [chemical_symbols[number] for number in set(frame.numbers.tolist())]
 
 
+def _told(outcome: Calculated | Failed) -> dict[str, object]:
+    return {"energy_ev": outcome.energy_ev} if isinstance(outcome, Calculated) else {"failed": outcome.sentence}
+
+
 @dataclass(slots=True, kw_only=True)
 class _Kept:
     """What was computed for a pool that is not written yet, beside it."""
 
     path: Path
-    energies: dict[str, float]
-    failures: dict[str, str]
+    order: str
+    energies: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    is_begun: bool = False
 
     @classmethod
     def open(cls, output: Path, order: str) -> _Kept:
         """What is kept of this order; what is kept of another is forgotten, and so is a line that was cut off."""
-        kept = cls(path=output.with_name(f".{output.name}.part"), energies={}, failures={})
+        kept = cls(path=output.with_name(f".{output.name}.part"), order=order)
         lines: list[bytes] = []
         with suppress(FileNotFoundError):
             lines = kept.path.read_bytes().split(b"\n")[:-1]
@@ -149,19 +151,26 @@ class _Kept:
                     kept.failures[tree["id"]] = str(tree["failed"])
                 else:
                     kept.energies[tree["id"]] = float(tree["energy_ev"])
-            whole = [json.dumps({"id": each, "energy_ev": energy}) for each, energy in kept.energies.items()]
-            whole += [json.dumps({"id": each, "failed": why}) for each, why in kept.failures.items()]
-            kept.path.write_text("".join(f"{line}\n" for line in (order, *whole)), encoding="utf-8")
         except (KeyError, TypeError, ValueError) as error:
             raise OutputError(
                 f"{kept.path} keeps what was computed before, and is damaged ({error}). Remove it to compute all anew."
             ) from error
         return kept
 
-    def add(self, tree: Mapping[str, object]) -> None:
+    def add(self, candidate_id: str, outcome: Calculated | Failed) -> None:
         """Keep one more."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(tree)}\n")
+        if isinstance(outcome, Calculated):
+            self.energies[candidate_id] = outcome.energy_ev
+        else:
+            self.failures[candidate_id] = outcome.sentence
+        trees: list[dict[str, object]] = [{"id": candidate_id, **_told(outcome)}]
+        if not self.is_begun:  # a line that was cut off is gone then
+            trees = [{"id": each, "energy_ev": energy} for each, energy in self.energies.items()]
+            trees += [{"id": each, "failed": why} for each, why in self.failures.items()]
+        with self.path.open("a" if self.is_begun else "w", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in ([] if self.is_begun else [self.order])))
+            file.write("".join(f"{json.dumps(tree)}\n" for tree in trees))
+        self.is_begun = True
 
     def remove(self) -> None:
         """Forget it."""

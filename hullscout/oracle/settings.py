@@ -1,12 +1,13 @@
-"""The sections `[oracle]` and `[executor]` of a campaign file: where energies come from, and where they are computed.
+"""The sections `[oracle]`, `[prior]` and `[executor]` of a campaign file: where energies come from, and where they are computed.
 
-What is in `[oracle]` decides the energies and belongs to the campaign; what is in `[executor]` may change when it is resumed.
+What is in `[oracle]` and `[prior]` decides the energies and belongs to the campaign; what is in `[executor]` may change when it is
+resumed.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -95,6 +96,21 @@ class FunctionSettings(Settings):
     """Or when an atom moved within the cell by more than this share of the mean distance of nearest neighbours."""
     magmoms: Moments = Field(default_factory=dict)
     """Initial magnetic moment of each atom by element, Bohr magnetons, for structures that state none."""
+
+
+class PriorSettings(Settings):
+    """Energies of a universal potential that the model starts from."""
+
+    calculator: str | None = Field(default=None, min_length=1)
+    """`diep`, `chgnet`, `sevenn`, or the dotted path of an ASE calculator; none by default."""
+    arguments: Arguments = Field(default_factory=dict)
+    """What it is made with."""
+
+    @model_validator(mode="after")
+    def _names_what_it_makes(self) -> Self:
+        if self.arguments and self.calculator is None:
+            raise ValueError("arguments are for a calculator; name one")
+        return self
 
 
 class HandoffSettings(Settings):

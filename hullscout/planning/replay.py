@@ -127,6 +127,11 @@ class ReplayPool:
     def of(cls, setup: Setup) -> Self:
         """The pool of a campaign whose energies a table knows; an `InvalidPlanError` where none does."""
         name, oracle = setup.config.name, setup.config.oracle
+        if setup.config.prior.calculator is not None and setup.origin.prior is None:
+            raise InvalidPlanError(
+                f"{name}: a plan computes no prior, and this campaign has one ({setup.config.prior.calculator}). Make it a "
+                "column of the pool by `hullscout baseline`, and name that in [pool] baseline instead."
+            )
         try:
             table = setup.table
         except InvalidPoolError as error:

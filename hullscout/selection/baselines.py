@@ -20,7 +20,7 @@ import numpy as np
 from hullscout.regression import MixturePosterior
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hullscout.regression import FittedMixture, PoolModel
     from hullscout.regression.arrays import BoolArray
@@ -37,6 +37,19 @@ class Use:
     baselines: tuple[int, ...] = ()
     coefficients: tuple[float, ...] = ()
     is_fitted: bool = False
+
+    def sentence(self, names: Sequence[str]) -> str:
+        """What is used of the baselines of these names."""
+        if not self.baselines:
+            return (
+                f"Of {' and '.join(names)} the model uses nothing now: left-out energies are predicted better without."
+            )
+        how = "fitted" if self.is_fitted else "as it is"
+        used = " and ".join(
+            f"{names[place]} times {coefficient:.2f}"
+            for place, coefficient in zip(self.baselines, self.coefficients, strict=True)
+        )
+        return f"The model starts from {used} ({how}) now."
 
 
 NO_USE = Use()

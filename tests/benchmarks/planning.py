@@ -32,7 +32,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from selection import CAMPAIGNS, SHARED, emt_energies
+from priors import prior_energies
+from selection import CAMPAIGNS, SHARED
 
 from hullscout.campaign import Setup
 from hullscout.planning import Path as ReplayPath
@@ -253,7 +254,9 @@ def stand_in_shares(
         if source is Source.PRIOR:
             similar = [planned[other.name] for other in pools if other.alloy != pool.alloy]
         else:
-            vars(new)["pool"] = replace(new.pool, baseline_ev_per_atom=emt_energies(new.pool))
+            vars(new)["pool"] = replace(
+                new.pool, baseline_ev_per_atom=prior_energies(new.pool, "emt", new.config.folder_name)
+            )
         (taken,) = play_stand_ins(
             [new], similar, folder / new.origin.config.folder_name, scales=[scales[other.name] for other in similar],
             order=order, progress=SILENT,

@@ -5,13 +5,15 @@
     python tests/benchmarks/selection.py --rules threshold,hull-threshold,greedy,variance
     python tests/benchmarks/selection.py --pools all --seeds 10 --ablate  # what each ingredient of hull-posterior buys
     python tests/benchmarks/selection.py --set select.batch=8             # any setting
-    python tests/benchmarks/selection.py --baseline emt                   # with ASE's EMT energies as a cheaper method
+    python tests/benchmarks/selection.py --prior none,emt                 # without and with ASE's EMT as a cheaper method
+    python tests/benchmarks/selection.py --prior none,diep,noise --pools all --calibrate
 
 Prints one line per pool and rule: saved fraction (mean, 5 to 95 %), share of runs with the hull within the tolerance (with its 95 %
 Wilson interval), exact hulls, largest hull error, share of the pool after which the hull was right (which only a replay can know),
 seconds per run and milliseconds per round. For rules that state a probability, then a table of stated `failure_probability` against
 the observed rate: which candidates are looked up does not depend on it, so one run to the smallest tells where each larger one
-would have stopped. Every run starts from its own seed; runs are spread over processes, each with one BLAS thread.
+would have stopped. Every run starts from its own seed; runs are spread over processes, each with one BLAS thread. Of several priors
+a last table says what each saves; their energies are computed once and kept by `priors.py`.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from priors import has_ends, prior_energies
 from scipy.stats import binomtest
 
 from hullscout.campaign import Setup, load_config, read_origin
@@ -81,28 +85,21 @@ class Run:
 
 
 @cache
-def opened(path: Path, baseline: str, representation: tuple[str, ...] = ()) -> ReplayPool:
+def opened(path: Path, prior: str, representation: tuple[str, ...] = ()) -> ReplayPool:
+    """The pool with the energies of the priors, joined by `+`; one that has none of an end is left out."""
     found = ReplayPool.of(Setup(read_origin(path, representation)))
-    if baseline == "emt":
-        found = replace(found, pool=replace(found.pool, baseline_ev_per_atom=emt_energies(found.pool)))
-    return found
+    names = [name for name in prior.split("+") if name != "none"]
+    columns = [
+        energies for name in names if has_ends(found.pool, energies := prior_energies(found.pool, name, path.stem))
+    ]
+    return (
+        replace(found, pool=replace(found.pool, baseline_ev_per_atom=np.stack(columns, axis=1))) if columns else found
+    )
 
 
-def emt_energies(pool) -> np.ndarray:
-    """Energies per atom of ASE's effective medium theory (Al, Ni, Cu, Pd, Ag, Pt, Au)."""
-    from ase.calculators.emt import EMT
-
-    energies = []
-    for candidate in pool.candidates:
-        atoms = candidate.to_ase()
-        atoms.calc = EMT()
-        energies.append(atoms.get_potential_energy() / len(atoms))
-    return np.array(energies)
-
-
-def replay(path: Path, settings: tuple[str, ...], seed: int, baseline: str) -> Run:
+def replay(path: Path, settings: tuple[str, ...], seed: int, prior: str) -> Run:
     config = load_config(path, settings, seed=seed)
-    found = opened(path, baseline, tuple(one for one in settings if one.startswith("representation.")))
+    found = opened(path, prior, tuple(one for one in settings if one.startswith("representation.")))
     began = time.perf_counter()
     played = play(found, config, seed=seed)
     return Run(path=played, n_candidates=len(found.pool), seconds=time.perf_counter() - began)
@@ -136,9 +133,7 @@ def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: 
     print(f"{'variant':<14}{'all pools':>16}" + "".join(f"{path.stem:>16}" for path in paths), flush=True)
     for name, left_out in VARIANTS.items():
         settings = (f"stop.failure_probability={arguments.stated}", *left_out, *arguments.settings)
-        futures = [
-            [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds] for path in paths
-        ]
+        futures = [[executor.submit(replay, path, settings, seed, arguments.prior) for seed in seeds] for path in paths]
         ends = [
             [(run.saved(arguments.stated), run.error(arguments.stated)) for run in (future.result() for future in row)]
             for row in futures
@@ -150,6 +145,30 @@ def print_ablation(executor: ProcessPoolExecutor, paths: list[Path], arguments: 
             for s, n in zip((saved.mean(), *saved.mean(axis=1)), (right.sum(), *right), strict=True)
         ]
         print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+
+
+def print_priors(runs: dict[str, dict[str, list[Run]]], stated: float, tolerance: float) -> None:
+    """Per pool, saved %, wrong runs and the share of the pool after which the hull was right, for each prior."""
+    print(f"\nsaved % / wrong runs / right after %, at a stated {100 * stated:g} %")
+    print(f"{'pool':<14}" + "".join(f"{prior:>22}" for prior in runs))
+    first = next(iter(runs.values()))
+    left = {prior: [] for prior in runs}
+    for name in first:
+        cells = []
+        for prior, of_prior in runs.items():
+            chosen = of_prior[name]
+            saved = 100 * np.mean([run.saved(stated) for run in chosen])
+            wrong = sum(run.error(stated) > tolerance for run in chosen)
+            left[prior].append(100 - saved)
+            cells.append(f"{saved:.1f} /{wrong:3d} /{right_after(chosen, tolerance).removesuffix(' %')}")
+        print(f"{name:<14}" + "".join(f"{cell:>22}" for cell in cells))
+    base = np.array(next(iter(left.values())))
+    for prior, calculated in left.items():
+        fewer = 100 * (1 - np.array(calculated) / base)
+        print(
+            f"{prior:<14} saves {100 - np.mean(calculated):.1f} % on average, {fewer.mean():.1f} % fewer calculations than "
+            f"{next(iter(left))}; least {(base - calculated).min():+.1f} points on a pool"
+        )
 
 
 def print_calibration(runs: dict[str, list[Run]], tolerance: float, smallest: float) -> None:
@@ -175,11 +194,16 @@ def main() -> None:
     parser.add_argument("--rules", default="hull-posterior", help="comma separated")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--stated", type=float, default=0.05, help="failure probability of the lines, from 0.01 on")
-    parser.add_argument("--calibrate", action="store_true", help="run on to a stated 1 %% and print the table")
+    parser.add_argument("--calibrate", action="store_true", help="run on to the smallest and print the table")
+    parser.add_argument(
+        "--smallest", type=float, default=min(STATED), help="stated probability that the table ends with"
+    )
     parser.add_argument(
         "--ablate", action="store_true", help="leave out one ingredient of hull-posterior after the other"
     )
-    parser.add_argument("--baseline", choices=("none", "emt"), default="none", help="a cheaper method to learn from")
+    parser.add_argument(
+        "--prior", default="none", help="none, emt, noise, a potential (see `hullscout baseline`), a+b; comma separated"
+    )
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
@@ -188,23 +212,27 @@ def main() -> None:
         paths = [path for path in paths + TERNARY if path.stem in arguments.pools.split(",")]
     if not SHARED:
         print("../shared/data is missing: only the committed campaigns are run.", file=sys.stderr)
-    smallest = min(STATED) if arguments.calibrate else arguments.stated
+    smallest = min(arguments.smallest, arguments.stated) if arguments.calibrate else arguments.stated
     with ProcessPoolExecutor(arguments.workers) as executor:
         if arguments.ablate:
             print_ablation(executor, paths, arguments)
             return
         seeds = range(arguments.first, arguments.first + arguments.seeds)
-        for rule in arguments.rules.split(","):
+        of_priors: dict[str, dict[str, list[Run]]] = {}
+        for prior, rule in product(arguments.prior.split(","), arguments.rules.split(",")):
             settings = (f"select.rule={rule}", f"stop.failure_probability={smallest}", *arguments.settings)
-            runs: dict[str, list[Run]] = {}
+            runs = of_priors[prior if rule == arguments.rules else f"{prior} {rule}"] = {}
             for path in paths:
-                futures = [executor.submit(replay, path, settings, seed, arguments.baseline) for seed in seeds]
+                futures = [executor.submit(replay, path, settings, seed, prior) for seed in seeds]
                 runs[path.stem] = [future.result() for future in futures]
                 is_stated = runs[path.stem][0].path.end().stated is not None
                 probability = arguments.stated if is_stated else None
-                print(line(path.stem, rule, runs[path.stem], probability, arguments.tolerance), flush=True)
+                name = rule if prior == "none" else f"{rule} {prior}"
+                print(line(path.stem, name, runs[path.stem], probability, arguments.tolerance), flush=True)
             if arguments.calibrate and is_stated:
                 print_calibration(runs, arguments.tolerance, smallest)
+        if len(of_priors) > 1:
+            print_priors(of_priors, arguments.stated, arguments.tolerance)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command that computes the energies of a pool by a potential, and what it prints."""
+"""What commands share that compute the energies of a pool by a potential, and the command that does nothing else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hullscout.cli.pools import FORMATS
-from hullscout.cli.shared import FORCE, OVERRIDES, PATH, POOL_FILE, live_line, main
+from hullscout.cli.shared import FORCE, FORMATS, OVERRIDES, PATH, POOL_FILE, live_line, main
 from hullscout.cli.streams import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hullscout.oracle import PriorOrder
     from hullscout.pool import Existing
 
@@ -78,7 +79,7 @@ def baseline(
     potential cannot do are named and stay without. --set executor.kind=dask and the like say where it is computed.
     """
     from hullscout import oracle  # noqa: PLC0415  loads the scientific packages
-    from hullscout import pool as pools
+    from hullscout import pool as pools  # noqa: PLC0415
 
     order = oracle.PriorOrder(calculator=calculator, arguments=arguments, relax=relax, setting="--calculator")
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
@@ -86,7 +87,7 @@ def baseline(
         pool,
         output,
         order,
-        column=column or calculator.rpartition(".")[2].lower(),
+        column=column,
         pool_format=pool_format,
         workers=workers,
         overrides=overrides,
@@ -94,23 +95,33 @@ def baseline(
     )
 
 
+def potential_order(calculator: str, elements: Iterable[str], *, setting: str) -> PriorOrder:
+    """An order of energies of structures of these elements, as given; an error, before any cost, where nothing can come of it."""
+    from hullscout.oracle import PriorOrder  # noqa: PLC0415  loads the scientific packages
+
+    order = PriorOrder(calculator=calculator, setting=setting)
+    order.refuse_unknown_elements(elements)
+    return order
+
+
 def compute_column(
     pool: Path,
     output: Path,
     order: PriorOrder,
     *,
-    column: str,
     existing: Existing,
+    column: str | None = None,
     pool_format: str | None = None,
     workers: int | None = None,
     overrides: tuple[str, ...] = (),
 ) -> None:
-    """Compute it with a bar on the terminal, and say what came of it."""
+    """Compute it with a bar on the terminal, and say what came of it; where nobody names the column, the calculator does."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from hullscout.campaign.config import executor_of  # noqa: PLC0415
     from hullscout.oracle import add_column  # noqa: PLC0415
 
+    name = column or order.calculator.rpartition(".")[2].lower()
     line = live_line(
         TextColumn(order.calculator, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )
@@ -121,7 +132,7 @@ def compute_column(
             output,
             order,
             executor_of(overrides, n_workers=workers),
-            column=column,
+            column=name,
             pool_format=pool_format,
             beside=Path.cwd(),
             existing=existing,
@@ -133,4 +144,4 @@ def compute_column(
         f" {len(found.failures)} structures are without: a campaign learns them without it." if found.failures else ""
     )
     say(f"Wrote {output}: {found.n_computed} energies by {order.source}{kept}.{without}")
-    say(f'In a campaign file: [pool] baseline = "{column}".')
+    say(f'In a campaign file: [pool] baseline = "{name}".')

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import InvalidCampaignError, StoreError
+from hullscout.hull import FRACTION_TOLERANCE
 from hullscout.oracle import Calculated, PriorOrder, ProcessesSettings
 
 if TYPE_CHECKING:
@@ -39,10 +40,17 @@ class Prior:
     failures: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def column(self, pool: Pool) -> Floats | None:
-        """(n,) energies in eV/atom, NaN where it has none; None while not every candidate was computed."""
-        if not all(each in self.energies_ev or each in self.failures for each in pool.ids):
+        """(n,) energies in eV/atom, NaN where it has none; None while not every candidate was computed, or where it lacks an end."""
+        if not all(each in self.energies_ev or each in self.failures for each in pool.ids) or self.missing_ends(pool):
             return None
         return np.array([self.energies_ev.get(each, np.nan) for each in pool.ids]) / pool.n_atoms
+
+    def missing_ends(self, pool: Pool) -> tuple[str, ...]:
+        """The ends of the axis of which it has no energy."""
+        known = np.array([each in self.energies_ev for each in pool.ids])
+        weights = np.column_stack([1.0 - pool.fractions.sum(axis=1), pool.fractions])
+        ends = zip(pool.end_labels, (weights > 1.0 - FRACTION_TOLERANCE).T, strict=True)
+        return tuple(label for label, those in ends if not known[those].any())
 
 
 def prior_of_rows(values: Mapping[str, bytes]) -> Prior | None:
@@ -120,15 +128,10 @@ def refuse_without_prior(setup: Setup, folder: Path) -> None:
 
 
 def _refuse_without_ends(setup: Setup) -> None:
-    prior, pool = setup.origin.prior, setup.pool
-    known = np.array([prior is not None and each in prior.energies_ev for each in pool.ids])
-    weights = np.column_stack([1.0 - pool.fractions.sum(axis=1), pool.fractions])
-    missing = [
-        label for label, those in zip(pool.end_labels, (weights > 1.0 - 1e-9).T, strict=True) if not known[those].any()
-    ]
-    if missing and prior is not None:
-        first = next(iter(prior.failures.items()), ("", ""))
+    prior = setup.origin.prior
+    if prior is not None and (missing := prior.missing_ends(setup.pool)):
+        first, why = next(iter(prior.failures.items()))
         raise InvalidCampaignError(
             f"prior.calculator: {setup.config.prior.calculator!r} gives no energy of {' and '.join(missing)}, on which formation "
-            f"energies rest. The first failure, of {first[0]}: {first[1]} Take another potential, or none, and another --out."
+            f"energies rest. The first failure, of {first}: {why} Take another potential, or none, and another --out."
         )

@@ -139,7 +139,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(given_sentences(self.given_ev_per_atom))
-        said.extend(f"Learned from, beside: {name}{f' ({by})' if by else ''}." for name, by in self.baselines.items())
+        said.extend(baseline_sentences(self.baselines))
         said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(then.sentence for then in self.changes)
@@ -207,6 +207,12 @@ def given_sentences(given: Mapping[str, float]) -> tuple[str, ...]:
     """A sentence on energies in eV/atom of elements that were given by value, by symbol; none where there are none."""
     shown = ", ".join(f"{symbol} {energy:g} eV/atom" for symbol, energy in given.items())
     return (f"Given by value, and not calculated: {shown}.",) if given else ()
+
+
+def baseline_sentences(baselines: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence on the cheaper methods that the model started from, where there are any."""
+    shown = ", ".join(f"{name} ({by})" if by else name for name, by in baselines.items())
+    return (f"The model was given energies of cheaper methods: {shown}.",) if shown else ()
 
 
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:

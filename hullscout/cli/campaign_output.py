@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hullscout.campaign import Beliefs
 from hullscout.campaign.beforehand import beforehand_sentences
-from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
+from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
@@ -92,6 +92,7 @@ def print_result(result: CampaignResult, folder: Path) -> None:
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
     for sentence in (
         *given_sentences(result.given_ev_per_atom),
+        *baseline_sentences(result.baselines),
         *beforehand_sentences(result.known_beforehand),
         *(then.sentence for then in result.additions),
         *(then.sentence for then in result.changes),

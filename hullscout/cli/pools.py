@@ -182,8 +182,8 @@ def made_pool(
     with tempfile.TemporaryDirectory(prefix="hullscout-") as folder:
         bare = Path(folder) / "pool.extxyz"
         pools.save_frames(bare, made.frames)
-        _print_made(made, settings, output)
         compute_column(bare, output, order, existing=existing)
+    _print_made(made, settings, output)
 
 
 def of_lattices(command: Callable[..., None]) -> Callable[..., None]:

@@ -124,3 +124,34 @@ def test_a_campaign_file_names_the_columns(campaign_file: Path):
     np.testing.assert_allclose(pool.baseline_ev_per_atom * pool.n_atoms, pool.cost)
     with pytest.raises(InvalidCampaignError, match=r"pool\.cost: expected a column other than the energy"):
         read_origin(campaign_file, ["pool.cost=energy"])
+
+
+def test_a_baseline_may_be_stated_for_some_and_the_others_are_named(write: Callable[[str], Path], frames: list[str]):
+    pool = build(write("".join(frames).replace(" emt=-5.0", "")))
+    np.testing.assert_array_equal(pool.baseline_ev_per_atom, [1.0, np.nan, -3.0])
+    assert "emt: not stated for 1 of 3 candidates (b2-1), which are learned without it." in pool.report.lines()
+
+
+def test_several_baselines_are_columns_side_by_side(write: Callable[[str], Path], frames: list[str]):
+    text = "".join(frame.replace(" emt=", " other=7 emt=") for frame in frames)
+    pool = build(write(text), Columns(baseline=("emt", "other")))
+    np.testing.assert_array_equal(pool.baseline_ev_per_atom, [[1.0, 7.0], [-2.5, 3.5], [-3.0, 7.0]])
+    assert [name for name in pool.table() if name.startswith("baseline")] == [
+        "baseline_ev_per_atom_1",
+        "baseline_ev_per_atom_2",
+    ]
+
+
+def test_a_campaign_file_names_one_baseline_or_several(campaign_file: Path):
+    pool_file = campaign_file.with_name("pool.extxyz")
+    pool_file.write_text(pool_file.read_text().replace(" id=", " a=1 b=2 id="))
+    two = Setup(read_origin(campaign_file, ['pool.baseline=["a", "b"]'])).pool
+    np.testing.assert_allclose(two.baseline_ev_per_atom * two.n_atoms[:, None], np.tile([1.0, 2.0], (len(two), 1)))
+    for wrong, said in (
+        ("3", "expected the name of a column, or a list of several; found 3"),
+        ("[]", "expected the name of a column, or a list of several"),
+        ('["a", "a"]', "expected different columns"),
+        ('["a", "energy"]', "expected a column other than the energy"),
+    ):
+        with pytest.raises(InvalidCampaignError, match=rf"pool\.baseline: {re.escape(said)}"):
+            read_origin(campaign_file, [f"pool.baseline={wrong}"])

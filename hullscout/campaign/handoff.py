@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign import growth
 from hullscout.campaign.founding import KnownAnswer
-from hullscout.campaign.prior import refuse_without_prior
+from hullscout.campaign.prior_energies import refuse_without_prior
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store

@@ -14,7 +14,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.beforehand import begin
-from hullscout.campaign.prior import complete_prior
+from hullscout.campaign.prior_energies import complete_prior
 from hullscout.campaign.result import CampaignResult, conclude
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError

@@ -1,4 +1,4 @@
-"""A potential as prior of a campaign: computed once, before anything is asked for, kept in its database, and the same on resuming."""
+"""A potential as prior of a campaign: computed once, before anything is asked for, kept in its database, the same on resuming."""
 
 import json
 
@@ -10,6 +10,13 @@ from hullscout.campaign import Setup, read_origin, run
 from hullscout.errors import InvalidCampaignError, InvalidPlanError, OracleError, StoreError
 from hullscout.planning import ReplayPool
 
+SHORT = [
+    "stop.max_calculations=12",
+    "executor.kind=in-process",
+    "executor.retries=0",
+    "select.samples=200",
+    "select.batch=4",
+]
 POTENTIAL = "counting_calculators.Counting"
 
 
@@ -19,12 +26,12 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def prior(campaign_file, log):
+def prior(log):
     """Settings of the small campaign with a prior, energies looked up in this process."""
 
     def settings(**arguments):
         listed = ", ".join(f"{key} = {json.dumps(value)}" for key, value in {"log": str(log), **arguments}.items())
-        return [f"prior.calculator={POTENTIAL}", f"prior.arguments={{{listed}}}", "select.rule=hull-posterior"]
+        return [f"prior.calculator={POTENTIAL}", f"prior.arguments={{{listed}}}", "select.rule=hull-posterior", *SHORT]
 
     return settings
 
@@ -57,24 +64,24 @@ def test_a_campaign_computes_its_prior_once_and_says_of_what_it_is(campaign_file
 
 
 def test_a_campaign_that_was_ended_while_it_computed_goes_on_and_decides_the_same(campaign_file, tmp_path, prior, log):
-    class Ended(Exception):
+    class EndedError(Exception):
         pass
 
     def end(sentence):
         if sentence.startswith("AgPd"):
-            raise Ended
+            raise EndedError
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     failing = prior(fails=["Ag2Pd2"])
-    played(campaign_file, whole, [*failing, "executor.retries=0"])
+    played(campaign_file, whole, failing)
     n_whole = asked(log)
-    with pytest.raises(Ended):
-        played(campaign_file, cut, [*failing, "executor.retries=0"], on_note=end)
+    with pytest.raises(EndedError, match="ended"):
+        played(campaign_file, cut, failing, on_note=end)
     n_cut = asked(log) - n_whole
     assert 0 < n_cut < 57
     assert not decisions(cut), "nothing is decided before all of it is there"
     assert Setup.read(cut).pool.baseline_ev_per_atom is None
-    played(campaign_file, cut, [*failing, "executor.retries=0"])
+    played(campaign_file, cut, failing)
     assert asked(log) == 2 * n_whole
     assert decisions(cut) == decisions(whole)
 
@@ -103,7 +110,7 @@ def test_what_is_set_of_it_belongs_to_the_campaign(campaign_file, tmp_path, prio
 
 
 def test_a_plan_does_not_take_it_in_silence(campaign_file, prior):
-    with pytest.raises(InvalidPlanError, match=r"a plan computes no prior, .* hullscout baseline"):
+    with pytest.raises(InvalidPlanError, match=r"a plan computes no prior, .* by `hullscout baseline`"):
         ReplayPool.of(Setup(read_origin(campaign_file, prior())))
 
 
@@ -147,12 +154,11 @@ def test_a_handoff_computes_it_when_it_is_made_and_asks_for_nothing_before(
 def test_status_says_what_the_model_takes_of_it(campaign_file, tmp_path, hullscout):
     pool = campaign_file.with_name("pool.extxyz")
     emt = tmp_path / "emt.extxyz"
-    code, said = hullscout(
-        "baseline", pool, "--calculator", "ase.calculators.emt.EMT", "-o", emt, "--set", "executor.kind=in-process"
-    )
+    words = ["--calculator", "ase.calculators.emt.EMT", "-o", emt, "--set", "executor.kind=in-process"]
+    code, said = hullscout("baseline", pool, *words)
     assert code == 0, said
     assert 'In a campaign file: [pool] baseline = "emt".' in said
-    settings = ["pool.path=emt.extxyz", "pool.baseline=emt", "select.rule=hull-posterior", "stop.max_calculations=20"]
+    settings = ["pool.path=emt.extxyz", "pool.baseline=emt", "select.rule=hull-posterior", *SHORT]
     out = tmp_path / "out"
     result = played(campaign_file, out, settings)
     assert result.baselines["emt"].startswith("ase.calculators.emt.EMT of ase ")

@@ -149,13 +149,9 @@ def test_nothing_is_written_where_all_fail(pool, tmp_path, log):
 def test_what_was_computed_is_kept_where_it_ends_early_and_not_computed_again(pool, tmp_path, log):
     out = tmp_path / "out.extxyz"
 
-    def interrupt(done, _):
-        if done == 3:
-            raise KeyboardInterrupt
-
     run = order(log, fails=["Au"])
-    with pytest.raises(KeyboardInterrupt):
-        add_column(pool, out, run, HERE, column="emt", on_progress=interrupt)
+    with pytest.raises(KeyboardInterrupt, match="as told"):
+        add_column(pool, out, run, HERE, column="emt", on_progress=_interrupt_at(3))
     part = tmp_path / ".out.extxyz.part"
     assert not out.exists()
     part.write_bytes(part.read_bytes() + b'{"id": "b2-wi')  # killed while it wrote
@@ -209,7 +205,7 @@ def test_a_pool_or_file_that_does_not_do_is_refused_before_anything_is_computed(
 
 def test_a_damaged_file_of_what_is_kept_is_not_guessed_at(pool, tmp_path, log):
     out, run = tmp_path / "out.extxyz", order(log)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="as told"):
         add_column(pool, out, run, InProcessSettings(), column="emt", on_note=print, on_progress=_interrupt_at(2))
     part = tmp_path / ".out.extxyz.part"
     part.write_text(part.read_text().replace("energy_ev", "energi_ev", 1))
@@ -220,7 +216,7 @@ def test_a_damaged_file_of_what_is_kept_is_not_guessed_at(pool, tmp_path, log):
 def _interrupt_at(wanted):
     def interrupt(done, _):
         if done == wanted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("as told")
 
     return interrupt
 

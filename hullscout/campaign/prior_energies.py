@@ -1,0 +1,81 @@
+"""The energies of a potential as prior of a campaign: computed once, before anything is asked for, and kept in its database.
+
+Each is committed as it comes, so that a process that is killed goes on where it stopped. Nothing is decided before all are there: a
+campaign that is resumed knows what it knew.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hullscout.campaign.prior import ROW, SOURCE_ROW
+from hullscout.errors import InvalidCampaignError, StoreError
+from hullscout.oracle import Calculated, PriorOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hullscout.campaign.setup import Setup
+    from hullscout.campaign.store import Store
+
+
+def complete_prior(
+    setup: Setup, store: Store, *, folder: Path, on_note: Callable[[str], None] = lambda _: None
+) -> Setup:
+    """The campaign with the energies of its potential; those that its database does not hold yet are computed and kept.
+
+    `OracleError` where the potential cannot be used, `InvalidCampaignError` where it says nothing of an end.
+    """
+    section = setup.config.prior
+    if section.calculator is None:
+        return setup
+    order = PriorOrder(calculator=section.calculator, arguments=section.arguments)
+    kept = setup.origin.prior
+    missing = [
+        each for each in setup.pool if kept is None or not {each.id} & (kept.energies_ev.keys() | kept.failures.keys())
+    ]
+    if missing:
+        if kept is not None and kept.source != order.source:
+            raise StoreError(
+                f"prior.calculator: the energies that the campaign keeps are by {kept.source}, and here is {order.source}. "
+                "Install that version to go on, or choose another --out."
+            )
+        order.refuse_unknown_elements(setup.config.elements)
+        store.save_values({SOURCE_ROW: order.source.encode()})
+        executor = setup.config.executor.model_copy(update={"keep_files": None})  # that is for those of the oracle
+        on_note(f"Computing {len(missing)} energies by {order.source}, once.")
+        for candidate_id, outcome in order.energies(
+            missing, executor, folder=folder, beside=setup.origin.folder or None
+        ):
+            row: dict[str, object] = (
+                {"energy_ev": outcome.energy_ev} if isinstance(outcome, Calculated) else {"failed": outcome.sentence}
+            )
+            store.save_values({f"{ROW}{candidate_id}": json.dumps(row).encode()})
+            if "failed" in row:
+                on_note(f"{candidate_id} has no energy by {section.calculator} and is learned without: {row['failed']}")
+        setup = setup.with_origin(replace(setup.origin, prior=store.origin().prior))
+    _refuse_without_ends(setup)
+    return setup
+
+
+def refuse_without_prior(setup: Setup, folder: Path) -> None:
+    """`StoreError` where the energies of its potential are not all there: nothing may be decided then."""
+    prior = setup.origin.prior
+    if setup.config.prior.calculator is not None and (prior is None or prior.column(setup.pool) is None):
+        raise StoreError(
+            f"The campaign in {folder} has not computed the energies of its prior ({setup.config.prior.calculator}) for all "
+            "candidates. Run its campaign file first: `hullscout run CAMPAIGN --out FOLDER`."
+        )
+
+
+def _refuse_without_ends(setup: Setup) -> None:
+    prior = setup.origin.prior
+    if prior is not None and (missing := prior.missing_ends(setup.pool)):
+        first, why = next(iter(prior.failures.items()))
+        raise InvalidCampaignError(
+            f"prior.calculator: {setup.config.prior.calculator!r} gives no energy of {' and '.join(missing)}, on which formation "
+            f"energies rest. The first failure, of {first}: {why} Take another potential, or none, and another --out."
+        )

@@ -69,7 +69,7 @@ def test_a_campaign_that_was_ended_while_it_computed_goes_on_and_decides_the_sam
 
     def end(sentence):
         if sentence.startswith("AgPd"):
-            raise EndedError
+            raise EndedError("ended")
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     failing = prior(fails=["Ag2Pd2"])

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hullscout.regression.arrays import BoolArray
     from hullscout.selection.known import Floats, Indices
 
+DOUBT = 0.2
+"""Share of the belief that stays with the model that was told nothing: a potential may be wrong about a structure unlike all that is
+known, and no label left out says so."""
 FREE = 1e-6
 """A label that fixes a coefficient of the mean alone, to this share, leaves nothing to judge it by."""
 
@@ -165,6 +168,25 @@ def joined(candidates: Indices, best: Fit, without: Fit) -> MixturePosterior:
     return MixturePosterior(
         weights=np.ones(1), means=mean[None], covariances=covariance[None], scale=1.0, degrees_of_freedom=tails
     )
+
+
+def doubted(told: MixturePosterior, untold: MixturePosterior) -> MixturePosterior:
+    """The posterior of a model that was told energies of a cheaper method, and a share of that of one that was not."""
+    parts = ((1.0 - DOUBT, told), (DOUBT, untold))
+    return MixturePosterior(
+        weights=np.concatenate([share * part.weights for share, part in parts]),
+        means=np.concatenate([part.means for _, part in parts]),
+        covariances=np.concatenate([part.scale**2 * part.covariances for _, part in parts]),
+        scale=1.0,
+        degrees_of_freedom=min(part.degrees_of_freedom for _, part in parts),
+    )
+
+
+def doubted_moments(told: tuple[Floats, Floats], untold: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """The means and standard deviations (n,) of the same."""
+    (mean, std), (other, other_std) = told, untold
+    variance = (1.0 - DOUBT) * std**2 + DOUBT * other_std**2 + DOUBT * (1.0 - DOUBT) * (mean - other) ** 2
+    return mean + DOUBT * (other - mean), np.sqrt(variance)
 
 
 def _beside(basis: Floats, columns: Floats, labelled: Indices) -> tuple[Floats, Floats]:

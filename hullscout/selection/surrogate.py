@@ -21,7 +21,7 @@ from hullscout.regression import (
     PoolModel,
 )
 from hullscout.selection.alloys import KERNELS
-from hullscout.selection.baselines import NO_USE, Fit, joined, uses
+from hullscout.selection.baselines import NO_USE, Fit, doubted, doubted_moments, joined, uses
 from hullscout.selection.belief import Belief
 from hullscout.selection.transforms import Transform
 from hullscout.settings import Settings
@@ -72,9 +72,7 @@ class Surrogate:
         self._n_candidates = len(fractions)
         self._model = self._empty_model(self.settings.mean)
         self._models: dict[bytes, PoolModel] = {}  # of the candidates of which some baselines say something
-        self._fits: tuple[
-            Fit, ...
-        ] = ()  # the one in use, and the one without baselines for whatever they say nothing of
+        self._fits: tuple[Fit, ...] = ()  # the one in use, and beside it the one without baselines
         self._exact_mean: Floats | None = None
 
     def learn(self, known: Known, transform: Transform, *, energy_cap_ev_per_atom: float) -> Belief:
@@ -125,8 +123,9 @@ class Surrogate:
         left_out_mean, left_out_std = np.empty(labelled.size), np.empty(labelled.size)
         suspects = best.suspects
         for without in others:
-            of_others = without.predict()
-            mean, std = (np.where(best.said, own, other) for own, other in zip((mean, std), of_others, strict=True))
+            untold = without.predict()
+            told = doubted_moments((mean, std), untold)
+            mean, std = (np.where(best.said, own, other) for own, other in zip(told, untold, strict=True))
             suspects = np.union1d(suspects, without.suspects[~best.said[without.suspects]])
         for fit in (*others, best):
             left_out_mean[fit.places] = fit.left_out_mean_ev_per_atom
@@ -146,7 +145,7 @@ class Surrogate:
     def _best_fits(
         self, labelled: Indices, labels: Floats, *, columns: Floats, is_counted: BoolArray
     ) -> tuple[Fit, ...]:
-        """The fit under which the labels left out are most probable, and that without baselines where it does not say all."""
+        """The fit under which the labels left out are most probable; beside it the one without baselines, where that is another."""
         without = best = self._fit_by(NO_USE, labelled, labels, columns=columns, is_counted=is_counted)
         assert without is not None  # noqa: S101  labels that agree were seen before
         scores, highest = without.scores(labels), 0.0
@@ -156,7 +155,7 @@ class Surrogate:
             if gain > highest:
                 best, highest = fit, gain
         assert best is not None  # noqa: S101
-        return (best,) if best.said.all() else (best, without)
+        return (best,) if best is without else (best, without)
 
     def _fit_by(
         self, use: Use, labelled: Indices, labels: Floats, *, columns: Floats, is_counted: BoolArray
@@ -212,9 +211,11 @@ class Surrogate:
                 degrees_of_freedom=np.inf,
             )
         best, *others = self._fits
-        if others and not best.said[candidates].all():
-            return joined(candidates, best, others[0])
-        return best.posterior(candidates)
+        if not others:
+            return best.posterior(candidates)
+        is_all = best.said[candidates].all()
+        told = best.posterior(candidates) if is_all else joined(candidates, best, others[0])
+        return doubted(told, others[0].posterior(candidates))
 
     def held_out_half_rmse(self, known: Known, labels: Floats, *, baselines: Floats | None = None) -> float:
         """Root mean square error on a random half of the labels of what is known, predicted from the other half."""

@@ -120,7 +120,16 @@ class CampaignResult:
             del vertex[without]
         if self.reference is None:
             del tree["reference"]
-        for name in ("ends", "additions", "changes", "known_beforehand", "left_out", "doubts", "given_ev_per_atom", "baselines"):
+        for name in (
+            "ends",
+            "additions",
+            "changes",
+            "known_beforehand",
+            "left_out",
+            "doubts",
+            "given_ev_per_atom",
+            "baselines",
+        ):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"

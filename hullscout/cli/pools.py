@@ -164,9 +164,7 @@ def enumerate_(
     made_pool(settings, output, force=force, baseline=baseline)
 
 
-def made_pool(
-    settings: EnumerationSettings, output: Path, *, force: bool = False, baseline: str | None = None
-) -> None:
+def made_pool(settings: EnumerationSettings, output: Path, *, force: bool = False, baseline: str | None = None) -> None:
     """Make a pool, with the energies of a potential where one is named, write it and print what it holds."""
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
 

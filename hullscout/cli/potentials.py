@@ -52,7 +52,7 @@ WORKERS = click.option(
     type=click.Choice(("none", "volume", "cell")),
     default="none",
     show_default=True,
-    help="What is relaxed by it before: nothing, the volume, or cell and atoms.",
+    help="What is relaxed by it before: nothing, volume and atoms, or cell and atoms.",
 )
 @click.option("--column", metavar="NAME", help="Column of the energies.  [default: as the calculator]")
 @click.option("--format", "pool_format", type=click.Choice(FORMATS), help="Of POOL.  [default: told by what is there]")

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from hullscout.pool import Candidate
 
 Relax = Literal["none", "volume", "cell"]
-RELAXED: Mapping[str, str] = {"none": "as given", "volume": "volume relaxed", "cell": "cell and atoms relaxed"}
+RELAXED: Mapping[str, str] = {
+    "none": "as given",
+    "volume": "volume and atoms relaxed",
+    "cell": "cell and atoms relaxed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +129,14 @@ class PriorOrder:
         path, arguments = (self.calculator, {}) if known is None else (known.path, dict(known.arguments))
         if known is not None and self.relax == "none":
             arguments |= known.unrelaxed
-        return CalculatorSettings(calculator=path, arguments={**arguments, **self.arguments}, relax=self.relax)
+        stated: dict[str, Any] = {"calculator": path, "arguments": {**arguments, **self.arguments}}
+        match self.relax:
+            case "none":
+                return CalculatorSettings(**stated)
+            case "volume":
+                return CalculatorSettings(**stated, relax="volume-and-positions")
+            case "cell":
+                return CalculatorSettings(**stated, relax="cell-and-positions")
 
     @property
     def source(self) -> str:

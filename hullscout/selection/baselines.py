@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hullscout.selection.known import Floats, Indices
 
 DOUBT = 0.2
-"""Share of the belief that stays with the model that was told nothing: a potential may be wrong about a structure unlike all that is
-known, and no label left out says so."""
+"""Share of the belief that stays with the model that was told nothing: a potential may be wrong about a structure unlike all that
+is known, and no label left out says so."""
 FREE = 1e-6
 """A label that fixes a coefficient of the mean alone, to this share, leaves nothing to judge it by."""
 

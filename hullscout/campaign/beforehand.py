@@ -121,10 +121,11 @@ def beforehand_sentences(known_beforehand: Mapping[str, int]) -> Iterator[str]:
 def understood(frames: Frames, setup: Setup) -> Frames:
     """What frames state of energies, as total energies in eV per cell, where those are not computed anew; without ends by value."""
     section = setup.config.pool
-    others = [column for column in (section.cost, section.baseline) if column is not None]
     own = replace(frames, frames=tuple(frame for frame in frames.frames if not frame.is_given))
     try:
-        read = understand(own, section.energies, elements=setup.config.elements, others=others, has_ends=False)
+        read = understand(
+            own, section.energies, elements=setup.config.elements, others=section.columns.names, has_ends=False
+        )
         is_meant = read.is_meant
         doubts = [
             doubt.sentence

@@ -26,6 +26,7 @@ from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, PriorSettings, ProcessesSettings, TableSettings
 from hullscout.pool import FORMATS, MAX_ELEMENTS, Columns, CompositionAxis, EnergyMeaning, axis_of
+from hullscout.pool.columns import names_of_columns
 from hullscout.representation import REPRESENTATIONS, MbtrRepresentation, Representation
 from hullscout.selection import RULES, CostSettings, HullPosteriorRule, Rule, StopSettings, SurrogateSettings
 from hullscout.settings import Kinds, Settings, by_key, look_beside
@@ -49,16 +50,6 @@ MBTR_SECTION = "mbtr"
 """How campaign files name the section `[representation]` that hold no other than the MBTR."""
 
 
-def _columns(value: object) -> object:
-    """One name of a column, or several that differ."""
-    names = value if isinstance(value, list | tuple) else [value]
-    if value is not None and (not names or not all(isinstance(name, str) and name for name in names)):
-        raise ValueError("expected the name of a column, or a list of several")
-    if len(set(names)) < len(names):
-        raise ValueError("expected different columns")
-    return tuple(names) if isinstance(value, list) else value
-
-
 class PoolSection(Settings):
     """Where the candidates are."""
 
@@ -76,7 +67,7 @@ class PoolSection(Settings):
     """Energies in eV/atom of elements of which the pool holds no structure, by symbol: known, so that nothing is calculated."""
     cost: str | None = Field(default=None, min_length=1)
     """Column that states what computing a candidate costs, above 0, in any unit."""
-    baseline: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
+    baseline: Annotated[str | tuple[str, ...] | None, BeforeValidator(names_of_columns)] = None
     """Column that states a cheaper method's energy, eV per cell; or a list of several."""
     allow_mixed_settings: bool = False
     """Whether energies computed with different settings (functional, cutoff, ...) may stand in one pool."""

@@ -93,14 +93,13 @@ def changes_of_rows(values: Mapping[str, bytes]) -> tuple[ChangedThen, ...]:
     return tuple(ChangedThen(n_rounds=int(then["n_rounds"]), lines=tuple(then["lines"])) for then in found)
 
 
-def rows_of_changes(origin: Origin, changes: Sequence[ChangedThen]) -> list[Row]:
-    """The rows of a campaign whose settings were changed."""
-    values = {
+def values_of_changes(origin: Origin, changes: Sequence[ChangedThen]) -> dict[str, bytes]:
+    """What a campaign holds by name whose settings were changed."""
+    return {
         "campaign_text": origin.campaign_text.encode(),
         "config": origin.config.model_dump_json().encode(),
         CHANGES: json.dumps([asdict(change) for change in changes]).encode(),
     }
-    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def first_rows(origin: Origin, known: Mapping[str, KnownAnswer]) -> dict[Table, list[Row]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign.prior import ROW, SOURCE_ROW
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import Calculated, PriorOrder
+from hullscout.oracle import SOURCE, Calculated, PriorOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,3 +79,13 @@ def _refuse_without_ends(setup: Setup) -> None:
             f"prior.calculator: {setup.config.prior.calculator!r} gives no energy of {' and '.join(missing)}, on which formation "
             f"energies rest. The first failure, of {first}: {why} Take another potential, or none, and another --out."
         )
+
+
+def baseline_sources(setup: Setup) -> dict[str, str]:
+    """Which potential the energies of cheaper methods are of that the model is given, by column, as far as that is said."""
+    said = {}
+    for column in setup.config.pool.columns.baselines:
+        stated = (frame.columns.get(column + SOURCE) for frame in setup.frames.frames)
+        said[column] = "; ".join(sorted({str(source) for source in stated if source is not None}))
+    prior = setup.origin.prior
+    return said if prior is None else {**said, "prior": prior.source}

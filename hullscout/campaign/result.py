@@ -16,6 +16,7 @@ from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
+from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -265,7 +266,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         left_out=setup.pool.report.faults,
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
-        baselines=setup.baselines,
+        baselines=baseline_sources(setup),
     )
 
 

@@ -20,7 +20,7 @@ from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.prior import with_prior
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import SOURCE, Beside, ComputedSettings, TableOracle
+from hullscout.oracle import Beside, ComputedSettings, TableOracle
 from hullscout.pool import (
     Faulty,
     MixedSettings,
@@ -116,12 +116,10 @@ class Setup:
 
     def with_additions(self, store: Store) -> Setup:
         """The same with what was added to the campaign that a store keeps, and what is said of its settings."""
-        changes = store.changes()
-        prior = store.origin().prior if self.config.prior.calculator is not None else None
-        is_as_kept = store.n_additions == len(self.origin.additions) and prior == self.origin.prior
-        if is_as_kept and changes == self.origin.changes:
+        kept, own = store.origin(), self.origin
+        if (kept.additions, kept.changes, kept.prior) == (own.additions, own.changes, own.prior):
             return self
-        return self.with_origin(replace(self.origin, additions=store.additions(), changes=changes, prior=prior))
+        return self.with_origin(replace(own, additions=kept.additions, changes=kept.changes, prior=kept.prior))
 
     def with_origin(self, origin: Origin) -> Setup:
         """The same of another origin, of which nothing was opened yet."""
@@ -180,10 +178,12 @@ class Setup:
         )
         section = self.config.pool
         if self._is_table:
-            columns = section.columns
-            others = [*columns.baselines, *([] if columns.cost is None else [columns.cost])]
             read = understand(
-                read, section.energies, elements=self.config.elements, others=others, has_ends=not is_added
+                read,
+                section.energies,
+                elements=self.config.elements,
+                others=section.columns.names,
+                has_ends=not is_added,
             )
         elif not is_added:
             read = with_given_ends(read, section.energies, self.config.elements, is_computed=True)
@@ -255,18 +255,6 @@ class Setup:
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
-
-    @cached_property
-    def baselines(self) -> dict[str, str]:
-        """What the energies of cheaper methods are of that the model starts from, by column, as far as it is said."""
-        said = {}
-        for column in self.config.pool.columns.baselines:
-            sources = {
-                str(frame.columns[column + SOURCE]) for frame in self.frames.frames if column + SOURCE in frame.columns
-            }
-            said[column] = "; ".join(sorted(sources))
-        prior = self.origin.prior
-        return said if prior is None else {**said, "prior": prior.source}
 
     @cached_property
     def table(self) -> TableOracle | None:

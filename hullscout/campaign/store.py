@@ -27,7 +27,7 @@ from hullscout.campaign.founding import (
     origin_of_rows,
     refused,
     row_given_later,
-    rows_of_changes,
+    values_of_changes,
 )
 from hullscout.campaign.opening import (
     DATABASE,
@@ -133,8 +133,7 @@ class Store(CampaignDatabase):
     def _save_change(self, origin: Origin, lines: tuple[str, ...]) -> None:
         """Commit settings that changed, before anything is decided by them."""
         change = ChangedThen(n_rounds=self.n_rounds, lines=lines)
-        rows = rows_of_changes(origin, (*self.changes(), change))
-        self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
+        self.save_values(values_of_changes(origin, (*self.changes(), change)))
         self.changed = change.sentence
 
     @classmethod
@@ -314,7 +313,7 @@ class Store(CampaignDatabase):
 
     def save_values(self, values: Mapping[str, bytes]) -> None:
         """Commit what belongs to the campaign as a whole, by name."""
-        rows = [{"key": key, "value": value} for key, value in values.items()]
+        rows = ({"key": key, "value": value} for key, value in values.items())
         self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from hullscout.campaign import Beliefs
 from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
@@ -214,8 +215,8 @@ def _sources(setup: Setup, known: Known, belief: Belief | None) -> Iterator[str]
         return
     if belief is None and known.answered.size > 2 and known.unknown.size:
         yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
-    if belief is not None and belief.is_learned and setup.baselines:
-        yield belief.baseline_use.sentence(list(setup.baselines))
+    if belief is not None and belief.is_learned and (given := baseline_sources(setup)):
+        yield belief.baseline_use.sentence(list(given))
     if belief is not None:
         yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
 

@@ -49,6 +49,11 @@ class Columns:
         """The columns of cheaper methods."""
         return (self.baseline,) if isinstance(self.baseline, str) else self.baseline or ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*(() if self.cost is None else (self.cost,)), *self.baselines)
+
     def __post_init__(self) -> None:
         for setting, column in (("cost", self.cost), *(("baseline", column) for column in self.baselines)):
             if column == "energy":
@@ -103,6 +108,16 @@ class Columns:
         n_atoms = np.array([len(frame.numbers) for frame in those], dtype=np.float64)
         values[stated] = _read_column(path, those, setting="baseline", column=column, above=-np.inf) / n_atoms
         return values
+
+
+def names_of_columns(value: object) -> object:
+    """One name of a column as it is, several as a tuple; ValueError where it is neither."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if value is not None and (not names or not all(isinstance(name, str) and name for name in names)):
+        raise ValueError("expected the name of a column, or a list of several")
+    if len(set(names)) < len(names):
+        raise ValueError("expected different columns")
+    return tuple(names) if isinstance(value, list) else value
 
 
 def _read_column(path: Path, used: Sequence[Frame], *, setting: str, column: str, above: float) -> NDArray[np.float64]:

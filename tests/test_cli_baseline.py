@@ -7,6 +7,7 @@ from hullscout.pool import read_pool
 
 HERE = ("--set", "executor.kind=in-process")
 EMT = "ase.calculators.emt.EMT"
+COUNTING = "counting_calculators.Counting"
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def test_what_is_there_is_replaced_by_force_alone(hullscout, pool, tmp_path):
         (["--calculator", "ase.calculators.emt.EMD"], "--calculator: expected a name that ASE knows"),
         (["--calculator", EMT, "--arguments", "a=="], "expected NAME=VALUE, ... in TOML"),
         (
-            ["--calculator", EMT, "--arguments", "a=1"],
-            "--arguments: 'ase.calculators.emt.EMT' cannot be made with {'a': 1}",
+            ["--calculator", COUNTING, "--arguments", "a=1"],
+            "--arguments: 'counting_calculators.Counting' cannot be made with {'a': 1}",
         ),
         (
             ["--calculator", EMT, "--set", "oracle.kind=table"],

@@ -8,7 +8,7 @@ from views import known_of
 
 from hullscout.errors import InvalidPoolError
 from hullscout.selection import HullPosteriorRule, StopSettings, Surrogate
-from hullscout.selection.baselines import Use
+from hullscout.selection.baselines import DOUBT, Use
 from hullscout.selection.transforms import Transform
 
 RNG = np.random.default_rng(5)
@@ -44,6 +44,19 @@ def test_a_baseline_on_another_scale_is_fitted_and_its_coefficient_told():
     assert use.is_fitted
     assert use.coefficients == pytest.approx([1 / 3], abs=0.1)
     assert use.sentence(["diep"]) == f"The model starts from diep times {use.coefficients[0]:.2f} (fitted) now."
+
+
+def test_a_share_of_the_belief_stays_with_the_model_that_was_told_nothing():
+    surrogate, belief = learned(HIDDEN)
+    without = learned(None)[1]
+    told, untold = surrogate._fits
+    best = told.predict()[0]
+    expected = (1 - DOUBT) * best + DOUBT * without.mean_ev_per_atom
+    np.testing.assert_allclose(belief.mean_ev_per_atom, expected, atol=1e-12)
+    assert (belief.std_ev_per_atom >= np.sqrt(DOUBT) * without.std_ev_per_atom).all()
+    posterior = surrogate.posterior(belief.known.unknown[:5])
+    assert posterior.weights.sum() == pytest.approx(1.0)
+    assert posterior.weights[-len(untold.fitted.components) :].sum() == pytest.approx(DOUBT)
 
 
 def test_noise_hardly_harms():
@@ -101,14 +114,15 @@ def test_candidates_of_which_it_says_nothing_are_learned_without():
     np.testing.assert_array_equal(belief.mean_ev_per_atom[lacking], without.mean_ev_per_atom[lacking])
     np.testing.assert_array_equal(belief.std_ev_per_atom[lacking], without.std_ev_per_atom[lacking])
     said = belief.known.unknown[~lacking[belief.known.unknown]]
-    assert (belief.std_ev_per_atom[said] < 0.7 * without.std_ev_per_atom[said]).mean() > 0.8
+    assert (belief.std_ev_per_atom[said] < 0.9 * without.std_ev_per_atom[said]).mean() > 0.8
     chosen = belief.known.unknown[:9]
     posterior = surrogate.posterior(chosen)
     np.testing.assert_allclose(posterior.mean, belief.mean_ev_per_atom[chosen], atol=1e-12)
     np.testing.assert_allclose(posterior.std, belief.std_ev_per_atom[chosen], rtol=1e-6)
+    told, untold = posterior.covariances[0], posterior.covariances[1:]
     apart = np.ix_(lacking[chosen], ~lacking[chosen])
-    assert posterior.covariance[apart].size
-    assert not posterior.covariance[apart].any()
+    assert not told[apart].any(), "what is said of some is nothing to the others"
+    assert untold[0][apart].any()
     assert np.isfinite([*belief.left_out_mean_ev_per_atom, *belief.left_out_std_ev_per_atom]).all()
 
 

@@ -3,7 +3,7 @@
 They stand in one file of the campaign's folder, which holds no energy and nothing that is run: numbers, and JSON that names them.
 It is used where its key says that it was made of the same pool, settings and code, and its seal that this user made it: what
 anybody else wrote, or changed, is as if it were not there. Without it everything is computed anew, to the same bytes. Nothing is
-kept of a campaign to which structures were added, nor of a representation of one's own, whose code may change.
+kept of a campaign to which structures were added or that has a prior, nor of a representation of one's own, whose code may change.
 
 The seal is a message authentication code (RFC 2104) by a secret in this user's cache; where there is no such place, nothing is
 kept.
@@ -56,7 +56,7 @@ class Kept:
 
 def _key_of(origin: Origin, *, is_table: bool) -> str | None:
     """What tells one pool, its settings and the code that checks and represents it from all others; None of what is not kept."""
-    if origin.additions or "." in getattr(origin.config.representation, "kind", "."):
+    if origin.additions or origin.prior is not None or "." in getattr(origin.config.representation, "kind", "."):
         return None
     said = {
         "made by": (np.__version__, version("numba"), _code()),

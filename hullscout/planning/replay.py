@@ -128,10 +128,8 @@ class ReplayPool:
         """The pool of a campaign whose energies a table knows; an `InvalidPlanError` where none does."""
         name, oracle = setup.config.name, setup.config.oracle
         if setup.config.prior.calculator is not None and setup.origin.prior is None:
-            raise InvalidPlanError(
-                f"{name}: a plan computes no prior, and this campaign has one ({setup.config.prior.calculator}). Make it a "
-                "column of the pool by `hullscout baseline`, and name that in [pool] baseline instead."
-            )
+            said = "make it a column of the pool by `hullscout baseline`, and name that in [pool] baseline"
+            raise InvalidPlanError(f"{name}: a plan computes no prior ({setup.config.prior.calculator}); {said}.")
         try:
             table = setup.table
         except InvalidPoolError as error:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hullscout.regression.arrays import BoolArray
     from hullscout.selection.known import Floats, Indices
 
-DOUBT = 0.2
+DOUBT = 0.05
 """Share of the belief that stays with the model that was told nothing: a potential may be wrong about a structure unlike all that
 is known, and no label left out says so."""
 FREE = 1e-6

@@ -110,7 +110,7 @@ def test_what_is_set_of_it_belongs_to_the_campaign(campaign_file, tmp_path, prio
 
 
 def test_a_plan_does_not_take_it_in_silence(campaign_file, prior):
-    with pytest.raises(InvalidPlanError, match=r"a plan computes no prior, .* by `hullscout baseline`"):
+    with pytest.raises(InvalidPlanError, match=r"a plan computes no prior .* by `hullscout baseline`"):
         ReplayPool.of(Setup(read_origin(campaign_file, prior())))
 
 

@@ -1,4 +1,4 @@
-"""What checks cost: reading a pool against an earlier version, and their share of a replay.
+"""What checks cost: reading a pool against an earlier version, as a share of `check`, and their share of a replay.
 
     git worktree add ../before 2204876
     python tests/benchmarks/pool_reading.py --against ../before
@@ -56,6 +56,23 @@ def reading(checkout: Path) -> float:
     return float(done.stdout)
 
 
+def checking() -> float:
+    """Seconds that `hullscout check` takes for the pool of Ag-Pd, the imports aside."""
+    from click.testing import CliRunner
+
+    from hullscout.cli import main as command
+
+    def check() -> float:
+        began = time.process_time()
+        assert (
+            CliRunner().invoke(command, ["check", str(CAMPAIGN.with_suffix(".extxyz.gz"))]).exit_code == 1
+        )  # suspects
+        return time.process_time() - began
+
+    check()
+    return min(check() for _ in range(2))
+
+
 def share_of_replay() -> tuple[float, float]:
     """Seconds of a whole replay of Ag-Pd, and of those what is checked takes."""
     from hullscout.campaign import Setup, read_origin, run
@@ -95,7 +112,11 @@ def main() -> None:
     if options.against is not None:
         turns = [(reading(options.against), reading(ROOT)) for _ in range(options.turns)]
         before, now = (min(times) for times in zip(*turns, strict=True))
-        print(f"reading Ag-Pd: {1e3 * before:.0f} ms before, {1e3 * now:.0f} ms now: {100 * (now / before - 1):+.1f} %")
+        added, whole = now - before, checking()
+        print(
+            f"reading Ag-Pd: {1e3 * before:.0f} ms before, {1e3 * now:.0f} ms now; `check` of it {whole:.2f} s", end=""
+        )
+        print(f", of which what was added {100 * added / whole:.1f} %")
     whole, checks = share_of_replay()
     print(f"replay of Ag-Pd: {whole:.2f} s, of which checks {1e3 * checks:.0f} ms: {100 * checks / whole:.2f} %")
 

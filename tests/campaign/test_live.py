@@ -257,7 +257,10 @@ def test_an_executor_that_breaks_loses_no_answer_that_came_before(run, live_file
             "executor.kind: expected one of 'in-process', 'processes', 'dask', 'custom', found 'slurm'.",
         ),
         ("oracle.calculator=a b", "oracle.calculator: String should match pattern"),
-        ("oracle.relaxation=cell", "oracle.relaxation: unknown key. Allowed here: kind, use_known, calculator, arguments, relax"),
+        (
+            "oracle.relaxation=cell",
+            "oracle.relaxation: unknown key. Allowed here: kind, use_known, calculator, arguments, relax",
+        ),
         ("oracle.arguments={x = nan}", "oracle.arguments: expected finite numbers, strings, booleans"),
         ("executor.time_limit_s=5", "executor.time_limit_s: unknown key. Allowed here: kind, retries, keep_files."),
         ("oracle.fmax=0", "oracle.fmax: expected greater than 0, found 0"),

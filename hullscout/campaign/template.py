@@ -60,6 +60,13 @@ occupations = {{ name = "fermi-dirac", width = 0.1 }}
 {_EXECUTOR}time_limit_s = 14400               # a calculation that runs longer is ended
 """,
     ),
+    "diep": Starter(
+        shows="a universal potential in seconds, by the extra diep",
+        oracle=f"""[oracle]
+kind = "calculator"
+calculator = "diep.pretrained.make_calculator"    # fitted to MatPES, r2SCAN; see the guide's page on potentials as prior
+{_RELAXED}{_EXECUTOR}""",
+    ),
     "handoff": Starter(
         shows="files for VASP or any code that runs elsewhere",
         oracle="""[oracle]

@@ -23,7 +23,7 @@ Examples:
 """
 EXAMPLE_EPILOG = "\b\nExamples:\n" + "\n".join(f"  {name:<8} {example.shows}" for name, example in EXAMPLES.items())
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
-CALCULATORS = ("emt", "gpaw", "handoff")
+CALCULATORS = ("emt", "gpaw", "diep", "handoff")
 
 
 @main.command(epilog=EXAMPLE_EPILOG, interrupted="Run it again.")

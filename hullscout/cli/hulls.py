@@ -84,6 +84,7 @@ def hull(
         raise click.UsageError("--lattices is for a figure. Give -o as well.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import exports  # noqa: PLC0415
+    from hullscout.figures import KINDS  # noqa: PLC0415
     from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
     from hullscout.figures.style import Width, refuse_other_formats, save_figure  # noqa: PLC0415
     from hullscout.known_pool import PoolHull, known_of  # noqa: PLC0415
@@ -110,12 +111,11 @@ def hull(
         say(line)
     _print_hull(found, n_shown=None if show_all else N_NEAR)
     if output is not None:
-        aspect = 0.8 if len(built.end_names) == 3 else 0.65
         save_figure(
             output,
             lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
             width=Width(width),
-            aspect=aspect if width == "page" else 1.15,
+            aspect=KINDS["hull"].aspect_of(len(built.end_names), Width(width)),
             look=look_of(look),
         )
         say(f"Wrote {output}")

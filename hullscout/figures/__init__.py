@@ -52,6 +52,11 @@ class Kind:
     is_narrow: bool = False
     aspect_of_three: tuple[float, float] | None = None
 
+    def aspect_of(self, n_ends: int, width: Width) -> float:
+        """Height over width of the figure of so many elements or ends."""
+        of_three = self.aspect_of_three if n_ends == 3 else None
+        return (of_three or self.aspect)[0 if width is Width.PAGE else 1]
+
 
 _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "the representation of a structure",
                        ("history", "candidate"), is_of_axes=False, aspect=(0.45, 1.3))  # fmt: skip
@@ -128,14 +133,11 @@ def save_campaign_figure(
     }
     draw, taken = object_at(chosen.draw), {name: offered[name] for name in chosen.takes}
     width = Width.COLUMN if chosen.is_narrow else width
-    has_three = len(known.pool.end_names) == 3
-    aspects = chosen.aspect_of_three if has_three and chosen.aspect_of_three is not None else chosen.aspect
-    aspect = aspects[0 if width is Width.PAGE else 1]
     save_figure(
         path,
         lambda f: draw(f.add_subplot() if chosen.is_of_axes else f, **taken),
         width=width,
-        aspect=aspect,
+        aspect=chosen.aspect_of(len(known.pool.end_names), width),
         look=look,
     )
 
@@ -166,5 +168,9 @@ def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
     from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.hulls import draw_overview  # noqa: PLC0415  loads matplotlib
 
-    save_figure(folder / "hull.png", lambda figure: draw_overview(figure.add_subplot(), known))
+    save_figure(
+        folder / "hull.png",
+        lambda figure: draw_overview(figure.add_subplot(), known),
+        aspect=KINDS["hull"].aspect_of(len(known.pool.end_names), Width.PAGE),
+    )
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fuzz_mutations import mutate
+from fuzz_readers import Seen
 from stated import Contradiction
 
 from hullscout.errors import HullscoutError
@@ -50,12 +51,12 @@ class Made:
 
     def __init__(self, takes, states, printed=""):
         self.takes, self.stated_, self.printed = takes, states, printed
-        self.sound = fuzz.Seen([("a", 1.0)], "as ever")
+        self.sound = Seen([("a", 1.0)], "as ever")
 
     def taken_of(self, folder, *, is_run):  # noqa: ARG002
         if isinstance(self.takes, Exception):
             raise self.takes
-        return fuzz.Seen(self.takes, self.printed)
+        return Seen(self.takes, self.printed)
 
     def states(self, files):  # noqa: ARG002
         if isinstance(self.stated_, Exception):

@@ -53,16 +53,16 @@ html_show_copyright = False
 _OTHER_PACKAGES = (
     r"(ase|np|npt|numpy|collections|concurrent|enum|json|pathlib|annotated_types|pydantic)\..*",
     r"(ArrayLike|Axes|Callable|Field|Figure|Iterable|Mapping|NDArray|Path|Sequence|Structure)",
-    r"(NonNegativeInt|PositiveFloat|PositiveInt)",
+    r"(BeforeValidator|NonNegativeInt|PositiveFloat|PositiveInt)",
     r"(datetime|lzma|sqlite3|zlib)\..*",
 )
 # ... and our own: short names of array types, and what stays inside a room.
 _OWN_NAMES = (
-    r"(Amount|Arguments|Count|CountOrZero|Floats|Indices|Mask|Moments)",
+    r"(Amount|Arguments|BoolArray|Count|CountOrZero|Floats|Indices|Mask|Moments)",
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",
-    r"(S|Weighting|Citation)",
+    r"(S|Weighting|Citation|names_of_columns|_name_of_relaxation)",
     r"(AnyExecutor|Lattice|Normalization|Output|Predictor|Progress|Recipe|MBTRDefinition|TermCounts)",
 )
 nitpick_ignore_regex = [(r"py:.*", name) for name in (*_OTHER_PACKAGES, *_OWN_NAMES)]

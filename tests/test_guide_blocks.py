@@ -41,6 +41,7 @@ def test_few_blocks_are_not_run():
         ("README", "continuous integration runs it as it is"),
         ("README", "continuous integration runs it as it is"),
         ("install", "it makes an environment of its own; the same command of the README is run"),
+        ("install", "a Dockerfile, for which an image would have to be built"),
         ("install", "a test of its own builds the guide, warnings as errors"),
         ("live_campaign", "it takes up to two hours of one core"),
         ("plans", "some ten minutes of processor time"),

@@ -89,7 +89,8 @@ def made(tmp_path_factory, small_pool, hullscout):
     os.chdir(place)
     try:
         assert hullscout("run", "small.toml", "--out", "got")[0] == 0
-        assert hullscout("run", "small.toml", "--set", "oracle.kind=handoff", "--out", "asked")[0] == 0
+        asked = ("--set", "oracle.kind=handoff", "--set", "oracle.use_known=false", "--out", "asked")
+        assert hullscout("run", "small.toml", *asked)[0] == 0
         assert hullscout("ask", "asked", "-n", "1", "--to", "out")[0] == 0
     finally:
         os.chdir(before)

@@ -19,12 +19,12 @@ from hullscout.planning.forecast import forecast
 from hullscout.selection import ChemicalPotentials, Sources, StopSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from hullscout.campaign import CampaignResult, Ledger, Setup
+    from hullscout.campaign import CampaignResult, GroundStates, Ledger, Setup
     from hullscout.campaign.result import FailedCandidate, Reference
     from hullscout.oracle import Failed
     from hullscout.selection import Belief, Known
@@ -76,17 +76,23 @@ class CampaignProgress:
         self.line.console.print(sentence, soft_wrap=True)
 
 
-def print_result(result: CampaignResult, folder: Path) -> None:
-    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
-    screen = console()
-    table = Table(title=f"Convex hull of {result.campaign}", title_justify="left", title_style="bold")
-    heads, rows = result.hull.table()
+def table_of_hull(found: GroundStates, *, title: str, ends: Sequence[str]) -> Table:
+    """The ground states between ends."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    heads, rows = found.table()
     for head in heads:
-        shown = f"x ({(result.ends or result.elements)[1]})" if head == "x" else head
+        shown = f"x ({ends[1]})" if head == "x" else head
         table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    screen.print(table)
+    return table
+
+
+def print_result(result: CampaignResult, folder: Path) -> None:
+    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
+    screen = console()
+    ends = result.ends or result.elements
+    screen.print(table_of_hull(result.hull, title=f"Convex hull of {result.campaign}", ends=ends))
     looked_up = f"Looked up {result.n_calculations} of {result.n_candidates} candidates"
     screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):

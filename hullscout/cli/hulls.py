@@ -132,16 +132,12 @@ def _print_hull(found: PoolHull, *, n_shown: int | None) -> None:
     """Print the ground states, and the structures nearest above the hull."""
     from rich.table import Table  # noqa: PLC0415  the help does without it
 
+    from hullscout.cli.campaign_output import table_of_hull  # noqa: PLC0415
+
     screen, known = console(), found.known
-    heads, rows = found.ground_states.table()
-    title = f"Convex hull of {'-'.join(known.pool.end_names)}, {known.answered.size} energies"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for head in heads:
-        shown = f"x ({known.pool.end_names[1]})" if head == "x" else head
-        table.add_column(shown, justify="left" if head in {"formula", "id"} else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    screen.print(table)
+    ends = known.pool.end_names
+    title = f"Convex hull of {'-'.join(ends)}, {known.answered.size} energies"
+    screen.print(table_of_hull(found.ground_states, title=title, ends=ends))
     above = [row for row in found.candidates().itertuples() if not row.on_hull]
     near = Table(title="Nearest above the hull", title_justify="left", title_style="bold")
     for head in ("formula", "formation energy (meV/atom)", "above the hull (meV/atom)", "id"):

@@ -248,6 +248,14 @@ class Labelled:
         """All other labels."""
         return self.restricted(np.setdiff1d(np.arange(len(self.y)), suspects))
 
+    def drawn(self, n: int) -> "Labelled":
+        """So many of them at random, the same ones each time; all where there are no more, or where too few would be left."""
+        if len(self.y) <= n:
+            return self
+        order = np.argsort(np.random.default_rng(0).random(len(self.y)), kind="stable")
+        drawn = self.restricted(np.sort(order[:n]))
+        return drawn if drawn.can_spare(np.zeros(0, dtype=np.intp)) else self
+
     def can_spare(self, suspects: IntArray) -> bool:
         """Whether the other labels still differ and still determine the mean when one more, or a group, is left out."""
         believed = self.without(suspects)

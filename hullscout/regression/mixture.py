@@ -133,7 +133,11 @@ class FittedMixture:
         From separations labels x structures (n, q) and of each structure from itself (q,) for each representation and
         block, and the mean's basis functions at the structures (q, p).
         """
-        (means, variances), (weights, noise, tails) = self._moments(cross, prior, basis), self._stated
+        return self.of_labels(*self._moments(cross, prior, basis))
+
+    def of_labels(self, means: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation (q,) of what `uncertainty` says, from those of the function by component (m, q)."""
+        weights, noise, tails = self._stated
         return _mixed(weights, means, variances + noise[:, None], scale=tails.scale)
 
     def posterior(self, cross: Representations, among: Representations, basis: FloatArray) -> MixturePosterior:

@@ -23,6 +23,7 @@ from hullscout.regression.arrays import (
     is_kind,
 )
 from hullscout.regression.covariance import Metric, self_separations, separations
+from hullscout.regression.kept_rows import KeptRows
 from hullscout.regression.mixture import FittedMixture, MixturePosterior, fit_mixture
 from hullscout.regression.tuning import ModelSettings, WarmStart
 
@@ -117,10 +118,17 @@ class PoolSeparations:
                     self._rows[name][row, index] = 0.0
         self._labelled.extend(new)
 
-    def to_pool(self, candidates: IntArray | slice = slice(None)) -> dict[str, FloatArray]:
-        """Separations labelled x candidates, shape (n_labelled, n) per block; the whole pool if none are named."""
+    def to_pool(
+        self, candidates: IntArray | slice = slice(None), places: IntArray | slice = slice(None)
+    ) -> dict[str, FloatArray]:
+        """Separations labelled x candidates, shape (n_labelled, n) per block; the whole pool if none are named.
+
+        Of labels at some places among the labelled; of all if none are named.
+        """
         n_labelled = len(self._labelled)
-        return {name: rows[:n_labelled][:, candidates] for name, rows in self._rows.items()}
+        if not isinstance(candidates, slice) and not isinstance(places, slice):
+            return {name: rows[np.ix_(places, candidates)] for name, rows in self._rows.items()}
+        return {name: rows[:n_labelled][:, candidates][places] for name, rows in self._rows.items()}
 
     def among(self, candidates: IntArray) -> dict[str, FloatArray]:
         """Separations candidates x candidates, computed now: meant for the contenders, not for the pool."""
@@ -178,6 +186,7 @@ class PoolModel:
         """Basis functions of the mean at all candidates, shape (n_candidates, p)."""
         self._basis = self.basis
         self._fitted: FittedMixture | None = None
+        self._kept = KeptRows()
 
     @property
     def labelled(self) -> IntArray:
@@ -247,6 +256,8 @@ class PoolModel:
         """Mean and calibrated standard deviation (q,) of the labels of candidates, of the whole pool if none are named."""
         chosen = None if candidates is None else candidate_indices(candidates, n_candidates=self.n_candidates)
         n = self.n_candidates if chosen is None else len(chosen)
+        if chosen is None and n > _SLICE and (moments := self._kept_moments()) is not None:
+            return self.fitted.of_labels(*moments)
         means, stds = np.empty(n), np.empty(n)
         for start in range(0, n, _SLICE):
             piece = slice(start, start + _SLICE)
@@ -255,6 +266,12 @@ class PoolModel:
             prior = {name: one.to_self(part) for name, one in self._representations.items()}
             means[piece], stds[piece] = self.fitted.predict(cross, prior, self._basis[part])
         return means, stds
+
+    def _kept_moments(self) -> tuple[FloatArray, FloatArray] | None:
+        """Means and variances of the function at all candidates, (m, n) of m components, from what was solved before."""
+        fitted = self.fitted
+        parts = [self._representations[one.hyperparameters.representation] for one in fitted.components]
+        return self._kept.moments(fitted.components, parts, fitted.grouping.kept, self._basis)
 
     def posterior(self, candidates: IntArray) -> MixturePosterior:
         """Joint posterior of the labels of chosen candidates (the contenders), shape (q,)."""

@@ -70,6 +70,7 @@ class GaussianProcess:
     basis: FloatArray  # H, shape (n, p), the mean's basis functions at the labels
     signal_variance: float  # Prior variance at one point, unit of the labels squared
     jitter: float  # What the jitter policy added to the diagonal; 0 in a healthy fit
+    diagonal: FloatArray  # What stands on the diagonal beside K, without the jitter, shape (n,)
     coefficients: FloatArray  # Fitted coefficients of the mean, shape (p,)
     dual: FloatArray  # A^-1 (y - H coefficients), shape (n,): the coefficients of kernel ridge regression
     basis_factor: FloatArray  # Lower Cholesky factor of H^T A^-1 H, shape (p, p)
@@ -84,7 +85,7 @@ class GaussianProcess:
         # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
         solved = np.asarray(blas.dtrsm(1.0, self.factor.T, cross.T, side=1, lower=0).T)
         lift = basis.T - self._solved_basis().T @ solved
-        lifted = _solved(self.basis_factor, lift)
+        lifted = lower_solved(self.basis_factor, lift)
         if prior.ndim == 1:
             variance = prior - np.einsum("ij,ij->j", solved, solved) + np.einsum("ij,ij->j", lifted, lifted)
             return mean, self.signal_variance * np.maximum(variance, 0.0)
@@ -98,7 +99,7 @@ class GaussianProcess:
         if self.basis.shape[1]:
             refuse_fixed_mean(contrasts(self.basis)[0], groups)
         inverse = lapack.dtrtri(self.factor, lower=1)[0]
-        orthonormal = _solved(self.basis_factor, self._solved_basis().T).T
+        orthonormal = lower_solved(self.basis_factor, self._solved_basis().T).T
         means = inverse.T @ orthonormal
         variances = 1.0 / (np.einsum("ij,ij->j", inverse, inverse) - np.einsum("ij,ij->i", means, means))
         residuals, counts = self.dual * variances, np.ones(len(self.dual))
@@ -110,7 +111,7 @@ class GaussianProcess:
         return LeftOut(residuals=residuals[:, None], variances=variances[:, None], counts=counts)
 
     def _solved_basis(self) -> FloatArray:
-        return _solved(self.factor, self.basis)
+        return lower_solved(self.factor, self.basis)
 
 
 def condition(
@@ -122,7 +123,7 @@ def condition(
     """
     diagonal = regularization * (np.ones(len(y)) if noise is None else noise)
     factor, jitter = jittered_cholesky(kernel + np.diag(diagonal))
-    solved_basis, solved_y = _solved(factor, basis), _solved(factor, y)
+    solved_basis, solved_y = lower_solved(factor, basis), lower_solved(factor, y)
     try:
         basis_factor = np.asarray(np.linalg.cholesky(solved_basis.T @ solved_basis), dtype=np.float64)
     except np.linalg.LinAlgError as error:
@@ -140,13 +141,14 @@ def condition(
         basis=basis,
         signal_variance=1.0,
         jitter=jitter,
+        diagonal=diagonal,
         coefficients=coefficients,
-        dual=_solved(factor, solved_y - solved_basis @ coefficients, is_transposed=True),
+        dual=lower_solved(factor, solved_y - solved_basis @ coefficients, is_transposed=True),
         basis_factor=basis_factor,
     )
 
 
-def _solved(factor: FloatArray, right: FloatArray, *, is_transposed: bool = False) -> FloatArray:
+def lower_solved(factor: FloatArray, right: FloatArray, *, is_transposed: bool = False) -> FloatArray:
     """L^-1 B, or L^-T B, from a lower Cholesky factor L (n, n) as NumPy gives it, and B (n,) or (n, p).
 
     SciPy's `solve_triangular` calls the same routine, and takes several times as long around it as that takes in a small system.

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from hullscout.errors import InvalidSettingError
-from hullscout.regression.arrays import FloatArray, are_finite, is_kind, refuse_no_count
+from hullscout.regression.arrays import MIN_LABELS, FloatArray, are_finite, is_kind, refuse_no_count
 from hullscout.regression.covariance import (
     BlockKernels,
     Combination,
@@ -120,6 +120,7 @@ class ModelSettings:
         suspicion: Robust standard deviations from which on a label is distrusted; infinity trusts every label.
         prior: What kernels of other data were like; None where nothing is known, and kernels are searched.
         n_averaged: Largest number of settings in the mixture; 1 picks the best one.
+        n_weighed: Labels by which settings are compared, drawn at random from more; None for all. All are learned.
         max_kernels: Budget of kernel matrices (each one eigendecomposition) in a search from nothing.
         log_lengths: Coarse grid of log2(length scale over the typical separation of the block).
         log_length_bounds: Range of the same in refinement.
@@ -136,6 +137,7 @@ class ModelSettings:
     suspicion: float = 6.0
     prior: KernelPrior | None = None
     n_averaged: int = 4
+    n_weighed: int | None = None
     max_kernels: int = 60
     log_lengths: tuple[float, ...] = (-1.0, 0.0, 1.0, 2.0, 3.0)
     log_length_bounds: tuple[float, float] = (-3.0, 6.0)
@@ -147,7 +149,10 @@ class ModelSettings:
             if not isinstance(getattr(self, name), kind):
                 names = [f"{kind.__name__}.{member.name}" for member in kind]
                 raise InvalidSettingError(f"Expected one of {names}, found {getattr(self, name)!r}.")
-        refuse_no_count(**{name: getattr(self, name) for name in ("n_averaged", "max_kernels", "n_regularizations")})
+        counts = {name: getattr(self, name) for name in ("n_averaged", "max_kernels", "n_regularizations")}
+        refuse_no_count(**counts)
+        if self.n_weighed is not None:
+            refuse_no_count(least=MIN_LABELS, n_weighed=self.n_weighed)
         refuse_no_suspicion(self.suspicion)
         if not is_kind(self.log_lengths, tuple) or not self.log_lengths or not are_finite(self.log_lengths):
             raise InvalidSettingError(
@@ -234,8 +239,10 @@ class Search:
         self._known, self._settings = known, settings
         self._strengths = settings.regularizations
         self._evaluated: dict[SearchPoint, ScoredSetting] = {}
-        self._kernels = BlockKernels(known.separations)
-        self._likelihood = RestrictedLikelihood(basis=known.basis, y=known.y, regularizations=self._strengths)
+        self._weighed = weighed = known if settings.n_weighed is None else known.drawn(settings.n_weighed)
+        self._kernels = BlockKernels(weighed.separations)
+        self._all_kernels = self._kernels if weighed is known else BlockKernels(known.separations)
+        self._likelihood = RestrictedLikelihood(basis=weighed.basis, y=weighed.y, regularizations=self._strengths)
         self._scales: Mapping[str, Mapping[str, float]] = scales or {
             name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}
             for name, blocks in known.separations.items()
@@ -301,7 +308,7 @@ class Search:
     def tuned(self, scored: ScoredSetting) -> Component:
         """The setting conditioned on the labels; its signal variance makes the mean squared left-out z-score one."""
         y = self._known.y
-        matrix = self._kernels.matrix(scored.kernel, scored.point.representation)
+        matrix = self._all_kernels.matrix(scored.kernel, scored.point.representation)
         process = condition(matrix, self._known.basis, y, regularization=scored.regularization)
         left_out = process.left_out(self._known.groups)
         signal = float(left_out.signal_variance[0])
@@ -321,7 +328,7 @@ class Search:
         """Criterion (m,) and log scores of the left-out labels (n, m), or (0, m) if it needs none, per regularization."""
         if self._settings.criterion is Criterion.MARGINAL_LIKELIHOOD:
             return self._likelihood.logarithms(matrix), np.empty((0, len(self._strengths)))
-        known = self._known
+        known = self._weighed
         left_out = leave_out(spectrum(matrix, known.basis), known.y, self._strengths, groups=known.groups)
         log_scores = left_out.counts[:, None] * left_out.log_scores(left_out.signal_variance)
         return -left_out.rmse if self._settings.criterion is Criterion.RMSE else log_scores.sum(axis=0), log_scores

@@ -10,6 +10,7 @@ import numpy as np
 from hullscout.display import stated_percent
 from hullscout.selection.alloys import observed
 from hullscout.selection.hull_posterior import Fantasies
+from hullscout.selection.surrogate import N_WEIGHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,8 @@ class Sources:
                 f"Hardly counted by the model, since the other energies contradict them: {named}{more}. Look at these "
                 "calculations."
             )
+        if (n := known.answered.size) > N_WEIGHED:
+            yield f"The model learns from all {n} known energies; its kernels are weighed by {N_WEIGHED} of them, drawn at random."
 
 
 def _named(at: float | tuple[float, ...], ends: tuple[str, ...]) -> str:

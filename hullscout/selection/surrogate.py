@@ -39,6 +39,8 @@ SPREAD_THAT_IS_ROUNDING = 1e-9
 MIN_SAID = 5
 # Of these kernels the heaviest count in the predictions of a round.
 N_AVERAGED = 4
+# Kernels are weighed by so many labels, drawn from more: that costs the third power of their number for each kernel.
+N_WEIGHED = 600
 # Noises that each kernel is tried with, half a decade apart.
 N_NOISES = 21
 
@@ -244,6 +246,7 @@ class Surrogate:
             calibrated=own.calibrated,
             prior=KERNELS,
             n_averaged=N_AVERAGED,
+            n_weighed=N_WEIGHED,
             n_regularizations=N_NOISES,
         )
         return PoolModel(self._blocks, composition=self._fractions, settings=settings)

@@ -208,3 +208,31 @@ def test_batches_leave_no_trace_in_rounding(alloy):
     for model in (together, apart):
         model.fit(y[:40])
     assert together.predict()[0].tobytes() == apart.predict()[0].tobytes()
+
+
+def test_settings_are_compared_by_some_labels_and_all_are_learned(alloy):
+    X, y, x, blocks = alloy
+    all_of_them, few, enough = (
+        PoolModel(parts(X, blocks), composition=x, settings=ModelSettings(n_weighed=n, n_averaged=1))
+        for n in (None, 40, 160)
+    )
+    for pool in (all_of_them, few, enough):
+        pool.add(range(160))
+        pool.fit(y[:160])
+    assert enough.predict()[0].tobytes() == all_of_them.predict()[0].tobytes()
+    assert few.fitted.evaluated[0].score != all_of_them.fitted.evaluated[0].score
+    assert len(few.fitted.loo_mean) == len(few.fitted.components[0].process.dual) == 160
+    mean, std = few.predict()
+    errors = {pool: np.sqrt(np.mean((pool.predict()[0] - y)[160:] ** 2)) for pool in (all_of_them, few)}
+    assert errors[few] < 1.5 * errors[all_of_them]
+    assert np.mean(np.abs(mean - y)[160:] < 2.0 * std[160:]) > 0.85
+    forty = PoolModel(parts(X, blocks), composition=x, settings=ModelSettings(n_averaged=1))
+    forty.add(range(40))
+    forty.fit(y[:40])
+    assert errors[few] < np.sqrt(np.mean((forty.predict()[0] - y)[160:] ** 2)), "the others are learned, too"
+
+
+def test_labels_by_which_settings_are_compared_are_a_number():
+    for wrong in (2, 0, -5, 7.5, "many"):
+        with pytest.raises(InvalidSettingError, match="n_weighed"):
+            ModelSettings(n_weighed=wrong)

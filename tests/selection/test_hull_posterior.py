@@ -291,6 +291,14 @@ def test_an_energy_that_all_others_contradict_is_named(problem):
     assert f"since the other energies contradict them: {', '.join(map(str, belief.suspects))}" in said
 
 
+def test_kernels_weighed_by_some_of_many_labels_are_told(problem, monkeypatch):
+    parts, belief = parts_of(problem)
+    assert "are weighed by" not in " ".join(parts.sentences(belief))
+    monkeypatch.setattr("hullscout.selection.sources.N_WEIGHED", n := belief.known.answered.size - 1)
+    said = f"learns from all {n + 1} known energies; its kernels are weighed by {n} of them"
+    assert said in " ".join(parts.sentences(belief))
+
+
 def test_a_small_accepted_probability_says_what_it_takes_and_when_it_cannot_be_stated():
     def said(probability, n=500):
         return " ".join(HullPosteriorRule().cautions(StopSettings(failure_probability=probability), n_candidates=n))

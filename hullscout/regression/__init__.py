@@ -29,9 +29,11 @@ from hullscout.regression.covariance import (
     Metric,
     typical_separation,
 )
+from hullscout.regression.kernel_prior import KernelPrior
 from hullscout.regression.mixture import FittedMixture, MixturePosterior, covariance_root
 from hullscout.regression.model import KernelModel, NotFittedError
-from hullscout.regression.pool_model import PoolModel, PoolSeparations
+from hullscout.regression.pool_model import PoolModel
+from hullscout.regression.pool_separations import PoolSeparations
 from hullscout.regression.resampling import LearningCurve, ResamplingEnsemble, learning_curve, plot_learning_curves
 from hullscout.regression.sparse import SparseKernelModel
 from hullscout.regression.subset import (
@@ -44,7 +46,6 @@ from hullscout.regression.subset import (
 )
 from hullscout.regression.tuning import (
     Criterion,
-    KernelPrior,
     ModelSettings,
     SearchPoint,
     Uncertainty,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hullscout.regression.arrays import FloatArray, IntArray
     from hullscout.regression.covariance import Kernel
-    from hullscout.regression.pool_model import PoolSeparations
+    from hullscout.regression.pool_separations import PoolSeparations
     from hullscout.regression.tuning import Component
 
 BLOCKS: Final = ((256, 4), (512, 8), (1024, 16), (10**9, 32))

@@ -17,7 +17,6 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import MIN_LABELS, FloatArray, are_finite, is_kind, refuse_no_count
@@ -31,11 +30,11 @@ from hullscout.regression.covariance import (
     Mean,
     typical_separation,
 )
+from hullscout.regression.kernel_prior import LOG_WEIGHT_FLOOR, KernelPrior, drawn_points
 from hullscout.regression.labelled import Labelled
 from hullscout.regression.process import GaussianProcess, RestrictedLikelihood, condition, leave_out, spectrum
 
 _STEPS: Final = (1.0, 0.5, 0.25)
-_LOG_WEIGHT_FLOOR: Final = -12.0
 _BOOTSTRAPS: Final = 256
 _MIN_SHARE: Final = 0.01  # Of the heaviest setting's weight: what is lighter is left out of an average
 
@@ -62,52 +61,6 @@ CHOICES: Final[Mapping[str, type[StrEnum]]] = {
     "criterion": Criterion,
     "uncertainty": Uncertainty,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelPrior:
-    """What kernels of other data were like: kernels drawn from this are weighed by the labels, and none is searched.
-
-    Of each block, log2(length scale over typical separation) and log2(weight) are normal and independent. The draws are an additive
-    recurrence (M. Roberts, The unreasonable effectiveness of quasirandom sequences, 2018): the same ones every time.
-
-    Attributes:
-        extras: (block, log2 of its length, log2 of its weight over the largest) of blocks that only every other kernel has.
-        n_drawn: Kernels drawn.
-        trust: The likelihood of the labels counts to this power, below 1 since energies are no draws from any of these processes
-            (Miller & Dunson, J. Am. Stat. Assoc. 114, 1113 (2019)).
-    """
-
-    log_length_mean: float
-    log_length_std: float
-    log_weight_std: float
-    extras: tuple[tuple[str, float, float], ...] = ()
-    n_drawn: int = 32
-    trust: float = 0.5
-
-    def points(self, blocks: Sequence[str]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-        """The drawn kernels of these blocks: log2 of each length, and of each weight over the largest."""
-        extras = {name: (length, weight) for name, length, weight in self.extras if name in blocks}
-        extras = extras if len(extras) < len(blocks) else {}  # beside others only
-        drawn = [place for place, name in enumerate(blocks) if name not in extras]
-        columns = 2 * len(drawn) if len(drawn) > 1 else 1
-        golden = 2.0
-        for _ in range(40):  # to the positive root of g^(d + 1) = g + 1
-            golden = (1.0 + golden) ** (1.0 / (columns + 1))
-        steps = golden ** -np.arange(1.0, columns + 1)
-        normal = ndtri((0.5 + np.arange(1, self.n_drawn + 1)[:, None] * steps) % 1.0)
-        lengths, weights = np.empty((self.n_drawn, len(blocks))), np.empty((self.n_drawn, len(blocks)))
-        # In half octaves: kernels that share the length of a block share its matrix.
-        lengths[:, drawn] = np.round(2.0 * (self.log_length_mean + self.log_length_std * normal[:, : len(drawn)])) / 2.0
-        weights[:, drawn] = self.log_weight_std * normal[:, len(drawn) :] if len(drawn) > 1 else 0.0
-        weights[:, drawn] -= weights[:, drawn].max(axis=1, keepdims=True)
-        for name, (length, weight) in extras.items():
-            lengths[:, blocks.index(name)] = length
-            weights[:, blocks.index(name)] = np.where(np.arange(self.n_drawn) % 2 == 0, weight, _LOG_WEIGHT_FLOOR)
-        weights = np.maximum(weights, _LOG_WEIGHT_FLOOR)
-        return [
-            (tuple(length), tuple(weight)) for length, weight in zip(lengths.tolist(), weights.tolist(), strict=True)
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +206,7 @@ class Search:
     def run(self, *, warm_start: WarmStart | None = None) -> None:
         """Weigh what the prior draws; without one search from nothing, or from what an earlier fit found."""
         if self._settings.prior is not None:
-            points = _drawn(self._settings.prior, tuple(next(iter(self._scales.values()))))
+            points = drawn_points(self._settings.prior, tuple(next(iter(self._scales.values()))))
             for name, (lengths, weights) in product(self._scales, points):
                 self.evaluate(SearchPoint(representation=name, log_lengths=lengths, log_weights=weights))
         elif warm_start is None:
@@ -374,15 +327,10 @@ class Search:
             elif (block := axis - self._n_blocks) < self._n_weights:
                 weights[block] = point.log_weights[block] + sign * 2.0 * step
                 # The same up to a factor: one point per kernel.
-                scaled = (max(value - max(weights), _LOG_WEIGHT_FLOOR) for value in weights)
+                scaled = (max(value - max(weights), LOG_WEIGHT_FLOOR) for value in weights)
                 yield replace(point, log_weights=tuple(scaled))
             elif 0 <= (index := names.index(point.representation) + int(sign)) < len(names):
                 yield replace(point, representation=names[index])
-
-
-@lru_cache(maxsize=64)
-def _drawn(prior: KernelPrior, blocks: tuple[str, ...]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    return prior.points(blocks)
 
 
 @lru_cache(maxsize=4096)  # the same kernels are weighed in each round of a campaign

@@ -24,6 +24,7 @@ from hullscout.campaign import (
     run,
 )
 from hullscout.campaign.candidate_rows import candidate_rows
+from hullscout.campaign.cautions import cautions
 from hullscout.campaign.exports import Structures, computed_entries
 from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
@@ -218,7 +219,7 @@ class Campaign(Drawn):
     @property
     def cautions(self) -> tuple[str, ...]:
         """What should be known before anything is calculated, in sentences: what a small accepted probability costs, say."""
-        return self._setup.cautions
+        return cautions(self._setup)
 
     @property
     def pending(self) -> tuple[str, ...]:

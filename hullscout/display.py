@@ -80,15 +80,16 @@ def percent(share: float) -> str:
 def stated_percent(share: float, *, below: float = 1.0) -> str:
     """A probability that is stated, with as many digits as tell it from the larger one that it is below.
 
-    >>> stated_percent(0.0283), stated_percent(0.04996, below=0.05), stated_percent(1e-4), stated_percent(0.0)
-    ('2.8 %', '4.996 %', '0.01 %', '0.0 %')
+    >>> stated_percent(0.0283), stated_percent(0.04996, below=0.05), stated_percent(1e-4), stated_percent(0.00999)
+    ('2.8 %', '4.996 %', '0.01 %', '1.0 %')
     """
     digits = 1 if share >= 0.01 or share == 0.0 else 1 - math.floor(math.log10(share * PERCENT))
     text = f"{share * PERCENT:.{digits}f}"
     while share < below and float(text) >= round(below * PERCENT, 12) and digits < 12:
         digits += 1
         text = f"{share * PERCENT:.{digits}f}"
-    return f"{text.rstrip('0') if digits > 1 else text} %"
+    whole, _, part = text.partition(".")
+    return f"{whole}.{part.rstrip('0') or '0'} %"
 
 
 def milli(energy_ev: float, digits: int = 1) -> str:

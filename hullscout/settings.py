@@ -28,9 +28,7 @@ _BESIDE: list[Path] = []  # folders of campaign files, the last one read at the 
 class Settings(BaseModel):
     """A frozen group of checked settings; its docstring and field descriptions are the reference for users."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 MAX_COUNT = 1_000_000

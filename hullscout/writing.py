@@ -68,11 +68,8 @@ def half_made_beside(path: Path) -> Iterator[Path]:
 
     What killed processes left for the same `path` is removed first.
     """
-    start = f".{path.name}."
-    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
-        start = f".{sha256(os.fsencode(path.name)).hexdigest()[:16]}."
-    _clear(path.parent, start)
-    folder, held = _held_folder(path.parent, start)
+    clear_half_made(path)
+    folder, held = _held_folder(path.parent, _start_of(path))
     try:
         yield folder / path.name
     finally:
@@ -123,8 +120,17 @@ def _held_folder(parent: Path, start: str) -> tuple[Path, int | None]:
             os.close(held)
 
 
-def _clear(parent: Path, start: str) -> None:
-    """Remove the folders of processes that are gone: those that nobody holds."""
+def _start_of(path: Path) -> str:
+    """How names of what is half made of `path` begin."""
+    name = path.name
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        name = sha256(os.fsencode(name)).hexdigest()[:16]
+    return f".{name}."
+
+
+def clear_half_made(path: Path) -> None:
+    """Remove what processes that are gone left half made of `path`: folders that nobody holds."""
+    parent, start = path.parent, _start_of(path)
     with suppress(OSError):  # a folder that may not be looked into, or is gone
         for name in os.listdir(parent):  # noqa: PTH208  names only
             is_ours = len(name) == len(start) + _N_RANDOM + len(HALF_MADE)

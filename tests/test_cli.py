@@ -159,8 +159,8 @@ def test_status_and_plot_read_a_finished_or_a_cut_campaign(hullscout, campaign_f
     assert f"hull at the end: {100 * result['failure_probability']:.1f} %." in text
     assert "Hull so far: Ag " in text
     said = " ".join(text.split())
-    assert re.search(r"P\(wrong hull\) [\d.]+ % = [\d.]+ % from the model's samples, of which", said)
-    assert re.search(r"More calculations, if each told only of itself \(.*\): [\d.]+ % after 5", said)
+    assert re.search(r"probability of [\d.]+ %, over alloys: [\d.]+ % (by what the model foresees|that samples)", said)
+    assert re.search(r"With more calculations it falls to [\d.]+ % after 5, .* or lower", said)
     figure = tmp_path / "again.svg"
     assert hullscout("plot", out, "-o", figure)[0] == 0
     assert "<svg" in figure.read_text()

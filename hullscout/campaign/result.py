@@ -14,6 +14,7 @@ import numpy as np
 
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.cautions import meaning
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.prior_energies import baseline_sources
@@ -252,7 +253,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         stop_sentence=decision.stop.sentence,
         failure_probability=decision.stated_failure_probability,
         loner_probability=decision.loner_probability,
-        probability_meaning=setup.meaning,
+        probability_meaning=meaning(setup),
         hull=ground_states(known, ledger.relaxed),
         failed=failed,
         reference=None

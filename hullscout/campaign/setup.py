@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.config import check_config
 from hullscout.campaign.engine import Engine, fitting_threads
-from hullscout.campaign.kept import Kept, read_kept, write_kept
+from hullscout.campaign.kept import KEPT, Kept, read_kept, write_kept
 from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.prior import with_prior
@@ -32,13 +32,13 @@ from hullscout.pool import (
     understand,
     with_given_ends,
 )
-from hullscout.pool.enumeration import follows_vegard
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
 from hullscout.selection import Surrogate
 from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 from hullscout.settings import NotImported, look_beside
+from hullscout.writing import clear_half_made
 
 if TYPE_CHECKING:
     from hullscout.campaign.config import CampaignConfig
@@ -142,7 +142,10 @@ class Setup:
 
     def keep(self) -> None:
         """Keep pool and features in the folder of the campaign, where they are not already."""
-        if self._folder is not None and self._kept is None and not self._is_given:
+        if self._folder is None or self._is_given:
+            return
+        clear_half_made(self._folder / KEPT)
+        if self._kept is None:
             kept = Kept(pool=self._stated_pools[-1], features=self.features)
             write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 
@@ -362,34 +365,6 @@ class Setup:
         stated = {name: getattr(section, name) for name in type(section).model_fields}
         found = Beside(folder=Path(self.origin.folder)).found(stated)
         return section.model_copy(update={name: value for name, value in found.items() if value != stated[name]})
-
-    @property
-    def cautions(self) -> tuple[str, ...]:
-        """What a person should know before anything is calculated, in sentences."""
-        rule, n_elements = self.config.select, len(self.config.elements)
-        said = rule.cautions(self.config.stop, n_candidates=len(self.pool))
-        if n_elements == 2 or not rule.states_probability:
-            return said
-        of_more = (
-            f"{n_elements} elements: the constants behind stated probabilities were fitted to alloys of two. Here each two "
-            "elements count as such an alloy, and what holds more as another; that was held against few alloys of three."
-        )
-        return (*said, of_more)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a person should see to before anything is computed, in sentences."""
-        relax = getattr(self.config.oracle, "relax", "")
-        if relax != "none" or not follows_vegard(self.pool.candidates, self.pool.fractions):
-            return ()
-        said = 'Volumes follow Vegard\'s law, as those of enumerated cells do: they are guesses, which oracle.relax = "none" keeps.'
-        return (f"{said} The other kinds of relaxation find better ones.",)
-
-    @property
-    def meaning(self) -> dict[str, Any] | None:
-        """What the stated probability means, and what is to be said of it in this campaign; None where the rule states none."""
-        meaning = self.config.select.meaning()
-        return None if meaning is None else {**meaning, "cautions": list(self.cautions)}
 
     def refuse_what_cannot_start(self, **told: Any) -> None:
         """Check limits and costs against the pool, before a folder is made that would hold a campaign of no use.

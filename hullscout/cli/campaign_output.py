@@ -10,6 +10,7 @@ from rich.table import Table
 
 from hullscout.campaign import Beliefs
 from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.cautions import cautions
 from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
@@ -157,17 +158,16 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         *(then.sentence for then in setup.origin.changes),
     ):
         screen.print(sentence)
-    for caution in () if result is not None else setup.cautions:
+    for caution in cautions(setup):
         screen.print(caution)
     errors = [decision.model_error for decision in known.decisions if decision.model_error is not None]
     if errors:
         error = f"{errors[-1] * MILLI:.1f} meV/atom"
         screen.print(f"RMSE of the model on known energies left out of its training, last round: {error}.")
-    stated = [d.stated_failure_probability for d in known.decisions if d.stated_failure_probability is not None]
     if result is not None and result.failure_probability is not None:
-        screen.print(f"Stated probability of a wrong hull at the end: {stated_percent(result.failure_probability)}.")
-    elif result is None and stated:
-        screen.print(f"Stated probability of a wrong hull in the last round: {stated_percent(stated[-1])}.")
+        accepted = config.stop.failure_probability
+        stated = stated_percent(result.failure_probability, below=accepted)
+        screen.print(f"Stated probability of a wrong hull at the end: {stated}.")
     if known.has_hull:
         screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
     belief = Beliefs(setup).at(known) if known.has_hull and setup.config.select.states_probability else None

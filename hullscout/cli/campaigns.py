@@ -63,6 +63,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     again after an interruption of any kind: it goes on where it stopped and ends in the same result.
     """
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.cautions import cautions, warnings  # noqa: PLC0415
     from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.cli.campaign_output import CampaignProgress, print_result  # noqa: PLC0415
     from hullscout.pool import find_contradicted  # noqa: PLC0415
@@ -85,7 +86,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
             say(f"Suspect: {sentence}.")
         if len(contradicted) > N_SUSPECTS:
             say(f"{len(contradicted) - N_SUSPECTS} more energies are suspect: see `hullscout check`.")
-    for caution in (*setup.cautions, *(setup.warnings if is_new else ())):
+    for caution in (*cautions(setup), *(warnings(setup) if is_new else ())):
         say(caution)
     progress = CampaignProgress(setup)
     with progress.line:
@@ -99,10 +100,11 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
 def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:
     """Make a campaign whose energies are calculated elsewhere, or see that it is there, and say what is to be known of it."""
     from hullscout.campaign import create  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.cautions import cautions  # noqa: PLC0415
 
     found = create(setup, folder, retry_failed=retry_failed, on_note=say)
     say(f"{setup.config.name} is a hand-off campaign, kept in {folder}.")
-    for sentence in (*found, *setup.pool.report.notes, *setup.cautions):
+    for sentence in (*found, *setup.pool.report.notes, *cautions(setup)):
         say(sentence)
 
 

@@ -1,14 +1,14 @@
 """How many calculations a campaign will take, learned from replays: one that runs, and one on an alloy that nothing is known of.
 
 **A running campaign.** Each round of a rule that states a probability plays its posterior forward to the stop
-(`selection.hull_posterior`): k lookups. To these come the s lookups for which the probability must then stay low
-(`Rule.calculations_to_stay_low`). Replays show what became of such counts:
+(`selection.hull_posterior`): k lookups of what its samples show, and l of loners, of which nothing else tells. To these come the s
+lookups for which the probability must then stay low (`Rule.calculations_to_stay_low`). Replays show what became of such counts:
 
-    log(lookups to the stop) = a + b log(k + s + 1) + c log(contenders + 1) + error,
+    log(lookups to the stop - l) = a + b log(k + s + 1) + c log(contenders + 1) + error,
 
 where the contenders tell how much the far ones still add. a, b, c and the 5th, 50th and 95th percentile of the error were taken
-from replays of eleven pools under `hull-posterior`, each round weighted so that every run counts the same, the errors those of
-alloys left out of the fit. They hold for an accepted failure probability of 5 %; the dependence on it is in k.
+from replays of eleven pools under `hull-posterior` at 5 %, each round weighted so that every run counts the same, the errors those
+of alloys left out of the fit. How often intervals hold at 5 % and at 1 % is printed by the benchmark named below.
 
 **A new alloy.** Known alloys say how far off a guess is. The share of the pool that a campaign takes is seen as log-odds y. A guess
 c of it is 0 where nothing is known of the alloy but that it is like the others (`REPLAYS`), or the mean of replays on its own pool
@@ -109,17 +109,18 @@ def predict_lookups(rows: Floats, calibration: ForecastCalibration) -> Floats:
 
 def forecast(config: CampaignConfig, known: Known) -> Forecast | None:
     """Forecast a campaign from its last round; None under rules that foresee nothing, and before there is a model."""
-    if not known.decisions or known.decisions[-1].n_lookups_foreseen is None:
+    last = known.decisions[-1] if known.decisions else None
+    if last is None or last.n_lookups_foreseen is None:
         return None
-    last = known.decisions[-1]
     n_then = known.n_asked - len(last.chosen)
     row = regressors(
-        n_foreseen=np.array([last.n_lookups_foreseen]),
+        n_foreseen=np.array([last.n_lookups_foreseen - last.n_loners_foreseen]),
         n_contenders=np.array([last.n_contenders]),
         n_to_stay_low=np.array([config.select.calculations_to_stay_low(known.n_candidates, n_then)]),
     )
     most = min(known.n_calculable, config.stop.max_calculations or known.n_calculable)
-    at_end = np.clip(n_then + predict_lookups(row, CALIBRATION)[0], n_then + len(last.chosen), most)
+    to_come = predict_lookups(row, CALIBRATION)[0] + last.n_loners_foreseen
+    at_end = np.clip(n_then + to_come, n_then + len(last.chosen), most)
     low, expected, high = np.maximum(np.rint(at_end).astype(int) - known.n_answered, 0).tolist()
     return Forecast(expected=expected, low=low, high=high)
 

@@ -36,9 +36,10 @@ class Sources:
 
     Attributes:
         probability: The whole.
-        model: What the model's samples say.
+        model: What the model's samples say, where no loner makes the hull wrong anyway.
         tails: The part of `model` from values more than three standard deviations below their predictions.
         loners: A ground state that the model does not see coming (`alloys`).
+        is_least: Whether no sample shows anything, and `model` is the least that so many of them can tell.
         failed: The part of the whole that candidates take whose calculations failed.
         candidates: (index in the pool, part of `model`), the largest first.
         compositions: (fractions of the elements after the first, part of `model`), the largest first; of two elements a number.
@@ -49,6 +50,7 @@ class Sources:
     model: float
     tails: float
     loners: float
+    is_least: bool
     failed: float
     candidates: tuple[tuple[int, float], ...]
     compositions: tuple[tuple[float | tuple[float, ...], float], ...]
@@ -59,7 +61,7 @@ class Sources:
         """Take apart what a belief says; one without samples says nothing, and has no parts."""
         known, depths, tolerance = belief.known, belief.depths_ev_per_atom, tolerance_ev_per_atom
         whole, loners = belief.probability_of_wrong_hull(tolerance), float(belief.loner_probability.sum())
-        model = 1.0 - (1.0 - whole) / (1.0 - loners)
+        model = whole - loners
         wrong = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > tolerance)
         deepest = depths[wrong].argmax(axis=1) if wrong.size else np.zeros(0, dtype=np.intp)
         indices, below = np.concatenate([belief.sampled, belief.others]), belief.others_deeper(tolerance)
@@ -79,7 +81,8 @@ class Sources:
             probability=whole,
             model=model,
             tails=tails * unit,
-            loners=whole - model,
+            loners=loners,
+            is_least=not shares.any(),
             failed=whole - belief.probability_of_wrong_hull(tolerance, without=known.failed),
             candidates=tuple((int(indices[at]), float(shares[at] * unit)) for at in places if shares[at] > 0.0),
             compositions=tuple((x[at], float(by_x[at] * unit)) for at in compositions.tolist() if by_x[at] > 0.0),
@@ -89,10 +92,15 @@ class Sources:
     def sentences(self, belief: Belief) -> Iterator[str]:
         """What a person should know of it."""
         known, pool = belief.known, belief.known.pool
+        tails = (
+            f", of which {stated_percent(self.tails)} far below a prediction (more than {TAIL:g} standard deviations)"
+        )
+        by_model = f"{stated_percent(self.model)} by what the model foresees{tails if self.tails >= MIN_SAID else ''}"
+        if self.is_least:
+            by_model = f"{stated_percent(self.model)} that samples of the model cannot exclude, though none shows it"
         yield (
-            f"P(wrong hull) {stated_percent(self.probability)} = {stated_percent(self.model)} from the model's samples, of which "
-            f"{stated_percent(self.tails)} from more than {TAIL:g} standard deviations below a prediction, + "
-            f"{stated_percent(self.loners)} for a ground state that no model sees coming."
+            f"The hull is wrong with a probability of {stated_percent(self.probability)}, over alloys: {by_model}, and "
+            f"{stated_percent(self.loners)} by a ground state that no model sees coming."
         )
         if self.failed >= MIN_SAID:
             n = known.n_failed
@@ -102,7 +110,7 @@ class Sources:
             )
         stated = belief.stated_failure_probability
         if stated is not None and stated > self.probability:
-            yield f"It must stay low for a while (select.steady): the highest that counts now is {stated_percent(stated)}."
+            yield f"What counts for the stop is the highest of the last rounds: {stated_percent(stated)}."
         if self.candidates:
             named = ", ".join(
                 f"{pool.ids[index]} ({pool.candidates[index].formula}{', failed' if index in known.failed else ''}) "
@@ -114,10 +122,10 @@ class Sources:
             yield f"Largest single parts of the model's: {named}; by composition {at}."
         if self.outlook:
             ahead = ", ".join(f"{stated_percent(probability)} after {n}" for n, probability in self.outlook)
-            under_way = f", once the {known.pending.size} under way are known" if known.pending.size else ""
+            under_way = f", once the {known.pending.size} under way are known," if known.pending.size else ""
             yield (
-                f"More calculations{under_way}, if each told only of itself (each teaches of others too, so mostly fewer are "
-                f"needed): {ahead}."
+                f"With more calculations{under_way} it falls to {ahead}, or lower: that is as if each told only of itself, and "
+                "each teaches of others too."
             )
         if belief.suspects.size:
             named = ", ".join(pool.ids[index] for index in belief.suspects[:N_SUSPECTS].tolist())

@@ -136,10 +136,15 @@ def fit(runs: list[Passed]) -> np.ndarray:
 
 
 def interval(runs: list[Passed], values: np.ndarray) -> tuple[float, float]:
-    """95 % of the means over alloys, each counted once, when alloys and then seeds are drawn again."""
+    """95 % of the means over alloys, each counted once, when alloys and then seeds are drawn again.
+
+    Where nothing went wrong, draws tell nothing: then up to what n alloys without one exclude, 1 - 0.05^(1/n).
+    """
     rng, names = np.random.default_rng(0), np.array([run.pool for run in runs])
     pools = {alloy: sorted({run.pool for run in runs if run.alloy == alloy}) for alloy in {run.alloy for run in runs}}
     chosen = sorted(pools)
+    if not values.any():
+        return 0.0, 100.0 * (1.0 - 0.05 ** (1.0 / len(chosen)))
     means = []
     for _ in range(2000):
         drawn = [rng.choice(pools[alloy]) for alloy in rng.choice(chosen, len(chosen))]
@@ -215,7 +220,7 @@ def print_pools(runs: list[Passed], constants: dict[str, np.ndarray], stated: tu
 
 
 def write(rows: list[dict[str, Any]], *, alloys: list[str], n_pools: int, tolerance: float) -> None:
-    """Keep the judgement; at each stated probability that of more runs stays."""
+    """Keep the judgement; at each stated probability that of more runs stays. Remove the file where the rule has changed since."""
     before = json.loads(JUDGED.read_text())["observed"] if JUDGED.exists() else []
     kept = {row["stated"]: row for row in sorted([*before, *rows], key=lambda row: row["runs"])}
     tree = {

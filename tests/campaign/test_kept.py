@@ -140,3 +140,15 @@ def test_nothing_is_kept_where_there_is_no_place_for_a_secret(campaign_file, tmp
     assert hullscout(*words)[0] == 0
     assert not (tmp_path / "got" / KEPT).exists()
     assert json.loads((tmp_path / "got" / "result.json").read_text())["n_calculations"] == 5
+
+
+def test_what_a_killed_process_left_half_made_is_removed(finished, campaign_file, hullscout):
+    """It would lie there forever: what is kept already is not written again."""
+    left = finished / f".{KEPT}.abcdefgh.new"
+    left.mkdir()
+    (left / KEPT).write_bytes(b"half")
+    (finished / "result.json").unlink()
+    before = (finished / KEPT).stat().st_mtime_ns
+    assert hullscout("run", campaign_file, "--out", finished)[0] == 0
+    assert not left.exists()
+    assert (finished / KEPT).stat().st_mtime_ns == before

@@ -169,6 +169,14 @@ def test_importing_the_face_loads_nothing_heavy(module):
     assert done.stdout.strip() == "[]"
 
 
+def test_a_campaign_is_opened_without_what_only_a_fit_needs():
+    """What looks at a folder waits for all that is imported: see `status`."""
+    slow = ("ase", "matplotlib", "numba", "pandas", "scipy.linalg", "scipy.spatial", "scipy.special", "sklearn")
+    code = f"import sys, hullscout.campaign, hullscout.cli; print([name for name in {slow!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_face_shows_what_it_offers_and_nothing_else():
     assert dir(hullscout) == sorted(hullscout.__all__)
     for name in hullscout.__all__:

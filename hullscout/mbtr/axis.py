@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.term import GEOMETRIES, Geometry, Term, plain_number
@@ -194,7 +194,7 @@ def _density(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray
 def _cumulative(distribution: str, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Return its integral up to x."""
     if distribution == "normal":
-        return np.asarray(ndtr(x / sigma))
+        return np.asarray(scipy.special.ndtr(x / sigma))
     if distribution == "laplace":
         tail = 0.5 * np.exp(-np.abs(x) * (math.sqrt(2.0) / sigma))
         return np.asarray(np.where(x < 0, tail, 1.0 - tail))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
+import scipy
 
 from hullscout.errors import InvalidSettingError
 from hullscout.mbtr.axis import bin_edges, broadening_matrix, check_sigma, density_matrix, panels_of
@@ -254,5 +254,7 @@ def structure_distances(counts: Counts, label: str, sigmas: Iterable[float]) -> 
         points = np.arange(edges[0] - 9 * sigma, edges[-1] + 9 * sigma, step)
         block = counts.correlated(term_counts.spread(density_matrix(term, sigma, points)), term)
         block = block * (term.factor * math.sqrt(step) * factors[:, :, None])
-        result[number] = squareform(pdist(block.reshape(-1, block.shape[1] * len(points))))
+        result[number] = scipy.spatial.distance.squareform(
+            scipy.spatial.distance.pdist(block.reshape(-1, block.shape[1] * len(points)))
+        )
     return result

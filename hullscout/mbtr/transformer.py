@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from hullscout.errors import InvalidSettingError, InvalidStructureError
 from hullscout.mbtr.axis import N_MOMENTS, bin_centers, panels_of
@@ -140,7 +140,7 @@ class MBTR:
         blocks = list(self.stream(X)) or [self._present(np.empty((0, self.n_features)))]
         if len(blocks) == 1:
             return blocks[0]
-        return np.concatenate(blocks) if self.output == "dense" else sparse.vstack(blocks, format="csr")
+        return np.concatenate(blocks) if self.output == "dense" else scipy.sparse.vstack(blocks, format="csr")
 
     def fit_transform(self, X: Iterable[Any], y: object = None) -> Any:
         """Return transform(X)."""
@@ -244,7 +244,7 @@ class MBTR:
         if self.output == "dense":
             return X
         largest = np.max(np.abs(X), axis=1, keepdims=True, initial=0.0)
-        return sparse.csr_array(np.where(np.abs(X) > _NEGLIGIBLE * largest, X, 0.0))
+        return scipy.sparse.csr_array(np.where(np.abs(X) > _NEGLIGIBLE * largest, X, 0.0))
 
 
 def _iterator(structures: Iterable[Any]) -> Iterator[Any]:

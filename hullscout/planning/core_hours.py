@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from hullscout.campaign import Setup, Store
 from hullscout.errors import InvalidPlanError
@@ -298,7 +298,7 @@ def fit_power_law(times: MeasuredTimes) -> PowerLaw:
         grid=times.grid,
         # The standard error of a median of Gaussian numbers.
         hours_error=float(np.sqrt(np.pi / 2.0) * scatter / np.sqrt(len(log_times))),
-        exponent_error=float((fit.high_slope - fit.low_slope) / (2.0 * ndtri(0.975))),
+        exponent_error=float((fit.high_slope - fit.low_slope) / (2.0 * scipy.special.ndtri(0.975))),
         scatter=scatter,
         n_times=len(log_times),
     )

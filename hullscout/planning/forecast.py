@@ -33,7 +33,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from hullscout.errors import InvalidPlanError
 
@@ -229,7 +229,7 @@ def predict_alloy(
 
     Core-hours are those of a calculation that is looked up, where something says so, with a relative error that all alloys share.
     """
-    calculations = np.maximum(expit(guess + experience.draw(number=number)) * n_candidates, n_start)
+    calculations = np.maximum(scipy.special.expit(guess + experience.draw(number=number)) * n_candidates, n_start)
     hours = None
     if hours_per_calculation is not None:
         law = np.exp(hours_error * np.random.default_rng(2).standard_normal(N_DRAWS))
@@ -250,7 +250,7 @@ def total_of(predictions: Sequence[Prediction]) -> Prediction:
 
 def log_odds(shares: Floats) -> Floats:
     """(r,) log-odds of shares above 0; a run that took all has those of a share that is nearly all."""
-    return np.asarray(logit(np.minimum(np.asarray(shares), MAX_SHARE)))
+    return np.asarray(scipy.special.logit(np.minimum(np.asarray(shares), MAX_SHARE)))
 
 
 def too_few_alloys(n_alloys: int) -> InvalidPlanError:

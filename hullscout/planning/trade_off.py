@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from hullscout.display import PERCENT
 from hullscout.errors import InvalidPlanError
@@ -50,8 +50,8 @@ class Rate:
         0.884
         """
         beyond = (1.0 - CONFIDENCE) / 2.0
-        low = betaincinv(n_hits, n_runs - n_hits + 1, beyond) if n_hits else 0.0
-        high = betaincinv(n_hits + 1, n_runs - n_hits, 1.0 - beyond) if n_hits < n_runs else 1.0
+        low = scipy.special.betaincinv(n_hits, n_runs - n_hits + 1, beyond) if n_hits else 0.0
+        high = scipy.special.betaincinv(n_hits + 1, n_runs - n_hits, 1.0 - beyond) if n_hits < n_runs else 1.0
         return cls(rate=n_hits / n_runs, low=float(low), high=float(high))
 
     @property

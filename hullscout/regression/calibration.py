@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import gammaln, ndtri, stdtr, stdtrit
+import scipy
 
 from hullscout.display import PERCENT
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
@@ -48,8 +48,8 @@ class TailCalibration:
 def student_quantile(probability: float, degrees_of_freedom: float) -> float:
     """Quantile of the Student-t distribution, of the normal one for infinite degrees of freedom."""
     if np.isinf(degrees_of_freedom):
-        return float(ndtri(probability))
-    return float(stdtrit(degrees_of_freedom, probability))
+        return float(scipy.special.ndtri(probability))
+    return float(scipy.special.stdtrit(degrees_of_freedom, probability))
 
 
 def calibrate(
@@ -113,7 +113,9 @@ def _log_likelihoods(z: FloatArray) -> FloatArray:
     scale = np.full_like(nu, np.mean(squares))
     for _ in range(10):
         scale = np.mean((nu + 1.0) / (nu + squares / scale) * squares, axis=1, keepdims=True)
-    constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * scale)
+    constant = (
+        scipy.special.gammaln((nu + 1.0) / 2.0) - scipy.special.gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi * scale)
+    )
     heavy = n * constant[:, 0] - 0.5 * (nu[:, 0] + 1.0) * np.log1p(squares / (nu * scale)).sum(axis=1)
     return np.append(heavy, gaussian)
 
@@ -190,7 +192,7 @@ def normal_scores(z: npt.ArrayLike, *, degrees_of_freedom: float) -> FloatArray:
         raise InvalidSettingError(f"Expected positive degrees of freedom, found {degrees_of_freedom=}.")
     if np.isinf(degrees_of_freedom):
         return values
-    return np.asarray(-np.sign(values) * ndtri(stdtr(degrees_of_freedom, -np.abs(values))))
+    return np.asarray(-np.sign(values) * scipy.special.ndtri(scipy.special.stdtr(degrees_of_freedom, -np.abs(values))))
 
 
 def plot_calibration(

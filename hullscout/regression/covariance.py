@@ -17,7 +17,7 @@ from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy
 
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import SINGLE, FloatArray, Representations, are_finite
@@ -44,7 +44,7 @@ def separations(
     take more than twice as long for a single row, which is what a new label costs.
     """
     if metric is Metric.MANHATTAN:
-        return np.asarray(cdist(rows, columns, metric="cityblock"))
+        return np.asarray(scipy.spatial.distance.cdist(rows, columns, metric="cityblock"))
     products: FloatArray = rows @ columns.T
     if metric is Metric.DOT:
         return products

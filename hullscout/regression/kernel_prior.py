@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 LOG_WEIGHT_FLOOR: Final = -12.0
 """log2 of the smallest weight over the largest."""
@@ -43,7 +43,7 @@ class KernelPrior:
         for _ in range(40):  # to the positive root of g^(d + 1) = g + 1
             golden = (1.0 + golden) ** (1.0 / (columns + 1))
         steps = golden ** -np.arange(1.0, columns + 1)
-        normal = ndtri((0.5 + np.arange(1, self.n_drawn + 1)[:, None] * steps) % 1.0)
+        normal = scipy.special.ndtri((0.5 + np.arange(1, self.n_drawn + 1)[:, None] * steps) % 1.0)
         lengths, weights = np.empty((self.n_drawn, len(blocks))), np.empty((self.n_drawn, len(blocks)))
         # In half octaves: kernels that share the length of a block share its matrix.
         lengths[:, drawn] = np.round(2.0 * (self.log_length_mean + self.log_length_std * normal[:, : len(drawn)])) / 2.0

@@ -20,8 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import MIN_LABELS, BoolArray, FloatArray, IntArray, Representations, are_constant
@@ -147,8 +146,8 @@ def _connected(pairs: IntArray, n: int) -> IntArray:
     """Number of the set of each of n items, given the pairs that belong together; sets in the order of first members."""
     if not len(pairs):
         return np.arange(n)
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    sets = connected_components(links, directed=False)[1]
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    sets = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
     _, first, inverse = np.unique(sets, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.intp)
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.linalg import blas, cho_solve, lapack
+import scipy
 
 from hullscout.errors import InvalidTrainingSetError
 from hullscout.regression.arrays import FloatArray, IntArray
@@ -83,7 +83,7 @@ class GaussianProcess:
         """
         mean = cross.T @ self.dual + basis @ self.coefficients
         # L^-1 cross, from X L^T = cross^T: BLAS takes cross^T as it is, without a copy of either.
-        solved = np.asarray(blas.dtrsm(1.0, self.factor.T, cross.T, side=1, lower=0).T)
+        solved = np.asarray(scipy.linalg.blas.dtrsm(1.0, self.factor.T, cross.T, side=1, lower=0).T)
         lift = basis.T - self._solved_basis().T @ solved
         lifted = lower_solved(self.basis_factor, lift)
         if prior.ndim == 1:
@@ -98,7 +98,7 @@ class GaussianProcess:
         """
         if self.basis.shape[1]:
             refuse_fixed_mean(contrasts(self.basis)[0], groups)
-        inverse = lapack.dtrtri(self.factor, lower=1)[0]
+        inverse = scipy.linalg.lapack.dtrtri(self.factor, lower=1)[0]
         orthonormal = lower_solved(self.basis_factor, self._solved_basis().T).T
         means = inverse.T @ orthonormal
         variances = 1.0 / (np.einsum("ij,ij->j", inverse, inverse) - np.einsum("ij,ij->i", means, means))
@@ -132,7 +132,7 @@ def condition(
             "Label more compositions or choose a constant mean."
         ) from error
     coefficients: FloatArray = (
-        cho_solve((basis_factor, True), solved_basis.T @ solved_y, check_finite=False)
+        scipy.linalg.cho_solve((basis_factor, True), solved_basis.T @ solved_y, check_finite=False)
         if basis.shape[1]
         else np.zeros(0)
     )
@@ -153,7 +153,11 @@ def lower_solved(factor: FloatArray, right: FloatArray, *, is_transposed: bool =
 
     SciPy's `solve_triangular` calls the same routine, and takes several times as long around it as that takes in a small system.
     """
-    return np.asarray(lapack.dtrtrs(factor.T, right, lower=0, trans=not is_transposed)[0]) if right.size else right
+    return (
+        np.asarray(scipy.linalg.lapack.dtrtrs(factor.T, right, lower=0, trans=not is_transposed)[0])
+        if right.size
+        else right
+    )
 
 
 def jittered_cholesky(matrix: FloatArray) -> tuple[FloatArray, float]:
@@ -243,7 +247,7 @@ def _projected(kernel: FloatArray, mean_vectors: FloatArray) -> tuple[FloatArray
     lifted = mean_vectors.T @ products
     np.einsum("ii->i", lifted)[:] += lift
     update = mean_vectors @ (0.5 * lifted) - products
-    return np.asarray(blas.dsyr2k(1.0, mean_vectors, update, beta=1.0, c=kernel.T, lower=1)), lift
+    return np.asarray(scipy.linalg.blas.dsyr2k(1.0, mean_vectors, update, beta=1.0, c=kernel.T, lower=1)), lift
 
 
 def leave_out(
@@ -300,21 +304,23 @@ class RestrictedLikelihood:
         """`log_marginal_likelihood` of the spectrum of K (n, n) to rounding; itself where T + lambda is not positive definite."""
         (n, p), m, vectors = self._basis.shape, len(self._regularizations), self._mean_vectors
         matrix, lift = _projected(kernel, vectors) if p else (kernel.T, 0.0)
-        reduced, diagonal, beside, reflectors, _ = lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
+        reduced, diagonal, beside, reflectors, _ = scipy.linalg.lapack.dsytrd(matrix, lower=1, lwork=_BLOCK * n)
         rotated = np.empty(n)
         rotated[0] = self._labels[0]
-        rotated[1:] = lapack.dormqr("L", "T", reduced[1:, :-1], reflectors, self._labels[1:, None], _BLOCK)[0][:, 0]
+        rotated[1:] = scipy.linalg.lapack.dormqr(
+            "L", "T", reduced[1:, :-1], reflectors, self._labels[1:, None], _BLOCK
+        )[0][:, 0]
         # All T + lambda stand in one block-diagonal matrix: a single call to factorize and one to solve.
         all_beside = np.zeros((m, n))
         all_beside[:, :-1] = beside
-        pivots, multipliers, failure = lapack.dpttrf(
+        pivots, multipliers, failure = scipy.linalg.lapack.dpttrf(
             (diagonal + self._regularizations[:, None]).ravel(), all_beside.ravel()[:-1], overwrite_d=1, overwrite_e=1
         )
         if failure:
             return log_marginal_likelihood(spectrum(kernel, self._basis), self._y, self._regularizations)
         repeated = np.empty((m, n))
         repeated[:] = rotated
-        solved = lapack.dpttrs(pivots, multipliers, repeated.reshape(-1, 1), overwrite_b=1)[0]
+        solved = scipy.linalg.lapack.dpttrs(pivots, multipliers, repeated.reshape(-1, 1), overwrite_b=1)[0]
         quadratic = solved.reshape(m, n) @ rotated
         log_volume = np.log(pivots).reshape(m, n).sum(axis=1) + self._log_volume
         if p:

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_solve, solve_triangular
+import scipy
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray, are_constant, group_numbers, is_kind, refuse_no_count
@@ -50,7 +50,7 @@ class ActiveRegression:
     def variance(self, features: FloatArray, unspanned: FloatArray) -> FloatArray:
         """Predictive variance of a label, noise included, shape (q,); arguments as of `fit_active`."""
         design = np.hstack([np.ones((len(features), 1)), features])
-        solved = solve_triangular(self.precision_factor, design.T, lower=True, check_finite=False)
+        solved = scipy.linalg.solve_triangular(self.precision_factor, design.T, lower=True, check_finite=False)
         return np.asarray(self.signal_variance * (self.regularization * (1.0 + np.sum(solved**2, axis=0)) + unspanned))
 
 
@@ -105,7 +105,7 @@ def fit_active(
         regularization=regularization,
         signal_variance=variance,
         left_out=left_out,
-        coefficients=np.asarray(cho_solve((factor, True), design.T @ y, check_finite=False)),
+        coefficients=np.asarray(scipy.linalg.cho_solve((factor, True), design.T @ y, check_finite=False)),
         precision_factor=factor,
     )
 
@@ -252,7 +252,7 @@ class SparseKernelModel(Regressor):
 
     def _features(self, rows: FloatArray) -> FloatArray:
         cross = self._covariances(self._active_rows, rows)
-        return np.asarray(solve_triangular(self._factor, cross, lower=True, check_finite=False).T)
+        return np.asarray(scipy.linalg.solve_triangular(self._factor, cross, lower=True, check_finite=False).T)
 
     def _unspanned(self, rows: FloatArray, features: FloatArray) -> FloatArray:
         """Prior variance that the active points do not carry, as far as the chosen variance counts it, shape (n,)."""

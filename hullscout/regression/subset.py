@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.linalg import eigsh
+import scipy
 
 from hullscout.errors import InvalidSettingError
 from hullscout.regression.arrays import FloatArray, IntArray, candidate_indices, finite_matrix, is_kind, refuse_no_count
@@ -83,7 +83,7 @@ def _leading(matrix: FloatArray, start: FloatArray) -> FloatArray:
     """Eigenvector of the largest eigenvalue."""
     if len(matrix) <= _DENSE:
         return np.asarray(np.linalg.eigh(matrix)[1][:, -1])
-    _, vectors = eigsh(matrix, k=1, which="LA", v0=start + 1e-3, tol=1e-8)
+    _, vectors = scipy.sparse.linalg.eigsh(matrix, k=1, which="LA", v0=start + 1e-3, tol=1e-8)
     return np.asarray(vectors[:, 0])
 
 

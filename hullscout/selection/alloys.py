@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import expit, logit, ndtr
+import scipy
 
 from hullscout.hull import pure, systems
 from hullscout.regression import KernelPrior
@@ -72,13 +72,13 @@ def judged() -> dict[str, Any]:
 def observed(stated: float) -> float:
     """The rate over alloys at which campaigns are wrong that end when so large a share of their samples goes below the hull."""
     offset, slope = CALIBRATION
-    return float(expit(offset + slope * logit(stated))) if 0.0 < stated < 1.0 else stated
+    return float(scipy.special.expit(offset + slope * scipy.special.logit(stated))) if 0.0 < stated < 1.0 else stated
 
 
 def stated_for(rate: float) -> float:
     """The share of samples at which this rate is observed: the inverse of `observed`."""
     offset, slope = CALIBRATION
-    return float(expit((logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
+    return float(scipy.special.expit((scipy.special.logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
 
 
 def loner_rate(fractions: Floats) -> float:
@@ -117,5 +117,5 @@ def _loner_shares(
     )
     weights = np.zeros(known.n_candidates)
     height = (mean_ev_per_atom - at_hull)[compounds] + tolerance_ev_per_atom
-    weights[compounds] = ndtr(-height / scale)
+    weights[compounds] = scipy.special.ndtr(-height / scale)
     return np.asarray(loner_rate(known.fractions) * weights / (weights.sum() + KNOWN_WEIGHT * known.answered.size))

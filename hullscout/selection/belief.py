@@ -10,7 +10,7 @@ from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtri, ndtr, ndtri, stdtr
+import scipy
 
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, lower_hull
 from hullscout.regression import cap_height, covariance_root, student_quantile
@@ -121,7 +121,7 @@ class Belief:
         """(r,) probability of each contender that was not sampled to lie more than the tolerance below today's hull."""
         height = self.mean_ev_per_atom[self.others] - self._at_hull[self.others]
         scale = tail_scale(self.degrees_of_freedom, self.tail_degrees_of_freedom) * self.std_ev_per_atom[self.others]
-        return np.asarray(stdtr(self.tail_degrees_of_freedom, -(height + tolerance_ev_per_atom) / scale))
+        return np.asarray(scipy.special.stdtr(self.tail_degrees_of_freedom, -(height + tolerance_ev_per_atom) / scale))
 
     @cached_property
     def expected_lowering_ev_per_atom(self) -> Floats:
@@ -232,11 +232,11 @@ def _random_places(n: int, rng: np.random.Generator) -> NDArray[np.uint16]:
 
 @cache
 def _normal_quantiles() -> Singles:
-    return np.asarray(ndtri(_PROBABILITIES), dtype=np.float32)
+    return np.asarray(scipy.special.ndtri(_PROBABILITIES), dtype=np.float32)
 
 
 @lru_cache(maxsize=32)  # one for each number of labels that scales are known from
 def _tail_quantiles(degrees_of_freedom: float) -> Singles:
     """Of sqrt(nu / chi^2_nu): smooth in the normal quantile of the same probability, between whose steps it is a line."""
-    factors = np.sqrt(degrees_of_freedom / chdtri(degrees_of_freedom, ndtr(_NORMAL_STEPS)))
-    return np.asarray(np.interp(ndtri(_PROBABILITIES), _NORMAL_STEPS, factors), dtype=np.float32)
+    factors = np.sqrt(degrees_of_freedom / scipy.special.chdtri(degrees_of_freedom, scipy.special.ndtr(_NORMAL_STEPS)))
+    return np.asarray(np.interp(scipy.special.ndtri(_PROBABILITIES), _NORMAL_STEPS, factors), dtype=np.float32)

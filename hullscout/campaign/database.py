@@ -1,8 +1,7 @@
 """An SQLite file that holds something whole: what the stores of campaigns and of plans share.
 
 Each write is one transaction, on disk before the function returns. A lock file beside the database admits one writer at a time, who
-sees before and after each write that lock and database are still those that were opened: a file that was removed takes everything
-that is written, and nobody will ever find it.
+sees before and after each write that lock and database are still those that were opened, and that nobody else wrote.
 It knows nothing of what is kept. `StoreError` where a folder or database cannot be made, locked, read or written.
 """
 
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from filelock import FileLock, Timeout
 
+from hullscout.campaign.watched import Watched
 from hullscout.contents import refuse_link_out, refuse_no_file
 from hullscout.errors import StoreError, UnsafeFileError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from hullscout.campaign.watched import Identity
 
 OF_THE_MACHINE = {
     getattr(sqlite3, f"SQLITE_{name}") for name in ("FULL", "IOERR", "CANTOPEN", "READONLY", "BUSY", "PERM")
@@ -39,16 +40,24 @@ class DatabaseStore:
     remedy: ClassVar[str] = ""
     """What else can be done about a damaged one."""
 
-    def __init__(self, database: Path, *, connection: sqlite3.Connection, lock: FileLock | None) -> None:
+    def __init__(
+        self,
+        database: Path,
+        *,
+        connection: sqlite3.Connection,
+        lock: FileLock | None,
+        descriptors: dict[int, Identity] | None = None,
+    ) -> None:
         self.database = database
         self._connection = connection
         self._lock = lock
-        self.watch()
+        self.watch(descriptors)
 
-    def watch(self) -> None:
-        """Hold the files that are there now for those that were opened; nothing where it is open for reading only."""
+    def watch(self, descriptors: dict[int, Identity] | None = None) -> None:
+        """Hold the files that are there now for those that were opened, by descriptors; nothing where it is only read."""
         lock = self._lock
-        self._watched = {} if lock is None else {path: identity(path) for path in self._files(lock)}
+        self._watched = Watched() if lock is None else Watched(self._files(lock), descriptors=descriptors)
+        self._version = self._data_version()
 
     def close(self) -> None:
         """Close the database and let another process have it."""
@@ -59,22 +68,34 @@ class DatabaseStore:
     @property
     def is_in_place(self) -> bool:
         """Whether database and lock are the files that were opened."""
-        return all(identity(path) == opened for path, opened in self._watched.items())
+        return not self._watched.fault()
 
     def refuse_removed(self) -> None:
-        """`StoreError` where the database, its log, its lock or its folder was removed or replaced since it was opened."""
-        for path, opened in self._watched.items():
-            found = identity(path)
-            if found == opened:
-                continue
-            folder = self.database.parent
-            what = f"{path}" if folder.is_dir() else f"The folder {folder}"
-            happened = "removed" if found is None else "replaced by another"
+        """`StoreError` where the database, its log, its lock or its folder was removed, replaced or cut off since it was opened."""
+        fault = self._watched.fault()
+        if self._watched.is_let_go:
             raise StoreError(
-                f"{what} was {happened} while the {self.kind} was open. Nothing new is begun: what is written now would be lost. "
-                f"See what removes files there, put back a copy of {self.database.name} or choose another --out, and run the "
+                f"{fault}. Nothing new is begun; what was committed before is safe. Run the same command again, with "
+                'executor.kind = "processes": there a calculation reaches nothing of the campaign.'
+            )
+        if fault:
+            raise StoreError(
+                f"{fault} while the {self.kind} was open. Nothing new is begun: what is written now would be lost. "
+                f"See what changes files there, put back a copy of {self.database.name} or choose another --out, and run the "
                 "command again."
             )
+
+    def refuse_written(self) -> None:
+        """`StoreError` where another process committed something to the database."""
+        if self._data_version() != self._version:
+            raise StoreError(
+                f"Another process wrote to {self.database} while the {self.kind} was open. Nothing new is begun; every answer so "
+                "far was committed. End the other process, look at `hullscout status`, and run the same command again."
+            )
+
+    def _data_version(self) -> Any:
+        """A number that others change when they write, and this connection does not."""
+        return None if self._lock is None else self._rows("PRAGMA data_version")
 
     def _files(self, lock: FileLock) -> tuple[Path, ...]:
         """The files that have to stay the same while it is open for writing."""
@@ -130,6 +151,8 @@ class DatabaseStore:
         except (ValueError, TypeError, OverflowError) as error:
             raise self._not_kept(error) from error
         self.refuse_removed()
+        self._watched.grown()
+        self.refuse_written()
 
     def _contradicted(self, error: sqlite3.IntegrityError) -> StoreError:
         """The error of a row that is there already, which nobody but this process writes, or of one that cannot be."""
@@ -171,15 +194,6 @@ def refuse_no_files(*paths: Path) -> None:
 def refuse_no_database(database: Path) -> None:
     """The same of a database, and of what SQLite would open beside it."""
     refuse_no_files(database, *(database.with_name(f"{database.name}-{end}") for end in ("wal", "shm", "journal")))
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file stands at a path, by device and number; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def is_of_the_machine(error: Exception) -> bool:

@@ -167,6 +167,12 @@ class Ledger:
         """Whether the disk took everything so far; if not, nothing new should be begun."""
         return self._store is None or self._store.has_room
 
+    @property
+    def told_ev(self) -> dict[str, float]:
+        """The energies that a store keeps, eV per cell by id: all but those that the campaign file gives by value."""
+        told = {self.pool.ids[index]: energy for index, energy in self._energies_ev.items()}
+        return {each: energy for each, energy in told.items() if self.given.get(each) != BY_VALUE}
+
     def energy_ev(self, candidate_id: str) -> float | None:
         """Energy in eV per cell of a candidate, where it is known."""
         return self._energies_ev.get(self.index_of(candidate_id))

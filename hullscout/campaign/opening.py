@@ -13,7 +13,8 @@ from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from hullscout.campaign.database import DatabaseStore, is_of_the_machine, refuse_no_database
-from hullscout.campaign.rows import ADDITIONS, CAMPAIGN, CHECKSUM, ROUNDS, TABLES, listed
+from hullscout.campaign.rows import ADDITIONS, CAMPAIGN, CHECKSUM, FAILURES, ROUNDS, TABLES, listed
+from hullscout.campaign.watched import descriptors_of
 from hullscout.contents import raw_content
 from hullscout.errors import StoreError
 from hullscout.writing import sync
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.database import Statements
     from hullscout.campaign.reserve import DiskReserve
     from hullscout.campaign.rows import Row, Table
+    from hullscout.campaign.watched import Identity
 
 DATABASE = "campaign.db"
 SCHEMA = 5
@@ -133,21 +135,23 @@ def _take_back(database: Path) -> None:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
-def open_for_writing(database: Path) -> sqlite3.Connection:
-    """A connection whose commits are on the disk when they return; the caller holds the lock."""
+def open_for_writing(database: Path) -> tuple[sqlite3.Connection, dict[int, Identity]]:
+    """A connection whose commits are on the disk when they return, and its descriptors; the caller holds the lock."""
     for left in database.parent.glob(f".{DATABASE}*.new*"):  # of a process that was killed while it made one
         with suppress(OSError):  # the next one does
             left.unlink()
     try:
         # Looked at for reading first: opening for writing would already change a file that is no campaign.
         open_for_reading(database).close()
+        files = [database.with_name(f"{DATABASE}{end}") for end in ("", "-wal", "-shm")]
+        before = descriptors_of(files)
         with ExitStack() as undo:
             connection = undo.enter_context(closing(_opened(database, "mode=rw")))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # makes the log
             undo.pop_all()
-            return connection
+            return connection, {number: of for number, of in descriptors_of(files).items() if number not in before}
     except (sqlite3.Error, MemoryError) as error:
         raise CampaignDatabase.unreadable(database, error) from error
 
@@ -195,13 +199,21 @@ def connect_to_damaged(database: Path) -> sqlite3.Connection:
 
 def kept_statements(reserve: DiskReserve) -> Iterator[tuple[str, tuple[object, ...]]]:
     """What a reserve keeps, so that it may be written twice; `StoreError` for anything that is not of a store."""
-    known = {table.insertion: table.replacement for table in TABLES}
-    known |= {sql: sql for table in TABLES for sql in (table.replacement, table.removal)}
+    tables = {sql: table for table in TABLES for sql in (table.insertion, table.replacement)}
     for statements in reserve.kept:
         for sql, values in statements:
-            if sql not in known:
-                raise StoreError(f"{reserve.path} is damaged: it holds something else than rows. Nothing was changed.")
-            yield known[sql], values
+            is_removal = sql == FAILURES.removal and [type(value) for value in values] == [str]
+            table = tables.get(sql)
+            is_row = table is not None and len(values) == len(table.columns) + 1
+            if table is not None and is_row and not table.sift([values], is_sealed=True)[1]:
+                yield table.replacement, values
+            elif is_removal:
+                yield sql, values
+            else:
+                raise StoreError(
+                    f"{reserve.path} is damaged: it holds something else than sound rows. Nothing was changed. Put back a copy "
+                    "of it, or remove it to go on without them."
+                )
 
 
 def _opened(database: Path, options: str) -> sqlite3.Connection:

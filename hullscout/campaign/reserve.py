@@ -119,7 +119,10 @@ def _records(content: bytes, path: Path) -> tuple[tuple[Statements, ...], int]:
         digest, record = content[place : place + _DIGEST_BYTES], content[place + _DIGEST_BYTES : end]
         if end < 0 or hashlib.sha256(record).hexdigest().encode() != digest:
             break
-        kept.append(tuple((sql, tuple(_value(tree) for tree in values)) for sql, values in json.loads(record)))
+        try:
+            kept.append(_statements(record))
+        except (ValueError, RecursionError):  # nothing that a campaign wrote
+            break
         place = end + 1
     if len(kept) != n_records:
         raise StoreError(
@@ -133,5 +136,21 @@ def _tree(value: object) -> Any:
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
+def _statements(record: bytes) -> Statements:
+    """The statements of a record; `ValueError` or `RecursionError` for what is none."""
+    statements = json.loads(record)
+    for statement in statements if isinstance(statements, list) else [None]:
+        match statement:
+            case [str(), list()]:
+                continue
+        raise ValueError("expected statements with their values")
+    return tuple((sql, tuple(map(_value, values))) for sql, values in statements)
+
+
 def _value(tree: Any) -> object:
-    return base64.b64decode(tree["base64"]) if isinstance(tree, dict) else tree
+    match tree:
+        case {"base64": str(text), **others} if not others:
+            return base64.b64decode(text, validate=True)
+        case None | str() | float() | int():
+            return tree
+    raise ValueError("expected a value that a row may hold")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hullscout.campaign.engine import Engine
+    from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.setup import Setup
     from hullscout.errors import OracleError
     from hullscout.oracle import Outcome, Workers
@@ -95,10 +96,25 @@ def run(
                 _work(engine, workers, folder, n_ahead=n_ahead, on_progress=on_progress, on_note=on_note)
         store.refuse_full()
         store.refuse_removed()
+        store.refuse_written()
         if setup.table is None:
             timings_s["calculations"] = sum(attempt.wall_s or 0.0 for attempt in store.attempts())
+    _refuse_lost(engine.ledger, folder)
     timings_s["total"] = time.perf_counter() - began
     return conclude(setup, engine, timings_s=timings_s), engine.ledger.known.with_truth(setup.true_ev_per_atom)
+
+
+def _refuse_lost(ledger: Ledger, folder: Path) -> None:
+    """`StoreError` where the folder does not hold what was found, whoever changed it: read back as the next command will."""
+    with Store.read(folder) as store:
+        kept = store.answers()
+    lost = [each for each, energy in ledger.told_ev.items() if kept.get(each) != energy]
+    if lost:
+        raise StoreError(
+            f"{store.database} does not hold {len(lost)} of {len(ledger.told_ev)} energies that were written to it, the first is "
+            f"that of {lost[0]!r}: something else changed it while the campaign ran. No result was written. Look at `hullscout "
+            "status`; the same command goes on from what is there."
+        )
 
 
 def _open_workers(

@@ -99,7 +99,8 @@ class Store(CampaignDatabase):
                 make(database, first_rows(origin, known or {}))
             with cls.read(folder) as kept:  # what is another campaign's is only read
                 kept.changed_to(origin)
-            store = cls(database, connection=open_for_writing(database), lock=lock)
+            connection, descriptors = open_for_writing(database)
+            store = cls(database, connection=connection, lock=lock, descriptors=descriptors)
             undo.callback(store.close)
             store._begin()
             noted, fixed = store.changed_to(origin)  # what was kept back is there now
@@ -313,8 +314,8 @@ class Store(CampaignDatabase):
 
     def save_values(self, values: Mapping[str, bytes]) -> None:
         """Commit what belongs to the campaign as a whole, by name."""
-        rows = ({"key": key, "value": value} for key, value in values.items())
-        self._write(*((CAMPAIGN.replacement, CAMPAIGN.sealed(row)) for row in rows))
+        rows = [CAMPAIGN.sealed({"key": key, "value": value}) for key, value in values.items()]
+        self._write(*((CAMPAIGN.replacement, row) for row in rows))
 
     def close(self) -> None:
         """Close the database and let another process have it."""
@@ -326,8 +327,7 @@ class Store(CampaignDatabase):
 
     def _files(self, lock: FileLock) -> tuple[Path, ...]:
         """The log holds what was written last."""
-        log = self.database.with_name(f"{DATABASE}-wal")
-        return (*super()._files(lock), *((log,) if log.exists() else ()))
+        return (*super()._files(lock), *self.database.parent.glob(f"{DATABASE}-wal"))
 
     def _begin(self) -> None:
         """Make all ready for writing: rows of an earlier version get checksums, what found no room before is written."""

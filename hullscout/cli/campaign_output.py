@@ -17,7 +17,7 @@ from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
-from hullscout.selection import ChemicalPotentials, Sources, StopSettings
+from hullscout.selection import ChemicalPotentials, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,13 +179,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
     if result is None and not setup.not_imported and (foreseen := forecast(config, known)) is not None:
-        interval = f"90 % interval {foreseen.low} to {foreseen.high}"
-        small = (
-            "; more at a probability below 5 %"
-            if config.stop.failure_probability < StopSettings().failure_probability
-            else ""
-        )
-        screen.print(f"Expected until the stop: {foreseen.expected} more calculations ({interval}{small}).")
+        screen.print(foreseen.sentence)
     say(_ending(setup, folder) if result is None else f"Finished; see result.json. {result.stop_sentence}")
 
 

@@ -1,14 +1,15 @@
 """How many calculations a campaign will take, learned from replays: one that runs, and one on an alloy that nothing is known of.
 
 **A running campaign.** Each round of a rule that states a probability plays its posterior forward to the stop
-(`selection.hull_posterior`): k lookups of what its samples show, and l of loners, of which nothing else tells. To these come the s
-lookups for which the probability must then stay low (`Rule.calculations_to_stay_low`). Replays show what became of such counts:
+(`selection.hull_posterior`): k lookups. To these come the s lookups for which the probability must then stay low
+(`Rule.calculations_to_stay_low`). Replays show what became of such counts:
 
-    log(lookups to the stop - l) = a + b log(k + s + 1) + c log(contenders + 1) + error,
+    log(lookups to the stop) = a + b log(k + s + 1) + c log(contenders + 1) + error,
 
 where the contenders tell how much the far ones still add. a, b, c and the 5th, 50th and 95th percentile of the error were taken
 from replays of eleven pools under `hull-posterior` at 5 %, each round weighted so that every run counts the same, the errors those
-of alloys left out of the fit. How often intervals hold at 5 % and at 1 % is printed by the benchmark named below.
+of alloys left out of the fit. Below 5 % most lookups rule out loners; then k + s is what it may take at most, since each
+lookup also says how rare loners are.
 
 **A new alloy.** Known alloys say how far off a guess is. The share of the pool that a campaign takes is seen as log-odds y. A guess
 c of it is 0 where nothing is known of the alloy but that it is like the others (`REPLAYS`), or the mean of replays on its own pool
@@ -36,6 +37,7 @@ import numpy as np
 import scipy
 
 from hullscout.errors import InvalidPlanError
+from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,14 +69,24 @@ CALIBRATION: Final = ForecastCalibration(coefficients=(-0.203, 0.684, 0.058), er
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Calculations from now to the stop: the median and the ends of the 90 % interval."""
+    """Calculations from now to the stop: the median and the ends of the 90 % interval; or what it may take at most."""
 
     expected: int
     low: int
     high: int
+    is_most: bool = False
 
     def __str__(self) -> str:
-        return f"{self.expected} more ({self.low} to {self.high})"
+        return f"up to {self.high} more" if self.is_most else f"{self.expected} more ({self.low} to {self.high})"
+
+    @property
+    def sentence(self) -> str:
+        """What a person should know of it."""
+        if self.is_most:
+            return (
+                f"Expected until the stop: up to {self.high} more calculations, to rule out what no model sees coming."
+            )
+        return f"Expected until the stop: {self.expected} more calculations (90 % interval {self.low} to {self.high})."
 
 
 def regressors(*, n_foreseen: Floats, n_contenders: Floats, n_to_stay_low: Floats) -> Floats:
@@ -114,15 +126,16 @@ def forecast(config: CampaignConfig, known: Known) -> Forecast | None:
         return None
     n_then = known.n_asked - len(last.chosen)
     row = regressors(
-        n_foreseen=np.array([last.n_lookups_foreseen - last.n_loners_foreseen]),
+        n_foreseen=np.array([last.n_lookups_foreseen]),
         n_contenders=np.array([last.n_contenders]),
         n_to_stay_low=np.array([config.select.calculations_to_stay_low(known.n_candidates, n_then)]),
     )
     most = min(known.n_calculable, config.stop.max_calculations or known.n_calculable)
-    to_come = predict_lookups(row, CALIBRATION)[0] + last.n_loners_foreseen
+    is_most = config.stop.failure_probability < StopSettings().failure_probability
+    to_come = np.repeat(np.exp(row[0, 1]) - 1.0, 3) if is_most else predict_lookups(row, CALIBRATION)[0]
     at_end = np.clip(n_then + to_come, n_then + len(last.chosen), most)
     low, expected, high = np.maximum(np.rint(at_end).astype(int) - known.n_answered, 0).tolist()
-    return Forecast(expected=expected, low=low, high=high)
+    return Forecast(expected=expected, low=low, high=high, is_most=is_most)
 
 
 def _line(rows: Floats, target: Floats, weights: Floats) -> Floats:

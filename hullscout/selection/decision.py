@@ -33,7 +33,6 @@ class Decision:
         settleable_probability: The probability of this round without the candidates that failed, which no calculation settles.
         stated_settleable_probability: What the rule stands by of that.
         n_lookups_foreseen: Calculations to the stop if each told only of itself; see `hull_posterior.lookups_foreseen`.
-        n_loners_foreseen: Those of them that are of likely loners, of which nothing else tells.
     """
 
     chosen: tuple[int, ...] = ()
@@ -47,7 +46,6 @@ class Decision:
     settleable_probability: float | None = None
     stated_settleable_probability: float | None = None
     n_lookups_foreseen: int | None = None
-    n_loners_foreseen: int = 0
 
     @property
     def model_error(self) -> float | None:

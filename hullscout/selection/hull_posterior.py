@@ -148,7 +148,7 @@ class HullPosteriorRule(Rule):
         depths = belief.depths_ev_per_atom
         if known.n_failed:
             depths = np.where(np.isin(belief.sampled, known.failed), -np.inf, depths)
-        n_loners, n_by_model = self._foreseen(belief, depths, stop=stop)
+        foreseen = self._foreseen(belief, depths, stop=stop)
         return Decision(
             chosen=self._chosen(belief, depths, floor=0.5 * stop.hull_tolerance),
             n_contenders=belief.n_contenders,
@@ -158,8 +158,7 @@ class HullPosteriorRule(Rule):
             loner_probability=float(belief.loner_probability.sum()),
             settleable_probability=settleable,
             stated_settleable_probability=_highest(settleable, earlier),
-            n_lookups_foreseen=n_loners + n_by_model,
-            n_loners_foreseen=n_loners,
+            n_lookups_foreseen=foreseen,
         )
 
     def none_left(self, decision: Decision, stop: StopSettings) -> Stop:  # noqa: ARG002  the interface of all rules
@@ -269,14 +268,14 @@ class HullPosteriorRule(Rule):
         n_askable = int(known.askable.size)
         return max(0, min(self.n_at_start(known) - (known.n_calculable - n_askable), n_askable))
 
-    def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> tuple[int, int]:
-        """Lookups to the stop as they look today: of likely loners, and of what samples show below the hull."""
+    def _foreseen(self, belief: Belief, depths: Floats, *, stop: StopSettings) -> int:
+        """Lookups to the stop as they look today, of likely loners and of what samples show below the hull."""
         known, accepted = belief.known, stop.failure_probability
         loners = -np.sort(-belief.loner_probability)
         left = loners.sum() - np.cumsum(loners)
         n_loners = 0 if loners.sum() < LONER_SHARE * accepted else 1 + int(np.argmax(left < LONER_SHARE * accepted))
         by_loners = min(float(loners.sum()), LONER_SHARE * accepted)
-        return n_loners, lookups_foreseen(
+        return n_loners + lookups_foreseen(
             depths,
             known.fractions[belief.sampled],
             tolerance_ev_per_atom=stop.hull_tolerance,

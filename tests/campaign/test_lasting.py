@@ -346,7 +346,7 @@ def test_a_reserve_runs_nothing_that_is_not_of_a_store(origin, tmp_path):
     out = tmp_path / "out"
     Store.create_or_resume(out, origin).close()
     assert DiskReserve(out / RESERVE).keep((("DROP TABLE answers", ()),))
-    with pytest.raises(StoreError, match="holds something else than rows"):
+    with pytest.raises(StoreError, match="holds something else than sound rows"):
         Store.create_or_resume(out, origin)
     with Store.read(out) as store:
         assert store.answers() == {}

@@ -35,6 +35,15 @@ def test_a_forecast_is_the_calibrated_count(config, replay_pool):
     assert found.low < found.expected < found.high
 
 
+def test_below_five_percent_it_says_what_it_may_take_at_most(config, replay_pool):
+    small = config.model_copy(update={"stop": config.stop.model_copy(update={"failure_probability": 0.01})})
+    found = forecast(small, ledger_of(replay_pool, n_known=20, n_foreseen=25).known)
+    assert (found.low, found.expected, found.high, found.is_most) == (25, 25, 25, True)
+    assert str(found) == "up to 25 more"
+    assert "up to 25 more calculations" in found.sentence
+    assert "90 %" not in found.sentence
+
+
 def test_answers_since_the_round_are_counted(config, replay_pool):
     ledger = ledger_of(replay_pool, n_known=20)
     before = forecast(config, ledger.known)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from filelock import FileLock, Timeout
 
-from hullscout.campaign.watched import Watched
+from hullscout.campaign.watched import Watched, descriptors_of
 from hullscout.contents import refuse_link_out, refuse_no_file
 from hullscout.errors import StoreError, UnsafeFileError
 
@@ -55,8 +55,10 @@ class DatabaseStore:
 
     def watch(self, descriptors: dict[int, Identity] | None = None) -> None:
         """Hold the files that are there now for those that were opened, by descriptors; nothing where it is only read."""
-        lock = self._lock
-        self._watched = Watched() if lock is None else Watched(self._files(lock), descriptors=descriptors)
+        lock, self._watched = self._lock, Watched()
+        if lock is not None:
+            held = descriptors_of([Path(lock.lock_file)])
+            self._watched = Watched(self._files(lock), descriptors={**(descriptors or {}), **held})
         self._version = self._data_version()
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from hullscout.oracle import (
     judge,
     notes_on_replies,
     read_replies,
+    read_template,
     write_folder,
 )
 
@@ -84,14 +85,29 @@ class Told:
     added: Added | None = None
 
 
-def ask(folder: Path, *, n: int, outbox: Path, again: bool = False) -> Asked:
-    """Write up to n structures to the outbox that no result is awaited of yet, or `again` those that are still awaited."""
+def ask(
+    folder: Path,
+    *,
+    n: int,
+    outbox: Path,
+    again: bool = False,
+    template: Path | None = None,
+    retry_failed: bool = False,
+) -> Asked:
+    """Write up to n structures to the outbox that no result is awaited of yet, or `again` those that are still awaited.
+
+    The files of a template go beside each. What failed may be asked for once more: `retry_failed`.
+    """
     setup = Setup.read(folder)
+    files = None if template is None else read_template(template)
+    if retry_failed:
+        with _open(folder, setup) as (_, store, _, _):
+            store.forgive_failures()
     names = dict(zip(setup.pool.ids, folder_names(setup.pool.ids), strict=True))
     folders: list[Path] = []
 
     def write(candidate: Candidate) -> None:
-        folders.append(write_folder(outbox, names[candidate.id], candidate, campaign=setup.config.name))
+        folders.append(write_folder(outbox, names[candidate.id], candidate, campaign=setup.config.name, template=files))
 
     return replace(ask_for(folder, n=n, again=again, hand_out=write, setup=setup), folders=tuple(folders))
 

@@ -130,8 +130,10 @@ def _handed_out_by(path: Path) -> Path:
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
+@click.option("--retry-failed", is_flag=True, help="Hand out what failed before, too, as if it had not been.")
+@click.option("--template", type=PATH, help="Folder whose files go into each: INCAR, KPOINTS, a job script.")
 @looks
-def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
+def ask(folder: Path, n: int, outbox: Path, template: Path | None, *, again: bool, retry_failed: bool) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
     FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/.
@@ -142,7 +144,7 @@ def ask(folder: Path, n: int, outbox: Path, *, again: bool) -> None:
     from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
 
     folder = _handed_out_by(folder)
-    asked = handoff.ask(folder, n=n, outbox=outbox, again=again)
+    asked = handoff.ask(folder, n=n, outbox=outbox, again=again, template=template, retry_failed=retry_failed)
     if asked.result is not None and asked.known is not None:
         save_result(folder, asked.result, asked.known)
         print_result(asked.result, folder)

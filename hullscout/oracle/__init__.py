@@ -7,7 +7,7 @@ library: ASE, pymatgen and Dask load when first used.
 """
 
 from hullscout.oracle.baseline_column import SOURCE, Column, add_column
-from hullscout.oracle.handoff import folder_names, magmom_words, write_folder
+from hullscout.oracle.handoff import folder_names, magmom_words, read_template, write_folder
 from hullscout.oracle.outcome import (
     Calculated,
     Failed,
@@ -93,5 +93,6 @@ __all__ = [
     "outcome_of",
     "read_outcome",
     "read_replies",
+    "read_template",
     "write_folder",
 ]

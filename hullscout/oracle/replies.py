@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hullscout.contents import json_of, member_text, raw_content
 from hullscout.errors import HullscoutError, ResultError, UnsafeFileError
 from hullscout.files import Row, number, read_csv
-from hullscout.oracle.handoff import MAGMOM, MANIFEST, WRITTEN
+from hullscout.oracle.handoff import FAILED, MAGMOM, MANIFEST, WRITTEN
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
 from hullscout.pool import Candidate, Frame
 from hullscout.pool.calculations import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 CSV_ENERGIES = {"energy_ev": False, "energy": False, "energy_ev_per_atom": True, "energy_per_atom": True}
 """Columns of a table that state energies in eV, and whether per atom."""
 CSV_COLUMNS = ("id", *CSV_ENERGIES, "failed", "wall_s")
-FAILED = "FAILED"  # a file of this name says that the calculation failed; what is in it says why
 _MAX_REASON = 10_000  # bytes
 MAX_WORDS = 300  # characters of what somebody wrote of a failure that are kept
 _OTHER = 3  # the rank of results of other codes than VASP
@@ -224,7 +223,8 @@ def _read(file: Path) -> Calculation:
 
 
 def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
-    answer = Calculated(energy_ev=done.energy_ev, relaxed=Candidate.from_ase(done.atoms, candidate.id))
+    relaxed = Candidate.from_ase(done.atoms, candidate.id)
+    answer = Calculated(energy_ev=done.energy_ev, relaxed=relaxed, wall_s=done.wall_s)
     outcome = judge(candidate, answer, settings, source=file.name)  # first, since it refuses other atoms
     unconverged = done.unconverged
     if not unconverged and settings.fmax is not None and (done.max_force or 0.0) > settings.fmax:

@@ -304,3 +304,84 @@ def test_an_energy_per_atom_among_those_of_cells_is_pointed_at_when_it_is_told_a
     said = " ".join(text.split())
     assert f"of {len(told)} energies look like energies per atom among energies of cells ({wrong})" in said
     assert wrong in json.loads((out / "result.json").read_text())["doubts"][0]
+
+
+def test_the_comment_of_a_poscar_is_the_id(hullscout, handoff):
+    out, outbox = handoff
+    assert hullscout("ask", out, "-n", 3, "--to", outbox)[0] == 0
+    for folder in folders(outbox):
+        assert (folder / "POSCAR").read_text().splitlines()[0] == id_of(folder)
+        assert sorted(read(folder / "POSCAR").symbols) == sorted(read(folder / "structure.extxyz").symbols)
+
+
+@pytest.fixture
+def template(tmp_path):
+    folder = tmp_path / "template"
+    folder.mkdir()
+    (folder / "INCAR").write_text("ENCUT = 400\n")
+    (folder / "job.sh").write_text("#!/bin/sh\nvasp\n")
+    (folder / "job.sh").chmod(0o755)
+    return folder
+
+
+def test_the_files_of_a_template_go_into_each_folder_and_replace_nothing(hullscout, handoff, template):
+    out, outbox = handoff
+    assert hullscout("ask", out, "-n", 2, "--to", outbox, "--template", template)[0] == 0
+    for folder in folders(outbox):
+        assert (folder / "INCAR").read_text() == "ENCUT = 400\n"
+        assert (folder / "job.sh").stat().st_mode & 0o777 == 0o755
+    mine = folders(outbox)[0] / "INCAR"
+    mine.write_text("ENCUT = 500\n")
+    assert hullscout("ask", out, "--again", "--to", outbox, "--template", template)[0] == 0
+    assert mine.read_text() == "ENCUT = 500\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "POSCAR").write_text("mine"), "POSCAR: expected other files than are handed out"),
+        (lambda folder: (folder / "link").symlink_to("INCAR"), "expected a file, found a link"),
+        (lambda folder: (folder / "deep").mkdir(), "A template holds regular files only"),
+        (lambda folder: (folder / "POTCAR").write_bytes(bytes(17_000_000)), "expected files of no more than 16 MB"),
+        (shutil.rmtree, "cannot be read as a template"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused_before_anything_is_handed_out(
+    hullscout, handoff, template, spoil, said
+):
+    out, outbox = handoff
+    spoil(template)
+    code, text = hullscout("ask", out, "--to", outbox, "--template", template)
+    assert code == 2
+    assert said in " ".join(text.split())
+    assert not outbox.exists()
+    assert "0 asked for" in " ".join(hullscout("status", out)[1].split())
+
+
+def test_what_failed_is_handed_out_once_more_where_that_is_wanted(hullscout, handoff):
+    out, outbox = handoff
+    assert hullscout("ask", out, "-n", 10, "--to", outbox)[0] == 0
+    handed = folders(outbox)
+    (handed[0] / "FAILED").write_text("no more time")
+    for folder in handed[1:]:
+        compute(folder)
+    assert hullscout("tell", out, outbox)[0] == 0
+    shutil.rmtree(outbox)
+    assert hullscout("ask", out, "--to", outbox, "--retry-failed")[0] == 0
+    (again,) = folders(outbox)
+    assert again.name == handed[0].name
+    compute(again)
+    assert hullscout("tell", out, outbox)[0] == 0
+    assert "Failed:" not in hullscout("status", out)[1]
+
+
+def test_the_time_that_vasp_took_is_kept(tmp_path):
+    """By its OUTCAR, also beside the vasprun.xml that is read; so plans know core-hours."""
+    from code_outputs import outcar_text
+
+    from hullscout.pool.calculations.outcar import elapsed_s, read_outcar
+
+    text = outcar_text()
+    (tmp_path / "OUTCAR").write_text(text)
+    assert read_outcar(tmp_path / "OUTCAR").wall_s == elapsed_s(text) > 0.0
+    assert elapsed_s(text.replace("Elapsed time", "Time")) is None

@@ -16,7 +16,7 @@ import numpy as np
 from hullscout.contents import DAMAGED, content_of, text_of
 from hullscout.errors import ResultError
 from hullscout.pool.calculations import vasp
-from hullscout.pool.calculations.outcar import read_outcar
+from hullscout.pool.calculations.outcar import elapsed_s, read_outcar
 from hullscout.pool.calculations.relaxation import EV_PER_KBAR_A3
 from hullscout.pool.calculations.vasprun import read_vasprun
 from hullscout.pool.folders import is_link_out
@@ -74,7 +74,13 @@ def held_against_others(file: Path, done: Calculation, of_others: Collection[str
                 f"expected {other.name} beside it to be of the same run, found {found}. Keep the files of one run, or each run in "
                 "a folder of its own."
             )
-    return replace(done, uncompared=tuple(unread)) if unread else done
+    wall_s = done.wall_s
+    if wall_s is None and file.name not in of_others:
+        outcars = (
+            other for other, contradicts in _beside(file) if contradicts is _of_outcar and other.name not in unread
+        )
+        wall_s = next((elapsed_s(text_of(content_of(other))) for other in outcars), None)
+    return replace(done, uncompared=tuple(unread), wall_s=wall_s)
 
 
 def names_beside(name: str) -> frozenset[str]:

@@ -45,6 +45,7 @@ class Calculation:
         start: the first structure, of VASP; None where it is not known.
         uncompared: names of files of the same run beside it that could not be read.
         untested: code or kind of file of which convergence cannot be told, empty where it can.
+        wall_s: seconds that the run took, of VASP where its OUTCAR is there; None where nothing says it.
     """
 
     atoms: ase.Atoms
@@ -56,6 +57,7 @@ class Calculation:
     doubt: str = ""
     start: ase.Atoms | None = None
     uncompared: tuple[str, ...] = ()
+    wall_s: float | None = None
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _MESH = re.compile(r"generate k-points for:\s+(\d+)\s+(\d+)\s+(\d+)")
 _LOOP_ENDED = re.compile(r"aborting loop (because EDIFF is reached|EDIFF was not reached)")
 _IN_LOOP = re.compile(r"energy without entropy *= *\S+ +energy\(sigma->0\) *= *([-\d.]+)")
 _ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
+_ELAPSED = re.compile(r"Elapsed time \(sec\): +(\d+(?:\.\d*)?)")
 _U_LISTS = re.compile(r"for each species\s+(LDAU[LUJ])\s*=([^\n]+)")
 
 
@@ -61,7 +62,14 @@ def read_outcar(file: Path) -> Calculation:
         unconverged=_unconverged(text, tags),
         max_force=largest_force(results.get("forces")),
         doubt=vasp.doubt_between(float(loops[-1]), energy, len(atoms), tags) if loops else "",
+        wall_s=elapsed_s(text),
     )
+
+
+def elapsed_s(text: str) -> float | None:
+    """Seconds that a run took, by the timings at the end of its OUTCAR; None where they are not there."""
+    found = _ELAPSED.findall(text)
+    return float(found[-1]) if found else None
 
 
 def _tags(text: str) -> dict[str, object]:

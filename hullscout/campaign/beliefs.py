@@ -35,7 +35,7 @@ class Beliefs:
         if known.n_candidates not in self._surrogates:
             self._surrogates[known.n_candidates] = self._setup.surrogate(known.n_candidates)
         surrogate = self._surrogates[known.n_candidates]
-        with fitting_threads(known.n_candidates):
+        with fitting_threads():
             belief = self._rule.believe(known, surrogate, stop=self._stop)
         if belief is None or self._is_of_the_rule:
             return belief

@@ -6,7 +6,6 @@ old one stood.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -35,8 +34,6 @@ PROBABILITIES = (
     "settleable_probability",
     "stated_settleable_probability",
 )
-MANY_CANDIDATES = 10_000
-"""From so many candidates on, matrices are large enough for threads to pay."""
 
 
 class Engine:
@@ -100,7 +97,7 @@ class Engine:
 
     def predict(self) -> Floats:
         """(n,) formation energies in eV/atom that the model predicts for all candidates from what is known."""
-        with fitting_threads(len(self.ledger.pool)):
+        with fitting_threads():
             return self.surrogate.predict_formation_energy(self.ledger.known)
 
     def _take(self, decision: Decision) -> tuple[str, ...]:
@@ -119,7 +116,7 @@ class Engine:
         elif not known.has_hull:
             decision = Decision(chosen=missing_pure(known), n_contenders=known.n_candidates)
         else:
-            with fitting_threads(known.n_candidates):
+            with fitting_threads():
                 decision = rule.decide(known, self.surrogate, stop=self._settings)
         decision = self._checked(decision)
         return concluded(known, decision, none_left=rule.none_left(decision, self._settings), settings=self._settings)
@@ -157,13 +154,14 @@ class Engine:
         return replace(decision, chosen=tuple(int(index) for index in chosen))
 
 
-def fitting_threads(n_candidates: int) -> AbstractContextManager[object]:
-    """One BLAS thread while the context lasts, for a pool that is not large; else as many as the machine gives.
+def fitting_threads() -> AbstractContextManager[object]:
+    """One BLAS thread while the context lasts.
 
-    A usual pool is faster with one, by far where the cores have other work. And the last bit of a sum of products depends on how
+    Small products are faster with one, by far where the cores have other work. And the last bit of a sum of products depends on how
     it was shared out: a campaign resumed with another number of threads would not end in the same bytes.
     """
-    return nullcontext() if n_candidates >= MANY_CANDIDATES else _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache

@@ -299,7 +299,7 @@ class Setup:
 
     def _features_of(self, pool: Pool) -> dict[str, Floats]:
         # All of them anew, since the features of a candidate may depend on what else there is.
-        with fitting_threads(len(pool)):
+        with fitting_threads():
             return checked_blocks(self.representation, pool.candidates)
 
     def surrogate(self, n_candidates: int | None = None) -> Surrogate:

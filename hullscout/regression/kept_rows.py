@@ -15,6 +15,8 @@ appendix B, for factors that grow.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +25,7 @@ import numpy as np
 from hullscout.regression.process import lower_solved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hullscout.regression.arrays import FloatArray, IntArray
     from hullscout.regression.covariance import Kernel
@@ -99,7 +101,8 @@ class _Rows:
         while len(self._pieces) * _ROWS < n:
             self._pieces.append(np.empty((_ROWS, self._n_candidates)))
         blocks = [slice(start, end) for start, end in pairwise(edges) if start >= n_old]
-        for columns in _slices(self._n_candidates) if blocks else ():
+
+        def solve(columns: slice) -> None:
             for rows in blocks:
                 values = self._kernel(parts.to_pool(columns, places[rows]))
                 for piece, before in self._pieces_before(rows.start):
@@ -108,6 +111,9 @@ class _Rows:
                 first = rows.start % _ROWS
                 self._pieces[rows.start // _ROWS][first : first + len(values), columns] = values
                 self._squares[columns] += np.einsum("ij,ij->j", values, values)
+
+        if blocks:
+            _for_all(solve, self._n_candidates)
 
     def read(
         self,
@@ -124,7 +130,8 @@ class _Rows:
         of_labels = np.vstack([factor.T @ process.dual, lower_solved(factor, process.basis).T])
         read = np.vstack([factor[n:, :n], of_labels[:, :n]])
         n_left = len(places) - n
-        for columns in _slices(self._n_candidates):
+
+        def read_out(columns: slice) -> None:
             sums = np.zeros((len(read), columns.stop - columns.start))
             for piece, before in self._pieces_before(n):
                 sums += read[:, before] @ piece[:, columns]
@@ -138,6 +145,8 @@ class _Rows:
             lifted = lower_solved(process.basis_factor, basis[columns].T - sums[n_left + 1 :])
             own = self._kernel(parts.to_self(columns)) - squares + np.einsum("ij,ij->j", lifted, lifted)
             variance[columns] = process.signal_variance * np.maximum(own, 0.0)
+
+        _for_all(read_out, self._n_candidates)
 
     def _pieces_before(self, n: int) -> Iterator[tuple[FloatArray, slice]]:
         """The first n rows, piece by piece, and which they are."""
@@ -175,5 +184,9 @@ def _edges(n: int) -> list[int]:
     return edges
 
 
-def _slices(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _COLUMNS, n)) for start in range(0, n, _COLUMNS))
+def _for_all(work: Callable[[slice], None], n_candidates: int) -> None:
+    """Do it for some candidates at a time, on all cores: each of them depends on itself alone."""
+    slices = (slice(start, min(start + _COLUMNS, n_candidates)) for start in range(0, n_candidates, _COLUMNS))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        for _ in threads.map(work, slices):
+            pass

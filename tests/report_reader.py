@@ -11,8 +11,8 @@ PATIENCE_MS = 120_000
 class Reader:
     """A page of a report, with everything that its console said."""
 
-    def __init__(self, browser, report, *, width=1400, height=900):
-        self.page = browser.new_page(viewport={"width": width, "height": height})
+    def __init__(self, browser, report, *, width=1400, height=900, scheme="light"):
+        self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         self.page.set_default_timeout(PATIENCE_MS)
         self.errors, self.requests = [], []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)

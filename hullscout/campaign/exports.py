@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from pymatgen.core.structure import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hullscout.pool import Candidate, Frame
@@ -285,21 +286,35 @@ def _fill_database(database: Any, written: Sequence[_Written], rows: Sequence[Ca
 
 def _write_structures(folder: Path, placed: Sequence[tuple[int, Candidate]], export_format: ExportFormat) -> None:
     """One file per structure, numbered by ascending x, named for formula and id; with right-handed cells, as VASP wants them."""
-    from pymatgen.io.cif import CifWriter  # noqa: PLC0415  slow to import
-    from pymatgen.io.vasp import Poscar  # noqa: PLC0415
-
+    text_of = cif_text if export_format is ExportFormat.CIF else _poscar_text
     for place, candidate in placed:
         name = f"{place:02d}-{candidate.formula}-{re.sub(r'[^A-Za-z0-9._+-]+', '_', candidate.id)}"
-        structure = candidate.right_handed().to_pymatgen().get_sorted_structure()
-        comment = " ".join(candidate.id.split())
-        if candidate.magmoms is not None:
-            moments = np.array([site.properties["magmom"] for site in structure])
-            comment += f"  MAGMOM = {magmom_words(moments)}"
-        if export_format is ExportFormat.CIF:
-            text = f"# {comment}\n{CifWriter(structure)}"
-        else:
-            text = Poscar(structure, comment=comment).get_str(significant_figures=16)
-        (folder / f"{name}.{export_format}").write_text(text, encoding="utf-8")
+        (folder / f"{name}.{export_format}").write_text(text_of(candidate), encoding="utf-8")
+
+
+def cif_text(candidate: Candidate) -> str:
+    """A structure as a CIF file in a right-handed cell; its first line is the id, with the magnetic moments where it has any."""
+    from pymatgen.io.cif import CifWriter  # noqa: PLC0415  slow to import
+
+    structure, comment = _sorted_structure(candidate)
+    return f"# {comment}\n{CifWriter(structure)}"
+
+
+def _poscar_text(candidate: Candidate) -> str:
+    from pymatgen.io.vasp import Poscar  # noqa: PLC0415  slow to import
+
+    structure, comment = _sorted_structure(candidate)
+    return str(Poscar(structure, comment=comment).get_str(significant_figures=16))
+
+
+def _sorted_structure(candidate: Candidate) -> tuple[Structure, str]:
+    """Pymatgen's structure in a right-handed cell, and what the first line of a file says of it."""
+    structure = candidate.right_handed().to_pymatgen().get_sorted_structure()
+    comment = " ".join(candidate.id.split())
+    if candidate.magmoms is not None:
+        moments = np.array([site.properties["magmom"] for site in structure])
+        comment += f"  MAGMOM = {magmom_words(moments)}"
+    return structure, comment
 
 
 def _filled(row: CandidateRow, *, without: tuple[str, ...]) -> dict[str, Any]:

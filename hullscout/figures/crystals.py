@@ -177,7 +177,7 @@ def picture(drawn: DrawnCell, elements: tuple[str, ...]) -> str:
     )  # fmt: skip
     ax.add_collection(atoms)
     stream = BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    figure.savefig(stream, format="png", transparent=True, metadata={"Software": None})
     return data_address(stream.getvalue())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hullscout.campaign import Beliefs
 from hullscout.display import MILLI, milli, percent
-from hullscout.figures.crystals import parent_lattice
+from hullscout.figures.crystals import parent_lattice, space_group
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
 from hullscout.figures.sections import Places
 from hullscout.figures.ternary import coloured_up_to, tie_lines
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hullscout.campaign import History
+    from hullscout.campaign.result import FailedCandidate
     from hullscout.hull import Hull
     from hullscout.selection import Belief, Known
     from hullscout.selection.known import Floats
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 SHOWN_EV_PER_ATOM = 1e-6
 # Below the hull the energy axis leaves this share of its range for labels.
 FOOTROOM = 0.3
-# Failed calculations that the head of the page names.
-MAX_FAILURES = 5
+# Structures left out of the pool that the head of the page names.
+MAX_LEFT_OUT = 5
 BAND_AT = np.linspace(0.0, 1.0, 121)
-# Of larger pools only the band of now is computed: each round costs seconds.
+# Of larger pools only the band of now is computed, and space groups of what is calculated alone: they cost seconds.
 MAX_WITH_BANDS = 3000
 
 
@@ -162,15 +163,22 @@ def remarks(reported: Reported) -> Iterator[str]:
                 f"{others} and {one} have one composition and, to 0.001 meV/atom, one energy; "
                 f"{one} stands for them on the hull and in P(on hull)."
             )
-    told = [f"{failed.id} ({failed.reason}): {failed.sentence}" for _, failed in sorted(history.failures.items())]
-    if told:
-        more = [f"{len(told) - MAX_FAILURES} more are in the table."] if len(told) > MAX_FAILURES else []
-        head = "Failed calculations, which count as unknown and not as high in energy:"
-        yield " ".join([head, *told[:MAX_FAILURES], *more])
+    if history.failures:
+        reasons = ", ".join(f"{reason} ({len(those)})" for reason, those in failures_by_reason(reported).items())
+        n_failed = f"{len(history.failures)} calculation{'s' if len(history.failures) > 1 else ''} failed"
+        yield f"{n_failed} and count{'' if len(history.failures) > 1 else 's'} as unknown, not as high in energy: {reasons}."
     if left_out := history.pool.report.faults:
-        more = [f"{len(left_out) - MAX_FAILURES} more are in result.json."] if len(left_out) > MAX_FAILURES else []
-        said = (f"{sentence.rstrip('.')}." for sentence in left_out[:MAX_FAILURES])
+        more = [f"{len(left_out) - MAX_LEFT_OUT} more are in result.json."] if len(left_out) > MAX_LEFT_OUT else []
+        said = (f"{sentence.rstrip('.')}." for sentence in left_out[:MAX_LEFT_OUT])
         yield " ".join(["Left out of the pool, since no campaign can use it:", *said, *more])
+
+
+def failures_by_reason(reported: Reported) -> dict[str, list[FailedCandidate]]:
+    """What failed by its reason, the most frequent first, in the order of the pool."""
+    groups: dict[str, list[FailedCandidate]] = {}
+    for _, failed in sorted(reported.history.failures.items()):
+        groups.setdefault(failed.reason, []).append(failed)
+    return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
 
 
 def warning(reported: Reported) -> str | None:
@@ -272,6 +280,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         **_compositions(pool.fractions),
         "place": listed(Places.of(known).x, 4) if len(pool.end_names) > 3 else None,
         "atoms": pool.n_atoms.tolist(),
+        "spaceGroup": _space_groups(known),
         "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
         "startVolume": [round(c.volume_a3_per_atom, 3) for c in pool.candidates] if history.relaxed else None,
@@ -290,6 +299,13 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         columns["onHull"] = listed(belief.probability_on_hull, 4)
         columns["contenders"] = intervals_of(belief)[0].tolist()
     return columns
+
+
+def _space_groups(known: Known) -> list[str | None]:
+    """Symbols, of large pools of what is calculated alone."""
+    candidates, wanted = known.pool.candidates, set(known.answered.tolist())
+    is_small = len(candidates) <= MAX_WITH_BANDS
+    return [space_group(one) if is_small or index in wanted else None for index, one in enumerate(candidates)]
 
 
 def _true_hull(known: Known) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ def render_report(reported: facts.Reported) -> str:
         least_probability=percent(MIN_PROBABILITY),
         most_intervals=MAX_INTERVALS,
         tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
-        page={**facts.page_data(reported), "structures": view_data(config.elements, cells)},
+        page={**facts.page_data(reported), "structures": view_data(reported, cells)},
         policy=_policy(scripts),
         scripts=scripts,
         still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},

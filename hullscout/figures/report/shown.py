@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
+from hullscout.campaign.exports import cif_text
 from hullscout.display import milli, percent
 from hullscout.figures.crystals import COLOURS, DrawnCell, drawn_cell, picture
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Structures shown beside the hull: of the calculated ones, and of the others.
 N_NEXT = 8
+# Calculated structures whose CIF files the page holds, of the lowest ones.
+MAX_CIFS = 1000
 
 
 def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int, DrawnCell]]:
@@ -40,8 +43,9 @@ def shown_structures(reported: Reported) -> tuple[dict[str, list[int]], dict[int
     return {"hull": vertices, "nearest": nearest, "likeliest": likeliest}, cells
 
 
-def view_data(elements: tuple[str, ...], cells: dict[int, DrawnCell]) -> dict[str, Any]:
-    """What the page needs to show the structures in three dimensions: lengths in A, elements as 0, 1 and on."""
+def view_data(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, Any]:
+    """What the page needs to show the structures in three dimensions: lengths in A, elements as 0, 1 and on; and CIF files."""
+    elements = reported.history.config.elements
     kind_of = {atomic_numbers[symbol]: kind for kind, symbol in enumerate(elements)}
     return {
         "colours": list(COLOURS[: len(elements)]),
@@ -59,7 +63,17 @@ def view_data(elements: tuple[str, ...], cells: dict[int, DrawnCell]) -> dict[st
             }
             for index, cell in cells.items()
         },
+        "cifs": _cif_files(reported, cells),
     }
+
+
+def _cif_files(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, str]:
+    """CIF files of the structures shown and of what is calculated, the lowest of it: relaxed where the energy is of that."""
+    known, relaxed = reported.known, reported.history.relaxed
+    height = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
+    lowest = known.answered[np.argsort(height, kind="stable")][:MAX_CIFS].tolist()
+    candidates = known.pool.candidates
+    return {str(index): cif_text(relaxed.get(index, candidates[index])) for index in sorted({*cells, *lowest})}
 
 
 def _rounded(lengths: Any) -> Any:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from hullscout.campaign import Beliefs, read_history
 from hullscout.campaign.result import FailedCandidate
+from hullscout.citations import citations_of
 from hullscout.cli import main
 from hullscout.display import milli, percent, unbroken
 from hullscout.errors import OutputError, StoreError
@@ -24,9 +25,9 @@ from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, inte
 from hullscout.figures.report import Reported, read_report, write_report
 from hullscout.figures.report.facts import (
     BAND_AT,
-    MAX_FAILURES,
     _band,
     facts,
+    failures_by_reason,
     remarks,
     summary,
     warning,
@@ -221,18 +222,22 @@ def test_a_failed_calculation_is_named_with_its_reason_and_counts_as_unknown(wit
     failed = {"round": 2, "reason": "not-converged", "sentence": "The atoms came not to rest <b>in</b> 200 steps."}
     assert page.data["candidates"]["failed"] == {str(index): failed}
     assert page.data["candidates"]["energy"][index] is None
-    told = f"not as high in energy: {reported.history.pool.ids[index]} (not-converged): {failed['sentence']}"
-    assert told in "".join(page.texts)
+    text = "".join(page.texts)
+    assert "1 calculation failed and counts as unknown, not as high in energy: not-converged (1)." in text
+    assert f"not-converged (1){reported.history.pool.ids[index]}, " in text
+    assert failed["sentence"] in text
     assert "failed (round 2): not-converged" in "".join(page.texts)
 
 
-def test_only_the_first_failures_are_named_in_the_head(reported):
-    failed = FailedCandidate(id="a", formula="AgPd", reason="timed-out", sentence="It took an hour.")
-    unknown = reported.known.unknown[: MAX_FAILURES + 2].tolist()
-    history = replace(reported.history, failures=dict.fromkeys(unknown, failed))
-    (line,) = (line for line in remarks(replace(reported, history=history)) if "Failed" in line)
-    assert line.count("It took an hour.") == MAX_FAILURES
-    assert line.endswith(" 2 more are in the table.")
+def test_failures_are_grouped_by_their_reason_the_most_frequent_first(reported):
+    one, two, three = reported.known.unknown[:3].tolist()
+    late = FailedCandidate(id="a", formula="AgPd", reason="timed-out", sentence="It took an hour.")
+    broken = replace(late, id="b", reason="crashed")
+    reported = replace(reported, history=replace(reported.history, failures={one: broken, two: late, three: late}))
+    assert failures_by_reason(reported) == {"timed-out": [late, late], "crashed": [broken]}
+    assert "3 calculations failed and count as unknown, not as high in energy: timed-out (2), crashed (1)." in remarks(
+        reported
+    )
 
 
 def test_predictions_are_those_of_the_figure_with_their_95_percent_intervals(early, tmp_path):
@@ -280,9 +285,12 @@ def test_numbers_stay_with_their_units(page):
     assert any("1\N{NO-BREAK SPACE}meV/atom: " in text for text in page.texts)
 
 
-def test_the_page_names_no_address_outside_itself(page):
+def test_the_page_names_no_address_outside_itself_but_those_of_the_papers_to_cite(page, reported):
+    config = reported.history.config
+    cited = citations_of((*config.representation.citations, *config.select.citations))
     assert len(page.addresses) > 5
-    assert [address for address in page.addresses if not address.startswith("data:")] == []
+    named = [address for address in page.addresses if not address.startswith("data:")]
+    assert named == [f"https://doi.org/{citation.doi}" for citation in cited if citation.doi]
     assert page.policy.startswith("default-src 'none'; ")
     assert "http" not in page.policy
 

@@ -115,7 +115,8 @@ def test_the_csv_file_has_a_column_for_each_element_after_the_first(opened, thre
     _, rows = opened.download()
     known = three[0].known
     assert len(rows) == known.n_candidates
-    np.testing.assert_allclose([[float(row["x_Ag"]), float(row["x_Au"])] for row in rows], known.fractions, atol=1e-9)
+    fractions = {row["id"]: [float(row["x_Ag"]), float(row["x_Au"])] for row in rows}
+    np.testing.assert_allclose([fractions[one] for one in known.pool.ids], known.fractions, atol=1e-9)
     above = {row["id"]: row["above_hull_mev_per_atom"] for row in rows}
     assert {above[known.pool.ids[i]] for i in known.hull.indices.tolist()} == {"0"}
 
@@ -132,7 +133,7 @@ def test_the_slider_replays_the_heights_of_four_elements(browser, four):
         assert sorted(reader.page.evaluate(f"{states}.customdata")) == sorted(then.hull.indices.tolist())
         np.testing.assert_allclose(reader.page.evaluate(f"{states}.y"), 0.0, atol=5e-3)
     known = reported.known
-    drawn = reader.page.evaluate("diagram.data.filter(t => t.name?.startsWith('calculated')).flatMap(t => t.y)")
+    drawn = reader.page.evaluate("diagram.data.filter(t => /^(calculated|of these)/.test(t.name)).flatMap(t => t.y)")
     heights = 1000 * known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
     np.testing.assert_allclose(np.sort(drawn), np.sort(heights), atol=5e-3)
     assert reader.page.evaluate("campaign.view.columns")[0] == "elements"

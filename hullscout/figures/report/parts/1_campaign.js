@@ -5,12 +5,30 @@ const campaign = JSON.parse(document.getElementById("campaign").textContent);
 const candidates = campaign.candidates;
 const N_CANDIDATES = candidates.id.length;
 const LAST = campaign.moments.length - 1;
-// Okabe and Ito's colours: told apart by the colour-blind, and of different lightness in grey.
-const COLOUR = { calculated: "#0072B2", recent: "#D55E00", other: "#E69F00", hull: "#000000", truth: "#D55E00", failed: "#000000", band: "rgba(0,0,0,0.13)" };
-const FONT = { family: 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", Arial, sans-serif', size: 13, color: "#1b1f24" };
+// Colours stand in the style of the page, which has those for the dark too.
+const COLOUR = Object.fromEntries(["paper", "ink", "soft", "calculated", "recent", "other", "hull", "truth", "failed", "band", "axis", "grid", "zero", "leader", "under"].map((name) => [name, ""]));
+const FONT = { family: 'system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", Arial, sans-serif', size: 13, color: "" };
+
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of Object.keys(COLOUR)) COLOUR[name] = style.getPropertyValue(`--${name}`).trim();
+  FONT.color = COLOUR.ink;
+}
+
+readColours();
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 // A finger that scrolls the page must not zoom a diagram.
 const DRAG = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
+
+const DARK = window.matchMedia("screen and (prefers-color-scheme: dark)");
+
+// What all diagrams look like, and their axes.
+const basis = () => ({
+  font: FONT, paper_bgcolor: COLOUR.paper, plot_bgcolor: COLOUR.paper, modebar: { bgcolor: COLOUR.paper, color: COLOUR.leader, activecolor: COLOUR.ink },
+  hoverlabel: { bgcolor: COLOUR.paper, bordercolor: COLOUR.leader, font: { ...FONT, size: 12 }, align: "left" },
+});
+const LEGEND = { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } };
+const axis = () => ({ showline: true, linecolor: COLOUR.axis, tickcolor: COLOUR.axis, ticks: "outside", gridcolor: COLOUR.grid });
 
 const byId = (id) => document.getElementById(id);
 const isKnown = (value) => value !== null && value !== undefined;
@@ -80,10 +98,37 @@ function statusOf(i, moment = LAST) {
   return candidates.pending.includes(i) && moment === LAST ? "asked for, no answer yet" : "not calculated";
 }
 
+// A text as a file, made of what stands in the page.
+function download(name, type, text) {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+const hasCif = (i) => isKnown(campaign.structures.cifs[i]);
+
+function downloadCif(i) {
+  const name = `${candidates.formula[i]}-${candidates.id[i]}`.replace(/[^A-Za-z0-9._+-]+/g, "_");
+  download(`${name}.cif`, "chemical/x-cif;charset=utf-8", campaign.structures.cifs[i]);
+}
+
+// What is written on the button stands in the style, so that an id is copied without it.
+function cifButton(i) {
+  const button = element("button", { type: "button", class: "cif", title: "Download as CIF", "aria-label": `Download ${candidates.id[i]} as CIF` });
+  button.addEventListener("click", () => downloadCif(i));
+  return button;
+}
+
+function idNode(i) {
+  const node = element("span", {}, candidates.id[i]);
+  if (hasCif(i)) node.append(cifButton(i));
+  return node;
+}
+
 // A structure's prototype and space group in Plotly's HTML, empty where they were not found.
 const withIndex = (text) => plain(text).replace(/_(\w+)/g, "<sub>$1</sub>");
 const prototypeText = (i) => withIndex(campaign.structures.cells[i]?.prototype ?? "");
-const spaceGroupText = (i) => withIndex(campaign.structures.cells[i]?.spaceGroup.replace(/ .*/, "") ?? "");
+const spaceGroupText = (i) => withIndex(candidates.spaceGroup[i] ?? "");
 
 // Half the 95 % interval of what is predicted.
 const halfWidth = (i) => (isKnown(candidates.std?.[i]) ? campaign.halfWidthPerStd * candidates.std[i] : null);

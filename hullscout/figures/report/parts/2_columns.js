@@ -13,10 +13,10 @@ function tracesAt(moment) {
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
   const traces = [
     points(waiting, moment, { name, type: MANY, height, symbols: OPEN, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }),
-    points(known, moment, { name: "calculated", type: KNOWN, height, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }),
+    points(known, moment, { name: "calculated", n: known.length + recent.length, type: KNOWN, height, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }),
     points(recent, moment, {
-      name: "calculated in this round", type: "scatter", height, symbols: FILLED,
-      marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
+      name: RECENT, type: "scatter", height, symbols: FILLED,
+      marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: COLOUR.paper, width: 1 } },
     }),
   ];
   if (candidates.contenders) {
@@ -24,9 +24,9 @@ function tracesAt(moment) {
     traces.push({
       ...points(contenders, moment, {
         name: "prediction, 95 % interval", type: "scatter", height: above((i) => candidates.predicted[i], moment),
-        marker: { symbol: "diamond", size: 8, color: "#ffffff", line: { color: "#333333", width: 1.4 } },
+        marker: { symbol: "diamond", size: 8, color: COLOUR.paper, line: { color: COLOUR.ink, width: 1.4 } },
       }),
-      error_y: { type: "data", array: contenders.map(halfWidth), thickness: 1, width: 3, color: "#555555" },
+      error_y: { type: "data", array: contenders.map(halfWidth), thickness: 1, width: 3, color: COLOUR.soft },
     });
   }
   if (HAS_FAILED) {
@@ -44,16 +44,13 @@ function tracesAt(moment) {
 function layoutAt() {
   const { columns, height } = campaign.view;
   return {
-    font: FONT, margin: { l: 62, r: 12, t: 12, b: 110 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true,
-    legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } },
-    hoverlabel: HOVER,
+    ...basis(), margin: { l: 62, r: 12, t: 12, b: 110 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true, legend: LEGEND,
     xaxis: {
-      range: [-0.6, columns.length - 0.4], tickvals: columns.map((_, place) => place), ticktext: columns, tickangle: columns.length > 5 ? -90 : 0,
-      zeroline: false, showline: true, linecolor: "#444444", showgrid: false,
+      ...axis(), ticks: "", range: [-0.6, columns.length - 0.4], tickvals: columns.map((_, place) => place), ticktext: columns, tickangle: columns.length > 5 ? -90 : 0,
+      zeroline: false, showgrid: false,
     },
     yaxis: {
-      title: { text: "height above the hull (meV/atom)" }, range: [-0.08 * height, height], zerolinecolor: COLOUR.hull, showline: true, linecolor: "#444444",
-      ticks: "outside", gridcolor: "#f0f0f0",
+      ...axis(), title: { text: "height above the hull (meV/atom)" }, range: [-0.08 * height, height], zerolinecolor: COLOUR.hull,
     },
   };
 }

@@ -61,8 +61,11 @@ function points(indices, moment, options) {
   }
   if (!indices.length) [trace.x, trace.y] = [NOTHING, NOTHING];
   if (options.symbols && candidates.lattice) options.marker.symbol = indices.map((i) => options.symbols[candidates.lattice[i]]);
-  return { ...trace, ...options, height: undefined, symbols: undefined, name: `${options.name} (${indices.length})`, uid: options.name };
+  return { ...trace, ...options, height: undefined, symbols: undefined, n: undefined, name: `${options.name} (${options.n ?? indices.length})`, uid: options.name };
 }
+
+// Counted among what is calculated, as in the figures.
+const RECENT = "of these in this round";
 
 // Candidates by what is known of them at a moment; of what failed or waits, those that have an energy to be drawn at.
 function groupsAt(moment) {
@@ -93,8 +96,36 @@ function namesOf(i) {
   return [structure && `${formulaText(candidates.formula[i])}<br>${structure}`, formulaText(candidates.formula[i])].filter(Boolean);
 }
 
-const LABEL = { showarrow: true, arrowhead: 0, arrowwidth: 0.7, arrowcolor: "#888888", standoff: 7, bgcolor: "rgba(255,255,255,0.8)", borderpad: 0, font: { size: 13 } };
-const HOVER = { bgcolor: "#ffffff", bordercolor: "#888888", font: { ...FONT, size: 12 }, align: "left" };
+// Whether two lines between points [x, y] cross.
+function cross([a, b], [c, d]) {
+  const side = ([x0, y0], [x1, y1], [x, y]) => Math.sign((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0));
+  return side(a, b, c) !== side(a, b, d) && side(c, d, a) !== side(c, d, b);
+}
+
+const meetsLine = (box, line) => {
+  const corners = [[box.left, box.top], [box.right, box.top], [box.right, box.bottom], [box.left, box.bottom]];
+  return corners.some((corner, k) => cross([corner, corners[(k + 1) % 4]], line));
+};
+
+// Labels, each at the first place that is inside, on no other label, point or line, and whose leader crosses neither a label nor a
+// leader; where it has none it is left out, as the mouse tells the same. Wanted: points in pixels,
+// and what is tried for each: a text, its offset and box.
+function placed(wanted, area, lines) {
+  const taken = wanted.map(({ x, y }) => around(x, y, 12, 12)), boxes = [], leaders = [];
+  return wanted.flatMap(({ x, y, at, tried }) => {
+    const label = tried.find(({ dx, dy, box }) => {
+      const leader = [[x, y], [x + dx, y + dy]];
+      return box.left >= 3 && box.right <= area.width - 3 && box.top >= 0 && box.bottom <= area.height
+        && ![...taken, ...boxes, ...lines].some((other) => meets(box, other))
+        && !boxes.some((other) => meetsLine(other, leader)) && !leaders.some((other) => meetsLine(box, other) || cross(leader, other));
+    });
+    if (!label) return [];
+    boxes.push(label.box);
+    leaders.push([[x, y], [x + label.dx, y + label.dy]]);
+    const leader = { showarrow: true, arrowhead: 0, arrowwidth: 0.7, arrowcolor: COLOUR.leader, standoff: 7 };
+    return [{ ...leader, bgcolor: COLOUR.under, borderpad: 0, font: { size: 13 }, ax: label.dx, ay: label.dy, text: label.text, ...at }];
+  });
+}
 
 function sentenceAt(moment) {
   const at = campaign.moments[moment];

@@ -17,18 +17,18 @@ function tracesAt(moment) {
   }
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
   traces.push(points(waiting, moment, { name, type: MANY, symbols: OPEN, marker: { symbol: "triangle-up", size: 6, color: COLOUR.other, opacity: 0.75 } }));
-  traces.push(points(known, moment, { name: "calculated", type: KNOWN, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
+  traces.push(points(known, moment, { name: "calculated", n: known.length + recent.length, type: KNOWN, symbols: FILLED, marker: { size: 7, color: COLOUR.calculated, opacity: 0.85 } }));
   traces.push(points(recent, moment, {
-    name: "calculated in this round", type: "scatter", symbols: FILLED, marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: "#ffffff", width: 1 } },
+    name: RECENT, type: "scatter", symbols: FILLED, marker: { symbol: "square", size: 9, color: COLOUR.recent, line: { color: COLOUR.paper, width: 1 } },
   }));
   if (candidates.contenders) {
     const contenders = moment === LAST ? candidates.contenders : [];
     traces.push({
       ...points(contenders, moment, {
         name: "prediction, 95 % interval", type: "scatter", height: (i) => candidates.predicted[i],
-        marker: { symbol: "diamond", size: 8, color: "#ffffff", line: { color: "#333333", width: 1.4 } },
+        marker: { symbol: "diamond", size: 8, color: COLOUR.paper, line: { color: COLOUR.ink, width: 1.4 } },
       }),
-      error_y: { type: "data", array: contenders.map(halfWidth), thickness: 1, width: 3, color: "#555555" },
+      error_y: { type: "data", array: contenders.map(halfWidth), thickness: 1, width: 3, color: COLOUR.soft },
     });
   }
   if (HAS_FAILED) {
@@ -54,30 +54,28 @@ function tracesAt(moment) {
 
 // Offsets tried for the label of a ground state, in pixels: below it first, then further away and to the sides.
 const SIDES = [0, -22, 22, -44, 44];
-const PLACES = [18, 33, 48, 63, 78].flatMap((dy) => SIDES.map((dx) => [dx, dy]));
+const PLACES = [18, 33, 48, 63, 78, 93, 108, 123].flatMap((dy) => SIDES.map((dx) => [dx, dy]));
 function labelsOf(hull) {
   const area = diagram.querySelector(".nsewdrag")?.getBoundingClientRect();
   if (!area) return [];
   const [left, right] = campaign.view.x, [low, high] = campaign.view.energy;
   const toX = (x) => ((x - left) / (right - left)) * area.width;
   const toY = (energy) => ((high - energy) / (high - low)) * area.height;
-  const taken = hull.map((i) => around(toX(candidates.x[i]), toY(candidates.energy[i]), 12, 12));
   const line = [];
   for (let step = 0; step <= 200; step++) line.push(around(toX(step / 200), toY(hullAt(hull, step / 200)), 2, 2));
-  return hull.map((i) => {
+  return placed(hull.map((i) => {
     const [x, y] = [toX(candidates.x[i]), toY(candidates.energy[i])];
     const isEnd = candidates.x[i] === 0 || candidates.x[i] === 1;
-    const places = PLACES.map(([dx, dy]) => [dx, isEnd ? -dy : dy]);
-    const isFree = (box) => box.bottom < area.height && ![...taken, ...line].some((other) => meets(box, other));
     const tried = namesOf(i).flatMap((text) => {
       const rows = text.split("<br>"), grown = 8 * (rows.length - 1);
       const width = 4 + Math.max(...rows.map(widthOf));
-      return places.map(([dx, dy]) => ({ text, dx, dy: dy + Math.sign(dy) * grown, box: around(x + dx, y + dy + Math.sign(dy) * grown, width, 17 * rows.length) }));
+      return PLACES.map(([aside, below]) => {
+        const dx = Math.min(Math.max(aside, 4 + width / 2 - x), area.width - 4 - width / 2 - x), dy = (isEnd ? -1 : 1) * (below + grown);
+        return { text, dx, dy, box: around(x + dx, y + dy, width, 17 * rows.length) };
+      });
     });
-    const label = tried.find(({ box }) => isFree(box)) ?? tried[tried.length - places.length];
-    taken.push(label.box);
-    return { ...LABEL, x: candidates.x[i], y: candidates.energy[i], ax: label.dx, ay: label.dy, text: label.text };
-  });
+    return { x, y, at: { x: candidates.x[i], y: candidates.energy[i] }, tried };
+  }), area, line);
 }
 
 function layoutAt(moment) {
@@ -85,16 +83,12 @@ function layoutAt(moment) {
   const [first, second] = campaign.ends.map((end) => (isElement(end) ? end : `(${end})`));
   const { view } = campaign;
   return {
-    font: FONT, margin: { l: 62, r: 12, t: 12, b: 52 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true,
-    legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } },
-    hoverlabel: HOVER,
+    ...basis(), margin: { l: 62, r: 12, t: 12, b: 52 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true, legend: LEGEND,
     xaxis: {
-      title: { text: `x in ${first}<sub>1\u2212x</sub>${second}<sub>x</sub> (${campaign.ends.every(isElement) ? "atomic fraction" : "share of the atoms"})` }, range: view.x, zeroline: false,
-      showline: true, linecolor: "#444444", ticks: "outside", gridcolor: "#f0f0f0",
+      ...axis(), title: { text: `x in ${first}<sub>1\u2212x</sub>${second}<sub>x</sub> (${campaign.ends.every(isElement) ? "atomic fraction" : "share of the atoms"})` }, range: view.x, zeroline: false,
     },
     yaxis: {
-      title: { text: "formation energy (meV/atom)" }, range: view.energy, zerolinecolor: "#bbbbbb", showline: true, linecolor: "#444444",
-      ticks: "outside", gridcolor: "#f0f0f0",
+      ...axis(), title: { text: "formation energy (meV/atom)" }, range: view.energy, zerolinecolor: COLOUR.zero,
     },
     annotations: labelsOf(campaign.moments[moment].hull),
   };

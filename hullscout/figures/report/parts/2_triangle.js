@@ -17,12 +17,14 @@ const heightOf = (i, moment) => shownEnergy(i) - hullUnder(i, moment);
 // The lowest of one composition is drawn last, on top.
 const highestFirst = (indices, moment) => [...indices].sort((i, j) => heightOf(j, moment) - heightOf(i, moment));
 
-function coloured(indices, moment, name, marker) {
+function coloured(indices, moment, name, marker, n) {
   const order = highestFirst(indices, moment);
-  const trace = points(order, moment, { name, type: order.length > MANY_POINTS && HAS_WEBGL ? "scattergl" : "scatter", marker: { ...marker } });
+  const trace = points(order, moment, { name, n, type: order.length > MANY_POINTS && HAS_WEBGL ? "scattergl" : "scatter", marker: { ...marker } });
   trace.marker.color = order.map((i) => Math.max(0, heightOf(i, moment)));
   trace.marker.coloraxis = "coloraxis";
-  return trace;
+  // In the legend a trace of many colours would be black.
+  const entry = { type: "scatter", mode: "markers", x: NOTHING, y: NOTHING, name: trace.name, legendgroup: name, hoverinfo: "skip", uid: `${name}, entry` };
+  return [{ ...trace, showlegend: false, legendgroup: name }, { ...entry, marker: { ...marker, color: COLOUR.leader } }];
 }
 
 // Lines from vertex to vertex, in two dimensions or, with their energies, in three.
@@ -46,7 +48,7 @@ function tracesAt(moment) {
   const { known, recent, waiting, failed } = groupsAt(moment);
   const traces = [{
     type: "scatter", mode: "lines", x: [...CORNERS, CORNERS[0]].map((c) => c[0]), y: [...CORNERS, CORNERS[0]].map((c) => c[1]),
-    line: { color: "#999999", width: 1 }, hoverinfo: "skip", showlegend: false, uid: "frame",
+    line: { color: COLOUR.leader, width: 1 }, hoverinfo: "skip", showlegend: false, uid: "frame",
   }];
   const truth = truthAt(moment);
   if (truth) {
@@ -55,14 +57,14 @@ function tracesAt(moment) {
   const lines = linesOf(ties, placeOf);
   traces.push({ type: "scatter", mode: "lines", x: lines.x, y: lines.y, line: { color: COLOUR.hull, width: 1.4 }, hoverinfo: "skip", name: "hull found", uid: "ties" });
   const name = campaign.isReplay ? "not calculated, true energy" : "not calculated";
-  traces.push(coloured(waiting, moment, name, { symbol: "triangle-up", size: 9 }));
-  traces.push(coloured(known, moment, "calculated", { symbol: "circle", size: 8, line: { color: "#ffffff", width: 0.7 } }));
-  traces.push(coloured(recent, moment, "calculated in this round", { symbol: "square", size: 9, line: { color: COLOUR.recent, width: 1.6 } }));
+  traces.push(...coloured(waiting, moment, name, { symbol: "triangle-up", size: 9 }));
+  traces.push(...coloured(known, moment, "calculated", { symbol: "circle", size: 8, line: { color: COLOUR.paper, width: 0.7 } }, known.length + recent.length));
+  traces.push(...coloured(recent, moment, RECENT, { symbol: "square", size: 9, line: { color: COLOUR.recent, width: 1.6 } }));
   if (candidates.contenders) {
     const contenders = moment === LAST ? candidates.contenders : [];
     const size = contenders.map((i) => 8 + 10 * Math.sqrt(candidates.onHull[i]));
     traces.push(points(contenders, moment, {
-      name: "may be on the hull, by size", type: "scatter", marker: { symbol: "diamond-open", size, color: "#000000", line: { width: 1.4 } },
+      name: "may be on the hull, by size", type: "scatter", marker: { symbol: "diamond-open", size, color: COLOUR.ink, line: { width: 1.4 } },
     }));
   }
   if (HAS_FAILED) {
@@ -93,12 +95,11 @@ function labelsOf({ hull, ties }) {
   const { xaxis, yaxis } = diagram._fullLayout;
   const toX = (x) => xaxis.l2p(x), toY = (y) => yaxis.l2p(y);
   const pixel = (i) => [toX(placeOf(i)[0]), toY(placeOf(i)[1])];
-  const taken = hull.map((i) => around(...pixel(i), 13, 13));
   const lines = ties.flatMap(([a, b]) => {
     const [from, to] = [pixel(a), pixel(b)];
     return [...Array(41).keys()].map((k) => around(from[0] + (k / 40) * (to[0] - from[0]), from[1] + (k / 40) * (to[1] - from[1]), 2, 2));
   });
-  return hull.map((i) => {
+  return placed(hull.map((i) => {
     const [x, y] = pixel(i), first = outward(i);
     const tried = namesOf(i).flatMap((text) => {
       const rows = text.split("<br>"), width = 4 + Math.max(...rows.map(widthOf)), height = 17 * rows.length;
@@ -108,24 +109,18 @@ function labelsOf({ hull, ties }) {
         return { text, dx: away * cos, dy: away * sin, box: around(x + away * cos, y + away * sin, width, height) };
       }));
     });
-    const isInside = (box) => box.left > 0 && box.right < area.width && box.top > 0 && box.bottom < area.height;
-    const isFree = ({ box }) => isInside(box) && ![...taken, ...lines].some((other) => meets(box, other));
-    const fewest = (label) => taken.filter((other) => meets(label.box, other)).length + (isInside(label.box) ? 0 : 1);
-    const label = tried.find(isFree) ?? tried.reduce((best, one) => (fewest(one) < fewest(best) ? one : best));
-    taken.push(label.box);
-    return { ...LABEL, x: placeOf(i)[0], y: placeOf(i)[1], ax: label.dx, ay: label.dy, text: label.text };
-  });
+    return { x, y, at: { x: placeOf(i)[0], y: placeOf(i)[1] }, tried };
+  }), area, lines);
 }
 
 const isWide = () => diagram.clientWidth > 640;
 
 function layoutAt(moment) {
-  const axis = { visible: false, fixedrange: DRAG === false };
+  const unseen = { visible: false, fixedrange: DRAG === false };
   return {
-    font: FONT, margin: { l: 8, r: 8, t: 12, b: isWide() ? 8 : 70 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true,
-    legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 12 } }, hoverlabel: HOVER,
-    xaxis: { ...axis, range: [-BESIDE, 1 + BESIDE], constrain: "domain" },
-    yaxis: { ...axis, range: [-BESIDE, CORNERS[2][1] + 0.1], scaleanchor: "x", constrain: "domain" },
+    ...basis(), margin: { l: 8, r: 8, t: 12, b: isWide() ? 8 : 70 }, hovermode: "closest", dragmode: DRAG, uirevision: "kept", showlegend: true, legend: LEGEND,
+    xaxis: { ...unseen, range: [-BESIDE, 1 + BESIDE], constrain: "domain" },
+    yaxis: { ...unseen, range: [-BESIDE, CORNERS[2][1] + 0.1], scaleanchor: "x", constrain: "domain" },
     coloraxis: {
       colorscale: "Viridis", reversescale: true, cmin: 0, cmax: campaign.view.height,
       colorbar: isWide()
@@ -156,7 +151,7 @@ function solidAt(moment) {
       color: "#8fbcd8", opacity: 0.55, flatshading: true, hoverinfo: "skip", name: "hull found", uid: "facets",
     },
     { type: "scatter3d", mode: "lines", ...linesOf(ties, inSpace), line: { color: COLOUR.hull, width: 4 }, hoverinfo: "skip", showlegend: false, uid: "ties" },
-    { type: "scatter3d", mode: "lines", x: frame.map((c) => c[0]), y: frame.map((c) => c[1]), z: [0, 0, 0, 0], line: { color: "#999999", width: 2 }, hoverinfo: "skip", showlegend: false, uid: "frame" },
+    { type: "scatter3d", mode: "lines", x: frame.map((c) => c[0]), y: frame.map((c) => c[1]), z: [0, 0, 0, 0], line: { color: COLOUR.leader, width: 2 }, hoverinfo: "skip", showlegend: false, uid: "frame" },
   ];
   const truth = truthAt(moment);
   if (truth) traces.push({ type: "scatter3d", mode: "lines", ...truth, line: { color: COLOUR.truth, width: 3 }, hoverinfo: "skip", name: "true hull", uid: "truth" });
@@ -175,9 +170,9 @@ function solidAt(moment) {
 }
 
 const solidLayout = () => ({
-  font: FONT, margin: { l: 0, r: 0, t: 0, b: 0 }, uirevision: "kept", showlegend: true, legend: { orientation: "h", x: 0, y: 1, font: { size: 12 } }, hoverlabel: HOVER,
+  ...basis(), margin: { l: 0, r: 0, t: 0, b: 0 }, uirevision: "kept", showlegend: true, legend: { ...LEGEND, y: 1, yanchor: "top" },
   scene: {
-    xaxis: { visible: false }, yaxis: { visible: false }, zaxis: { title: { text: "formation energy (meV/atom)" }, range: campaign.view.energy, nticks: 6 },
+    xaxis: { visible: false }, yaxis: { visible: false }, zaxis: { title: { text: "" }, tickangle: 0, range: campaign.view.energy, nticks: 6, color: COLOUR.soft, gridcolor: COLOUR.line },
     aspectmode: "manual", aspectratio: isWide() ? { x: 1.7, y: 1.47, z: 1.2 } : { x: 1.05, y: 0.91, z: 1.05 }, camera: { projection: { type: "orthographic" }, eye: { x: 0.3, y: -1.7, z: 0.6 } },
     dragmode: "turntable",
   },

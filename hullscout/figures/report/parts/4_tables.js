@@ -9,7 +9,7 @@ function aboveFinalHull(i) {
 
 // label: on the page; name: in the file; value: sorted by and written to the file; show: on the page, if not the value.
 const COLUMNS = [
-  { label: "id", name: "id", value: (i) => candidates.id[i], style: "id" },
+  { label: "id", name: "id", value: (i) => candidates.id[i], show: idNode, style: "id" },
   { label: "formula", name: "formula", value: (i) => candidates.formula[i], show: (i) => formulaNode(candidates.formula[i]) },
   energyColumn("formation energy (meV/atom)", "formation_energy_mev_per_atom", (i) => candidates.energy[i]),
   energyColumn("above the hull (meV/atom)", "above_hull_mev_per_atom", (i) => aboveFinalHull(i)),
@@ -18,6 +18,7 @@ const COLUMNS = [
     ? [fractionColumn(`x (${campaign.ends[1]})`, "x", candidates.x)]
     : candidates.fractions.map((column, k) => fractionColumn(`x (${campaign.ends[k + 1]})`, `x_${campaign.ends[k + 1]}`, column))),
   { label: "atoms", name: "n_atoms", value: (i) => candidates.atoms[i], style: "number" },
+  { label: "space group", name: "space_group", value: (i) => candidates.spaceGroup[i] },
   candidates.relaxedVolume && volumeColumn("start (\u00c5\u00b3/atom)", "start_volume_a3_per_atom", (i) => candidates.startVolume[i]),
   candidates.relaxedVolume && volumeColumn("relaxed (\u00c5\u00b3/atom)", "relaxed_volume_a3_per_atom", (i) => candidates.relaxedVolume[i]),
   { label: "status", name: "status", value: (i) => statusOf(i), style: "status" },
@@ -38,21 +39,25 @@ function volumeColumn(label, name, value) {
   return { label, name, value, show: (i) => (isKnown(value(i)) ? value(i).toFixed(2) : ""), style: "number" };
 }
 
-const listing = { rows: [...candidates.id.keys()], column: null, isDescending: false, page: 0 };
+// Nearest to the hull first.
+const AT_FIRST = COLUMNS.findIndex(({ name }) => name === "above_hull_mev_per_atom");
+const listing = { rows: [], column: AT_FIRST, isDescending: false, page: 0 };
 
 function compare(a, b) {
   return typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b;
 }
 
-// Candidates without a value stand last, whichever way is up.
+// Where a candidate is drawn above the hull, known, true or predicted; beyond everything where nothing says it.
+const drawnHeight = candidates.id.map((_, i) => (isKnown(shownEnergy(i)) ? shownEnergy(i) - hullUnder(i, LAST) : Infinity));
+
+// Candidates without a value stand last, whichever way is up; those of one value by what is drawn of them.
 function sortRows() {
-  if (listing.column === null) return;
   const { value } = COLUMNS[listing.column];
   const sign = listing.isDescending ? -1 : 1;
   listing.rows.sort((i, j) => {
     const [a, b] = [value(i), value(j)];
-    if (!isKnown(a) || !isKnown(b)) return Number(!isKnown(a)) - Number(!isKnown(b));
-    return sign * compare(a, b);
+    const order = isKnown(a) && isKnown(b) ? sign * compare(a, b) : Number(!isKnown(a)) - Number(!isKnown(b));
+    return order || (drawnHeight[i] < drawnHeight[j] ? -1 : Number(drawnHeight[i] > drawnHeight[j]));
   });
 }
 
@@ -80,7 +85,7 @@ function showRows() {
   listing.page = Math.min(Math.max(listing.page, 0), nPages - 1);
   const shown = listing.rows.slice(listing.page * ROWS_PER_PAGE, (listing.page + 1) * ROWS_PER_PAGE);
   byId("rows").replaceChildren(
-    ...shown.map((i) => element("tr", {}, ...COLUMNS.map(({ value, show, style }) => element("td", { class: style ?? "" }, (show ?? value)(i))))),
+    ...shown.map((i) => element("tr", {}, ...COLUMNS.map(({ value, show, style }) => element("td", { class: style ?? "" }, (show ?? value)(i) ?? "")))),
   );
   byId("page").textContent = `${listing.rows.length} candidates, page ${listing.page + 1} of ${nPages}`;
   byId("previous").disabled = listing.page === 0;
@@ -92,10 +97,8 @@ function turnPage(step) {
   showRows();
 }
 
-function sortBy(column) {
-  listing.isDescending = listing.column === column ? !listing.isDescending : false;
-  listing.column = column;
-  listing.page = 0;
+function sortBy(column, isDescending = listing.column === column && !listing.isDescending) {
+  Object.assign(listing, { column, isDescending, page: 0 });
   [...byId("heads").children].forEach((head, k) => {
     if (k === column) head.setAttribute("aria-sort", listing.isDescending ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
@@ -111,12 +114,7 @@ function csvText() {
   return lines.map((cells) => `${cells.join(",")}\r\n`).join("");
 }
 
-function downloadCsv() {
-  const address = URL.createObjectURL(new Blob([csvText()], { type: "text/csv;charset=utf-8" }));
-  const link = element("a", { href: address, download: `${campaign.fileName}-candidates.csv` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
-}
+const downloadCsv = () => download(`${campaign.fileName}-candidates.csv`, "text/csv;charset=utf-8", csvText());
 
 function startTables() {
   byId("heads").append(...COLUMNS.map(({ label, style }, k) => {
@@ -129,5 +127,6 @@ function startTables() {
   byId("previous").addEventListener("click", () => turnPage(-1));
   byId("next").addEventListener("click", () => turnPage(1));
   byId("csv").addEventListener("click", downloadCsv);
-  showRows();
+  filterRows();
+  sortBy(AT_FIRST, false);
 }

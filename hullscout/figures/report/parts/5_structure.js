@@ -13,6 +13,8 @@ function showStructure(i) {
   const name = structure.prototype ? [head, element("sub", {}, index ?? ""), ", "] : [];
   const group = structure.spaceGroup ? `space group ${structure.spaceGroup}, conventional cell` : "no symmetry found, cell as given";
   byId("viewer-text").replaceChildren(...name, `${group} of ${structure.n} atoms; ${statusOf(i)}`);
+  byId("cif").hidden = !hasCif(i);
+  byId("cif").onclick = () => downloadCif(i);
   viewer.showModal();
   const { spans, diagonal } = extentOf(structure);
   const pixels = Math.min(byId("structure").clientWidth, byId("structure").clientHeight);
@@ -28,12 +30,12 @@ function showStructure(i) {
   const edges = structure.edges.flatMap((edge) => [...edge, [null, null, null]]);
   traces.push({
     type: "scatter3d", mode: "lines", x: edges.map((e) => e[0]), y: edges.map((e) => e[1]), z: edges.map((e) => e[2]),
-    line: { color: "#777777", width: 2 }, hoverinfo: "skip", showlegend: false,
+    line: { color: COLOUR.leader, width: 2 }, hoverinfo: "skip", showlegend: false,
   });
-  const axis = { visible: false };
+  const unseen = { visible: false };
   const layout = {
-    font: FONT, margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: true, legend: { x: 0, y: 1, itemsizing: "constant" },
-    scene: { xaxis: axis, yaxis: axis, zaxis: axis, camera: { projection: { type: "orthographic" }, eye: { x: 1.6, y: 0.8, z: 0.5 } },
+    ...basis(), margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: true, legend: { x: 0, y: 1, itemsizing: "constant" },
+    scene: { xaxis: unseen, yaxis: unseen, zaxis: unseen, camera: { projection: { type: "orthographic" }, eye: { x: 1.6, y: 0.8, z: 0.5 } },
       aspectmode: "manual", aspectratio: { x: (WIDE * spans[0]) / diagonal, y: (WIDE * spans[1]) / diagonal, z: (WIDE * spans[2]) / diagonal },
     },
   };
@@ -50,6 +52,7 @@ function extentOf({ edges }) {
 function startStructures() {
   // Graphics contexts are few: each is given back when its view closes.
   viewer.addEventListener("close", () => Plotly.purge("structure"));
+  for (const place of document.querySelectorAll("td[data-cif]")) place.append(cifButton(Number(place.dataset.cif)));
   viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
   for (const button of document.querySelectorAll("button[data-structure]")) {
     button.addEventListener("click", () => showStructure(Number(button.dataset.structure)));

@@ -8,4 +8,5 @@ startDiagram()
     return new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
   })
   .then(startProgress)
+  .then(() => DARK.addEventListener("change", () => { readColours(); showMoment(shownMoment); drawProgress(); }))
   .then(() => { document.documentElement.dataset.whole = "true"; });

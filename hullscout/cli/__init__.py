@@ -11,6 +11,7 @@ from hullscout.cli import (  # noqa: F401  each adds its commands to `main`
     plans,
     pools,
     potentials,
+    results,
     starting,
     warm_up,
 )

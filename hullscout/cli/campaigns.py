@@ -1,40 +1,36 @@
-"""Commands of one campaign: run it, hand out and take back, say where it stands, show and export what it found."""
+"""Commands by which a campaign goes on: run it, hand out and take back, add to it, keep what it knows."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from hullscout import __version__
-from hullscout.citations import citations_of, own_bibtex
-from hullscout.cli.looks import look_of, looks_otherwise
-from hullscout.cli.shared import EPILOG, FOLDER, FORCE, OVERRIDES, PATH, POOL_FILE, looks, main, working_line
-from hullscout.cli.streams import say, say_lines
-from hullscout.figures import KINDS, Width, save_campaign_figure, save_result
+from hullscout.cli.shared import (
+    EPILOG,
+    FOLDER,
+    FORCE,
+    OVERRIDES,
+    PATH,
+    POOL_FILE,
+    STRUCTURES,
+    looks,
+    main,
+    working_line,
+)
+from hullscout.cli.streams import say
+from hullscout.figures import save_result
 
 if TYPE_CHECKING:
     from hullscout.campaign import Setup
-    from hullscout.citations import Citation
 
 MAX_COMPARED = 150
 """Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
 N_SUSPECTS = 5
 """So many suspect energies are named when a campaign begins."""
-# They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
-EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
-STRUCTURES = click.option(
-    "--structures",
-    type=click.Choice(["relaxed", "start"]),
-    default="relaxed",
-    show_default=True,
-    help="What energies are of, where it is known, or what was asked for.",
-)
-PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
-PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout ask agpt.extxyz.gz -n 8 --to outbox/ # cells, with or without energies: makes runs/Ag-Pt
@@ -265,130 +261,3 @@ def salvage(folder: Path, output: Path) -> None:
         say(sentence)
     if said.is_campaign:
         say(f"Next: hullscout status {quote(str(output))}, then go on with --out {quote(str(output))}")
-
-
-@main.command(is_printed=True)
-@FOLDER
-@looks
-def status(folder: Path) -> None:
-    """Say where the campaign in FOLDER stands; also while it is running."""
-    from hullscout import campaign as campaigns  # noqa: PLC0415
-    from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
-
-    setup = campaigns.Setup.read(folder)
-    print_status(setup, setup.read_ledger(folder), folder=folder, result=campaigns.read_result(folder))
-
-
-@main.command(help=PLOT_HELP)
-@FOLDER
-@click.option("--kind", type=click.Choice(list(KINDS)), default="hull", show_default=True, help="What to draw.")
-@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
-@click.option(
-    "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
-)
-@click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
-@click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
-@click.option(
-    "--from", "start", metavar="X", help="section: where it begins, a formula or an id.  [default: the first element]"
-)
-@click.option("--to", "end", metavar="X", help="section: where it ends.  [default: the second element]")
-@looks_otherwise
-@looks
-def plot(
-    folder: Path,
-    kind: str,
-    output: Path | None,
-    width: str,
-    candidate: str | None,
-    start: str | None,
-    end: str | None,
-    *,
-    lattices: bool,
-    **look: Any,
-) -> None:
-    """Draw the campaign in FOLDER, finished or not."""
-    if lattices and "has_lattices" not in KINDS[kind].takes:
-        raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
-    if candidate is not None and "candidate" not in KINDS[kind].takes:
-        raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
-    if (start, end) != (None, None) and "between" not in KINDS[kind].takes:
-        raise click.UsageError(f"--from and --to are for --kind section, found --kind {kind}. Leave them out.")
-    if (start is None) != (end is None):
-        raise click.UsageError("Expected both ends of a section, found one. Give --from and --to.")
-    between = None if start is None or end is None else (start, end)
-    target = output if output is not None else folder / f"{kind}.png"
-    save_campaign_figure(
-        folder,
-        target,
-        kind=kind,
-        width=Width(width),
-        has_lattices=lattices,
-        candidate_id=candidate,
-        between=between,
-        look=look_of(look),
-    )
-    say(f"Wrote {target}")
-
-
-@main.command()
-@FOLDER
-@click.option("-o", "--output", type=PATH, help="HTML file.  [default: FOLDER/report.html]")
-@click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
-@looks
-def report(folder: Path, output: Path | None, *, lattices: bool) -> None:
-    """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network."""
-    from hullscout.figures.report import REPORT, read_report, write_report  # noqa: PLC0415
-
-    target = output if output is not None else folder / REPORT
-    write_report(target, read_report(folder, has_lattices=lattices))
-    say(f"Wrote {target}")
-
-
-@main.command()
-@FOLDER
-@click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
-@STRUCTURES
-@click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
-@click.option("--force", is_flag=True, help="Replace what is there.")
-@looks
-def export(folder: Path, export_format: str, structures: str, output: Path | None, *, force: bool) -> None:
-    """Write what the campaign in FOLDER found for other programs, finished or not.
-
-    \b
-    entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
-    ase          ASE database: all candidates
-    csv          table: all candidates, with predictions and P(on the hull)
-    cif, poscar  folder of the structures of the hull
-
-    Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
-    kept next to each, in a folder `start` for CIF and POSCAR.
-    """  # noqa: D301  click takes the character, not the two letters
-    from hullscout.campaign import exports  # noqa: PLC0415
-
-    chosen = exports.ExportFormat(export_format)
-    target = output if output is not None else folder / chosen.default_name
-    n_written = exports.export(folder, target, chosen, structures=exports.Structures(structures), replace=force)
-    say(f"Wrote {n_written} structures to {target}")
-    if export_format == "csv" and (note := exports.formula_note_on(folder)):
-        say(note)
-
-
-@main.command(is_printed=True)
-@click.argument("folder", type=PATH, required=False)
-@click.option("--bibtex", "is_bibtex", is_flag=True, help="As entries of BibTeX.")
-@looks
-def cite(folder: Path | None, *, is_bibtex: bool) -> None:
-    """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
-    cited: tuple[Citation, ...] = ()
-    papers = ["Give a campaign's folder for the papers behind the methods that it used."]
-    if folder is not None:
-        from hullscout import campaign as campaigns  # noqa: PLC0415
-
-        config = campaigns.Setup.read(folder).config
-        cited = citations_of((*config.representation.citations, *config.select.citations))
-        papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
-    if is_bibtex:
-        say_lines("\n\n".join([own_bibtex(__version__), *(citation.bibtex for citation in cited)]))
-        return
-    for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):
-        say(line)

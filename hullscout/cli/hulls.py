@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hullscout.cli.campaigns import EXPORTS
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
+from hullscout.cli.results import EXPORTS
 from hullscout.cli.shared import PATH, console, main
 from hullscout.cli.streams import say
 from hullscout.display import MILLI

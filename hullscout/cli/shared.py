@@ -54,6 +54,13 @@ FORCE = click.option("--force", is_flag=True, help="Replace the file if there is
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
+STRUCTURES = click.option(
+    "--structures",
+    type=click.Choice(["relaxed", "start"]),
+    default="relaxed",
+    show_default=True,
+    help="What energies are of, where it is known, or what was asked for.",
+)
 POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
 
 

@@ -10,7 +10,7 @@ from hullscout.campaign import Beliefs, Setup, read_history, read_origin, run
 from hullscout.campaign.candidate_rows import candidate_rows
 from hullscout.campaign.exports import ExportFormat, computed_entries, export
 from hullscout.cli import main
-from hullscout.cli.campaigns import EXPORTS
+from hullscout.cli.results import EXPORTS
 from hullscout.errors import OutputError
 from hullscout.figures import save_result
 from hullscout.hull import phase_diagram_of

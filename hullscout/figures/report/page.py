@@ -52,8 +52,11 @@ def read_report(folder: Path, *, has_lattices: bool = False) -> facts.Reported:
     return facts.Reported.of(read_history(folder), has_lattices=has_lattices)
 
 
-def write_report(path: Path, reported: facts.Reported) -> None:
+def write_report(path: Path, reported: facts.Reported, *, reload_s: int | None = None) -> None:
     """Write the report of a campaign, finished or not, whole or not at all. The same campaign gives the same bytes.
+
+    Args:
+        reload_s: Seconds after which an open page loads itself again, until `settle_report`; never if not given.
 
     Raises:
         OutputError: The suffix is no HTML file's, or the file cannot be written.
@@ -62,11 +65,21 @@ def write_report(path: Path, reported: facts.Reported) -> None:
         raise OutputError(
             f"{path}: expected a file that ends in {' or '.join(SUFFIXES)}, found {path.suffix or 'no ending'!r}."
         )
-    write_whole(path, render_report(reported), remedy="Give another file.")
+    write_whole(path, render_report(reported, reload_s=reload_s), remedy="Give another file.")
 
 
-def render_report(reported: facts.Reported) -> str:
-    """The HTML text of the report of a campaign."""
+def settle_report(path: Path) -> None:
+    """Write a page again without what makes an open one load itself again; what is no such page is left alone."""
+    if not path.is_file():
+        return
+    start, head, rest = path.read_text(encoding="utf-8").partition("<head>")
+    settled = re.sub(r' data-reload="\d+"', "", start)
+    if settled != start:
+        write_whole(path, settled + head + rest, remedy="Give another file.")
+
+
+def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> str:
+    """The HTML text of the report of a campaign; see `write_report`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  slow to import
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
@@ -85,6 +98,7 @@ def render_report(reported: facts.Reported) -> str:
     shown, cells = shown_structures(reported)
     return environment.get_template("page.html.jinja").render(
         reported=reported,
+        reload_s=reload_s,
         say=facts,
         least_probability=percent(MIN_PROBABILITY),
         most_intervals=MAX_INTERVALS,

@@ -301,12 +301,12 @@ def test_the_policy_of_the_page_admits_its_own_scripts_and_no_other(page):
     }
     allowed = re.search("script-src ([^;]*)", page.policy)[1].split()
     assert set(allowed) == hashes | {"'unsafe-eval'"}
-    assert len(page.scripts) == 8
+    assert len(page.scripts) == 9
 
 
 def test_names_from_files_are_no_html(hostile, tmp_path):
     page = written(read_report(hostile), tmp_path)
-    assert len(page.scripts) == 8
+    assert len(page.scripts) == 9
     assert "x" not in page.addresses
     assert page.data["candidates"]["id"][0].startswith("<script>")
     assert "{{ 7 * 6 }}" in "".join(page.texts)

@@ -55,10 +55,10 @@ function layoutAt() {
   };
 }
 
-const drawMoment = (moment) => Plotly.react(diagram, tracesAt(moment), layoutAt(), CONFIG);
+const drawMoment = (moment) => Plotly.react(diagram, asHidden(tracesAt(moment)), asKept(diagram, layoutAt()), CONFIG);
 
 function drawFirst() {
-  return Plotly.newPlot(diagram, tracesAt(LAST), layoutAt(), CONFIG).then(() => showMoment(LAST)).then(() => {
+  return drawMoment(LAST).then(() => {
     diagram.on("plotly_click", ({ points: [point] }) => showStructure(point.customdata));
   });
 }

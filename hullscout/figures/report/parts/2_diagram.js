@@ -169,5 +169,5 @@ function startDiagram() {
   byId("back").addEventListener("click", () => { play(false); showMoment(shownMoment - 1); });
   byId("on").addEventListener("click", () => { play(false); showMoment(shownMoment + 1); });
   byId("play").addEventListener("click", () => play(playing === null));
-  return drawFirst();
+  return drawFirst().then(() => keepRanges(diagram, () => drawMoment(shownMoment))).then(() => showMoment(momentKept()));
 }

@@ -94,12 +94,12 @@ function layoutAt(moment) {
   };
 }
 
-const drawMoment = (moment) => Plotly.react(diagram, tracesAt(moment), layoutAt(moment), CONFIG);
+const drawMoment = (moment) => Plotly.react(diagram, asHidden(tracesAt(moment)), asKept(diagram, layoutAt(moment)), CONFIG);
 
 // Labels are placed in pixels, which are known only once the axes are drawn: first those, then the points.
 function drawFirst() {
-  const axesOnly = tracesAt(LAST).map((trace) => ({ ...trace, x: NOTHING, y: NOTHING, text: [], customdata: [] }));
-  return Plotly.newPlot(diagram, axesOnly, layoutAt(LAST), CONFIG).then(() => showMoment(LAST)).then(() => {
+  const axesOnly = asHidden(tracesAt(LAST)).map((trace) => ({ ...trace, x: NOTHING, y: NOTHING, text: [], customdata: [] }));
+  return Plotly.newPlot(diagram, axesOnly, asKept(diagram, layoutAt(LAST)), CONFIG).then(() => {
     const relabel = () => Plotly.relayout(diagram, { annotations: labelsOf(campaign.moments[shownMoment].hull) });
     diagram.on("plotly_click", ({ points: [point] }) => showStructure(point.customdata));
     window.addEventListener("resize", () => setTimeout(relabel, 300));

@@ -173,20 +173,20 @@ const solidLayout = () => ({
   ...basis(), margin: { l: 0, r: 0, t: 0, b: 0 }, uirevision: "kept", showlegend: true, legend: { ...LEGEND, y: 1, yanchor: "top" },
   scene: {
     xaxis: { visible: false }, yaxis: { visible: false }, zaxis: { title: { text: "" }, tickangle: 0, range: campaign.view.energy, nticks: 6, color: COLOUR.soft, gridcolor: COLOUR.line },
-    aspectmode: "manual", aspectratio: isWide() ? { x: 1.7, y: 1.47, z: 1.2 } : { x: 1.05, y: 0.91, z: 1.05 }, camera: { projection: { type: "orthographic" }, eye: { x: 0.3, y: -1.7, z: 0.6 } },
+    aspectmode: "manual", aspectratio: isWide() ? { x: 1.7, y: 1.47, z: 1.2 } : { x: 1.05, y: 0.91, z: 1.05 }, camera: kept.camera ?? { projection: { type: "orthographic" }, eye: { x: 0.3, y: -1.7, z: 0.6 } },
     dragmode: "turntable",
   },
 });
 
 function drawMoment(moment) {
   if (solid.isDrawn) Plotly.react(solid, solidAt(moment), solidLayout(), CONFIG);
-  return Plotly.react(diagram, tracesAt(moment), layoutAt(moment), CONFIG);
+  return Plotly.react(diagram, asHidden(tracesAt(moment)), asKept(diagram, layoutAt(moment)), CONFIG);
 }
 
 // Labels are placed in pixels, which are known only once the axes are drawn; the view in three dimensions comes last.
 function drawFirst() {
   const onClick = (place) => place.on("plotly_click", ({ points: [point] }) => showStructure(point.customdata));
-  return Plotly.newPlot(diagram, tracesAt(LAST), { ...layoutAt(LAST), annotations: [] }, CONFIG).then(() => showMoment(LAST)).then(() => {
+  return Plotly.newPlot(diagram, asHidden(tracesAt(LAST)), { ...asKept(diagram, layoutAt(LAST)), annotations: [] }, CONFIG).then(() => {
     onClick(diagram);
     window.addEventListener("resize", () => setTimeout(() => Plotly.relayout(diagram, layoutAt(shownMoment)), 300));
     setTimeout(() => Plotly.newPlot(solid, solidAt(shownMoment), solidLayout(), CONFIG).then(() => {

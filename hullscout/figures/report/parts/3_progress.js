@@ -66,12 +66,13 @@ function drawProgress() {
     }
   });
   progress.marks = marks;
-  return Plotly.react(progress, traces, { ...layout, annotations: titles, shapes: [...marks, momentLine(shownMoment)] }, CONFIG);
+  return Plotly.react(progress, traces, asKept(progress, { ...layout, annotations: titles, shapes: [...marks, momentLine(shownMoment)] }), CONFIG);
 }
 
 function startProgress() {
   return drawProgress().then(() => {
     progress.isDrawn = true;
+    keepRanges(progress, drawProgress);
     progress.on("plotly_click", ({ points: [point] }) => showMoment(point.pointIndex));
     return markMoment(shownMoment);
   });

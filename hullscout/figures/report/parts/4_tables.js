@@ -127,6 +127,12 @@ function startTables() {
   byId("previous").addEventListener("click", () => turnPage(-1));
   byId("next").addEventListener("click", () => turnPage(1));
   byId("csv").addEventListener("click", downloadCsv);
+  if (kept.table) {
+    byId("find").value = kept.table.find;
+    byId("which").value = kept.table.which;
+  }
   filterRows();
-  sortBy(AT_FIRST, false);
+  const column = COLUMNS.findIndex(({ name }) => name === kept.table?.name);
+  sortBy(column < 0 ? AT_FIRST : column, kept.table?.isDescending ?? false);
+  turnPage(kept.table?.page ?? 0);
 }

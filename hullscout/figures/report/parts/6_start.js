@@ -9,4 +9,5 @@ startDiagram()
   })
   .then(startProgress)
   .then(() => DARK.addEventListener("change", () => { readColours(); showMoment(shownMoment); drawProgress(); }))
+  .then(startReloading)
   .then(() => { document.documentElement.dataset.whole = "true"; });

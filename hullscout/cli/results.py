@@ -1,0 +1,191 @@
+"""Commands that look at a campaign, finished or not: where it stands, figures, the report, exports, what to cite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hullscout import __version__
+from hullscout.citations import citations_of, own_bibtex
+from hullscout.cli.following import follow
+from hullscout.cli.looks import look_of, looks_otherwise
+from hullscout.cli.shared import FOLDER, PATH, STRUCTURES, console, looks, main
+from hullscout.cli.streams import say, say_lines
+from hullscout.figures import KINDS, Width, save_campaign_figure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hullscout.citations import Citation
+
+# They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
+EXPORTS = ("entries", "ase", "csv", "cif", "poscar")
+NOT_TOUCHED = "The campaign was only looked at, and goes on or stands as it was."
+FOLLOW = click.option(
+    "--follow", "is_followed", is_flag=True, help="Do so again as the campaign goes on, until it ends."
+)
+PAGE_S, STATUS_S = 60, 10
+"""Seconds that pass at least before what is followed is written or said again."""
+PLOTS = "\n".join(f"{name:<16}{kind.shows}" for name, kind in KINDS.items())
+PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
+
+
+@main.command(is_printed=True, interrupted=NOT_TOUCHED)
+@FOLDER
+@FOLLOW
+@looks
+def status(folder: Path, *, is_followed: bool) -> None:
+    """Say where the campaign in FOLDER stands; also while it is running.
+
+    With --follow say it again when that has changed, on a terminal in place of what was said before.
+    """
+    from hullscout import campaign as campaigns  # noqa: PLC0415
+    from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
+
+    def show() -> None:
+        setup = campaigns.Setup.read(folder)
+        print_status(setup, setup.read_ledger(folder), folder=folder, result=campaigns.read_result(folder))
+
+    if not is_followed:
+        show()
+        return
+    for now in follow(folder, every_s=STATUS_S):
+        console().clear()  # does nothing where output is no terminal
+        show()
+        if not now.is_ended:
+            say(f"{now.said_at}. Followed until the campaign ends; Ctrl-C ends this sooner.")
+
+
+@main.command(help=PLOT_HELP)
+@FOLDER
+@click.option("--kind", type=click.Choice(list(KINDS)), default="hull", show_default=True, help="What to draw.")
+@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
+@click.option(
+    "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
+)
+@click.option("--lattices", is_flag=True, help="hull: mark candidates on fcc, bcc and hcp lattices.")
+@click.option("--candidate", metavar="ID", help="mbtr: whose representation.  [default: the lowest structure's]")
+@click.option(
+    "--from", "start", metavar="X", help="section: where it begins, a formula or an id.  [default: the first element]"
+)
+@click.option("--to", "end", metavar="X", help="section: where it ends.  [default: the second element]")
+@looks_otherwise
+@looks
+def plot(
+    folder: Path,
+    kind: str,
+    output: Path | None,
+    width: str,
+    candidate: str | None,
+    start: str | None,
+    end: str | None,
+    *,
+    lattices: bool,
+    **look: Any,
+) -> None:
+    """Draw the campaign in FOLDER, finished or not."""
+    if lattices and "has_lattices" not in KINDS[kind].takes:
+        raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
+    if candidate is not None and "candidate" not in KINDS[kind].takes:
+        raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
+    if (start, end) != (None, None) and "between" not in KINDS[kind].takes:
+        raise click.UsageError(f"--from and --to are for --kind section, found --kind {kind}. Leave them out.")
+    if (start is None) != (end is None):
+        raise click.UsageError("Expected both ends of a section, found one. Give --from and --to.")
+    between = None if start is None or end is None else (start, end)
+    target = output if output is not None else folder / f"{kind}.png"
+    save_campaign_figure(
+        folder,
+        target,
+        kind=kind,
+        width=Width(width),
+        has_lattices=lattices,
+        candidate_id=candidate,
+        between=between,
+        look=look_of(look),
+    )
+    say(f"Wrote {target}")
+
+
+@main.command(interrupted=f"The page is whole, as it was last written. {NOT_TOUCHED}")
+@FOLDER
+@click.option("-o", "--output", type=PATH, help="HTML file.  [default: FOLDER/report.html]")
+@click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
+@FOLLOW
+@looks
+def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bool) -> None:
+    """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network.
+
+    With --follow write it again after rounds, at most once a minute; a page that is open in a browser reloads itself until then.
+    """
+    from hullscout.figures.report import REPORT, read_report, settle_report, write_report  # noqa: PLC0415
+
+    target = output if output is not None else folder / REPORT
+    if not is_followed:
+        write_report(target, read_report(folder, has_lattices=lattices))
+        say(f"Wrote {target}")
+        return
+    is_written = False
+    try:
+        for now in follow(folder, every_s=PAGE_S, of=lambda seen: seen.has_hull and seen.n_rounds):
+            if not now.has_hull:
+                say("There is no hull yet: the energies of all pure elements are needed. The page is written then.")
+                continue
+            reported = read_report(folder, has_lattices=lattices)
+            write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
+            is_written = not now.is_ended
+            say(f"{now.said_at}: wrote {target}, {now.n_rounds} rounds, {now.n_answered} energies known.")
+    finally:
+        if is_written:
+            settle_report(target)
+
+
+@main.command()
+@FOLDER
+@click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
+@STRUCTURES
+@click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@looks
+def export(folder: Path, export_format: str, structures: str, output: Path | None, *, force: bool) -> None:
+    """Write what the campaign in FOLDER found for other programs, finished or not.
+
+    \b
+    entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
+    ase          ASE database: all candidates
+    csv          table: all candidates, with predictions and P(on the hull)
+    cif, poscar  folder of the structures of the hull
+
+    Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
+    kept next to each, in a folder `start` for CIF and POSCAR.
+    """  # noqa: D301  click takes the character, not the two letters
+    from hullscout.campaign import exports  # noqa: PLC0415
+
+    chosen = exports.ExportFormat(export_format)
+    target = output if output is not None else folder / chosen.default_name
+    n_written = exports.export(folder, target, chosen, structures=exports.Structures(structures), replace=force)
+    say(f"Wrote {n_written} structures to {target}")
+    if export_format == "csv" and (note := exports.formula_note_on(folder)):
+        say(note)
+
+
+@main.command(is_printed=True)
+@click.argument("folder", type=PATH, required=False)
+@click.option("--bibtex", "is_bibtex", is_flag=True, help="As entries of BibTeX.")
+@looks
+def cite(folder: Path | None, *, is_bibtex: bool) -> None:
+    """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
+    cited: tuple[Citation, ...] = ()
+    papers = ["Give a campaign's folder for the papers behind the methods that it used."]
+    if folder is not None:
+        from hullscout import campaign as campaigns  # noqa: PLC0415
+
+        config = campaigns.Setup.read(folder).config
+        cited = citations_of((*config.representation.citations, *config.select.citations))
+        papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
+    if is_bibtex:
+        say_lines("\n\n".join([own_bibtex(__version__), *(citation.bibtex for citation in cited)]))
+        return
+    for line in (f"The Hullscout developers: Hullscout, version {__version__}.", *papers):
+        say(line)

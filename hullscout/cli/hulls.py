@@ -35,7 +35,7 @@ N_NEAR = 10
 @reads_pool
 @click.option("--allow-mixed-settings", is_flag=True, help="Take energies of different settings onto one hull.")
 @click.option("--leave-out-faults", is_flag=True, help="Leave out what cannot be used, and say so.")
-@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.")
+@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg, .pdf or .eps.")
 @click.option(
     "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of the figure."
 )

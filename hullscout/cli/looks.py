@@ -25,6 +25,26 @@ def _numbers(mark: str, expected: str) -> Callable[..., tuple[float, float] | No
     return parsed
 
 
+def _restyled(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, dict[str, str | float]]:
+    every: dict[str, dict[str, str | float]] = {}
+    for text in texts:
+        name, _, rest = text.partition(":")
+        pairs = [part.partition("=") for part in rest.split(",")]
+        if not name or not all(key and value for key, _, value in pairs):
+            raise click.BadParameter(f"expected WHAT:KEY=VALUE, for example calculated:color=black, found {text!r}")
+        every.setdefault(name.strip(), {}).update({key.strip(): _value(value.strip()) for key, _, value in pairs})
+    return every
+
+
+def _value(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 LOOK_OPTIONS = (
     click.option(
         "--size",
@@ -44,6 +64,17 @@ LOOK_OPTIONS = (
     ),
     click.option("--ev", "is_in_ev", is_flag=True, help="Energies in eV/atom instead of meV/atom."),
     click.option("--at-percent", "is_in_percent", is_flag=True, help="Compositions in at.% instead of fractions."),
+    click.option(
+        "--style", "sheets", multiple=True, metavar="NAME|FILE", help="A style sheet of matplotlib; may be repeated."
+    ),
+    click.option(
+        "--restyle",
+        "restyled",
+        multiple=True,
+        metavar="WHAT:KEY=VALUE,...",
+        callback=_restyled,
+        help="Properties of what the legend names, as calculated:color=black,marker=s; may be repeated.",
+    ),
     click.option("--svg-text", "has_text", is_flag=True, help="Text in an SVG stays text, in the reader's fonts."),
 )
 

@@ -60,7 +60,7 @@ def status(folder: Path, *, is_followed: bool) -> None:
 @main.command(help=PLOT_HELP)
 @FOLDER
 @click.option("--kind", type=click.Choice(list(KINDS)), default="hull", show_default=True, help="What to draw.")
-@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg or .pdf.  [default: FOLDER/<kind>.png]")
+@click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg, .pdf or .eps.  [default: FOLDER/<kind>.png]")
 @click.option(
     "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of a two-column paper."
 )

@@ -73,7 +73,7 @@ KINDS = {
     "progress": Kind("hullscout.figures.progress.draw_progress", "errors and the probability of a wrong hull, by calculations",
                      ("history",), is_of_axes=False, aspect=(0.72, 1.2)),
     "parity": Kind("hullscout.figures.parity.draw_parity", "predicted against true energies", ("belief",),
-                   needs_belief=True, aspect=(1.45, 1.45), is_narrow=True),
+                   needs_belief=True, aspect=(1.25, 1.25), is_narrow=True),
     "calibration": Kind("hullscout.figures.parity.draw_calibration", "whether the stated uncertainty holds", ("belief",),
                         needs_belief=True, aspect=(1.25, 1.25), is_narrow=True),
     "learning": Kind("hullscout.figures.parity.draw_learning",
@@ -98,7 +98,7 @@ def save_campaign_figure(
     """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
 
     Args:
-        path: PNG, SVG or PDF by its suffix.
+        path: PNG, SVG, PDF or EPS by its suffix.
         width: A column or the page.
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.

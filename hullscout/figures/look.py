@@ -1,16 +1,19 @@
-"""What a paper wants of a figure otherwise than it is drawn: size, title, legend, limits, units, and text that stays text."""
+"""What a paper wants of a figure otherwise than it is drawn: size, title, legend, limits, units, styles, text that stays text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -32,6 +35,10 @@ class Look:
         is_in_ev: Energies in eV/atom instead of meV/atom.
         is_in_percent: Compositions in at.% instead of atomic fractions.
         has_text: Text in an SVG that stays text, to be edited, in the reader's fonts; else it is drawn.
+        sheets: Style sheets of matplotlib, each a name, a file or a dictionary of settings, upon the style of all
+            figures.
+        restyled: Properties of matplotlib's artists by what the legend calls them, without what is in brackets:
+            `{"calculated": {"color": "black", "marker": "s"}}`.
     """
 
     size_inches: tuple[float, float] | None = None
@@ -43,6 +50,8 @@ class Look:
     is_in_ev: bool = False
     is_in_percent: bool = False
     has_text: bool = False
+    sheets: tuple[str | Path | Mapping[str, Any], ...] = ()
+    restyled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.size_inches is not None and not all(0 < inches <= MAX_INCHES for inches in self.size_inches):
@@ -56,10 +65,13 @@ class Look:
     @property
     def rc(self) -> dict[str, Any]:
         """Settings of matplotlib that are other than usual."""
-        return {"svg.fonttype": "none"} if self.has_text else {}
+        sheets = chain.from_iterable(_settings_of(sheet).items() for sheet in self.sheets)
+        return {**dict(sheets), **({"svg.fonttype": "none"} if self.has_text else {})}
 
     def apply(self, figure: Figure) -> None:
         """Change a figure that was drawn."""
+        from hullscout.figures.legends import legend_below  # noqa: PLC0415  loads matplotlib
+
         for ax in figure.axes:
             if self.is_in_ev and OF_ENERGY in ax.get_ylabel():
                 ax.set_ylabel(ax.get_ylabel().replace(OF_ENERGY, "(eV/atom)"))
@@ -73,9 +85,29 @@ class Look:
                     ax.set_title(self.title if ax is figure.axes[0] else "", parse_math=False)
             if not self.has_legend and (legend := ax.get_legend()) is not None:
                 legend.remove()
-        if not self.has_legend:
-            for legend in list(figure.legends):
-                legend.remove()
+        self._restyle(figure)
+        for legend in list(figure.legends):
+            legend.remove()
+            if self.has_legend:  # of what is seen within the limits
+                legend_below(figure.axes[0], n_columns=legend._ncols)  # type: ignore[attr-defined]  # noqa: SLF001  nothing else tells it
+
+    def _restyle(self, figure: Figure) -> None:
+        """Give what is named properties of its own, and its marks in legends."""
+        for name, properties in self.restyled.items():
+            named = [artist for ax in figure.axes for artist in _called(ax, name)]
+            if not named:
+                every = sorted({_name_of(label) for ax in figure.axes for label in ax.get_legend_handles_labels()[1]})
+                raise OutputError(f"Expected the name of what is drawn ({', '.join(every)}), found {name!r}.")
+            for artist in named:
+                own = dict(properties)
+                if "color" in own and hasattr(artist, "set_markerfacecolor"):  # of a line; its markers have their own
+                    own.setdefault("markerfacecolor", own["color"])
+                try:
+                    artist.set(**own)
+                except (AttributeError, TypeError, ValueError) as error:
+                    raise OutputError(
+                        f"{name}: expected properties of matplotlib for it, found others: {error}"
+                    ) from error
 
     def _limit(self, ax: Axes) -> None:
         is_energy, is_composition = "(eV/atom)" in ax.get_ylabel(), "(at.%)" in ax.get_xlabel()
@@ -86,6 +118,49 @@ class Look:
 
 
 AS_DRAWN = Look()
+
+
+def _settings_of(sheet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a style sheet: a dictionary, or one by its file or its name.
+
+    Raises:
+        OutputError: There is none of this name, or it holds what is no setting.
+    """
+    import matplotlib as mpl  # noqa: PLC0415  slow to import
+    from matplotlib import style  # noqa: PLC0415
+
+    library: Any = style.library
+    checked: Any = mpl.RcParams
+    of_file: Any = mpl.rc_params_from_file
+    try:
+        if not isinstance(sheet, str | Path):
+            return dict(checked(sheet))
+        if str(sheet) in library:
+            return dict(library[str(sheet)])
+        return dict(of_file(sheet, use_default_template=False))
+    except OSError as error:
+        known = ", ".join(style.available)
+        raise OutputError(
+            f"Expected a file or one of matplotlib's style sheets ({known}), found {str(sheet)!r}."
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise OutputError(f"Expected settings of matplotlib, found others: {error}") from error
+
+
+def _name_of(label: str) -> str:
+    return label.partition(" (")[0]
+
+
+def _called(ax: Axes, name: str) -> Iterator[Artist]:
+    """What the legend calls by a name, and its marks in a legend of the axes."""
+    yield from (artist for artist in ax.get_children() if _name_of(str(artist.get_label())) == name)
+    for bars in ax.containers:
+        if _name_of(str(bars.get_label())) == name:
+            yield from bars.get_children()
+    legend = ax.get_legend()
+    if legend is not None:
+        marks = zip(legend.legend_handles, legend.get_texts(), strict=True)
+        yield from (mark for mark, text in marks if mark is not None and _name_of(text.get_text()) == name)
 
 
 def _times(factor: float) -> Callable[[float, object], str]:

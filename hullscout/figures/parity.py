@@ -12,6 +12,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
 from hullscout.figures import style
+from hullscout.figures.legends import legend_below
 from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from hullscout.selection import Belief
     from hullscout.selection.known import Floats
 
-# Intervals that reach further beyond the energies than this share of their range are cut, and counted.
-MAX_BEYOND = 0.4
+# Room beyond the energies, of their range; intervals that reach further are cut, and counted.
+BEYOND = 0.05
 LEVELS = tuple(np.linspace(0.02, 0.98, 49).tolist())
 # Learning curves: shares of the energies that are learned from, random orders, and the fewest energies that make a curve.
 LEARNED_SHARES = (0.1, 0.2, 0.4, 0.8)
@@ -76,17 +77,15 @@ def draw_parity(ax: Axes, belief: Belief) -> Axes:
         ax.plot(true, mean, marker, ls="", mfc=color, mec=edge, ms=3.2, mew=0.3, label=label, zorder=4 + order)
     every = np.concatenate([np.concatenate([those.true, those.mean]) for those in sets]) * MILLI
     span = float(np.ptp(every))
-    limits = (float(every.min()) - 0.05 * span, float(every.max()) + 0.05 * span)
+    limits = (float(every.min()) - BEYOND * span, float(every.max()) + BEYOND * span)
     low, high = np.concatenate(ends, axis=1)
-    bottom = min(limits[0], max(float(low.min()), limits[0] - MAX_BEYOND * span) - 0.02 * span)
-    top = max(limits[1], min(float(high.max()), limits[1] + MAX_BEYOND * span) + 0.02 * span)
-    n_cut = int(((low < bottom) | (high > top)).sum())
+    n_cut = int(((low < limits[0]) | (high > limits[1])).sum())
     ax.plot(limits, limits, "-", color=style.FOUND, lw=0.8, label="predicted as they are", zorder=1)
     ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
-    ax.set(xlim=limits, ylim=(bottom, top), aspect="equal")
+    ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.set_xlabel(f"{'calculated' if known.true_ev_per_atom is None else 'true'} formation energy (meV/atom)")
     ax.set_ylabel("predicted formation energy (meV/atom)")
-    style.legend_below(ax, n_columns=1)
+    legend_below(ax, n_columns=1)
     cut = f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else ""
     style.set_title(ax, known.name, cut)
     return ax
@@ -106,7 +105,7 @@ def draw_calibration(ax: Axes, belief: Belief) -> Axes:
         _, line, color, _ = those.look
         styles[label] = {"linestyle": line, "color": color}
     plot_calibration(reports, ax, styles=styles)
-    style.legend_below(ax, n_columns=1)
+    legend_below(ax, n_columns=1)
     style.set_title(ax, belief.known.name)
     return ax
 

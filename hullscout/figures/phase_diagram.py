@@ -18,6 +18,7 @@ from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.crystals import mathtext_structure, parent_lattice
 from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.legends import legend_below
 from hullscout.figures.sections import Places, Section
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     style.set_composition_axis(ax, section.names)
     is_formation = not section.zero_ev_per_atom.any()
     ax.set_ylabel(f"{'formation energy' if is_formation else 'energy relative to the ends'} (meV/atom)")
-    style.legend_below(ax, n_columns=style.legend_columns(ax))
+    ax.set_ylim(lowest - (top - lowest), top)  # the legend names what is seen
+    legend_below(ax, n_columns=style.legend_columns(ax))
     bottom = lowest - _footroom(ax, x.size - 2) * (top - lowest)
     ax.set_ylim(bottom, top)
     is_band_cut = belief is not None and bool(low.min() < bottom or high.max() > top)
@@ -162,7 +164,7 @@ def draw_hull_distance(
     places.set_axis(ax, known)
     ax.set_ylabel("distance to the hull (meV/atom)")
     style.set_title(ax, style.title_of(known))
-    style.legend_below(ax, n_columns=style.legend_columns(ax))
+    legend_below(ax, n_columns=style.legend_columns(ax))
     return ax
 
 
@@ -253,8 +255,7 @@ def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Fl
         label="prediction, 95 % interval", zorder=7,
     )  # fmt: skip
     bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])
-    bar.set_label("P(on the hull) (%)")
-    bar.outline.set_linewidth(0.5)
+    style.label_bar(bar, ax, "P(on the hull) (%)")
     return mean - half_width, mean + half_width
 
 

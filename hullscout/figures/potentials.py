@@ -18,6 +18,7 @@ from hullscout.display import MILLI, percent
 from hullscout.errors import OutputError
 from hullscout.figures import style
 from hullscout.figures.labels import Label, place_around
+from hullscout.figures.legends import legend_below
 from hullscout.hull import of_all_elements
 from hullscout.selection.chemical_potentials import ChemicalPotentials, corners_of, facet_potentials, slopes
 
@@ -53,7 +54,7 @@ def draw_potentials(ax: Axes, known: Known, *, belief: Belief | None = None) -> 
         )
     draw = _draw_steps if len(elements) == 2 else _draw_regions
     draw(ax, known, belief)
-    style.legend_below(ax, n_columns=style.legend_columns(ax))
+    legend_below(ax, n_columns=style.legend_columns(ax))
     style.set_title(ax, style.title_of(known))
     _label_regions(ax, ChemicalPotentials.of(known, belief), known)
     return ax

@@ -8,6 +8,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
+from hullscout.figures.legends import legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +112,10 @@ def _finished(ax: Axes, history: History) -> Axes:
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set_xlim(0, 1.04 * max(history.now.n_answered, 1))
     ax.set_xlabel(f"calculations (of {len(history.pool)} candidates)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    columns = style.legend_columns(ax)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, borderaxespad=0.5, columnspacing=1.0)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    if style.is_in_grid(ax):
+        legend_below(ax, n_columns=1)
+    else:
+        columns = style.legend_columns(ax)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, borderaxespad=0.5, columnspacing=1.0)
     return ax

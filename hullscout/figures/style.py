@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
     from hullscout.figures.look import Look
@@ -31,13 +32,12 @@ GREEN, PURPLE = "#009E73", "#CC79A7"
 CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
 BELIEVED, BAND, BAND_EDGE = "#595959", "#BFBFBF", "#808080"
 DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for grey
-# Mean width of a character and distance of a legend from its axes, in font sizes; fewest characters of a line.
+# Mean width of a character in font sizes; fewest characters of a line.
 CHARACTER_WIDTH = 0.52
-LEGEND_DROP = 3.6
 MIN_CHARACTERS = 20
 # Axes less wide than this, in inches, get legends of two columns.
 NARROW = 4.5
-FORMATS = (".png", ".svg", ".pdf")
+FORMATS = (".png", ".svg", ".pdf", ".eps")
 RC: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 8.0,
@@ -49,6 +49,7 @@ RC: dict[Any, Any] = {
     "legend.handletextpad": 0.4,
     "legend.borderaxespad": 0.3,
     "pdf.fonttype": 42,
+    "ps.fonttype": 42,
     "svg.hashsalt": "hullscout",
 }
 
@@ -78,7 +79,7 @@ def save_figure(
     aspect: float = 0.65,
     look: Look | None = None,
 ) -> None:
-    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG or PDF file, whole or not at all.
+    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG, PDF or EPS file, whole or not at all.
 
     Args:
         look: What is to be otherwise than it is drawn.
@@ -113,9 +114,10 @@ def figure_bytes(
         figure = Figure(figsize=inches, dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
-        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]  # no date
+        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})  # no date
         figure.savefig(stream, format=suffix[1:], metadata=metadata)
-    return stream.getvalue()
+    content = stream.getvalue()
+    return re.sub(rb"(?m)^%%CreationDate: .*\n", b"", content, count=1) if suffix == ".eps" else content
 
 
 def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
@@ -176,6 +178,27 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     return float(extent.width) / per_point, float(extent.height) / per_point
 
 
+def is_in_grid(ax: Axes) -> bool:
+    """Whether others may stand beside `ax`."""
+    spec = ax.get_subplotspec()
+    return spec is not None and spec.get_topmost_subplotspec().get_gridspec().ncols > 1
+
+
+def slot_in_points(ax: Axes) -> float:
+    """Width of the room that `ax` has in its figure's layout, also where it keeps an aspect."""
+    size_in_points(ax)
+    figure = ax.get_figure(root=True)
+    return 0.0 if figure is None else float(ax.get_position(original=True).width * figure.get_figwidth() * 72.0)
+
+
+def label_bar(bar: Colorbar, ax: Axes, text: str) -> None:
+    """What a bar of colours beside `ax` tells."""
+    size = "small" if is_in_grid(ax) else None
+    bar.set_label(text, size=size)
+    bar.ax.tick_params(labelsize=size)
+    bar.outline.set_linewidth(0.5)
+
+
 def title_of(known: Known) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved; of a pool alone how many energies."""
     if not known.name and not known.decisions:
@@ -188,9 +211,12 @@ def title_of(known: Known) -> str:
 def set_title(ax: Axes, *lines: str) -> None:
     """Write a title over `ax`, each line broken where it would be wider than the axes."""
     width, _ = size_in_points(ax)
+    if is_in_grid(ax):
+        ax.set_title("", fontsize="small")
+        width = slot_in_points(ax)
     n_characters = max(int(width / (CHARACTER_WIDTH * float(ax.title.get_fontsize()))), MIN_CHARACTERS)
     broken = [part for line in lines for part in _wrapped(line, n_characters)]
-    ax.set_title("\n".join(map(plain, broken)))
+    ax.title.set_text("\n".join(map(plain, broken)))
 
 
 def _wrapped(line: str, n_characters: int) -> list[str]:
@@ -209,22 +235,3 @@ def legend_columns(ax: Axes) -> int:
 def is_narrow(ax: Axes) -> bool:
     """Whether `ax` is as wide as a column rather than the page."""
     return bool(ax.get_window_extent().width < NARROW * ax.figure.dpi)
-
-
-def legend_below(ax: Axes, *, n_columns: int) -> None:
-    """A legend under `ax` where the figure makes room for it (`layout="constrained"`), else inside, where it hides least."""
-    from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415  loads matplotlib
-
-    figure = ax.get_figure(root=True)
-    if figure is None or figure.get_layout_engine() is None:
-        ax.legend(loc="best", fontsize="small", framealpha=0.8)
-    elif any(other is not ax and other.get_label() != "<colorbar>" for other in figure.axes):
-        drop = -LEGEND_DROP * float(ax.xaxis.label.get_fontsize()) / 72.0
-        below = ax.transAxes + ScaledTranslation(0.0, drop, figure.dpi_scale_trans)
-        ax.legend(
-            loc="upper center", bbox_to_anchor=(0.5, 0.0), bbox_transform=below, fontsize="small", frameon=False,
-            ncols=min(n_columns, 2), borderaxespad=0.0, columnspacing=1.2,
-        )  # fmt: skip
-    else:  # alone: the whole width of the figure
-        handles, labels = ax.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", fontsize="small", frameon=False, ncols=n_columns)

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.labels import Label, place_around
+from hullscout.figures.legends import legend_below
 from hullscout.figures.phase_diagram import drawn_energies, intervals_of, vertex_name
 from hullscout.hull import of_all_elements
 from hullscout.selection.known import NONE
@@ -114,11 +115,10 @@ def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Ax
     ax.plot(*vertices.T, "o", mfc="none", mec=style.FOUND, ms=6, mew=1.0, zorder=6)
     likely = NONE if belief is None else _draw_likely(ax, belief)
     beyond = "max" if heights[is_shown].max() > top else "neither"
-    side = "bottom" if style.is_narrow(ax) else "right"
+    side = "bottom" if style.is_narrow(ax) and not style.is_in_grid(ax) else "right"
     bar = ax.figure.colorbar(shown, ax=ax, location=side, pad=0.01, aspect=30, shrink=0.75, extend=beyond)
-    bar.set_label("height above the hull (meV/atom)")
-    bar.outline.set_linewidth(0.5)
-    style.legend_below(ax, n_columns=style.legend_columns(ax))
+    style.label_bar(bar, ax, "height above the hull (meV/atom)")
+    legend_below(ax, n_columns=style.legend_columns(ax))
     style.set_title(ax, style.title_of(known))
     _label_vertices(ax, known, likely=likely)
     return ax

@@ -87,7 +87,7 @@ def test_anybodys_function_is_a_kind(stopped, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "width", "size"), [
-    ("hull", Width.PAGE, (1120, 728)), ("hull", Width.COLUMN, (1020, 1122)), ("parity", Width.PAGE, (1020, 1479)),
+    ("hull", Width.PAGE, (1120, 728)), ("hull", Width.COLUMN, (1020, 1122)), ("parity", Width.PAGE, (1020, 1275)),
 ])  # fmt: skip
 def test_figures_have_the_width_of_a_column_or_the_page(stopped, tmp_path, kind, width, size):
     save_campaign_figure(stopped, tmp_path / "figure.png", kind=kind, width=width)
@@ -111,7 +111,7 @@ def test_the_learning_curve_of_a_replay_uses_all_candidates(at_random, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "a.jpg"], "expected a file that ends in .png, .svg, .pdf, found '.jpg'"),
+        (["-o", "a.jpg"], "expected a file that ends in .png, .svg, .pdf, .eps, found '.jpg'"),
         (["--kind", "mbtr", "--candidate", "none"], "Expected the id of one of the 57 candidates, found 'none'"),
     ],
 )

@@ -7,6 +7,12 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import write
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from hullscout.errors import OutputError
+from hullscout.figures.look import Look
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,52 @@ def test_size_and_dots_are_those_asked_for(hullscout, pool):
     assert struct.unpack(">II", target.read_bytes()[16:24]) == (600, 400)
 
 
+def test_a_style_sheet_by_its_name_and_by_its_file_restyles_a_figure(hullscout, pool):
+    sheet = pool.with_name("mine.mplstyle")
+    sheet.write_text("axes.labelcolor: ff00ff\nxtick.color: 00ff00\n")
+    plain, _ = drawn(hullscout, pool)
+    svg, _ = drawn(hullscout, pool, "--style", "dark_background", "--style", sheet)
+    assert ("#ff00ff" in plain, "#00ff00" in plain) == (False, False)
+    assert ("#ff00ff" in svg, "#00ff00" in svg) == (True, True)
+    assert hullscout("hull", pool, "-o", pool.with_name("dark.png"), "--style", "dark_background")[0] == 0
+    assert imread(pool.with_name("dark.png"))[0, 0, :3].max() == 0
+
+
+def test_a_dictionary_restyles_what_the_legend_names_and_its_mark_there(hullscout, pool):
+    plain, _ = drawn(hullscout, pool)
+    svg, texts = drawn(hullscout, pool, "--restyle", "calculated:color=#123456,markersize=9")
+    assert (plain.count("#123456"), svg.count("#123456") >= 2) == (0, True)
+    assert "calculated (4)" in texts
+    figure = Figure()
+    ax = figure.add_subplot()
+    ax.errorbar([0, 1], [0, 1], [0.1, 0.2], label="bars (2)")
+    ax.legend()
+    look = Look(sheets=({"axes.grid": True},), restyled={"bars": {"color": "#123456"}})
+    look.apply(figure)
+    assert look.rc["axes.grid"] is True
+    (bars,) = ax.containers
+    assert {to_hex(line.get_color()) for line in (bars.lines[0], ax.lines[0])} == {"#123456"}
+    with pytest.raises(OutputError, match=r"Expected settings of matplotlib, found others: .*axes\.gird"):
+        Look(sheets=({"axes.gird": True},)).rc  # noqa: B018
+
+
+def test_an_eps_file_is_whole_and_the_same_each_time(hullscout, pool):
+    written = []
+    for name in ("one.eps", "two.eps"):
+        assert hullscout("hull", pool, "-o", pool.with_name(name))[0] == 0
+        written.append(pool.with_name(name).read_bytes())
+    assert written[0] == written[1]
+    assert written[0].startswith(b"%!PS-Adobe-3.0 EPSF-3.0")
+    assert b"%%CreationDate" not in written[0]
+    assert written[0].rstrip().endswith(b"showpage")
+
+
+def test_limits_take_out_of_the_legend_what_is_beyond_them(hullscout, pool):
+    assert "calculated (4)" in drawn(hullscout, pool)[1]
+    _, texts = drawn(hullscout, pool, "--xlim", "0.3:0.7")
+    assert ("calculated (4)" in texts, "hull found" in texts) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -61,6 +113,10 @@ def test_size_and_dots_are_those_asked_for(hullscout, pool):
         (("--size", "0x2"), "Expected a size above 0"),
         (("--dpi", "0"), "dots per inch, found 0"),
         (("--ylim", "2:1"), "limits of y that ascend, found 2 to 1"),
+        (("--style", "nowhere"), "Expected a file or one of matplotlib's style sheets ("),
+        (("--restyle", "calculated"), "expected WHAT:KEY=VALUE, for example calculated:color=black"),
+        (("--restyle", "nothing:color=red"), "the name of what is drawn (calculated, hull found), found 'nothing'"),
+        (("--restyle", "calculated:colour=red"), "calculated: expected properties of matplotlib for it"),
     ],
 )
 def test_a_look_that_cannot_be_is_refused(words, message, hullscout, pool):

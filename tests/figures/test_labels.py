@@ -1,0 +1,102 @@
+"""Labels of many ground states in little room: none covers another, and no line to one crosses a label or another line."""
+
+import itertools
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+
+from hullscout import Pool
+from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.look import Look
+from hullscout.figures.style import RC
+
+# Shapes of hulls of eleven vertices: deep in the middle, at one end, nearly flat, and with a steep end.
+SHAPES = {
+    "even": lambda x: -0.3 * x * (1 - x),
+    "aside": lambda x: -0.3 * x * (1 - x) * (1.9 - x),
+    "flat": lambda x: -0.004 * x * (1 - x),
+    "steep": lambda x: -0.2 * (x**0.3) * (1 - x),
+}
+
+
+def eleven(shape):
+    """A pool of Cu and Au of which every candidate is a ground state."""
+    cells = []
+    for n_gold in range(11):
+        atoms = bulk("Cu", a=3.8) * (10, 1, 1)
+        atoms.symbols[:n_gold] = "Au"
+        atoms.info = {"id": f"c{n_gold}", "energy": 10 * SHAPES[shape](n_gold / 10)}
+        cells.append(atoms)
+    return Pool.of(cells, elements=("Cu", "Au"))
+
+
+def drawn(pool, size):
+    import matplotlib as mpl
+
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+        pool.plot_hull(ax)
+        figure.draw_without_rendering()
+    return ax
+
+
+def side(p, q, r):
+    return np.sign(np.cross(np.append(q - p, 0), np.append(r - p, 0))[2])
+
+
+def crosses(a, b, c, d):
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+
+def boxes_and_leaders(ax):
+    """Of the labels that are seen: boxes, and lines from their middles to their points, all in pixels."""
+    renderer = ax.figure.canvas.get_renderer()
+    labels = [text for text in ax.texts if isinstance(text, Annotation) and text.get_visible()]
+    boxes = [Text.get_window_extent(text, renderer) for text in labels]
+    middles = [np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]) for box in boxes]
+    return boxes, [(middle, ax.transData.transform(text.xy)) for middle, text in zip(middles, labels, strict=True)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [(3.4, 3.7), (3.4, 2.4), (7.0, 4.5)])
+def test_eleven_ground_states_are_named_and_no_line_crosses_a_label_or_a_line(shape, size):
+    ax = drawn(eleven(shape), size)
+    boxes, leaders = boxes_and_leaders(ax)
+    assert len(boxes) == 11
+    for (a, line), (b, other) in itertools.combinations(zip(boxes, leaders, strict=True), 2):
+        assert not a.overlaps(b)
+        assert not crosses(*line, *other)
+        for box, one in ((a, other), (b, line)):
+            corners = np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]])
+            assert not any(crosses(*one, corners[k - 1], corners[k]) for k in range(4))
+    frame = ax.get_window_extent()
+    assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 and box.y0 >= frame.y0 - 1 for box in boxes)
+
+
+def test_labels_are_placed_anew_where_the_axes_change(ax):
+    labels = [Label(text=f"Cu{k}\nfcc", x=0.1 * k, y=-0.08 * k * (10 - k), is_above=False) for k in range(1, 10)]
+    ax.set(xlim=(0, 1), ylim=(-4, 1))
+    place_labels(ax, labels, avoid=np.empty((0, 2)))
+    for size in ((3.4, 3.4), (2.4, 2.6), (6.0, 3.0)):
+        ax.figure.set_size_inches(size)
+        ax.figure.draw_without_rendering()
+        boxes, leaders = boxes_and_leaders(ax)
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        assert not any(crosses(*a, *b) for a, b in itertools.combinations(leaders, 2))
+    ax.set_xlim(0.35, 0.75)
+    ax.figure.draw_without_rendering()
+    seen = [text.xy[0] for text in ax.texts if text.get_visible()]
+    np.testing.assert_allclose(seen, [0.4, 0.5, 0.6, 0.7])
+
+
+def test_limits_that_are_asked_for_leave_out_labels_beyond_them():
+    ax = drawn(eleven("even"), (3.4, 3.0))
+    Look(x_range=(0.0, 0.55)).apply(ax.figure)
+    ax.figure.draw_without_rendering()
+    assert len(boxes_and_leaders(ax)[0]) == 6

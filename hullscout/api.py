@@ -28,11 +28,12 @@ from hullscout.campaign.cautions import cautions
 from hullscout.campaign.exports import Structures, computed_entries
 from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
-from hullscout.display import html_sentences
+from hullscout.display import html_sentences, notebook_line
 from hullscout.errors import InvalidCampaignError, InvalidSettingError
 from hullscout.figures import save_result
 from hullscout.figures.drawn import Drawn
 from hullscout.hull import phase_diagram_of
+from hullscout.planning.progress import progress_figures
 from hullscout.pool import Candidate
 from hullscout.selection import ChemicalPotentials, Sources
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.additions import Added
     from hullscout.oracle import Outcome
     from hullscout.pool import Pool
-    from hullscout.selection import Belief
+    from hullscout.selection import Belief, Known
 
 
 class Campaign(Drawn):
@@ -115,12 +116,19 @@ class Campaign(Drawn):
         create(setup, out)
         return cls(out)
 
-    def run(self, *, retry_failed: bool = False, on_note: Callable[[str], None] = print) -> CampaignResult:
+    def run(
+        self,
+        *,
+        retry_failed: bool = False,
+        on_note: Callable[[str], None] = print,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> CampaignResult:
         """Run to the end, from where it stands; as `hullscout run` does. A campaign at its end computes nothing.
 
         Args:
             retry_failed: Calculate again what failed before.
             on_note: Called with a sentence for each calculation that a person should know of.
+            on_progress: Called after each answer with where the campaign stands; by default a notebook shows it on one line.
 
         Raises:
             OracleError: The workers cannot be used or are gone. Every answer is kept.
@@ -132,7 +140,8 @@ class Campaign(Drawn):
             )
         self._setup = self._setup.now_in(self.folder).trusted()
         try:
-            result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note)
+            show = self._shown_by(on_progress or notebook_line())
+            result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note, on_progress=show)
             save_result(self.folder, result, known)
         finally:
             self._forget()
@@ -341,6 +350,18 @@ class Campaign(Drawn):
             return f"{known}; {result.stop_sentence}"
         still = f", {len(ledger.awaited)} asked for and not yet answered" if ledger.awaited else ""
         return f"{known}{still}; not finished."
+
+    def _shown_by(self, say: Callable[[str], None] | None) -> Callable[[Known], None]:
+        """What shows where the campaign stands, in a sentence."""
+        is_computed = self._setup.table is None
+
+        def show(known: Known) -> None:
+            if say is not None:
+                figures = progress_figures(self.config, known, is_computed=is_computed)
+                done = f"round {len(known.decisions) - 1}, {known.n_answered} of {known.n_calculable} looked up"
+                say(f"{self.config.name}: {', '.join([done, *figures])}")
+
+        return show
 
     def _now(self) -> Setup:
         """What the campaign works with, also where its settings were changed elsewhere."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MILLI = 1000.0
 """meV in an eV: energies are kept in eV/atom and shown in meV/atom."""
@@ -109,6 +110,18 @@ def unbroken(text: str) -> str:
     '5_% of 20, 1_meV/atom'
     """
     return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
+
+
+def notebook_line() -> Callable[[str], None] | None:
+    """Where a notebook runs this, what shows a sentence in it in place of the one before; else None."""
+    ipython: Any = sys.modules.get("IPython")  # there in every notebook
+    shell = None if ipython is None else ipython.get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    shown = ipython.display.display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda sentence: shown.update(
+        {"text/plain": visible(sentence), "text/html": html_sentences(sentence)}, raw=True
+    )
 
 
 def html_sentences(*sentences: str) -> str:

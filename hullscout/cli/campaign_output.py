@@ -17,6 +17,7 @@ from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
+from hullscout.planning.progress import progress_figures
 from hullscout.selection import ChemicalPotentials, Sources
 
 if TYPE_CHECKING:
@@ -52,21 +53,12 @@ class CampaignProgress:
 
     def update(self, known: Known) -> None:
         """Show what is known after an answer."""
-        decision, n_round = known.decisions[-1], len(known.decisions) - 1
-        figures = [f"{PERCENT * (1 - known.n_answered / max(known.n_calculable, 1)):.0f} % saved"]
-        if self._is_computed and known.pending.size:
-            figures.append(f"{known.pending.size} awaited")
-        if known.n_failed:
-            figures.append(f"{known.n_failed} failed")
-        if decision.model_error is not None:
-            figures.append(f"RMSE left out {decision.model_error * MILLI:.1f} meV/atom")
-        if decision.failure_probability is not None:
-            figures.append(f"P(wrong hull) {PERCENT * decision.failure_probability:.0f} %")
-        if (foreseen := forecast(self._config, known)) is not None:
-            figures.append(str(foreseen))
+        n_round, figures = (
+            len(known.decisions) - 1,
+            progress_figures(self._config, known, is_computed=self._is_computed),
+        )
         if known.has_hull:
             hull = known.hull_formulas
-            figures.append(f"hull {' '.join(hull)}")
             if hull != self._hull and not self.line.console.is_terminal:
                 self.note(f"round {n_round}: {known.n_answered} looked up, {', '.join(figures)}")
             self._hull = hull

@@ -80,7 +80,7 @@ def draw_parity(ax: Axes, belief: Belief) -> Axes:
     limits = (float(every.min()) - BEYOND * span, float(every.max()) + BEYOND * span)
     low, high = np.concatenate(ends, axis=1)
     n_cut = int(((low < limits[0]) | (high > limits[1])).sum())
-    ax.plot(limits, limits, "-", color=style.FOUND, lw=0.8, label="predicted as they are", zorder=1)
+    ax.plot(limits, limits, "-", color=style.found(), lw=0.8, label="predicted as they are", zorder=1)
     ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.set_xlabel(f"{'calculated' if known.true_ev_per_atom is None else 'true'} formation energy (meV/atom)")

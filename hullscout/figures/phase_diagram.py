@@ -92,16 +92,16 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     others = points, is_shown & ~is_answered & ~is_failed
     _draw_points(ax, *others, "^", what, energy, lattices, mfc=color, mec=style.DARK_ORANGE, ms=3.6, mew=0.6, zorder=2)
     energy = energy or "predicted energy"
-    _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.FOUND, ms=4.5, mew=1.1, zorder=8)
+    _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
     look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
     _draw_points(ax, points, is_answered, "o", "calculated", "", lattices, **look)
     lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
         ax.plot(lines[1][0], lines[1][1] * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
-    ax.plot(lines[0][0], lines[0][1] * MILLI, "-", color=style.FOUND, lw=1.1, label="hull found", zorder=4)
+    ax.plot(lines[0][0], lines[0][1] * MILLI, "-", color=style.found(), lw=1.1, label="hull found", zorder=4)
     x, at_vertices, _ = section.vertices(found)
-    ax.plot(x, at_vertices * MILLI, "o", mfc="none", mec=style.FOUND, ms=6, mew=1.0, zorder=6)
+    ax.plot(x, at_vertices * MILLI, "o", mfc="none", mec=style.found(), ms=6, mew=1.0, zorder=6)
     lowest, top = _range([line[1] for line in lines], energies)
     low_end, high_end = (np.empty(0), np.empty(0)) if belief is None else _draw_belief(ax, section, belief)
     lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MAX_BELOW * (top - lowest)))
@@ -140,7 +140,7 @@ def draw_hull_distance(
         ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
                 label=f"not calculated ({unknown.size}, true energy)", zorder=2)  # fmt: skip
     if belief is not None and known.n_failed:
-        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.FOUND, ms=4.5, mew=1.1,
+        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
                 label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
     ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
             mew=0.3, label=f"calculated ({known.n_answered})", zorder=3)  # fmt: skip
@@ -149,10 +149,10 @@ def draw_hull_distance(
         x, mean = heights(chosen, belief.mean_ev_per_atom[chosen])
         drawn += [mean - half_width, mean + half_width]
         ax.errorbar(
-            x, mean, half_width, fmt="D", ms=3.4, mfc="white", mec=style.FOUND, mew=0.7, ecolor=style.BELIEVED, elinewidth=0.7,
+            x, mean, half_width, fmt="D", ms=3.4, mfc="white", mec=style.found(), mew=0.7, ecolor=style.BELIEVED, elinewidth=0.7,
             capsize=1.5, capthick=0.7, label="prediction, 95 % interval", zorder=4,
         )  # fmt: skip
-    ax.axhline(0, color=style.FOUND, lw=1.2, zorder=1.5, label="hull found")
+    ax.axhline(0, color=style.found(), lw=1.2, zorder=1.5, label="hull found")
     if tolerance_ev_per_atom is not None:
         tolerance = tolerance_ev_per_atom * MILLI
         for at, label in ((tolerance, f"tolerance, {tolerance:g} meV/atom"), (-tolerance, None)):
@@ -251,7 +251,7 @@ def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Fl
         x, mean, half_width, fmt="none", ecolor=style.BELIEVED, elinewidth=0.7, capsize=1.5, capthick=0.7, zorder=6.5
     )
     shown = ax.scatter(
-        x, mean, c=probability, cmap="Greys", vmin=0, vmax=highest, marker="D", s=14, edgecolors=style.FOUND, linewidths=0.7,
+        x, mean, c=probability, cmap="Greys", vmin=0, vmax=highest, marker="D", s=14, edgecolors=style.found(), linewidths=0.7,
         label="prediction, 95 % interval", zorder=7,
     )  # fmt: skip
     bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])

@@ -75,7 +75,7 @@ def _draw_steps(ax: Axes, known: Known, belief: Belief | None) -> None:
         x, y = _staircase(known.true_hull, low, high).T
         ax.plot(x, y, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
     x, y = _staircase(hull, low, high).T
-    ax.plot(x, y, "-", color=style.FOUND, lw=1.1, label="hull found", zorder=4)
+    ax.plot(x, y, "-", color=style.found(), lw=1.1, label="hull found", zorder=4)
     ax.set_xlim(low, high)
     ax.set_ylim(-0.12, 1.12)
     ax.set_xlabel(_exchange(second, first))
@@ -92,7 +92,7 @@ def _draw_regions(ax: Axes, known: Known, belief: Belief | None) -> None:
     colours, corners = np.array([to_rgb(colour) for colour in ELEMENTS]), _slopes(hull)
     for fractions, outline in zip(of_all_elements(hull.fractions), _outlines(hull), strict=True):
         colour = WHITE + (1.0 - WHITE) * (fractions @ colours)
-        ax.add_patch(Polygon(outline, fc=colour, ec=style.FOUND, lw=0.9, zorder=1.5))
+        ax.add_patch(Polygon(outline, fc=colour, ec=style.found(), lw=0.9, zorder=1.5))
     if belief is not None:
         every = [one for one, n in belief.sampled_hulls for _ in range(n)]
         chosen = np.linspace(0, len(every) - 1, min(len(every), MAX_SAMPLES)).astype(int).tolist()
@@ -106,7 +106,7 @@ def _draw_regions(ax: Axes, known: Known, belief: Belief | None) -> None:
         ax.add_collection(
             LineCollection(lines, colors=style.TRUE, linewidths=1.4, linestyles=":", zorder=3, label="true hull")
         )
-    ax.plot([], [], "-", color=style.FOUND, lw=0.9, label="hull found")
+    ax.plot([], [], "-", color=style.found(), lw=0.9, label="hull found")
     ax.set_xlim(*_window(corners[:, 0]))
     ax.set_ylim(*_window(corners[:, 1]))
     ax.set_xlabel(_exchange(second, first))

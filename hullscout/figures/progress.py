@@ -49,7 +49,7 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     ]
     if hull:
         marker = "o" if len(hull) == 1 else ""  # one moment is a point
-        ax.step(*np.transpose(hull), "-", where="post", marker=marker, ms=3, color=style.FOUND, lw=1.2,
+        ax.step(*np.transpose(hull), "-", where="post", marker=marker, ms=3, color=style.found(), lw=1.2,
                 label="hull error", zorder=3)  # fmt: skip
     if model:
         ax.plot(*np.transpose(model), "o-", color=style.BLUE, ms=2.2, lw=0.6, label="model error (held out)", zorder=2)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
 GREEN, PURPLE = "#009E73", "#CC79A7"
-CALCULATED, NOT_CALCULATED, FOUND, TRUE = BLUE, ORANGE, BLACK, VERMILLION
+CALCULATED, NOT_CALCULATED, TRUE = BLUE, ORANGE, VERMILLION
 BELIEVED, BAND, BAND_EDGE = "#595959", "#BFBFBF", "#808080"
 DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for grey
 # Mean width of a character in font sizes; fewest characters of a line.
@@ -69,6 +69,14 @@ class Width(StrEnum):
     def dots_per_inch(self) -> int:
         """Of a PNG."""
         return 300 if self is Width.COLUMN else 160
+
+
+def found() -> str:
+    """The colour of the hull found: that of text, black but in styles for a dark ground."""
+    from matplotlib import rcParams  # noqa: PLC0415
+    from matplotlib.colors import to_hex  # noqa: PLC0415
+
+    return to_hex(rcParams["text.color"])
 
 
 def save_figure(

@@ -105,14 +105,14 @@ def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Ax
     )
     ax.plot([], [], "o", color=style.GREY, ms=4.5, mew=0, label=f"calculated ({answered.size})")
     if is_failed.any():
-        ax.plot(*at[is_failed].T, "x", ls="", color=style.FOUND, ms=4.5, mew=1.1, label=f"failed ({is_failed.sum()})",
+        ax.plot(*at[is_failed].T, "x", ls="", color=style.found(), ms=4.5, mew=1.1, label=f"failed ({is_failed.sum()})",
                 zorder=8)  # fmt: skip
     if true is not None:
         # Wide, under the narrow ones: where the hulls agree both are seen, in grey too.
         _draw_lines(ax, true, color=style.TRUE, lw=2.4, label="true hull", zorder=3.5)
-    _draw_lines(ax, found, color=style.FOUND, lw=1.0, label="hull found", zorder=4)
+    _draw_lines(ax, found, color=style.found(), lw=1.0, label="hull found", zorder=4)
     vertices = in_triangle(found.fractions)
-    ax.plot(*vertices.T, "o", mfc="none", mec=style.FOUND, ms=6, mew=1.0, zorder=6)
+    ax.plot(*vertices.T, "o", mfc="none", mec=style.found(), ms=6, mew=1.0, zorder=6)
     likely = NONE if belief is None else _draw_likely(ax, belief)
     beyond = "max" if heights[is_shown].max() > top else "neither"
     side = "bottom" if style.is_narrow(ax) and not style.is_in_grid(ax) else "right"
@@ -160,7 +160,7 @@ def _draw_likely(ax: Axes, belief: Belief) -> Indices:
 def _diamonds(ax: Axes, x: Floats, y: Floats, probability: Floats | float, label: str | None = None) -> None:
     area = MIN_AREA + (SURE_AREA - MIN_AREA) * np.asarray(probability)
     ax.scatter(
-        x, y, s=area, marker="D", facecolors="none", edgecolors=style.FOUND, linewidths=0.8, label=label, zorder=7
+        x, y, s=area, marker="D", facecolors="none", edgecolors=style.found(), linewidths=0.8, label=label, zorder=7
     )
 
 

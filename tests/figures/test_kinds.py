@@ -44,8 +44,9 @@ def line(ax, label):
 def colours_in(path):
     """How many pixels of a PNG picture have each colour of the figures."""
     pixels = imread(path)[..., :3].reshape(-1, 3)
-    names = ("CALCULATED", "NOT_CALCULATED", "FOUND", "TRUE")
-    return {n: int((np.abs(pixels - to_rgb(getattr(style, n))).max(axis=1) < 0.01).sum()) for n in names}
+    names = ("CALCULATED", "NOT_CALCULATED", "TRUE")
+    colours = {name: getattr(style, name) for name in names} | {"found": style.found()}
+    return {n: int((np.abs(pixels - to_rgb(colour)).max(axis=1) < 0.01).sum()) for n, colour in colours.items()}
 
 
 @pytest.mark.parametrize("rule", ["stopped", "at_random"])
@@ -66,7 +67,7 @@ def test_a_kind_is_written_into_the_folder_under_its_name(at_random):
     assert all(n > 100 for n in colours_in(at_random / "hull.png").values())
     save_campaign_figure(at_random, at_random / "progress.png", kind="progress")
     drawn = colours_in(at_random / "progress.png")
-    assert drawn["FOUND"] > 1000
+    assert drawn["found"] > 1000
     assert drawn["NOT_CALCULATED"] == drawn["TRUE"] == 0
 
 

@@ -68,7 +68,9 @@ def test_a_style_sheet_by_its_name_and_by_its_file_restyles_a_figure(hullscout, 
     assert ("#ff00ff" in plain, "#00ff00" in plain) == (False, False)
     assert ("#ff00ff" in svg, "#00ff00" in svg) == (True, True)
     assert hullscout("hull", pool, "-o", pool.with_name("dark.png"), "--style", "dark_background")[0] == 0
-    assert imread(pool.with_name("dark.png"))[0, 0, :3].max() == 0
+    pixels = imread(pool.with_name("dark.png"))[..., :3]
+    assert pixels[0, 0].max() == 0
+    assert (pixels.min(axis=2) == 1).sum() > 1000  # the hull, as the text
 
 
 def test_a_dictionary_restyles_what_the_legend_names_and_its_mark_there(hullscout, pool):

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from hullscout.campaign import Setup, Store
 from hullscout.cli import main
-from hullscout.figures import style
 from hullscout.planning import replay
 
 FAULTS = {"kill": -1, "full": errno.ENOSPC, "io": errno.EIO}
@@ -174,14 +173,14 @@ def clear(base):
 
 def prepare(folder):
     """Load all that plays need, and draw each kind of figure once: its bytes are those of the first play from then on."""
-    draws, drawn = style.figure_bytes, {}
+    draws, drawn = saving.figure_bytes, {}
 
     def drawn_once(draw, *, inches, **how):
         if inches not in drawn:
             drawn[inches] = draws(draw, inches=inches, **how)
         return drawn[inches]
 
-    style.figure_bytes = drawn_once
+    saving.figure_bytes = drawn_once
     for kind in ("here", "plan"):
         clear(folder / "warm")
         code, said = play(kind, folder / "warm")

@@ -86,7 +86,8 @@ def hull(
     from hullscout.campaign import exports  # noqa: PLC0415
     from hullscout.figures import KINDS  # noqa: PLC0415
     from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
-    from hullscout.figures.style import Width, refuse_other_formats, save_figure  # noqa: PLC0415
+    from hullscout.figures.saving import refuse_other_formats, save_figure  # noqa: PLC0415
+    from hullscout.figures.style import Width  # noqa: PLC0415
     from hullscout.known_pool import PoolHull, known_of  # noqa: PLC0415
     from hullscout.oracle import TableOracle  # noqa: PLC0415
 

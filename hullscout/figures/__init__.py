@@ -11,7 +11,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OutputError
-from hullscout.figures.style import Width, refuse_other_formats, save_figure
+from hullscout.figures.saving import refuse_other_formats, save_figure
+from hullscout.figures.style import Width
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:

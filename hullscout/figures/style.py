@@ -1,7 +1,7 @@
 """One look for all figures: legible in a column of a two-column paper, told apart by the colour-blind and in grey.
 
 Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color). What matters is told apart by shape, fill or dashes as well.
-Drawing functions take and return `Axes` and set no sizes of their own but relative to the font; this file makes figures for them.
+Drawing functions take and return `Axes` and set no sizes of their own but relative to the font; `saving` makes figures for them.
 """
 
 from __future__ import annotations
@@ -9,22 +9,14 @@ from __future__ import annotations
 import re
 import textwrap
 from enum import StrEnum
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
-from hullscout.errors import OutputError
-from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
-    from matplotlib.figure import Figure
 
-    from hullscout.figures.look import Look
     from hullscout.selection import Known
 
 BLACK, ORANGE, BLUE, VERMILLION, SKY, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#56B4E9", "#8C8C8C"
@@ -37,7 +29,6 @@ CHARACTER_WIDTH = 0.52
 MIN_CHARACTERS = 20
 # Axes less wide than this, in inches, get legends of two columns.
 NARROW = 4.5
-FORMATS = (".png", ".svg", ".pdf", ".eps")
 RC: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 8.0,
@@ -79,55 +70,6 @@ def found() -> str:
     return to_hex(rcParams["text.color"])
 
 
-def save_figure(
-    path: Path,
-    draw: Callable[[Figure], object],
-    *,
-    width: Width = Width.PAGE,
-    aspect: float = 0.65,
-    look: Look | None = None,
-) -> None:
-    """Make a figure in the style, let `draw` fill it, and write it to a PNG, SVG, PDF or EPS file, whole or not at all.
-
-    Args:
-        look: What is to be otherwise than it is drawn.
-
-    Raises:
-        OutputError: The suffix is another one, or the file cannot be written.
-    """
-    refuse_other_formats(path)
-    inches, dpi, rc = width.size(aspect), width.dots_per_inch, RC
-
-    def fill(figure: Figure) -> None:
-        draw(figure)
-        if look is not None:
-            look.apply(figure)
-
-    if look is not None:
-        inches, dpi, rc = look.size_inches or inches, look.dpi or dpi, RC | look.rc
-    content = figure_bytes(fill, suffix=path.suffix, inches=inches, dpi=dpi, rc=rc)
-    write_whole(path, content, remedy="Give another file.")
-
-
-def figure_bytes(
-    draw: Callable[[Figure], object], *, suffix: str, inches: tuple[float, float], dpi: int, rc: dict[Any, Any] = RC
-) -> bytes:
-    """A figure that `draw` fills, as a file that ends in `suffix`. The same drawing gives the same bytes."""
-    from matplotlib import rc_context  # noqa: PLC0415
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    stream = BytesIO()
-    with rc_context(rc):
-        figure = Figure(figsize=inches, dpi=dpi, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})  # no date
-        figure.savefig(stream, format=suffix[1:], metadata=metadata)
-    content = stream.getvalue()
-    return re.sub(rb"(?m)^%%CreationDate: .*\n", b"", content, count=1) if suffix == ".eps" else content
-
-
 def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
     """Axes in a new pyplot figure, which a notebook shows."""
     return new_row(1, width=width, aspect=aspect)[0]
@@ -140,18 +82,6 @@ def new_row(n: int, *, width: Width = Width.PAGE, aspect: float = 0.45) -> list[
     figure, axes = plt.subplots(1, n, figsize=width.size(aspect), layout="constrained", squeeze=False)
     figure.set_dpi(110)
     return list(axes.flat)
-
-
-def refuse_other_formats(path: Path) -> None:
-    """Refuse a file that no figure can be written to, before any cost.
-
-    Raises:
-        OutputError: Its suffix is none of `FORMATS`.
-    """
-    if path.suffix not in FORMATS:
-        raise OutputError(
-            f"{path}: expected a file that ends in {', '.join(FORMATS)}, found {path.suffix or 'no ending'!r}."
-        )
 
 
 def mathtext_formula(formula: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.display import PERCENT
-from hullscout.figures import style
+from hullscout.figures import saving, style
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: floa
     n_rows = -(-n_campaigns // n_columns)
     size = (max(6.4, 3.4 * n_columns), 0.8 + (3.4 if n_columns > 1 else 3.9) * n_rows)
     draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
-    content = style.figure_bytes(draw, suffix=path.suffix, inches=size, dpi=150, rc={})
+    content = saving.figure_bytes(draw, suffix=path.suffix, inches=size, dpi=150, rc={})
     write_whole(path, content, remedy="The replays are kept; run again.")
 
 

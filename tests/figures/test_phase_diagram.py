@@ -14,7 +14,8 @@ from hullscout.campaign import Setup, read_origin, read_result
 from hullscout.errors import OutputError
 from hullscout.figures import save_result
 from hullscout.figures.phase_diagram import draw_phase_diagram, drawn_energies, intervals_of
-from hullscout.figures.style import Width, mathtext_formula, save_figure
+from hullscout.figures.saving import save_figure
+from hullscout.figures.style import Width, mathtext_formula
 from hullscout.hull import pure
 from hullscout.oracle.outcome import Calculated
 from hullscout.selection import Decision

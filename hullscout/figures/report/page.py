@@ -25,7 +25,8 @@ from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw
 from hullscout.figures.potentials import draw_potentials
 from hullscout.figures.report import facts
 from hullscout.figures.report.shown import shown_structures, table_row, view_data
-from hullscout.figures.style import Width, figure_bytes
+from hullscout.figures.saving import figure_bytes
+from hullscout.figures.style import Width
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from hullscout.campaign import Setup, Store
 from hullscout.cli import main
+from hullscout.figures import saving
 from hullscout.planning import replay
 
 FAULTS = {"kill": -1, "full": errno.ENOSPC, "io": errno.EIO}

@@ -86,7 +86,7 @@ def test_an_option_that_does_not_apply_is_refused(hullscout, arguments, message)
 
 
 def test_the_formats_of_exports_are_those_that_there_are():
-    assert tuple(ExportFormat) == campaigns.EXPORTS
+    assert tuple(ExportFormat) == results.EXPORTS
 
 
 def test_nothing_is_cited_for_a_folder_without_a_campaign(hullscout, tmp_path):

@@ -17,7 +17,7 @@ from frames import frames_of
 
 from hullscout import __version__
 from hullscout.campaign.exports import ExportFormat
-from hullscout.cli import campaigns
+from hullscout.cli import results
 from hullscout.figures import KINDS
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,7 @@
 With the kernel K of labels x pool and the factor L of A, the kernel among labels with what is on its diagonal, all that a process
 says of the pool follows from the rows of V = L^-1 K:
 
-    mean = H b + V^T z,  z = L^T (dual),      variance = k - sum V^2 + |B^-1 (h - (L^-1 H)^T V)|^2.
+    mean = H b + V^T z,  z = L^T (dual),      variance = k - sum V^2 + sum (B^-1 (h - (L^-1 H)^T V))^2.
 
 While kernel and diagonal stay the same, a label adds a row to L and to V, and leaves those before it as they are. Rows are solved
 in blocks of a few labels, counted from the first, and what is left over is solved anew each time: so every number depends on the

@@ -60,3 +60,5 @@ def test_a_small_pool_is_cautioned_of_as_long_as_it_is_looked_at(hullscout, tmp_
     assert code == 0
     assert "Finished" in said
     assert "58 candidates are few" in " ".join(said.split())
+    assert hullscout("report", tmp_path / "out")[0] == 0
+    assert "58 candidates are few" in (tmp_path / "out" / "report.html").read_text()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.campaign import Beliefs
+from hullscout.campaign.cautions import cautions
 from hullscout.display import MILLI, milli, percent
 from hullscout.figures.crystals import parent_lattice, space_group
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
@@ -152,6 +153,7 @@ def remarks(reported: Reported) -> Iterator[str]:
     if reported.belief is not None:
         tolerance = history.config.stop.hull_tolerance
         yield from Sources.of(reported.belief, tolerance_ev_per_atom=tolerance).sentences(reported.belief)
+    yield from cautions(history.setup)
     for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
         is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
         is_alike &= (known.fractions[known.answered] == known.fractions[vertex]).all(axis=1) & (

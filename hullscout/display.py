@@ -1,7 +1,8 @@
 """How numbers and objects are shown: units for people, foreign text without what commands a terminal, notebooks' HTML.
 
 Ids, names, reasons, paths and what other programs say come from anywhere. Before any of it is shown, kept as a sentence or put into
-a table it passes `visible`; what is to be an id passes `is_visible`.
+a table it passes `visible`; what is to be an id passes `is_visible`. Objects of others may do anything when they are asked for a
+text: it is had by `valid_text`, and the names of their classes by `class_names`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,36 @@ PERCENT = 100.0
 """Shares are kept from 0 to 1 and shown in %."""
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Signs that Unicode counts as printable though nothing is seen of them."""
+MAX_VALID_TEXT = 100_000
+"""Characters of the text of an object that are looked at."""
 FORMULA_STARTS = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
+
+
+def class_names(thing: object) -> tuple[str, ...]:
+    """The names of an object's class and of its bases, as Python knows them, whatever the class makes of them."""
+    bases = type.__dict__["__mro__"].__get__(type(thing))
+    return tuple(type.__dict__["__name__"].__get__(base) for base in bases)
+
+
+def valid_text(thing: object) -> str:
+    """The text of anything, or its beginning, as UTF-8 can write it, all else escaped. Where it cannot be had, it says so."""
+    try:
+        if isinstance(thing, bytes):
+            return thing[:MAX_VALID_TEXT].decode(errors="backslashreplace")
+        return "".join(str(thing))[:MAX_VALID_TEXT].encode(errors="backslashreplace").decode()
+    except BaseException as error:  # noqa: BLE001  foreign code makes the text
+        return f"(its text cannot be had: {class_names(error)[0]})"
+
+
+def told(error: BaseException) -> str:
+    """An exception in a sentence's part: its class and what it says.
+
+    >>> told(ValueError("no")), told(KeyError())
+    ('ValueError: no', 'KeyError')
+    """
+    name, text = class_names(error)[0], " ".join(valid_text(error).split())
+    return f"{name}: {text}" if text else name
 
 
 def visible(text: str) -> str:

@@ -83,6 +83,7 @@ def test_ids_that_a_spreadsheet_takes_for_formulas_are_said():
     [
         ("> /dev/full", "Standard output"),
         ("2> /dev/full", "Standard error"),
+        ("> /dev/full 2>&1", ""),
         (">&- 2>&- <&-", ""),
         ("2>&1 | head -n 1", ""),
     ],

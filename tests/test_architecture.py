@@ -24,6 +24,7 @@ ALLOWED = {
     "compiling": set(),
     "contents": {"errors"},
     "display": set(),
+    "ending": set(),
     "errors": set(),
     "lattice": {"compiling", "errors"},
     "neighbor_kernels": {"compiling"},
@@ -47,7 +48,18 @@ ALLOWED = {
         "writing",
     },
     "representation": {"citations", "errors", "lattice", "mbtr", "neighbors", "settings"},
-    "oracle": {"contents", "display", "errors", "files", "lattice", "neighbors", "pool", "settings", "writing"},
+    "oracle": {
+        "contents",
+        "display",
+        "ending",
+        "errors",
+        "files",
+        "lattice",
+        "neighbors",
+        "pool",
+        "settings",
+        "writing",
+    },
     "selection": {
         "compiling",
         "citations",
@@ -67,7 +79,7 @@ ALLOWED = {
     "known_pool": BASE | {"campaign", "figures", "hull", "oracle", "pool", "selection"},
     "warming": {"campaign", "mbtr", "neighbor_kernels", "neighbors", "regression", "selection"},
     "cli": BASE
-    | {"campaign", "examples", "figures", "known_pool", "oracle", "planning", "pool", "selection", "warming"},
+    | {"campaign", "ending", "examples", "figures", "known_pool", "oracle", "planning", "pool", "selection", "warming"},
 }
 # What a room loads of the others when it is used by itself.
 ALONE = {

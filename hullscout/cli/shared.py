@@ -7,11 +7,12 @@ import logging
 import os
 import signal
 import sys
+import sysconfig
 import tempfile
 import threading
 import traceback
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +21,8 @@ import click
 from hullscout import __version__
 from hullscout.cli import streams
 from hullscout.cli.streams import say, say_lines
-from hullscout.display import visible, visible_lines
+from hullscout.display import class_names, told, valid_text, visible, visible_lines
+from hullscout.ending import begin_command, end_in_time, had_calculator
 from hullscout.errors import HullscoutError
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ def _setup_in(folder: Path) -> Setup | None:
 
 BUG = 70
 """The exit code of a bug of ours (`EX_SOFTWARE`)."""
+_LIBRARIES = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_KNOWN = ("<frozen ", *_LIBRARIES, str(Path(__file__).parents[1]))
+"""How the names of files begin in which no calculator of the user's own stands."""
 
 
 class _Parsed(click.Command):
@@ -124,6 +129,7 @@ class Command(_Parsed):
 
     def invoke(self, ctx: click.Context) -> None:
         """Run it."""
+        begin_command()
         try:
             with _ended_by_signals():
                 super().invoke(ctx)
@@ -138,8 +144,10 @@ class Command(_Parsed):
             _end(_of_the_system(error))
         except MemoryError:
             _end("There is not enough memory for this. What was committed before is kept.")
-        except Exception as error:  # noqa: BLE001  what nobody thought of
-            _end(_of_ours(error), code=BUG)
+        except BaseException as error:  # what nobody thought of
+            if isinstance(error, SystemExit) and type(error.code) is int:  # ours
+                raise
+            _end_unforeseen(error)
         if self._is_printed and streams.is_output_refused():
             sys.exit(3)
 
@@ -157,6 +165,23 @@ class Commands(_Parsed, click.Group):
         if note := _note_on_temporary_files():
             say(note, err=True)
         return super().main(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be the program: no traceback is shown, and what a calculator left behind in this process is awaited a moment only."""
+        sys.excepthook = lambda _, error, __: say_lines(_unforeseen(error)[0], err=True)
+        sys.unraisablehook = lambda found: say(
+            f"Not heeded at the end: {told(found.exc_value or found.exc_type())}.", err=True
+        )
+        threading.excepthook = _of_a_thread
+        code = 1
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            raise
+        finally:
+            if had_calculator():
+                end_in_time(code, partial(say, err=True))
 
 
 def _say_what_is_compiled() -> None:
@@ -206,21 +231,46 @@ def _of_the_system(error: OSError) -> str:
     )
 
 
-def _of_ours(error: Exception) -> str:
-    """That this is a bug of ours, and where its traceback is kept."""
-    text = "".join(traceback.format_exception(error))
+def _end_unforeseen(error: BaseException) -> NoReturn:
+    message, code = _unforeseen(error)
+    _end(message, code=code)
+
+
+def _of_a_thread(found: threading.ExceptHookArgs) -> None:
+    if found.exc_value is not None and not isinstance(found.exc_value, SystemExit):
+        say(f"A thread ended in an error: {told(found.exc_value)}.", err=True)
+
+
+def _unforeseen(error: BaseException) -> tuple[str, int]:
+    """What is to be said of an exception that nobody thought of, and the exit code: it is a calculator's, or a bug of ours."""
+    frames = []
+    trace = BaseException.__dict__["__traceback__"].__get__(error)
+    while trace is not None:
+        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    said = visible(told(error))[:500]
+    file, line = frames[-1] if frames else ("", 0)
+    if had_calculator() and not (issubclass(type(error), Exception) and file.startswith(_KNOWN)):
+        return (
+            f"What a calculator left behind in this process ended the command: {said} ({file}, line {line}). What was committed "
+            'before is kept. Set executor.kind = "processes", where it ends a worker alone, and run the command again.'
+        ), 2
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001  a foreign class may raise anything
+        text = "\n".join([*(f"{file}, line {line}" for file, line in frames), said])
     kept = "could not be kept, since no folder takes it"
     for folder in (Path.cwd, tempfile.gettempdir):
-        with suppress(OSError):
+        with suppress(Exception):  # where a folder takes none; a hook of a calculator
             descriptor, name = tempfile.mkstemp(prefix="hullscout-error-", suffix=".txt", dir=folder())
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
             kept = f"is in {name}"
             break
     return (
-        f"This is a bug of Hullscout ({type(error).__name__}), version {__version__}: {visible(str(error))[:500]}. "
+        f"This is a bug of Hullscout ({class_names(error)[0]}), version {__version__}: {visible(valid_text(error))[:500]}. "
         f"What was committed before is kept. The traceback {kept}; please report it to the developers with the command."
-    )
+    ), BUG
 
 
 @contextmanager

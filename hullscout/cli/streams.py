@@ -73,11 +73,13 @@ class _Bearing(RawIOBase):
                 return size
 
     def _lose(self, error: OSError) -> None:
-        is_first, self.error = self.error is None, self.error or error
-        if is_first and self.is_refused and self.other is not None:
+        self.error = self.error or error
+        if self.is_refused and self.other is not None:
+            other, self.other = self.other, None
+            other.buffer.raw.other = None  # type: ignore[attr-defined]  # what it loses cannot be told here
             said = f"{NAMES[self._descriptor]} cannot be written: {error.strerror}. The command goes on without it."
-            self.other.write(f"{said}\n")
-            self.other.flush()
+            other.write(f"{said}\n")
+            other.flush()
 
 
 def prepare() -> None:

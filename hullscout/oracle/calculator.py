@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hullscout.display import class_names, told
 from hullscout.errors import OracleError
 from hullscout.oracle.function import answer_of, function_at, handed_over
 from hullscout.oracle.outcome import (
@@ -21,11 +22,11 @@ from hullscout.oracle.outcome import (
     fault_of,
     judge,
     real_number,
-    valid_text,
 )
 from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
 from hullscout.oracle.room import is_full, speaks_of_room
 from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, FunctionSettings
+from hullscout.oracle.surroundings import kept_traces
 from hullscout.pool import Candidate
 from hullscout.pool.moments import moments_by_rule
 from hullscout.settings import object_at
@@ -47,6 +48,8 @@ class _Made:
     calculator: Any
 
 
+MAX_TOLD = 500
+"""Characters of an exception that are kept."""
 _LAST: list[_Made] = []  # at most one
 _OF_FILES = ("command", "profile", "txt", "log")
 """What calculators have that run a program or write as they go: these belong to the folder of one calculation."""
@@ -92,7 +95,7 @@ def make_calculator(settings: CalculatorSettings) -> Any:
     except Exception as error:
         advice = f". {OWN_FOLDER}" if is_missing_file(error) else _on_files(settings.arguments)
         raise OracleError(
-            f"oracle.arguments: {name!r} cannot be made with {settings.arguments}: {type(error).__name__}: {error}{advice}"
+            f"oracle.arguments: {name!r} cannot be made with {settings.arguments}: {told(error)}{advice}"
         ) from error
     if not hasattr(calculator, "get_potential_energy"):
         raise OracleError(f"oracle.calculator: expected an ASE calculator, found that {name!r} makes {calculator!r}.")
@@ -108,10 +111,8 @@ def _on_files(arguments: Mapping[str, Any]) -> str:
 def probe(settings: ComputedSettings) -> Outcome:
     """Whether the calculator can be made here, or the function called: before anything is paid for."""
     try:
-        if isinstance(settings, FunctionSettings):
-            function_at(settings)
-        else:
-            calculator_for(settings)
+        with kept_traces():
+            function_at(settings) if isinstance(settings, FunctionSettings) else calculator_for(settings)
     except OracleError as error:
         return Failed(reason=FailureReason.RAISED, sentence=str(error))
     except BaseException as error:  # noqa: BLE001  its module or class may raise anything
@@ -126,9 +127,12 @@ def calculate(candidate: Candidate, settings: ComputedSettings) -> Outcome:
     """Compute the energy of a structure, relaxed as the settings say. Whatever the calculator raises becomes a failure."""
     began = time.perf_counter()
     try:
-        outcome = (
-            _call(candidate, settings) if isinstance(settings, FunctionSettings) else _calculate(candidate, settings)
-        )
+        with kept_traces():
+            outcome = (
+                _call(candidate, settings)
+                if isinstance(settings, FunctionSettings)
+                else _calculate(candidate, settings)
+            )
     except BaseException as error:  # noqa: BLE001  (a calculator may raise anything; all of it is told)
         outcome = failure_by(error)
     if isinstance(outcome, Failed) and is_full(Path(os.curdir)):  # codes that are run say nothing of why they ended
@@ -140,14 +144,13 @@ def calculate(candidate: Candidate, settings: ComputedSettings) -> Outcome:
 
 def failure_by(error: BaseException) -> Failed:
     """The failure that an exception is."""
-    names = [base.__name__ for base in type(error).__mro__]
+    names = class_names(error)
     is_unconverged = "SCFError" in names or any("converge" in name.lower() for name in names)
     reason = FailureReason.NOT_CONVERGED if is_unconverged else FailureReason.RAISED
     if speaks_of_room(error):
         reason = FailureReason.NO_ROOM
-    text = " ".join(valid_text(error).split())
     advice = f". {OWN_FOLDER}" if is_missing_file(error) else ""
-    return Failed(reason=reason, sentence=f"{names[0]}: {text[:500]}{advice}" if text else names[0])
+    return Failed(reason=reason, sentence=f"{told(error)[:MAX_TOLD]}{advice}")
 
 
 def _call(candidate: Candidate, settings: FunctionSettings) -> Outcome:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hullscout.display import class_names, told
 from hullscout.errors import HullscoutError, OracleError
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, failure_of
 from hullscout.oracle.paths import OWN_FOLDER, is_missing_file
@@ -55,7 +56,7 @@ def function_at(settings: FunctionSettings) -> Callable[[Any], Any]:
     except Exception as error:  # a module may raise anything when it is imported
         raise OracleError(
             f"oracle.function: expected the dotted path of a function, as package.module.function, found {name!r}: "
-            f"{type(error).__name__}: {error}. Is its package installed where the calculations run, or its module beside the "
+            f"{told(error)}. Is its package installed where the calculations run, or its module beside the "
             "campaign file?"
         ) from error
     is_maker = _is_maker(given)
@@ -69,7 +70,7 @@ def function_at(settings: FunctionSettings) -> Callable[[Any], Any]:
         advice = f" {OWN_FOLDER}" if is_missing_file(error) else ""
         raise OracleError(
             f"oracle.arguments: {name!r} cannot be called with atoms and {settings.arguments or 'no arguments'}: "
-            f"{type(error).__name__}: {error}.{advice}"
+            f"{told(error)}.{advice}"
         ) from error
     if inspect.iscoroutinefunction(called):
         raise OracleError(
@@ -268,4 +269,4 @@ def _shown(value: Any) -> str:
     if value is None:
         return "nothing (None). Raise an error where there is no energy"
     text = " ".join(repr(value).split())
-    return f"{type(value).__name__} {text[:80]}"
+    return f"{class_names(value)[0]} {text[:80]}"

@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hullscout.ending import note_calculator
+from hullscout.errors import OracleError
 from hullscout.oracle.calculator import calculate, probe
 from hullscout.oracle.surroundings import kept_surroundings
 from hullscout.oracle.watcher import PR_SET_CHILD_SUBREAPER, control, descendants, end_processes
@@ -34,10 +36,11 @@ def calculate_here(candidate: Candidate | None, settings: ComputedSettings, fold
 
     Without a structure, learn whether the calculator can be made.
     """
+    note_calculator()
     me, children = os.getpid(), _children()
     with ExitStack() as stack:
         kept = stack.enter_context(_kept_streams())
-        stack.enter_context(kept_surroundings())
+        lowered = stack.enter_context(kept_surroundings())
         told = stack.enter_context(_told_signals())
         os.chdir(folder)
         output = stack.enter_context(Path(OUTPUT).open("a", encoding="utf-8", errors="backslashreplace"))
@@ -51,6 +54,12 @@ def calculate_here(candidate: Candidate | None, settings: ComputedSettings, fold
         _end_all_but(children)
     if told:
         raise KeyboardInterrupt
+    if lowered:
+        raise OracleError(
+            f"The calculator lowered limits of this process that cannot be raised again: {', '.join(lowered)}. Nothing more can be "
+            'kept here; what was answered before is. Set executor.kind = "processes", where this ends a worker alone, and run the '
+            "command again."
+        )
     return outcome
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.display import visible
+from hullscout.display import class_names, valid_text, visible
 from hullscout.errors import ResultError
 from hullscout.pool import Candidate
 
@@ -32,7 +32,7 @@ _NEAR = 0.05  # strains and displacements up to this need no search for other ce
 MAX_VECTORS = 10_000  # of a lattice that are looked at for other cells of a crystal that came back
 _LENGTH_TOLERANCE = 0.2
 _ANGLE_TOLERANCE = 12.0  # degrees
-_BREAKS = re.compile(r"\s*[\r\n]+\s*")
+_BREAKS = re.compile(r"[\r\n]+")
 _UNMOVED = 1e-6  # strains, displacements and relative volume changes up to this are those of rounding
 
 
@@ -86,19 +86,9 @@ class Failed:
 Outcome = Calculated | Failed
 
 
-def valid_text(text: object) -> str:
-    """The text of anything, as UTF-8 can write it: what it cannot is escaped. Where the text cannot be had, it says so."""
-    try:
-        if isinstance(text, bytes):
-            return text.decode(errors="backslashreplace")
-        return "".join(str(text)).encode(errors="backslashreplace").decode()
-    except BaseException as error:  # noqa: BLE001  foreign code makes the text
-        return f"(its text cannot be had: {type(error).__name__})"
-
-
 def _sentence(text: object) -> str:
     """The text of anything as a sentence that is kept and shown: on one line, with all else that is not seen escaped."""
-    return visible(_BREAKS.sub(" ", valid_text(text)))
+    return visible(" ".join(part for line in _BREAKS.split(valid_text(text)) if (part := line.strip())))
 
 
 def real_number(given: object) -> float | None:
@@ -188,7 +178,7 @@ def _shown(given: object) -> str:
         text = " ".join(valid_text(repr(given)).split())
     except BaseException:  # noqa: BLE001  foreign code makes the text
         text = "whose text cannot be had"
-    return f"{type(given).__name__} {text[:100]}"
+    return f"{class_names(given)[0]} {text[:100]}"
 
 
 def candidate_to_tree(candidate: Candidate) -> dict[str, Any]:

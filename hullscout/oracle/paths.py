@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hullscout.oracle.outcome import valid_text
+from hullscout.display import valid_text
 
 _WRITTEN = re.compile(
     r"out\w*|\w*log|log_?\w*|txt|label|prefix|directory|(work|tmp|temp|scratch)\w*|traj|trajectory", re.IGNORECASE
@@ -30,7 +30,7 @@ OWN_FOLDER = (
 
 def is_missing_file(error: BaseException) -> bool:
     """Whether an error says that a file is not there."""
-    return isinstance(error, FileNotFoundError) or "no such file" in valid_text(error).lower()
+    return issubclass(type(error), FileNotFoundError) or "no such file" in valid_text(error).lower()
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,8 @@
 """What a calculator finds around it in its process, and must leave as it was for the next one.
 
-Working folder, environment, signals, timers, limits, masks, warnings, floating-point traps, locale, standard streams: whatever it
-changed is put back. What cannot be put back, such as threads, is for the process to end.
+Working folder, environment, signals, timers, limits, masks, warnings, floating-point traps, locale, standard streams, modules and
+what finds them, functions that trace: whatever it changed is put back. Of limits that cannot be, it is said; threads and hooks of
+audits cannot be, and end with the process.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import locale
 import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,23 +25,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "RSS", "STACK")
+_NEEDED = {"AS", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK"}  # without others a campaign goes on
 _SIGNALS = tuple(int(number) for number in signal.valid_signals() if number < 32)  # nobody uses the others
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
 @contextmanager
-def kept_surroundings() -> Iterator[None]:
-    """Put everything back that is changed within; one thing that cannot be put back hinders no other."""
+def kept_surroundings() -> Iterator[list[str]]:
+    """Put everything back that is changed within; one thing that cannot be put back hinders no other.
+
+    The list says, after the context, which limits of the process are lower than they were.
+    """
+    lowered: list[str] = []
     with ExitStack() as stack, warnings.catch_warnings(), np.errstate():
-        for keep in (_folder, _environment, _interpreter, _signals, _timers, _limits, _masks):
+        for keep in (
+            _folder,
+            _environment,
+            _interpreter,
+            _signals,
+            _timers,
+            partial(_limits, lowered),
+            _masks,
+            _modules,
+        ):
             with suppress(OSError, ValueError, locale.Error):
                 stack.callback(_tried, keep())
-        yield
+        yield lowered
 
 
 def _tried(put_back: Callable[[], None]) -> None:
     with suppress(OSError, ValueError, locale.Error):
         put_back()
+
+
+@contextmanager
+def kept_traces() -> Iterator[None]:
+    """Put functions that trace back; such a one may raise here, and is none any more then."""
+    kept: list[tuple[Callable[[Any], None], object]] = [
+        (sys.settrace, sys.gettrace()),
+        (sys.setprofile, sys.getprofile()),
+        (threading.settrace, threading.gettrace()),
+        (threading.setprofile, threading.getprofile()),
+    ]
+    try:
+        yield
+    finally:
+        for put_back, function in kept:
+            put_back(function)
 
 
 def _folder() -> Callable[[], None]:
@@ -71,14 +104,15 @@ def _environment() -> Callable[[], None]:
 def _interpreter() -> Callable[[], None]:
     streams = {name: getattr(sys, name) for name in _STREAMS}
     hooks: dict[str, Any] = {name: getattr(sys, name) for name in ("excepthook", "unraisablehook", "displayhook")}
+    of_threads = threading.excepthook
     depth, is_collecting, spoken = sys.getrecursionlimit(), gc.isenabled(), locale.setlocale(locale.LC_ALL)
-    trace = sys.gettrace()
+    folder, digits = tempfile.tempdir, sys.get_int_max_str_digits()
 
     def put_back() -> None:
         for name, value in {**streams, **hooks}.items():
             setattr(sys, name, value)
-        if sys.gettrace() is not trace:
-            sys.settrace(trace)
+        threading.excepthook, tempfile.tempdir = of_threads, folder
+        sys.set_int_max_str_digits(digits)
         (gc.enable if is_collecting else gc.disable)()
         if sys.getrecursionlimit() != depth:
             sys.setrecursionlimit(depth)
@@ -116,19 +150,28 @@ def _timers() -> Callable[[], None]:
     return put_back
 
 
-def _limits() -> Callable[[], None]:
+def _limits(lowered: list[str]) -> Callable[[], None]:
     if sys.platform == "win32":
         return lambda: None
     import resource  # noqa: PLC0415  (not there on every system)
 
-    kinds = [getattr(resource, f"RLIMIT_{name}") for name in _LIMITS if hasattr(resource, f"RLIMIT_{name}")]
-    limits = {kind: resource.getrlimit(kind) for kind in kinds}
+    kinds = {name: kind for name in _LIMITS if (kind := getattr(resource, f"RLIMIT_{name}", None)) is not None}
+    limits = {name: resource.getrlimit(kind) for name, kind in kinds.items()}
 
     def put_back() -> None:
-        for kind, limit in limits.items():
-            if (now := resource.getrlimit(kind)) != limit:
+        for name, (soft, hard) in limits.items():
+            now = resource.getrlimit(kinds[name])[1]
+            possible = (
+                soft if now == resource.RLIM_INFINITY else now if soft == resource.RLIM_INFINITY else min(soft, now)
+            )
+            if resource.getrlimit(kinds[name]) == (soft, hard):
+                continue
+            for limit in ((soft, hard), (possible, now)):  # only some users may raise the second
                 with suppress(OSError, ValueError):
-                    resource.setrlimit(kind, (limit[0], now[1]))
+                    resource.setrlimit(kinds[name], limit)
+                    break
+            if resource.getrlimit(kinds[name])[0] != soft and name in _NEEDED:
+                lowered.append(f"RLIMIT_{name} to {resource.getrlimit(kinds[name])[0]}")
 
     return put_back
 
@@ -142,5 +185,24 @@ def _masks() -> Callable[[], None]:
         os.umask(umask)
         if cores is not None and os.sched_getaffinity(0) != cores:
             os.sched_setaffinity(0, cores)
+
+    return put_back
+
+
+def _modules() -> Callable[[], None]:
+    modules, content = sys.modules, dict(sys.modules)
+    lists = {name: (found := getattr(sys, name), list(found)) for name in ("meta_path", "path_hooks")}
+
+    def put_back() -> None:
+        for name, (found, members) in lists.items():
+            setattr(sys, name, found)
+            found[:] = members
+        sys.modules = modules
+        for name, module in content.items():  # what was imported since stays
+            if modules.get(name) is not module:
+                modules[name] = module
+                parent, _, child = name.rpartition(".")
+                if parent in content:
+                    setattr(content[parent], child, module)
 
     return put_back

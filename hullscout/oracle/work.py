@@ -74,20 +74,23 @@ def work(ready: str) -> None:
     _connect(os.devnull, os.O_RDWR, 0, 1, 2)
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(messages, waiting), daemon=True).start()
-    threads = set(threading.enumerate())
+    threads, hooked = set(threading.enumerate()), threading.Event()
+    sys.addaudithook(
+        lambda event, _: hooked.set() if event == "sys.addaudithook" else None
+    )  # such a one stays for good
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # between calculations
     answers.write(f"{ready}\n".encode())
     while True:
         message = json.loads(waiting.get())
         try:
-            outcome = _outcome(message)
+            outcome, lowered = _outcome(message)
             if os.getpid() != me:
                 os._exit(0)
             if not (messages.is_whole and answers.is_whole):
                 os.write(2, b"\nThe calculator closed descriptors that it did not open.\n")
                 os._exit(1)
             tree = {name: message[name] for name in ("token", "id")}
-            tree |= {"is_clean": _is_clean(threads), "outcome": asdict(outcome)}
+            tree |= {"is_clean": not (lowered or hooked.is_set()) and _is_clean(threads), "outcome": asdict(outcome)}
             answers.write(json.dumps(tree, default=np.ndarray.tolist, allow_nan=False).encode() + b"\n")
         except BaseException:  # noqa: BLE001  whatever a calculator left behind
             if os.getpid() == me:
@@ -95,13 +98,13 @@ def work(ready: str) -> None:
             os._exit(1)
 
 
-def _outcome(message: dict[str, Any]) -> Outcome:
+def _outcome(message: dict[str, Any]) -> tuple[Outcome, list[str]]:
     os.chdir(message["folder"])
     _connect(os.devnull, os.O_RDONLY, 0)
     try:
         _connect(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1, 2)
     except OSError as error:
-        return failure_by(error)
+        return failure_by(error), []
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]  # noqa: SIM115
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream: TextIO = open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -111,13 +114,13 @@ def _outcome(message: dict[str, Any]) -> Outcome:
     is_function = message["settings"]["kind"] == "function"
     made: type[ComputedSettings] = FunctionSettings if is_function else CalculatorSettings
     settings, tree = made.model_validate(message["settings"]), message["candidate"]
-    with kept_surroundings():
+    with kept_surroundings() as lowered:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         outcome = calculate(candidate_from_tree(tree), settings) if tree else probe(settings)
         for said in (sys.stdout, sys.stderr):
             with suppress(Exception):  # it may be closed, or anything
                 said.flush()
-    return outcome
+    return outcome, lowered
 
 
 def _connect(path: str, flags: int, *descriptors: int) -> None:

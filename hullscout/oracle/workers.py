@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hullscout.display import MILLI
+from hullscout.display import MILLI, class_names, told
 from hullscout.errors import OracleError
 from hullscout.oracle.calculator import failure_by
 from hullscout.oracle.handoff import folder_name
@@ -190,12 +190,10 @@ def outcome_of(future: Future[Outcome]) -> Outcome | OracleError:
     try:
         outcome = future.result()
     except (Exception, CancelledError) as error:  # noqa: BLE001  an executor may raise anything; all of it is told
-        if type(error).__name__ == "KilledWorker":  # Dask's, which is not imported for its name
+        if class_names(error)[0] == "KilledWorker":  # Dask's, which is not imported for its name
             return Failed(reason=FailureReason.WORKER_DIED, sentence="The Dask worker that ran it was killed or lost.")
-        text = " ".join(str(error).split())
         gone = OracleError(
-            f"The executor is gone ({type(error).__name__}{': ' * bool(text)}{text}). What was computed is kept; run the same "
-            "command again."
+            f"The executor is gone ({told(error)}). What was computed is kept; run the same command again."
         )
         gone.__cause__ = error
         return gone
@@ -245,7 +243,7 @@ def open_custom(settings: CustomSettings) -> Iterator[Executor]:
         pool = object_at(settings.path)(**settings.options)
     except Exception as error:
         raise OracleError(
-            f"executor.path: {settings.path!r} cannot be made with {settings.options}: {type(error).__name__}: {error}"
+            f"executor.path: {settings.path!r} cannot be made with {settings.options}: {told(error)}"
         ) from error
     if not all(callable(getattr(pool, method, None)) for method in ("submit", "shutdown")):
         raise OracleError(
@@ -283,9 +281,7 @@ def open_dask(settings: DaskSettings) -> Iterator[tuple[Executor, int]]:
             client = stack.enter_context(Client(cluster, timeout=CONNECT_TIMEOUT_S))
         except Exception as error:
             where = settings.address or settings.cluster or "a local cluster"
-            raise OracleError(
-                f"executor: {where} cannot be used as Dask cluster: {type(error).__name__}: {error}"
-            ) from error
+            raise OracleError(f"executor: {where} cannot be used as Dask cluster: {told(error)}") from error
         stack.callback(client.cancel, [], force=True)
         yield client.get_executor(), n
 
@@ -323,7 +319,7 @@ def _probe_by(pool: Executor, oracle: ComputedSettings, beside: str | None, opti
         ) from error
     except Exception as error:
         raise OracleError(
-            f"The workers cannot run calculations ({type(error).__name__}: {error}). Is hullscout installed where they run?"
+            f"The workers cannot run calculations ({told(error)}). Is hullscout installed where they run?"
         ) from error
 
 

@@ -267,14 +267,24 @@ def wrapped():
         (OSError(errno.EDQUOT, "x"), True),
         (wrapped(), True),
         (ExceptionGroup("both", [ValueError("no"), OSError(errno.ENOSPC, "x")]), True),
-        (RuntimeError("pw.x: write failed: No space left on device"), True),
-        (sqlite3.OperationalError("database or disk is full"), True),
+        (RuntimeError("pw.x: write failed: No space left on device"), False),
+        (sqlite3.OperationalError("database or disk is full"), False),
         (OSError(errno.ENOENT, "x"), False),
         (RuntimeError("no licence"), False),
     ],
 )
 def test_an_exception_speaks_of_a_full_disk_or_not(error, is_of_room):
     assert speaks_of_room(error) is is_of_room
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_text_speaks_of_a_full_disk_where_nothing_more_can_be_written(number, monkeypatch):
+    def full(**_):
+        raise OSError(number, "x")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert speaks_of_room(RuntimeError("pw.x: write failed: No space left on device"))
+    assert not speaks_of_room(RuntimeError("pw.x: no licence"))
 
 
 @pytest.mark.parametrize("executor", ["in-process", "processes"])

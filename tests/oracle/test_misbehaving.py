@@ -3,6 +3,7 @@
 `pytest -m misbehaving` tries every way of `misbehaving_calculators` in every place and prints how many; else some are tried.
 """
 
+import gzip
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import ROOT
+from frames import frames_of
 from misbehaving_calculators import ENDS, NOT_HERE, WAYS
 
 from hullscout.oracle.outcome import is_energy, outcome_from_tree, real_number
@@ -36,6 +38,9 @@ SOME = [
     "fork_of_c_that_returns",
 ]
 SOME += [
+    "class_without_a_name",
+    "allows_few_files_for_good",
+    "leaves_an_audit",
     "writes_everywhere",
     "speaks_for_the_worker",
     "waits_for_a_daemon_that_holds_the_lock",
@@ -136,6 +141,7 @@ def test_whatever_a_calculator_does_in_a_worker_the_next_calculation_is_as_ever(
     refuse_what_is_not_as_expected(found, SOME)
     sentences = {name: bad["sentence"] for name, (bad, _) in found.items()}
     assert sentences["surrogate_text"] == "RuntimeError: caf\\udce9.dat"
+    assert sentences["class_without_a_name"] == "NamelessError"
     assert sentences["text_raises"] == "StrRaisesError: (its text cannot be had: ValueError)"
     assert sentences["true"] == "Expected the energy as one real number in eV, found bool True."
     assert "expected one line with the token of this calculation, found '1.0 eV'" in sentences["writes_everywhere"]
@@ -201,6 +207,58 @@ def test_a_signal_from_outside_ends_a_calculation_in_this_process_and_the_campai
     run.process.send_signal(number)
     assert (run.process.wait(timeout=30), run.left()) == (130, [])
     assert "Interrupted. Every answer so far is kept" in run.errors.read_text()
+
+
+def may_raise_limits():
+    """Whether this user may raise limits that were lowered for good."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff")]
+    return bool(int(line.split()[1], 16) & 1 << 24)  # CAP_SYS_RESOURCE
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("leaves_a_thread_that_does_not_end", 0, "A calculator left the thread Thread-1 (sleep), Thread-"),
+        (
+            "leaves_work_for_the_end",
+            0,
+            "A calculator left work for the end of the process, which is not awaited. All else",
+        ),
+        (
+            "leaves_an_audit",
+            2,
+            "What a calculator left behind in this process ended the command: RuntimeError: audited (",
+        ),
+        ("leaves_an_exit", 2, "What a calculator left behind in this process ended the command: SystemExit ("),
+        ("allows_few_files_for_good", 2, "this process that cannot be raised again: RLIMIT_NOFILE to 3. Nothing more"),
+        (
+            "allows_small_files_for_good",
+            2,
+            "this process that cannot be raised again: RLIMIT_FSIZE to 10. Nothing more",
+        ),
+    ],
+)
+def test_a_command_ends_in_a_sentence_whatever_a_calculator_left_in_its_process(tmp_path, how, code, said):
+    if "for_good" in how and may_raise_limits():
+        pytest.skip("this user may raise every limit again")
+    with gzip.open(ROOT / "campaigns" / "cuau-emt" / "cuau-cells.extxyz.gz", "rt") as file:
+        small = [frame for frame in frames_of(file.read()) if int(frame.split(maxsplit=1)[0]) <= 2]
+    (tmp_path / "cells.extxyz").write_text("".join(small))
+    campaign = CAMPAIGN.replace("{root}/campaigns/cuau-emt/cuau-cells.extxyz.gz", "cells.extxyz")
+    campaign = campaign.format(executor='kind = "in-process"').replace("waits_for_a_daemon_that_holds_the_lock", how)
+    (tmp_path / "ends.toml").write_text(campaign)
+    path = os.pathsep.join([str(DRIVER.parent), *(path for path in sys.path if path)])
+    done = subprocess.run(
+        [sys.executable, "-c", "from hullscout.cli import main; main()", "run", "ends.toml", "--out", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.count(said), "Traceback" in done.stderr) == (code, 1, False), done.stderr
+    assert (tmp_path / "out" / "result.json").exists() is (code == 0)
 
 
 @pytest.mark.misbehaving

@@ -14,8 +14,10 @@ import lzma
 import os
 import re
 import stat
+import tomllib
 import zlib
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hullscout.errors import MissingPackageError, UnsafeFileError
@@ -32,7 +34,9 @@ MAX_RATIO = 100
 """How often a compressed file may hold its own size, where it unpacks to more than `MIN_JUDGED`."""
 MIN_JUDGED = 64 * 1024**2
 MAX_DEPTH = 100
-"""Levels of brackets within each other that JSON may have."""
+"""Levels of brackets within each other that JSON and TOML may have, and parts of a key of TOML."""
+MAX_TOML = 4 * 1024**2
+"""Characters of TOML, whose reader takes seconds for a million of them."""
 DAMAGED = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 """What `decompressed` raises at a content that is cut off or damaged."""
 MAX_TEXT_BYTES = 16 * 1024**2
@@ -47,6 +51,9 @@ _NO_FILES = (
     (stat.S_ISBLK, "a device"),
 )
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+"""
+_MANY_PARTS = re.compile(rf"(?:^|[\[{{,])[ \t]*+{_PART}(?:\.[ \t]*+{_PART}){{{MAX_DEPTH}}}", re.MULTILINE | re.ASCII)
+"""A key of which `tomllib` would not be done with."""
 _SPECIAL = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -312,8 +319,22 @@ def decimal(text: str) -> float:
 
 def json_of(content: bytes | str) -> Any:
     """Plain JSON; a ValueError for what is none, states a key twice, or has brackets within each other beyond `MAX_DEPTH`."""
+    return _bounded(partial(json.loads, object_pairs_hook=_once), content)
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """TOML; a ValueError for what is none, is longer than `MAX_TOML`, or goes deeper than `MAX_DEPTH` by brackets or keys."""
+    if len(text) > MAX_TOML:
+        raise ValueError(f"expected at most {MAX_TOML:,} characters, found {len(text):,}")
+    if _MANY_PARTS.search(text):
+        raise ValueError(f"expected at most {MAX_DEPTH} parts in a key, found more")
+    found: dict[str, Any] = _bounded(tomllib.loads, text)
+    return found
+
+
+def _bounded(read: Callable[[Any], Any], content: bytes | str) -> Any:
     try:
-        found = json.loads(content, object_pairs_hook=_once)
+        found = read(content)
     except RecursionError as error:
         raise ValueError(f"expected at most {MAX_DEPTH} levels of brackets, found more") from error
     _refuse_depth(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hullscout import contents
-from hullscout.contents import content_of, decimal, decompressed, json_of, leaves, text_of
+from hullscout.contents import content_of, decimal, decompressed, json_of, leaves, text_of, toml_of
 from hullscout.errors import UnsafeFileError
 
 PACKED = [gzip.compress, bz2.compress, lzma.compress]
@@ -84,6 +84,32 @@ def test_json_is_bounded_and_states_each_key_once(text, found):
     with pytest.raises(ValueError, match=found):
         json_of(text)
     assert json_of("[" * 100 + "]" * 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a" + ".a" * 50_000 + "=1", "at most 100 parts in a key"),
+        ("[a" + ".'a'" * 50_000 + "]", "at most 100 parts in a key"),
+        ('x = {b = 1, "a"' + ' . "a"' * 50_000 + "= 1}", "at most 100 parts in a key"),
+        ("[a" + ".a" * 60 + "]\na" + ".a" * 60 + "=1", "at most 100 levels"),
+        ("x = " + "[" * 100_000, "at most 100 levels"),
+        ("x = " + "{a=" * 101 + "1" + "}" * 101, "at most 100 levels"),
+        ("x = 1\n" * 1_000_000, "at most 4,194,304 characters, found 6,000,000"),
+        ("x = " + "1" * 5000, "Exceeds the limit"),
+    ],
+)
+def test_toml_is_bounded(text, found):
+    with pytest.raises(ValueError, match=found):
+        toml_of(text)
+
+
+def test_toml_within_its_bounds_is_read():
+    assert toml_of("a" + ".a" * 99 + "=1")
+    assert toml_of('x = "' + "a." * 1000 + '"\n"a.b" . c = [1.5, {d.e = 2}]') == {
+        "x": "a." * 1000,
+        "a.b": {"c": [1.5, {"d": {"e": 2}}]},
+    }
 
 
 @pytest.mark.parametrize("text", ["1_000", "\N{FULLWIDTH DIGIT ONE}", "0x10", "1d-3", "", "1e", "1,5", "infinite"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
@@ -21,7 +20,7 @@ from pydantic import (
 )
 
 from hullscout.campaign.resuming import Resuming, verdict_on
-from hullscout.contents import own_text
+from hullscout.contents import MAX_DEPTH, own_text, toml_of
 from hullscout.display import is_visible
 from hullscout.errors import InvalidCampaignError, InvalidSettingError, UnsafeFileError
 from hullscout.oracle import AnyExecutor, AnyOracle, PriorSettings, ProcessesSettings, TableSettings
@@ -257,10 +256,9 @@ def load_config(
         seed: Replaces the file's seed.
     """
     try:
-        tree = tomllib.loads(campaign_text(path) if text is None else text)
-    except (ValueError, RecursionError) as error:  # a date that is none, a number of too many digits
-        said = "brackets within each other without end" if isinstance(error, RecursionError) else error
-        raise InvalidCampaignError(f"{path} is not valid TOML: {said}.") from error
+        tree = toml_of(campaign_text(path) if text is None else text)
+    except ValueError as error:
+        raise InvalidCampaignError(f"{path} is not valid TOML: {error}.") from error
     for setting in overrides:
         _override(tree, setting)
     if seed is not None:
@@ -271,7 +269,7 @@ def load_config(
 
 def check_new_config(text: str, *, source: str) -> CampaignConfig:
     """Check the text of a campaign file that was not written yet."""
-    return check_config(tomllib.loads(text), source=source)
+    return check_config(toml_of(text), source=source)
 
 
 def check_config(tree: Mapping[str, Any], *, source: str, is_own: bool = True) -> CampaignConfig:
@@ -348,11 +346,11 @@ def _faults_of_kind(kinds: Kinds[Any], content: Any) -> list[str]:
 def _override(tree: dict[str, Any], text: str) -> None:
     key, separator, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
-    if not separator or not all(parts):
+    if not separator or not all(parts) or len(parts) > MAX_DEPTH:
         raise InvalidCampaignError(f"--set {text}: expected section.key=value, for example select.batch=8.")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except (ValueError, RecursionError):
+        parsed: Any = toml_of(f"value = {value}")["value"]
+    except ValueError:
         parsed = value.strip()
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.campaign.config import CampaignConfig, campaign_text, check_config, load_config
+from hullscout.contents import toml_of
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
 from hullscout.pool import Frames, Pool, format_frames, keep_pool, most_frequent_elements, parse_frames
@@ -88,7 +88,7 @@ def handoff_origin(pool_path: Path) -> Origin:
         f"# Made of a pool alone.\nname = {json.dumps('-'.join(elements))}\nelements = {json.dumps(elements)}\n\n"
         f'[pool]\npath = {json.dumps(str(pool_path))}\n\n[oracle]\nkind = "handoff"\n'
     )
-    config = check_config(tomllib.loads(text), source=f"the pool {pool_path}")
+    config = check_config(toml_of(text), source=f"the pool {pool_path}")
     folder = str(Path.cwd())
     return Origin(
         campaign_text=text,

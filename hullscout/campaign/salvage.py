@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hullscout.campaign.database import lock_folder, refuse_no_database
+from hullscout.campaign.database import is_of_the_machine, lock_folder, refuse_no_database
 from hullscout.campaign.founding import given_of_rows, origin_of_rows, row_given_later
 from hullscout.campaign.opening import DATABASE, SCHEMA, CampaignDatabase, connect_to_damaged, has_checksums, make
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES, listed
@@ -121,7 +121,12 @@ def _read(database: Path) -> tuple[Rows, list[str]]:
                 lost += damaged
                 lost += [] if is_whole else [f"rows of {table.name} that cannot be read"]
     except (sqlite3.Error, MemoryError) as error:
-        raise CampaignDatabase.unreadable(database, error) from error
+        if is_of_the_machine(error):
+            raise CampaignDatabase.unreadable(database, error) from error
+        raise StoreError(
+            f"Nothing can be salvaged: {database} is damaged beyond reading or is no campaign ({error}). Nothing was written. "
+            "Put back a copy of it, or run the campaign again with another --out."
+        ) from error
     return rows, lost
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from hullscout.cli.shared import FORCE, FORMATS, OVERRIDES, PATH, POOL_FILE, live_line, main
 from hullscout.cli.streams import say
+from hullscout.contents import toml_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +28,8 @@ INTERRUPTED = "What was computed is kept; run the same command again to go on."
 
 def _arguments(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = tomllib.loads(f"found = {{{text or ''}}}")["found"]
-    except (ValueError, RecursionError) as error:
+        found: dict[str, Any] = toml_of(f"found = {{{text or ''}}}")["found"]
+    except ValueError as error:
         raise click.BadParameter(
             f"expected NAME=VALUE, ... in TOML, for example 'device=\"cpu\"', found {text!r}"
         ) from error

@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hullscout.campaign.config import KINDS, MBTR_SECTION, CampaignConfig, check_config
+from hullscout.contents import toml_of
 from hullscout.errors import InvalidCampaignError, InvalidPlanError
 from hullscout.files import sha256_of
 from hullscout.selection import RULES
@@ -160,13 +160,13 @@ def _full(key: str) -> str:
 
 def _values(listed: str) -> tuple[Any, ...]:
     try:
-        return tuple(tomllib.loads(f"values = [{listed}]")["values"])
-    except (ValueError, RecursionError):
+        return tuple(toml_of(f"values = [{listed}]")["values"])
+    except ValueError:
         return tuple(_value(part.strip()) for part in listed.split(","))
 
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        return toml_of(f"value = {text}")["value"]
+    except ValueError:
         return text

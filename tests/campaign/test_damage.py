@@ -201,6 +201,17 @@ def test_where_the_pool_is_lost_the_energies_are_kept_as_a_table(ended, tmp_path
     assert {line.split(",")[0]: float(line.split(",")[1]) for line in lines} == answers
 
 
+def test_where_nothing_can_be_salvaged_another_remedy_is_told(ended, tmp_path):
+    (ended / "campaign.db").write_bytes(b"no database" * 1000)
+    done = CliRunner().invoke(main, ["salvage", str(ended), "-o", str(tmp_path / "new")])
+    assert (done.exit_code, done.output.count("Nothing can be salvaged: ")) == (2, 1)
+    assert ("run the campaign again with another --out." in done.output, "hullscout salvage" in done.output) == (
+        True,
+        False,
+    )
+    assert not (tmp_path / "new").exists()
+
+
 def unsealed(folder):
     """A database as earlier versions made it: without checksums."""
     with closing(sqlite3.connect(folder / "campaign.db")) as connection, connection:

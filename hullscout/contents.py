@@ -14,6 +14,7 @@ import lzma
 import os
 import re
 import stat
+import string
 import tomllib
 import zlib
 from contextlib import suppress
@@ -309,7 +310,7 @@ def decimal(text: str) -> float:
     >>> decimal("-1.5e3"), decimal(".5")
     (-1500.0, 0.5)
     """
-    text = text.strip()
+    text = text.strip(string.whitespace)  # what else is not seen is no blank
     if not _NUMBER.fullmatch(text) and not _SPECIAL.fullmatch(
         text
     ):  # 1_000, full-width digits are numbers in Python only

@@ -23,6 +23,7 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that compressed files have; what they are is told by their content."""
 MAX_COLUMNS = 2000
 """Columns that a table may have."""
+_BLANKS = " \t"
 _SEPARATORS = (",", ";", "\t")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
@@ -83,17 +84,20 @@ def read_csv(
         lines = list(csv.reader(io.StringIO(text), strict=True, delimiter=separator))
     except csv.Error as fault:
         raise error(f"{path}: expected a CSV table, found none that can be read: {fault}.") from fault
-    header = tuple(name.strip() for name in lines[0]) if lines else ()
+    header = tuple(name.strip(_BLANKS) for name in lines[0]) if lines else ()
     if sentence := refused(header):
         raise error(f"{path}: {sentence}")
     names = [plain(name) for name in header]
     if len(names) > MAX_COLUMNS:
         raise error(f"{path}: expected at most {MAX_COLUMNS} columns, found {len(names)}. Leave out what is not used.")
     if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
-        raise error(f"{path}: expected columns of different names, found {repeated[0]!r} more than once.")
+        found = dict.fromkeys(one for one, name in zip(header, names, strict=True) if name == repeated[0])
+        shown = " and ".join(map(repr, found)) if len(found) > 1 else f"{repeated[0]!r} more than once"
+        raise error(f"{path}: expected columns of different names, found {shown}.")
     rows = []
     for line, fields in enumerate(lines[1:], start=2):
-        if not any(field.strip() for field in fields):
+        stripped = [field.strip(_BLANKS) for field in fields]  # what else is not seen is no blank
+        if not any(stripped):
             continue
         if sentence := _split_number(header, fields) if separator == "," else "":
             raise error(f"{path}, line {line}: {sentence}")
@@ -101,7 +105,7 @@ def read_csv(
             raise error(
                 f"{path}, line {line}: expected {len(header)} fields ({separator.join(header)}), found {len(fields)}."
             )
-        cells = {name: field.strip() for name, field in zip(header, fields, strict=False) if field.strip()}
+        cells = {name: field for name, field in zip(header, stripped, strict=False) if field}
         rows.append(Row(line=line, n_fields=len(fields), cells=cells))
     return Table(path=path, header=header, rows=tuple(rows))
 

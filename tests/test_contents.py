@@ -112,7 +112,9 @@ def test_toml_within_its_bounds_is_read():
     }
 
 
-@pytest.mark.parametrize("text", ["1_000", "\N{FULLWIDTH DIGIT ONE}", "0x10", "1d-3", "", "1e", "1,5", "infinite"])
+@pytest.mark.parametrize(
+    "text", ["1_000", "\N{FULLWIDTH DIGIT ONE}", "0x10", "1d-3", "", "1e", "1,5", "infinite", "1\u2028"]
+)
 def test_numbers_are_decimal_numbers(text):
     with pytest.raises(ValueError, match="could not convert"):
         decimal(text)

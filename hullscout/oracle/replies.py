@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hullscout.contents import json_of, member_text, raw_content
+from hullscout.display import is_visible
 from hullscout.errors import HullscoutError, ResultError, UnsafeFileError
 from hullscout.files import Row, number, read_csv
+from hullscout.oracle.function import SAME_EV_PER_ATOM
 from hullscout.oracle.handoff import FAILED, MAGMOM, MANIFEST, WRITTEN
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
 from hullscout.pool import Candidate, Frame
@@ -308,18 +310,36 @@ def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Rep
         )
 
     try:
-        table = read_csv(path, error=ResultError, refused=refused, is_ragged=True)
+        table = read_csv(path, error=ResultError, refused=refused, plain=str.lower, is_ragged=True)
     except ResultError as error:
         yield error
         return
     unused = tuple(name for name in table.header if name not in CSV_COLUMNS)
+    stated: dict[str, dict[int, Outcome]] = {}
     for row in table.rows:
-        where = f"{path}, line {row.line}"
         try:
             if outcome := _outcome_in(row, len(table.header), candidates):
-                yield Reply(id=row.cells["id"], outcome=outcome, source=where, columns=unused)
+                stated.setdefault(row.cells["id"], {})[row.line] = outcome
         except ResultError as error:
-            yield ResultError(f"{where}: {error}")
+            yield ResultError(f"{path}, line {row.line}: {error}")
+    for candidate_id, by_line in stated.items():
+        if contradiction := _contradiction(by_line, candidates[candidate_id].n_atoms):
+            yield ResultError(
+                f"{path}: expected one result of {candidate_id!r}, found {contradiction}. None was taken; keep one."
+            )
+            continue
+        for line, outcome in by_line.items():
+            yield Reply(id=candidate_id, outcome=outcome, source=f"{path}, line {line}", columns=unused)
+
+
+def _contradiction(by_line: Mapping[int, Outcome], n_atoms: int) -> str:
+    """What the lines of a table say of a candidate where they do not agree; nothing where they do."""
+    energies = [outcome.energy_ev for outcome in by_line.values() if isinstance(outcome, Calculated)]
+    is_failed = len(energies) < len(by_line)
+    if not energies or (not is_failed and max(energies) - min(energies) <= SAME_EV_PER_ATOM * n_atoms):
+        return ""
+    said = (f"{o.energy_ev} eV" if isinstance(o, Calculated) else "a failure" for o in by_line.values())
+    return ", ".join(f"{what} in line {line}" for line, what in zip(by_line, said, strict=True))
 
 
 def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -> Outcome | None:
@@ -333,7 +353,10 @@ def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -
         )
     candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
     if candidate_id not in candidates:
-        raise ResultError(f"{candidate_id!r} is no candidate of this campaign. Is it another campaign's?")
+        advice = (
+            "Is it another campaign's?" if is_visible(candidate_id) else "It has signs that are not seen; remove them."
+        )
+        raise ResultError(f"{candidate_id!r} is no candidate of this campaign. {advice}")
     column = next((name for name in CSV_ENERGIES if name in cells), "")
     text = cells.get(column)
     if text and failed:

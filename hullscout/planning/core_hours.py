@@ -343,7 +343,7 @@ def _of_csv(path: Path, *, grid: KPointGrid | None) -> MeasuredTimes:
             f"{', '.join(sorted(header)) or 'no calculations'}."
         )
 
-    table = read_csv(path, error=InvalidPlanError, refused=refused, is_ragged=True)
+    table = read_csv(path, error=InvalidPlanError, refused=refused, plain=str.lower, is_ragged=True)
     if not table.rows:
         raise InvalidPlanError(f"{path}: {refused(())}")
     if cut := [row for row in table.rows if row.n_fields != len(table.header)]:

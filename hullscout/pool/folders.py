@@ -46,7 +46,11 @@ def read_table(path: Path) -> Table:
     def refused(header: tuple[str, ...]) -> str:
         return "" if {"id", "file"} & set(header) else f"{expected}, found {','.join(header)[:80]!r}."
 
-    return read_csv(path, error=InvalidPoolError, refused=refused, plain=plain_name)
+    def plain(name: str) -> str:
+        name = plain_name(name)
+        return name.lower() if name.lower() in {"id", "file"} else name
+
+    return read_csv(path, error=InvalidPoolError, refused=refused, plain=plain)
 
 
 def in_order(folder: Path, paths: Iterable[Path]) -> list[Path]:

@@ -164,6 +164,30 @@ FAULTY_TABLES = {
     ),
     "commas": (["id,energy_ev", "fcc-A1-0001,1,5"], "line 2: expected energy_ev as a number with a decimal point"),
     "twice": (["id,energy_ev,energy_ev", "fcc-A1-0001,1,2"], "found 'energy_ev' more than once"),
+    "other letters": (
+        ["id,ID,energy_ev", "fcc-A1-0001,fcc-B1-0001,1"],
+        "expected columns of different names, found 'id' and 'ID'",
+    ),
+    "not seen": (
+        ["id,energy_ev", "fcc-A1-0001\u2028,1"],
+        "'fcc-A1-0001\\u2028' is no candidate of this campaign. It has signs that",
+    ),
+    "no blank": (
+        ["id,energy_ev", "fcc-A1-0001\u00a0,1"],
+        "line 2: 'fcc-A1-0001\\xa0' is no candidate of this campaign.",
+    ),
+    "number not seen": (
+        ["id,energy_ev", "fcc-A1-0001,1\u2028"],
+        "expected an energy in eV as a number, found '1\\u2028'",
+    ),
+    "contradiction": (
+        ["id,energy_ev", "fcc-A1-0001,-1", "fcc-A1-0001,-1", "fcc-A1-0001,-2"],
+        "expected one result of 'fcc-A1-0001', found -1.0 eV in line 2, -1.0 eV in line 3, -2.0 eV in line 4. None was taken",
+    ),
+    "energy and failure": (
+        ["id,energy_ev,failed", "fcc-A1-0001,,no", "fcc-A1-0001,-1,"],
+        "expected one result of 'fcc-A1-0001', found a failure in line 2, -1.0 eV in line 3. None was taken",
+    ),
     "never asked": (["id,energy_ev,failed", "fcc-A2B1-0001,,no"], "'fcc-A2B1-0001' was never asked for"),
 }
 
@@ -276,6 +300,16 @@ def test_other_campaigns_do_not_ask_and_are_not_told(hullscout, campaign_file, t
     for command in (["ask", tmp_path / "out", "--to", tmp_path / "box"], ["tell", tmp_path / "out", tmp_path]):
         code, text = hullscout(*command)
         assert (code, "has oracle.kind = 'table': it computes its energies by `hullscout run`" in text) == (2, True)
+
+
+def test_an_energy_stated_twice_alike_is_taken_and_other_rows_of_a_table_that_contradicts_itself_are(
+    hullscout, handoff, tmp_path
+):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 2, "--to", outbox)
+    rows = ("fcc-B1-0001,-1", "fcc-A1-0001, -0.25", "fcc-B1-0001,-2", "fcc-A1-0001,-0.25\t")
+    code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev", *rows))
+    assert (code, "1 new energy" in text, "line 2, -2.0 eV in line 4" in text) == (2, True, True), text
 
 
 def test_a_row_that_is_cut_off_is_no_energy(hullscout, handoff, tmp_path):

@@ -21,7 +21,7 @@ from conftest import ROOT
 from frames import frames_of
 from misbehaving_calculators import ENDS, NOT_HERE, WAYS
 
-from hullscout.oracle.outcome import is_energy, outcome_from_tree, real_number
+from hullscout.oracle.outcome import Failed, FailureReason, is_energy, outcome_from_tree, real_number
 from hullscout.oracle.worker_process import _last_line
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for what is left in /proc")
@@ -266,6 +266,12 @@ def test_a_command_ends_in_a_sentence_whatever_a_calculator_left_in_its_process(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name)
 def test_every_end_of_a_campaign_takes_what_hangs_along_wherever_it_runs(tmp_path, number, executor):
     end_by(number, executor, tmp_path)
+
+
+def test_a_sentence_stands_on_one_line_however_many_blanks_it_holds():
+    blanks = " " * 90_000
+    assert Failed(reason=FailureReason.RAISED, sentence=f"a{blanks}b").sentence == f"a{blanks}b"
+    assert Failed(reason=FailureReason.RAISED, sentence=f" a{blanks}\r\n \n  b\n").sentence == "a b"
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,12 @@ class Commands(_Parsed, click.Group):
         return super().main(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Be the program: no traceback is shown, and what a calculator left behind in this process is awaited a moment only."""
+        """Be the program: no traceback is shown, and what a calculator left behind in this process is awaited a moment only.
+
+        A script that calls it with words of its own goes on after it, and is left as it is.
+        """
+        if args or kwargs:
+            return super().__call__(*args, **kwargs)
         sys.excepthook = lambda _, error, __: say_lines(_unforeseen(error)[0], err=True)
         sys.unraisablehook = lambda found: say(
             f"Not heeded at the end: {told(found.exc_value or found.exc_type())}.", err=True
@@ -175,7 +180,7 @@ class Commands(_Parsed, click.Group):
         threading.excepthook = _of_a_thread
         code = 1
         try:
-            return super().__call__(*args, **kwargs)
+            return super().__call__()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
             raise

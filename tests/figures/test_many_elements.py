@@ -89,7 +89,7 @@ def test_the_triangle_shows_every_candidate_and_names_every_vertex(three, width)
     np.testing.assert_allclose(np.sort(shown), np.sort(heights), atol=1e-9)
     names = {text.get_text().split("\n")[0] for text in ax.texts if isinstance(text, Annotation)}
     assert names == {style.mathtext_formula(formula) for formula in known.hull_formulas}
-    lines = [line for line in ax.lines if line.get_color() == style.FOUND and len(line.get_xdata()) == 2]
+    lines = [line for line in ax.lines if line.get_color() == style.found() and len(line.get_xdata()) == 2]
     assert len(lines) == len(tie_lines(known.hull))
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes(ax), 2))
     frame = ax.figure.bbox

@@ -130,14 +130,18 @@ def _told_signals() -> Iterator[list[int]]:
 def _kept_streams() -> Iterator[dict[int, int]]:
     """Let the three standard descriptors lead where they led, and the streams on them be open; copies of them."""
     kept: dict[int, int] = {}
+    led: dict[int, os.stat_result] = {}
     for descriptor in (0, 1, 2):
         with suppress(OSError):
             kept[descriptor] = os.dup(descriptor)
+            led[descriptor] = os.fstat(descriptor)
     try:
         yield kept
     finally:
         for descriptor, copy in kept.items():
             with suppress(OSError):
+                if not os.path.samestat(os.fstat(copy), led[descriptor]):
+                    continue  # the calculator closed it, and opened a file of its own under its number
                 if not _is_same(descriptor, copy):
                     os.dup2(copy, descriptor)
                 os.close(copy)

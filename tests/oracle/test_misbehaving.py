@@ -215,6 +215,9 @@ def may_raise_limits():
     return bool(int(line.split()[1], 16) & 1 << 24)  # CAP_SYS_RESOURCE
 
 
+CLOSING = ("closes_everything", "opens_files_instead", "leads_everything_to_nothing")
+
+
 @pytest.mark.parametrize(
     ("how", "code", "said"),
     [
@@ -230,6 +233,7 @@ def may_raise_limits():
             "What a calculator left behind in this process ended the command: RuntimeError: audited (",
         ),
         ("leaves_an_exit", 2, "What a calculator left behind in this process ended the command: SystemExit ("),
+        *((how, 2, "A calculation closed files of this process that were not its own") for how in CLOSING),
         ("allows_few_files_for_good", 2, "this process that cannot be raised again: RLIMIT_NOFILE to 3. Nothing more"),
         (
             "allows_small_files_for_good",

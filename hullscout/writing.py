@@ -30,6 +30,8 @@ HALF_MADE = ".new"
 """How names of what is half made end; they begin with a dot and the name of what it will be."""
 MAX_NAME_BYTES = 200
 """Longer names are replaced by their digest in those of what is half made, for which there would be no room."""
+N_TRIES = 2
+"""How often the removal of what is half made is tried: a disk that fails once may not fail again."""
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}  # of file systems that do not sync this
 _N_RANDOM = 8  # characters that `mkdtemp` puts into a name
 
@@ -73,7 +75,10 @@ def half_made_beside(path: Path) -> Iterator[Path]:
     try:
         yield folder / path.name
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(N_TRIES):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.lexists(folder):
+                break
         if held is not None:
             os.close(held)
 

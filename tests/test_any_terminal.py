@@ -123,9 +123,9 @@ def test_any_width_encoding_and_terminal_will_do(tmp_path, environment):
 
 def test_a_fault_of_ours_is_told_as_one_and_its_traceback_is_kept(tmp_path):
     code = (
-        "from hullscout.cli import campaigns, main\n"
+        "from hullscout.cli import main, results\n"
         "def broken(**_): raise LookupError('x\\x1b')\n"
-        "campaigns.cite.callback = broken; main(['cite'])"
+        "results.cite.callback = broken; main(['cite'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -61,7 +61,7 @@ class Sources:
         """Take apart what a belief says; one without samples says nothing, and has no parts."""
         known, depths, tolerance = belief.known, belief.depths_ev_per_atom, tolerance_ev_per_atom
         whole, loners = belief.probability_of_wrong_hull(tolerance), float(belief.loner_probability.sum())
-        model = whole - loners
+        model = max(whole - loners, 0.0)
         wrong = np.flatnonzero(depths.max(axis=1, initial=-np.inf) > tolerance)
         deepest = depths[wrong].argmax(axis=1) if wrong.size else np.zeros(0, dtype=np.intp)
         indices, below = np.concatenate([belief.sampled, belief.others]), belief.others_deeper(tolerance)
@@ -96,7 +96,9 @@ class Sources:
             f", of which {stated_percent(self.tails)} far below a prediction (more than {TAIL:g} standard deviations)"
         )
         by_model = f"{stated_percent(self.model)} by what the model foresees{tails if self.tails >= MIN_SAID else ''}"
-        if self.is_least:
+        if not self.model:
+            by_model = "nothing by what the model foresees"
+        elif self.is_least:
             by_model = f"{stated_percent(self.model)} that samples of the model cannot exclude, though none shows it"
         yield (
             f"The hull is wrong with a probability of {stated_percent(self.probability)}, over alloys: {by_model}, and "

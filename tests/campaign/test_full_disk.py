@@ -146,12 +146,13 @@ def test_a_disk_without_room_for_the_reserve_either_is_a_clear_error_and_what_wa
 ):
     out = tmp_path / "out"
     code = (
-        "from hullscout.cli import main; from hullscout.campaign.store import Store\n"
+        "from hullscout.cli import main; from hullscout.campaign import reserve; from hullscout.campaign.store import Store\n"
+        "reserve.RESERVE_BYTES = 200\n"
         "save = Store.save_answer\n"
         "def full(self, candidate_id, answer, *, attempt):\n"
         "    if candidate_id == 'fcc-A1B1-0001':\n"
         "        self._connection.execute('PRAGMA max_page_count = 1')\n"
-        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 2000000)\n"
+        "        answer = type(answer)(energy_ev=answer.energy_ev, note='x' * 100000)\n"
         "    save(self, candidate_id, answer, attempt=attempt)\n"
         "Store.save_answer = full\n"
         "main()"

@@ -1,6 +1,7 @@
 """The stated probability follows its definition, grows with doubt, and a stricter one never stops earlier."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -336,3 +337,12 @@ def test_every_round_keeps_what_was_stated(campaign_file):
     for decision in rounds[1:]:
         assert decision.stated_failure_probability >= decision.failure_probability
         assert decision.stated_failure_probability >= engine.decision.stated_failure_probability
+
+
+def test_parts_are_told_where_nothing_but_loners_is_left(problem):
+    parts, belief = parts_of(problem)
+    only = replace(parts, probability=0.03, model=0.0, loners=0.03, tails=0.0, is_least=True)
+    said = " ".join(only.sentences(belief))
+    assert "over alloys: nothing by what the model foresees, and 3.0 % by a ground state" in said
+    said = " ".join(replace(only, model=1e-4).sentences(belief))
+    assert "0.01 % that samples of the model cannot exclude, though none shows it, and 3.0 % by a ground state" in said

@@ -41,10 +41,10 @@ class Seen:
             is_ended=read_result(folder) is not None,
         )
 
-    @property
-    def said_at(self) -> str:
-        """The time of day, in words."""
-        return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+def time_now() -> str:
+    """Date and time, in words."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def follow(folder: Path, *, every_s: float, of: Callable[[Seen], object] = lambda seen: seen) -> Iterator[Seen]:

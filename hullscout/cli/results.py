@@ -8,7 +8,7 @@ import click
 
 from hullscout import __version__
 from hullscout.citations import citations_of, own_bibtex
-from hullscout.cli.following import follow
+from hullscout.cli.following import follow, time_now
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.shared import FOLDER, PATH, STRUCTURES, console, looks, main
 from hullscout.cli.streams import say, say_lines
@@ -54,7 +54,7 @@ def status(folder: Path, *, is_followed: bool) -> None:
         console().clear()  # does nothing where output is no terminal
         show()
         if not now.is_ended:
-            say(f"{now.said_at}. Followed until the campaign ends; Ctrl-C ends this sooner.")
+            say(f"{time_now()}. Followed until the campaign ends; Ctrl-C ends this sooner.")
 
 
 @main.command(help=PLOT_HELP)
@@ -135,7 +135,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
             reported = read_report(folder, has_lattices=lattices)
             write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
             is_written = not now.is_ended
-            say(f"{now.said_at}: wrote {target}, {now.n_rounds} rounds, {now.n_answered} energies known.")
+            say(f"{time_now()}: wrote {target}, {now.n_rounds} rounds, {now.n_answered} energies known.")
     finally:
         if is_written:
             settle_report(target)

@@ -46,3 +46,14 @@ def halves(campaign_file, small_pool, tmp_path):
     campaign_file.with_name("pool.extxyz").write_text("".join(first))
     (tmp_path / "more.extxyz").write_text("".join(more))
     return campaign_file, tmp_path / "more.extxyz"
+
+
+@pytest.fixture
+def handoff(hullscout, live_file, tmp_path):
+    """A hand-off campaign of ten Cu-Au cells: its folder and its outbox."""
+    text = live_file.read_text().replace('kind = "calculator"\ncalculator = "emt"', 'kind = "handoff"')
+    live_file.write_text(text.replace('[executor]\nkind = "in-process"\n', ""))
+    code, shown = hullscout("run", live_file, "--out", tmp_path / "out")
+    assert code == 0
+    assert "hullscout ask" in shown
+    return tmp_path / "out", tmp_path / "outbox"

@@ -9,17 +9,6 @@ from ase.calculators.emt import EMT
 from ase.io import read, write
 
 
-@pytest.fixture
-def handoff(hullscout, live_file, tmp_path):
-    """A hand-off campaign of ten Cu-Au cells: its folder and its outbox."""
-    text = live_file.read_text().replace('kind = "calculator"\ncalculator = "emt"', 'kind = "handoff"')
-    live_file.write_text(text.replace('[executor]\nkind = "in-process"\n', ""))
-    code, shown = hullscout("run", live_file, "--out", tmp_path / "out")
-    assert code == 0
-    assert "hullscout ask" in shown
-    return tmp_path / "out", tmp_path / "outbox"
-
-
 def folders(outbox):
     return sorted(folder for folder in outbox.iterdir() if folder.is_dir())
 
@@ -407,15 +396,3 @@ def test_what_failed_is_handed_out_once_more_where_that_is_wanted(hullscout, han
     compute(again)
     assert hullscout("tell", out, outbox)[0] == 0
     assert "Failed:" not in hullscout("status", out)[1]
-
-
-def test_the_time_that_vasp_took_is_kept(tmp_path):
-    """By its OUTCAR, also beside the vasprun.xml that is read; so plans know core-hours."""
-    from code_outputs import outcar_text
-
-    from hullscout.pool.calculations.outcar import elapsed_s, read_outcar
-
-    text = outcar_text()
-    (tmp_path / "OUTCAR").write_text(text)
-    assert read_outcar(tmp_path / "OUTCAR").wall_s == elapsed_s(text) > 0.0
-    assert elapsed_s(text.replace("Elapsed time", "Time")) is None

@@ -4,14 +4,18 @@ import gzip
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import ase.test
 import pytest
 from ase.io import read
+from code_outputs import outcar_text
 
 from hullscout.oracle import HandoffSettings, read_outcome
 from hullscout.pool import Candidate
+from hullscout.pool.calculations import beside
+from hullscout.pool.calculations.outcar import elapsed_s, read_outcar
 
 VASP = Path(ase.test.__file__).parent / "testdata" / "vasp"
 
@@ -128,3 +132,18 @@ def test_a_real_outcar_is_read(tmp_path):
         outcar.read_text().replace("loop because EDIFF is reached", "loop EDIFF was not reached (unconverged)")
     )
     assert read_outcome(outcar, candidate, HandoffSettings()).reason == "not-converged"
+
+
+def test_the_time_that_vasp_took_is_kept(tmp_path, monkeypatch):
+    """By its OUTCAR, also beside the vasprun.xml that is read; so plans know core-hours."""
+    outcar = tmp_path / "OUTCAR"
+    outcar.write_text(outcar_text())
+    took = elapsed_s(outcar.read_text())
+    done = read_outcar(outcar)
+    assert done.wall_s == took > 0.0
+    assert elapsed_s(outcar.read_text().replace("Elapsed time", "Time")) is None
+    candidate = Candidate.from_ase(done.atoms, "nickel")
+    assert read_outcome(outcar, candidate, HandoffSettings()).wall_s == took
+    monkeypatch.setattr(beside, "_of_outcar", agrees := lambda *_: "")
+    monkeypatch.setattr(beside, "_beside", lambda _: iter([(outcar, agrees)]))
+    assert beside.held_against_others(tmp_path / "vasprun.xml", replace(done, wall_s=None)).wall_s == took

@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.engine import fitting_threads
-from hullscout.selection import HullPosteriorRule
+from hullscout.campaign.prior_energies import baseline_sources
+from hullscout.selection import ChemicalPotentials, HullPosteriorRule, Sources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hullscout.campaign.setup import Setup
     from hullscout.selection import Belief, Known, Surrogate
 
@@ -20,13 +23,14 @@ class Beliefs:
     the hull are shown what `hull-posterior` with its default settings would believe, which the campaign does not state.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, surrogate: Surrogate | None = None) -> None:
         rule = setup.config.select
         self._is_of_the_rule = rule.states_probability
         self._rule = rule if rule.states_probability else HullPosteriorRule()
         self._stop = setup.config.stop
         self._setup = setup
-        self._surrogates: dict[int, Surrogate] = {}  # by the number of candidates, to which some may have been added
+        # By the number of candidates, to which some may have been added.
+        self._surrogates = {} if surrogate is None else {len(setup.pool): surrogate}
 
     def at(self, known: Known) -> Belief | None:
         """What was believed then; None where its class was not imported, too little was known, or nothing was left to ask."""
@@ -40,3 +44,28 @@ class Beliefs:
         if belief is None or self._is_of_the_rule:
             return belief
         return replace(belief, is_of_the_rule=False, stated_failure_probability=belief.failure_probability)
+
+
+def sources_of(setup: Setup, known: Known, belief: Belief | None) -> Iterator[str]:
+    """Where the probability of a wrong hull comes from, where the rule states one."""
+    if not setup.config.select.states_probability or not known.has_hull or setup.not_imported:
+        return
+    if belief is None and known.answered.size > 2 and known.unknown.size:
+        yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
+    if belief is not None and belief.is_learned and (given := baseline_sources(setup)):
+        yield belief.baseline_use.sentence(list(given))
+    if belief is not None:
+        yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
+
+
+def explained(
+    setup: Setup, known: Known, surrogate: Surrogate | None = None
+) -> tuple[tuple[str, ...], ChemicalPotentials | None]:
+    """Where the probability of a wrong hull comes from, in sentences, and where each ground state is stable, if there is a hull.
+
+    From a belief of the rule, where it states a probability; a surrogate at hand saves making one.
+    """
+    is_stated = known.has_hull and setup.config.select.states_probability
+    belief = Beliefs(setup, surrogate).at(known) if is_stated else None
+    potentials = ChemicalPotentials.of(known, belief) if known.has_hull else None
+    return tuple(sources_of(setup, known, belief)), potentials

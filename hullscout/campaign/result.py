@@ -7,13 +7,14 @@ model, see `Beliefs` for what was believed.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hullscout.campaign.additions import AddedThen
 from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.beliefs import explained
 from hullscout.campaign.cautions import meaning
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
@@ -26,7 +27,7 @@ from hullscout.display import MILLI, html_sentences, stated_percent
 from hullscout.errors import OracleError, StoreError, UnsafeFileError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, of_all_elements
 from hullscout.pool import Frame, find_doubts
-from hullscout.selection import StopReason
+from hullscout.selection import ChemicalPotentials, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,10 +114,15 @@ class CampaignResult:
 
     baselines: dict[str, str] = field(default_factory=dict)
     """Columns of energies of cheaper methods that the model started from, and which potential they are of, where it is said."""
+    sources: tuple[str, ...] = ()
+    """Where the probability of a wrong hull comes from at the end, where the rule states one."""
+    stability: ChemicalPotentials | None = field(default=None, compare=False)
+    """The chemical potentials at which each ground state is stable; None in results of earlier versions."""
 
     def to_json(self) -> str:
         """The text of `result.json`; no `reference` where not every energy is known, nor lists of what there is none of."""
-        tree = {"schema": SCHEMA, **asdict(self)}
+        stability = () if self.stability is None else self.stability.trees()
+        tree = {"schema": SCHEMA, **asdict(replace(self, stability=None)), "stability": stability}
         without = "fractions" if len(self.ends or self.elements) == 2 else "x"
         for vertex in tree["hull"]:
             del vertex[without]
@@ -131,6 +137,8 @@ class CampaignResult:
             "doubts",
             "given_ev_per_atom",
             "baselines",
+            "sources",
+            "stability",
         ):
             if not tree[name]:
                 del tree[name]
@@ -177,6 +185,10 @@ class CampaignResult:
         changes = ({**then, "lines": tuple(then["lines"])} for then in tree.get("changes", ()))
         tree["changes"] = tuple(ChangedThen(**then) for then in changes)
         tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts")}
+        tree["sources"] = tuple(map(str, tree.get("sources", ())))
+        regions = tree.get("stability")
+        ends = tree["ends"] or tree["elements"]
+        tree["stability"] = ChemicalPotentials.of_trees(ends, regions) if regions else None
         return cls(**tree)
 
 
@@ -239,6 +251,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
             "Correct what made them fail and run again with --retry-failed, or with other settings and another --out."
         )
     known = ledger.known.with_truth(setup.true_ev_per_atom)
+    sources, potentials = explained(setup, ledger.known, engine.surrogate)
     return CampaignResult(
         campaign=config.name,
         elements=config.elements,
@@ -268,6 +281,8 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
         baselines=baseline_sources(setup),
+        sources=sources,
+        stability=potentials,
     )
 
 

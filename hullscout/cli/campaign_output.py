@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hullscout.campaign import Beliefs
 from hullscout.campaign.beforehand import beforehand_sentences
+from hullscout.campaign.beliefs import explained
 from hullscout.campaign.cautions import cautions
-from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.planning.progress import progress_figures
-from hullscout.selection import ChemicalPotentials, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from hullscout.campaign import CampaignResult, GroundStates, Ledger, Setup
     from hullscout.campaign.result import FailedCandidate, Reference
     from hullscout.oracle import Failed
-    from hullscout.selection import Belief, Known
+    from hullscout.selection import ChemicalPotentials, Known
 
 
 class CampaignProgress:
@@ -161,12 +159,14 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
         stated = stated_percent(result.failure_probability, below=accepted)
         screen.print(f"Stated probability of a wrong hull at the end: {stated}.")
     if known.has_hull:
-        screen.print(f"Hull so far: {' '.join(known.hull_formulas)}")
-    belief = Beliefs(setup).at(known) if known.has_hull and setup.config.select.states_probability else None
-    for sentence in _sources(setup, known, belief):
+        formulas = known.hull_formulas if result is None else [vertex.formula for vertex in result.hull]
+        screen.print(f"Hull so far: {' '.join(formulas)}")
+    is_kept = result is not None and result.stability is not None
+    said, potentials = (result.sources, result.stability) if result and is_kept else explained(setup, known)
+    for sentence in said:
         screen.print(sentence)
-    if known.has_hull:
-        _print_potentials(screen, ChemicalPotentials.of(known, belief))
+    if potentials is not None:
+        _print_potentials(screen, potentials)
     print_failures(ledger.failures)
     is_handoff = config.oracle.kind == "handoff"
     _print_attempts(screen, ledger, started="Handed out" if is_handoff else "Started")
@@ -199,18 +199,6 @@ def _print_potentials(screen: Console, potentials: ChemicalPotentials) -> None:
     for row in rows:
         table.add_row(*row)
     screen.print(table)
-
-
-def _sources(setup: Setup, known: Known, belief: Belief | None) -> Iterator[str]:
-    """Where the probability of a wrong hull comes from, where the rule states one."""
-    if not setup.config.select.states_probability or not known.has_hull or setup.not_imported:
-        return
-    if belief is None and known.answered.size > 2 and known.unknown.size:
-        yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
-    if belief is not None and belief.is_learned and (given := baseline_sources(setup)):
-        yield belief.baseline_use.sentence(list(given))
-    if belief is not None:
-        yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
 
 
 def _print_attempts(screen: Console, ledger: Ledger, *, started: str) -> None:

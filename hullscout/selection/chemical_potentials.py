@@ -11,7 +11,7 @@ quantiles of how far its region reaches. Source of the idea: Novick et al. (CAL)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from hullscout.display import html_table, milli, percent
 from hullscout.hull import of_all_elements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from hullscout.hull import Hull
@@ -38,7 +40,6 @@ class StabilityRegion:
     """The chemical potentials at which a ground state is stable, relative to the pure elements, eV/atom.
 
     Attributes:
-        index: The candidate in the pool.
         formula: Its formula.
         id: Its id.
         corners_ev_per_atom: (c, k + 1) corners of the region; for three elements in order around it.
@@ -48,7 +49,6 @@ class StabilityRegion:
             where there are none.
     """
 
-    index: int
     formula: str
     id: str
     corners_ev_per_atom: Floats = field(repr=False)
@@ -61,6 +61,37 @@ class StabilityRegion:
         """(k + 1, 2) lowest and highest potential of each element."""
         corners = self.corners_ev_per_atom
         return np.stack([np.where(self.is_unbounded, -np.inf, corners.min(axis=0)), corners.max(axis=0)], axis=1)
+
+    def tree(self) -> dict[str, Any]:
+        """The region as plain values; see `ChemicalPotentials.trees`."""
+        interval = None if self.interval_ev_per_atom is None else self.interval_ev_per_atom.astype(object)
+        if interval is not None:
+            interval[interval == -np.inf] = None
+        return {
+            "id": self.id,
+            "formula": self.formula,
+            "corners_ev_per_atom": self.corners_ev_per_atom.tolist(),
+            "is_unbounded": self.is_unbounded.tolist(),
+            "probability": self.probability,
+            "interval_ev_per_atom": None if interval is None else interval.tolist(),
+        }
+
+    @classmethod
+    def of_tree(cls, tree: Mapping[str, Any], *, n_elements: int) -> Self:
+        """The region that `tree` gave; TypeError, KeyError or ValueError for anything else."""
+        corners = np.array(tree["corners_ev_per_atom"], np.float64).reshape(-1, n_elements)
+        interval = tree["interval_ev_per_atom"]
+        if interval is not None:
+            interval = np.array(interval, np.float64).reshape(2, n_elements, 2)
+            interval[np.isnan(interval)] = -np.inf
+        return cls(
+            id=str(tree["id"]),
+            formula=str(tree["formula"]),
+            corners_ev_per_atom=corners,
+            is_unbounded=np.array(tree["is_unbounded"], np.bool_).reshape(n_elements),
+            probability=None if tree["probability"] is None else float(tree["probability"]),
+            interval_ev_per_atom=interval,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +121,6 @@ class ChemicalPotentials:
                 interval[:, unbounded, 0] = -np.inf
             regions.append(
                 StabilityRegion(
-                    index=index,
                     id=candidates[index].id,
                     formula=candidates[index].formula,
                     corners_ev_per_atom=corners,
@@ -100,6 +130,16 @@ class ChemicalPotentials:
                 )
             )
         return cls(elements=known.pool.end_names, regions=tuple(regions))
+
+    @classmethod
+    def of_trees(cls, elements: Sequence[str], trees: Iterable[Mapping[str, Any]]) -> Self:
+        """What `trees` gave of these elements (or ends); TypeError, KeyError or ValueError for anything else."""
+        regions = tuple(StabilityRegion.of_tree(tree, n_elements=len(elements)) for tree in trees)
+        return cls(elements=tuple(elements), regions=regions)
+
+    def trees(self) -> tuple[dict[str, Any], ...]:
+        """The regions as plain values, as `result.json` keeps them: an end of an interval that has no bound is None."""
+        return tuple(region.tree() for region in self.regions)
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Heads and rows of a table for people: potentials in meV/atom, with 95 % intervals where a model believes something."""

@@ -1,5 +1,6 @@
 """A history says what happened, and beliefs are computed again: exactly what the model believed when it decided."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -10,7 +11,7 @@ from sealed import seal
 from hullscout.campaign import Beliefs, Setup, Store, read_history, read_origin, run
 from hullscout.errors import StoreError
 from hullscout.figures import save_result
-from hullscout.selection import HullPosteriorRule
+from hullscout.selection import HullPosteriorRule, Surrogate
 
 POSTERIOR = ("select={rule = 'hull-posterior', samples = 200, batch = 3, energy_cap = 0.5}",)
 
@@ -74,7 +75,31 @@ def test_a_history_says_why_calculations_failed(play):
 
 def test_the_result_is_read_as_it_was_written(play):
     folder, result = play()
-    assert read_history(folder).result == result
+    read = read_history(folder).result
+    assert read == result
+    assert read.to_json() == result.to_json()
+
+
+def test_of_a_finished_campaign_status_fits_nothing_and_says_the_same(play, hullscout, monkeypatch):
+    folder, result = play(*POSTERIOR)
+    assert result.sources
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "fit", None)
+        said = hullscout("status", folder)
+    assert said[0] == 0
+    of_before = {name: value for name, value in json.loads(result.to_json()).items() if name != "stability"}
+    (folder / "result.json").write_text(json.dumps(of_before))
+    assert hullscout("status", folder) == said  # computed, since a result of an earlier version does not hold it
+
+
+@pytest.mark.parametrize("damage", [{"corners_ev_per_atom": [1.0]}, {"is_unbounded": [True]}, {"probability": "all"}])
+def test_regions_that_are_none_are_refused(play, damage):
+    folder, result = play(*POSTERIOR)
+    tree = json.loads(result.to_json())
+    tree["stability"][0] |= damage
+    (folder / "result.json").write_text(json.dumps(tree))
+    with pytest.raises(StoreError, match=r"result\.json cannot be read as a result"):
+        read_history(folder)
 
 
 def _last_chosen(history):

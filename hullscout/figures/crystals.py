@@ -1,17 +1,16 @@
-"""Crystal structures: their symmetry and lattice by spglib, the names of common ones, and a picture of their conventional cell."""
+"""Pictures of crystal structures: the conventional cell, its edges and its atoms."""
 
 from __future__ import annotations
 
 import base64
 import itertools
-import re
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.figures.prototypes import prototype, symmetry
 from hullscout.figures.style import GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 if TYPE_CHECKING:
@@ -20,12 +19,7 @@ if TYPE_CHECKING:
     from hullscout.pool import Candidate
 
     Floats = NDArray[np.float64]
-    Lattice = Literal["fcc", "bcc", "hcp", "other"]
 
-# Positions within this distance in A are equivalent.
-SYMMETRY_TOLERANCE = 0.01
-# Relaxed atoms still belong to a site of the parent lattice that is at most so far away, in nearest-neighbour distances.
-PARENT_TOLERANCE = 0.05
 # Of the first and the second element in every picture of a campaign: told apart by the colour-blind and in grey.
 COLOURS = (SKY, VERMILLION, GREEN, ORANGE, PURPLE)
 # A site nearer to a face of the cell than this fraction of an edge is on it, and shown on the opposite face as well.
@@ -35,67 +29,6 @@ SHARE_OF_RADIUS = 0.5
 PIXELS = 160
 # Turned about the third axis, then tilted towards the reader, in degrees: that axis points upwards, seen a little from above.
 VIEW = (-20.0, -75.0)
-# Space group and atoms in the primitive cell of the elements in these lattices.
-PARENTS: dict[tuple[int, int], Lattice] = {(225, 1): "fcc", (229, 1): "bcc", (194, 2): "hcp"}
-# Ordered structures on these lattices, by space group and atoms of each element in the primitive cell, and their names: the
-# Strukturbericht, or the crystal named first. Those that lattice, space group and numbers tell for certain: among the
-# derivative structures with so many atoms each is the only one.
-PROTOTYPES = {
-    ("fcc", 123, (1, 1)): "L1_0",
-    ("fcc", 166, (1, 1)): "L1_1",
-    ("fcc", 221, (1, 3)): "L1_2",
-    ("fcc", 139, (1, 3)): "D0_22",
-    ("fcc", 139, (2, 6)): "D0_23",
-    ("fcc", 87, (1, 4)): "D1_a",
-    ("fcc", 71, (1, 2)): "MoPt_2",
-    ("bcc", 221, (1, 1)): "B2",
-    ("bcc", 227, (2, 2)): "B32",
-    ("bcc", 225, (1, 3)): "D0_3",
-    ("bcc", 139, (1, 2)): "C11_b",
-    ("hcp", 51, (2, 2)): "B19",
-    ("hcp", 187, (1, 1)): "B_h",
-    ("hcp", 194, (2, 6)): "D0_19",
-}
-
-
-def space_group(candidate: Candidate) -> str | None:
-    """International symbol of the space group at a tolerance of 0.01 A, for example `Fm-3m`; None where spglib finds none."""
-    dataset = _symmetry(candidate, candidate.numbers)
-    return None if dataset is None else str(dataset.international)
-
-
-def parent_lattice(candidate: Candidate) -> Lattice:
-    """The lattice that the sites form, whatever the elements on them: within a twentieth of the nearest-neighbour distance."""
-    volume = abs(float(np.linalg.det(candidate.cell))) / candidate.n_atoms
-    nearest = (np.sqrt(2.0) * volume) ** (1.0 / 3.0)  # of close-packed spheres of this volume per atom
-    dataset = _symmetry(candidate, np.ones_like(candidate.numbers), tolerance=PARENT_TOLERANCE * nearest)
-    if dataset is None:
-        return "other"
-    n_primitive = len(set(dataset.mapping_to_primitive.tolist()))
-    return PARENTS.get((int(dataset.number), n_primitive), "other")
-
-
-def prototype(candidate: Candidate) -> str | None:
-    """Name of a common ordered structure, for example `L1_2`, or the lattice of an element; None of any other."""
-    dataset = _symmetry(candidate, candidate.numbers)
-    if dataset is None:
-        return None
-    _, first = np.unique(dataset.mapping_to_primitive, return_index=True)
-    counts = tuple(sorted(np.unique(candidate.numbers[first], return_counts=True)[1].tolist()))
-    if len(counts) == 1:
-        return PARENTS.get((int(dataset.number), counts[0]))
-    if not any((int(dataset.number), counts) == key[1:] for key in PROTOTYPES):
-        return None
-    return PROTOTYPES.get((parent_lattice(candidate), int(dataset.number), counts))
-
-
-def mathtext_structure(candidate: Candidate) -> str:
-    """How a label names a structure: its prototype, else its space group with bars and screw axes as printed, else nothing."""
-    name = prototype(candidate)
-    if name is not None:
-        return re.sub(r"_(\w+)", r"$_{\1}$", name)
-    symbol = space_group(candidate) or ""
-    return symbol and "$" + re.sub(r"_(\d)", r"_{\1}", re.sub(r"-(\d)", r"\\bar{\1}", symbol)) + "$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,11 +56,12 @@ class DrawnCell:
 
 def drawn_cell(candidate: Candidate) -> DrawnCell:
     """The conventional cell of a candidate in the standard orientation; its own cell where spglib finds no symmetry."""
-    symmetry = _symmetry(candidate, candidate.numbers)
-    if symmetry is None:
-        cell, sites, kinds = candidate.cell, _fractions(candidate), candidate.numbers
+    found = symmetry(candidate.cell, candidate.positions, candidate.numbers)
+    if found is None:
+        sites = np.linalg.solve(candidate.cell.T, candidate.positions.T).T
+        cell, kinds = candidate.cell, candidate.numbers
     else:
-        cell, sites, kinds = symmetry.std_lattice, symmetry.std_positions, symmetry.std_types
+        cell, sites, kinds = found.std_lattice, found.std_positions, found.std_types
     sites = sites - np.floor(sites + ON_A_FACE)
     numbers, shown = [], []
     for number, site in zip(kinds.tolist(), sites, strict=True):
@@ -137,7 +71,7 @@ def drawn_cell(candidate: Candidate) -> DrawnCell:
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
     pairs = [(a, b) for a, b in itertools.combinations(corners, 2) if np.abs(a - b).sum() == 1]
     return DrawnCell(
-        space_group="" if symmetry is None else f"{symmetry.international} ({symmetry.number})",
+        space_group="" if found is None else f"{found.international} ({found.number})",
         prototype=prototype(candidate) or "",
         n_atoms=len(kinds),
         cell=cell,
@@ -184,20 +118,3 @@ def picture(drawn: DrawnCell, elements: tuple[str, ...]) -> str:
 def data_address(png: bytes) -> str:
     """A picture in the form of an address, which a page holds in itself."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _symmetry(candidate: Candidate, kinds: NDArray[np.int64], *, tolerance: float = SYMMETRY_TOLERANCE) -> Any:
-    """The symmetry of a candidate, its atoms told apart by kinds (n,), as spglib's dataset; None where it finds none."""
-    import spglib  # noqa: PLC0415  slow to import
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of how errors are told: both ways are heeded here
-            return spglib.get_symmetry_dataset((candidate.cell, _fractions(candidate), kinds), symprec=tolerance)  # type: ignore[arg-type]  # arrays
-    except spglib.SpglibError:
-        return None
-
-
-def _fractions(candidate: Candidate) -> Floats:
-    """(n, 3) positions in units of the cell."""
-    return np.asarray(np.linalg.solve(candidate.cell.T, candidate.positions.T).T, dtype=np.float64)

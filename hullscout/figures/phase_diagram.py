@@ -16,9 +16,9 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
-from hullscout.figures.crystals import mathtext_structure, parent_lattice
 from hullscout.figures.labels import Label, place_labels
 from hullscout.figures.legends import legend_below
+from hullscout.figures.prototypes import mathtext_structure, parent_lattice
 from hullscout.figures.sections import Places, Section
 
 if TYPE_CHECKING:

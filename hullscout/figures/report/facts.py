@@ -13,8 +13,8 @@ import numpy as np
 from hullscout.campaign import Beliefs
 from hullscout.campaign.cautions import cautions
 from hullscout.display import MILLI, milli, percent
-from hullscout.figures.crystals import parent_lattice, space_group
 from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
+from hullscout.figures.prototypes import parent_lattice, space_group
 from hullscout.figures.sections import Places
 from hullscout.figures.ternary import coloured_up_to, tie_lines
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error

@@ -11,8 +11,8 @@ from report_reader import Reader
 
 from hullscout import Campaign
 from hullscout.campaign import Beliefs
-from hullscout.figures.crystals import space_group
 from hullscout.figures.phase_diagram import drawn_energies, intervals_of
+from hullscout.figures.prototypes import space_group
 from hullscout.figures.report import read_report, write_report
 
 

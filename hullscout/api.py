@@ -25,6 +25,7 @@ from hullscout.campaign import (
 )
 from hullscout.campaign.candidate_rows import candidate_rows
 from hullscout.campaign.cautions import cautions
+from hullscout.campaign.energy_settings import settings_of_answers
 from hullscout.campaign.exports import Structures, computed_entries
 from hullscout.campaign.ground_states import ground_states
 from hullscout.campaign.origin import origin_of
@@ -309,11 +310,14 @@ class Campaign(Drawn):
         With relaxed structures where they are known, or with those that were asked for; the other one stands beside it in `data`,
         see `computed_entries`.
         """
-        return computed_entries(self.history.now, relaxed=self.history.relaxed, structures=Structures(structures))
+        history = self.history
+        settings = settings_of_answers(history.setup, history.now)
+        chosen = Structures(structures)
+        return computed_entries(history.now, relaxed=history.relaxed, structures=chosen, settings=settings)
 
     def phase_diagram(self) -> PhaseDiagram:
         """The phase diagram of what was calculated, pymatgen's."""
-        return phase_diagram_of(self.entries())
+        return phase_diagram_of(self.entries(), self.pool.elements)
 
     def chemical_potentials(self) -> ChemicalPotentials:
         """The chemical potentials at which each ground state is stable, with how sure that is; a notebook shows a table."""

@@ -335,11 +335,15 @@ def phase_diagram(
     for n_atoms, energy, entry_id in zip(counts, energies_ev, ids, strict=True):
         entries.append(PDEntry(Composition(dict(zip(elements, n_atoms, strict=True))), energy))
         entries[-1].entry_id = entry_id
-    return phase_diagram_of(entries)
+    return phase_diagram_of(entries, elements)
 
 
-def phase_diagram_of(entries: Sequence[Entry]) -> PhaseDiagram:
-    """Return pymatgen's `PhaseDiagram` of pymatgen's entries, those of all pure elements among them."""
+def phase_diagram_of(entries: Sequence[Entry], elements: Sequence[str] | None = None) -> PhaseDiagram:
+    """Return pymatgen's `PhaseDiagram` of pymatgen's entries, those of all pure elements among them.
+
+    Its elements are in the order that is given, or in pymatgen's.
+    """
     from pymatgen.analysis.phase_diagram import PhaseDiagram  # noqa: PLC0415  slow to import
+    from pymatgen.core import Element  # noqa: PLC0415
 
-    return PhaseDiagram(entries)
+    return PhaseDiagram(entries, elements=None if elements is None else [Element(symbol) for symbol in elements])

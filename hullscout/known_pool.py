@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hullscout import pool as pools
 from hullscout.campaign.candidate_rows import candidate_rows
+from hullscout.campaign.energy_settings import settings_of_frames
 from hullscout.campaign.exports import computed_entries
 from hullscout.campaign.ground_states import GroundStates, ground_states
 from hullscout.display import html_sentences
@@ -24,7 +25,7 @@ from hullscout.pool import EnergyMeaning, Faulty, Frames, MixedSettings, Without
 from hullscout.selection import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import ase
     import pandas as pd
@@ -45,9 +46,11 @@ class Pool(pools.Pool):
     Attributes:
         energies_ev_per_atom: (n,) total energies in eV/atom, nan where none is stated, of twins the lowest; None where
             there are none.
+        settings: what is stated of the settings of these energies, by candidate.
     """
 
     energies_ev_per_atom: Floats | None = field(default=None, repr=False)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(
@@ -100,7 +103,8 @@ class Pool(pools.Pool):
         )
         energies[~np.isfinite(energies)] = np.nan
         kept = {each.name: getattr(pool, each.name) for each in fields(pools.Pool) if each.init}
-        return cls(**kept, energies_ev_per_atom=energies if per_atom else None)
+        stated = settings_of_frames(frames.frames, pool)
+        return cls(**kept, energies_ev_per_atom=energies if per_atom else None, settings=stated)
 
     def table(self) -> pd.DataFrame:
         """The candidates by id, with their energies where there are any; see `hull` for their distances to it."""
@@ -113,7 +117,7 @@ class Pool(pools.Pool):
         """The hull of what has an energy; an `InvalidPoolError` where an end of the axis has none."""
         energies = self.energies_ev_per_atom
         known = known_of(self, np.full(len(self), np.nan) if energies is None else energies)
-        return PoolHull(known)
+        return PoolHull(known, self.settings)
 
     def plot_hull(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
         """Draw the phase diagram of what has an energy; of three elements a triangle."""
@@ -139,10 +143,12 @@ class PoolHull:
 
     Attributes:
         known: What the figures and exports read.
+        settings: What is stated of the settings of its energies, by candidate.
     """
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.known = known
+        self.settings = settings or {}
 
     @property
     def hull(self) -> Hull:
@@ -166,11 +172,11 @@ class PoolHull:
 
     def entries(self) -> list[ComputedStructureEntry]:
         """What has an energy, as pymatgen's `ComputedStructureEntry`."""
-        return computed_entries(self.known)
+        return computed_entries(self.known, settings=self.settings)
 
     def phase_diagram(self) -> PhaseDiagram:
         """The phase diagram of these, pymatgen's."""
-        return phase_diagram_of(self.entries())
+        return phase_diagram_of(self.entries(), self.known.pool.elements)
 
     def plot(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
         """Draw the phase diagram; of three elements a triangle."""

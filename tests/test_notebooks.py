@@ -17,7 +17,7 @@ SHOWS = {
             r"fcc-A3B2-0007 \(Cu3Au2\): It relaxed into another structure",
             r"[1-9]\d* of \d+ s went into calculations",
             "1[0-9] calculations, same hull",
-            r"LiAl +B32 +-181\.4 meV/atom",
+            r"AlLi +B32 +-181\.4 meV/atom",
             r"same hull: True\nhull error 0\.00 meV/atom",
         ],
     ),

@@ -92,7 +92,7 @@ def candidate_rows(
         rows.append(
             CandidateRow(
                 id=candidate.id,
-                formula=candidate.formula,
+                formula=known.pool.formulas[index],
                 fractions=dict(zip(names, known.fractions[index].tolist(), strict=True)),
                 n_atoms=candidate.n_atoms,
                 status=status,

@@ -13,29 +13,31 @@ import re
 import sqlite3
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from hullscout.campaign.beliefs import Beliefs
 from hullscout.campaign.candidate_rows import CandidateRow, candidate_rows
+from hullscout.campaign.energy_settings import settings_of_answers
 from hullscout.campaign.result import read_history
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
+from hullscout.campaign.structure_text import Cells, cif_text, poscar_text
 from hullscout.display import formula_note
 from hullscout.errors import OutputError
-from hullscout.oracle import candidate_to_tree, magmom_words
+from hullscout.oracle import candidate_to_tree
 from hullscout.writing import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from pymatgen.core.structure import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hullscout.pool import Candidate, Frame
     from hullscout.selection import Belief, Known
+
+    Stated = Mapping[str, Mapping[str, Any]]
 
 
 class ExportFormat(StrEnum):
@@ -72,8 +74,11 @@ def computed_entries(
     *,
     relaxed: Mapping[int, Candidate] | None = None,
     structures: Structures = Structures.RELAXED,
+    settings: Stated | None = None,
 ) -> list[ComputedStructureEntry]:
     """What was calculated, as pymatgen's `ComputedStructureEntry` with the id as `entry_id`; the rest of the row in `data`.
+
+    `parameters` are the settings of its energy, given by candidate, see `energy_settings`.
 
     `data["structure"]` says which structure an entry holds, `relaxed` or `start`; where there are both, the other one is the
     dictionary `data["start_structure"]` or `data["relaxed_structure"]`. `hullscout.hull.phase_diagram_of` makes a phase diagram.
@@ -88,8 +93,9 @@ def computed_entries(
         data = {**_filled(row, without=("id", "energy_ev")), "structure": written.kind.value}
         if written.other is not None:
             data[f"{written.other_kind}_structure"] = written.other.to_pymatgen().as_dict()
+        structure, parameters = written.structure.to_pymatgen(), dict((settings or {}).get(row.id, {}))
         entries.append(
-            ComputedStructureEntry(written.structure.to_pymatgen(), row.energy_ev, entry_id=row.id, data=data)
+            ComputedStructureEntry(structure, row.energy_ev, entry_id=row.id, data=data, parameters=parameters)
         )
     return entries
 
@@ -148,6 +154,7 @@ def export(
     export_format: ExportFormat,
     *,
     structures: Structures = Structures.RELAXED,
+    cells: Cells = Cells.GIVEN,
     replace: bool = False,
 ) -> int:
     """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of candidates written.
@@ -155,11 +162,13 @@ def export(
     With relaxed structures where they are known, a folder of CIF or POSCAR files holds their starts in the folder `start` in it.
 
     Raises:
-        OutputError: Something is at `path` and not to be replaced, or it cannot be written.
+        OutputError: Other cells are asked for than the format can have, something is at `path` and not to be replaced, or it cannot
+            be written.
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
     with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
         pass
+    refuse_cells(export_format, cells)
     refuse_target(path, export_format, replace=replace)
     history = read_history(folder)
     needs_belief = export_format not in (ExportFormat.CIF, ExportFormat.POSCAR)
@@ -170,17 +179,39 @@ def export(
             history.now,
             export_format,
             structures,
+            cells=cells,
             belief=belief,
             relaxed=history.relaxed,
             awaited=history.awaited,
+            settings=settings_of_answers(history.setup, history.now),
         )
 
 
-def export_known(path: Path, known: Known, export_format: ExportFormat, *, replace: bool = False) -> int:
-    """Write what is known without a campaign, as `export`."""
+def export_known(
+    path: Path,
+    known: Known,
+    export_format: ExportFormat,
+    *,
+    cells: Cells = Cells.GIVEN,
+    settings: Stated | None = None,
+    replace: bool = False,
+) -> int:
+    """Write what is known without a campaign, as `export`; the settings of its energies by candidate."""
+    refuse_cells(export_format, cells)
     refuse_target(path, export_format, replace=replace)
     with written_whole(path, remedy="Give another name.") as half_made:
-        return _write(half_made, known, export_format, Structures.START)
+        return _write(half_made, known, export_format, Structures.START, cells=cells, settings=settings)
+
+
+def refuse_cells(export_format: ExportFormat, cells: Cells) -> None:
+    """OutputError where a format cannot have structures in these cells."""
+    if cells is not Cells.GIVEN and export_format not in (ExportFormat.CIF, ExportFormat.POSCAR):
+        raise OutputError(
+            f"Other cells than the given ones are for cif and poscar, found {cells} for {export_format}, whose energies are of the "
+            "given cells. Leave it out."
+        )
+    if cells is Cells.SYMMETRISED and export_format is ExportFormat.POSCAR:
+        raise OutputError("A POSCAR states no symmetry: expected primitive or conventional cells, found symmetrised.")
 
 
 def refuse_target(path: Path, export_format: ExportFormat, *, replace: bool) -> None:
@@ -216,23 +247,24 @@ def _write(
     export_format: ExportFormat,
     structures: Structures,
     *,
+    cells: Cells,
     belief: Belief | None = None,
     relaxed: Mapping[int, Candidate] | None = None,
     awaited: Collection[int] = (),
+    settings: Stated | None = None,
 ) -> int:
     relaxed = relaxed or {}
     if export_format in (ExportFormat.CIF, ExportFormat.POSCAR):
         vertices = known.hull.indices.tolist()
         every = [_written(known.pool.candidates[i], relaxed.get(i), structures) for i in vertices]
-        path.mkdir()
-        _write_structures(path, [(place, each.structure) for place, each in enumerate(every)], export_format)
+        write = partial(_write_structures, elements=known.pool.elements, export_format=export_format, cells=cells)
+        write(path, [(place, each.structure) for place, each in enumerate(every)])
         starts = [(place, each.other) for place, each in enumerate(every) if each.other is not None]
         if structures is Structures.RELAXED and starts:
-            (path / Structures.START).mkdir()
-            _write_structures(path / Structures.START, starts, export_format)
+            write(path / Structures.START, starts)
         return len(every)
     if export_format is ExportFormat.ENTRIES:
-        entries = computed_entries(known, belief, relaxed=relaxed, structures=structures)
+        entries = computed_entries(known, belief, relaxed=relaxed, structures=structures, settings=settings)
         path.write_text(json.dumps([entry.as_dict() for entry in entries], allow_nan=False), encoding="utf-8")
         return len(entries)
     rows = candidate_rows(known, awaited=awaited, belief=belief, relaxed=relaxed)
@@ -284,37 +316,20 @@ def _fill_database(database: Any, written: Sequence[_Written], rows: Sequence[Ca
             database.write(atoms, name=row.id, structure=kind.value, data=beside, **stated)
 
 
-def _write_structures(folder: Path, placed: Sequence[tuple[int, Candidate]], export_format: ExportFormat) -> None:
+def _write_structures(
+    folder: Path,
+    placed: Sequence[tuple[int, Candidate]],
+    *,
+    elements: Sequence[str],
+    export_format: ExportFormat,
+    cells: Cells,
+) -> None:
     """One file per structure, numbered by ascending x, named for formula and id; with right-handed cells, as VASP wants them."""
-    text_of = cif_text if export_format is ExportFormat.CIF else _poscar_text
+    text_of = cif_text if export_format is ExportFormat.CIF else poscar_text
+    folder.mkdir()
     for place, candidate in placed:
-        name = f"{place:02d}-{candidate.formula}-{re.sub(r'[^A-Za-z0-9._+-]+', '_', candidate.id)}"
-        (folder / f"{name}.{export_format}").write_text(text_of(candidate), encoding="utf-8")
-
-
-def cif_text(candidate: Candidate) -> str:
-    """A structure as a CIF file in a right-handed cell; its first line is the id, with the magnetic moments where it has any."""
-    from pymatgen.io.cif import CifWriter  # noqa: PLC0415  slow to import
-
-    structure, comment = _sorted_structure(candidate)
-    return f"# {comment}\n{CifWriter(structure)}"
-
-
-def _poscar_text(candidate: Candidate) -> str:
-    from pymatgen.io.vasp import Poscar  # noqa: PLC0415  slow to import
-
-    structure, comment = _sorted_structure(candidate)
-    return str(Poscar(structure, comment=comment).get_str(significant_figures=16))
-
-
-def _sorted_structure(candidate: Candidate) -> tuple[Structure, str]:
-    """Pymatgen's structure in a right-handed cell, and what the first line of a file says of it."""
-    structure = candidate.right_handed().to_pymatgen().get_sorted_structure()
-    comment = " ".join(candidate.id.split())
-    if candidate.magmoms is not None:
-        moments = np.array([site.properties["magmom"] for site in structure])
-        comment += f"  MAGMOM = {magmom_words(moments)}"
-    return structure, comment
+        name = f"{place:02d}-{candidate.formula_in(elements)}-{re.sub(r'[^A-Za-z0-9._+-]+', '_', candidate.id)}"
+        (folder / f"{name}.{export_format}").write_text(text_of(candidate, cells), encoding="utf-8")
 
 
 def _filled(row: CandidateRow, *, without: tuple[str, ...]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def ground_states(known: Known, relaxed: Mapping[int, Candidate] | None = None) 
     return GroundStates(
         HullVertex(
             id=pool.ids[index],
-            formula=pool.candidates[index].formula,
+            formula=pool.formulas[index],
             x=float(pool.x[index]) if is_binary else None,
             fractions=None if is_binary else dict(zip(pool.end_names, fractions[index].tolist(), strict=True)),
             formation_energy_ev_per_atom=energy,

@@ -107,7 +107,10 @@ def ask(
     folders: list[Path] = []
 
     def write(candidate: Candidate) -> None:
-        folders.append(write_folder(outbox, names[candidate.id], candidate, campaign=setup.config.name, template=files))
+        name, config = names[candidate.id], setup.config
+        folders.append(
+            write_folder(outbox, name, candidate, campaign=config.name, elements=config.elements, template=files)
+        )
 
     return replace(ask_for(folder, n=n, again=again, hand_out=write, setup=setup), folders=tuple(folders))
 

@@ -56,7 +56,7 @@ class FailedCandidate:
     @classmethod
     def of(cls, pool: Pool, candidate_id: str, failed: Failed) -> Self:
         """The candidate, and why its calculation failed."""
-        formula = pool.candidates[pool.ids.index(candidate_id)].formula
+        formula = pool.formulas[pool.index_of(candidate_id)]
         return cls(id=candidate_id, formula=formula, reason=failed.reason, sentence=failed.sentence)
 
 

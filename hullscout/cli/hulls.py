@@ -9,7 +9,7 @@ import click
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
 from hullscout.cli.results import EXPORTS
-from hullscout.cli.shared import PATH, console, main
+from hullscout.cli.shared import CELL, PATH, console, main
 from hullscout.cli.streams import say
 from hullscout.display import MILLI
 from hullscout.writing import write_whole
@@ -50,6 +50,7 @@ N_NEAR = 10
     help="Write it for other programs, as `export`.",
 )
 @click.option("--to", "target", type=PATH, help="File or folder of --export.")
+@CELL
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def hull(
     pool: Path,
@@ -63,6 +64,7 @@ def hull(
     output: Path | None,
     width: str,
     *,
+    cell: str,
     distances: Path | None,
     export_format: str | None,
     target: Path | None,
@@ -84,6 +86,8 @@ def hull(
         raise click.UsageError("--lattices is for a figure. Give -o as well.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import exports  # noqa: PLC0415
+    from hullscout.campaign.energy_settings import settings_of_frames  # noqa: PLC0415
+    from hullscout.campaign.structure_text import Cells  # noqa: PLC0415
     from hullscout.figures import KINDS  # noqa: PLC0415
     from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
     from hullscout.figures.saving import refuse_other_formats, save_figure  # noqa: PLC0415
@@ -107,7 +111,8 @@ def hull(
         faulty=pools.Faulty.LEAVE_OUT if leave_out_faults else pools.Faulty.REFUSE,
     )
     table = TableOracle.from_frames(frames, built)
-    found = PoolHull(known_of(built, table.energies_ev_per_atom()))
+    settings = settings_of_frames(frames.frames, built)
+    found = PoolHull(known_of(built, table.energies_ev_per_atom()), settings)
     for line in (*built.report.lines(), *map(str, table.conflicts)):
         say(line)
     _print_hull(found, n_shown=None if show_all else N_NEAR)
@@ -125,7 +130,8 @@ def hull(
         write_whole(distances, found.candidates().to_csv(), remedy="Give another name.")
         say(f"Wrote {distances}")
     if export_format is not None and target is not None:
-        n = exports.export_known(target, found.known, exports.ExportFormat(export_format), replace=force)
+        chosen, cells = exports.ExportFormat(export_format), Cells(cell)
+        n = exports.export_known(target, found.known, chosen, cells=cells, settings=found.settings, replace=force)
         say(f"Wrote {n} structures to {target}")
 
 

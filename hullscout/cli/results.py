@@ -10,7 +10,7 @@ from hullscout import __version__
 from hullscout.citations import citations_of, own_bibtex
 from hullscout.cli.following import follow, time_now
 from hullscout.cli.looks import look_of, looks_otherwise
-from hullscout.cli.shared import FOLDER, PATH, STRUCTURES, console, looks, main
+from hullscout.cli.shared import CELL, FOLDER, PATH, STRUCTURES, console, looks, main
 from hullscout.cli.streams import say, say_lines
 from hullscout.figures import KINDS, Width, save_campaign_figure
 
@@ -145,10 +145,11 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
 @FOLDER
 @click.option("--format", "export_format", type=click.Choice(EXPORTS), required=True, help="What to write.")
 @STRUCTURES
+@CELL
 @click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @looks
-def export(folder: Path, export_format: str, structures: str, output: Path | None, *, force: bool) -> None:
+def export(folder: Path, export_format: str, structures: str, cell: str, output: Path | None, *, force: bool) -> None:
     """Write what the campaign in FOLDER found for other programs, finished or not.
 
     \b
@@ -161,10 +162,12 @@ def export(folder: Path, export_format: str, structures: str, output: Path | Non
     kept next to each, in a folder `start` for CIF and POSCAR.
     """  # noqa: D301  click takes the character, not the two letters
     from hullscout.campaign import exports  # noqa: PLC0415
+    from hullscout.campaign.structure_text import Cells  # noqa: PLC0415
 
     chosen = exports.ExportFormat(export_format)
     target = output if output is not None else folder / chosen.default_name
-    n_written = exports.export(folder, target, chosen, structures=exports.Structures(structures), replace=force)
+    which, cells = exports.Structures(structures), Cells(cell)
+    n_written = exports.export(folder, target, chosen, structures=which, cells=cells, replace=force)
     say(f"Wrote {n_written} structures to {target}")
     if export_format == "csv" and (note := exports.formula_note_on(folder)):
         say(note)

@@ -63,6 +63,13 @@ STRUCTURES = click.option(
     show_default=True,
     help="What energies are of, where it is known, or what was asked for.",
 )
+CELL = click.option(
+    "--cell",
+    type=click.Choice(["given", "symmetrised", "primitive", "conventional"]),
+    default="given",
+    show_default=True,
+    help="cif, poscar: in which cell; symmetrised is a CIF with space group and operations.",
+)
 POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool file, .extxyz or .extxyz.gz.")
 
 

@@ -83,7 +83,8 @@ class Drawn(ABC):
         """Draw the representation of a candidate, of the lowest calculated one by default: the MBTR has two panels."""
         candidate = shown_candidate(self.history, candidate_id)
         panels = self.history.setup.representation.panels(candidate)
-        return draw_panels(new_row(len(panels)) if axes is None else axes, panels, candidate)
+        shown = new_row(len(panels)) if axes is None else axes
+        return draw_panels(shown, panels, candidate, elements=self.history.pool.elements)
 
     def _needed_belief(self) -> Belief:
         if self.belief is None:

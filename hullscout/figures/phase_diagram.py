@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hullscout.pool import Candidate
+    from hullscout.pool import Pool
     from hullscout.selection import Belief, Known
     from hullscout.selection.known import Floats, Indices
 
@@ -264,12 +264,13 @@ def _label_vertices(ax: Axes, section: Section, known: Known, *, points: Floats)
     at = np.linspace(0, 1, 400)
     line = np.column_stack([at, section.relative(at, known.hull.energy_at(section.compositions(at))) * MILLI])
     labels = [
-        Label(text=vertex_name(known.pool.candidates[index]), x=x, y=energy * MILLI, is_above=x in (0, 1))
+        Label(text=vertex_name(known.pool, index), x=x, y=energy * MILLI, is_above=x in (0, 1))
         for x, energy, index in zip(*(column.tolist() for column in section.vertices(known.hull)), strict=True)
     ]
     place_labels(ax, labels, avoid=np.vstack([line, points]))
 
 
-def vertex_name(candidate: Candidate) -> str:
+def vertex_name(pool: Pool, index: int) -> str:
     """Formula, and below it the prototype or the space group."""
-    return "\n".join(filter(None, (style.mathtext_formula(candidate.formula), mathtext_structure(candidate))))
+    names = (style.mathtext_formula(pool.formulas[index]), mathtext_structure(pool.candidates[index]))
+    return "\n".join(filter(None, names))

@@ -37,16 +37,18 @@ def draw_representation(figure: Figure, history: History, candidate: Candidate) 
     n_rows = -(-len(panels) // n_columns)
     figure.set_figheight(figure.get_figheight() * n_rows / (2 if is_upright else 1))
     axes = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
-    draw_panels(axes, panels, candidate)
+    draw_panels(axes, panels, candidate, elements=history.pool.elements)
     for ax in axes[len(panels) :]:
         ax.remove()
 
 
-def draw_panels(axes: Sequence[Axes], panels: Sequence[Panel], candidate: Candidate) -> Sequence[Axes]:
+def draw_panels(
+    axes: Sequence[Axes], panels: Sequence[Panel], candidate: Candidate, *, elements: Sequence[str]
+) -> Sequence[Axes]:
     """Draw the panels of a candidate into axes of one figure, which gets its formula and id as title."""
     for ax, panel in zip(axes, panels, strict=False):
         draw_panel(ax, panel)
-    title = f"{style.mathtext_formula(candidate.formula)}, {style.plain(candidate.id)}"
+    title = f"{style.mathtext_formula(candidate.formula_in(elements))}, {style.plain(candidate.id)}"
     axes[0].figure.suptitle(title, fontsize="medium")
     return axes
 

@@ -159,8 +159,8 @@ def composition_named(known: Known, text: str) -> Floats:
 
 def _name(known: Known, text: str) -> str:
     """What an end is called: its formula."""
-    ids = known.pool.ids
-    return known.pool.candidates[ids.index(text)].formula if text in ids else text
+    pool = known.pool
+    return pool.formulas[pool.index_of(text)] if text in pool.ids else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -168,7 +168,7 @@ def _label_vertices(ax: Axes, known: Known, *, likely: Indices) -> None:
     """Name each vertex beside it: away from the middle of the triangle, where there is room."""
     found, at, middle = known.hull, in_triangle(known.hull.fractions), CORNERS.mean(axis=0)
     labels = [
-        Label(text=vertex_name(known.pool.candidates[index]), x=x, y=y, is_above=y > middle[1])
+        Label(text=vertex_name(known.pool, index), x=x, y=y, is_above=y > middle[1])
         for (x, y), index in zip(at.tolist(), found.indices.tolist(), strict=True)
     ]
     is_missing = (of_all_elements(found.fractions) == 0.0).astype(float)

@@ -94,6 +94,7 @@ def write_folder(
     candidate: Candidate,
     *,
     campaign: str,
+    elements: Sequence[str],
     template: Mapping[str, tuple[bytes, int]] | None = None,
 ) -> Path:
     """Write one structure into a folder of this name in the outbox, anew if it is there; one of another id is an OutputError.
@@ -105,7 +106,7 @@ def write_folder(
         "schema": SCHEMA,
         "campaign": campaign,
         "id": candidate.id,
-        "formula": candidate.formula,
+        "formula": candidate.formula_in(elements),
         "n_atoms": candidate.n_atoms,
         "wanted": "total energy in eV of this cell",
     }

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidSettingError
-from hullscout.pool.candidate import VACANCY
+from hullscout.pool.candidate import VACANCY, formula_of
 from hullscout.pool.checks import atomic_numbers, find_missing_ends, sift
 from hullscout.pool.limits import Limits, checked_limits, is_within
 
@@ -106,7 +106,7 @@ class CompositionAxis:
         counts = self.counts(frames)
         is_between = (self.coordinates(counts) >= 0.0).all(axis=1)  # no number is neither
         for place in np.flatnonzero(~is_between).tolist():
-            shown = _shown(counts[place].tolist(), self.elements)
+            shown = formula_of(counts[place].tolist(), self.elements)
             yield (
                 frames[place],
                 f"composition {shown} is outside of {'-'.join(self.ends)}: expected a mixture of the ends",
@@ -238,10 +238,3 @@ def _weights(units: Sequence[Sequence[int]], atoms: Sequence[float]) -> list[flo
         return [float("nan")] * len(units)
     total = sum(map(Fraction, atoms))
     return [float(n * sum(unit) / total) for n, unit in zip(made, units, strict=True)]
-
-
-def _shown(atoms: Sequence[int], elements: Sequence[str]) -> str:
-    """A composition as a reduced formula in the order of the elements."""
-    divisor = int(np.gcd.reduce(np.array(atoms)))
-    reduced = [(symbol, n // divisor) for symbol, n in zip(elements, atoms, strict=True) if n]
-    return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in reduced)

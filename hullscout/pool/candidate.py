@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -13,6 +14,8 @@ from hullscout.pool.geometry import crystal_fault, numbers_fault
 from hullscout.pool.moments import checked_moments, moments_of_atoms, moments_of_sites
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ase
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
@@ -111,6 +114,15 @@ class Candidate:
         numbers, counts = np.unique(self.numbers, return_counts=True)
         return str(Composition(dict(zip(numbers.tolist(), counts.tolist(), strict=True))).reduced_formula)
 
+    def formula_in(self, elements: Sequence[str]) -> str:
+        """The reduced formula in the order of a campaign's elements, for example `AlLi3` where they are Al and Li.
+
+        Those that are not among them are left out.
+        """
+        from ase.data import atomic_numbers  # noqa: PLC0415  slow to import
+
+        return formula_of([int((self.numbers == atomic_numbers[symbol]).sum()) for symbol in elements], elements)
+
     def has_same_atoms(self, other: Candidate) -> bool:
         """Whether numbers, positions, cell and magnetic moments are the same to the last bit."""
         is_same = all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ("numbers", "positions", "cell"))
@@ -199,6 +211,17 @@ def atoms_of(structure: ase.Atoms | Structure | Candidate) -> AtomArrays:
 def _is_vacancy(species: Any) -> bool:
     """Whether pymatgen's species is its `DummySpecies("X")`, under any oxidation state."""
     return not hasattr(species, "atomic_mass") and getattr(species, "symbol", "") == VACANCY
+
+
+def formula_of(atoms: Sequence[int], elements: Sequence[str]) -> str:
+    """A composition as a reduced formula in the order of the elements.
+
+    >>> formula_of([2, 6], ["Al", "Li"])
+    'AlLi3'
+    """
+    divisor = math.gcd(*atoms)
+    reduced = [(symbol, n // divisor) for symbol, n in zip(elements, atoms, strict=True) if n]
+    return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in reduced)
 
 
 def stated_id(structure: ase.Atoms | Structure | Candidate) -> str:

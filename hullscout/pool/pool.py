@@ -16,7 +16,7 @@ import numpy as np
 from hullscout.display import html_sentences, html_table
 from hullscout.errors import InvalidPoolError
 from hullscout.pool.axis import CompositionAxis, axis_of
-from hullscout.pool.candidate import Candidate
+from hullscout.pool.candidate import Candidate, formula_of
 from hullscout.pool.checks import Faulty, atomic_numbers, slab_notes, symbol_of
 from hullscout.pool.columns import (
     Columns,
@@ -68,6 +68,7 @@ class Pool:
             where there are none.
         given: ids of the made-up crystals of elements whose energies are given by value: nothing is calculated of them.
         ids: the candidates' ids.
+        formulas: their reduced formulas, in the order of the elements.
         n_atoms: (n,) atoms in each cell.
         fractions: (n, k) atomic fractions of the elements after the first; with `ends` the shares of the atoms that would stand in
             the ends after the first, see `axis`.
@@ -81,6 +82,7 @@ class Pool:
     baseline_ev_per_atom: NDArray[np.float64] | None = field(default=None, repr=False)
     given: tuple[str, ...] = field(default=(), repr=False)
     ids: tuple[str, ...] = field(init=False, repr=False)
+    formulas: tuple[str, ...] = field(init=False, repr=False)
     n_atoms: NDArray[np.int64] = field(init=False, repr=False)
     fractions: NDArray[np.float64] = field(init=False, repr=False)
     _places: dict[str, int] = field(init=False, repr=False)
@@ -110,7 +112,8 @@ class Pool:
             _refuse_missing_ends(np.asarray(arrays["baseline_ev_per_atom"]), weights == 1.0, self.end_labels)
         for array in arrays.values():
             array.setflags(write=False)
-        for name, value in (("ids", ids), ("_places", places), *arrays.items()):
+        formulas = tuple(formula_of(atoms, self.elements) for atoms in counts.tolist())
+        for name, value in (("ids", ids), ("formulas", formulas), ("_places", places), *arrays.items()):
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -235,7 +238,7 @@ class Pool:
 
         columns: dict[str, object] = {
             "id": self.ids,
-            "formula": [candidate.formula for candidate in self.candidates],
+            "formula": self.formulas,
             **{name: self.fractions[:, place] for place, name in enumerate(self.fraction_names)},
             "n_atoms": self.n_atoms,
         }

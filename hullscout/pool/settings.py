@@ -255,6 +255,15 @@ def settings_among(columns: Mapping[str, str | float]) -> dict[tuple[int, str], 
     return found
 
 
+def setting_columns(columns: Mapping[str, str | float]) -> dict[str, str | float]:
+    """Those of columns that state settings, under their own names."""
+    return {
+        key: value
+        for key, value in columns.items()
+        if _meant_by(key) is not None and str(value).strip().lower() not in _UNSTATED
+    }
+
+
 def _are_one(one: str, other: str, setting: Setting) -> bool:
     number = _number(one)
     return setting.meaning(one) == setting.meaning(other) or (number is not None and number == _number(other))

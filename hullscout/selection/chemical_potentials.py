@@ -122,7 +122,7 @@ class ChemicalPotentials:
             regions.append(
                 StabilityRegion(
                     id=candidates[index].id,
-                    formula=candidates[index].formula,
+                    formula=known.pool.formulas[index],
                     corners_ev_per_atom=corners,
                     is_unbounded=unbounded,
                     probability=probability,

@@ -149,7 +149,7 @@ class Known:
     @property
     def hull_formulas(self) -> tuple[str, ...]:
         """Formulas of the vertices of the hull."""
-        return tuple(self.pool.candidates[index].formula for index in self.hull.indices.tolist())
+        return tuple(self.pool.formulas[index] for index in self.hull.indices.tolist())
 
     @cached_property
     def baseline_formation_ev_per_atom(self) -> Floats | None:

@@ -115,7 +115,7 @@ class Sources:
             yield f"What counts for the stop is the highest of the last rounds: {stated_percent(stated)}."
         if self.candidates:
             named = ", ".join(
-                f"{pool.ids[index]} ({pool.candidates[index].formula}{', failed' if index in known.failed else ''}) "
+                f"{pool.ids[index]} ({pool.formulas[index]}{', failed' if index in known.failed else ''}) "
                 f"{stated_percent(part)}"
                 for index, part in self.candidates[:N_NAMED]
             )

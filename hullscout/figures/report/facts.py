@@ -278,7 +278,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
     is_known[known.answered] = True
     columns: dict[str, Any] = {
         "id": list(pool.ids),
-        "formula": [candidate.formula for candidate in pool.candidates],
+        "formula": list(pool.formulas),
         **_compositions(pool.fractions),
         "place": listed(Places.of(known).x, 4) if len(pool.end_names) > 3 else None,
         "atoms": pool.n_atoms.tolist(),

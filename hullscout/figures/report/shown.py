@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from hullscout.campaign.exports import cif_text
+from hullscout.campaign.structure_text import cif_text
 from hullscout.display import milli, percent
 from hullscout.figures.crystals import COLOURS, DrawnCell, drawn_cell, picture
 
@@ -99,7 +99,7 @@ def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]
         "index": index,
         "volumes": [f"{volume:.2f}" for volume in volumes] + [""],
         "image": picture(cell, known.pool.elements),
-        "formula": candidate.formula,
+        "formula": known.pool.formulas[index],
         "id": candidate.id,
         "fractions": [f"{fraction:.4f}" for fraction in known.fractions[index].tolist()],
         "n_atoms": candidate.n_atoms,

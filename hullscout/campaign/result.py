@@ -145,15 +145,22 @@ class CampaignResult:
         return json.dumps(tree, indent=2, allow_nan=False) + "\n"
 
     @property
+    def probability_sentence(self) -> str:
+        """The stated probability of a wrong hull, or that there is none; empty where the reason of the end has said it."""
+        if self.failure_probability is None:
+            return f"The rule '{self.rule}' states no probability of a wrong hull."
+        if self.stop_reason is StopReason.FAILURE_PROBABILITY:
+            return ""
+        return f"Stated probability of a hull beyond the tolerance: {stated_percent(self.failure_probability)}."
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What was found, how sure that is and what failed, in sentences."""
         said = [
             f"{self.campaign}: {self.n_calculations} of {self.n_candidates} candidates calculated. {self.stop_sentence}"
         ]
-        if self.failure_probability is not None:
-            said.append(
-                f"Stated probability of a hull beyond the tolerance: {stated_percent(self.failure_probability)}."
-            )
+        if self.probability_sentence and self.failure_probability is not None:
+            said.append(self.probability_sentence)
         if self.reference is not None:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")

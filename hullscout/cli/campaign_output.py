@@ -104,10 +104,8 @@ def print_result(result: CampaignResult, folder: Path) -> None:
     for doubt in result.doubts:
         screen.print(f"Look at the energies: {doubt}.")
     screen.print(f"Stopped: {result.stop_sentence}")
-    stated = f"The rule '{result.rule}' states no probability of a wrong hull."
-    if result.failure_probability is not None:
-        stated = f"Stated probability of a hull beyond the tolerance: {stated_percent(result.failure_probability)}."
-    screen.print(stated)
+    if result.probability_sentence:
+        screen.print(result.probability_sentence)
     if result.reference is not None:
         screen.print(
             _compared(

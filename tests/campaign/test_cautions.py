@@ -53,9 +53,33 @@ def test_more_elements_are_not_what_was_observed():
     assert any("3 elements" in said for said in found["cautions"])
 
 
+VEGARD = "Volumes follow Vegard's law"
+
+
+@pytest.mark.parametrize(
+    ("relax", "stretch", "is_warned"), [("none", 1.0, True), ("cell", 1.0, False), ("none", 1.02, False)]
+)
+def test_guessed_volumes_that_nothing_relaxes_are_warned_of_once(
+    hullscout, live_file, tmp_path, relax, stretch, is_warned
+):
+    from ase.io import read, write
+
+    cells = read(live_file.with_name("cells.extxyz"), index=":")
+    cells[-1].set_cell(cells[-1].cell * stretch, scale_atoms=True)  # a volume of its own: no guess
+    write(live_file.with_name("cells.extxyz"), cells)
+    shown = " ".join(
+        hullscout("run", live_file, "--set", f"oracle.relax={relax!r}", "--out", tmp_path / "out")[1].split()
+    )
+    assert (VEGARD in shown, shown.count('which oracle.relax = "none" keeps')) == (is_warned, int(is_warned))
+    assert VEGARD not in " ".join(hullscout("run", tmp_path / "out")[1].split())
+
+
 def test_a_small_pool_is_cautioned_of_as_long_as_it_is_looked_at(hullscout, tmp_path):
     file = ROOT / "campaigns" / "alli-gpaw" / "alli-replay.toml"
-    assert hullscout("run", file, "--out", tmp_path / "out")[0] == 0
+    code, said = hullscout("run", file, "--out", tmp_path / "out")
+    assert code == 0
+    assert "Stopped: The probability that the hull is wrong by more than 1 meV/atom is" in " ".join(said.split())
+    assert "Stated probability of a hull" not in said, "said by the reason of the end"
     code, said = hullscout("status", tmp_path / "out")
     assert code == 0
     assert "Finished" in said

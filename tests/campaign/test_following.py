@@ -1,6 +1,10 @@
 """`--follow` shows a campaign as it goes on, at most so often, ends with it or on Ctrl-C, and never touches it."""
 
 import itertools
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -144,3 +148,45 @@ def test_a_folder_without_a_campaign_is_not_waited_for(hullscout, tmp_path, cloc
     clock(iter(()))
     code, text = hullscout("report", tmp_path, "--follow")
     assert (code, "There is no campaign in" in text) == (2, True)
+
+
+INTERRUPTIBLE = """
+import signal, sys
+from hullscout.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+@pytest.mark.parametrize(("command", "said", "kept"), [
+    (("status",), "Ctrl-C ends this sooner", "Interrupted"),
+    (("report",), "rounds, ", "The page is whole, as it was last written."),
+])  # fmt: skip
+def test_ctrl_c_ends_following_at_once_and_leaves_a_page_that_is_whole(folder, command, said, kept):
+    """A process of its own, and a SIGINT of the system."""
+    happens = going_on(folder)
+    for _ in range(8):
+        next(happens)
+    happens.close()
+    arguments = [sys.executable, "-c", INTERRUPTIBLE, *command, str(folder), "--follow"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            seen = ""
+            while said not in seen:
+                line = process.stdout.readline()
+                assert line, seen
+                seen += line
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            rest = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert time.monotonic() - began < 30
+    assert "Traceback" not in rest
+    assert kept in " ".join(rest.split())
+    if command == ("report",):
+        page = (folder / "report.html").read_text()
+        assert page.rstrip().endswith("</html>")
+        assert "data-reload" not in page.partition("<head>")[0]

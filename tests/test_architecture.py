@@ -73,7 +73,8 @@ ALLOWED = {
     },
     "campaign": BASE | {"hull", "oracle", "pool", "regression", "representation", "selection"},
     "planning": BASE | {"campaign", "hull", "oracle", "pool", "regression", "representation", "selection"},
-    "figures": BASE | {"campaign", "hull", "lattice", "planning", "pool", "regression", "representation", "selection"},
+    "figures": BASE
+    | {"campaign", "hull", "lattice", "neighbors", "planning", "pool", "regression", "representation", "selection"},
     "api": BASE | {"campaign", "figures", "hull", "oracle", "planning", "pool", "representation", "selection"},
     "examples": {"errors", "writing"},
     "known_pool": BASE | {"campaign", "figures", "hull", "oracle", "pool", "selection"},

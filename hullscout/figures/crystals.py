@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 COLOURS = (SKY, VERMILLION, GREEN, ORANGE, PURPLE)
 # A site nearer to a face of the cell than this fraction of an edge is on it, and shown on the opposite face as well.
 ON_A_FACE = 1e-3
+# Two atoms are bound where they are no farther apart than this times the distance from either to its nearest neighbour: the first
+# shell of fcc, bcc (whose second is at 1.15) and hcp.
+BOND = 1.1
 # Radius of an atom in a picture over its covalent radius.
 SHARE_OF_RADIUS = 0.5
 PIXELS = 160
@@ -43,6 +46,7 @@ class DrawnCell:
         numbers: (m,) atomic numbers of the atoms drawn; those on a face more than once.
         positions: (m, 3) where they are, in A.
         edges: (12, 2, 3) ends of the edges of the cell, in A.
+        bonds: (b, 2) places of atoms drawn that are nearest neighbours, see BOND.
     """
 
     space_group: str
@@ -52,10 +56,13 @@ class DrawnCell:
     numbers: NDArray[np.int64]
     positions: Floats
     edges: Floats
+    bonds: NDArray[np.int64]
 
 
 def drawn_cell(candidate: Candidate) -> DrawnCell:
     """The conventional cell of a candidate in the standard orientation; its own cell where spglib finds no symmetry."""
+    from hullscout.neighbors import nearest_distances  # noqa: PLC0415  (late: numba)
+
     found = symmetry(candidate.cell, candidate.positions, candidate.numbers)
     if found is None:
         sites = np.linalg.solve(candidate.cell.T, candidate.positions.T).T
@@ -63,11 +70,16 @@ def drawn_cell(candidate: Candidate) -> DrawnCell:
     else:
         cell, sites, kinds = found.std_lattice, found.std_positions, found.std_types
     sites = sites - np.floor(sites + ON_A_FACE)
-    numbers, shown = [], []
-    for number, site in zip(kinds.tolist(), sites, strict=True):
+    nearest = nearest_distances(sites @ cell, np.asarray(cell), np.zeros(len(kinds), dtype=np.int64), 1).reshape(-1)
+    numbers, shown, reach = [], [], []
+    for number, site, distance in zip(kinds.tolist(), sites, nearest.tolist(), strict=True):
         for shift in itertools.product(*((0, 1) if abs(f) <= ON_A_FACE else (0,) for f in site.tolist())):
             numbers.append(number)
             shown.append(site + shift)
+            reach.append(BOND * distance)
+    positions = np.asarray(shown) @ cell
+    apart = np.linalg.norm(positions[:, None] - positions, axis=2)
+    bonds = np.argwhere(np.triu(apart <= np.maximum.outer(reach, reach), k=1))
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
     pairs = [(a, b) for a, b in itertools.combinations(corners, 2) if np.abs(a - b).sum() == 1]
     return DrawnCell(
@@ -76,8 +88,9 @@ def drawn_cell(candidate: Candidate) -> DrawnCell:
         n_atoms=len(kinds),
         cell=cell,
         numbers=np.asarray(numbers, dtype=np.int64),
-        positions=np.asarray(shown) @ cell,
+        positions=positions,
         edges=np.asarray(pairs) @ cell,
+        bonds=bonds,
     )
 
 

@@ -60,6 +60,7 @@ def view_data(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, Any]
                     for number, position in zip(cell.numbers.tolist(), _rounded(cell.positions.tolist()), strict=True)
                 ],
                 "edges": _rounded(cell.edges.tolist()),
+                "bonds": cell.bonds.tolist(),
             }
             for index, cell in cells.items()
         },

@@ -1,9 +1,13 @@
 "use strict";
-// One structure in three dimensions, turned with the mouse: the atoms of the cell, those on its faces repeated, and its edges.
+// One structure in three dimensions, turned with the mouse: the atoms of the cell as shaded spheres, those on its faces repeated, bonds
+// between nearest neighbours, and its edges. Plotly draws them, which the page holds anyway: a viewer of molecules would add as much again.
 
 const viewer = byId("viewer");
 // Length of the diagonal of a cell in Plotly's scene that fills the view.
 const WIDE = 1.6;
+// Radius of a sphere over the covalent one, radius of a bond in Angstrom, and into how many sides and rings round bodies are cut.
+const SPHERE = 0.4, STICK = 0.09, CORNERS_AROUND = 20, RINGS = 12;
+const LIGHTING = { ambient: 0.55, diffuse: 0.7, specular: 0.35, roughness: 0.45, fresnel: 0.1 };
 
 function showStructure(i) {
   const structure = campaign.structures.cells[i];
@@ -16,37 +20,79 @@ function showStructure(i) {
   byId("cif").hidden = !hasCif(i);
   byId("cif").onclick = () => downloadCif(i);
   viewer.showModal();
-  const { spans, diagonal } = extentOf(structure);
-  const pixels = Math.min(byId("structure").clientWidth, byId("structure").clientHeight);
-  // Plotly sizes markers in pixels: as many per Angstrom of radius as the cell takes in the view.
-  const size = (0.36 * pixels) / diagonal;
-  const traces = campaign.elements.map((symbol, kind) => {
-    const at = structure.atoms.filter(([other]) => other === kind);
-    return {
-      type: "scatter3d", mode: "markers", name: symbol, x: at.map((a) => a[1]), y: at.map((a) => a[2]), z: at.map((a) => a[3]), hoverinfo: "name",
-      marker: { size: size * campaign.structures.radii[kind], color: campaign.structures.colours[kind], opacity: 1, line: { color: "#333333", width: 1 } },
-    };
-  });
+  const { lows, spans, diagonal } = extentOf(structure);
+  const traces = campaign.elements.map((symbol, kind) => ({
+    ...bodiesOf(structure, kind), type: "mesh3d", name: symbol, color: campaign.structures.colours[kind], hoverinfo: "name", showlegend: true,
+    flatshading: false, lighting: LIGHTING, lightposition: { x: 1000, y: 600, z: 2000 },
+  }));
   const edges = structure.edges.flatMap((edge) => [...edge, [null, null, null]]);
   traces.push({
     type: "scatter3d", mode: "lines", x: edges.map((e) => e[0]), y: edges.map((e) => e[1]), z: edges.map((e) => e[2]),
     line: { color: COLOUR.leader, width: 2 }, hoverinfo: "skip", showlegend: false,
   });
-  const unseen = { visible: false };
+  const unseen = (k) => ({ visible: false, range: [lows[k], lows[k] + spans[k]] });
   const layout = {
     ...basis(), margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: true, legend: { x: 0, y: 1, itemsizing: "constant" },
-    scene: { xaxis: unseen, yaxis: unseen, zaxis: unseen, camera: { projection: { type: "orthographic" }, eye: { x: 1.6, y: 0.8, z: 0.5 } },
+    scene: { xaxis: unseen(0), yaxis: unseen(1), zaxis: unseen(2), camera: { projection: { type: "orthographic" }, eye: { x: 1.6, y: 0.8, z: 0.5 } },
       aspectmode: "manual", aspectratio: { x: (WIDE * spans[0]) / diagonal, y: (WIDE * spans[1]) / diagonal, z: (WIDE * spans[2]) / diagonal },
     },
   };
   return Plotly.newPlot("structure", traces, layout, CONFIG);
 }
 
-// How far a cell extends along the axes, and from corner to corner, in Angstrom.
+// How far a cell and the spheres on it extend along the axes, and from corner to corner, in Angstrom.
 function extentOf({ edges }) {
   const ends = edges.flat();
-  const spans = [0, 1, 2].map((k) => Math.max(...ends.map((e) => e[k])) - Math.min(...ends.map((e) => e[k])));
-  return { spans, diagonal: Math.hypot(...spans) };
+  const beyond = SPHERE * Math.max(...campaign.structures.radii);
+  const lows = [0, 1, 2].map((k) => Math.min(...ends.map((e) => e[k])) - beyond);
+  const spans = [0, 1, 2].map((k) => Math.max(...ends.map((e) => e[k])) + beyond - lows[k]);
+  return { lows, spans, diagonal: Math.hypot(...spans) };
+}
+
+// The spheres of one element and its halves of the bonds, as one body of triangles that light falls on.
+function bodiesOf({ atoms, bonds }, kind) {
+  const body = { x: [], y: [], z: [], i: [], j: [], k: [] };
+  // Adds rings of points around a line, each ring tied to the one before; ends are rings of no width.
+  const add = (rings) => {
+    const first = body.x.length;
+    for (const [x, y, z] of rings.flat()) { body.x.push(x); body.y.push(y); body.z.push(z); }
+    for (let ring = 1; ring < rings.length; ring += 1) {
+      for (let side = 0; side < CORNERS_AROUND; side += 1) {
+        const [here, next] = [side, (side + 1) % CORNERS_AROUND].map((n) => first + ring * CORNERS_AROUND + n);
+        body.i.push(here - CORNERS_AROUND, next); body.j.push(here, next - CORNERS_AROUND); body.k.push(next - CORNERS_AROUND, here);
+      }
+    }
+  };
+  const ringAt = (middle, across, other, width) => Array.from({ length: CORNERS_AROUND }, (_, side) => {
+    const turn = (2 * Math.PI * side) / CORNERS_AROUND;
+    return middle.map((m, axis) => m + width * (Math.cos(turn) * across[axis] + Math.sin(turn) * other[axis]));
+  });
+  const radius = SPHERE * campaign.structures.radii[kind];
+  for (const [other, x, y, z] of atoms) {
+    if (other !== kind) continue;
+    add(Array.from({ length: RINGS + 1 }, (_, ring) => {
+      const angle = (Math.PI * ring) / RINGS;
+      return ringAt([x, y, z + radius * Math.cos(angle)], [1, 0, 0], [0, 1, 0], radius * Math.sin(angle));
+    }));
+  }
+  for (const pair of bonds) {
+    for (const [from, to] of [pair, [pair[1], pair[0]]]) {
+      if (atoms[from][0] !== kind) continue;
+      const [start, end] = [atoms[from].slice(1), atoms[to].slice(1)];
+      const along = end.map((e, axis) => e - start[axis]);
+      const [across, other] = aside(along);
+      add([0, 0.5].map((share) => ringAt(start.map((s, axis) => s + share * along[axis]), across, other, STICK)));
+    }
+  }
+  return body;
+}
+
+// Two directions of length 1 at right angles to a direction and to each other.
+function aside([x, y, z]) {
+  const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+  const unit = (v) => v.map((e) => e / Math.hypot(...v));
+  const first = unit(cross([x, y, z], Math.abs(z) < 0.9 * Math.hypot(x, y, z) ? [0, 0, 1] : [1, 0, 0]));
+  return [first, unit(cross([x, y, z], first))];
 }
 
 function startStructures() {

@@ -7,6 +7,9 @@ campaigns that stop at u are wrong with the probability
 
     logit P_model = a + b logit u                                       (`CALIBRATION`).
 
+Where a model starts from a potential (`baselines`), which may be confidently wrong, a and b are those of campaigns with one
+(`CALIBRATION_WITH_PRIOR`).
+
 **Loners.** Some alloys have a ground state that the model has nothing to say of: far below its prediction with every
 representation that was tried, while nothing looked up hints at it. No sample shows it. At the rate rho over alloys (`LONER_RATE`)
 there is one; it may be any compound, more likely one that the energies of the alloy allow on the hull. With heights z_i predicted
@@ -24,8 +27,8 @@ or cost more than may be spent.) With the ends, E, as a third part
 
     P = 1 - (1 - P_model) (1 - P_loner) prod_E (1 - k_E/n_E).
 
-a, b and rho are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy; what kernels of many
-alloys are like, by `python tests/benchmarks/kernels.py`. The kernels in use, the share of the depth and the weight of what is known
+a, b and rho are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy, and those with a prior
+by its `--prior diep`; what kernels of many alloys are like, by `python tests/benchmarks/kernels.py`. The kernels in use, the share of the depth and the weight of what is known
 were chosen among a few by replays of the same alloys.
 """
 
@@ -51,6 +54,8 @@ KERNELS: Final = KernelPrior(
 """Lengths and weights of the blocks' kernels; the volume per atom, in every other one."""
 CALIBRATION: Final = (-0.08, 1.0)
 """a and b of the line between the log-odds that samples state and those that are observed."""
+CALIBRATION_WITH_PRIOR: Final = (0.5, 1.0)
+"""The same of models that start from energies of a cheaper method."""
 LONER_RATE: Final = 0.046
 """rho, the share of alloys that hold a ground state of which the model has nothing to say."""
 SHARE_OF_DEPTH: Final = 0.2
@@ -69,15 +74,15 @@ def judged() -> dict[str, Any]:
     return dict(json.loads((Path(__file__).parent / "judged.json").read_text(encoding="utf-8")))
 
 
-def observed(stated: float) -> float:
+def observed(stated: float, *, has_prior: bool = False) -> float:
     """The rate over alloys at which campaigns are wrong that end when so large a share of their samples goes below the hull."""
-    offset, slope = CALIBRATION
+    offset, slope = CALIBRATION_WITH_PRIOR if has_prior else CALIBRATION
     return float(scipy.special.expit(offset + slope * scipy.special.logit(stated))) if 0.0 < stated < 1.0 else stated
 
 
-def stated_for(rate: float) -> float:
+def stated_for(rate: float, *, has_prior: bool = False) -> float:
     """The share of samples at which this rate is observed: the inverse of `observed`."""
-    offset, slope = CALIBRATION
+    offset, slope = CALIBRATION_WITH_PRIOR if has_prior else CALIBRATION
     return float(scipy.special.expit((scipy.special.logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
 
 

@@ -100,8 +100,17 @@ class Belief:
         Those `without` are taken to lie above it; see `alloys`.
         """
         is_counted = ~np.isin(np.arange(self.loner_probability.size), without)
-        by_model = observed(self.probability_of_deeper(tolerance_ev_per_atom, without=without))
+        by_model = self.observed(self.probability_of_deeper(tolerance_ev_per_atom, without=without))
         return 1.0 - (1.0 - by_model) * (1.0 - float(self.loner_probability[is_counted].sum()))
+
+    def observed(self, share: float) -> float:
+        """The rate over alloys at which such a model is wrong that has so large a share of its samples below the hull."""
+        return observed(share, has_prior=self.has_prior)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the model started from energies of a cheaper method."""
+        return bool(self.baseline_use.baselines)
 
     def probability_of_deeper(self, tolerance_ev_per_atom: float, *, without: Indices = NONE) -> float:
         """The same as the model alone states it.

@@ -279,7 +279,7 @@ class HullPosteriorRule(Rule):
             depths,
             known.fractions[belief.sampled],
             tolerance_ev_per_atom=stop.hull_tolerance,
-            failure_probability=stated_for(1.0 - (1.0 - accepted) / (1.0 - by_loners)),
+            failure_probability=stated_for(1.0 - (1.0 - accepted) / (1.0 - by_loners), has_prior=belief.has_prior),
             cost=known.cost[belief.sampled],
         )
 

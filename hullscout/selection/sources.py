@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.display import stated_percent
-from hullscout.selection.alloys import observed
 from hullscout.selection.hull_posterior import Fantasies
 from hullscout.selection.surrogate import N_WEIGHED
 
@@ -169,7 +168,7 @@ def _outlook(
         _look_up(every, chosen)
         n_done += chosen.size
         share = max(float(every.share_of_deepest.sum()), 1.0 / depths.shape[0] if n < known.askable.size else 0.0)
-        by_model = observed(1.0 - (1.0 - share) * float(np.prod(1.0 - others)))
+        by_model = belief.observed(1.0 - (1.0 - share) * float(np.prod(1.0 - others)))
         yield n, 1.0 - (1.0 - by_model) * (1.0 - failed - float(askable[max(n - n_done, 0) :].sum()))
 
 

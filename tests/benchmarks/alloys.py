@@ -4,6 +4,7 @@
     python tests/benchmarks/alloys.py --seeds 10 --to 0.01  # also what a stated 1 % costs; most of the time goes there
     python tests/benchmarks/alloys.py --seeds 10 --cells 60 # of small pools: the 60 smallest cells of each pool
     python tests/benchmarks/alloys.py --seeds 30 --write    # also keep the judgement that every result.json states
+    python tests/benchmarks/alloys.py --seeds 3 --to 0.015 --prior diep  # with energies of a potential, kept by priors.py
 
 A campaign to a small probability passes all larger ones, so each run tells where it would have ended at any. With u the share of
 samples below the hull and s the share of plausible compounds that are unknown, a run that ends when u falls below a level is wrong
@@ -70,9 +71,9 @@ class Passed:
 
 
 @cache
-def smallest(path: Path, n_cells: int | None) -> ReplayPool:
+def smallest(path: Path, n_cells: int | None, prior: str = "none") -> ReplayPool:
     """A pool, or its smallest cells, in the order of the pool where these are equal; and the smallest of each pure element."""
-    found = selection.opened(path, "none")
+    found = selection.opened(path, prior)
     if n_cells is None or n_cells >= len(found.pool):
         return found
     by_size = np.argsort(found.pool.n_atoms, kind="stable")
@@ -87,9 +88,19 @@ def smallest(path: Path, n_cells: int | None) -> ReplayPool:
     )
 
 
-def passed(path: Path, settings: tuple[str, ...], seed: int, tolerance: float, n_cells: int | None = None) -> Passed:
+def passed(
+    path: Path,
+    settings: tuple[str, ...],
+    seed: int,
+    tolerance: float,
+    n_cells: int | None = None,
+    prior: str = "none",
+) -> Passed:
+    alloys.CALIBRATION_WITH_PRIOR = (
+        alloys.CALIBRATION
+    )  # so that u is read off a probability, whatever a round made of the prior
     config = load_config(path, settings, seed=seed)
-    found = smallest(path, n_cells)
+    found = smallest(path, n_cells, prior)
     played = play(found, config, seed=seed)
     rows = [
         (n, one.failure_probability, one.loner_probability, played.hull_error_after(n) > tolerance)
@@ -240,17 +251,20 @@ def main() -> None:
     parser.add_argument("--cells", type=int, help="only so many of the smallest cells of each pool")
     parser.add_argument("--tolerance", type=float, default=0.001, help="eV/atom")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--prior", default="none", help="a potential (see `hullscout baseline`)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"keep the judgement in {JUDGED.name}")
     arguments = parser.parse_args()
-    if arguments.write and arguments.cells is not None:
-        parser.error("--write keeps the judgement of whole pools: leave --cells out.")
+    if arguments.write and (arguments.cells is not None or arguments.prior != "none"):
+        parser.error("--write keeps the judgement of whole pools without a prior: leave --cells and --prior out.")
+    in_use = alloys.CALIBRATION if arguments.prior == "none" else alloys.CALIBRATION_WITH_PRIOR
     paths = selection.CAMPAIGNS + selection.SHARED
     settings = (f"stop.failure_probability={arguments.to}", *arguments.settings)
     with ProcessPoolExecutor(arguments.workers) as executor:
         jobs = [(path, seed) for path in paths for seed in range(arguments.seeds)]
         waiting = [
-            executor.submit(passed, path, settings, seed, arguments.tolerance, arguments.cells) for path, seed in jobs
+            executor.submit(passed, path, settings, seed, arguments.tolerance, arguments.cells, arguments.prior)
+            for path, seed in jobs
         ]
         runs = [one.result() for one in waiting]
     everything = fit(runs)
@@ -268,7 +282,7 @@ def main() -> None:
         write(rows, alloys=sorted(without), n_pools=len(paths), tolerance=arguments.tolerance)
     print_pools(runs, without, stated)
     print("\nThe constants in use:")
-    judge(runs, dict.fromkeys(without, np.array([*alloys.CALIBRATION, alloys.LONER_RATE])), stated)
+    judge(runs, dict.fromkeys(without, np.array([*in_use, alloys.LONER_RATE])), stated)
 
 
 if __name__ == "__main__":

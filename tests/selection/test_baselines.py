@@ -8,6 +8,7 @@ from views import known_of
 
 from hullscout.errors import InvalidPoolError
 from hullscout.selection import HullPosteriorRule, StopSettings, Surrogate
+from hullscout.selection.alloys import observed, stated_for
 from hullscout.selection.baselines import DOUBT, Use
 from hullscout.selection.transforms import Transform
 
@@ -57,6 +58,21 @@ def test_a_share_of_the_belief_stays_with_the_model_that_was_told_nothing():
     posterior = surrogate.posterior(belief.known.unknown[:5])
     assert posterior.weights.sum() == pytest.approx(1.0)
     assert posterior.weights[-len(untold.fitted.components) :].sum() == pytest.approx(DOUBT)
+
+
+def test_what_a_prior_says_is_stated_by_what_campaigns_with_one_came_to():
+    rule, stop = HullPosteriorRule(), StopSettings()
+    for baseline, has_prior in ((HIDDEN, True), (None, False)):
+        surrogate = Surrogate({"all": FEATURES}, fractions=X)
+        belief = rule.believe(known_of(X, ENERGY, ANSWERED, baseline=baseline), surrogate, stop=stop)
+        share = belief.probability_of_deeper(stop.hull_tolerance)
+        assert 0.0 < share < 1.0
+        assert belief.has_prior is has_prior
+        assert belief.observed(share) == observed(share, has_prior=has_prior)
+        by_model = 1.0 - (1.0 - belief.failure_probability) / (1.0 - belief.loner_probability.sum())
+        assert by_model == pytest.approx(belief.observed(share))
+    assert observed(0.05, has_prior=True) > observed(0.05)
+    assert stated_for(observed(0.05, has_prior=True), has_prior=True) == pytest.approx(0.05)
 
 
 def test_noise_hardly_harms():

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 
 def complete_prior(
-    setup: Setup, store: Store, *, folder: Path, on_note: Callable[[str], None] = lambda _: None
+    setup: Setup,
+    store: Store,
+    *,
+    folder: Path,
+    on_note: Callable[[str], None] = lambda _: None,
+    on_computed: Callable[[int, int], None] = lambda *_: None,
 ) -> Setup:
     """The campaign with the energies of its potential; those that its database does not hold yet are computed and kept.
 
+    `on_computed` is called with how many of the candidates are done, and of how many, while any is to be computed.
     `OracleError` where the potential cannot be used, `InvalidCampaignError` where it says nothing of an end.
     """
     section = setup.config.prior
@@ -47,15 +53,17 @@ def complete_prior(
         store.save_values({SOURCE_ROW: order.source.encode()})
         executor = setup.config.executor.model_copy(update={"keep_files": None})  # that is for those of the oracle
         on_note(f"Computing {len(missing)} energies by {order.source}, once.")
-        for candidate_id, outcome in order.energies(
-            missing, executor, folder=folder, beside=setup.origin.folder or None
-        ):
+        n, n_kept = len(setup.pool), len(setup.pool) - len(missing)
+        on_computed(n_kept, n)
+        found = order.energies(missing, executor, folder=folder, beside=setup.origin.folder or None)
+        for n_done, (candidate_id, outcome) in enumerate(found, n_kept + 1):
             row: dict[str, object] = (
                 {"energy_ev": outcome.energy_ev} if isinstance(outcome, Calculated) else {"failed": outcome.sentence}
             )
             store.save_values({f"{ROW}{candidate_id}": json.dumps(row).encode()})
             if "failed" in row:
                 on_note(f"{candidate_id} has no energy by {section.calculator} and is learned without: {row['failed']}")
+            on_computed(n_done, n)
         setup = setup.with_origin(replace(setup.origin, prior=store.origin().prior))
     _refuse_without_ends(setup)
     return setup

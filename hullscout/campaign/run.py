@@ -66,12 +66,14 @@ def run(
     retry_failed: bool = False,
     on_progress: Callable[[Known], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
+    on_computed: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[CampaignResult, Known]:
     """Run a campaign to its end, from where its folder stands: its result, and what was known then. Only the store is written.
 
     Args:
         on_progress: Called with what is known after every answer.
         on_note: Called with a sentence for each calculation that a person should know of.
+        on_computed: Called with how many energies of the prior are there, and of how many, while they are computed.
 
     Raises:
         StoreError: The folder cannot be used or was removed, or a disk is full.
@@ -86,7 +88,9 @@ def run(
             on_note(store.changed)
         if retry_failed:
             store.forgive_failures()
-        setup = complete_prior(setup.with_additions(store), store, folder=folder, on_note=on_note)
+        setup = complete_prior(
+            setup.with_additions(store), store, folder=folder, on_note=on_note, on_computed=on_computed
+        )
         engine = setup.engine(setup.open_ledger(store))
         timings_s = {"features": time.perf_counter() - began}
         setup.keep()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hullscout.oracle import Failed
     from hullscout.selection import ChemicalPotentials, Known
 
+LOOKED_UP = "looked up"
+
 
 class CampaignProgress:
     """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
@@ -37,17 +39,25 @@ class CampaignProgress:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._config = setup.config
+        self._config, self._n = setup.config, setup.pool.n_calculable
         self.line = live_line(
             TextColumn("round {task.fields[round]}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total} looked up", markup=False),
+            TextColumn("{task.completed}/{task.total} {task.fields[done]}", markup=False),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
         )
-        self._task = self.line.add_task("computing features", total=setup.pool.n_calculable, round=0)
+        self._task = self.line.add_task("computing features", total=self._n, round=0, done=LOOKED_UP)
         self._is_computed = setup.table is None
         self._hull: tuple[str, ...] = ()
+
+    def update_prior(self, n_done: int, n: int) -> None:
+        """Show how many energies of the prior are there; once all are, features come next."""
+        if n_done < n:
+            shown: dict[str, Any] = {"total": n, "done": "by the prior", "description": "computing the prior, once"}
+        else:
+            n_done, shown = 0, {"total": self._n, "done": LOOKED_UP, "description": "computing features"}
+        self.line.update(self._task, completed=n_done, **shown)
 
     def update(self, known: Known) -> None:
         """Show what is known after an answer."""

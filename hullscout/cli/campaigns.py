@@ -87,7 +87,12 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     progress = CampaignProgress(setup)
     with progress.line:
         result, known = campaigns.run(
-            setup, folder, retry_failed=retry_failed, on_progress=progress.update, on_note=progress.note
+            setup,
+            folder,
+            retry_failed=retry_failed,
+            on_progress=progress.update,
+            on_note=progress.note,
+            on_computed=progress.update_prior,
         )
         save_result(folder, result, known)
     print_result(result, folder)

@@ -28,8 +28,8 @@ or cost more than may be spent.) With the ends, E, as a third part
     P = 1 - (1 - P_model) (1 - P_loner) prod_E (1 - k_E/n_E).
 
 a, b and rho are printed by `python tests/benchmarks/alloys.py`, with what they would be without each alloy, and those with a prior
-by its `--prior diep`; what kernels of many alloys are like, by `python tests/benchmarks/kernels.py`. The kernels in use, the share of the depth and the weight of what is known
-were chosen among a few by replays of the same alloys.
+by its `--prior diep`; what kernels of many alloys are like, by `python tests/benchmarks/kernels.py`. The kernels in use, the share
+of the depth and the weight of what is known were chosen among a few by replays of the same alloys.
 """
 
 from __future__ import annotations

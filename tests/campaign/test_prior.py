@@ -7,6 +7,7 @@ from kept import rows
 
 from hullscout import Campaign
 from hullscout.campaign import Setup, read_origin, run
+from hullscout.cli.campaign_output import CampaignProgress
 from hullscout.errors import InvalidCampaignError, InvalidPlanError, OracleError, StoreError
 from hullscout.planning import ReplayPool
 
@@ -50,9 +51,17 @@ def decisions(folder):
 
 def test_a_campaign_computes_its_prior_once_and_says_of_what_it_is(campaign_file, tmp_path, prior, log):
     folder, notes = tmp_path / "out", []
-    result = played(campaign_file, folder, prior(), on_note=notes.append)
+    done = []
+    result = played(
+        campaign_file,
+        folder,
+        prior(),
+        on_note=notes.append,
+        on_computed=lambda n_done, n: done.append((n_done, n)),
+    )
     n = len(Setup.read(folder).pool)
     assert asked(log) == n == 57
+    assert done == [(n_done, 57) for n_done in range(58)]
     assert notes[0].startswith(f"Computing 57 energies by {POTENTIAL}")
     assert list(result.baselines) == ["prior"]
     assert f"The model was given energies of cheaper methods: prior ({result.baselines['prior']})." in result.sentences
@@ -61,6 +70,16 @@ def test_a_campaign_computes_its_prior_once_and_says_of_what_it_is(campaign_file
     assert asked(log) == 57
     assert (again.hull, again.n_calculations) == (result.hull, result.n_calculations)
     assert Setup.read(folder).pool.baseline_ev_per_atom.shape == (57,)
+
+
+def test_the_line_of_a_run_shows_the_prior_until_it_is_there(campaign_file):
+    progress = CampaignProgress(Setup(read_origin(campaign_file, [])))
+    task = progress.line.tasks[0]
+    progress.update_prior(20, 58)
+    assert (task.completed, task.total, task.fields["done"]) == (20, 58, "by the prior")
+    progress.update_prior(58, 58)
+    assert (task.completed, task.total, task.fields["done"]) == (0, 57, "looked up")
+    assert task.description == "computing features"
 
 
 def test_a_campaign_that_was_ended_while_it_computed_goes_on_and_decides_the_same(campaign_file, tmp_path, prior, log):

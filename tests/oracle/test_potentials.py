@@ -14,6 +14,7 @@ from hullscout.oracle import (
     POTENTIALS,
     Calculated,
     CalculatorSettings,
+    DaskSettings,
     InProcessSettings,
     PriorOrder,
     ProcessesSettings,
@@ -103,7 +104,9 @@ def test_one_that_failed_or_has_other_arguments_or_runs_a_program_is_made_anew(t
 
 
 @pytest.mark.parametrize(
-    "executor", [*EXECUTORS, ProcessesSettings(workers=2)], ids=["here", "process", "two processes"]
+    "executor",
+    [*EXECUTORS, ProcessesSettings(workers=2), DaskSettings(workers=2)],
+    ids=["here", "process", "two processes", "dask"],
 )
 def test_a_pool_gets_a_column_and_another_that_says_of_what_and_stays_as_it_was(pool, tmp_path, log, executor):
     out, before = tmp_path / "out.extxyz.gz", pool.read_bytes()
@@ -277,7 +280,9 @@ def test_an_element_that_the_potential_does_not_know_is_told_before_it_is_loaded
 def test_a_universal_potential_gives_energies_of_its_level(tmp_path, name):
     """The real one, where its package is installed; it orders Cu-Au as the experiment does."""
     if importlib.util.find_spec(POTENTIALS[name].package) is None:
-        pytest.skip(f"{name} is not installed: pip install {POTENTIALS[name].install}")
+        pytest.skip(
+            f"{name} is not installed: pip install {POTENTIALS[name].install} (see contributing.md, real potentials)"
+        )
     l10 = Atoms(
         "CuAu", positions=[[0, 0, 0], [1.98, 0, 1.84]], cell=[[1.98, 1.98, 0], [1.98, -1.98, 0], [0, 0, 3.68]], pbc=True
     )

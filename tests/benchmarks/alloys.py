@@ -257,7 +257,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.write and (arguments.cells is not None or arguments.prior != "none"):
         parser.error("--write keeps the judgement of whole pools without a prior: leave --cells and --prior out.")
-    in_use = alloys.CALIBRATION if arguments.prior == "none" else alloys.CALIBRATION_WITH_PRIOR
+    lines = {"without a prior": alloys.CALIBRATION}
+    if arguments.prior != "none":
+        lines["with a prior"] = alloys.CALIBRATION_WITH_PRIOR
     paths = selection.CAMPAIGNS + selection.SHARED
     settings = (f"stop.failure_probability={arguments.to}", *arguments.settings)
     with ProcessPoolExecutor(arguments.workers) as executor:
@@ -281,8 +283,9 @@ def main() -> None:
     if arguments.write:
         write(rows, alloys=sorted(without), n_pools=len(paths), tolerance=arguments.tolerance)
     print_pools(runs, without, stated)
-    print("\nThe constants in use:")
-    judge(runs, dict.fromkeys(without, np.array([*in_use, alloys.LONER_RATE])), stated)
+    for name, line in lines.items():
+        print(f"\nThe constants in use of campaigns {name}:")
+        judge(runs, dict.fromkeys(without, np.array([*line, alloys.LONER_RATE])), stated)
 
 
 if __name__ == "__main__":

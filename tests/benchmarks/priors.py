@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hullscout.hull import lower_hull
 from hullscout.oracle import Calculated, PriorOrder, ProcessesSettings
 
 NAMED = {"emt": "ase.calculators.emt.EMT"}
@@ -38,6 +39,16 @@ def has_ends(pool, energies: np.ndarray) -> bool:
     return all(np.isfinite(energies[those]).any() for those in (fractions > 1.0 - 1e-9).T)
 
 
+def said_of_ground_states(found, energies: np.ndarray) -> str:
+    """Of the true ground states the one that lies highest above the potential's own hull, and its rank there."""
+    pool, known = found.pool, np.isfinite(energies)
+    hull = lower_hull(pool.fractions[known], energies[known])
+    above = energies - hull.energy_at(pool.fractions)
+    highest = max(found.ground_states, key=lambda index: np.nan_to_num(above[index]))
+    rank = 100 * np.nanmean(above < above[highest])
+    return f"{pool.ids[highest]} {1000 * above[highest]:.0f} meV/atom above its hull, below it {rank:.0f} % of the pool"
+
+
 def fingerprint(pool) -> str:
     digest = hashlib.sha256()
     for candidate in pool.candidates:
@@ -49,15 +60,15 @@ def fingerprint(pool) -> str:
 def main() -> None:
     import sys
 
-    from selection import CAMPAIGNS, SHARED
-
-    from hullscout.campaign import Setup, read_origin
+    from selection import CAMPAIGNS, SHARED, opened
 
     for path in CAMPAIGNS + SHARED:
-        pool = Setup(read_origin(path)).pool
+        found = opened(path, "none")
+        pool = found.pool
         for name in sys.argv[1:]:
             energies = prior_energies(pool, name, path.stem)
-            print(f"{path.stem:<14} {name}: {np.isfinite(energies).sum()} of {len(pool)} energies", flush=True)
+            n, worst = np.isfinite(energies).sum(), said_of_ground_states(found, energies)
+            print(f"{path.stem:<14} {name}: {n} of {len(pool)} energies; of the ground states {worst}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT
 from hullscout.planning.forecast import total_of
 from hullscout.planning.planner import Progress
-from hullscout.planning.trade_off import three_digits
+from hullscout.planning.rates import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,8 +50,21 @@ class PlanProgress(Progress):
         self.line.update(self._task, description="replays", completed=n_done, total=n_all)
 
 
-def print_outcomes(
-    outcomes: Sequence[planning.SettingOutcome], *, cost_model: planning.CostModel | None = None
+def print_answer(answer: planning.Answer) -> None:
+    """Print the tables behind an answer: each setting, what a budget gives and how it is split, what new alloys take."""
+    order, budget = answer.order, answer.budget
+    if answer.plan is not None:
+        _print_outcomes(answer.plan.outcomes, about=answer.about_intervals, cost_model=order.cost_model)
+        if budget is not None and not answer.is_of_others:
+            _print_chances(budget, answer.plan.outcomes, answer.spendings, risk=order.risk)
+    if answer.predictions:
+        _print_predictions(answer.predictions, basis=answer.basis, order=order, budget=budget)
+    if budget is not None and len(answer.shares) > 1:
+        _print_shares(budget, answer.shares)
+
+
+def _print_outcomes(
+    outcomes: Sequence[planning.SettingOutcome], *, about: str, cost_model: planning.CostModel | None
 ) -> None:
     """Print a table for each campaign, one row per setting, and one of all campaigns together."""
     names = list(dict.fromkeys(outcome.campaign for outcome in outcomes))
@@ -61,7 +74,7 @@ def print_outcomes(
         _print_totals(planning.totals(outcomes), n_campaigns=len(names))
     say(
         "Second lines: saved share, stated risk, in %. Brackets: 5 to 95 % of the replays; of the risk, which is the share "
-        "of replays with the hull beyond the tolerance, the 95 % interval after Clopper and Pearson. Largest error in meV/atom."
+        f"of replays with the hull beyond the tolerance, {about}. Largest error in meV/atom."
     )
     if cost_model is not None:
         say(f"Core-hours: {cost_model}.")
@@ -104,15 +117,14 @@ def _print_totals(sums: Sequence[planning.Total], *, n_campaigns: int) -> None:
     _print_table(f"All {n_campaigns} campaigns together", [_setting(t.rule, t.varied) for t in sums], columns)
 
 
-def print_budget(
+def _print_chances(
     budget: planning.Budget,
     outcomes: Sequence[planning.SettingOutcome],
     spendings: Sequence[planning.Spending],
-    shares: Sequence[planning.Share],
     *,
     risk: float,
 ) -> None:
-    """Print the chance of a right hull for a budget, what a wanted chance takes, and how the campaigns share the budget."""
+    """Print the chance of a right hull for a budget and what a wanted chance takes."""
     varied = [{key: value for key, value in o.setting.items() if key != "hull_tolerance"} for o in outcomes]
     names = [f"{o.campaign}\n{_setting(f' {o.rule}', those)}" for o, those in zip(outcomes, varied, strict=True)]
     chances = [_percent(spending.chance(budget.amount)) for spending in spendings]
@@ -121,33 +133,28 @@ def print_budget(
     columns = [("of the\nreplays %", chances), (f"{PERCENT * (1.0 - risk):g} % with\nconfidence take", wanted)]
     _print_table(f"{budget} for one campaign alone give the right hull", names, columns, first="campaign")
     say("-: it takes more replicates or a larger budget to show that.")
-    if len(shares) > 1:
-        right = sum(share.chance.rate for share in shares)
-        columns = [
-            (str(budget.unit), [three_digits(share.budget) for share in shares]),
-            ("right hulls,\n% of the replays", [_percent(share.chance) for share in shares]),
-        ]
-        title = f"{budget} shared by {len(shares)} campaigns, {right:.2f} right hulls expected"
-        _print_table(title, [share.name for share in shares], columns, first="campaign")
-        settings = planning.totals(outcomes)
-        if len(settings) > 1:
-            say(f"Each under the first setting, {settings[0].label}.")
 
 
-def print_predictions(
+def _print_shares(budget: planning.Budget, shares: Sequence[planning.Share]) -> None:
+    """How the campaigns share a budget, each under the setting that is recommended for it."""
+    expected = sum(share.chance.rate for share in shares)
+    columns: Columns = [
+        (budget.unit, [three_digits(share.budget) for share in shares]),
+        ("enough,\n%", [_percent(share.chance) for share in shares]),
+    ]
+    title = f"{budget} shared by {len(shares)} campaigns, {expected:.2f} of them expected to be done"
+    _print_table(title, [share.name for share in shares], columns, first="campaign")
+    say("Enough: of replays for the right hull, of a new alloy to the end of its campaign. Each under its recommended setting.")
+
+
+def _print_predictions(
     predictions: Sequence[planning.Prediction],
     *,
-    source: planning.Source,
-    n_similar: int,
+    basis: str,
     order: planning.PlanOrder,
     budget: planning.Budget | None,
 ) -> None:
-    """Print what new alloys are expected to take, and with which probability a budget is enough."""
-    origin = {
-        planning.Source.REPLAYS: f"from replays of {n_similar} other campaigns",
-        planning.Source.PRIOR: f"from {order.n_replicates} replays of energies drawn as those of {n_similar} other campaigns are",
-        planning.Source.BASELINE: f"from {order.n_replicates} replays of the baseline's energies",
-    }[source]
+    """Print what new alloys are expected to take, with which probability a budget is enough, and what is enough surely."""
     shown = [*predictions, *([total_of(predictions)] if len(predictions) > 1 else [])]
     counts = [_interval(np.rint(p.quantiles(INTERVAL)), of=f" of {p.n_candidates}") for p in shown]
     columns: Columns = [("calculations", counts)]
@@ -157,10 +164,11 @@ def print_predictions(
         for unit, per_hour in [("core-hours", 1.0), *priced]:
             columns.append((unit, ["" if h is None else _interval(per_hour * h) for h in hours]))
     if budget is not None:
-        enough = [f"{PERCENT * p.probability_within(budget):.0f} %" for p in shown]
-        take = [_least(p, budget, risk=order.risk) for p in shown]
-        columns += [(f"{budget.short}\nenough", enough), (f"{PERCENT * (1.0 - order.risk):g} %\ntake", take)]
-    _print_table(f"Predicted {origin}: median, 90 % interval", [p.name for p in shown], columns, first="campaign")
+        columns.append((f"{budget.short}\nenough", [f"{PERCENT * p.probability_within(budget):.0f} %" for p in shown]))
+    is_in_hours = all(p.core_hours is not None for p in shown) if budget is None else budget.is_core_hours
+    columns.append((f"{PERCENT * (1.0 - order.risk):g} % sure\nwith", [_sure(p, is_in_hours, risk=order.risk) for p in shown]))
+    title = f"{basis.partition(' (')[0].removesuffix('.')}: median, 90 % interval"
+    _print_table(title, [p.name for p in shown], columns, first="campaign")
 
 
 def _print_table(title: str, names: Sequence[str], columns: Columns, *, first: str = "rule") -> None:
@@ -196,7 +204,7 @@ def _interval(quantiles: NDArray[np.float64], *, of: str = "") -> str:
     return f"{middle}{of}\n({low}-{high})"
 
 
-def _least(prediction: planning.Prediction, budget: planning.Budget, *, risk: float) -> str:
+def _sure(prediction: planning.Prediction, is_in_core_hours: bool, *, risk: float) -> str:
     level = (1.0 - risk,)
-    amounts = prediction.core_hour_quantiles(level) if budget.is_core_hours else np.ceil(prediction.quantiles(level))
-    return "-" if amounts is None else three_digits(float(amounts[0]))
+    amounts = prediction.core_hour_quantiles(level) if is_in_core_hours else np.ceil(prediction.quantiles(level))
+    return "-" if amounts is None else f"{three_digits(float(amounts[0]))}{' h' if is_in_core_hours else ''}"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from hullscout.cli.shared import OVERRIDES, PATH, main
 from hullscout.cli.streams import say
+from hullscout.errors import InvalidPlanError
 
 EPILOG = """\b
 Examples:
-  hullscout plan campaigns/agpd/agpd.toml --replicates 100 --grid stop.failure_probability=0.1,0.05,0.01
+  hullscout plan campaigns/agpd/agpd.toml --core-hours 8:12:3 --price '0.02 EUR'
+  hullscout plan campaigns/agpd/agpd.toml --grid stop.failure_probability=0.1,0.05,0.01
   hullscout plan a.toml b.toml --grid select.rule=hull-posterior,threshold --core-hours runs/a --cores 64 --budget 5000h
+  hullscout plan new1.toml new2.toml --core-hours 8:12:3 --budget 5000h
   hullscout plan new.toml --like a.toml --like b.toml --like c.toml --core-hours 8:12:3 --price '0.02 EUR'
   hullscout plan a.toml --replicates 100 --set executor.kind=dask --set executor.address=tcp://node:8786
 """
@@ -20,7 +24,12 @@ Examples:
 
 @main.command(epilog=EPILOG, interrupted="Every finished replay is kept; run the same command again to go on.")
 @click.argument("campaigns", nargs=-1, required=True, type=PATH)
-@click.option("--replicates", type=int, default=30, show_default=True, help="Replays of each setting, one seed each.")
+@click.option(
+    "--replicates",
+    type=int,
+    help="Replays of each setting, one seed each.  [default: until the recommendation is decided; of new alloys by --like: 10]",
+)
+@click.option("--max-replicates", type=int, help="The most that are played until it is decided.  [default: 300]")
 @click.option("--out", type=PATH, help="Output folder; made, or resumed.  [default: plans/<name>]")
 @click.option(
     "--grid",
@@ -53,7 +62,8 @@ Examples:
     multiple=True,
     type=PATH,
     metavar="CAMPAIGN",
-    help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.",
+    help="Replay these campaigns instead, and predict CAMPAIGNS, of which no energy is known, from them; three or more.  [default: "
+    "the replays of known alloys that come with Hullscout]",
 )
 @click.option(
     "--from",
@@ -74,7 +84,8 @@ Examples:
 def plan(
     *,
     campaigns: tuple[Path, ...],
-    replicates: int,
+    replicates: int | None,
+    max_replicates: int | None,
     out: Path | None,
     grid: tuple[str, ...],
     overrides: tuple[str, ...],
@@ -88,58 +99,49 @@ def plan(
     source: str,
     workers: int | None,
 ) -> None:
-    """Replay CAMPAIGNS whose energies are known: what each setting saves, and at what risk.
+    """How much to ask for, and how probably it gives the right hull.
 
-    The output folder holds plan.json, plan.png and plan.db, which keeps every finished replay: run the same command again after an
-    interruption, or with more replicates or another grid, and only what is missing is played. The recommendation is the cheapest
-    setting whose observed risk is below the wanted one with confidence.
+    CAMPAIGNS whose energies are known are replayed until the recommendation is decided: the cheapest setting whose observed risk is
+    below the wanted one with confidence. Those of which no energy is known are predicted from known alloys. The output folder holds
+    the answer as plan.html, plan.png, plan.csv, plan.tex and plan.json, and plan.db, which keeps every finished replay: run the same
+    command again after an interruption, or with more replicates or another grid, and only what is missing is played.
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
-    from hullscout.figures.trade_off import save_trade_off  # noqa: PLC0415
-    from hullscout.planning import Budget, Prediction, Price, Source, planner, simulate_new  # noqa: PLC0415
+    from hullscout.figures import plan_files  # noqa: PLC0415
+    from hullscout.planning import Budget, Price, Source, answer, read_request  # noqa: PLC0415
     from hullscout.planning import order as orders  # noqa: PLC0415
-    from hullscout.planning.store import DATABASE  # noqa: PLC0415
 
-    origin = Source(source)
-    is_new, is_replayed = bool(like) or origin is Source.BASELINE, origin is Source.REPLAYS
-    chosen = planner.read_campaigns(like if is_new else campaigns, grid=grid, overrides=overrides)
-    new = planner.read_new(campaigns, overrides) if is_new else ()
-    executor = orders.executor_of(chosen if is_replayed else new, overrides=overrides, n_workers=workers)
+    if replicates is not None and max_replicates is not None:
+        raise InvalidPlanError("--max-replicates bounds a plan that plays until it is decided; --replicates plays so many. Give one.")
+    bound = orders.MAX_REPLICATES if max_replicates is None else max_replicates
+    counted = (("--replicates", replicates), ("--max-replicates", max_replicates))
     order = orders.PlanOrder(
         n_replicates=replicates,
+        max_replicates=bound,
         risk=risk,
-        executor=executor,
-        n_workers=workers,
         cost_model=orders.cost_model(core_hours, kpoint_spacing=kpoint_spacing, cores=cores),
         price=None if price is None else Price.parse(price),
     )
     given = None if budget is None else Budget.parse(budget)
     orders.check_budget(given, order)
-    folder = out if out is not None else Path("plans") / planner.folder_name(new or chosen)
-    if is_new or not is_replayed:
-        orders.check_source(origin, new=new, similar=chosen if like else (), unused=["--grid"] if grid else [])
-    progress, written = output.PlanProgress(), [DATABASE]
-    predictions: tuple[Prediction, ...] = ()
+    request = read_request(
+        campaigns,
+        like=like,
+        source=Source(source),
+        grid=grid,
+        overrides=overrides,
+        unused=[option for option, value in counted if value is not None],
+    )
+    if like and replicates is None:
+        order = replace(order, n_replicates=order.n_of_alloys)
+    executor = orders.executor_of(request.played, overrides=overrides, n_workers=workers)
+    order = replace(order, executor=executor, n_workers=workers)
+    folder = out if out is not None else Path("plans") / request.folder_name
+    progress = output.PlanProgress()
     with progress.line:
-        if is_replayed:
-            made = planner.make_plan(chosen, folder, order=order, progress=progress)
-        else:
-            predictions = simulate_new(new, chosen, folder, source=origin, order=order, progress=progress)
-    if is_replayed:
-        written += [planner.PLAN, planner.FIGURE]
-        output.print_outcomes(made.outcomes, cost_model=order.cost_model)
-        if given is not None and not new:
-            spendings = planner.fixed_budget(made, given, order=order)
-            shares = planner.split_budget(made, spendings, given)
-            planner.save_budget(folder, given, made, spendings, shares)
-            written.append(planner.BUDGET)
-            output.print_budget(given, made.outcomes, spendings, shares, risk=risk)
-        save_trade_off(folder / planner.FIGURE, made.outcomes, risk=risk)
-        for recommendation in planner.recommendations(made.outcomes, risk=risk):
-            say(recommendation.sentence)
-        predictions = planner.predict_new(made, new, order=order) if new else ()
-    if new:
-        planner.save_predictions(folder, predictions)
-        written.append(planner.PREDICTION)
-        output.print_predictions(predictions, source=origin, n_similar=len(chosen), order=order, budget=given)
+        made = answer(request, folder, order=order, budget=given, progress=progress)
+    for sentence in made.sentences:
+        say(sentence)
+    output.print_answer(made)
+    written = plan_files.save_answer(folder, made)
     say(f"Wrote {folder}/{', '.join(written[:-1])} and {written[-1]}.")

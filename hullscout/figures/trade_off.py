@@ -79,13 +79,17 @@ def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: floa
     Raises:
         OutputError: The file cannot be written.
     """
+    write_whole(path, trade_off_bytes(outcomes, risk=risk, suffix=path.suffix), remedy="The replays are kept; run again.")
+
+
+def trade_off_bytes(outcomes: Sequence[SettingOutcome], *, risk: float, suffix: str = ".png") -> bytes:
+    """The figure of a whole plan as a file."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
     n_columns = min(n_campaigns, MAX_COLUMNS)
     n_rows = -(-n_campaigns // n_columns)
     size = (max(6.4, 3.4 * n_columns), 0.8 + (3.4 if n_columns > 1 else 3.9) * n_rows)
     draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
-    content = saving.figure_bytes(draw, suffix=path.suffix, inches=size, dpi=150, rc={})
-    write_whole(path, content, remedy="The replays are kept; run again.")
+    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=150, rc={})
 
 
 def _draw_campaigns(figure: Figure, *, outcomes: Sequence[SettingOutcome], risk: float, shape: tuple[int, int]) -> None:

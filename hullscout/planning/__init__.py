@@ -8,25 +8,31 @@ What cannot be planned is refused by an `InvalidPlanError`, before any cost wher
 by a `StoreError`, and campaign files and pools by their own errors.
 """
 
+from hullscout.planning.answer import Answer, Request, answer, read_request
+from hullscout.planning.asking import Ask
 from hullscout.planning.budget import Budget, Share, Spending
 from hullscout.planning.core_hours import CostModel, PowerLaw, Price
 from hullscout.planning.forecast import Forecast, Prediction, Source, forecast
 from hullscout.planning.order import PlannedCampaign, PlanOrder, cost_model
+from hullscout.planning.new_alloys import predict_new
 from hullscout.planning.planner import (
     Plan,
+    asks_of,
     fixed_budget,
     make_plan,
-    predict_new,
     read_campaigns,
     read_new,
-    recommendations,
     split_budget,
 )
+from hullscout.planning.rates import Rate, Spread
+from hullscout.planning.recommending import Recommendation, recommendations
 from hullscout.planning.replay import Path, ReplayPool, play
 from hullscout.planning.stand_in import simulate_new
-from hullscout.planning.trade_off import Rate, Recommendation, SettingOutcome, Spread, Total, totals
+from hullscout.planning.trade_off import SettingOutcome, Total, totals
 
 __all__ = [
+    "Answer",
+    "Ask",
     "Budget",
     "CostModel",
     "Forecast",
@@ -40,12 +46,15 @@ __all__ = [
     "Rate",
     "Recommendation",
     "ReplayPool",
+    "Request",
     "SettingOutcome",
     "Share",
     "Source",
     "Spending",
     "Spread",
     "Total",
+    "answer",
+    "asks_of",
     "cost_model",
     "fixed_budget",
     "forecast",
@@ -54,6 +63,7 @@ __all__ = [
     "predict_new",
     "read_campaigns",
     "read_new",
+    "read_request",
     "recommendations",
     "simulate_new",
     "split_budget",

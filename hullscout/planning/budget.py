@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.errors import InvalidPlanError
-from hullscout.planning.trade_off import Rate
+from hullscout.planning.rates import CONFIDENCE, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +81,7 @@ class Spending:
     name: str
     whole: Floats
     right_from: Floats
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
         if not self.whole.size:
@@ -95,6 +96,7 @@ class Spending:
         cost: Floats,
         hull_tolerance: float,
         failure_probability: float | None,
+        confidence: float = CONFIDENCE,
     ) -> Spending:
         """Read it off the replays of a campaign, which end at this failure probability, or where their paths do.
 
@@ -108,22 +110,25 @@ class Spending:
             n_right = next((n for n, error in path.error_steps if error <= hull_tolerance), n_end + 1)
             whole.append(spent[-1])
             right_from.append(spent[n_right - 1] if n_right <= n_end else np.inf)
-        return cls(name=name, whole=np.array(whole), right_from=np.array(right_from))
+        return cls(name=name, whole=np.array(whole), right_from=np.array(right_from), confidence=confidence)
 
     def chance(self, budget: float) -> Rate:
-        """Share of the runs whose hull is within the tolerance once the budget is spent, with its 95 % interval.
+        """Share of the runs whose hull is within the tolerance once the budget is spent, with its interval.
 
         A run that meets a calculation that it cannot afford any more ends there.
         """
-        return Rate.of(int((self.right_from <= budget * (1.0 + ROUNDING)).sum()), self.whole.size)
+        return self._rate(int((self.right_from <= budget * (1.0 + ROUNDING)).sum()))
 
     def least_budget(self, wanted: float) -> float | None:
         """The smallest budget of which the chance is `wanted` or more with confidence; None if no replay number shows that.
 
-        Confidence: the lower end of the 95 % interval.
+        Confidence: the lower end of the interval.
         """
         budgets = enumerate(np.sort(self.right_from[np.isfinite(self.right_from)]).tolist(), start=1)
-        return next((budget for n, budget in budgets if Rate.of(n, self.whole.size).low >= wanted), None)
+        return next((budget for n, budget in budgets if self._rate(n).low >= wanted), None)
+
+    def _rate(self, n_right: int) -> Rate:
+        return Rate.of(n_right, self.whole.size, confidence=self.confidence)
 
     def steps(self) -> tuple[Floats, Floats]:
         """Budgets at which the observed chance rises, from 0 on, and the chances there."""

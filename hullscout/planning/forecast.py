@@ -29,7 +29,7 @@ Source: Gelman et al., Bayesian Data Analysis, 3rd ed., section 3.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,10 +37,11 @@ import numpy as np
 import scipy
 
 from hullscout.errors import InvalidPlanError
+from hullscout.planning.rates import Rate
 from hullscout.selection.stopping import StopSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hullscout.campaign import CampaignConfig
     from hullscout.planning.budget import Budget
@@ -51,6 +52,9 @@ INTERVAL: Final = (0.05, 0.5, 0.95)
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 MIN_ALLOYS = 3
 N_DRAWS = 20_000
+N_GIVEN = 1000
+"""Of what is not known of all alloys, so many draws make the interval of a chance."""
+MIN_WIDTH = 1e-9
 MAX_SHARE = 0.999
 """A run that took all of a pool has the log-odds of one that took nearly all."""
 
@@ -153,17 +157,23 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experience:
-    """How far off guesses were on three known alloys or more, as log-odds: each one's d_i, and the scatter of runs on one."""
+    """How far off guesses were on three known alloys or more, as log-odds: each one's d_i, and the scatter of runs on one.
+
+    `right` are the shares of the runs on each that ended with the right hull, where that is known.
+    """
 
     offsets: tuple[float, ...]
     scatter: float
+    right: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.offsets) < MIN_ALLOYS:
             raise too_few_alloys(len(self.offsets))
 
     @classmethod
-    def of(cls, shares: Sequence[Floats], guesses: Sequence[float] | None = None) -> Experience:
+    def of(
+        cls, shares: Sequence[Floats], guesses: Sequence[float] | None = None, *, right: Sequence[float] = ()
+    ) -> Experience:
         """Learn it from replays: for each alloy the (r_i,) shares of its pool that they took; c_i as log-odds, 0 if not given."""
         odds = [log_odds(share) for share in shares]
         centres = np.zeros(len(odds)) if guesses is None else np.asarray(guesses)
@@ -171,14 +181,24 @@ class Experience:
         return cls(
             offsets=tuple(float(one.mean() - centre) for one, centre in zip(odds, centres, strict=True)),
             scatter=float(np.sqrt(np.mean(within))) if within else 0.0,
+            right=tuple(right),
         )
 
-    def draw(self, *, number: int = 0) -> Floats:
-        """(d,) log-odds over the guess of a new alloy, the `number`-th of several."""
+    @property
+    def chance_of_right(self) -> Rate | None:
+        """How often the hull of a new alloy is right at the end of its run, every known alloy counted once; None if unknown."""
+        return Rate.of(sum(self.right), len(self.right)) if self.right else None
+
+    def common(self) -> tuple[Floats, Floats]:
+        """(d,) draws of mu and sigma, the same for all alloys."""
         offsets, k = np.array(self.offsets), len(self.offsets)
         common = np.random.default_rng(0)
         sigma = np.sqrt(offsets.var(ddof=1) * (k - 1) / common.chisquare(k - 1, N_DRAWS))
-        mu = offsets.mean() + sigma / np.sqrt(k) * common.standard_normal(N_DRAWS)
+        return offsets.mean() + sigma / np.sqrt(k) * common.standard_normal(N_DRAWS), sigma
+
+    def draw(self, *, number: int = 0) -> Floats:
+        """(d,) log-odds over the guess of a new alloy, the `number`-th of several."""
+        mu, sigma = self.common()
         own = np.random.default_rng([1, number]).standard_normal((2, N_DRAWS))
         return np.asarray(mu + sigma * own[0] + self.scatter * own[1])
 
@@ -194,12 +214,24 @@ EXPERIENCE_RULE = "hull-posterior"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Predictive distribution of what a campaign takes: (d,) draws; core-hours are None where nothing tells them."""
+    """Predictive distribution of what a campaign takes: (d,) draws; core-hours are None where nothing tells them.
+
+    Attributes:
+        whole_core_hours: Of the whole pool.
+        right: How often the hull is right at the end; None where nothing tells it.
+        given: Chance that a number of calculations is enough, of (b,) numbers as (m, b), given each of m draws of what is not known
+            of all alloys; None of several together.
+        hours_given: (m,) core-hours of a calculation in the same draws.
+    """
 
     name: str
     n_candidates: int
     calculations: Floats = field(repr=False)
     core_hours: Floats | None = field(default=None, repr=False)
+    whole_core_hours: float | None = None
+    right: Rate | None = None
+    given: Callable[[Floats], Floats] | None = field(default=None, repr=False)
+    hours_given: Floats | None = field(default=None, repr=False)
 
     def quantiles(self, levels: Sequence[float] = QUANTILES) -> Floats:
         """Numbers of calculations that are not exceeded with these probabilities."""
@@ -217,14 +249,35 @@ class Prediction:
             "n_candidates": self.n_candidates,
             "calculations": dict(zip(names, self.quantiles().tolist(), strict=True)),
             "core_hours": None if hours is None else dict(zip(names, hours.tolist(), strict=True)),
+            "right": None if self.right is None else asdict(self.right),
         }
 
     def probability_within(self, budget: Budget) -> float:
         """Probability that the campaign ends within a budget."""
+        return float((self.spent(budget) <= budget.amount).mean())
+
+    def spent(self, budget: Budget) -> Floats:
+        """(d,) draws in the unit of a budget."""
         spent = self.core_hours if budget.is_core_hours else self.calculations
         if spent is None:
             raise InvalidPlanError("A budget in core-hours needs a cost model, found none.")
-        return float((spent <= budget.amount).mean())
+        return spent
+
+    def chances_given(self, amounts: Floats, *, is_core_hours: bool) -> Floats:
+        """(m, b) chances that (b,) amounts are enough, given what is not known of all alloys."""
+        if self.given is None:
+            raise InvalidPlanError(f"Expected the prediction of one alloy, found that of {self.name}.")
+        if not is_core_hours:
+            return self.given(np.broadcast_to(amounts, (N_GIVEN, len(amounts))))
+        if self.hours_given is None:
+            raise InvalidPlanError("A budget in core-hours needs a cost model, found none.")
+        return self.given(np.asarray(amounts) / self.hours_given[:, None])
+
+    def chance_within(self, budget: Budget) -> Rate:
+        """The chance that the campaign ends within a budget; the 95 % interval is that of what is not known of all alloys."""
+        chances = self.chances_given(np.array([budget.amount]), is_core_hours=budget.is_core_hours)[:, 0]
+        low, high = np.quantile(chances, [0.025, 0.975]).tolist()
+        return Rate(rate=self.probability_within(budget), low=low, high=high)
 
 
 def predict_alloy(
@@ -236,6 +289,7 @@ def predict_alloy(
     guess: float = 0.0,
     number: int = 0,
     hours_per_calculation: float | None = None,
+    whole_core_hours: float | None = None,
     hours_error: float = 0.0,
 ) -> Prediction:
     """Predict a campaign, the `number`-th of several, which takes no fewer calculations than its start; `guess` is c.
@@ -243,21 +297,39 @@ def predict_alloy(
     Core-hours are those of a calculation that is looked up, where something says so, with a relative error that all alloys share.
     """
     calculations = np.maximum(scipy.special.expit(guess + experience.draw(number=number)) * n_candidates, n_start)
-    hours = None
+    per_calculation = None
     if hours_per_calculation is not None:
         law = np.exp(hours_error * np.random.default_rng(2).standard_normal(N_DRAWS))
-        hours = calculations * hours_per_calculation * law
-    return Prediction(name=name, n_candidates=n_candidates, calculations=calculations, core_hours=hours)
+        per_calculation = hours_per_calculation * law
+    mu, sigma = (draws[:N_GIVEN, None] for draws in experience.common())
+
+    def given(amounts: Floats) -> Floats:
+        odds = scipy.special.logit(np.clip(amounts / n_candidates, 0.0, 1.0))
+        chances = scipy.special.ndtr((odds - guess - mu) / np.maximum(np.hypot(sigma, experience.scatter), MIN_WIDTH))
+        return np.asarray(np.where(amounts < n_start, 0.0, chances))
+
+    return Prediction(
+        name=name,
+        n_candidates=n_candidates,
+        calculations=calculations,
+        core_hours=None if per_calculation is None else calculations * per_calculation,
+        whole_core_hours=whole_core_hours,
+        right=experience.chance_of_right,
+        given=given,
+        hours_given=None if per_calculation is None else per_calculation[:N_GIVEN],
+    )
 
 
 def total_of(predictions: Sequence[Prediction]) -> Prediction:
     """All campaigns together."""
     hours = [one.core_hours for one in predictions if one.core_hours is not None]
+    whole = [one.whole_core_hours for one in predictions if one.whole_core_hours is not None]
     return Prediction(
         name=f"all {len(predictions)} together",
         n_candidates=sum(one.n_candidates for one in predictions),
         calculations=np.sum([one.calculations for one in predictions], axis=0),
         core_hours=np.sum(hours, axis=0) if len(hours) == len(predictions) else None,
+        whole_core_hours=sum(whole) if len(whole) == len(predictions) else None,
     )
 
 

@@ -21,7 +21,7 @@ from hullscout.selection import RULES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-REPRESENTATION, PROBABILITY_KEY = "representation", "stop.failure_probability"
+REPRESENTATION, PROBABILITY_KEY, BASELINE_KEY = "representation", "stop.failure_probability", "pool.baseline"
 SECTIONS = ("select", "stop", "cost", REPRESENTATION, MBTR_SECTION, "regression")
 
 
@@ -63,9 +63,15 @@ class Setting:
         return sha256_of(json.dumps(tree, sort_keys=True).encode())
 
     @property
-    def features_key(self) -> str:
-        """What the features depend on: the settings of the representation."""
-        return self.config.representation.model_dump_json()
+    def pool_key(self) -> str:
+        """What the pool and its features depend on beside the file: the baseline and the settings of the representation."""
+        return f"{self.config.pool.baseline} {self.config.representation.model_dump_json()}"
+
+    @property
+    def without_prior(self) -> Setting:
+        """The same without the pool's baseline."""
+        config = self.config.model_copy(update={"pool": self.config.pool.model_copy(update={"baseline": None})})
+        return Setting(config=config, varied={**self.varied, BASELINE_KEY: "none"})
 
 
 def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis, ...]:

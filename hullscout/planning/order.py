@@ -14,7 +14,7 @@ from hullscout.errors import InvalidPlanError
 from hullscout.oracle import InProcessSettings, ProcessesSettings
 from hullscout.planning.core_hours import CostColumn, KPointGrid, PowerLaw, fit_power_law, joined, read_times
 from hullscout.planning.forecast import EXPERIENCE_RULE, MIN_ALLOYS, Source, too_few_alloys
-from hullscout.planning.trade_off import fewest_runs
+from hullscout.planning.rates import CONFIDENCE, SEQUENTIAL_CONFIDENCE, fewest_runs, looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from hullscout.planning.budget import Budget
     from hullscout.planning.core_hours import CostModel, Price
     from hullscout.planning.grid import Setting
+
+MAX_REPLICATES = 300
+"""Replays of each setting that a plan plays at most where none are asked for."""
+N_REPLICATES_OF_ALLOYS = 10
+"""Replays of each of several alloys from which new ones are predicted: alloys differ far more than seeds do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +49,33 @@ class PlanOrder:
     """How a plan is made: how many replays of each setting, and the wanted risk of a hull beyond the tolerance, between 0 and 1.
 
     Attributes:
+        n_replicates: Replays of each setting; None for as many as it takes to decide, `max_replicates` at most.
         executor: Where replays are played; None for processes here.
         n_workers: Replays at a time; None for what the executor says, one per core where it does not.
     """
 
-    n_replicates: int
+    n_replicates: int | None = None
+    max_replicates: int = MAX_REPLICATES
     risk: float = 0.05
     executor: AnyExecutor | None = None
     n_workers: int | None = None
     cost_model: CostModel | None = None
     price: Price | None = None
+
+    @property
+    def n_of_alloys(self) -> int:
+        """Replays of each of several alloys from which new ones are predicted."""
+        return N_REPLICATES_OF_ALLOYS if self.n_replicates is None else self.n_replicates
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many replays of each setting it is seen whether they decide."""
+        return looks(self.risk, most=self.max_replicates) if self.n_replicates is None else (self.n_replicates,)
+
+    @property
+    def confidence(self) -> float:
+        """Of each interval, so that those of all looks hold together with 95 %."""
+        return SEQUENTIAL_CONFIDENCE if self.n_replicates is None else CONFIDENCE
 
     @property
     def sized_executor(self) -> AnyExecutor:
@@ -66,10 +88,11 @@ class PlanOrder:
         return executor.model_copy(update={"workers": self.n_workers or os.cpu_count() or 1})
 
     def __post_init__(self) -> None:
-        if self.n_replicates < 1:
-            raise InvalidPlanError(
-                f"--replicates: expected at least 1, found {self.n_replicates}; {fewest_runs(0.05)} show a risk below 5 %."
-            )
+        for option, value in (("--replicates", self.n_replicates), ("--max-replicates", self.max_replicates)):
+            if value is not None and value < 1:
+                raise InvalidPlanError(
+                    f"{option}: expected at least 1, found {value}; {fewest_runs(0.05)} show a risk below 5 %."
+                )
         if not 0.0 < self.risk < 1.0:
             raise InvalidPlanError(f"--risk: expected a probability above 0 and below 1, found {self.risk}.")
         if self.n_workers not in (None, 1) and isinstance(self.executor, InProcessSettings):

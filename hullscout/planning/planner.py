@@ -12,21 +12,15 @@ from hullscout.campaign import Setup, read_origin
 from hullscout.errors import InvalidPlanError
 from hullscout.files import sha256_of
 from hullscout.oracle import ProcessesSettings
+from hullscout.planning.asking import Ask, ask_of, ask_together
 from hullscout.planning.budget import Share, Spending, split
-from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
+from hullscout.planning.forecast import Prediction, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
-from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, begun, n_at_start, open_replay_workers, play_all
+from hullscout.planning.recommending import chosen, of_campaigns, undecided
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
-from hullscout.planning.trade_off import (
-    Recommendation,
-    are_all_unsafe,
-    fewest_runs,
-    outcome_of,
-    recommend,
-    too_few,
-    totals,
-)
+from hullscout.planning.trade_off import outcome_of, totals
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -40,7 +34,10 @@ if TYPE_CHECKING:
     from hullscout.pool import Pool
     from hullscout.selection.known import Floats
 
-PLAN, BUDGET, PREDICTION, FIGURE = "plan.json", "budget.json", "prediction.json", "plan.png"
+PLAN, BUDGET, PREDICTION, FIGURE, TRADE_OFF = "plan.json", "budget.json", "prediction.json", "plan.png", "trade_off.png"
+TABLE, LATEX, PAGE = "plan.csv", "plan.tex", "plan.html"
+RESULTS = (PLAN, BUDGET, PREDICTION, FIGURE, TRADE_OFF, TABLE, LATEX, PAGE)
+"""All that a plan writes beside its replays."""
 
 
 class Progress:
@@ -70,6 +67,12 @@ class Played:
         """Calculations of each replay."""
         return [path.end(self.setting.failure_probability).n_calculations for path in self.paths]
 
+    @property
+    def are_right(self) -> list[bool]:
+        """Whether the hull of each is within the tolerance in the end."""
+        ends = [path.end(self.setting.failure_probability) for path in self.paths]
+        return [end.hull_error_ev_per_atom <= self.setting.config.stop.hull_tolerance for end in ends]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -78,24 +81,39 @@ class Plan:
     played: tuple[Played, ...]
     outcomes: tuple[SettingOutcome, ...]
 
-    @property
-    def first_settings(self) -> tuple[Played, ...]:
-        """The replays of each campaign under its first setting."""
-        first: dict[str, Played] = {}
-        for one in self.played:
-            first.setdefault(one.setting.config.name, one)
-        return tuple(first.values())
+    def undecided(self, *, risk: float) -> dict[str, tuple[str, ...]]:
+        """What more replays may still change, by campaign; empty where all are decided."""
+        found = {name: undecided(options, risk=risk) for name, options in of_campaigns(self.outcomes).items()}
+        return {name: texts for name, texts in found.items() if texts}
+
+    def recommended(self, *, risk: float, is_shared: bool = False) -> tuple[Played, ...]:
+        """The replays of each campaign under the setting to take: the cheapest safe one, or else the safest.
+
+        Where it is shared, the setting is that for all campaigns together, if they have one in common.
+        """
+        of_outcome = {id(outcome): one for outcome, one in zip(self.outcomes, self.played, strict=True)}
+        groups = of_campaigns(self.outcomes)
+        sums = totals(self.outcomes) if is_shared and len(groups) > 1 else ()
+        if sums:
+            return tuple(of_outcome[id(outcome)] for outcome in chosen(sums, risk=risk).parts)
+        return tuple(of_outcome[id(chosen(options, risk=risk))] for options in groups.values())
 
 
 def read_campaigns(
     files: Iterable[Path], *, grid: Iterable[str] = (), overrides: Iterable[str] = ()
 ) -> tuple[PlannedCampaign, ...]:
-    """Read the campaign files of a plan, each with a name of its own, and set up what is compared on each."""
+    """Read the campaign files of a plan, each with a name of its own, and set up what is compared on each.
+
+    Where a pool has a baseline, every setting is compared with the same one without it, too.
+    """
     fixed, campaigns = list(overrides), []
     axes = parse_axes(grid, fixed=fixed)
     for file in files:
         origin = read_origin(file, fixed)
-        campaigns.append(PlannedCampaign(origin=origin, settings=settings_of(origin.config, axes, source=str(file))))
+        settings = settings_of(origin.config, axes, source=str(file))
+        if origin.config.pool.baseline is not None:
+            settings = (*settings, *(setting.without_prior for setting in settings))
+        campaigns.append(PlannedCampaign(origin=origin, settings=settings))
     names = [campaign.name for campaign in campaigns]
     again = sorted({name for name in names if names.count(name) > 1})
     if again:
@@ -132,11 +150,30 @@ def make_plan(
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
     settings = [setting for campaign in campaigns for setting in campaign.settings]
-    jobs = [_jobs(setting, pools[_pool_name(setting)].pool, order.n_replicates) for setting in settings]
     with PlanStore.create_or_resume(folder, origins) as store:
-        # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
-        every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
-        kept = play_missing(every, pools, store, order=order, progress=progress)
+        for n_replicates in order.looks:
+            made = _played(settings, pools, store, n_replicates=n_replicates, order=order, progress=progress)
+            if not made.undecided(risk=order.risk):
+                break
+    clear_results(folder)
+    _save(folder / PLAN, made.outcomes)
+    return made
+
+
+def _played(
+    settings: Sequence[Setting],
+    pools: Mapping[str, ReplayPool],
+    store: PlanStore,
+    *,
+    n_replicates: int,
+    order: PlanOrder,
+    progress: Progress,
+) -> Plan:
+    """The plan of so many replays of each setting; those that are not kept yet are played."""
+    jobs = [_jobs(setting, pools[_pool_name(setting)].pool, n_replicates) for setting in settings]
+    # Seeds outermost: a plan that is cut off holds the same seeds of all settings.
+    every = [job for of_seed in zip(*jobs, strict=True) for job in of_seed]
+    kept = play_missing(every, pools, store, order=order, progress=progress)
     played = tuple(
         Played(
             setting=setting,
@@ -146,9 +183,7 @@ def make_plan(
         )
         for setting, of_setting in zip(settings, jobs, strict=True)
     )
-    outcomes = tuple(_outcome(one, order) for one in played)
-    _save(folder / PLAN, outcomes)
-    return Plan(played=played, outcomes=outcomes)
+    return Plan(played=played, outcomes=tuple(_outcome(one, order) for one in played))
 
 
 def open_pools(campaign: PlannedCampaign) -> dict[str, ReplayPool]:
@@ -192,24 +227,16 @@ def play_missing(
     return {key: path for key, (_, path) in store.replays().items()}
 
 
-def recommendations(outcomes: Sequence[SettingOutcome], *, risk: float) -> tuple[Recommendation, ...]:
-    """One recommendation for each campaign, and one for all of several together."""
-    names, n_runs = dict.fromkeys(outcome.campaign for outcome in outcomes), outcomes[0].replicates
-    by_name = {name: [o for o in outcomes if o.campaign == name] for name in names}
-    each = tuple(recommend(options, risk=risk) for options in by_name.values())
-    if len(names) > 1 and n_runs < fewest_runs(risk):
-        unsafe = (
-            one for one, options in zip(each, by_name.values(), strict=True) if are_all_unsafe(options, risk=risk)
-        )
-        each = (*unsafe, Recommendation(option=None, sentence=too_few("Each by itself", n_runs, risk=risk)))
-    sums = totals(outcomes) if len(names) > 1 else ()
-    return (*each, recommend(sums, risk=risk)) if sums else each
-
-
 def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spending, ...]:
     """The replays of each campaign and setting along what they spend, in the unit of a budget."""
     check_budget(budget, order)
-    model = order.cost_model if budget.is_core_hours else None
+    return spendings_of(plan.played, order=order, model=order.cost_model if budget.is_core_hours else None)
+
+
+def spendings_of(
+    played: Iterable[Played], *, order: PlanOrder, model: CostModel | None
+) -> tuple[Spending, ...]:
+    """Replays along what they spend, in core-hours where a model tells them, else in calculations."""
     return tuple(
         Spending.of(
             one.setting.config.name,
@@ -217,72 +244,61 @@ def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spend
             cost=np.ones(len(one.pool)) if model is None else model.of(one.pool),
             hull_tolerance=one.setting.config.stop.hull_tolerance,
             failure_probability=one.setting.failure_probability,
+            confidence=order.confidence,
         )
-        for one in plan.played
+        for one in played
     )
 
 
-def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget) -> tuple[Share, ...]:
-    """Split a budget over the campaigns of a plan, each under its first setting; alone a campaign gets all of it."""
+def asks_of(plan: Plan, *, order: PlanOrder) -> tuple[Ask, ...]:
+    """What to ask for each campaign under the setting to take, in core-hours where they are known, and for all of several."""
+    model, played = order.cost_model, plan.recommended(risk=order.risk)
+    spendings = spendings_of(played, order=order, model=model)
+    asks = tuple(
+        ask_of(
+            spending,
+            unit="calculations" if model is None else "core-hours",
+            whole=float(one.pool.n_calculable if model is None else model.of(one.pool)[one.pool.is_calculable].sum()),
+            risk=order.risk,
+            price=order.price,
+        )
+        for one, spending in zip(played, spendings, strict=True)
+    )
+    if len(asks) == 1:
+        return asks
+    return (*asks, ask_together(asks, np.sum([spending.whole for spending in spendings], axis=0)))
+
+
+def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget, *, risk: float) -> tuple[Share, ...]:
+    """Split a budget over the campaigns of a plan, each under the setting to take; alone a campaign gets all of it."""
+    return split(spendings_to_take(plan, spendings, risk=risk), budget.amount)
+
+
+def spendings_to_take(plan: Plan, spendings: Sequence[Spending], *, risk: float) -> list[Spending]:
+    """Of the spendings of all settings those of each campaign's setting to take."""
     place = {id(one): place for place, one in enumerate(plan.played)}
-    return split([spendings[place[id(one)]] for one in plan.first_settings], budget.amount)
+    return [spendings[place[id(one)]] for one in plan.recommended(risk=risk)]
 
 
 def save_budget(
-    folder: Path, budget: Budget, plan: Plan, spendings: Sequence[Spending], shares: Sequence[Share]
+    folder: Path,
+    budget: Budget,
+    outcomes: Sequence[SettingOutcome],
+    spendings: Sequence[Spending],
+    shares: Sequence[Share],
 ) -> None:
     """Write `budget.json`: the chance of a right hull of each campaign and setting for the whole budget, and the split."""
     alone = [
         {"campaign": o.campaign, "rule": o.rule, "setting": o.setting, "within_tolerance": s.chance(budget.amount)}
-        for o, s in zip(plan.outcomes, spendings, strict=True)
+        for o, s in zip(outcomes, spendings, strict=True)
     ]
     _save(folder / BUDGET, {"budget": budget.amount, "unit": budget.unit, "alone": alone, "split": shares})
 
 
-def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tuple[Prediction, ...]:
-    """Predict campaigns on pools without energies from the replays of similar alloys, those of each one's first setting.
-
-    Core-hours are those of the new pool's mean candidate, times what looked-up candidates of similar alloys took over theirs.
-    """
-    experience, model, predictions = experience_of(plan), order.cost_model, []
-    for number, setup in enumerate(setups):
-        sizes = [] if model is None else [_relative_size(one, model) for one in plan.first_settings]
-        pool = begun(setup)
-        hours = None if model is None else float(model.of(pool)[pool.is_calculable].mean() * np.mean(sizes))
-        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
-    return tuple(predictions)
-
-
-def predict_setup(
-    setup: Setup,
-    experience: Experience,
-    *,
-    number: int,
-    hours: float | None,
-    cost_model: CostModel | None,
-    guess: float = 0.0,
-) -> Prediction:
-    """Predict a campaign, the `number`-th of those that may be added, of which a calculation takes so many core-hours."""
-    pool = begun(setup)
-    return predict_alloy(
-        experience,
-        pool.n_calculable,
-        n_start=n_at_start(pool, setup.config),
-        name=setup.config.name,
-        guess=guess,
-        number=number,
-        hours_per_calculation=hours,
-        hours_error=0.0 if cost_model is None else cost_model.relative_error(setup.pool),
-    )
-
-
-def experience_of(plan: Plan) -> Experience:
-    """What a plan says of new alloys, from the first setting of each campaign. Pools of the same elements are one alloy."""
-    alloys: dict[frozenset[str], list[Floats]] = {}
-    for one in plan.first_settings:
-        shares = np.array(one.n_calculations) / one.pool.n_calculable
-        alloys.setdefault(frozenset(one.setting.config.elements), []).append(shares)
-    return Experience.of([np.concatenate(shares) for shares in alloys.values()])
+def clear_results(folder: Path) -> None:
+    """Remove what an earlier plan wrote into a folder, so that nothing old stands beside what comes; the replays stay."""
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
@@ -308,14 +324,7 @@ def _jobs(setting: Setting, begins: Pool, n_replicates: int) -> list[ReplayJob]:
 
 
 def _pool_name(setting: Setting) -> str:
-    return f"{setting.config.name}\n{setting.features_key}"
-
-
-def _relative_size(one: Played, model: CostModel) -> float:
-    """Core-hours of the mean calculation over those of the mean candidate."""
-    hours = model.of(one.pool)
-    looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, one.n_calculations, strict=True)]
-    return float(np.mean(looked_up) / hours[one.pool.is_calculable].mean())
+    return f"{setting.config.name}\n{setting.pool_key}"
 
 
 def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
@@ -329,4 +338,5 @@ def _outcome(one: Played, order: PlanOrder) -> SettingOutcome:
         core_hours=None if model is None else model.of(pool) * pool.is_calculable,
         core_hours_error=0.0 if model is None else model.relative_error(pool),
         price=order.price,
+        confidence=order.confidence,
     )

@@ -20,7 +20,8 @@ from hullscout.files import sha256_of
 from hullscout.hull import end_energies, formation_energy, lower_hull
 from hullscout.planning.forecast import EXPERIENCE, Prediction, Source, log_odds
 from hullscout.planning.grid import Setting
-from hullscout.planning.planner import open_pools, play_missing, predict_setup
+from hullscout.planning.new_alloys import predict_setup
+from hullscout.planning.planner import open_pools, play_missing
 from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, begun
 from hullscout.planning.store import PlanStore
 from hullscout.regression import (
@@ -194,7 +195,7 @@ def _jobs(
     pool = begun(setup) if scales else replace(begun(setup), baseline_ev_per_atom=None)
     baseline = None if scales else baseline_energies(setup.pool)
     path_key, tree = setting.path_key, config.model_dump(mode="json")
-    for seed in range(config.seed, config.seed + order.n_replicates):
+    for seed in range(config.seed, config.seed + order.n_of_alloys):
         energies = draw_energies(pool, setup.features, scales, seed=seed) if baseline is None else baseline
         fingerprint = sha256_of(np.ascontiguousarray(energies).tobytes())
         name = f"{config.name}\n{fingerprint}"

@@ -1,106 +1,23 @@
-"""What each setting saves and what it risks, from replays, with intervals; and which one to take.
-
-The settings' outcomes are the entries of `plan.json`. The cheapest is recommended of those whose observed risk is below the wanted
-one with confidence, or a plain "none is": the upper end of the 95 % interval of the risk is at most the wanted one.
-"""
+"""What each setting saves and what it risks, from replays, with intervals: the entries of `plan.json`, and their sums."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy as np
-import scipy
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hullscout.display import PERCENT
-from hullscout.errors import InvalidPlanError
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
+from hullscout.planning.rates import CONFIDENCE, Rate, Spread, mean_interval, three_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hullscout.planning.core_hours import Price
     from hullscout.planning.grid import Setting
     from hullscout.planning.replay import Path as ReplayPath
     from hullscout.selection.known import Floats
-
-CONFIDENCE = 0.95
-MOST = 0.5
-"""A setting that is wrong in more than this share of replays is no matter of their number."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """A share of runs, with its two-sided 95 % interval after Clopper and Pearson (exact; it covers at least 95 %).
-
-    Source: Clopper & Pearson, Biometrika 26, 404 (1934).
-    """
-
-    rate: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, n_hits: int, n_runs: int) -> Self:
-        """The rate of hits among one or more runs.
-
-        >>> Rate.of(30, 30).low.__round__(3)
-        0.884
-        """
-        beyond = (1.0 - CONFIDENCE) / 2.0
-        low = scipy.special.betaincinv(n_hits, n_runs - n_hits + 1, beyond) if n_hits else 0.0
-        high = scipy.special.betaincinv(n_hits + 1, n_runs - n_hits, 1.0 - beyond) if n_hits < n_runs else 1.0
-        return cls(rate=n_hits / n_runs, low=float(low), high=float(high))
-
-    @property
-    def complement(self) -> Rate:
-        """The rate of misses."""
-        return Rate(rate=1.0 - self.rate, low=1.0 - self.high, high=1.0 - self.low)
-
-    def __str__(self) -> str:
-        return f"{PERCENT * self.rate:.1f} % ({PERCENT * self.low:.1f} to {PERCENT * self.high:.1f} %)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """Mean and 5th and 95th percentile of a quantity over runs, in its own unit."""
-
-    mean: float
-    p05: float
-    p95: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Self:
-        """The spread of one or more values.
-
-        >>> Spread.of([1.0, 2.0, 3.0])
-        Spread(mean=2.0, p05=1.1, p95=2.9)
-        """
-        array = np.asarray(list(values), dtype=np.float64)
-        low, high = np.quantile(array, [0.05, 0.95])
-        return cls(mean=float(array.mean()), p05=float(low), p95=float(high))
-
-
-def three_digits(amount: float) -> str:
-    """An amount with three digits, whole from 1000 on.
-
-    >>> three_digits(1234.5), three_digits(0.012345)
-    ('1234', '0.0123')
-    """
-    return f"{amount:.0f}" if abs(amount) >= 999.5 else f"{amount:.3g}"
-
-
-def fewest_runs(risk: float) -> int:
-    """Runs that are needed at least to show that a risk is below `risk`: without any failure the interval ends just there.
-
-    1 - (alpha / 2)^(1 / n) <= risk, from Clopper and Pearson's upper end at no failure.
-
-    >>> fewest_runs(0.05)
-    72
-    """
-    return int(np.ceil(np.log((1.0 - CONFIDENCE) / 2.0) / np.log1p(-risk)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +27,9 @@ class SettingOutcome:
     Attributes:
         setting: Hull tolerance in eV/atom, accepted failure probability, and what was varied.
         seeds: First and last seed.
+        confidence: Of the intervals of shares and means; more than 95 % where the replays are looked at several times.
         saved_fraction: Share of the candidates that was not calculated.
+        mean_saved: Interval of its mean.
         within_tolerance, exact_hull_rate: Shares of runs with the hull within the tolerance, and with the true hull.
         failure: `stated`: mean over the runs of what the rule stated at the end; `rate`, `low`, `high`: the observed share of runs
             beyond the tolerance, with its interval.
@@ -124,9 +43,11 @@ class SettingOutcome:
     rule: str
     setting: dict[str, Any]
     replicates: int
+    confidence: float
     seeds: tuple[int, int]
     n_candidates: int
     saved_fraction: Spread
+    mean_saved: tuple[float, float]
     calculations: Spread
     within_tolerance: Rate
     exact_hull_rate: float
@@ -195,6 +116,7 @@ def outcome_of(
     core_hours: Floats | None = None,
     core_hours_error: float = 0.0,
     price: Price | None = None,
+    confidence: float = CONFIDENCE,
 ) -> SettingOutcome:
     """Read the outcome of a setting off its replays, one or more, played at least as far as the setting asks.
 
@@ -204,7 +126,7 @@ def outcome_of(
     stop = setting.config.stop
     ends = [path.end(setting.failure_probability) for path in paths]
     errors = [end.hull_error_ev_per_atom for end in ends]
-    right = Rate.of(sum(error <= stop.hull_tolerance for error in errors), len(ends))
+    right = Rate.of(sum(error <= stop.hull_tolerance for error in errors), len(ends), confidence=confidence)
     stated = [end.stated for end in ends if end.stated is not None]
     reasons = [str(end.reason) for end in ends]
 
@@ -223,15 +145,18 @@ def outcome_of(
     wrong = [place for place, error in enumerate(errors) if error > stop.hull_tolerance]
     found = [set(paths[place].order[: ends[place].n_calculations]) for place in wrong]
     missed = Counter(name for index, name in (ground_states or {}).items() for of_run in found if index not in of_run)
+    saved = [1.0 - end.n_calculations / n_candidates for end in ends]
     fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
     return SettingOutcome(
         campaign=setting.config.name,
         rule=setting.config.select.rule,
         setting={**fixed, **varied},
         replicates=len(ends),
+        confidence=confidence,
         seeds=(paths[0].seed, paths[-1].seed),
         n_candidates=n_candidates,
-        saved_fraction=Spread.of(1.0 - end.n_calculations / n_candidates for end in ends),
+        saved_fraction=Spread.of(saved),
+        mean_saved=mean_interval(saved, confidence=confidence),
         calculations=Spread.of(end.n_calculations for end in ends),
         within_tolerance=right,
         exact_hull_rate=sum(error <= VERTEX_TOLERANCE_EV_PER_ATOM for error in errors) / len(errors),
@@ -249,7 +174,8 @@ def outcome_of(
 class Total:
     """A setting over all campaigns of a plan: the sums over their means and pools, and what was varied beside the rule.
 
-    The risk is that of all replays as one sample, of these pools only; `riskiest` is the campaign where it was largest.
+    The risk is that of all replays as one sample, of these pools only; `riskiest` is the campaign where it was largest. `parts` are
+    the settings that are summed.
     """
 
     rule: str
@@ -262,6 +188,7 @@ class Total:
     stated: float | None
     risk: Rate
     riskiest: SettingOutcome
+    parts: tuple[SettingOutcome, ...]
     campaign: ClassVar[str] = "All together"
 
     @property
@@ -330,62 +257,9 @@ def _total(group: Sequence[SettingOutcome], shared: set[str]) -> Total:
         core_hours=spent if hours else None,
         core_hours_saved=1.0 - spent / every if hours else None,
         stated=sum(stated) / len(stated) if stated else None,
-        risk=Rate.of(n_right, n_runs).complement,
+        risk=Rate.of(n_right, n_runs, confidence=group[0].confidence).complement,
+        parts=tuple(group),
         riskiest=max(group, key=lambda outcome: outcome.risk.rate),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recommendation:
-    """The cheapest setting whose risk is below the wanted one with confidence, or None; and the sentence that says it or why."""
-
-    option: SettingOutcome | Total | None
-    sentence: str
-
-
-def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Recommendation:
-    """Recommend among the settings of one campaign, or of all campaigns together by all their replays as one sample.
-
-    The intervals speak of the seeds of these pools, not of another alloy.
-    """
-    if not 0.0 < risk < 1.0:
-        raise InvalidPlanError(f"Expected a wanted risk above 0 and below 1, found {risk}.")
-    name, n_runs = options[0].campaign, options[0].replicates
-    best = min((one for one in options if one.risk.high <= risk), key=lambda one: one.expense, default=None)
-    if best is not None:
-        sentence = (
-            f"{name}: take {best.label}: {best.in_words}, below the wanted {PERCENT * risk:g} %{best.largest_risk}."
-        )
-    elif are_all_unsafe(options, risk=risk):
-        safest = min(options, key=lambda one: (one.risk.rate, one.expense))
-        stated = "" if safest.stated is None else f", where {PERCENT * safest.stated:.1f} % were stated"
-        more = " More replicates will not change that." if safest.risk.low > risk else ""
-        sentence = (
-            f"{name}: no setting is safe enough. The safest, {safest.label}, has {safest.risk} wrong hulls{stated}, and "
-            f"{PERCENT * risk:g} % are wanted{safest.largest_risk}.{safest.most_missed}{more}"
-        )
-    elif n_runs < fewest_runs(risk) and isinstance(options[0], SettingOutcome):
-        sentence = too_few(name, n_runs, risk=risk)
-    else:
-        safest = min(options, key=lambda one: (one.risk.high, one.expense))
-        sentence = (
-            f"{name}: no setting is below the wanted risk of {PERCENT * risk:g} % with confidence. "
-            f"The safest, {safest.label}, has {safest.risk}."
-        )
-    return Recommendation(option=best, sentence=sentence)
-
-
-def are_all_unsafe(options: Sequence[SettingOutcome | Total], *, risk: float) -> bool:
-    """Whether every setting is wrong in most replays, or its observed risk above the wanted one, its whole interval included."""
-    return all(one.risk.low > risk or one.risk.rate > max(MOST, risk) for one in options)
-
-
-def too_few(name: str, n_runs: int, *, risk: float) -> str:
-    """The sentence that says how many replicates it takes to show a risk."""
-    runs = "one replicate" if n_runs == 1 else f"{n_runs} replicates"
-    return (
-        f"{name}: none is: with {runs} even no failure leaves a risk of up to {PERCENT * Rate.of(0, n_runs).high:.1f} %, and "
-        f"{PERCENT * risk:g} % are wanted. Give --replicates {fewest_runs(risk)} or more; the finished ones are kept."
     )
 
 

@@ -9,6 +9,8 @@
     python tests/benchmarks/planning.py replays DIR
     python tests/benchmarks/planning.py prior DIR --out PRIOR        # some minutes; run again to go on where it was cut off
     python tests/benchmarks/planning.py baseline DIR --out BASELINE
+    python tests/benchmarks/planning.py ship DIR3 --write  # what comes with the package; DIR3: a plan of all pools of two elements,
+        # campaigns/ and $S but AgPd and AgPt, --replicates 10 --grid stop.failure_probability=0.2,0.1,0.05
 
 All read the replays of the plan in DIR under hull-posterior at 5 %. Pools of the same two elements are one alloy; what is said of
 an alloy was learned without it.
@@ -40,6 +42,7 @@ from selection import CAMPAIGNS, SHARED
 from hullscout.campaign import Setup
 from hullscout.planning import Path as ReplayPath
 from hullscout.planning import PlannedCampaign, planner
+from hullscout.planning.core_hours import PowerLaw
 from hullscout.planning.forecast import (
     Experience,
     Source,
@@ -51,11 +54,13 @@ from hullscout.planning.forecast import (
 )
 from hullscout.planning.order import PlanOrder
 from hullscout.planning.planner import SILENT
-from hullscout.planning.replay import n_at_start
+from hullscout.planning.replay import begun, n_at_start
+from hullscout.planning.shipped import FILE
 from hullscout.planning.stand_in import learn_all, play_stand_ins
 from hullscout.selection import HullPosteriorRule
 
 STATED = 0.05
+SHIPPED = (0.2, 0.1, 0.05)
 UNEP = ("Ag-Pt (UNEP-v1)", "AuPd", "CuPd", "MoPt", "NiPd", "TiPd")
 EMT_ELEMENTS = {"Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"}
 
@@ -290,9 +295,47 @@ def print_raw(pools: list[Pool], shares: dict[str, np.ndarray]) -> None:
     )
 
 
+def ship(pools: list[Pool], *, is_written: bool) -> None:
+    """What replays took, alloy by alloy, as it comes with the package."""
+    law, alloys = PowerLaw(hours=1.0, reference_atoms=1.0), dict[str, dict[str, object]]()
+    for pool in pools:
+        name = "-".join(sorted(pool.alloy))
+        of_alloy = alloys.setdefault(
+            name, {"pools": [], "shares": {}, "right": {}, "relative_size": []}
+        )
+        of_alloy["pools"].append(f"{pool.name}, {pool.size} candidates")
+        (planned,) = planner.read_campaigns([pool.file])
+        hours = law.of(begun(Setup(planned.origin)))
+        for probability in SHIPPED:
+            ends = [path.end(probability) for path in pool.paths]
+            taken = [end.n_calculations / pool.size for end in ends]
+            of_alloy["shares"].setdefault(f"{probability:g}", []).extend(round(share, 4) for share in taken)
+            tolerance = planned.origin.config.stop.hull_tolerance
+            right = [end.hull_error_ev_per_atom <= tolerance for end in ends]
+            of_alloy["right"].setdefault(f"{probability:g}", []).extend(right)
+            if probability == STATED:
+                sizes = [hours[list(path.order[: end.n_calculations])].mean() for path, end in zip(pool.paths, ends)]
+                of_alloy["relative_size"].append(float(np.mean(sizes) / hours.mean()))
+    for one in alloys.values():
+        one["right"] = {key: round(float(np.mean(ends)), 4) for key, ends in one["right"].items()}
+        one["relative_size"] = round(float(np.mean(one["relative_size"])), 4)
+    tree = {
+        "made_by": "python tests/benchmarks/planning.py ship DIR --write",
+        "failure_probabilities": [f"{probability:g}" for probability in SHIPPED],
+        "replicates": min(len(pool.paths) for pool in pools),
+        "alloys": alloys,
+    }
+    for name, one in alloys.items():
+        means = {key: f"{100 * np.mean(shares):.1f}" for key, shares in one["shares"].items()}
+        print(f"{name:<8}{one['pools']}, took % {means}, right {one['right']}, size {one['relative_size']}")
+    if is_written:
+        FILE.write_text(json.dumps(tree, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["forecast", "most", *Source])
+    parser.add_argument("what", choices=["forecast", "most", "ship", *Source])
+    parser.add_argument("--write", action="store_true", help="of `ship`: keep it in the package")
     parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of `hullscout plan`")
     parser.add_argument("--out", type=Path, help="where replays with energies that stand in are kept")
     parser.add_argument("--replicates", type=int, default=10, help="of them, for each pool")
@@ -304,6 +347,9 @@ def main() -> None:
         return
     if arguments.what == "most":
         print_most(pools)
+        return
+    if arguments.what == "ship":
+        ship(pools, is_written=arguments.write)
         return
     source, guesses = Source(arguments.what), {pool.name: 0.0 for pool in pools}
     if source is not Source.REPLAYS:

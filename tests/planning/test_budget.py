@@ -12,7 +12,7 @@ from hullscout.errors import InvalidPlanError
 from hullscout.planning import planner
 from hullscout.planning.budget import Budget, Spending, split
 from hullscout.planning.order import PlanOrder
-from hullscout.planning.trade_off import Rate
+from hullscout.planning.rates import Rate
 
 
 def path(n_right, *, n_end=20, n_early=10):

@@ -12,8 +12,9 @@ from hullscout.campaign.config import load_config
 from hullscout.errors import OutputError
 from hullscout.figures.trade_off import draw_trade_off, save_trade_off
 from hullscout.planning.grid import parse_axes, settings_of
-from hullscout.planning.planner import recommendations
-from hullscout.planning.trade_off import Rate, Spread, fewest_runs, outcome_of, recommend, totals
+from hullscout.planning.rates import Rate, Spread, fewest_runs
+from hullscout.planning.recommending import recommend, recommendations
+from hullscout.planning.trade_off import outcome_of, totals
 
 
 def path(seed, *, stated=0.01, is_right=True, n=20):

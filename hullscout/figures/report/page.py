@@ -32,6 +32,7 @@ from hullscout.writing import write_whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
@@ -81,7 +82,6 @@ def settle_report(path: Path) -> None:
 
 def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> str:
     """The HTML text of the report of a campaign; see `write_report`."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  slow to import
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
     config = reported.history.config
@@ -91,13 +91,8 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
     *first, last = (file.read_text(encoding="utf-8") for file in files)
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
-    environment = Environment(
-        loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["unbroken"] = unbroken
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     shown, cells = shown_structures(reported)
-    return environment.get_template("page.html.jinja").render(
+    return environment().get_template("page.html.jinja").render(
         reported=reported,
         reload_s=reload_s,
         say=facts,
@@ -105,16 +100,26 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
         most_intervals=MAX_INTERVALS,
         tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
         page={**facts.page_data(reported), "structures": view_data(reported, cells)},
-        policy=_policy(scripts),
+        policy=policy(scripts),
         scripts=scripts,
         still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},
         others=_other_pictures(reported) if n_elements > 2 else [],
         style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        versions=_versions(),
+        versions=versions(),
         citations=citations_of((*config.representation.citations, *config.select.citations)),
         kinds=list(zip(config.elements, COLOURS, strict=False)),
         split_formula=lambda formula: re.split(r"(\d+)", formula),
     )
+
+
+def environment() -> Environment:
+    """What fills in the templates of pages."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  slow to import
+
+    made = Environment(loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["unbroken"] = unbroken
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
+    return made
 
 
 def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:
@@ -141,14 +146,16 @@ def _picture(
     return data_address(figure_bytes(fill, suffix=".png", inches=width.size(aspect), dpi=dpi or width.dots_per_inch))
 
 
-def _policy(scripts: list[str]) -> str:
+def policy(scripts: list[str]) -> str:
     """Nothing is loaded, and nothing runs but these scripts. plotly.js compiles its shaders' callers with `new Function`."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{text}'" for text in hashes)
+    if not scripts:
+        return "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _versions() -> list[tuple[str, str]]:
+def versions() -> list[tuple[str, str]]:
     """Hullscout and the packages that it needs, with the versions installed."""
     needed = (requirement for requirement in requires("hullscout") or () if "extra ==" not in requirement)
     names = sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in needed)

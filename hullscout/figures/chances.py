@@ -1,0 +1,88 @@
+"""The chance of the right hull against what is spent: one panel for each alloy of a plan, and one for all together."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.display import PERCENT
+from hullscout.figures import saving, style
+from hullscout.writing import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hullscout.planning.curves import Curve
+
+MAX_COLUMNS = 3
+INK, FAINT = "0.15", "0.45"
+
+
+def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
+    """Draw the chance of the right hull, in %, along what is spent into `ax` and return it.
+
+    Args:
+        unit: What is spent: calculations or core-hours.
+        wanted: The chance that is wanted, from 0 to 1.
+    """
+    is_known = curve.is_step
+    color = style.BLUE if is_known else style.VERMILLION if curve.about == "predicted" else style.GREEN
+    dashes = {"predicted": "--", "budget split": "-."}.get(curve.about, "-")
+    draw = {"drawstyle": "steps-post"} if is_known else {}
+    kind = {"predicted": "new, predicted", "budget split": "all together, the budget split"}.get(
+        curve.about, "known, by replays"
+    )
+    ax.fill_between(
+        curve.amounts, PERCENT * curve.low, PERCENT * curve.high, step="post" if is_known else None, color=color, alpha=0.2,
+        lw=0, label="its interval",
+    )  # fmt: skip
+    ax.plot(curve.amounts, PERCENT * curve.chance, ls=dashes, color=color, lw=1.5, label=kind, **draw)
+    ax.axhline(PERCENT * wanted, color=FAINT, lw=0.7, ls=":", label=f"wanted, {PERCENT * wanted:g} %")
+    if curve.asked is not None:
+        chance = PERCENT * curve.at(curve.asked)[0]
+        ax.plot([curve.asked], [chance], "o", color=INK, ms=4.5, zorder=5, label="ask for")
+        ax.vlines(curve.asked, 0.0, chance, color=INK, lw=0.9)
+    if curve.budget is not None:
+        ax.axvline(curve.budget, color=style.PURPLE, lw=1.1, ls=(0, (5, 2)), label="budget")
+    end = float(curve.amounts[-1]) or 1.0
+    ax.set(xlim=(0.0, 1.04 * end), ylim=(0.0, 103.0), xlabel=unit, ylabel="right hull (%)")
+    ax.set_title(style.plain(curve.name), fontsize="medium")
+    return ax
+
+
+def save_chances(path: Path, curves: Sequence[Curve], *, unit: str, wanted: float) -> None:
+    """Write the figure of a plan to a file, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_whole(path, chances_bytes(curves, unit=unit, wanted=wanted, suffix=path.suffix), remedy="Run again.")
+
+
+def chances_bytes(curves: Sequence[Curve], *, unit: str, wanted: float, suffix: str = ".png") -> bytes:
+    """The figure of a plan as a file."""
+    n_columns = min(len(curves), MAX_COLUMNS)
+    n_rows = -(-len(curves) // n_columns)
+    size = (5.2 if n_columns == 1 else 2.75 * n_columns, 0.55 + (3.1 if n_columns == 1 else 2.35) * n_rows)
+    draw = partial(_draw_all, curves=curves, unit=unit, wanted=wanted, shape=(n_rows, n_columns))
+    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=160)
+
+
+def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: float, shape: tuple[int, int]) -> None:
+    axes = figure.subplots(*shape, squeeze=False).ravel()
+    handles: dict[str, object] = {}
+    for place, (ax, curve) in enumerate(zip(axes, curves, strict=False)):
+        draw_chance(ax, curve, unit=unit, wanted=wanted)
+        if place % shape[1]:
+            ax.set_ylabel("")
+        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    for ax in axes[len(curves) :]:
+        ax.remove()
+    handles["its interval"] = handles.pop("its interval")
+    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=3, frameon=False)

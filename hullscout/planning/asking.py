@@ -1,0 +1,103 @@
+"""The answer of a plan: how much to ask for, of how much the whole pool takes, and how probably that gives the right hull.
+
+What is asked for is enough for the wanted share of the replays, or of what a prediction holds possible, to end by their own stop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.display import PERCENT
+from hullscout.planning.rates import Rate, three_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hullscout.planning.budget import Spending
+    from hullscout.planning.core_hours import Price
+    from hullscout.selection.known import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What to ask for, in words and numbers.
+
+    Attributes:
+        amount: Calculations or core-hours (`unit`), which are enough with the probability `level`.
+        mean: What is spent on average.
+        whole: What the whole pool takes.
+        chance: Of the right hull; of several alloys the mean of theirs. None where nothing tells it.
+        is_predicted: Whether nothing is known of the alloy, so that `level` is over alloys and the chance that of a run to its end.
+        price: Of a core-hour, where one is given.
+    """
+
+    name: str
+    amount: float
+    mean: float
+    whole: float
+    unit: str
+    level: float
+    chance: Rate | None
+    n_alloys: int = 1
+    is_predicted: bool = False
+    price: Price | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What a proposal says."""
+        of_pool = "the whole pool" if self.n_alloys == 1 else f"all {self.n_alloys} pools"
+        text = f"{self.name}: ask for {self._in_words(self.amount)} of the {self._in_words(self.whole)} of {of_pool}"
+        over = "of what is possible" if self.is_predicted else "of the replays"
+        text += f", enough for {PERCENT * self.level:g} % {over}"
+        if self.chance is None:
+            return f"{text}."
+        if self.n_alloys > 1:
+            return f"{text}; {self.n_alloys * self.chance.rate:.2f} right hulls of {self.n_alloys} expected."
+        return f"{text}; right hull with a probability of {self.chance}."
+
+    def priced(self, amount: float) -> float | None:
+        """An amount in money, where there is a price."""
+        return None if self.price is None else self.price.per_core_hour * amount
+
+    def _in_words(self, amount: float) -> str:
+        """With the unit, in money as well where there is a price."""
+        number = three_digits(amount) if self.unit == "core-hours" else f"{np.ceil(amount):.0f}"
+        price = "" if self.price is None else f" ({three_digits(self.price.per_core_hour * amount)} {self.price.unit})"
+        return f"{number} {self.unit}{price}"
+
+
+def ask_of(spending: Spending, *, unit: str, whole: float, risk: float, price: Price | None = None) -> Ask:
+    """What to ask for one campaign, from what its replays spend."""
+    amount = float(np.quantile(spending.whole, 1.0 - risk, method="higher"))
+    return Ask(
+        name=spending.name,
+        amount=amount,
+        mean=float(spending.whole.mean()),
+        whole=whole,
+        unit=unit,
+        level=1.0 - risk,
+        chance=spending.chance(amount),
+        price=price,
+    )
+
+
+def ask_together(asks: Sequence[Ask], spent: Floats) -> Ask:
+    """What to ask for several alloys, of which (d,) sums are spent; what one saves, another may use."""
+    first, chances = asks[0], [ask.chance for ask in asks]
+    known = [chance for chance in chances if chance is not None]
+    means = [float(np.mean([getattr(one, key) for one in known])) for key in ("rate", "low", "high")] if known else []
+    return Ask(
+        name=f"All {len(asks)} together",
+        amount=float(np.quantile(spent, first.level, method="higher")),
+        mean=float(spent.mean()),
+        whole=sum(ask.whole for ask in asks),
+        unit=first.unit,
+        level=first.level,
+        chance=Rate(rate=means[0], low=means[1], high=means[2]) if len(known) == len(asks) else None,
+        n_alloys=len(asks),
+        is_predicted=first.is_predicted,
+        price=first.price,
+    )

@@ -1,0 +1,150 @@
+"""The chance of the right hull along what is spent: of each alloy of a plan, and of all together as the budget is split.
+
+Of replays it is their share that is right by then, and its interval that of Clopper and Pearson. Of a new alloy it is the chance that
+its campaign has ended times the chance that the hull is right then; the interval is that of what is not known of all alloys. All
+together it is the mean of the alloys, and so are the ends of its interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hullscout.planning import planner
+from hullscout.planning.budget import Budget, split
+from hullscout.planning.new_alloys import spending_of_new
+
+if TYPE_CHECKING:
+    from hullscout.planning.answer import Answer
+    from hullscout.planning.budget import Spending
+    from hullscout.planning.forecast import Prediction
+    from hullscout.selection.known import Floats
+
+N_POINTS = 120
+N_TOTALS = 40
+SHOWN = 0.975
+"""A prediction is shown up to this quantile of what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """(b,) amounts from 0 on and the chances there, from 0 to 1; `asked` and `budget` are None where there is none.
+
+    Attributes:
+        is_step: Whether a chance holds up to the next amount.
+        budget: What the alloy gets of the budget.
+    """
+
+    name: str
+    about: str
+    amounts: Floats = field(repr=False)
+    chance: Floats = field(repr=False)
+    low: Floats = field(repr=False)
+    high: Floats = field(repr=False)
+    is_step: bool
+    asked: float | None = None
+    budget: float | None = None
+
+    def at(self, amount: float) -> tuple[float, float, float]:
+        """Chance and interval at an amount."""
+        if self.is_step:
+            place = max(int(np.searchsorted(self.amounts, amount * (1 + 1e-9), side="right")) - 1, 0)
+            return float(self.chance[place]), float(self.low[place]), float(self.high[place])
+        chance, low, high = (float(np.interp(amount, self.amounts, y)) for y in (self.chance, self.low, self.high))
+        return chance, low, high
+
+
+def curves_of(answer: Answer) -> tuple[Curve, ...]:
+    """Of every campaign that the plan is for, and of all together where they are several."""
+    model = answer.order.cost_model if answer.is_in_core_hours else None
+    unit = "core-hours" if answer.is_in_core_hours else "calculations"
+    asked = {ask.name: ask.amount for ask in answer.asks if ask.unit == unit}
+    given = {share.name: share.budget for share in answer.shares}
+    plan = None if answer.is_of_others else answer.plan
+    played = () if plan is None else plan.recommended(risk=answer.order.risk)
+    known = planner.spendings_of(played, order=answer.order, model=model)
+    curves = []
+    for one, spending in zip(played, known, strict=True):
+        at, _ = spending.steps()
+        end = max(float(spending.whole.max()), asked.get(spending.name, 0.0), given.get(spending.name, 0.0))
+        curves.append(
+            _of_replays(spending, np.append(at, end), f"{len(one.paths)} replays", asked=asked, given=given)
+        )
+    measure = Budget(amount=1.0, is_core_hours=answer.is_in_core_hours)
+    curves += [_of_prediction(one, measure, asked=asked, given=given) for one in answer.predictions]
+    if len(curves) > 1:
+        spendings = [*known, *(spending_of_new(one, measure) for one in answer.predictions)]
+        name = f"All {len(curves)} together"
+        total = None if answer.budget is None else answer.budget.amount
+        curves.append(_together(curves, spendings, name=name, asked=_total_asked(answer, unit), budget=total))
+    return tuple(curves)
+
+
+def _total_asked(answer: Answer, unit: str) -> float | None:
+    """What is asked for all together: of known ones and new ones apart there is no sum that is enough with a stated chance."""
+    sums = [ask for ask in answer.asks if ask.n_alloys > 1]
+    singles = [ask for ask in answer.asks if ask.n_alloys == 1]
+    is_sum = len(sums) == 1 and sums[0].n_alloys == len(singles) and sums[0].unit == unit
+    return sums[0].amount if is_sum else None
+
+
+def _of_replays(
+    spending: Spending, at: Floats, about: str, *, asked: dict[str, float], given: dict[str, float]
+) -> Curve:
+    rates = [spending.chance(float(amount)) for amount in at]
+    return Curve(
+        name=spending.name,
+        about=about,
+        amounts=at,
+        chance=np.array([rate.rate for rate in rates]),
+        low=np.array([rate.low for rate in rates]),
+        high=np.array([rate.high for rate in rates]),
+        is_step=True,
+        asked=asked.get(spending.name),
+        budget=given.get(spending.name),
+    )
+
+
+def _of_prediction(
+    prediction: Prediction, measure: Budget, *, asked: dict[str, float], given: dict[str, float]
+) -> Curve:
+    spent = np.sort(prediction.spent(measure))
+    end = max(float(np.quantile(spent, SHOWN)), asked.get(prediction.name, 0.0), given.get(prediction.name, 0.0))
+    amounts = np.linspace(0.0, end, N_POINTS)
+    right = np.ones(3) if prediction.right is None else np.array(
+        [prediction.right.rate, prediction.right.low, prediction.right.high]
+    )
+    low, high = np.quantile(
+        prediction.chances_given(amounts, is_core_hours=measure.is_core_hours), [0.025, 0.975], axis=0
+    )
+    return Curve(
+        name=prediction.name,
+        about="predicted",
+        amounts=amounts,
+        chance=np.searchsorted(spent, amounts, side="right") / spent.size * right[0],
+        low=low * right[1],
+        high=high * right[2],
+        is_step=False,
+        asked=asked.get(prediction.name),
+        budget=given.get(prediction.name),
+    )
+
+
+def _together(
+    curves: list[Curve], spendings: list[Spending], *, name: str, asked: float | None, budget: float | None
+) -> Curve:
+    end = max(sum(float(curve.amounts[-1]) for curve in curves), asked or 0.0, budget or 0.0)
+    amounts = np.linspace(0.0, end, N_TOTALS + 1)
+    chances = [(0.0, 0.0, 0.0)] if end else []
+    for amount in amounts[1:]:
+        shares = split(spendings, float(amount))
+        parts = [curve.at(share.budget) for curve, share in zip(curves, shares, strict=True)]
+        mean = np.mean(parts, axis=0)
+        chances.append((float(mean[0]), float(mean[1]), float(mean[2])))
+    chance, low, high = np.array(chances).T
+    return Curve(
+        name=name, about="budget split", amounts=amounts, chance=chance, low=low, high=high, is_step=False,
+        asked=asked, budget=budget,
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""What a pool's baseline saves, from replays with and without it from the same seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy
+
+from hullscout.display import PERCENT
+from hullscout.planning.rates import CONFIDENCE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hullscout.planning.grid import Setting
+    from hullscout.planning.planner import Plan
+
+
+def savings_of(plan: Plan) -> tuple[str, ...]:
+    """A sentence for every campaign and setting that was replayed with its baseline and without it."""
+    by_setting = {_key(one.setting): one for one in plan.played}
+    sentences = []
+    for one in plan.played:
+        config = one.setting.config
+        without = by_setting.get(_key(one.setting.without_prior))
+        if config.pool.baseline is None or without is None:
+            continue
+        saved = np.array(without.n_calculations) - np.array(one.n_calculations)
+        names = config.pool.baseline
+        column = names if isinstance(names, str) else ", ".join(names)
+        label = "".join(f", {key} = {value}" for key, value in one.setting.varied.items())
+        low, high = _interval(saved)
+        wrong = [PERCENT * (1.0 - float(np.mean(those.are_right))) for those in (one, without)]
+        sentences.append(
+            f"{config.name}{label}: the prior ({column}) is expected to save {saved.mean():.1f} calculations ({PERCENT * CONFIDENCE:g} % "
+            f"interval {low:.1f} to {high:.1f}): {np.mean(one.n_calculations):.1f} with it, {np.mean(without.n_calculations):.1f} "
+            f"without; {wrong[0]:.1f} and {wrong[1]:.1f} % of the replays wrong."
+        )
+    return tuple(sentences)
+
+
+def _key(setting: Setting) -> str:
+    return json.dumps([setting.config.name, setting.varied], sort_keys=True)
+
+
+def _interval(saved: NDArray[np.int_]) -> tuple[float, float]:
+    """The interval of the mean; of one replay nothing is known."""
+    if saved.size == 1:
+        return -np.inf, np.inf
+    beyond = scipy.special.stdtrit(saved.size - 1, 0.5 + CONFIDENCE / 2.0)
+    half = float(beyond * saved.std(ddof=1) / np.sqrt(saved.size))
+    return float(saved.mean()) - half, float(saved.mean()) + half

@@ -144,7 +144,9 @@ def _print_shares(budget: planning.Budget, shares: Sequence[planning.Share]) -> 
     ]
     title = f"{budget} shared by {len(shares)} campaigns, {expected:.2f} of them expected to be done"
     _print_table(title, [share.name for share in shares], columns, first="campaign")
-    say("Enough: of replays for the right hull, of a new alloy to the end of its campaign. Each under its recommended setting.")
+    say(
+        "Enough: of replays for the right hull, of a new alloy to the end of its campaign. Each under its recommended setting."
+    )
 
 
 def _print_predictions(
@@ -166,7 +168,12 @@ def _print_predictions(
     if budget is not None:
         columns.append((f"{budget.short}\nenough", [f"{PERCENT * p.probability_within(budget):.0f} %" for p in shown]))
     is_in_hours = all(p.core_hours is not None for p in shown) if budget is None else budget.is_core_hours
-    columns.append((f"{PERCENT * (1.0 - order.risk):g} % sure\nwith", [_sure(p, is_in_hours, risk=order.risk) for p in shown]))
+    columns.append(
+        (
+            f"{PERCENT * (1.0 - order.risk):g} % sure\nwith",
+            [_sure(p, is_in_core_hours=is_in_hours, risk=order.risk) for p in shown],
+        )
+    )
     title = f"{basis.partition(' (')[0].removesuffix('.')}: median, 90 % interval"
     _print_table(title, [p.name for p in shown], columns, first="campaign")
 
@@ -204,7 +211,7 @@ def _interval(quantiles: NDArray[np.float64], *, of: str = "") -> str:
     return f"{middle}{of}\n({low}-{high})"
 
 
-def _sure(prediction: planning.Prediction, is_in_core_hours: bool, *, risk: float) -> str:
+def _sure(prediction: planning.Prediction, *, is_in_core_hours: bool, risk: float) -> str:
     level = (1.0 - risk,)
     amounts = prediction.core_hour_quantiles(level) if is_in_core_hours else np.ceil(prediction.quantiles(level))
     return "-" if amounts is None else f"{three_digits(float(amounts[0]))}{' h' if is_in_core_hours else ''}"

@@ -103,8 +103,8 @@ def plan(
 
     CAMPAIGNS whose energies are known are replayed until the recommendation is decided: the cheapest setting whose observed risk is
     below the wanted one with confidence. Those of which no energy is known are predicted from known alloys. The output folder holds
-    the answer as plan.html, plan.png, plan.csv, plan.tex and plan.json, and plan.db, which keeps every finished replay: run the same
-    command again after an interruption, or with more replicates or another grid, and only what is missing is played.
+    the answer as plan.html, plan.png, plan.csv, plan.tex and plan.json, and plan.db, which keeps every finished replay: run the
+    same command again after an interruption, or with more replicates or another grid, and only what is missing is played.
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures import plan_files  # noqa: PLC0415
@@ -112,7 +112,9 @@ def plan(
     from hullscout.planning import order as orders  # noqa: PLC0415
 
     if replicates is not None and max_replicates is not None:
-        raise InvalidPlanError("--max-replicates bounds a plan that plays until it is decided; --replicates plays so many. Give one.")
+        raise InvalidPlanError(
+            "--max-replicates bounds a plan that plays until it is decided; --replicates says how many are played. Give one."
+        )
     bound = orders.MAX_REPLICATES if max_replicates is None else max_replicates
     counted = (("--replicates", replicates), ("--max-replicates", max_replicates))
     order = orders.PlanOrder(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
 from hullscout.figures import saving, style
@@ -34,7 +32,6 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
     is_known = curve.is_step
     color = style.BLUE if is_known else style.VERMILLION if curve.about == "predicted" else style.GREEN
     dashes = {"predicted": "--", "budget split": "-."}.get(curve.about, "-")
-    draw = {"drawstyle": "steps-post"} if is_known else {}
     kind = {"predicted": "new, predicted", "budget split": "all together, the budget split"}.get(
         curve.about, "known, by replays"
     )
@@ -42,7 +39,10 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
         curve.amounts, PERCENT * curve.low, PERCENT * curve.high, step="post" if is_known else None, color=color, alpha=0.2,
         lw=0, label="its interval",
     )  # fmt: skip
-    ax.plot(curve.amounts, PERCENT * curve.chance, ls=dashes, color=color, lw=1.5, label=kind, **draw)
+    ax.plot(
+        curve.amounts, PERCENT * curve.chance, ls=dashes, color=color, lw=1.5, label=kind,
+        drawstyle="steps-post" if is_known else "default",
+    )  # fmt: skip
     ax.axhline(PERCENT * wanted, color=FAINT, lw=0.7, ls=":", label=f"wanted, {PERCENT * wanted:g} %")
     if curve.asked is not None:
         chance = PERCENT * curve.at(curve.asked)[0]
@@ -76,7 +76,7 @@ def chances_bytes(curves: Sequence[Curve], *, unit: str, wanted: float, suffix: 
 
 def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: float, shape: tuple[int, int]) -> None:
     axes = figure.subplots(*shape, squeeze=False).ravel()
-    handles: dict[str, object] = {}
+    handles: dict[str, Any] = {}
     for place, (ax, curve) in enumerate(zip(axes, curves, strict=False)):
         draw_chance(ax, curve, unit=unit, wanted=wanted)
         if place % shape[1]:

@@ -79,7 +79,9 @@ def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: floa
     Raises:
         OutputError: The file cannot be written.
     """
-    write_whole(path, trade_off_bytes(outcomes, risk=risk, suffix=path.suffix), remedy="The replays are kept; run again.")
+    write_whole(
+        path, trade_off_bytes(outcomes, risk=risk, suffix=path.suffix), remedy="The replays are kept; run again."
+    )
 
 
 def trade_off_bytes(outcomes: Sequence[SettingOutcome], *, risk: float, suffix: str = ".png") -> bytes:

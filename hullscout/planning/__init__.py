@@ -13,8 +13,8 @@ from hullscout.planning.asking import Ask
 from hullscout.planning.budget import Budget, Share, Spending
 from hullscout.planning.core_hours import CostModel, PowerLaw, Price
 from hullscout.planning.forecast import Forecast, Prediction, Source, forecast
-from hullscout.planning.order import PlannedCampaign, PlanOrder, cost_model
 from hullscout.planning.new_alloys import predict_new
+from hullscout.planning.order import PlannedCampaign, PlanOrder, cost_model
 from hullscout.planning.planner import (
     Plan,
     asks_of,

@@ -25,7 +25,6 @@ from hullscout.planning.new_alloys import (
 from hullscout.planning.order import check_budget, check_source
 from hullscout.planning.prior_saving import savings_of
 from hullscout.planning.recommending import recommendations
-from hullscout.planning.replay import begun
 from hullscout.planning.shipped import shipped
 from hullscout.planning.stand_in import simulate_new
 from hullscout.planning.store import PlanStore
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 MIN_TELLING_ALLOYS = 6
 """Fewer similar alloys say little of how alloys differ."""
-MIN_USUAL_POOL = 130
-"""Smaller pools take a larger share than the alloys that come with the package, of which one has fewer candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +78,23 @@ class Answer:
         """All that is said in words: what to ask for first, then the setting to take, whether that is decided, and cautions."""
         texts = [ask.sentence for ask in self.asks]
         if self.plan is not None:
-            texts += [one.sentence for one in recommendations(self.plan.outcomes, risk=self.order.risk)]
-            texts += [self.decided, *savings_of(self.plan)]
+            found = recommendations(self.plan.outcomes, risk=self.order.risk)
+            n_campaigns = len({outcome.campaign for outcome in self.plan.outcomes})
+            if not self.is_of_others:
+                texts += [one.sentence for one in found]
+                texts += [self.decided, *([self._way_out] if any(one.option is None for one in found) else [])]
+            elif len(self.plan.outcomes) > n_campaigns:
+                texts.append(found[-1].sentence)
+            texts += savings_of(self.plan)
         return (*texts, *([self.basis] if self.basis else []), *self.cautions)
+
+    @property
+    def _way_out(self) -> str:
+        """What may be done where no setting is safe enough, or none is known to be."""
+        return (
+            f"For {PERCENT * (1.0 - self.order.risk):g} %: compare stricter settings by --grid "
+            "stop.failure_probability=0.05,0.02,0.01; the whole pool is always enough."
+        )
 
     @property
     def decided(self) -> str:
@@ -182,7 +193,8 @@ def answer(
 ) -> Answer:
     """Play what is to be played, and say what it shows; what an earlier plan wrote into the folder is removed."""
     check_budget(budget, order)
-    plan, predictions, basis, cautions = None, (), "", _cautions(request)
+    plan, basis, cautions = None, "", _cautions(request)
+    predictions: tuple[Prediction, ...] = ()
     if request.has_replays:
         plan = planner.make_plan(request.replayed, folder, order=order, progress=progress)
     elif request.is_shipped:
@@ -191,9 +203,7 @@ def answer(
     n_similar = len(request.replayed)
     if request.is_shipped:
         known = shipped(request.new)
-        predictions = predict_from(
-            known.experience, request.new, order=order, relative_size=known.relative_size
-        )
+        predictions = predict_from(known.experience, request.new, order=order, relative_size=known.relative_size)
         basis = known.sentence
     elif request.new and plan is not None:
         predictions = predict_new(plan, request.new, order=order)
@@ -204,9 +214,7 @@ def answer(
         )
         basis = f"Predicted from {order.n_of_alloys} replays of the baseline's energies."
         if request.source is Source.PRIOR:
-            basis = (
-                f"Predicted from {order.n_of_alloys} replays of energies drawn as those of {n_similar} other campaigns are."
-            )
+            basis = f"Predicted from {order.n_of_alloys} replays of energies drawn as those of {n_similar} other campaigns are."
     if plan is None:
         planner.clear_results(folder)
     spendings = () if plan is None or budget is None else planner.fixed_budget(plan, budget, order=order)
@@ -237,16 +245,10 @@ def _cautions(request: Request) -> tuple[str, ...]:
     alloys = {frozenset(campaign.origin.config.elements) for campaign in request.replayed}
     if request.new and request.is_like and request.has_replays and len(alloys) < MIN_TELLING_ALLOYS:
         found.append(
-            f"Caution: {len(alloys)} alloys say little of how alloys differ, which is why the interval is wide; name {MIN_TELLING_ALLOYS} "
-            "or more by --like, or leave --like out for those that come with Hullscout."
+            f"Caution: {len(alloys)} alloys say little of how alloys differ, which is why the interval is wide; name "
+            f"{MIN_TELLING_ALLOYS} or more by --like, or leave --like out for those that come with Hullscout."
         )
     if request.is_shipped:
-        small = [setup.config.name for setup in request.new if begun(setup).n_calculable < MIN_USUAL_POOL]
-        if small:
-            found.append(
-                f"Caution: pools of fewer than {MIN_USUAL_POOL} candidates ({', '.join(small)}) take a larger share than most of those "
-                "alloys did."
-            )
         with_prior = [setup.config.name for setup in request.new if setup.config.pool.baseline is not None]
         if with_prior:
             found.append(f"What the prior of {', '.join(with_prior)} saves is not counted: those replays had none.")

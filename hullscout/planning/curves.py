@@ -1,8 +1,8 @@
 """The chance of the right hull along what is spent: of each alloy of a plan, and of all together as the budget is split.
 
-Of replays it is their share that is right by then, and its interval that of Clopper and Pearson. Of a new alloy it is the chance that
-its campaign has ended times the chance that the hull is right then; the interval is that of what is not known of all alloys. All
-together it is the mean of the alloys, and so are the ends of its interval.
+Of replays it is their share that is right by then, and its interval that of Clopper and Pearson. Of a new alloy it is the chance
+that its campaign has ended times the chance that the hull is right then; the interval is that of what is not known of all alloys.
+All together it is the mean of the alloys, and so are the ends of its interval.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ def curves_of(answer: Answer) -> tuple[Curve, ...]:
     for one, spending in zip(played, known, strict=True):
         at, _ = spending.steps()
         end = max(float(spending.whole.max()), asked.get(spending.name, 0.0), given.get(spending.name, 0.0))
-        curves.append(
-            _of_replays(spending, np.append(at, end), f"{len(one.paths)} replays", asked=asked, given=given)
-        )
+        curves.append(_of_replays(spending, np.append(at, end), f"{len(one.paths)} replays", asked=asked, given=given))
     measure = Budget(amount=1.0, is_core_hours=answer.is_in_core_hours)
     curves += [_of_prediction(one, measure, asked=asked, given=given) for one in answer.predictions]
     if len(curves) > 1:
@@ -113,8 +111,10 @@ def _of_prediction(
     spent = np.sort(prediction.spent(measure))
     end = max(float(np.quantile(spent, SHOWN)), asked.get(prediction.name, 0.0), given.get(prediction.name, 0.0))
     amounts = np.linspace(0.0, end, N_POINTS)
-    right = np.ones(3) if prediction.right is None else np.array(
-        [prediction.right.rate, prediction.right.low, prediction.right.high]
+    right = (
+        np.ones(3)
+        if prediction.right is None
+        else np.array([prediction.right.rate, prediction.right.low, prediction.right.high])
     )
     low, high = np.quantile(
         prediction.chances_given(amounts, is_core_hours=measure.is_core_hours), [0.025, 0.975], axis=0

@@ -187,7 +187,7 @@ class Experience:
     @property
     def chance_of_right(self) -> Rate | None:
         """How often the hull of a new alloy is right at the end of its run, every known alloy counted once; None if unknown."""
-        return Rate.of(sum(self.right), len(self.right)) if self.right else None
+        return Rate.of(float(sum(self.right)), len(self.right)) if self.right else None
 
     def common(self) -> tuple[Floats, Floats]:
         """(d,) draws of mu and sigma, the same for all alloys."""

@@ -13,7 +13,7 @@ from hullscout.planning.forecast import Experience, Prediction, predict_alloy, t
 from hullscout.planning.replay import begun, n_at_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hullscout.campaign import Setup
     from hullscout.planning.budget import Budget, Share
@@ -35,18 +35,24 @@ def predict_new(plan: Plan, setups: Iterable[Setup], *, order: PlanOrder) -> tup
     """
     played, model = plan.recommended(risk=order.risk, is_shared=True), order.cost_model
     size = 1.0 if model is None else float(np.mean([relative_size(one, model) for one in played]))
-    return predict_from(experience_of(played), setups, order=order, relative_size=size)
+    experience = experience_of(played)
+    return predict_from(lambda _: experience, setups, order=order, relative_size=size)
 
 
 def predict_from(
-    experience: Experience, setups: Iterable[Setup], *, order: PlanOrder, relative_size: float
+    experience: Callable[[int], Experience], setups: Iterable[Setup], *, order: PlanOrder, relative_size: float
 ) -> tuple[Prediction, ...]:
-    """Predict campaigns from what was seen of other alloys; what is calculated is so large over the mean of the pool."""
+    """Predict campaigns from what was seen of other alloys, for a pool of so many candidates.
+
+    Core-hours of what is calculated are `relative_size` times those of the mean candidate.
+    """
     model, predictions = order.cost_model, []
     for number, setup in enumerate(setups):
         pool = begun(setup)
         hours = None if model is None else float(model.of(pool)[pool.is_calculable].mean() * relative_size)
-        predictions.append(predict_setup(setup, experience, number=number, hours=hours, cost_model=model))
+        predictions.append(
+            predict_setup(setup, experience(pool.n_calculable), number=number, hours=hours, cost_model=model)
+        )
     return tuple(predictions)
 
 
@@ -94,9 +100,7 @@ def spending_of_new(prediction: Prediction, budget: Budget) -> Spending:
     return Spending(name=prediction.name, whole=spent, right_from=spent)
 
 
-def with_chance(
-    shares: Sequence[Share], predictions: Sequence[Prediction], budget: Budget
-) -> tuple[Share, ...]:
+def with_chance(shares: Sequence[Share], predictions: Sequence[Prediction], budget: Budget) -> tuple[Share, ...]:
     """Shares of a budget with the chance that each is enough, by the predictions themselves."""
     return tuple(
         replace(share, chance=one.chance_within(replace(budget, amount=max(share.budget, TINY))))
@@ -136,5 +140,3 @@ def relative_size(one: Played, model: CostModel) -> float:
     hours = model.of(one.pool)
     looked_up = [hours[list(path.order[:n])].mean() for path, n in zip(one.paths, one.n_calculations, strict=True)]
     return float(np.mean(looked_up) / hours[one.pool.is_calculable].mean())
-
-

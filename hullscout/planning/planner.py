@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hullscout.planning.replay import Path as ReplayPath
     from hullscout.planning.trade_off import SettingOutcome
     from hullscout.pool import Pool
-    from hullscout.selection.known import Floats
 
 PLAN, BUDGET, PREDICTION, FIGURE, TRADE_OFF = "plan.json", "budget.json", "prediction.json", "plan.png", "trade_off.png"
 TABLE, LATEX, PAGE = "plan.csv", "plan.tex", "plan.html"
@@ -233,9 +232,7 @@ def fixed_budget(plan: Plan, budget: Budget, *, order: PlanOrder) -> tuple[Spend
     return spendings_of(plan.played, order=order, model=order.cost_model if budget.is_core_hours else None)
 
 
-def spendings_of(
-    played: Iterable[Played], *, order: PlanOrder, model: CostModel | None
-) -> tuple[Spending, ...]:
+def spendings_of(played: Iterable[Played], *, order: PlanOrder, model: CostModel | None) -> tuple[Spending, ...]:
     """Replays along what they spend, in core-hours where a model tells them, else in calculations."""
     return tuple(
         Spending.of(

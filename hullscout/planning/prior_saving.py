@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 import json
 from typing import TYPE_CHECKING
 
@@ -34,10 +33,11 @@ def savings_of(plan: Plan) -> tuple[str, ...]:
         label = "".join(f", {key} = {value}" for key, value in one.setting.varied.items())
         low, high = _interval(saved)
         wrong = [PERCENT * (1.0 - float(np.mean(those.are_right))) for those in (one, without)]
+        means = [float(np.mean(those.n_calculations)) for those in (one, without)]
         sentences.append(
-            f"{config.name}{label}: the prior ({column}) is expected to save {saved.mean():.1f} calculations ({PERCENT * CONFIDENCE:g} % "
-            f"interval {low:.1f} to {high:.1f}): {np.mean(one.n_calculations):.1f} with it, {np.mean(without.n_calculations):.1f} "
-            f"without; {wrong[0]:.1f} and {wrong[1]:.1f} % of the replays wrong."
+            f"{config.name}{label}: the prior ({column}) is expected to save {saved.mean():.1f} calculations "
+            f"({PERCENT * CONFIDENCE:g} % interval {low:.1f} to {high:.1f}): {means[0]:.1f} with it, {means[1]:.1f} without; "
+            f"{wrong[0]:.1f} and {wrong[1]:.1f} % of the replays wrong."
         )
     return tuple(sentences)
 

@@ -32,8 +32,8 @@ class Rate:
     high: float
 
     @classmethod
-    def of(cls, n_hits: int, n_runs: int, *, confidence: float = CONFIDENCE) -> Self:
-        """The rate of hits among one or more runs.
+    def of(cls, n_hits: float, n_runs: int, *, confidence: float = CONFIDENCE) -> Self:
+        """The rate of hits among one or more runs; of several alloys a hit may be a part.
 
         >>> Rate.of(30, 30).low.__round__(3)
         0.884

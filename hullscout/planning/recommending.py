@@ -136,5 +136,3 @@ def of_campaigns(outcomes: Sequence[SettingOutcome]) -> dict[str, list[SettingOu
     for outcome in outcomes:
         by_name.setdefault(outcome.campaign, []).append(outcome)
     return by_name
-
-

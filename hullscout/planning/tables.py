@@ -61,7 +61,14 @@ def shown_table(answer: Answer) -> tuple[list[str], list[list[str]]]:
     """Heads and cells as people read them: what to ask for, of how much, at what price, and the chance of the right hull."""
     unit = answer.asks[0].unit
     price = answer.order.price
-    heads = ["campaign", f"ask for ({unit})", "on average", "whole pool", *([price.unit] if price else []), "right hull (%)"]
+    heads = [
+        "campaign",
+        f"ask for ({unit})",
+        "on average",
+        "whole pool",
+        *([price.unit] if price else []),
+        "right hull (%)",
+    ]
     is_split = any(ask.name == share.name for ask in answer.asks for share in answer.shares) and len(answer.shares) > 1
     if is_split and answer.budget is not None:
         heads.append(f"of {answer.budget}")
@@ -69,11 +76,15 @@ def shown_table(answer: Answer) -> tuple[list[str], list[list[str]]]:
     for ask, row in zip(answer.asks, ask_rows(answer), strict=True):
         amounts = [f"{a:.0f}" if unit == "calculations" else three_digits(a) for a in (ask.amount, ask.mean, ask.whole)]
         money = [three_digits(row["price"])] if price else []
-        right = "" if ask.chance is None else (
-            f"{PERCENT * ask.chance.rate:.1f} ({PERCENT * ask.chance.low:.1f}-{PERCENT * ask.chance.high:.1f})"
+        right = (
+            ""
+            if ask.chance is None
+            else (f"{PERCENT * ask.chance.rate:.1f} ({PERCENT * ask.chance.low:.1f}-{PERCENT * ask.chance.high:.1f})")
         )
         part = row["share_of_budget"]
-        rows.append([ask.name, *amounts, *money, right, *(["" if part is None else three_digits(part)] if is_split else [])])
+        rows.append(
+            [ask.name, *amounts, *money, right, *(["" if part is None else three_digits(part)] if is_split else [])]
+        )
     return heads, rows
 
 

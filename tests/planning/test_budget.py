@@ -11,6 +11,7 @@ from planning.conftest import GRID, made_path
 from hullscout.errors import InvalidPlanError
 from hullscout.planning import planner
 from hullscout.planning.budget import Budget, Spending, split
+from hullscout.planning.new_alloys import experience_of
 from hullscout.planning.order import PlanOrder
 from hullscout.planning.rates import Rate
 
@@ -167,5 +168,5 @@ def test_a_new_alloy_is_predicted_from_three_others(hullscout, planned, tmp_path
     assert "enough" in printed
     campaigns = planner.read_campaigns(likes[1::2], overrides=["select.rule=hull-threshold"])
     made = planner.make_plan(campaigns, out, order=PlanOrder(n_replicates=2))
-    assert len(planner.experience_of(made).offsets) == 3
+    assert len(experience_of(made.recommended(risk=0.05)).offsets) == 3
     assert "of 57" in printed

@@ -86,7 +86,7 @@ def test_the_representation_is_varied_under_both_of_its_names(config, section):
         ({f"{section}.pair_cutoff": 6}, 6.0),
         ({f"{section}.pair_cutoff": 8}, 8.0),
     ]
-    assert len({s.features_key for s in found}) == 2
+    assert len({s.pool_key for s in found}) == 2
     with pytest.raises(InvalidCampaignError, match=rf"{section}\.pair_cutoff: expected less than or equal to 20"):
         settings(config, f"{section}.pair_cutoff=6,99")
     with pytest.raises(InvalidCampaignError, match=rf"{section}\.cutoff: unknown key.*Did you mean"):

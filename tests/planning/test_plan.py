@@ -243,12 +243,22 @@ def test_two_campaigns_of_one_name_are_refused(campaign_file):
         planner.read_campaigns([campaign_file, campaign_file])
 
 
-def test_a_pool_without_energies_cannot_be_replayed(hullscout, campaign_file, tmp_path):
+def test_a_pool_without_energies_is_predicted_from_known_alloys_or_refused_before_anything_is_made(
+    hullscout, campaign_file, tmp_path
+):
     pool = campaign_file.with_name("pool.extxyz")
     pool.write_text(pool.read_text().replace("energy=", "other="))
-    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out")
+    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", "--set", "select.rule=threshold")
     assert code == 2
-    assert "a replay needs the energies of the candidates, and none of the 57 frames" in text
+    assert "are of hull-posterior with stop.failure_probability = 0.2, 0.1, 0.05, found threshold" in text
+    posterior = ("--set", "select.rule=hull-posterior")
+    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", *posterior, "--replicates", 3)
+    assert (code, "--replicates: no energy of small is known, so that nothing is replayed" in text) == (2, True), text
     assert not (tmp_path / "out").exists(), (
         "what is refused leaves nothing behind that would be in the way of another try"
     )
+    code, text = hullscout("plan", campaign_file, "--out", tmp_path / "out", *posterior)
+    assert code == 0, text
+    assert text.startswith("small: ask for "), text
+    assert "Predicted from replays of 21 known alloys that come with Hullscout (Ag-Pd, Ag-Pt, Al-Li" in text
+    assert not (tmp_path / "out" / "plan.db").exists()

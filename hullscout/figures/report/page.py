@@ -92,23 +92,27 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
     shown, cells = shown_structures(reported)
-    return environment().get_template("page.html.jinja").render(
-        reported=reported,
-        reload_s=reload_s,
-        say=facts,
-        least_probability=percent(MIN_PROBABILITY),
-        most_intervals=MAX_INTERVALS,
-        tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
-        page={**facts.page_data(reported), "structures": view_data(reported, cells)},
-        policy=policy(scripts),
-        scripts=scripts,
-        still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},
-        others=_other_pictures(reported) if n_elements > 2 else [],
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        versions=versions(),
-        citations=citations_of((*config.representation.citations, *config.select.citations)),
-        kinds=list(zip(config.elements, COLOURS, strict=False)),
-        split_formula=lambda formula: re.split(r"(\d+)", formula),
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            reported=reported,
+            reload_s=reload_s,
+            say=facts,
+            least_probability=percent(MIN_PROBABILITY),
+            most_intervals=MAX_INTERVALS,
+            tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
+            page={**facts.page_data(reported), "structures": view_data(reported, cells)},
+            policy=policy(scripts),
+            scripts=scripts,
+            still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},
+            others=_other_pictures(reported) if n_elements > 2 else [],
+            style=(PARTS / "page.css").read_text(encoding="utf-8"),
+            versions=versions(),
+            citations=citations_of((*config.representation.citations, *config.select.citations)),
+            kinds=list(zip(config.elements, COLOURS, strict=False)),
+            split_formula=lambda formula: re.split(r"(\d+)", formula),
+        )
     )
 
 

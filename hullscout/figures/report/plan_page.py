@@ -27,35 +27,42 @@ def render_plan(answer: Answer, curves: Sequence[Curve]) -> str:
     outcomes = () if plan is None else plan.outcomes
     asks = len(answer.asks)
     several = len(outcomes) > len({outcome.campaign for outcome in outcomes})
-    return environment().get_template("plan.html.jinja").render(
-        title=" and ".join(ask.name for ask in answer.asks if ask.n_alloys == 1),
-        asks=answer.sentences[:asks],
-        texts=answer.sentences[asks:],
-        heads=heads,
-        rows=rows,
-        figure=data_address(chances_bytes(curves, unit=unit, wanted=1.0 - risk)),
-        trade_off=data_address(trade_off_bytes(outcomes, risk=risk)) if several else None,
-        settings=[_setting_row(outcome) for outcome in outcomes],
-        about=answer.about_intervals,
-        cost_model=None if answer.order.cost_model is None else str(answer.order.cost_model),
-        unit=unit,
-        wanted=f"{PERCENT * (1.0 - risk):g}",
-        policy=policy([]),
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        versions=versions(),
+    return (
+        environment()
+        .get_template("plan.html.jinja")
+        .render(
+            title=" and ".join(ask.name for ask in answer.asks if ask.n_alloys == 1),
+            asks=answer.sentences[:asks],
+            texts=answer.sentences[asks:],
+            heads=heads,
+            rows=rows,
+            figure=data_address(chances_bytes(curves, unit=unit, wanted=1.0 - risk)),
+            trade_off=data_address(trade_off_bytes(outcomes, risk=risk)) if several else None,
+            settings=[_setting_row(outcome) for outcome in outcomes],
+            about=answer.about_intervals,
+            cost_model=None if answer.order.cost_model is None else str(answer.order.cost_model),
+            unit=unit,
+            wanted=f"{PERCENT * (1.0 - risk):g}",
+            policy=policy([]),
+            style=(PARTS / "page.css").read_text(encoding="utf-8"),
+            versions=versions(),
+        )
     )
 
 
 def _setting_row(outcome: SettingOutcome) -> list[str]:
     """A setting that was replayed: what it takes, saves and risks."""
     taken, hours, stated = outcome.calculations, outcome.cost_core_hours, outcome.stated
+    low, high = (PERCENT * end for end in outcome.mean_saved)
     return [
         outcome.campaign,
         outcome.label,
         f"{outcome.replicates}",
         f"{taken.mean:.0f} ({taken.p05:.0f}-{taken.p95:.0f}) of {outcome.n_candidates}",
-        "" if hours is None else f"{three_digits(hours['mean'])} ({three_digits(hours['p05'])}-{three_digits(hours['p95'])})",
-        f"{PERCENT * outcome.saved_fraction.mean:.1f} ({PERCENT * outcome.mean_saved[0]:.1f}-{PERCENT * outcome.mean_saved[1]:.1f})",
+        ""
+        if hours is None
+        else f"{three_digits(hours['mean'])} ({three_digits(hours['p05'])}-{three_digits(hours['p95'])})",
+        f"{PERCENT * outcome.saved_fraction.mean:.1f} ({low:.1f}-{high:.1f})",
         f"{PERCENT * outcome.risk.rate:.1f} ({PERCENT * outcome.risk.low:.1f}-{PERCENT * outcome.risk.high:.1f})",
         "" if stated is None else f"{PERCENT * stated:.1f}",
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
 from hullscout.figures import saving, style
+from hullscout.planning.rates import three_digits
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
     )
     ax.fill_between(
         curve.amounts, PERCENT * curve.low, PERCENT * curve.high, step="post" if is_known else None, color=color, alpha=0.2,
-        lw=0, label="its interval",
+        lw=0,
     )  # fmt: skip
     ax.plot(
         curve.amounts, PERCENT * curve.chance, ls=dashes, color=color, lw=1.5, label=kind,
@@ -48,9 +49,12 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
         chance = PERCENT * curve.at(curve.asked)[0]
         ax.plot([curve.asked], [chance], "o", color=INK, ms=4.5, zorder=5, label="ask for")
         ax.vlines(curve.asked, 0.0, chance, color=INK, lw=0.9)
-    if curve.budget is not None:
-        ax.axvline(curve.budget, color=style.PURPLE, lw=1.1, ls=(0, (5, 2)), label="budget")
     end = float(curve.amounts[-1]) or 1.0
+    if curve.budget is not None and curve.budget <= 1.04 * end:
+        ax.axvline(curve.budget, color=style.PURPLE, lw=1.1, ls=(0, (5, 2)), label="budget")
+    elif curve.budget is not None:
+        said = f"budget {three_digits(curve.budget)} \N{RIGHTWARDS ARROW}"
+        ax.text(0.98, 0.03, said, color=style.PURPLE, ha="right", transform=ax.transAxes)
     ax.set(xlim=(0.0, 1.04 * end), ylim=(0.0, 103.0), xlabel=unit, ylabel="right hull (%)")
     ax.set_title(style.plain(curve.name), fontsize="medium")
     return ax
@@ -67,7 +71,7 @@ def save_chances(path: Path, curves: Sequence[Curve], *, unit: str, wanted: floa
 
 def chances_bytes(curves: Sequence[Curve], *, unit: str, wanted: float, suffix: str = ".png") -> bytes:
     """The figure of a plan as a file."""
-    n_columns = min(len(curves), MAX_COLUMNS)
+    n_columns = 2 if len(curves) == MAX_COLUMNS + 1 else min(len(curves), MAX_COLUMNS)
     n_rows = -(-len(curves) // n_columns)
     size = (5.2 if n_columns == 1 else 2.75 * n_columns, 0.55 + (3.1 if n_columns == 1 else 2.35) * n_rows)
     draw = partial(_draw_all, curves=curves, unit=unit, wanted=wanted, shape=(n_rows, n_columns))
@@ -75,6 +79,8 @@ def chances_bytes(curves: Sequence[Curve], *, unit: str, wanted: float, suffix: 
 
 
 def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: float, shape: tuple[int, int]) -> None:
+    from matplotlib.patches import Patch  # noqa: PLC0415
+
     axes = figure.subplots(*shape, squeeze=False).ravel()
     handles: dict[str, Any] = {}
     for place, (ax, curve) in enumerate(zip(axes, curves, strict=False)):
@@ -84,5 +90,5 @@ def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: flo
         handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     for ax in axes[len(curves) :]:
         ax.remove()
-    handles["its interval"] = handles.pop("its interval")
+    handles["interval"] = Patch(facecolor="0.8")
     figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=3, frameon=False)

@@ -56,7 +56,7 @@ class Ask:
             return f"{text}."
         if self.n_alloys > 1:
             return f"{text}; {self.n_alloys * self.chance.rate:.2f} right hulls of {self.n_alloys} expected."
-        return f"{text}; right hull with a probability of {self.chance}."
+        return f"{text}; right hull{' at its end' if self.is_predicted else ''} with a probability of {self.chance}."
 
     def priced(self, amount: float) -> float | None:
         """An amount in money, where there is a price."""

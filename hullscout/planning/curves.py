@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hullscout.planning.forecast import Prediction
     from hullscout.selection.known import Floats
 
+MAX_BEYOND = 1.5
+"""A budget is on the axis up to so many times what may be spent."""
 N_POINTS = 120
 N_TOTALS = 40
 SHOWN = 0.975
@@ -68,7 +70,7 @@ def curves_of(answer: Answer) -> tuple[Curve, ...]:
     curves = []
     for one, spending in zip(played, known, strict=True):
         at, _ = spending.steps()
-        end = max(float(spending.whole.max()), asked.get(spending.name, 0.0), given.get(spending.name, 0.0))
+        end = _end(float(spending.whole.max()), asked.get(spending.name), given.get(spending.name))
         curves.append(_of_replays(spending, np.append(at, end), f"{len(one.paths)} replays", asked=asked, given=given))
     measure = Budget(amount=1.0, is_core_hours=answer.is_in_core_hours)
     curves += [_of_prediction(one, measure, asked=asked, given=given) for one in answer.predictions]
@@ -78,6 +80,12 @@ def curves_of(answer: Answer) -> tuple[Curve, ...]:
         total = None if answer.budget is None else answer.budget.amount
         curves.append(_together(curves, spendings, name=name, asked=_total_asked(answer, unit), budget=total))
     return tuple(curves)
+
+
+def _end(spent: float, asked: float | None, budget: float | None) -> float:
+    """Where an axis ends: beyond what is spent and asked, and at the budget where that is not far off."""
+    end = max(spent, asked or 0.0)
+    return max(end, budget) if budget is not None and budget <= MAX_BEYOND * end else end
 
 
 def _total_asked(answer: Answer, unit: str) -> float | None:
@@ -109,7 +117,7 @@ def _of_prediction(
     prediction: Prediction, measure: Budget, *, asked: dict[str, float], given: dict[str, float]
 ) -> Curve:
     spent = np.sort(prediction.spent(measure))
-    end = max(float(np.quantile(spent, SHOWN)), asked.get(prediction.name, 0.0), given.get(prediction.name, 0.0))
+    end = _end(float(np.quantile(spent, SHOWN)), asked.get(prediction.name), given.get(prediction.name))
     amounts = np.linspace(0.0, end, N_POINTS)
     right = (
         np.ones(3)
@@ -135,7 +143,7 @@ def _of_prediction(
 def _together(
     curves: list[Curve], spendings: list[Spending], *, name: str, asked: float | None, budget: float | None
 ) -> Curve:
-    end = max(sum(float(curve.amounts[-1]) for curve in curves), asked or 0.0, budget or 0.0)
+    end = _end(sum(float(curve.amounts[-1]) for curve in curves), asked, budget)
     amounts = np.linspace(0.0, end, N_TOTALS + 1)
     chances = [(0.0, 0.0, 0.0)] if end else []
     for amount in amounts[1:]:

@@ -108,7 +108,7 @@ def run_page(text: str, folder: Path, *, name: str) -> int:
             case "python" if file_name is None:
                 printed = _run_python(block.code, namespace, where=where)
             case "bash":
-                printed = _run_bash(block.code, folder, where=where)
+                printed = run_bash(block.code, folder, where=where)
             case "python" | "text":
                 continue
             case language:
@@ -125,7 +125,7 @@ def _run_python(code: str, namespace: dict[str, object], *, where: str) -> str:
     return printed.getvalue()
 
 
-def _run_bash(code: str, folder: Path, *, where: str) -> str:
+def run_bash(code: str, folder: Path, *, where: str) -> str:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],  # noqa: S607  whichever there is

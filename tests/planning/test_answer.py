@@ -47,7 +47,7 @@ def test_the_interval_of_a_mean_is_that_of_student():
     assert (low, high) == pytest.approx((0.5 - 0.12992, 0.5 + 0.12992), abs=1e-4)
 
 
-def test_a_plan_is_decided_where_no_cheaper_setting_may_still_be_safe(planned, hullscout):
+def test_a_plan_is_decided_where_no_cheaper_setting_may_still_be_safe(planned):
     file, _, _ = planned
     outcome = outcomes_of(file)[0]
     safe = replace(outcome, failure={"stated": 0.04, "rate": 0.0, "low": 0.0, "high": 0.04}, mean_saved=(0.5, 0.51))
@@ -116,7 +116,7 @@ def test_nothing_of_an_earlier_plan_stands_beside_a_new_one(hullscout, campaign_
     (out / "mine.txt").write_text("kept")
     code, text = hullscout("plan", campaign_file, *POSTERIOR, "--replicates", 1, "--out", out)
     assert code == 2, "another rule than the plan that is there"
-    code, text = hullscout("plan", campaign_file, "--workers", 1, "--replicates", 1, "--out", out)
+    code, text = hullscout("plan", campaign_file, *once)
     assert code == 0, text
     names = {path.name for path in out.iterdir()}
     assert not {"trade_off.png", "budget.json", "prediction.json"} & names

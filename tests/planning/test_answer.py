@@ -79,8 +79,8 @@ def test_what_is_asked_for_is_enough_for_the_wanted_share_and_stands_with_its_pr
     ask = ask_of(spending, unit="core-hours", whole=400.0, risk=0.05, price=Price.parse("0.5 EUR"))
     assert (spending.whole <= ask.amount).mean() >= 0.95
     assert ask.sentence == (
-        "a: ask for 96 core-hours (48 EUR) of the 400 core-hours (200 EUR) of the whole pool, enough for 95 % of the replays; right "
-        "hull with a probability of 100.0 % (96.4 to 100.0 %)."
+        "a: ask for 96 core-hours (48 EUR) of the 400 core-hours (200 EUR) of the whole pool, enough for 95 % of the replays; "
+        "right hull with a probability of 100.0 % (96.4 to 100.0 %)."
     )
 
 
@@ -108,9 +108,8 @@ def test_the_default_plan_answers_first_and_is_the_same_again(hullscout, campaig
 
 def test_nothing_of_an_earlier_plan_stands_beside_a_new_one(hullscout, campaign_file, tmp_path):
     out = tmp_path / "out"
-    code, text = hullscout(
-        "plan", campaign_file, *GRID, "--workers", 1, "--replicates", 1, "--budget", 20, "--out", out
-    )
+    once = ("--workers", 1, "--replicates", 1, "--out", out)
+    code, text = hullscout("plan", campaign_file, *GRID, *once, "--budget", 20)
     assert code == 0, text
     assert {"trade_off.png", "budget.json"} <= {path.name for path in out.iterdir()}
     (out / "mine.txt").write_text("kept")

@@ -35,6 +35,7 @@ of the depth and the weight of what is known were chosen among a few by replays 
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -77,13 +78,22 @@ def judged() -> dict[str, Any]:
 def observed(stated: float, *, has_prior: bool = False) -> float:
     """The rate over alloys at which campaigns are wrong that end when so large a share of their samples goes below the hull."""
     offset, slope = CALIBRATION_WITH_PRIOR if has_prior else CALIBRATION
-    return float(scipy.special.expit(offset + slope * scipy.special.logit(stated))) if 0.0 < stated < 1.0 else stated
+    return _logistic(offset + slope * _log_odds(stated)) if 0.0 < stated < 1.0 else stated
 
 
 def stated_for(rate: float, *, has_prior: bool = False) -> float:
     """The share of samples at which this rate is observed: the inverse of `observed`."""
     offset, slope = CALIBRATION_WITH_PRIOR if has_prior else CALIBRATION
-    return float(scipy.special.expit((scipy.special.logit(rate) - offset) / slope)) if 0.0 < rate < 1.0 else rate
+    return _logistic((_log_odds(rate) - offset) / slope) if 0.0 < rate < 1.0 else rate
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)
+
+
+def _logistic(log_odds: float) -> float:
+    odds = math.exp(-abs(log_odds))
+    return (1.0 if log_odds >= 0.0 else odds) / (1.0 + odds)
 
 
 def loner_rate(fractions: Floats) -> float:

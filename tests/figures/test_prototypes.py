@@ -106,7 +106,7 @@ def test_a_strain_of_some_percent_leaves_the_name(name):
 @pytest.mark.parametrize("c_over_a", [0.85, 0.9, 0.93, 1.0, 1.05, 1.1])
 def test_layers_are_named_so_whatever_the_cell_is_drawn_out(c_over_a):
     assert (prototype(candidate(layered(c_over_a))), parent_lattice(candidate(layered(c_over_a)))) == ("L1_0", "fcc")
-    assert prototype(candidate(moved(layered(c_over_a)))) in {"L1_0", "B2"} if c_over_a == 0.85 else {"L1_0"}
+    assert prototype(candidate(moved(layered(c_over_a)))) in ({"L1_0", "B2"} if c_over_a == 0.85 else {"L1_0"})
 
 
 def test_between_fcc_and_bcc_the_nearer_one_decides_and_half_way_is_the_fourth_root_of_one_half():

@@ -58,3 +58,15 @@ def test_the_two_elements_are_seen_in_the_picture():
     pixels = imread(BytesIO(base64.b64decode(text)))[..., :3].reshape(-1, 3)
     for colour in COLOURS[:2]:
         assert (np.abs(pixels - to_rgb(colour)).max(axis=1) < 0.01).mean() > 0.02
+
+
+@pytest.mark.parametrize(("atoms", "n_bonds"), [
+    (bulk("Ag"), 36),  # of 14 atoms: 24 from the faces to their corners, 12 between faces that meet
+    (bulk("Fe"), 8),  # from the middle to the corners, none along the edges
+    (bulk("NaCl", "cesiumchloride", a=4.0), 8),
+], ids=["fcc", "bcc", "B2"])  # fmt: skip
+def test_bonds_are_drawn_between_nearest_neighbours_alone(atoms, n_bonds):
+    drawn = drawn_cell(candidate(atoms))
+    assert len(drawn.bonds) == n_bonds
+    lengths = np.linalg.norm(drawn.positions[drawn.bonds[:, 0]] - drawn.positions[drawn.bonds[:, 1]], axis=1)
+    np.testing.assert_allclose(lengths, lengths[0])

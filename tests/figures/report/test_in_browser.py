@@ -209,7 +209,13 @@ def test_a_picture_opens_the_structure_in_three_dimensions(reader):
     reader.page.locator("button[data-structure]").nth(1).click()
     reader.page.wait_for_selector("#structure canvas")
     assert "space group" in reader.page.locator("#viewer-text").text_content()
-    assert reader.page.evaluate("document.getElementById('structure').data.length") == 3
+    assert reader.page.evaluate("document.getElementById('structure').data.map((trace) => trace.type)") == [
+        "mesh3d",
+        "mesh3d",
+        "scatter3d",
+    ]
+    shades = "document.getElementById('structure').data.map((trace) => new Set(trace.vertexcolor).size)"
+    assert min(reader.page.evaluate(shades)[:2]) > 20, "spheres and bonds are shaded"
     reader.page.keyboard.press("Escape")
     reader.page.wait_for_function("!document.getElementById('viewer').open")
     assert reader.errors == []

@@ -1,7 +1,6 @@
 """What is known of made-up alloys: compositions and energies as arrays, without structures."""
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -35,8 +34,8 @@ class ArrayPool:
         return tuple(map(str, range(len(self.x))))
 
     @property
-    def candidates(self):
-        return tuple(SimpleNamespace(formula="at " + " ".join(f"{x:.3f}" for x in at)) for at in self.fractions)
+    def formulas(self):
+        return tuple("at " + " ".join(f"{x:.3f}" for x in at) for at in self.fractions)
 
     def __len__(self):
         return len(self.x)

@@ -107,7 +107,7 @@ class ChemicalPotentials:
     @classmethod
     def of(cls, known: Known, belief: Belief | None = None) -> Self:
         """The regions on the hull of what is known; with a belief, how sure they are."""
-        hull, candidates = known.hull, known.pool.candidates
+        hull, pool = known.hull, known.pool
         sampled = [] if belief is None else [(_ranges_of(sample), n) for sample, n in belief.sampled_hulls]
         n_samples = sum(n for _, n in sampled)
         regions, lacking = [], of_all_elements(hull.fractions) == 0.0
@@ -121,8 +121,8 @@ class ChemicalPotentials:
                 interval[:, unbounded, 0] = -np.inf
             regions.append(
                 StabilityRegion(
-                    id=candidates[index].id,
-                    formula=known.pool.formulas[index],
+                    id=pool.ids[index],
+                    formula=pool.formulas[index],
                     corners_ev_per_atom=corners,
                     is_unbounded=unbounded,
                     probability=probability,

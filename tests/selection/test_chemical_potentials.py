@@ -58,10 +58,8 @@ def test_nothing_is_lower_than_a_ground_state_in_its_region():
 def known_of(x, energies):
     """Two elements of which these are known."""
     hull = lower_hull(x, energies)
-    candidates = [SimpleNamespace(id=f"c{i}", formula=f"F{i}") for i in range(len(x))]
-    return SimpleNamespace(
-        hull=hull, pool=SimpleNamespace(candidates=candidates, elements=("Ag", "Pd"), end_names=("Ag", "Pd"))
-    )
+    names = {name: tuple(f"{first}{i}" for i in range(len(x))) for name, first in (("ids", "c"), ("formulas", "F"))}
+    return SimpleNamespace(hull=hull, pool=SimpleNamespace(elements=("Ag", "Pd"), end_names=("Ag", "Pd"), **names))
 
 
 def test_of_two_elements_regions_are_intervals_that_meet():

@@ -132,13 +132,13 @@ def milli(energy_ev: float, digits: int = 1) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def unbroken(text: str) -> str:
-    """A text whose numbers stay with their units: no-break spaces between them.
+def unbroken(text: str, *, glue: str = "\N{NO-BREAK SPACE}") -> str:
+    """A text whose numbers stay with their units: no-break spaces between them, or another `glue`.
 
     >>> unbroken("5 % of 20, 1 meV/atom").replace("\u00a0", "_")
     '5_% of 20, 1_meV/atom'
     """
-    return re.sub(r"(?<=\d) (?=%|meV|eV)", "\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<=\d) (?=%|meV|eV)", glue, text)
 
 
 def notebook_line() -> Callable[[str], None] | None:

@@ -31,7 +31,7 @@ EXAMPLES = {
     "agpd": Example(
         folder="agpd",
         files=("agpd.toml", "agpd.extxyz.gz", "README.md"),
-        shows="625 DFT energies of Ag-Pd, looked up: how many would have been enough?",
+        shows="625 DFT energies of Ag-Pd, looked up, to see how many would have been enough",
     ),
     "cuau": Example(
         folder="cuau-emt",
@@ -63,6 +63,8 @@ def write_example(name: str, folder: Path) -> Path:
     if source is None:
         raise OutputError(f"The example {name!r} is not where the package lies ({HERE}). Install Hullscout again.")
     contents = {file: (source / file).read_bytes() for file in example.files}
+    # It names files as they lie in the repository; written, it stands beside them.
+    contents["README.md"] = contents["README.md"].replace(f"campaigns/{example.folder}/".encode(), b"")
     for file, content in contents.items():
         there = folder / file
         if there.exists() and (not there.is_file() or there.read_bytes() != content):

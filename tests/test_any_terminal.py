@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from hullscout.cli.shared import console
 from hullscout.display import formula_note, html_table, is_visible, visible, visible_lines
 from hullscout.errors import InvalidPoolError, InvalidStructureError
 from hullscout.oracle import Calculated, Failed
@@ -141,3 +142,20 @@ def test_a_fault_of_ours_is_told_as_one_and_its_traceback_is_kept(tmp_path):
     assert "\x1b" not in done.stderr
     (kept,) = tmp_path.glob("hullscout-error-*.txt")
     assert "LookupError" in kept.read_text()
+
+
+@pytest.mark.parametrize("width", range(60, 101))
+def test_numbers_stay_with_their_units_and_what_is_copied_holds_plain_spaces(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    sentence = "The stated probability that the hull is wrong by more than 1 meV/atom is 4.6 %, below the accepted 5 %."
+    console().print(sentence)
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()) == sentence
+    assert "\N{NO-BREAK SPACE}" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert not [line for line in shown.splitlines() if line.startswith(("meV", "%"))]
+
+
+def test_a_sign_that_stands_for_a_space_inside_is_escaped_like_any_other(capsys):
+    console().print("a\ue000b")
+    assert capsys.readouterr().out == "a\\ue000b\n"

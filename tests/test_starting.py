@@ -36,6 +36,10 @@ def test_an_example_is_written_whole_and_never_over_what_differs(name, hullscout
     file = folder / EXAMPLES[name].campaign_file
     assert (code, f"Next: hullscout run {file}" in text) == (0, True), text
     assert (folder / load_config(file).pool.path).is_file()
+    assert "?." not in text
+    readme = (folder / "README.md").read_text()
+    assert f"hullscout run {EXAMPLES[name].campaign_file}" in readme
+    assert "campaigns/" not in readme
     assert hullscout("example", name, "--to", folder)[0] == 0
     file.write_text("# mine\n")
     code, text = hullscout("example", name, "--to", folder)
@@ -87,3 +91,9 @@ def test_two_symbols_become_a_campaign_that_runs_to_a_hull(hullscout, tmp_path, 
     assert (code, "Handed out 1 structures" in text) == (0, True), text
     assert hullscout("new", "Cu", "Au", "--pool", "here/cu-au.extxyz.gz", "--lattice", "fcc")[0] == 2
     assert not list(tmp_path.glob("*.toml"))
+
+
+def test_a_size_of_nothing_is_refused_and_nothing_is_written(hullscout, tmp_path):
+    code, text = hullscout("new", "Ni", "Al", "--max-atoms", 0, "--to", tmp_path / "here")
+    assert (code, "Expected max_atoms from" in text) == (2, True), text
+    assert not list(tmp_path.rglob("*.*"))

@@ -51,6 +51,9 @@ def sources_of(setup: Setup, known: Known, belief: Belief | None) -> Iterator[st
     if not setup.config.select.states_probability or not known.has_hull or setup.not_imported:
         return
     if belief is None and known.answered.size > 2 and known.unknown.size:
+        if not known.decisions:
+            yield "No round was played yet: what can be learned of the energies is said once structures were chosen by them."
+            return
         yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
     if belief is not None and belief.is_learned and (given := baseline_sources(setup)):
         yield belief.baseline_use.sentence(list(given))

@@ -109,16 +109,20 @@ def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> 
         say(sentence)
 
 
-def _handed_out_by(path: Path) -> Path:
-    """The folder of the campaign to ask: the one given, or that of the campaign file or pool given, which is made."""
+def _handed_out_by(path: Path, out: Path | None) -> Path:
+    """The folder of the campaign to ask: the one given, or `out` of the campaign file or pool given, which is made."""
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.campaign.origin import handoff_origin  # noqa: PLC0415
 
     if (path / DATABASE).exists() or not path.exists():
+        if out is not None:
+            raise click.UsageError(
+                "--out is where the campaign of a file is made; a folder is asked as it is. Leave it out."
+            )
         return path
     setup = campaigns.Setup(campaigns.read_origin(path) if path.suffix == ".toml" else handoff_origin(path))
-    folder = Path("runs") / setup.config.folder_name
+    folder = out if out is not None else Path("runs") / setup.config.folder_name
     if setup.config.oracle.kind == "handoff":
         _make_handoff(setup.as_in(folder), folder)
     return folder
@@ -130,21 +134,24 @@ def _handed_out_by(path: Path) -> Path:
 @click.option(
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
+@click.option("--out", type=PATH, help="Folder of the campaign, where FOLDER is a file.  [default: runs/<name>]")
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
 @click.option("--retry-failed", is_flag=True, help="Hand out what failed before, too, as if it had not been.")
 @click.option("--template", type=PATH, help="Folder whose files go into each: INCAR, KPOINTS, a job script.")
 @looks
-def ask(folder: Path, n: int, outbox: Path, template: Path | None, *, again: bool, retry_failed: bool) -> None:
+def ask(
+    folder: Path, n: int, outbox: Path, out: Path | None, template: Path | None, *, again: bool, retry_failed: bool
+) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
-    FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/.
+    FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/, or in --out.
     Each gets a folder with POSCAR, CIF, extended XYZ and a manifest with its id. What is under way is taken into account. At the
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
 
-    folder = _handed_out_by(folder)
+    folder = _handed_out_by(folder, out)
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again, template=template, retry_failed=retry_failed)
     if asked.result is not None and asked.known is not None:
         save_result(folder, asked.result, asked.known)

@@ -21,7 +21,7 @@ import click
 from hullscout import __version__
 from hullscout.cli import streams
 from hullscout.cli.streams import say, say_lines
-from hullscout.display import class_names, told, valid_text, visible, visible_lines
+from hullscout.display import class_names, told, unbroken, valid_text, visible, visible_lines
 from hullscout.ending import begin_command, end_in_time, had_calculator
 from hullscout.errors import HullscoutError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
+    from rich.segment import Segment as PieceOfText
     from rich.text import Text
 
     from hullscout.campaign import Setup
@@ -314,15 +315,33 @@ def main() -> None:
     """Find the ground-state convex hull of an alloy with few DFT calculations."""
 
 
+_GLUE = "\ue000"
+"""Stands between a number and its unit until lines are broken, where rich would break at a no-break space; no text holds it, since
+`visible` escapes it."""
+
+
 def console(*, stderr: bool = False) -> Console:
     """Where tables and sentences are printed: names and ids as they are, never as markup."""
     from rich.console import Console  # noqa: PLC0415  the help does without it
+    from rich.segment import Segment  # noqa: PLC0415
 
     class Screen(Console):
         """A console to which no text gives orders."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            lines = (self._unbroken(each) if isinstance(each, str) else each for each in objects)
+            super().print(*lines, **options)
+
+        def _unbroken(self, text: str) -> Text:
+            shown = self.render_str(text)
+            return type(shown)(unbroken(shown.plain, glue=_GLUE))
+
+        def render(self, *renderable: Any, **options: Any) -> Iterator[PieceOfText]:
+            for text, *rest in super().render(*renderable, **options):
+                yield Segment(text.replace(_GLUE, " "), *rest)
 
     return Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
 

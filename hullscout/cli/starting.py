@@ -68,7 +68,7 @@ def new(
     import os  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
-    if pool is not None and (lattices or max_atoms):
+    if pool is not None and (lattices or max_atoms is not None):
         raise click.UsageError("--pool gives the candidates, and --lattice and --max-atoms make them. Leave some out.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign.config import check_new_config  # noqa: PLC0415
@@ -93,7 +93,7 @@ def new(
             pools.EnumerationSettings(
                 elements=elements,
                 lattices=tuple(pools.ParentLattice(each) for each in lattices or ("fcc", "bcc", "hcp")),
-                max_atoms=max_atoms or 6,
+                max_atoms=6 if max_atoms is None else max_atoms,
             ),
             cells,
         )
@@ -106,5 +106,5 @@ def new(
 
 def _stated(lattices: tuple[str, ...] | None, max_atoms: int | None, pool: Path | None) -> list[str]:
     """The options that were given, as words of a command."""
-    said = {"--lattice": ",".join(lattices or ()), "--max-atoms": str(max_atoms or ""), "--pool": str(pool or "")}
-    return [word for option, value in said.items() if value for word in (option, value)]
+    said = {"--lattice": ",".join(lattices or ()), "--max-atoms": max_atoms, "--pool": pool}
+    return [word for option, value in said.items() if value not in {"", None} for word in (option, str(value))]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
-    from rich.segment import Segment as PieceOfText
+    from rich.segment import Segment
     from rich.text import Text
 
     from hullscout.campaign import Setup
@@ -323,7 +323,6 @@ _GLUE = "\ue000"
 def console(*, stderr: bool = False) -> Console:
     """Where tables and sentences are printed: names and ids as they are, never as markup."""
     from rich.console import Console  # noqa: PLC0415  the help does without it
-    from rich.segment import Segment  # noqa: PLC0415
 
     class Screen(Console):
         """A console to which no text gives orders."""
@@ -339,9 +338,9 @@ def console(*, stderr: bool = False) -> Console:
             shown = self.render_str(text)
             return type(shown)(unbroken(shown.plain, glue=_GLUE))
 
-        def render(self, *renderable: Any, **options: Any) -> Iterator[PieceOfText]:
-            for text, *rest in super().render(*renderable, **options):
-                yield Segment(text.replace(_GLUE, " "), *rest)
+        def render(self, *renderable: Any, **options: Any) -> Iterator[Segment]:
+            for piece in super().render(*renderable, **options):
+                yield piece._replace(text=piece.text.replace(_GLUE, " "))
 
     return Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
 

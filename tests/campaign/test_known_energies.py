@@ -121,7 +121,7 @@ def test_which_ones_next_is_one_command_on_a_pool(hullscout, tmp_path, live_file
     code, text = hullscout("ask", "cells.extxyz", "-n", 1, "--to", "outbox")
     assert (code, "Handed out 1 structures; 3 results are awaited." in text) == (0, True), text
     assert "No round was played yet" not in hullscout("status", "runs/Cu-Au")[1]
-    write("others.extxyz", read("cells.extxyz", ":")[1:])
+    write("others.extxyz", read("cells.extxyz", ":")[:-1])
     code, text = hullscout("ask", "others.extxyz", "-n", 1, "--to", "more")
     assert (code, "holds another campaign" in text, "Choose another --out" in text) == (2, True, True), text
     code, text = hullscout("ask", "others.extxyz", "-n", 1, "--to", "more", "--out", "runs/mine")
@@ -133,7 +133,7 @@ def test_which_ones_next_is_one_command_on_a_pool(hullscout, tmp_path, live_file
 
 def test_before_the_first_round_it_is_not_said_that_nothing_can_be_learned(hullscout, tmp_path, live_file):
     state(tmp_path / "cells.extxyz", n=7)
-    create(Setup(read_origin(as_handoff(live_file))), tmp_path / "out")
+    create(Setup(read_origin(as_handoff(live_file), ["select={rule = 'hull-posterior'}"])), tmp_path / "out")
     code, text = hullscout("status", tmp_path / "out")
     text = " ".join(text.split())
     assert (code, "No round was played yet" in text, "Nothing can be learned" in text) == (0, True, False), text

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -233,3 +234,4 @@ class _Represented:
     def __init__(self, panels):
         self.setup = self.representation = self
         self.panels = lambda _: panels
+        self.pool = SimpleNamespace(elements=("Ag", "Pd"))

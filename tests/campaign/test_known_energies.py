@@ -120,7 +120,9 @@ def test_which_ones_next_is_one_command_on_a_pool(hullscout, tmp_path, live_file
     )
     code, text = hullscout("ask", "cells.extxyz", "-n", 1, "--to", "outbox")
     assert (code, "Handed out 1 structures; 3 results are awaited." in text) == (0, True), text
-    assert "No round was played yet" not in hullscout("status", "runs/Cu-Au")[1]
+    asked = json.loads(next((tmp_path / "outbox").rglob("manifest.json")).read_text())["id"]
+    (tmp_path / "told.csv").write_text(f"id,energy_ev\n{asked},-1.0\n")
+    assert hullscout("tell", "runs/Au-Cu", "told.csv")[0] == 0
     write("others.extxyz", read("cells.extxyz", ":")[:-1])
     code, text = hullscout("ask", "others.extxyz", "-n", 1, "--to", "more")
     assert (code, "holds another campaign" in text, "Choose another --out" in text) == (2, True, True), text

@@ -9,10 +9,14 @@ Source: Mehl et al., Comput. Mater. Sci. 136, S1 (2017), for the library.
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import warnings
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -181,17 +185,29 @@ def _matching(structure: Any, known: list[_Known]) -> list[_Known]:
 
 
 @cache
+def _entries() -> list[dict[str, Any]]:
+    """The library as its file has it: importing the module makes all of its structures, which takes seconds."""
+    package = find_spec("pymatgen.analysis.prototypes")
+    assert package is not None  # noqa: S101  pymatgen is there
+    path = Path(str(package.origin)).with_name("aflow_prototypes.json.gz")
+    return list(json.loads(gzip.decompress(path.read_bytes())))
+
+
+@cache
 def _library(formula: str) -> list[_Known]:
     """The structures of the library with a formula of letters, as `AB3`."""
-    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # noqa: PLC0415  (late: loads for seconds)
+    from pymatgen.core import Composition, Structure  # noqa: PLC0415  slow to import
 
     known = [_Known(name, _primitive(_stacked(name))) for name in STACKED]
-    structures = [(entry["tags"], entry["snl"].structure) for entry in AFLOW_PROTOTYPE_LIBRARY]
-    crystals = Counter(structure.composition.reduced_formula for _, structure in structures)
-    for tags, structure in structures:
-        if structure.composition.anonymized_formula != formula or tags["strukturbericht"] in STACKED:
+    entries = [(entry["tags"], entry["snl"]) for entry in _entries()]
+    species = [[kind["element"] for site in tree["sites"] for kind in site["species"]] for _, tree in entries]
+    compositions = [Composition(Counter(symbols)) for symbols in species]
+    crystals = Counter(composition.reduced_formula for composition in compositions)
+    for (tags, tree), composition in zip(entries, compositions, strict=True):
+        if composition.anonymized_formula != formula or tags["strukturbericht"] in STACKED:
             continue
-        name, crystal = str(tags["strukturbericht"]).strip('"'), structure.composition.reduced_formula
+        structure = Structure.from_dict(tree)
+        name, crystal = str(tags["strukturbericht"]).strip('"'), composition.reduced_formula
         if name == "None":
             name = f"{crystal} type" if crystals[crystal] == 1 else tags["aflow"]
         known.append(_Known(LATTICES.get(name, name), _primitive(structure)))

@@ -172,6 +172,7 @@ def export(
     refuse_target(path, export_format, replace=replace)
     history = read_history(folder)
     needs_belief = export_format not in (ExportFormat.CIF, ExportFormat.POSCAR)
+    needs_settings = export_format is ExportFormat.ENTRIES
     belief = Beliefs(history.setup).at(history.now) if needs_belief else None
     with written_whole(path, remedy="Give another name.") as half_made:
         return _write(
@@ -183,7 +184,7 @@ def export(
             belief=belief,
             relaxed=history.relaxed,
             awaited=history.awaited,
-            settings=settings_of_answers(history.setup, history.now),
+            settings=settings_of_answers(history.setup, history.now) if needs_settings else None,
         )
 
 

@@ -13,7 +13,7 @@ import gzip
 import json
 import re
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,8 @@ from hullscout.figures.parents import parent_sites
 from hullscout.figures.style import mathtext_formula
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from hullscout.figures.parents import ParentSites
@@ -61,15 +63,17 @@ FIRST_CUBIC, SLIGHT = 195, 0.05
 TOLERANCES = {"ltol": 0.2, "stol": 0.2, "angle_tol": 5.0}
 # What the library calls the lattices.
 LATTICES = {"A1": "fcc", "A2": "bcc", "A3": "hcp"}
-# Ideal stackings of space group 194, by c/a, elements and places: that of four Laves layers, which the library has with atoms 1.5 A
-# apart, and that of four layers of Ni3Ti, which it has not.
+# Ideal stackings of space group 194, by formula of letters, c/a, elements and places: that of four Laves layers, which the library
+# has with atoms 1.5 A apart, and that of four layers of Ni3Ti, which it has not.
 STACKED = {
     "C36": (
+        "AB2",
         (32 / 3) ** 0.5,
         ["Mg", "Mg", "Ni", "Ni", "Ni"],
         [(0, 0, 3 / 32), (1 / 3, 2 / 3, 27 / 32), (1 / 3, 2 / 3, 1 / 8), (1 / 2, 0, 0), (1 / 6, 1 / 3, 1 / 4)],
     ),
     "D0_24": (
+        "AB3",
         (8 / 3) ** 0.5,
         ["Ti", "Ti", "Ni", "Ni"],
         [(0, 0, 0), (1 / 3, 2 / 3, 3 / 4), (1 / 2, 0, 0), (5 / 6, 2 / 3, 1 / 4)],
@@ -160,19 +164,21 @@ def _name_in_library(candidate: Candidate, sites: ParentSites | None) -> str | N
     ]
     if found:
         return found[0].name
-    if len(structure.composition) > 1:
+    if sites is None and len(structure.composition) > 1:
         alike = structure.copy()
         alike.replace_species(dict.fromkeys(structure.composition, structure[0].specie))
-        shared = [one for one in _library("A") if one.name in SHARED_SITES]
-        return next((SHARED_SITES[one.name] for one in _matching(_primitive(alike), shared)), None)
+        shared = _matching(_primitive(alike), _library("A", frozenset(SHARED_SITES)))
+        return next((SHARED_SITES[one.name] for one in shared), None)
     return None
 
 
 def _matching(structure: Any, known: list[_Known]) -> list[_Known]:
     """Those that a structure in its primitive cell matches, tolerances tightened as long as there are several and any is left."""
+    found, share = [one for one in known if len(one.structure) == len(structure)], 1.0
+    if not found:
+        return []
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  slow to import
 
-    found, share = [one for one in known if len(one.structure) == len(structure)], 1.0
     while found and share > 0.1:
         matcher = StructureMatcher(**{name: share * most for name, most in TOLERANCES.items()})
         kept = [one for one in found if matcher.fit_anonymous(one.structure, structure, skip_structure_reduction=True)]
@@ -185,39 +191,49 @@ def _matching(structure: Any, known: list[_Known]) -> list[_Known]:
 
 
 @cache
-def _entries() -> list[dict[str, Any]]:
-    """The library as its file has it: importing the module makes all of its structures, which takes seconds."""
-    package = find_spec("pymatgen.analysis.prototypes")
-    assert package is not None  # noqa: S101  pymatgen is there
-    path = Path(str(package.origin)).with_name("aflow_prototypes.json.gz")
-    return list(json.loads(gzip.decompress(path.read_bytes())))
+def _library(formula: str, names: frozenset[str] | None = None) -> list[_Known]:
+    """The structures of the library with a formula of letters, as `AB3`; those of some names alone, where these are given."""
+    from pymatgen.core import Structure  # noqa: PLC0415  slow to import
+
+    known = [(name, _stacked(name)) for name, (of, *_) in STACKED.items() if of == formula]
+    known += [
+        (name, Structure.from_dict(tree))
+        for name, tree in _entries().get(formula, ())
+        if names is None or name in names
+    ]
+    return [_Known(LATTICES.get(name, name), _primitive(structure)) for name, structure in known]
 
 
 @cache
-def _library(formula: str) -> list[_Known]:
-    """The structures of the library with a formula of letters, as `AB3`."""
-    from pymatgen.core import Composition, Structure  # noqa: PLC0415  slow to import
+def _entries() -> Mapping[str, list[tuple[str, dict[str, Any]]]]:
+    """Names and trees of the library's structures by their formulas of letters, without those that are `STACKED`.
 
-    known = [_Known(name, _primitive(_stacked(name))) for name in STACKED]
-    entries = [(entry["tags"], entry["snl"]) for entry in _entries()]
-    species = [[kind["element"] for site in tree["sites"] for kind in site["species"]] for _, tree in entries]
+    From its file: importing its module makes all of its structures, which takes seconds.
+    """
+    from pymatgen.core import Composition  # noqa: PLC0415  slow to import
+
+    package = find_spec("pymatgen.analysis.prototypes")
+    assert package is not None  # noqa: S101  pymatgen is there
+    path = Path(str(package.origin)).with_name("aflow_prototypes.json.gz")
+    entries = json.loads(gzip.decompress(path.read_bytes()))
+    species = [[kind["element"] for site in entry["snl"]["sites"] for kind in site["species"]] for entry in entries]
     compositions = [Composition(Counter(symbols)) for symbols in species]
     crystals = Counter(composition.reduced_formula for composition in compositions)
-    for (tags, tree), composition in zip(entries, compositions, strict=True):
-        if composition.anonymized_formula != formula or tags["strukturbericht"] in STACKED:
-            continue
-        structure = Structure.from_dict(tree)
-        name, crystal = str(tags["strukturbericht"]).strip('"'), composition.reduced_formula
+    found = defaultdict(list)
+    for entry, composition in zip(entries, compositions, strict=True):
+        tags, crystal = entry["tags"], composition.reduced_formula
+        name = str(tags["strukturbericht"]).strip('"')
         if name == "None":
             name = f"{crystal} type" if crystals[crystal] == 1 else tags["aflow"]
-        known.append(_Known(LATTICES.get(name, name), _primitive(structure)))
-    return [one for one in known if one.structure.composition.anonymized_formula == formula]
+        if name not in STACKED:
+            found[composition.anonymized_formula].append((name, entry["snl"]))
+    return found
 
 
 def _stacked(name: str) -> Any:
     from pymatgen.core import Lattice, Structure  # noqa: PLC0415  slow to import
 
-    c_over_a, species, places = STACKED[name]
+    _, c_over_a, species, places = STACKED[name]
     return Structure.from_spacegroup(194, Lattice.hexagonal(1.0, c_over_a).scale(100.0), species, places)
 
 

@@ -16,7 +16,7 @@ from code_outputs import outcar_text, pw_text
 from frames import frames_of
 from pool_writers import WRITERS, structure_as, to_atoms, to_structure, vasprun_text
 
-from hullscout.pool import Frame, parse_frames
+from hullscout.pool import Frame, parse_frames, save_frames
 from hullscout.pool.writing import format_frames
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +94,7 @@ def pool_samples() -> dict[str, Sample]:
     }
     for name, kind in (("db", "ase.db"), ("json", "ase.json"), ("entries", "entries.json")):
         samples[name] = _of_writer(kind, frames)
+    samples["parquet"] = _written("pool.parquet", lambda path: save_frames(path, frames))
     for name, kind in (("poscar", "poscar"), ("cif", "cif"), ("vasprun", "vasprun")):
         samples[name] = _of_writer(kind, frames)
     entries = json.loads(samples["entries"].files["entries.json"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stated import expect, number, table, text_of, tree_of
 from stated_runs import atat, outcar, pw, tree, vasprun
-from stated_structures import ase_db, ase_json, documents, extxyz, folder_of_files, images, poscars, traj
+from stated_structures import ase_db, ase_json, documents, extxyz, folder_of_files, images, parquet, poscars, traj
 
 POOLS = {
     "extxyz": extxyz,
@@ -17,6 +17,7 @@ POOLS = {
     "db": ase_db,
     "json": ase_json,
     "traj": traj,
+    "parquet": parquet,
     "entries": documents,
     "alexandria": documents,
     "mp": documents,

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
@@ -221,6 +222,23 @@ def write_vaspruns(folder, frames):
     return folder
 
 
+def write_parquet(path, frames):
+    """By pandas, a row for each frame."""
+    names = sorted({name for frame in frames for name in frame.columns})
+    table = pd.DataFrame(
+        {
+            "id": [frame.id for frame in frames],
+            "numbers": [frame.numbers for frame in frames],
+            "positions": [frame.positions.ravel() for frame in frames],
+            "cell": [frame.cell.ravel() for frame in frames],
+            "energy": np.array([frame.energy_ev for frame in frames], dtype=float),
+            **{name: [frame.columns.get(name) for frame in frames] for name in names},
+        }
+    )
+    table.to_parquet(path, index=False)
+    return path
+
+
 WRITERS = {
     "ase.db": lambda folder, frames: write_ase(folder / "pool.db", frames),
     "ase.json": lambda folder, frames: write_ase(folder / "pool.json", frames),
@@ -229,6 +247,7 @@ WRITERS = {
     "cif": lambda folder, frames: write_files(folder / "cifs", frames, fmt="cif"),
     "poscar": lambda folder, frames: write_files(folder / "poscars", frames, fmt="poscar"),
     "vasprun": lambda folder, frames: write_vaspruns(folder / "runs", frames),
+    "parquet": lambda folder, frames: write_parquet(folder / "pool.parquet", frames),
 }
 
 

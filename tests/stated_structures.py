@@ -1,6 +1,7 @@
 """Structures and energies as formats of structures and of databases state them, read by plain means."""
 
 import gzip
+import io
 import json
 import re
 import sqlite3
@@ -9,8 +10,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from ase.data import atomic_masses
 from ase.geometry import cellpar_to_cell
+from pyarrow import parquet as pq
 from stated import Contradiction, close, expect, number, numbers, of, real, table, text_of, tree_of
 
 ROUNDED = 1e-3  # in A and as a share: what databases state twice
@@ -254,6 +257,16 @@ def ase_db(files):
 def traj(files):
     (content,) = files.values()
     return images(content)
+
+
+def parquet(files):
+    """A column for each thing, whose pages have checksums."""
+    (content,) = files.values()
+    try:
+        read = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read().to_pylist()
+        return [(row["id"], of(row["numbers"], row["cell"], row["positions"], row["energy"])) for row in read]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise Contradiction(f"no Parquet: {type(error).__name__}: {error}") from error
 
 
 def images(content):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 
+import numpy as np
 import pytest
 from frames import frames_of
 from pool_writers import content, write_files
 
 from hullscout.cli import pools
-from hullscout.pool import FORMATS, ParentLattice, Severity, WithoutEnergy, build_pool, read_frames
+from hullscout.pool import FORMATS, ParentLattice, Severity, WithoutEnergy, build_pool, read_frames, read_pool
 
 
 def test_enumerate_writes_a_pool_and_says_how_many_there_are(hullscout, tmp_path):
@@ -40,6 +41,38 @@ def test_enumerate_takes_three_elements_and_limits(hullscout, tmp_path):
     n_within = 1 + 2 * 2 + 2 * 6 + 3  # Au; CuAu, AgAu; Cu2Au, CuAu2, Ag2Au, AgAu2; CuAgAu
     assert "(Au 0.3 to 1); Cu, Ag, Au stay." in text
     assert f"Wrote {path}: {n_within + 2} candidates, A = Cu, B = Ag, C = Au." in text
+
+
+def test_enumerate_writes_parquet_with_the_same_candidates_and_campaigns_run_on_it(hullscout, tmp_path):
+    command = (
+        "enumerate",
+        "Cu",
+        "Au",
+        "--lattice",
+        "fcc",
+        "--max-atoms",
+        4,
+        "--prototypes",
+        "--prototype-atoms",
+        4,
+        "-o",
+    )
+    code, text = hullscout(*command, tmp_path / "pool.parquet")
+    assert code == 0
+    assert hullscout(*command, tmp_path / "pool.extxyz")[0] == 0
+    columns, lines = (read_pool(tmp_path / name).frames for name in ("pool.parquet", "pool.extxyz"))
+    assert f"Wrote {tmp_path / 'pool.parquet'}: {len(lines)} candidates" in text
+    assert [frame.id for frame in columns] == [frame.id for frame in lines]
+    for one, other in zip(columns, lines, strict=True):
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-10)
+    campaign = tmp_path / "campaign.toml"
+    campaign.write_text(
+        'name = "Cu-Au"\nelements = ["Cu", "Au"]\n[pool]\npath = "pool.parquet"\n[oracle]\nkind = "calculator"\n'
+        'calculator = "ase.calculators.emt.EMT"\n[stop]\nmax_calculations = 12\n'
+    )
+    for _ in range(2):  # the second goes by what the folder keeps
+        code, text = hullscout("run", campaign, "--out", tmp_path / "out")
+        assert (code, "12 calculations" in text) == (0, True), text
 
 
 def test_enumerate_takes_volumes(hullscout, tmp_path):
@@ -89,7 +122,7 @@ def test_ctrl_c_says_that_nothing_was_written(hullscout, pool, tmp_path, monkeyp
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hullscout.pool.make_pool", interrupted)
+    monkeypatch.setattr("hullscout.pool.MadePool.stream", interrupted)
     monkeypatch.setattr("hullscout.pool.inspect_frames", interrupted)
     target = tmp_path / "new.extxyz"
     for command in (["enumerate", "Ag", "Pt", "-o", target], ["check", pool, "--write", target]):

@@ -30,8 +30,8 @@ from hullscout.pool import (
     format_frames,
     growth_of,
     keep_pool,
+    kept_frames,
     offered,
-    parse_frames,
     restated,
     understand,
     with_given_ends,
@@ -70,7 +70,7 @@ def add_file(
     if not path.exists():
         raise InvalidPoolError(f"There is no {path}. Give a file or folder of structures to add.")
     kept = keep_pool(path, pool_format)
-    frames = parse_frames(kept.content, path=path)
+    frames = kept_frames(kept.content, path=path)
     said = replace(
         frames,
         faults=(*kept.faults, *frames.faults),

@@ -16,7 +16,7 @@ from hullscout.campaign.config import CampaignConfig, campaign_text, check_confi
 from hullscout.contents import toml_of
 from hullscout.errors import InvalidCampaignError, InvalidPoolError
 from hullscout.files import sha256_of
-from hullscout.pool import Frames, Pool, format_frames, keep_pool, most_frequent_elements, parse_frames
+from hullscout.pool import Frames, Pool, format_frames, keep_pool, kept_frames, most_frequent_elements
 from hullscout.settings import look_beside
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
 def handoff_origin(pool_path: Path) -> Origin:
     """A pool alone as a campaign whose energies are calculated elsewhere, all else as it is by default."""
     kept = keep_pool(pool_path)
-    elements = most_frequent_elements(parse_frames(kept.content, path=pool_path))
+    elements = most_frequent_elements(kept_frames(kept.content, path=pool_path))
     text = (
         f"# Made of a pool alone.\nname = {json.dumps('-'.join(elements))}\nelements = {json.dumps(elements)}\n\n"
         f'[pool]\npath = {json.dumps(str(pool_path))}\n\n[oracle]\nkind = "handoff"\n'

@@ -28,7 +28,7 @@ from hullscout.pool import (
     build_pool,
     find_doubts,
     grown,
-    parse_frames,
+    kept_frames,
     understand,
     with_given_ends,
 )
@@ -171,7 +171,7 @@ class Setup:
 
         Magnetic moments are by `oracle.magmoms` where it states none. What is added to a campaign brings no ends of the axis.
         """
-        parsed = parse_frames(pool, path=path)
+        parsed = kept_frames(pool, path=path)
         read = replace(
             parsed,
             frames=tuple(self._with_moments(frame) for frame in parsed.frames),

@@ -160,6 +160,7 @@ def enumerate_(
         volumes=volumes,
         limits=limits,
         ends=ends,
+        max_candidates=pools.MAX_IN_COLUMNS if output.name.endswith(pools.PARQUET) else pools.MAX_CANDIDATES,
     )
     made_pool(settings, output, force=force, baseline=baseline)
 
@@ -171,17 +172,14 @@ def made_pool(settings: EnumerationSettings, output: Path, *, force: bool = Fals
     existing = pools.Existing.REPLACE if force else pools.Existing.REFUSE
     pools.check_target(output, existing)
     order = None if baseline is None else potential_order(baseline, settings.elements, setting="--baseline")
-    with working_line("starting") as update:
-        made = pools.make_pool(settings, on_progress=update)
-    if order is None:
-        pools.save_frames(output, made.frames, existing=existing)
-        _print_made(made, settings, output)
-        return
     with tempfile.TemporaryDirectory(prefix="hullscout-") as folder:
-        bare = Path(folder) / "pool.extxyz"
-        pools.save_frames(bare, made.frames)
-        compute_column(bare, output, order, existing=existing)
-    _print_made(made, settings, output)
+        bare = output if order is None else Path(folder) / output.name
+        with working_line("starting") as update:
+            made = pools.MadePool(settings=settings, on_progress=update)
+            pools.save_frames(bare, made.stream(), existing=existing, kinds={})
+        if order is not None:
+            compute_column(bare, output, order, existing=existing)
+    _print_made(made, output)
 
 
 def of_lattices(command: Callable[..., None]) -> Callable[..., None]:
@@ -297,10 +295,11 @@ def check(
         sys.exit(1)
 
 
-def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> None:
+def _print_made(made: MadePool, path: Path) -> None:
     """Print how many candidates there are by size and source, and in sentences what was left out."""
     from rich.table import Table  # noqa: PLC0415  the help does without it
 
+    settings = made.settings
     sources = list(dict.fromkeys(source for source, _ in made.counts))
     sizes = sorted({n_atoms for _, n_atoms in made.counts})
     table = Table(title=f"Candidates of {'-'.join(settings.elements)}", title_justify="left", title_style="bold")
@@ -327,7 +326,7 @@ def _print_made(made: MadePool, settings: EnumerationSettings, path: Path) -> No
     letters = ", ".join(
         f"{letter} = {symbol}" for letter, symbol in zip(ascii_uppercase, settings.elements, strict=False)
     )
-    say(f"Wrote {path}: {len(made.frames)} candidates, {letters}.")
+    say(f"Wrote {path}: {made.n_made} candidates, {letters}.")
 
 
 def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:

@@ -51,7 +51,7 @@ Examples:
 """
 PATH = click.Path(path_type=Path)
 # They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
-FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "calculations", "atat", "traj")
+FORMATS = ("extxyz", "ase", "entries", "files", "vasprun", "calculations", "atat", "traj", "parquet")
 FOLDER = click.argument("folder", type=PATH)
 FORCE = click.option("--force", is_flag=True, help="Replace the file if there is one.")
 OVERRIDES = click.option(

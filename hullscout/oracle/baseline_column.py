@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hullscout.errors import InvalidPoolError, OracleError, OutputError
 from hullscout.files import sha256_of
 from hullscout.oracle.outcome import Calculated, Failed
-from hullscout.pool import Existing, check_target, format_frames, keep_pool, parse_frames, save_frames
+from hullscout.pool import Existing, check_target, format_frames, keep_pool, kept_frames, save_frames
 from hullscout.pool.frames import one_error, shown_ids
 from hullscout.writing import remove
 
@@ -101,7 +101,7 @@ def _frames(pool: Path, pool_format: str | None, column: str) -> tuple[Frame, ..
     if column in {"", "energy", "id"} or any(each.isspace() or each in "=\"'{}[]" for each in column):
         raise InvalidPoolError(f"--column: expected a name of one word, other than energy and id, found {column!r}.")
     content, faults, _ = keep_pool(pool, pool_format)
-    read = parse_frames(content, path=pool)
+    read = kept_frames(content, path=pool)
     if faults := (*faults, *read.faults):
         raise one_error(pool, faults, n_frames=len(read.frames) + len(faults))
     frames = read.frames

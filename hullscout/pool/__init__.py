@@ -9,11 +9,19 @@ used.
 from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.candidate import Candidate
 from hullscout.pool.checks import MAX_ELEMENTS, Faulty, sift
+from hullscout.pool.columnar import SUFFIX as PARQUET
 from hullscout.pool.columns import Columns, MixedSettings, SettingConflict
 from hullscout.pool.energies import EnergyMeaning, offered, restated, understand, with_given_ends
-from hullscout.pool.enumeration import EnumerationSettings, MadePool, ParentLattice, make_pool
+from hullscout.pool.enumeration import (
+    MAX_CANDIDATES,
+    MAX_IN_COLUMNS,
+    EnumerationSettings,
+    MadePool,
+    ParentLattice,
+    make_pool,
+)
 from hullscout.pool.extxyz import parse_frames, read_frames
-from hullscout.pool.formats import FORMATS, Format, keep_pool, read_pool
+from hullscout.pool.formats import FORMATS, Format, keep_pool, kept_frames, read_pool
 from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.growth import Growth, grown, growth_of, with_own_ids
 from hullscout.pool.inspection import (
@@ -36,8 +44,11 @@ from hullscout.pool.writing import Existing, check_target, format_frames, save_f
 __all__ = [
     "CONFLICT_EV_PER_ATOM",
     "FORMATS",
+    "MAX_CANDIDATES",
     "MAX_ELEMENTS",
+    "MAX_IN_COLUMNS",
     "NOT_READ",
+    "PARQUET",
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",
@@ -74,6 +85,7 @@ __all__ = [
     "growth_of",
     "inspect_frames",
     "keep_pool",
+    "kept_frames",
     "make_pool",
     "most_frequent_elements",
     "natural_key",

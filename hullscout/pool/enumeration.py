@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import islice, permutations
+from functools import cached_property
+from itertools import compress, islice, permutations
+from math import gcd
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     from hullscout.pool.limits import Limits
 
 MAX_ATOMS = 12  # larger cells are refused: with up to ten atoms fcc has 2 346 candidates, with up to twelve 10 850
-MAX_CANDIDATES = 50_000  # of a pool; more are refused, since no campaign is fast with them
+MAX_CANDIDATES = 50_000  # of a pool as text; more are refused
+MAX_IN_COLUMNS = 3_000_000  # of one as Parquet
 AT_A_TIME = 1000
 MAX_CELLS = 500_000  # looked at for them, limits or not: some minutes
 VEGARD_TOLERANCE = 1e-5  # files round
@@ -97,6 +100,7 @@ class EnumerationSettings:
     volumes: Mapping[str, float] = field(default_factory=dict)
     ends: tuple[str, ...] = ()  #: formulas between which the compositions are, where it is not the elements
     limits: Limits = field(default_factory=dict)  #: of what is made besides the ends, which every campaign needs
+    max_candidates: int = MAX_CANDIDATES  #: more are refused
 
     def __post_init__(self) -> None:
         atomic_numbers(self.elements)
@@ -126,73 +130,101 @@ class EnumerationSettings:
         n_elements = len(self.elements)
         sizes = {lattice: range(lattice.n_sites, self.max_atoms + 1, lattice.n_sites) for lattice in self.lattices}
         least = sum(lattice.least_cells(n, n_elements) for lattice, of in sizes.items() for n in of)
-        n_max = MAX_CELLS if self.limits or self.ends else MAX_CANDIDATES
+        n_max = max(MAX_CELLS, self.max_candidates) if self.limits or self.ends else self.max_candidates
         if least > n_max:
             raise _too_many(f"some {least} or more of {', '.join(each.value for each in self.lattices)}", n_max)
 
 
 def _too_many(found: str, n_max: int) -> InvalidSettingError:
+    columns = "" if n_max >= MAX_IN_COLUMNS else f", or write a file.parquet, which may hold {MAX_IN_COLUMNS}"
     return InvalidSettingError(
-        f"Expected at most {n_max} cells, found {found}. Take a smaller --max-atoms, fewer lattices or fewer elements; "
-        f"--limit ELEMENT=LOW:HIGH bounds what is kept, out of at most {MAX_CELLS}."
+        f"Expected at most {n_max} cells, found {found}. Take a smaller --max-atoms, fewer lattices or fewer elements{columns}; "
+        f"--limit ELEMENT=LOW:HIGH bounds what is kept, out of at most {max(n_max, MAX_CELLS)}."
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class MadePool:
-    """New candidates: frames without an energy, numbered from 1."""
+    """New candidates: frames without an energy, numbered from 1; the same settings give the same frames.
 
-    frames: tuple[Frame, ...] = field(repr=False)
-    counts: Mapping[tuple[str, int], int]  #: by source (a lattice's name, or PROTOTYPE) and number of atoms
-    n_known: int  #: prototypes left out because a lattice, or a prototype before, gave them already
-    n_open: int  #: prototypes left out because their atoms come too close; see `checks.CLOSE`
-    n_beyond: int  #: cells and prototypes left out because they are not between the ends, or beyond the limits
-    volumes: tuple[float, ...]  #: A^3 per atom of the elements that were used
+    What is counted is known when all are made. Before each step `on_progress` is told of it.
+    """
+
+    settings: EnumerationSettings
+    on_progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    counts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Candidates by source (a lattice's name, or PROTOTYPE) and number of atoms."""
+    n_known: int = 0  #: prototypes left out because a lattice, or a prototype before, gave them already
+    n_open: int = 0  #: prototypes left out because their atoms come too close; see `checks.CLOSE`
+    n_beyond: int = 0  #: cells and prototypes left out because they are not between the ends, or beyond the limits
+
+    @property
+    def volumes(self) -> tuple[float, ...]:
+        """A^3 per atom of the elements that are used."""
+        return atomic_volumes(self.settings.elements, self.settings.volumes)
+
+    @property
+    def n_made(self) -> int:
+        """Candidates so far."""
+        return self.counts.total()
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """All of them."""
+        return tuple(self.stream())
+
+    def stream(self) -> Iterator[Frame]:
+        """All of them one by one: lattice by lattice, size by size, then prototypes; held is only what these may repeat."""
+        settings, volumes = self.settings, self.volumes
+        prototypes: tuple[Frame, ...] = ()
+        if settings.prototype_atoms is not None:
+            self.on_progress("prototypes")
+            made, self.n_open = prototype_cells(settings.elements, max_atoms=settings.prototype_atoms, volumes=volumes)
+            prototypes = tuple(self._within(made))
+        formulas = {_amounts(frame) for frame in prototypes}
+        alike: list[Frame] = []
+        for lattice in settings.lattices:
+            for n_atoms in range(lattice.n_sites, settings.max_atoms + 1, lattice.n_sites):
+                self.on_progress(f"{lattice.value}, {n_atoms} atoms")
+                cells = enumerate_cells(settings.elements, lattice, n_atoms=n_atoms, volumes=volumes)
+                for frame in self._within(cells):
+                    if formulas and _amounts(frame) in formulas:
+                        alike.append(frame)
+                    yield self._counted(lattice.value, frame)
+        if prototypes:
+            self.on_progress(f"comparing {len(prototypes)} prototypes with {len(alike)} cells")
+            new = without_known(prototypes, alike)
+            self.n_known = len(prototypes) - len(new)
+            for frame in new:
+                yield self._counted(PROTOTYPE, frame)
+
+    def _counted(self, source: str, frame: Frame) -> Frame:
+        self.counts[source, len(frame.numbers)] += 1
+        if self.n_made > self.settings.max_candidates:
+            raise _too_many("more", self.settings.max_candidates)
+        return replace(frame, number=self.n_made)
+
+    def _within(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames that are an end, or between the ends and within the limits; the others are counted."""
+        axis, left = self.settings.axis, iter(frames)
+        while some := tuple(islice(left, AT_A_TIME)):
+            are_held = axis.holds(axis.counts(some)).tolist()
+            self.n_beyond += are_held.count(False)
+            yield from compress(some, are_held)
 
 
 def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], None] = lambda _: None) -> MadePool:
-    """All candidates that are asked for; the same settings give the same frames. Before each step `on_progress` is told of it."""
-    volumes = atomic_volumes(settings.elements, settings.volumes)
-    frames: list[Frame] = []
-    counts: Counter[tuple[str, int]] = Counter()
-    n_beyond = 0
-    for lattice in settings.lattices:
-        for n_atoms in range(lattice.n_sites, settings.max_atoms + 1, lattice.n_sites):
-            on_progress(f"{lattice.value}, {n_atoms} atoms")
-            cells = enumerate_cells(settings.elements, lattice, n_atoms=n_atoms, volumes=volumes)
-            kept, n_left = _within(cells, settings, n_max=MAX_CANDIDATES - len(frames))
-            counts[lattice.value, n_atoms] += len(kept)
-            n_beyond += n_left
-            frames.extend(kept)
-    n_known = n_open = 0
-    if settings.prototype_atoms is not None:
-        on_progress("prototypes")
-        made, n_open = prototype_cells(settings.elements, max_atoms=settings.prototype_atoms, volumes=volumes)
-        prototypes, n_left = _within(made, settings, n_max=MAX_CANDIDATES - len(frames))
-        n_beyond += n_left
-        on_progress(f"comparing {len(prototypes)} prototypes with {len(frames)} cells")
-        new = without_known(prototypes, frames)
-        n_known = len(prototypes) - len(new)
-        counts.update((PROTOTYPE, len(frame.numbers)) for frame in new)
-        frames.extend(new)
-    numbered = tuple(replace(frame, number=number) for number, frame in enumerate(frames, start=1))
-    return MadePool(
-        frames=numbered, counts=dict(counts), n_known=n_known, n_open=n_open, n_beyond=n_beyond, volumes=volumes
-    )
+    """All candidates that are asked for, with what is counted of them."""
+    made = MadePool(settings=settings, on_progress=on_progress)
+    _ = made.frames
+    return made
 
 
-def _within(frames: Iterable[Frame], settings: EnumerationSettings, *, n_max: int) -> tuple[tuple[Frame, ...], int]:
-    """The frames that are an end, or between the ends and within the limits, and the number of the others."""
-    axis, left = settings.axis, iter(frames)
-    kept: list[Frame] = []
-    n_left = 0
-    while some := tuple(islice(left, AT_A_TIME)):
-        are_held = axis.holds(axis.counts(some)).tolist()
-        kept += [frame for frame, is_held in zip(some, are_held, strict=True) if is_held]
-        n_left += are_held.count(False)
-        if len(kept) > n_max:
-            raise _too_many("more", MAX_CANDIDATES)
-    return tuple(kept), n_left
+def _amounts(frame: Frame) -> tuple[tuple[int, int], ...]:
+    """What a reduced formula says: atomic numbers, and how many of each in the smallest whole numbers."""
+    counts = Counter(frame.numbers.tolist())
+    divisor = gcd(*counts.values())
+    return tuple((number, count // divisor) for number, count in sorted(counts.items()))
 
 
 def atomic_volumes(elements: tuple[str, ...], given: Mapping[str, float] | None = None) -> tuple[float, ...]:

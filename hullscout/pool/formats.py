@@ -1,6 +1,7 @@
 """Pools in every form that is read: one interface, the same checks, the same faults whatever the format.
 
-A campaign keeps any of them as extended XYZ (`keep_pool`). A format is one reader and one line of the table here.
+A campaign keeps any of them as extended XYZ, but Parquet as it is (`keep_pool`). A format is one reader and one line of the table
+here.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from hullscout.pool.calculations import (
     read_calculations,
     read_vaspruns,
 )
+from hullscout.pool.columnar import MAGIC as PARQUET_MAGIC
+from hullscout.pool.columnar import read_columnar, read_columns
 from hullscout.pool.databases import read_ase_database
 from hullscout.pool.entries import read_entries, read_json
-from hullscout.pool.extxyz import read_frames
+from hullscout.pool.extxyz import parse_frames, read_frames
 from hullscout.pool.folders import find_tables, is_table_file, links_out, read_table
 from hullscout.pool.frames import Frames, number_shared_labels, shown_ids
 from hullscout.pool.structure_files import find_structures, is_structure_file, read_structure_files
@@ -55,11 +58,13 @@ FORMATS: dict[str, Format] = {
     "calculations": Format(read_calculations, is_folder=True),
     "atat": Format(read_atat, is_folder=True),
     "traj": Format(read_trajectory),
+    "parquet": Format(read_columnar),
 }
 """The formats by name: extended XYZ; an ASE database, `.db` or `.json`; a JSON list of pymatgen's `ComputedStructureEntry` or of a
 database's documents; a folder of POSCAR or CIF files with a CSV table of their energies, that table, or a file of many POSCARs; a
-folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps; ASE's trajectory. A format is one
-reader and one line here."""
+folder tree of `vasprun.xml` files, of calculations of any code that is read, or of ATAT's maps; ASE's trajectory; Parquet. A format
+is one reader and one line here."""
+_KEPT_AS_IT_IS = ("extxyz", "parquet")
 
 
 def read_pool(path: Path, pool_format: str | None = None) -> Frames:
@@ -69,7 +74,7 @@ def read_pool(path: Path, pool_format: str | None = None) -> Frames:
     """
     chosen = _chosen(path, pool_format)
     frames = _read_as(chosen, path)
-    return frames if chosen == "extxyz" else number_shared_labels(frames)
+    return frames if chosen in _KEPT_AS_IT_IS else number_shared_labels(frames)
 
 
 def _read_as(chosen: str, path: Path) -> Frames:
@@ -93,7 +98,7 @@ def _read_as(chosen: str, path: Path) -> Frames:
 
 
 class Kept(NamedTuple):
-    """A pool as a campaign keeps it: extended XYZ, and what was said of the source that it does not hold."""
+    """A pool as a campaign keeps it: extended XYZ or Parquet, and what was said of the source that it does not hold."""
 
     content: bytes
     faults: tuple[str, ...] = ()
@@ -101,12 +106,17 @@ class Kept(NamedTuple):
 
 
 def keep_pool(path: Path, pool_format: str | None = None) -> Kept:
-    """A pool as a campaign keeps it: the file itself if it is extended XYZ, else its frames written as such, always the same."""
+    """A pool as a campaign keeps it: the file itself if it is extended XYZ or Parquet, else its frames as extended XYZ."""
     chosen = _chosen(path, pool_format)
-    if chosen == "extxyz":
+    if chosen in _KEPT_AS_IT_IS:
         return Kept(_read(path))
     frames = _read_as(chosen, path)
     return Kept(format_frames(frames.frames), frames.faults, frames.notes)
+
+
+def kept_frames(content: bytes, *, path: Path) -> Frames:
+    """All frames of a pool as a campaign keeps it; the path is what errors name."""
+    return (read_columns if content.startswith(PARQUET_MAGIC) else parse_frames)(content, path=path)
 
 
 def detect_format(path: Path) -> str:
@@ -120,8 +130,9 @@ def detect_format(path: Path) -> str:
         raise InvalidPoolError(f"{path}: {WORKBOOK}")
     if is_table_file(path) or is_structure_file(path):
         return "files"
-    if head.startswith(TRAJECTORY_MAGIC):
-        return "traj"
+    for magic, name in ((TRAJECTORY_MAGIC, "traj"), (PARQUET_MAGIC, "parquet")):
+        if head.startswith(magic):
+            return name
     return _format_of_text(path, head)
 
 

@@ -1,4 +1,4 @@
-"""Pools as they are written: extended XYZ, the same bytes for the same frames, and where such a file may be put."""
+"""Pools as they are written: extended XYZ or Parquet, the same bytes for the same frames, and where such a file may be put."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from hullscout.errors import OutputError
 from hullscout.pool import moments
+from hullscout.pool.columnar import SUFFIX as PARQUET
+from hullscout.pool.columnar import kinds_of, write_columns
 from hullscout.pool.extxyz import PLAIN_PROPERTIES, SUFFIXES
-from hullscout.writing import write_whole
+from hullscout.writing import write_whole, written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,8 +36,8 @@ class Existing(Enum):
 
 def check_target(path: Path, existing: Existing, *, source: Path | None = None) -> None:
     """Refuse, by an OutputError, a path where no pool may be written, or the `source` that is read: to be asked before any cost."""
-    if not path.name.endswith(SUFFIXES):
-        known = ", ".join(SUFFIXES)
+    if not path.name.endswith((*SUFFIXES, PARQUET)):
+        known = ", ".join((*SUFFIXES, PARQUET))
         raise OutputError(f"{path}: expected a name that ends in {known}, found {path.name!r}. Rename it.")
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
@@ -46,16 +48,31 @@ def check_target(path: Path, existing: Existing, *, source: Path | None = None) 
         raise OutputError(f"{path} {said}")
 
 
-def save_frames(path: Path, frames: Sequence[Frame], *, existing: Existing = Existing.REFUSE) -> None:
-    """Write frames as a pool file where `check_target` allows it, gzipped if so named; the same frames give the same bytes."""
+def save_frames(
+    path: Path,
+    frames: Iterable[Frame],
+    *,
+    existing: Existing = Existing.REFUSE,
+    kinds: Mapping[str, type] | None = None,
+) -> None:
+    """Write frames as a pool file where `check_target` allows it, gzipped or as Parquet if so named.
+
+    The same frames give the same bytes. Parquet is written while they come, where the `kinds` of the further columns that
+    they state are given: `float` or `str` by name.
+    """
     check_target(path, existing)
+    if path.name.endswith(PARQUET):
+        known = tuple(frames) if kinds is None else frames
+        with written_whole(path, remedy="Nothing was changed.") as half_made:
+            write_columns(half_made, known, kinds_of(known) if kinds is None else kinds)
+        return
     content = format_frames(frames)
     if path.name.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
     write_whole(path, content, remedy="Nothing was changed.")
 
 
-def format_frames(frames: Sequence[Frame]) -> bytes:
+def format_frames(frames: Iterable[Frame]) -> bytes:
     """Frames as the content of an extended XYZ file, UTF-8."""
     return "".join(_format(frame) for frame in frames).encode()
 

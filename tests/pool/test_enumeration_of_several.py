@@ -10,7 +10,7 @@ import pytest
 from ase.build import make_supercell
 
 from hullscout.errors import InvalidPoolError, InvalidSettingError
-from hullscout.pool import Candidate, EnumerationSettings, ParentLattice, enumeration, find_twins, make_pool
+from hullscout.pool import Candidate, EnumerationSettings, ParentLattice, find_twins, make_pool
 from hullscout.pool.enumeration import PROTOTYPE, atomic_volumes, enumerate_cells, prototype_cells, without_known
 from hullscout.pool.limits import is_within
 
@@ -176,7 +176,6 @@ def test_the_least_number_of_cells_is_never_above_what_there_is(lattice, n_atoms
     assert 0 < lattice.least_cells(n_atoms, 3) <= len(cells(lattice, n_atoms))
 
 
-def test_more_candidates_than_a_pool_may_hold_are_refused_while_they_are_made(monkeypatch):
-    monkeypatch.setattr(enumeration, "MAX_CANDIDATES", 20)
+def test_more_candidates_than_a_pool_may_hold_are_refused_while_they_are_made():
     with pytest.raises(InvalidSettingError, match="at most 20 cells, found more"):
-        make_pool(EnumerationSettings(elements=ELEMENTS, lattices=(FCC,), max_atoms=3))
+        make_pool(EnumerationSettings(elements=ELEMENTS, lattices=(FCC,), max_atoms=3, max_candidates=20))

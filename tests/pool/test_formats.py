@@ -25,7 +25,7 @@ from hullscout.pool import (
     build_pool,
     find_twins,
     keep_pool,
-    parse_frames,
+    kept_frames,
     read_pool,
 )
 from hullscout.pool.formats import detect_format
@@ -80,7 +80,7 @@ def test_reading_changes_nothing_and_gives_the_same_bytes_each_time(written):
     first = keep_pool(written).content
     assert keep_pool(written).content == first
     assert content(written) == before
-    again = parse_frames(first, path=written)
+    again = kept_frames(first, path=written)
     assert [frame.id for frame in again.frames] == [frame.id for frame in read_pool(written).frames]
     assert again.frames[3].columns.keys() == read_pool(written).frames[3].columns.keys()
 
@@ -134,6 +134,7 @@ def test_pools_without_any_energies_are_read(kind, frames, tmp_path):
         ("cif", "files"),
         ("poscar", "files"),
         ("vasprun", "vasprun"),
+        ("parquet", "parquet"),
     ],
 )
 def test_the_format_is_told_by_the_content(kind, expected, frames, tmp_path):
@@ -208,7 +209,7 @@ def test_the_campaign_file_may_name_the_format(frames, tmp_path):
     path = WRITERS["ase.db"](tmp_path, frames)
     (tmp_path / "c.toml").write_text(CAMPAIGN.format(path=path.name).replace("[select]", 'format = "ase"\n\n[select]'))
     assert read_origin(tmp_path / "c.toml").config.pool.format == "ase"
-    kinds = "'extxyz', 'ase', 'entries', 'files', 'vasprun', 'calculations', 'atat', 'traj'"
+    kinds = "'extxyz', 'ase', 'entries', 'files', 'vasprun', 'calculations', 'atat', 'traj', 'parquet'"
     with pytest.raises(
         InvalidCampaignError,
         match=rf"pool\.format: expected one of {kinds}; found 'excel'",

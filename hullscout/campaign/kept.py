@@ -29,6 +29,7 @@ import numpy as np
 
 from hullscout.errors import HullscoutError
 from hullscout.pool import Candidate, Pool, PoolReport
+from hullscout.pool.candidate import AtomArrays
 from hullscout.writing import written_whole
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _MAGIC = b"hullscout kept 1\n"
 _SEAL = hashlib.sha256().digest_size
 MAX_HEADER_BYTES = 256_000_000
 _ALIGNED = 64
+_PERIODIC = (True, True, True)
+_KINDS = {"int64": "<i8", "float32": "<f4"}  # how arrays of these stand in the file; all others are in double precision
 _MADE_BY = ("lattice.py", "neighbors.py", "neighbor_kernels.py", "pool/**/*.py", "mbtr/*.py", "representation/*.py")
 
 
@@ -88,11 +91,12 @@ def write_kept(folder: Path, origin: Origin, kept: Kept, *, is_table: bool) -> N
         **{name: values for name in ("cost", "baseline_ev_per_atom") if (values := getattr(pool, name)) is not None},
         **{f"features {name}": block for name, block in kept.features.items()},
     }
-    pieces, places, end = [], {}, 0
+    pieces: list[bytes | memoryview] = []
+    places, end = {}, 0
     for name, values in arrays.items():
-        content = np.ascontiguousarray(values, "<i8" if values.dtype.kind == "i" else "<f8")
+        content = np.ascontiguousarray(values, _KINDS.get(values.dtype.name, "<f8"))
         places[name] = (content.dtype.str, values.shape, end)
-        pieces += [content.tobytes(), bytes(-content.nbytes % _ALIGNED)]
+        pieces += [content.data.cast("B") if content.size else b"", bytes(-content.nbytes % _ALIGNED)]
         end += content.nbytes + len(pieces[-1])
     header = {
         "key": key,
@@ -163,7 +167,7 @@ def _pool_of(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Pool:
     )
     return Pool(
         candidates=tuple(
-            Candidate(id=name, numbers=numbers, positions=positions, cell=cell, magmoms=magmoms)
+            Candidate.checked_before(name, AtomArrays(numbers, positions, cell, _PERIODIC, magmoms))
             for name, numbers, positions, cell, magmoms in parts
         ),
         report=PoolReport(**{name: _frozen(value) for name, value in header["report"].items()}),

@@ -34,7 +34,7 @@ from hullscout.pool import (
 )
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import checked_blocks
-from hullscout.selection import Surrogate
+from hullscout.selection import surrogate_of
 from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
 from hullscout.settings import NotImported, look_beside
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.origin import Origin
     from hullscout.pool import Frame, Frames, Pool
     from hullscout.representation import Representation
-    from hullscout.selection import Rule
+    from hullscout.selection import Rule, Surrogate
     from hullscout.selection.known import Floats
     from hullscout.settings import Settings
 
@@ -307,7 +307,7 @@ class Setup:
         n_wanted = len(self.pool) if n_candidates is None else n_candidates
         pool = next(pool for pool in self.pools if len(pool) == n_wanted)
         features = self.features if pool is self.pool else self._features_of(pool)
-        return Surrogate(features, fractions=pool.fractions, settings=self.config.regression)
+        return surrogate_of(features, fractions=pool.fractions, settings=self.config.regression)
 
     def ledger(self, **told: Any) -> Ledger:
         """The ledger of a campaign in which nothing was asked for yet but what is given; without a store it is kept nowhere."""

@@ -84,6 +84,15 @@ class Candidate:
         """A candidate of pymatgen's `Structure` with whole atoms; its id is `structure.properties["id"]` where none is given."""
         return cls.from_ase(structure, id)
 
+    @classmethod
+    def checked_before(cls, id: str, atoms: AtomArrays) -> Self:  # noqa: A002
+        """A candidate of arrays that were a candidate's before: they are not looked at again, and nobody may write to them."""
+        made = object.__new__(cls)
+        parts = (atoms.numbers, atoms.positions, atoms.cell, atoms.magmoms)
+        for name, value in (("id", id), *zip(("numbers", "positions", "cell", "magmoms"), parts, strict=True)):
+            object.__setattr__(made, name, value)
+        return made
+
     def __repr__(self) -> str:
         return f"Candidate(id={self.id!r}, formula={self.formula!r}, n_atoms={self.n_atoms})"
 

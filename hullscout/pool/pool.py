@@ -89,10 +89,12 @@ class Pool:
 
     def __post_init__(self) -> None:
         n_atoms = np.array([c.n_atoms for c in self.candidates], dtype=np.int64)
-        counts = np.array(  # (n, elements) atoms of each element
-            [[(c.numbers == number).sum() for c in self.candidates] for number in atomic_numbers(self.elements)],
-            dtype=np.int64,
-        ).T
+        numbers = np.concatenate([c.numbers for c in self.candidates] or [np.empty(0, np.int64)])
+        starts = np.cumsum(n_atoms) - n_atoms
+        of_elements = [(numbers == number).astype(np.int64) for number in atomic_numbers(self.elements)]
+        counts = np.stack(
+            [np.add.reduceat(these, starts) for these in of_elements], axis=1
+        )  # (n, elements) atoms of each
         ids = tuple(c.id for c in self.candidates)
         places = {name: place for place, name in enumerate(ids)}
         is_whole = np.array_equal(counts.sum(axis=1), n_atoms)
@@ -112,7 +114,9 @@ class Pool:
             _refuse_missing_ends(np.asarray(arrays["baseline_ev_per_atom"]), weights == 1.0, self.end_labels)
         for array in arrays.values():
             array.setflags(write=False)
-        formulas = tuple(formula_of(atoms, self.elements) for atoms in counts.tolist())
+        kinds, kind_of = np.unique(counts, axis=0, return_inverse=True)
+        names = [formula_of(atoms, self.elements) for atoms in kinds.tolist()]
+        formulas = tuple(names[kind] for kind in kind_of.ravel().tolist())
         for name, value in (("ids", ids), ("formulas", formulas), ("_places", places), *arrays.items()):
             object.__setattr__(self, name, value)
 

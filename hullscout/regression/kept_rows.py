@@ -113,7 +113,7 @@ class _Rows:
                 self._squares[columns] += np.einsum("ij,ij->j", values, values)
 
         if blocks:
-            _for_all(solve, self._n_candidates)
+            for_all(solve, self._n_candidates)
 
     def read(
         self,
@@ -146,7 +146,7 @@ class _Rows:
             own = self._kernel(parts.to_self(columns)) - squares + np.einsum("ij,ij->j", lifted, lifted)
             variance[columns] = process.signal_variance * np.maximum(own, 0.0)
 
-        _for_all(read_out, self._n_candidates)
+        for_all(read_out, self._n_candidates)
 
     def _pieces_before(self, n: int) -> Iterator[tuple[FloatArray, slice]]:
         """The first n rows, piece by piece, and which they are."""
@@ -184,9 +184,9 @@ def _edges(n: int) -> list[int]:
     return edges
 
 
-def _for_all(work: Callable[[slice], None], n_candidates: int) -> None:
+def for_all(work: Callable[[slice], None], n_candidates: int, *, n_at_once: int = _COLUMNS) -> None:
     """Do it for some candidates at a time, on all cores: each of them depends on itself alone."""
-    slices = (slice(start, min(start + _COLUMNS, n_candidates)) for start in range(0, n_candidates, _COLUMNS))
+    slices = (slice(start, min(start + n_at_once, n_candidates)) for start in range(0, n_candidates, n_at_once))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
         for _ in threads.map(work, slices):
             pass

@@ -39,6 +39,7 @@ class PoolModel:
             tuning chooses among them and `blocks`, which is called "features". In the order of the broadening.
         composition: Atomic fractions of the elements after the first, shape (n_candidates, k), or (n_candidates,) of the second of
             two; needed by a composition mean.
+        scales: Unit of length of each block; by default the root mean square distance among the candidates.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class PoolModel:
         alternatives: Mapping[str, Mapping[str, npt.ArrayLike]] | None = None,
         composition: npt.ArrayLike | None = None,
         settings: ModelSettings | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> None:
         if not isinstance(blocks, Mapping):
             raise InvalidSettingError(f"Expected feature arrays by block name, found {type(blocks).__name__}.")
@@ -58,7 +60,9 @@ class PoolModel:
             raise InvalidSettingError(f"Expected ModelSettings or None, found {settings!r}.")
         metric = self.settings.shape.metric
         named = {SINGLE: blocks, **(alternatives or {})}
-        self._representations = {name: PoolSeparations(parts, metric=metric) for name, parts in named.items()}
+        self._representations = {
+            name: PoolSeparations(parts, metric=metric, scales=scales) for name, parts in named.items()
+        }
         counts = {name: part.n_candidates for name, part in self._representations.items()}
         if len(set(counts.values())) > 1:
             raise InvalidTrainingSetError(f"Expected representations of the same candidates, found {counts}.")
@@ -151,6 +155,17 @@ class PoolModel:
             prior = {name: one.to_self(part) for name, one in self._representations.items()}
             means[piece], stds[piece] = self.fitted.predict(cross, prior, self._basis[part])
         return means, stds
+
+    def predict_others(
+        self, blocks: Mapping[str, FloatArray], composition: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and calibrated standard deviation (q,) of the labels of structures that are no candidates.
+
+        From their features (q, d) by block and their composition (q, k), under a fit without further columns of the mean.
+        """
+        cross, own = self._representations[SINGLE].to_others(blocks)
+        basis = self.settings.mean.basis(len(composition), composition)
+        return self.fitted.predict({SINGLE: cross}, {SINGLE: own}, basis)
 
     def _kept_moments(self) -> tuple[FloatArray, FloatArray] | None:
         """Means and variances of the function at all candidates, (m, n) of m components, from what was solved before."""

@@ -21,9 +21,16 @@ class PoolSeparations:
     Args:
         blocks: For every block name the features of all candidates, shape (n_candidates, d_block).
         metric: What is measured; squared Euclidean unless the kernel is linear or Laplacian.
+        scales: Unit of length of each block, where the candidates are a part of a pool whose units are used.
     """
 
-    def __init__(self, blocks: Mapping[str, npt.ArrayLike], *, metric: Metric = Metric.SQUARED_EUCLIDEAN) -> None:
+    def __init__(
+        self,
+        blocks: Mapping[str, npt.ArrayLike],
+        *,
+        metric: Metric = Metric.SQUARED_EUCLIDEAN,
+        scales: Mapping[str, float] | None = None,
+    ) -> None:
         if not blocks:
             raise InvalidSettingError("Expected at least one feature block, found none.")
         features = {name: finite_matrix(values, what=f"block {name!r}") for name, values in blocks.items()}
@@ -33,14 +40,18 @@ class PoolSeparations:
         self.metric = metric
         self.n_candidates = next(iter(lengths.values()))
         is_shift_free = metric is not Metric.DOT
-        self._features = {name: values - values.mean(axis=0) * is_shift_free for name, values in features.items()}
+        self._centers = {name: values.mean(axis=0) * is_shift_free for name, values in features.items()}
+        self._features = {name: values - self._centers[name] for name, values in features.items()}
         self._squares = {name: np.einsum("ij,ij->i", values, values) for name, values in self._features.items()}
         self._rows = {name: np.empty((0, self.n_candidates)) for name in features}
         self._labelled: list[int] = []
+        self._scales = None if scales is None else {name: float(scales[name]) for name in features}
 
     @property
     def scales(self) -> dict[str, float]:
-        """Root mean square distance among all candidates in each block, 1 where all coincide."""
+        """Root mean square distance among all candidates in each block, 1 where all coincide; or the units that were given."""
+        if self._scales is not None:
+            return self._scales
         n = self.n_candidates
         means = {name: 2.0 * float(squares.mean()) * n / max(n - 1, 1) for name, squares in self._squares.items()}
         return {name: float(np.sqrt(mean)) if mean > 0.0 else 1.0 for name, mean in means.items()}
@@ -121,6 +132,18 @@ class PoolSeparations:
             if self.metric is not Metric.DOT:
                 np.fill_diagonal(result[name], 0.0)
         return result
+
+    def to_others(self, blocks: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """Separations of the labelled from other structures, (n_labelled, q), and of each of these from itself, (q,).
+
+        By block, from features (q, d) as they were given.
+        """
+        cross, own = {}, {}
+        for name, features in self._features.items():
+            others = blocks[name] - self._centers[name]
+            cross[name] = separations(features[self.labelled], others, metric=self.metric)
+            own[name] = self_separations(others, metric=self.metric)
+        return cross, own
 
     def to_self(self, candidates: IntArray | slice) -> dict[str, FloatArray]:
         """Separation of each candidate from itself, shape (n,) per block: zero, or x.x for the dot product."""

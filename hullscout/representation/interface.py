@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+SINGLE_ABOVE = 200_000
+"""Features of more candidates are held in single precision."""
+_AT_ONCE = 4096
 
 
 class Structure(Protocol):
@@ -101,26 +108,43 @@ REPRESENTATIONS = Kinds(
 """The representations by name."""
 
 
+def room_for(n: int, d: int) -> NDArray[Any]:
+    """An array (n, d) in single precision, in a file without a name that goes when nothing refers to it any more.
+
+    OSError where the disk of temporary files has not so much left.
+    """
+    with tempfile.TemporaryFile(prefix="hullscout-") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, 4 * n * d)  # else a full disk ends the process without a word
+        return np.memmap(file, np.float32, mode="r+", shape=(n, d))
+
+
 def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
     """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays.
+
+    Of more than SINGLE_ABOVE candidates they are in single precision.
 
     Where candidates differ in nothing but their magnetic moments, a block of these is added: see `moment_features`.
     """
     kind = representation.kind
     given: Any = representation.blocks(candidates)
+    dtype: Any = np.float32 if len(candidates) > SINGLE_ABOVE else np.float64
     try:
         arrays = {name: np.asarray(block) for name, block in given.items()}
         if not all(isinstance(name, str) and name.isprintable() and name.strip() for name in arrays):
             raise TypeError("a block has no printable name")  # noqa: TRY301  said in the sentence below
-        blocks = {name: block.astype(np.float64, casting="same_kind") for name, block in arrays.items()}
+        blocks = {
+            name: block.astype(dtype, casting="same_kind", copy=dtype is np.float64) for name, block in arrays.items()
+        }
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidSettingError(
             f"representation.kind: expected arrays of real features by printable names from blocks of {representation.kind!r}, "
             f"found {given!r:.80}."
         ) from error
     for name, block in blocks.items():
-        if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not np.isfinite(block).all():
-            found = f"shape {block.shape}" if block.ndim != 2 or np.isfinite(block).all() else "numbers that are not"
+        is_finite = all(np.isfinite(block[start : start + _AT_ONCE]).all() for start in range(0, len(block), _AT_ONCE))
+        if block.ndim != 2 or block.shape[0] != len(candidates) or block.shape[1] == 0 or not is_finite:
+            found = f"shape {block.shape}" if block.ndim != 2 or is_finite else "numbers that are not"
             raise InvalidSettingError(
                 f"representation.kind: expected finite features ({len(candidates)}, d) in block {name!r} of "
                 f"{kind!r}, found {found}."

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hullscout.citations import MBTR as PAPER
 from hullscout.citations import Citation
-from hullscout.representation.interface import Panel, Representation
+from hullscout.representation.interface import SINGLE_ABOVE, Panel, Representation, room_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,9 +57,18 @@ class MbtrRepresentation(Representation):
 
     def blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
         """Features (n, d) of each term, and the volume (n, 1)."""
-        mbtr = self.mbtr
-        features = mbtr.transform(candidates)
-        blocks = {name: features[:, columns] for name, columns in mbtr.slices.items()}
+        mbtr, n = self.mbtr, len(candidates)
+        blocks: dict[str, Floats]
+        if n > SINGLE_ABOVE:
+            blocks = {name: room_for(n, of.stop - of.start) for name, of in mbtr.slices.items()}
+            end = 0
+            for features in mbtr.stream(candidates):
+                start, end = end, end + len(features)
+                for name, columns in mbtr.slices.items():
+                    blocks[name][start:end] = features[:, columns]
+        else:
+            features = mbtr.transform(candidates)
+            blocks = {name: features[:, columns] for name, columns in mbtr.slices.items()}
         excess = excess_volume(candidates) if self.volume else np.zeros(0)
         return {**blocks, "volume": excess[:, None]} if np.any(excess) else blocks
 

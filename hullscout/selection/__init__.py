@@ -10,6 +10,7 @@ from hullscout.selection.decision import Decision, Stop
 from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.known import Known
 from hullscout.selection.rule import RULES, Rule
+from hullscout.selection.screened import ScreenedSurrogate, surrogate_of
 from hullscout.selection.simple_rules import GreedyRule, RandomRule, VarianceRule
 from hullscout.selection.sources import Sources
 from hullscout.selection.stopping import CostSettings, StopReason, StopSettings
@@ -28,6 +29,7 @@ __all__ = [
     "Known",
     "RandomRule",
     "Rule",
+    "ScreenedSurrogate",
     "Sources",
     "StabilityRegion",
     "Stop",
@@ -37,4 +39,5 @@ __all__ = [
     "SurrogateSettings",
     "ThresholdRule",
     "VarianceRule",
+    "surrogate_of",
 ]

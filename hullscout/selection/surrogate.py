@@ -63,15 +63,22 @@ class Surrogate:
 
     Args:
         fractions: (n, k) atomic fractions of the elements after the first, or (n,) of the second of two.
+        scales: Unit of length of each block, where the candidates are a part of a pool.
     """
 
     def __init__(
-        self, blocks: Mapping[str, Floats], *, fractions: Floats, settings: SurrogateSettings | None = None
+        self,
+        blocks: Mapping[str, Floats],
+        *,
+        fractions: Floats,
+        settings: SurrogateSettings | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> None:
         self.settings = SurrogateSettings() if settings is None else settings
         self._blocks = dict(blocks)
         self._fractions = fractions.reshape(len(fractions), -1)
         self._n_candidates = len(fractions)
+        self._scales = scales
         self._model = self._empty_model(self.settings.mean)
         self._models: dict[bytes, PoolModel] = {}  # of the candidates of which some baselines say something
         self._fits: tuple[Fit, ...] = ()  # the one in use, and beside it the one without baselines
@@ -95,9 +102,11 @@ class Surrogate:
         hull depends on it.
         """
         height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[known.answered])
-        return Belief(known=known, **self._fit(known.answered, labels, baselines=baselines, height=height))
+        return Belief(known=known, **self.fit_labels(known.answered, labels, baselines=baselines, height=height))
 
-    def _fit(self, labelled: Indices, labels: Floats, *, baselines: Floats | None, height: Floats) -> dict[str, Any]:
+    def fit_labels(
+        self, labelled: Indices, labels: Floats, *, baselines: Floats | None, height: Floats
+    ) -> dict[str, Any]:
         """What a belief holds, from labels (m,) of some candidates and their heights above the hull (m,)."""
         columns = np.empty((self._n_candidates, 0)) if baselines is None else baselines
         self._exact_mean, self._fits = None, ()
@@ -185,19 +194,21 @@ class Surrogate:
         by its squared distance to the nearest of those before it, as k-means++ draws its centres (Arthur & Vassilvitskii, SODA
         2007): they cover the pool, and each seed covers it in its own way.
         """
-        rng = known.rng() if rng is None else rng
         is_askable = np.isin(np.arange(self._n_candidates), np.setdiff1d(known.askable, beside))
-        apart = self._model.separations_from(np.flatnonzero(~is_askable)).min(axis=0, initial=np.inf)
-        if among is not None:
-            is_askable &= np.isin(np.arange(self._n_candidates), among)
-        n_most = min(n, int(is_askable.sum()))
-        nearest = np.where(is_askable, np.minimum(apart, np.finfo(np.float64).max / self._n_candidates), 0.0)
+        is_allowed = is_askable.copy() if among is None else is_askable & np.isin(np.arange(self._n_candidates), among)
+        return self.drawn(n, is_allowed, taken=np.flatnonzero(~is_askable), rng=known.rng() if rng is None else rng)
+
+    def drawn(self, n: int, is_allowed: BoolArray, *, taken: Indices, rng: np.random.Generator) -> tuple[int, ...]:
+        """Up to n candidates of those that are allowed (n_candidates,), far from those taken and from each other."""
+        apart = self._model.separations_from(taken).min(axis=0, initial=np.inf)
+        n_most = min(n, int(is_allowed.sum()))
+        nearest = np.where(is_allowed, np.minimum(apart, np.finfo(np.float64).max / self._n_candidates), 0.0)
         drawn: list[int] = []
         while len(drawn) < n_most:
-            weights = nearest if nearest.sum() > 0.0 else np.where(is_askable, 1.0, 0.0)
+            weights = nearest if nearest.sum() > 0.0 else np.where(is_allowed, 1.0, 0.0)
             index = int(rng.choice(self._n_candidates, p=weights / weights.sum()))
             drawn.append(index)
-            is_askable[index] = False
+            is_allowed[index] = False
             nearest = np.minimum(nearest, self._model.separations_from(np.asarray([index], dtype=np.intp))[0])
             nearest[index] = 0.0
         return tuple(drawn)
@@ -219,6 +230,13 @@ class Surrogate:
         told = best.posterior(candidates) if is_all else joined(candidates, best, others[0])
         return doubted(told, others[0].posterior(candidates))
 
+    def predict_others(self, blocks: Mapping[str, Floats], fractions: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation (q,) of structures that are no candidates, by features (q, d) and fractions (q, k).
+
+        Under the last fit, which had no baselines and learned something.
+        """
+        return self._fits[0].model.predict_others(blocks, fractions)
+
     def held_out_half_rmse(self, known: Known, labels: Floats, *, baselines: Floats | None = None) -> float:
         """Root mean square error on a random half of the labels of what is known, predicted from the other half."""
         rows = known.answered
@@ -227,7 +245,7 @@ class Surrogate:
         blocks = {name: block[rows] for name, block in self._blocks.items()}
         half = Surrogate(blocks, fractions=self._fractions[rows], settings=self.settings)
         height = known.formation_ev_per_atom - known.hull.energy_at(known.fractions[rows])
-        fitted = half._fit(
+        fitted = half.fit_labels(
             trained, labels[trained], baselines=None if baselines is None else baselines[rows], height=height[trained]
         )
         return float(np.sqrt(np.mean((fitted["mean_ev_per_atom"][held_out] - labels[held_out]) ** 2)))
@@ -249,7 +267,7 @@ class Surrogate:
             n_weighed=N_WEIGHED,
             n_regularizations=N_NOISES,
         )
-        return PoolModel(self._blocks, composition=self._fractions, settings=settings)
+        return PoolModel(self._blocks, composition=self._fractions, settings=settings, scales=self._scales)
 
     def _grown(self, known: Indices, of: bytes = b"") -> PoolModel:
         """The model with exactly `known` labelled; of some candidates, where these are named by what tells them apart.

@@ -3,6 +3,7 @@
     python tests/benchmarks/selection_large_pool.py [--candidates 100000] [--rounds 40]
     python tests/benchmarks/selection_large_pool.py --known 300 --rounds 20      # late in a campaign
     python tests/benchmarks/selection_large_pool.py --known 300 --rounds 20 --nothing-kept
+    python tests/benchmarks/selection_large_pool.py --known 300 --rounds 20 --screened
     python tests/benchmarks/selection_large_pool.py --campaign campaigns/cuagau/cuagau.toml --candidates 20000
 
 Features are those of the committed Ag-Pd pool, or of another campaign, interpolated between pairs of structures of one composition;
@@ -24,7 +25,15 @@ from hullscout.campaign import Setup, read_origin
 from hullscout.campaign.engine import fitting_threads
 from hullscout.hull import pure
 from hullscout.regression import kept_rows
-from hullscout.selection import Decision, HullPosteriorRule, Known, StopSettings, Surrogate
+from hullscout.selection import (
+    Decision,
+    HullPosteriorRule,
+    Known,
+    StopSettings,
+    SurrogateSettings,
+    screened,
+    surrogate_of,
+)
 
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "agpd" / "agpd.toml"
 
@@ -68,11 +77,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--known", type=int, default=0, help="candidates, drawn at random, that are known beforehand")
     parser.add_argument("--nothing-kept", action="store_true", help="predict the pool from nothing in each round")
+    parser.add_argument(
+        "--screened", action="store_true", help="as pools above 200 000 candidates are, in single precision"
+    )
     arguments = parser.parse_args()
     if arguments.nothing_kept:
         kept_rows.MAX_BYTES = 0
     fractions, blocks, energies = large_pool(arguments.campaign, arguments.candidates)
-    rule, surrogate = HullPosteriorRule(), Surrogate(blocks, fractions=fractions)
+    if arguments.screened:
+        screened.SCREENED_ABOVE = 0
+        blocks = {name: block.astype(np.float32) for name, block in blocks.items()}
+    rule, surrogate = HullPosteriorRule(), surrogate_of(blocks, fractions=fractions, settings=SurrogateSettings())
     del blocks
     pool, decisions = Compositions(fractions), []
     answered = np.empty(0, dtype=np.intp)

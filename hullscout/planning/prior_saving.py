@@ -6,14 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 
 from hullscout.display import PERCENT
-from hullscout.planning.rates import CONFIDENCE
+from hullscout.planning.rates import CONFIDENCE, mean_interval
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hullscout.planning.grid import Setting
     from hullscout.planning.planner import Plan
 
@@ -31,7 +28,7 @@ def savings_of(plan: Plan) -> tuple[str, ...]:
         names = config.pool.baseline
         column = names if isinstance(names, str) else ", ".join(names)
         label = "".join(f", {key} = {value}" for key, value in one.setting.varied.items())
-        low, high = _interval(saved)
+        low, high = mean_interval(saved, confidence=CONFIDENCE)
         wrong = [PERCENT * (1.0 - float(np.mean(those.are_right))) for those in (one, without)]
         means = [float(np.mean(those.n_calculations)) for those in (one, without)]
         sentences.append(
@@ -44,12 +41,3 @@ def savings_of(plan: Plan) -> tuple[str, ...]:
 
 def _key(setting: Setting) -> str:
     return json.dumps([setting.config.name, setting.varied], sort_keys=True)
-
-
-def _interval(saved: NDArray[np.int_]) -> tuple[float, float]:
-    """The interval of the mean; of one replay nothing is known."""
-    if saved.size == 1:
-        return -np.inf, np.inf
-    beyond = scipy.special.stdtrit(saved.size - 1, 0.5 + CONFIDENCE / 2.0)
-    half = float(beyond * saved.std(ddof=1) / np.sqrt(saved.size))
-    return float(saved.mean()) - half, float(saved.mean()) + half

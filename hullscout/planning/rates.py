@@ -82,17 +82,17 @@ def three_digits(amount: float) -> str:
 
 
 def mean_interval(values: Iterable[float], *, confidence: float) -> tuple[float, float]:
-    """The interval of a mean of one or more shares, within 0 and 1; of one alone nothing is known.
+    """The interval of the mean of one or more values; of one alone nothing is known.
 
     >>> mean_interval([0.5], confidence=0.95)
-    (0.0, 1.0)
+    (-inf, inf)
     """
     array = np.asarray(list(values), dtype=np.float64)
     if array.size == 1:
-        return 0.0, 1.0
+        return -np.inf, np.inf
     beyond = scipy.special.stdtrit(array.size - 1, 0.5 + confidence / 2.0)
     half, mean = float(beyond * array.std(ddof=1) / np.sqrt(array.size)), float(array.mean())
-    return max(mean - half, 0.0), min(mean + half, 1.0)
+    return mean - half, mean + half
 
 
 def fewest_runs(risk: float, *, confidence: float = CONFIDENCE) -> int:

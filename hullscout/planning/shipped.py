@@ -86,7 +86,8 @@ def shipped(new: Sequence[Setup]) -> Shipped:
     """What is shipped, for new alloys that all have the settings it is of; an `InvalidPlanError` for others."""
     tree = shipped_tree()
     known = sorted(map(float, tree["failure_probabilities"]), reverse=True)
-    for config in (setup.config for setup in new):
+    configs = [setup.config for setup in new]
+    for config in configs:
         n_ends = len(config.axis.names)
         if n_ends != 2:
             raise InvalidPlanError(
@@ -100,7 +101,7 @@ def shipped(new: Sequence[Setup]) -> Shipped:
                 f"{', '.join(f'{one:g}' for one in known)}, found {found[0]} with {found[1]:g}. "
                 "Give three or more campaigns by --like."
             )
-    probabilities = {config.stop.failure_probability for config in (setup.config for setup in new)}
+    probabilities = {config.stop.failure_probability for config in configs}
     if len(probabilities) > 1:
         raise InvalidPlanError(
             f"Expected new campaigns with one stop.failure_probability, found {sorted(probabilities)}. Plan them apart."

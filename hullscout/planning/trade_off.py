@@ -146,6 +146,7 @@ def outcome_of(
     found = [set(paths[place].order[: ends[place].n_calculations]) for place in wrong]
     missed = Counter(name for index, name in (ground_states or {}).items() for of_run in found if index not in of_run)
     saved = [1.0 - end.n_calculations / n_candidates for end in ends]
+    low, high = mean_interval(saved, confidence=confidence)
     fixed = {"hull_tolerance": stop.hull_tolerance, "failure_probability": setting.failure_probability}
     return SettingOutcome(
         campaign=setting.config.name,
@@ -156,7 +157,7 @@ def outcome_of(
         seeds=(paths[0].seed, paths[-1].seed),
         n_candidates=n_candidates,
         saved_fraction=Spread.of(saved),
-        mean_saved=mean_interval(saved, confidence=confidence),
+        mean_saved=(max(low, 0.0), min(high, 1.0)),
         calculations=Spread.of(end.n_calculations for end in ends),
         within_tolerance=right,
         exact_hull_rate=sum(error <= VERTEX_TOLERANCE_EV_PER_ATOM for error in errors) / len(errors),

@@ -1,6 +1,7 @@
 """What was computed once of a campaign's pool and is the same in every command: its checked candidates and their features.
 
-They stand in one file of the campaign's folder, which holds no energy and nothing that is run: numbers, and JSON that names them.
+They stand in one file of the campaign's folder, with the energies of a pool that is replayed; it holds nothing that is run:
+numbers, and JSON that names them.
 It is used where its key says that it was made of the same pool, settings and code, and its seal that this user made it: what
 anybody else wrote, or changed, is as if it were not there. Without it everything is computed anew, to the same bytes. Nothing is
 kept of a campaign to which structures were added, nor of a representation of one's own, whose code may change.
@@ -51,10 +52,11 @@ _MADE_BY = ("lattice.py", "neighbors.py", "neighbor_kernels.py", "pool/**/*.py",
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kept:
-    """A checked pool, and the features (n, d) of its candidates by block name."""
+    """A checked pool, the features (n, d) of its candidates by block name, and their energies (n,) where a table knows them."""
 
     pool: Pool
     features: dict[str, Floats]
+    true_ev_per_atom: Floats | None = None
 
 
 def _key_of(origin: Origin, *, is_table: bool) -> str | None:
@@ -90,6 +92,7 @@ def write_kept(folder: Path, origin: Origin, kept: Kept, *, is_table: bool) -> N
         "moments": np.concatenate([one.ravel() for one in moments]),
         **{name: values for name in ("cost", "baseline_ev_per_atom") if (values := getattr(pool, name)) is not None},
         **{f"features {name}": block for name, block in kept.features.items()},
+        **({} if kept.true_ev_per_atom is None else {"true_ev_per_atom": kept.true_ev_per_atom}),
     }
     pieces: list[bytes | memoryview] = []
     places, end = {}, 0
@@ -146,7 +149,7 @@ def read_kept(folder: Path, origin: Origin, *, is_table: bool) -> Kept | None:
         for name, (dtype, shape, place) in header["arrays"].items()
     }
     features = {name.removeprefix("features "): arrays[name] for name in arrays if name.startswith("features ")}
-    return Kept(pool=_pool_of(header, arrays), features=features)
+    return Kept(pool=_pool_of(header, arrays), features=features, true_ev_per_atom=arrays.get("true_ev_per_atom"))
 
 
 def _pool_of(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Pool:

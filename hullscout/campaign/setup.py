@@ -146,7 +146,7 @@ class Setup:
             return
         clear_half_made(self._folder / KEPT)
         if self._kept is None:
-            kept = Kept(pool=self._stated_pools[-1], features=self.features)
+            kept = Kept(pool=self._stated_pools[-1], features=self.features, true_ev_per_atom=self.true_ev_per_atom)
             write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 
     @cached_property
@@ -280,6 +280,8 @@ class Setup:
     @property
     def true_ev_per_atom(self) -> Floats | None:
         """(n,) energies of all candidates, where a table knows them."""
+        if self._kept is not None and self._kept.true_ev_per_atom is not None:
+            return self._kept.true_ev_per_atom
         return None if self.table is None else self.table.energies_ev_per_atom()
 
     @cached_property

@@ -55,6 +55,7 @@ def test_what_is_kept_is_what_was_computed(finished, monkeypatch, hullscout, sec
         assert one.has_same_atoms(another)
     for name, block in other.features.items():
         assert setup.features[name].tobytes() == block.tobytes()
+    assert setup.true_ev_per_atom.tobytes() == other.true_ev_per_atom.tobytes()
     assert hullscout("status", finished) == said
     assert not (finished / KEPT).exists()
 

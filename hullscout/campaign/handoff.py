@@ -99,6 +99,7 @@ def ask(
     The files of a template go beside each. What failed may be asked for once more: `retry_failed`.
     """
     setup = Setup.read(folder)
+    settings_of(setup, folder)  # where nothing is handed out, the template is not what is wrong
     files = None if template is None else read_template(template)
     if retry_failed:
         with _open(folder, setup) as (_, store, _, _):
@@ -272,14 +273,20 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
     return is_new
 
 
-@contextmanager
-def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, Ledger, Setup]]:
+def settings_of(setup: Setup, source: Path) -> HandoffSettings:
+    """The section `oracle` of the campaign in a folder or file; refused where its energies do not come from elsewhere."""
     settings = setup.config.oracle
     if not isinstance(settings, HandoffSettings):
         raise InvalidCampaignError(
-            f"The campaign in {folder} has oracle.kind = '{settings.kind}': it computes its energies by `hullscout run`. "
+            f"The campaign in {source} has oracle.kind = '{settings.kind}': it computes its energies by `hullscout run`. "
             "Only campaigns of the kind 'handoff' ask and are told."
         )
+    return settings
+
+
+@contextmanager
+def _open(folder: Path, setup: Setup) -> Iterator[tuple[HandoffSettings, Store, Ledger, Setup]]:
+    settings = settings_of(setup, folder)
     with Store.create_or_resume(folder, setup.origin) as store:
         now = setup.with_additions(store)
         refuse_without_prior(now, folder)

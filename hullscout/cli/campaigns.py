@@ -112,6 +112,7 @@ def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> 
 def _handed_out_by(path: Path, out: Path | None) -> Path:
     """The folder of the campaign to ask: the one given, or `out` of the campaign file or pool given, which is made."""
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.campaign.origin import handoff_origin  # noqa: PLC0415
 
@@ -122,9 +123,9 @@ def _handed_out_by(path: Path, out: Path | None) -> Path:
             )
         return path
     setup = campaigns.Setup(campaigns.read_origin(path) if path.suffix == ".toml" else handoff_origin(path))
+    handoff.settings_of(setup, path)
     folder = out if out is not None else Path("runs") / setup.config.folder_name
-    if setup.config.oracle.kind == "handoff":
-        _make_handoff(setup.as_in(folder), folder)
+    _make_handoff(setup.as_in(folder), folder)
     return folder
 
 

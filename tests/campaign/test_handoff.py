@@ -286,7 +286,8 @@ def test_an_outbox_with_something_else_in_it_is_left_alone(hullscout, handoff):
 
 def test_other_campaigns_do_not_ask_and_are_not_told(hullscout, campaign_file, tmp_path):
     hullscout("run", campaign_file, "--out", tmp_path / "out", "--set", "stop.max_calculations=5")
-    for command in (["ask", tmp_path / "out", "--to", tmp_path / "box"], ["tell", tmp_path / "out", tmp_path]):
+    to = ("--to", "box", "--template", "not-there")
+    for command in (("ask", tmp_path / "out", *to), ("ask", campaign_file, *to), ("tell", tmp_path / "out", tmp_path)):
         code, text = hullscout(*command)
         assert (code, "has oracle.kind = 'table': it computes its energies by `hullscout run`" in text) == (2, True)
 

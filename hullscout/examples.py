@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hullscout.errors import OutputError
-from hullscout.writing import write_whole
+from hullscout.writing import make_folder, write_whole
 
 HERE = Path(__file__).parent
 PLACES = (HERE / "example_files", HERE.parent / "campaigns")
@@ -69,10 +69,7 @@ def write_example(name: str, folder: Path) -> Path:
         there = folder / file
         if there.exists() and (not there.is_file() or there.read_bytes() != content):
             raise OutputError(f"{there} is there already with another content, and was not changed. Give another --to.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}. Give another --to.") from error
+    make_folder(folder, remedy="Give another --to.")
     for file, content in contents.items():
         write_whole(folder / file, content, remedy="Give another --to.")
     return folder / example.campaign_file

@@ -64,6 +64,14 @@ def write_whole(path: Path, content: bytes | str, *, remedy: str) -> None:
         stream.write(content.encode() if isinstance(content, str) else content)
 
 
+def make_folder(path: Path, *, remedy: str) -> None:
+    """Make a folder, and those above it, where there is none; `OutputError` where the disk refuses it, with the remedy."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {path} cannot be made: {error.strerror}. {remedy}") from error
+
+
 @contextmanager
 def half_made_beside(path: Path) -> Iterator[Path]:
     """A name in a new folder beside `path` that nobody else may enter; it is removed with all that is still in it.

@@ -1,5 +1,6 @@
 """A new user begins with an example, or a campaign from two symbols, wherever the package is installed."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -93,7 +94,47 @@ def test_two_symbols_become_a_campaign_that_runs_to_a_hull(hullscout, tmp_path, 
     assert not list(tmp_path.glob("*.toml"))
 
 
-def test_a_size_of_nothing_is_refused_and_nothing_is_written(hullscout, tmp_path):
-    code, text = hullscout("new", "Ni", "Al", "--max-atoms", 0, "--to", tmp_path / "here")
-    assert (code, "Expected max_atoms from" in text) == (2, True), text
-    assert not list(tmp_path.rglob("*.*"))
+CUAU = ROOT / "campaigns" / "cuau-emt" / "cuau-cells.extxyz.gz"
+REFUSED = {
+    "a size of nothing": (("Ni", "Al", "--max-atoms", 0), "Expected max_atoms from"),
+    "a volume that nobody knows": (("Og", "Lr", "--max-atoms", 2), "Expected a tabulated molar volume of Og"),
+    "an element twice": (
+        ("Ni", "Ni"),
+        "`hullscout new Ni Ni --calculator handoff` is not a valid campaign:.*found Ni more",
+    ),
+    "a pool that is not there": (("Ni", "Al", "--pool", "nope"), "There is no nope"),
+    "a pool of others": (("Cu", "Al", "--pool", CUAU), "expected structures of Cu, Al, found none that holds Al. Give"),
+    "a file as the folder": (
+        ("Cu", "Au", "--pool", CUAU, "--to", "a-file"),
+        "The folder a-file cannot be made: File exists",
+    ),
+    "a folder in a file": (
+        ("Cu", "Au", "--max-atoms", 2, "--to", "a-file/b"),
+        "The folder a-file/b cannot be made: Not a",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_leaves_nothing_behind(name, hullscout, tmp_path, monkeypatch):
+    words, said = REFUSED[name]
+    monkeypatch.chdir(tmp_path)
+    Path("a-file").touch()
+    code, text = hullscout("new", *(() if "--to" in words else ("--to", "here")), *words)
+    assert (code, bool(re.search(said, text, re.DOTALL))) == (2, True), text
+    assert [path.name for path in tmp_path.rglob("*")] == ["a-file"]
+
+
+@pytest.mark.parametrize(("calculator", "is_there"), [("gpaw", False), ("diep", False), ("gpaw", True), ("emt", False)])
+def test_a_calculator_that_is_not_installed_is_said_at_once(calculator, is_there, hullscout, tmp_path, monkeypatch):
+    monkeypatch.setattr("hullscout.cli.starting.find_spec", lambda _: is_there or None)
+    code, text = hullscout("new", "Cu", "Au", "--pool", CUAU, "--calculator", calculator, "--to", tmp_path)
+    assert (code, (tmp_path / "cu-au.toml").is_file()) == (0, True), text
+    assert ("is not installed" in text) == (calculator != "emt" and not is_there)
+    assert (f"pip install 'hullscout[{calculator}]'." in text) == (calculator != "emt" and not is_there)
+
+
+def test_every_package_that_a_new_campaign_needs_is_an_extra_of_its_calculators_name():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name, starter in STARTERS.items():
+        assert not starter.package or any(each.startswith(starter.package) for each in extras[name])

@@ -20,12 +20,14 @@ class Starter:
         shows: It in a few words.
         oracle: The section `[oracle]`, and `[executor]` where there is one.
         only: Elements that it knows; all where this is empty.
+        package: Python package that it needs beside Hullscout, which the extra of the starter's name installs.
         next: The command that goes on, with the campaign file in place of `{file}`.
     """
 
     shows: str
     oracle: str
     only: tuple[str, ...] = ()
+    package: str = ""
     next: str = "hullscout run {file}"
 
 
@@ -59,6 +61,7 @@ kpts = {{ density = 5.0, gamma = true }}
 occupations = {{ name = "fermi-dirac", width = 0.1 }}
 {_EXECUTOR}time_limit_s = 14400               # a calculation that runs longer is ended
 """,
+        package="gpaw",
     ),
     "diep": Starter(
         shows="a universal potential in seconds, by the extra diep",
@@ -66,6 +69,7 @@ occupations = {{ name = "fermi-dirac", width = 0.1 }}
 kind = "calculator"
 calculator = "diep.pretrained.make_calculator"    # fitted to MatPES, r2SCAN; see the guide's page on potentials as prior
 {_RELAXED}{_EXECUTOR}""",
+        package="diep",
     ),
     "handoff": Starter(
         shows="files for VASP or any code that runs elsewhere",

@@ -179,7 +179,7 @@ def made_pool(settings: EnumerationSettings, output: Path, *, force: bool = Fals
             pools.save_frames(bare, made.stream(), existing=existing, kinds={})
         if order is not None:
             compute_column(bare, output, order, existing=existing)
-    _print_made(made, output)
+    print_made(made, output)
 
 
 def of_lattices(command: Callable[..., None]) -> Callable[..., None]:
@@ -295,7 +295,7 @@ def check(
         sys.exit(1)
 
 
-def _print_made(made: MadePool, path: Path) -> None:
+def print_made(made: MadePool, path: Path) -> None:
     """Print how many candidates there are by size and source, and in sentences what was left out."""
     from rich.table import Table  # noqa: PLC0415  the help does without it
 

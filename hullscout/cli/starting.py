@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
-from hullscout.cli.pools import made_pool, of_lattices
-from hullscout.cli.shared import PATH, main
+from hullscout.cli.pools import of_lattices, print_made
+from hullscout.cli.shared import PATH, main, working_line
 from hullscout.cli.streams import say
 from hullscout.examples import EXAMPLES, write_example
 
@@ -74,34 +75,55 @@ def new(
     from hullscout.campaign.config import check_new_config  # noqa: PLC0415
     from hullscout.campaign.template import STARTERS, starting_text  # noqa: PLC0415
     from hullscout.errors import OutputError  # noqa: PLC0415
-    from hullscout.writing import write_whole  # noqa: PLC0415
+    from hullscout.writing import make_folder, write_whole  # noqa: PLC0415
 
     place, stem = Path() if folder is None else folder, "-".join(elements).lower()
     file, cells = place / f"{stem}.toml", place / f"{stem}.extxyz.gz"
     words = [*elements, *_stated(lattices, max_atoms, pool), "--calculator", calculator]
+    made_by, starter = shlex.join(["hullscout", "new", *words]), STARTERS[calculator]
     where = cells.name if pool is None else os.path.relpath(pool, place)
-    text = starting_text(
-        elements, pool=where, starter=calculator, name=name, made_by=shlex.join(["hullscout", "new", *words])
-    )
-    check_new_config(text, source=str(file))
+    text = starting_text(elements, pool=where, starter=calculator, name=name, made_by=made_by)
+    check_new_config(text, source=f"`{made_by}`")
     for there in (file, cells) if pool is None else (file,):
         if there.exists():
             raise OutputError(f"{there} is there already and was not changed. Give another --to.")
-    place.mkdir(parents=True, exist_ok=True)
     if pool is None:
-        made_pool(
-            pools.EnumerationSettings(
-                elements=elements,
-                lattices=tuple(pools.ParentLattice(each) for each in lattices or ("fcc", "bcc", "hcp")),
-                max_atoms=6 if max_atoms is None else max_atoms,
-            ),
-            cells,
+        settings = pools.EnumerationSettings(
+            elements=elements,
+            lattices=tuple(pools.ParentLattice(each) for each in lattices or ("fcc", "bcc", "hcp")),
+            max_atoms=6 if max_atoms is None else max_atoms,
         )
-    elif not pool.exists():
-        raise OutputError(f"There is no {pool}. Give a file or folder of candidates.")
+        with working_line("starting") as update:
+            made = pools.make_pool(settings, on_progress=update)
+        make_folder(place, remedy="Give another --to.")
+        pools.save_frames(cells, made.frames)
+        print_made(made, cells)
+    else:
+        _refuse_without(elements, pool)
+        make_folder(place, remedy="Give another --to.")
     write_whole(file, text, remedy="Give another --to.")
     say(f"Wrote {file}.")
-    say(f"Next: {STARTERS[calculator].next.format(file=shlex.quote(str(file)))}")
+    if starter.package and find_spec(starter.package) is None:
+        extra = f"pip install 'hullscout[{calculator}]'"
+        say(f"The package {starter.package} is not installed here, and the campaign needs it: {extra}.", err=True)
+    say(f"Next: {starter.next.format(file=shlex.quote(str(file)))}")
+
+
+def _refuse_without(elements: tuple[str, ...], pool: Path) -> None:
+    """Refuse a pool that is not there, cannot be read, or in which one of the elements does not occur at all."""
+    from ase.data import atomic_numbers  # noqa: PLC0415  loads the scientific packages
+
+    from hullscout.errors import InvalidPoolError  # noqa: PLC0415
+    from hullscout.pool import read_pool  # noqa: PLC0415
+
+    if not pool.exists():
+        raise InvalidPoolError(f"There is no {pool}. Give a file or folder of candidates.")
+    held = {number for frame in read_pool(pool).frames for number in frame.numbers.tolist()}
+    if absent := [symbol for symbol in elements if atomic_numbers[symbol] not in held]:
+        raise InvalidPoolError(
+            f"{pool}: expected structures of {', '.join(elements)}, found none that holds {' or '.join(absent)}. Give the elements "
+            "of the pool, or another --pool."
+        )
 
 
 def _stated(lattices: tuple[str, ...] | None, max_atoms: int | None, pool: Path | None) -> list[str]:

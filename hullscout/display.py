@@ -132,6 +132,16 @@ def milli(energy_ev: float, digits: int = 1) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
+def counted_rounds(n: int) -> str:
+    """A number of rounds."""
+    return f"{n} {'round' if n == 1 else 'rounds'}"
+
+
+def after_rounds(n_decided: int) -> str:
+    """When something came that was not there from the start: by how many rounds had been decided, as `status` counts them."""
+    return f"after {counted_rounds(n_decided)}" if n_decided else "before the first round"
+
+
 def unbroken(text: str, *, glue: str = "\N{NO-BREAK SPACE}") -> str:
     """A text whose numbers stay with their units: no-break spaces between them, or another `glue`.
 

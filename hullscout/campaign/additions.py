@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hullscout.display import after_rounds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
@@ -32,9 +34,8 @@ class AddedThen:
 
     @property
     def sentence(self) -> str:
-        """When how many were added; rounds are counted from 0."""
-        when = f"after round {self.n_rounds - 1}" if self.n_rounds else "before the first round"
-        return f"{self.n_added} {'candidate was' if self.n_added == 1 else 'candidates were'} added {when}."
+        """When how many were added."""
+        return f"{self.n_added} {'candidate was' if self.n_added == 1 else 'candidates were'} added {after_rounds(self.n_rounds)}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

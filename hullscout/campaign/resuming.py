@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hullscout.display import after_rounds
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -84,6 +86,5 @@ class ChangedThen:
 
     @property
     def sentence(self) -> str:
-        """When what was changed; rounds are counted from 0."""
-        when = f"after round {self.n_rounds - 1}" if self.n_rounds else "before the first round"
-        return f"Changed {when}: {'; '.join(self.lines)}."
+        """When what was changed."""
+        return f"Changed {after_rounds(self.n_rounds)}: {'; '.join(self.lines)}."

@@ -14,7 +14,7 @@ from hullscout.campaign.cautions import cautions
 from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
-from hullscout.display import MILLI, PERCENT, stated_percent
+from hullscout.display import MILLI, PERCENT, counted_rounds, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.planning.progress import progress_figures
 
@@ -145,7 +145,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     """Print where a campaign stands, what keeps it going, and how it ended or goes on."""
     screen, known, config = console(), ledger.known, setup.config
     screen.print(
-        f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {len(known.decisions)} rounds, "
+        f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {counted_rounds(len(known.decisions))}, "
         f"{known.n_answered} of {known.n_calculable} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
         f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )

@@ -12,6 +12,7 @@ from hullscout.cli.following import follow, time_now
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.shared import CELL, FOLDER, PATH, STRUCTURES, console, looks, main
 from hullscout.cli.streams import say, say_lines
+from hullscout.display import counted_rounds
 from hullscout.figures import KINDS, Width, save_campaign_figure
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
             reported = read_report(folder, has_lattices=lattices)
             write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
             is_written = not now.is_ended
-            say(f"{time_now()}: wrote {target}, {now.n_rounds} rounds, {now.n_answered} energies known.")
+            say(f"{time_now()}: wrote {target}, {counted_rounds(now.n_rounds)}, {now.n_answered} energies known.")
     finally:
         if is_written:
             settle_report(target)

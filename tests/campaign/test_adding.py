@@ -21,7 +21,7 @@ def test_a_campaign_at_its_end_goes_on_with_what_is_added_and_states_of_the_whol
     n_first = before["n_candidates"]
     code, text = hullscout("add", out, more)
     n_added = 57 - n_first
-    said = f"{n_added} candidates were added after round {n_rounds - 1}."
+    said = f"{n_added} candidates were added after {n_rounds} rounds."
     assert (code, said in text, "The campaign has 57 candidates." in text) == (0, True, True)
     assert "The same `hullscout run` command goes on with them." in text
     code, text = hullscout("status", out)
@@ -89,7 +89,7 @@ def test_the_report_shows_what_was_added_from_its_round_on(halves, tmp_path):
     ]
     assert [at["trueHull"] is None for at in page["moments"]] == [at["candidates"] == 57 for at in page["moments"]]
     assert len(page["candidates"]["id"]) == 57
-    assert f"{57 - n_first} candidates were added after round {n_rounds - 1}." in list(remarks(reported))
+    assert f"{57 - n_first} candidates were added after {n_rounds} rounds." in list(remarks(reported))
 
 
 def test_what_is_known_keeps_its_place_and_what_is_added_is_looked_up_in_the_added_pool(halves, tmp_path):
@@ -107,7 +107,7 @@ def test_what_is_known_keeps_its_place_and_what_is_added_is_looked_up_in_the_add
         comment = frame.split("\n")[1]
         stated[comment.split("id=")[1].split()[0]] = float(comment.split("energy=")[1].split()[0])
     assert {i: after.table.lookup(i) for i in after.pool.ids} == stated
-    assert sum("were added after round" in line for line in after.pool.report.lines()) == 1
+    assert sum("were added after " in line for line in after.pool.report.lines()) == 1
     assert after.cost.size == 57
 
 
@@ -275,7 +275,7 @@ def test_a_handoff_goes_on_while_results_are_awaited(halves, hullscout, tmp_path
             campaign.tell(candidate.id, energies[candidate.id])
     assert other.result.n_candidates == campaign.result.n_candidates == 57
     assert [then.n_added for then in campaign.result.additions] == [57 - len(Setup.read(tmp_path / "out").pools[0])]
-    assert campaign.result.sentences[1].endswith("candidates were added after round 0.")
+    assert campaign.result.sentences[1].endswith("candidates were added after 1 round.")
 
 
 def test_structures_are_added_to_a_live_campaign_and_computed(live_file, hullscout, tmp_path):

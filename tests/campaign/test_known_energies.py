@@ -1,6 +1,7 @@
 """Energies that are there are never computed again: those of the pool, of results nobody asked for, of structures that join."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -196,6 +197,19 @@ def test_a_structure_that_is_no_candidate_becomes_one_where_that_is_asked_for(ha
     assert (len(setup.pool), setup.read_ledger(handed.folder).energy_ev("mine")) == (11, pytest.approx(energy))
     code, text = hullscout("tell", handed.folder, tmp_path / "results", "--add")
     assert (code, "0 new energies, 0 new failures, 1 known already" in text) == (0, True), text
+
+
+def test_what_results_add_is_said_to_come_after_as_many_rounds_as_status_counts(handed, hullscout, tmp_path):
+    for n_asked, symbol in ((1, "Au"), (8, "Cu")):
+        for one in handed.ask(n_asked):
+            handed.tell(one.id, -0.1 * one.n_atoms)
+        compute(tmp_path / symbol, bulk(symbol, "sc", a=2.9))
+        added = hullscout("tell", handed.folder, tmp_path / symbol, "--add")[1]
+        text = " ".join(hullscout("status", handed.folder)[1].split())
+        (counted,) = re.findall(r", (\d+ rounds?), ", text)
+        assert f"1 candidate was added after {counted}." in added
+        assert f"1 candidate was added after {counted}." in text
+    assert ("added after 1 round." in text, counted != "1 round") == (True, True)
 
 
 def test_a_failure_is_only_told_of_what_was_asked_for(handed):

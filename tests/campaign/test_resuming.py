@@ -70,7 +70,7 @@ def test_a_result_of_before_is_none_until_the_campaign_has_come_to_its_end_again
     Campaign.create(campaign_file, out, settings=["stop.max_calculations=9"])
     assert before.result is None
     code, text = hullscout("status", out)
-    said = "Changed after round 0: stop.max_calculations: 6 before, 9 now."
+    said = "Changed after 1 round: stop.max_calculations: 6 before, 9 now."
     assert (code, said in " ".join(text.split())) == (0, True), text
     assert before.run(on_note=lambda _: None).n_calculations == 9
     assert result_of(out)["changes"] == [{"n_rounds": 1, "lines": ["stop.max_calculations: 6 before, 9 now"]}]

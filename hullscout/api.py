@@ -362,7 +362,9 @@ class Campaign(Drawn):
         def show(known: Known) -> None:
             if say is not None:
                 figures = progress_figures(self.config, known, is_computed=is_computed)
-                done = f"round {len(known.decisions) - 1}, {known.n_answered} of {known.n_calculable} looked up"
+                done = (
+                    f"round {len(known.decisions) - 1}, {known.n_answered} of {known.n_calculable} {self.config.done}"
+                )
                 say(f"{self.config.name}: {', '.join([done, *figures])}")
 
         return show

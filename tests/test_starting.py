@@ -84,6 +84,12 @@ def test_two_symbols_become_a_campaign_that_runs_to_a_hull(hullscout, tmp_path, 
     )
     code, text = hullscout("run", "here/cu-au.toml", "--set", "executor={kind = 'in-process'}")
     assert (code, "Convex hull of Cu-Au" in text) == (0, True), text
+    said = text + hullscout("status", "runs/Cu-Au")[1]
+    assert ("Calculated 4 of 4" in said, "4 of 4 candidates calculated" in said, "ooked up" in said) == (
+        True,
+        True,
+        False,
+    ), said
     code, text = hullscout("new", "Cu", "Au", "--calculator", "handoff", "--to", "here")
     assert (code, "is there already and was not changed" in text) == (2, True), text
     code, text = hullscout("new", "Au", "Cu", "--pool", "here/cu-au.extxyz.gz", "--to", "there")

@@ -169,6 +169,11 @@ class CampaignConfig(Settings):
         return name
 
     @property
+    def done(self) -> str:
+        """What was done with a candidate whose energy is an answer: `looked up` in a table, or `calculated`."""
+        return "looked up" if self.oracle.kind == "table" else "calculated"
+
+    @property
     def axis(self) -> CompositionAxis:
         """What compositions are measured by."""
         return axis_of(self.elements, self.ends, self.limits)

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from hullscout.oracle import Failed
     from hullscout.selection import ChemicalPotentials, Known
 
-LOOKED_UP = "looked up"
-
 
 class CampaignProgress:
     """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
@@ -47,7 +45,7 @@ class CampaignProgress:
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
         )
-        self._task = self.line.add_task("computing features", total=self._n, round=0, done=LOOKED_UP)
+        self._task = self.line.add_task("computing features", total=self._n, round=0, done=self._config.done)
         self._is_computed = setup.table is None
         self._hull: tuple[str, ...] = ()
 
@@ -56,7 +54,7 @@ class CampaignProgress:
         if n_done < n:
             shown: dict[str, Any] = {"total": n, "done": "by the prior", "description": "computing the prior, once"}
         else:
-            n_done, shown = 0, {"total": self._n, "done": LOOKED_UP, "description": "computing features"}
+            n_done, shown = 0, {"total": self._n, "done": self._config.done, "description": "computing features"}
         self.line.update(self._task, completed=n_done, **shown)
 
     def update(self, known: Known) -> None:
@@ -68,7 +66,7 @@ class CampaignProgress:
         if known.has_hull:
             hull = known.hull_formulas
             if hull != self._hull and not self.line.console.is_terminal:
-                self.note(f"round {n_round}: {known.n_answered} looked up, {', '.join(figures)}")
+                self.note(f"round {n_round}: {known.n_answered} {self._config.done}, {', '.join(figures)}")
             self._hull = hull
         self.line.update(self._task, completed=known.n_answered, round=n_round, description="  ".join(figures))
 
@@ -89,13 +87,13 @@ def table_of_hull(found: GroundStates, *, title: str, ends: Sequence[str]) -> Ta
     return table
 
 
-def print_result(result: CampaignResult, folder: Path) -> None:
-    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are."""
+def print_result(result: CampaignResult, folder: Path, *, done: str = "calculated") -> None:
+    """Print the hull as a table, and in sentences what it took, how sure it is and where the files are; `done` as `config.done`."""
     screen = console()
     ends = result.ends or result.elements
     screen.print(table_of_hull(result.hull, title=f"Convex hull of {result.campaign}", ends=ends))
-    looked_up = f"Looked up {result.n_calculations} of {result.n_candidates} candidates"
-    screen.print(f"{looked_up}: {PERCENT * result.saved_fraction:.1f} % saved.")
+    counted = f"{done.capitalize()} {result.n_calculations} of {result.n_candidates} candidates"
+    screen.print(f"{counted}: {PERCENT * result.saved_fraction:.1f} % saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
         screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
     for sentence in (
@@ -144,9 +142,10 @@ def _compared(reference: Reference, *, n_unknown: int) -> str:
 def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: CampaignResult | None) -> None:
     """Print where a campaign stands, what keeps it going, and how it ended or goes on."""
     screen, known, config = console(), ledger.known, setup.config
+    failed = f", {known.n_failed} failed" if known.n_failed else ""
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {counted_rounds(len(known.decisions))}, "
-        f"{known.n_answered} of {known.n_calculable} candidates looked up{f', {known.n_failed} failed' if known.n_failed else ''} "
+        f"{known.n_answered} of {known.n_calculable} candidates {config.done}{failed} "
         f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
     for sentence in (

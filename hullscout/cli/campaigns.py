@@ -95,7 +95,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
             on_computed=progress.update_prior,
         )
         save_result(folder, result, known)
-    print_result(result, folder)
+    print_result(result, folder, done=setup.config.done)
 
 
 def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> None:

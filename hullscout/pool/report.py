@@ -56,7 +56,7 @@ class PoolReport:
             one = n_groups == 1
             said.append(
                 f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
-                f"{'it' if one else 'each'} is looked up once, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
+                f"{'it' if one else 'each'} is one candidate, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
                 f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
             )
         if self.shared_labels:
@@ -69,7 +69,7 @@ class PoolReport:
         said += [f"Suspect: {sentence}" for sentence in self.suspects]
         said += [f"Energies of different settings, as allowed: {conflict}." for conflict in self.mixed_settings]
         said += [
-            f"{count} candidates are {label}; the lowest of those looked up is the end of the axis."
+            f"{count} candidates are {label}; the lowest of those known is the end of the axis."
             for label, count in zip(
                 CompositionAxis(elements=self.elements, ends=self.ends).labels, self.n_pure, strict=True
             )

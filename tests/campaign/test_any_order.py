@@ -333,7 +333,7 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             said = CliRunner().invoke(main, ["status", str(self.folder)], catch_exceptions=False).output
             n_asked, n = len(self.energies) - len(self.unasked), len(self.ids) - len(self.unasked)
-            assert f"{n_asked} of {n} candidates looked up" in " ".join(said.split())
+            assert f"{n_asked} of {n} candidates calculated" in " ".join(said.split())
             assert f"{len(self.awaited())} asked for and not yet answered" in " ".join(said.split())
         finally:
             shutil.rmtree(self.home)

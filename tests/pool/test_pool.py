@@ -61,10 +61,10 @@ def test_the_report_says_what_was_done_in_sentences(write: Callable[[str], Path]
     assert str(report) == (
         "9 frames hold 6 candidates.\n"
         "Left out, since they have no energy: dark.\n"
-        "1 crystal occurs more than once (within 0.001 A); it is looked up once, 2 frames are counted as its twins: "
+        "1 crystal occurs more than once (within 0.001 A); it is one candidate, 2 frames are counted as its twins: "
         "b2-9 = b2-10 = b2-11.\n"
         "Suspect: all 8 energies are -1 eV: are they placeholders?\n"
-        "2 candidates are pure Ag; the lowest of those looked up is the end of the axis."
+        "2 candidates are pure Ag; the lowest of those known is the end of the axis."
     )
 
 
@@ -80,7 +80,7 @@ def test_a_report_counts_many_findings_and_shows_the_first() -> None:
     assert report.lines()[1:] == (
         "Left out, since they have no energy: 6 frames (a, b, c, d, e, ...).",
         (
-            "2 crystals occur more than once (within 0.001 A); each is looked up once, "
+            "2 crystals occur more than once (within 0.001 A); each is one candidate, "
             "3 frames are counted as their twins. The first: p = q."
         ),
     )

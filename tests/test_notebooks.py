@@ -1,6 +1,8 @@
 """Every notebook runs from top to bottom as it is, and shows what its text speaks of."""
 
+import ast
 import base64
+import importlib
 import re
 from pathlib import Path
 
@@ -64,6 +66,18 @@ SHOWS = {
 
 def test_each_notebook_is_checked():
     assert [path.stem for path in NOTEBOOKS] == sorted(SHOWS)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_imports_what_a_room_offers_and_nothing_from_inside_it(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    imported = [node for node in ast.walk(ast.parse("\n".join(cells))) if isinstance(node, ast.Import | ast.ImportFrom)]
+    ours = [node for node in imported if ast.unparse(node).split()[1].split(".")[0] == "hullscout"]
+    assert ours
+    for node in ours:
+        assert isinstance(node, ast.ImportFrom)
+        assert node.module.count(".") <= 1, node.module
+        assert {alias.name for alias in node.names} <= set(importlib.import_module(node.module).__all__)
 
 
 @pytest.mark.slow

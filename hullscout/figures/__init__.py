@@ -2,7 +2,8 @@
 
 A figure is a function of `Axes` (or of a `Figure`, where it has several) and of what it shows of a campaign. `KINDS` has them by
 name, and `save_campaign_figure` draws one from a campaign's folder. To add a figure write its function, and a line in `KINDS`:
-the command line reads it there. The report is in `hullscout.figures.report`, `save_trade_off` draws a plan.
+the command line reads it there. The report is in `hullscout.figures.report`. Here stands what scripts and notebooks need: the look
+(`RC`, colours, `new_axes`), figures into axes of one's own, and names of crystals; what loads matplotlib is loaded by its name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.errors import OutputError
 from hullscout.figures.saving import refuse_other_formats, save_figure
-from hullscout.figures.style import Width
+from hullscout.figures.style import BLACK, BLUE, ORANGE, RC, VERMILLION, Width, new_axes
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -20,10 +21,46 @@ if TYPE_CHECKING:
 
     from hullscout.campaign import CampaignResult, History
     from hullscout.figures.look import Look
+    from hullscout.figures.phase_diagram import draw_phase_diagram
+    from hullscout.figures.prototypes import prototype, space_group
+    from hullscout.figures.representation import draw_panel
+    from hullscout.figures.trade_off import draw_trade_off
     from hullscout.pool import Candidate
     from hullscout.selection import Known
 
-__all__ = ["KINDS", "Kind", "Width", "save_campaign_figure", "save_result"]
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "KINDS",
+    "ORANGE",
+    "RC",
+    "VERMILLION",
+    "Kind",
+    "Width",
+    "draw_panel",
+    "draw_phase_diagram",
+    "draw_trade_off",
+    "new_axes",
+    "prototype",
+    "save_campaign_figure",
+    "save_result",
+    "space_group",
+]
+_WHERE = {
+    "draw_panel": "representation",
+    "draw_phase_diagram": "phase_diagram",
+    "draw_trade_off": "trade_off",
+    "prototype": "prototypes",
+    "space_group": "prototypes",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  only where it is needed
+
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from hullscout.pool import (
 )
 from hullscout.pool.checks import symbol_of
 from hullscout.pool.columns import find_setting_conflicts, stated_settings
+from hullscout.pool.forces import MAX_FORCE, not_at_rest
 from hullscout.pool.frames import one_error
 from hullscout.pool.twins import reduced_composition
 
@@ -92,6 +93,8 @@ def known_beforehand(setup: Setup) -> Beforehand:
     if own is not None:
         answers = _of_own(own, setup)
         notes[:0] = _about_own(own, len(answers), setup)
+    for source in sources:
+        notes += _about_rest(source, setup)
     for source in named:
         found = _matched(source, setup)
         for candidate_id, answer in found.items():
@@ -158,6 +161,21 @@ def _about_own(own: _Source, n_known: int, setup: Setup) -> Iterator[str]:
     )
     for doubt in find_doubts(own.frames, setup.config.elements):
         yield f"Suspect: {doubt.sentence}."
+
+
+def _about_rest(source: _Source, setup: Setup) -> Iterator[str]:
+    """What is to be done where energies of a pool are of structures that were not relaxed, and the campaign relaxes its own."""
+    relax = getattr(setup.config.oracle, "relax", "none")
+    moving = not_at_rest(source.frames) if source.oracle is None and relax not in {"none", "volume-only"} else {}
+    if moving:
+        name = max(moving, key=lambda one: moving[one])
+        is_own = source.name not in setup.config.pool.known
+        remedy = "Have all computed anew by oracle.use_known = false" if is_own else "Leave it out of pool.known"
+        yield (
+            f"{source.name}: {len(moving)} of {len(source.frames)} energies are of structures with forces above {MAX_FORCE} eV/A, "
+            f"the largest {moving[name]:.2f} eV/A of {name}: they were not relaxed, while oracle.relax = {relax!r} relaxes the "
+            f'others, which then lie too low beside them. {remedy}, or relax none by oracle.relax = "none".'
+        )
 
 
 def _of_own(own: _Source, setup: Setup) -> dict[str, KnownAnswer]:

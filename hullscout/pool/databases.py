@@ -7,14 +7,14 @@ those that ASE keeps of the calculator. The database is only read, and from a co
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hullscout.contents import raw_content
 from hullscout.errors import InvalidPoolError, ResultError, UnsafeFileError
 from hullscout.pool.ase_contents import SQLITE_MAGIC, refuse_objects_in, refuse_written, sqlite_rows, sqlite_tables
 from hullscout.pool.calculations import ase_settings, plain_file
 from hullscout.pool.entries import read_json
-from hullscout.pool.forces import largest_force, note_on_forces
+from hullscout.pool.forces import force_column, force_on, note_on_forces
 from hullscout.pool.frames import UNREADABLE, FrameError, Frames, Gathered, one_energy, refuse_motion
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ def read_ase_database(path: Path) -> Frames:
         with gathered.reading(f"row {row.id}"):
             atoms, energy = row.toatoms(), row.get("energy")
             label = name if has_names else f"row-{row.id}"
-            columns = _columns_of(row, atoms)
+            force = force_on(atoms)
+            columns = {**_columns_of(row, atoms), **force_column(force)}
             gathered.add(atoms, name=label, energy_ev=None if energy is None else one_energy(energy), columns=columns)
-            forces[label] = _force_on(atoms) or 0.0
+            forces[label] = force or 0.0
     if note := note_on_forces(forces):
         gathered.note(note)
     return gathered.finish()
@@ -110,12 +111,6 @@ def _json_rows(path: Path, gathered: Gathered) -> list[AtomsRow]:
             stated = decode(json.dumps({key: value for key, value in row.items() if key != "data"}))
             rows.append(AtomsRow({**stated, "id": number}))
     return sorted(rows, key=lambda row: row.id)
-
-
-def _force_on(atoms: Any) -> float | None:
-    """The largest force on an atom that is free to move, in eV/A; None where the row states none."""
-    results = getattr(atoms.calc, "results", {})
-    return largest_force(atoms.get_forces()) if "forces" in results else None
 
 
 def _columns_of(row: AtomsRow, atoms: ase.Atoms) -> dict[str, object]:

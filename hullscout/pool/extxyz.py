@@ -26,7 +26,7 @@ from hullscout.display import is_visible
 from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool import moments
 from hullscout.pool.candidate import VACANCY, AtomArrays
-from hullscout.pool.forces import largest_force, note_on_forces
+from hullscout.pool.forces import force_column, largest_force, note_on_forces
 from hullscout.pool.frames import (
     UNREADABLE,
     VACANCIES,
@@ -323,17 +323,18 @@ def _read_block(block: _Block) -> tuple[Frame, float]:
     if "energy" in results:
         refuse_motion(atoms)
     refuse_other_formula(block.stated, Counter(symbol for symbol in atoms.get_chemical_symbols() if symbol != VACANCY))
+    others = (values for name, values in atoms.arrays.items() if name.lower().endswith(("force", "forces")))
+    stated = atoms.get_forces() if "forces" in results else next(others, None)
+    force = largest_force(stated) if stated is not None and np.shape(stated) == atoms.positions.shape else None
+    columns = {key: value for key, value in block.stated.items() if key not in _NO_COLUMNS}
     frame = Frame(
         number=block.number,
         id=block.stated.get("id", ""),
         energy_ev=one_energy(results["energy"]) if "energy" in results else None,
-        columns={key: value for key, value in block.stated.items() if key not in _NO_COLUMNS},
+        columns={**columns, **force_column(force)},
         **sites._asdict(),
     )
-    others = (values for name, values in atoms.arrays.items() if name.lower().endswith(("force", "forces")))
-    stated = atoms.get_forces() if "forces" in results else next(others, None)
-    is_vectors = stated is not None and np.shape(stated) == atoms.positions.shape
-    return frame, (largest_force(stated) if is_vectors else None) or 0.0
+    return frame, force or 0.0
 
 
 def _with_moments_of_comment(frame: Frame, block: _Block, gathered: Gathered) -> Frame:

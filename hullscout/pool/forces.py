@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
+    from hullscout.pool.frames import Frame
+
 MAX_FORCE = 0.1
 """Forces in eV/A above which nothing that was relaxed is at rest, whatever its code says of it; larger ones are pointed at."""
+
+COLUMN = "max_force"
+"""The column of a frame that keeps the largest force of its source, eV/A: of forces no pool keeps more."""
 
 
 def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> float | None:
@@ -25,6 +31,25 @@ def largest_force(forces: ArrayLike | None, free: ArrayLike | None = None) -> fl
     if free is not None and np.shape(free) == vectors.shape:
         vectors = np.where(np.asarray(free, dtype=bool), vectors, 0.0)
     return float(np.linalg.norm(vectors, axis=1).max())
+
+
+def force_on(atoms: Any) -> float | None:
+    """The largest force in eV/A on an atom of ASE's that is free to move; None where its calculator holds none."""
+    return largest_force(atoms.get_forces()) if "forces" in getattr(atoms.calc, "results", {}) else None
+
+
+def force_column(force: float | None) -> dict[str, float]:
+    """The column of a frame for its largest force; none where that is not known."""
+    return {} if force is None else {COLUMN: force}
+
+
+def not_at_rest(frames: Iterable[Frame]) -> dict[str, float]:
+    """The largest force by id of frames that were not relaxed, or not to an end; those that state no force are not among them."""
+    stated: dict[str, float] = {}
+    for frame in frames:
+        with suppress(ValueError):
+            stated[frame.id] = float(frame.columns.get(COLUMN, 0.0))
+    return {name: force for name, force in stated.items() if force > MAX_FORCE}
 
 
 def note_on_forces(forces: Mapping[str, float]) -> str:

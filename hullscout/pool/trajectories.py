@@ -13,6 +13,7 @@ from hullscout.errors import InvalidPoolError, UnsafeFileError
 from hullscout.pool.ase_contents import refuse_objects
 from hullscout.pool.calculations import plain_file
 from hullscout.pool.candidate import stated_id
+from hullscout.pool.forces import force_column, force_on
 from hullscout.pool.frames import UNREADABLE, Frames, Gathered, carried_energy, refuse_motion
 
 if TYPE_CHECKING:
@@ -48,5 +49,5 @@ def read_trajectory(path: Path) -> Frames:
             name = stated_id(image) or str(image.info.get("name", ""))
             if (energy := carried_energy(image)) is not None:
                 refuse_motion(image)
-            gathered.add(image, name=name, energy_ev=energy, columns=image.info)
+            gathered.add(image, name=name, energy_ev=energy, columns={**image.info, **force_column(force_on(image))})
     return gathered.finish()

@@ -7,11 +7,14 @@ import shutil
 import pytest
 from ase.build import bulk, make_supercell
 from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
 from ase.io import read, write
 from kept import result_of, rows
 
 from hullscout import Campaign
 from hullscout.campaign import Setup, Store, create, read_history, read_origin, run
+from hullscout.campaign.beforehand import known_beforehand
 from hullscout.campaign.salvage import salvage
 from hullscout.errors import InvalidPoolError, ProtocolError
 
@@ -56,6 +59,72 @@ def test_energies_of_the_pool_are_answers_and_only_the_others_are_computed(live_
         assert len(store.attempts()) == 4
     again, _, said = ran(live_file, tmp_path / "out")
     assert (again.n_calculations, said) == (4, [])
+
+
+MOVING = (
+    "3 of 6 energies are of structures with forces above 0.1 eV/A, the largest 2.50 eV/A of {}: they were not relaxed"
+)
+
+
+def pushed(file):
+    """Push three of the stated cells of a pool, by the forces that it states of them; the id of the one that is pushed most."""
+    cells = read(file, ":")
+    for place, cell in enumerate(cells[:6]):
+        energy = cell.info.pop("energy") if "energy" in cell.info else cell.get_potential_energy()
+        force = [0.0, 0.0, 0.5 * place if place > 2 else 0.04]
+        cell.calc = SinglePointCalculator(cell, energy=energy, forces=[force] * len(cell))
+    write(file, cells, format="extxyz")
+    return cells[5].info["id"]
+
+
+@pytest.mark.parametrize(
+    ("relax", "is_said"), [("cell", True), ("positions", True), ("volume-only", False), ("none", False)]
+)
+def test_energies_of_unrelaxed_cells_beside_relaxed_ones_are_warned_of(relax, is_said, live_file, tmp_path):
+    state(tmp_path / "cells.extxyz", n=6)
+    setup = Setup(read_origin(live_file, [f"oracle.relax={relax!r}"]))
+    assert not any("not relaxed" in said for said in known_beforehand(setup).sentences)
+    worst = pushed(tmp_path / "cells.extxyz")
+    said = known_beforehand(Setup(read_origin(live_file, [f"oracle.relax={relax!r}"]))).sentences
+    assert (
+        any(f"cells.extxyz: {MOVING.format(worst)}" in one and "use_known = false, or" in one for one in said)
+        == is_said
+    )
+    assert (
+        known_beforehand(Setup(read_origin(live_file, [f"oracle.relax={relax!r}", "oracle.use_known=false"]))).sentences
+        == ()
+    )
+
+
+def test_a_pool_that_is_named_as_known_is_warned_of_with_what_to_do_about_it(live_file, tmp_path):
+    shutil.copy(tmp_path / "cells.extxyz", tmp_path / "others.extxyz")
+    state(tmp_path / "others.extxyz", n=6)
+    worst = pushed(tmp_path / "others.extxyz")
+    said = known_beforehand(
+        Setup(read_origin(live_file, ["pool.known=['others.extxyz']", "oracle.relax='cell'"]))
+    ).sentences
+    assert (
+        sum(f"others.extxyz: {MOVING.format(worst)}" in one and "Leave it out of pool.known, or" in one for one in said)
+        == 1
+    )
+
+
+@pytest.mark.parametrize("name", ["pool.db", "pool.traj"])
+def test_forces_of_another_format_than_extended_xyz_are_kept_as_their_largest(name, live_file, tmp_path):
+    state(tmp_path / "cells.extxyz", n=6)
+    pushed(tmp_path / "cells.extxyz")
+    cells = read(tmp_path / "cells.extxyz", ":")
+    for place, cell in enumerate(cells):
+        cell.info.clear()
+        cell.info["name"] = f"cell-{place}"
+    if name == "pool.db":
+        with connect(tmp_path / name) as database:
+            for cell in cells:
+                database.write(cell, name=cell.info["name"])
+    else:
+        write(tmp_path / name, cells)
+    origin = read_origin(live_file, [f"pool.path={name!r}", "oracle.relax='cell'"])
+    assert sum(f"{name}: {MOVING.format('cell-5')}" in said for said in known_beforehand(Setup(origin)).sentences) == 1
 
 
 def test_all_is_computed_anew_where_that_is_said(live_file, tmp_path):

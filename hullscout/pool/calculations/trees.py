@@ -19,6 +19,7 @@ from hullscout.pool.calculations.beside import names_beside
 from hullscout.pool.calculations.calculation import Calculation, notes_on
 from hullscout.pool.calculations.codes import OUTCAR, VASP_NAME, VASPRUN, kind_of, promised_kind, read_calculation
 from hullscout.pool.folders import find_tables, in_order, read_table
+from hullscout.pool.forces import force_column
 from hullscout.pool.frames import FrameError, Frames, Gathered, shown_ids
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _read_tree(path: Path, files: Iterable[Path], *notes: str) -> Frames:
             if done.unconverged:
                 found = done.unconverged[0].lower() + done.unconverged[1:]
                 raise FrameError(f"expected a converged calculation, found that {found}")
-            columns = {**stated.get(name, {}), **done.columns}
+            columns = {**stated.get(name, {}), **done.columns, **force_column(done.max_force)}
             gathered.add(done.atoms, name=name, energy_ev=done.energy_ev, columns=columns)
             read.append((name, done))
     gathered.faults += [

@@ -106,6 +106,33 @@ def test_on_a_narrow_screen_labels_stand_inside_and_on_nothing(opened, report, t
     assert not [t for t in titles for o in marks if t[0] < o[1] and o[0] < t[1] and t[2] < o[3] and o[2] < t[3]]
 
 
+@pytest.mark.parametrize("which", ["two", "three"])
+@pytest.mark.parametrize("width", [1400, 400])
+def test_buttons_stand_above_their_diagrams(opened, report, three, which, width):
+    reader = opened(report if which == "two" else three[1], width=width)
+    for name in ("diagram", "progress", *(["solid"] if which == "three" else [])):
+        plot = reader.page.locator(f"#{name}").bounding_box()
+        bar = reader.page.locator(f"#{name} .modebar").bounding_box()
+        assert bar["y"] + bar["height"] <= plot["y"]
+        assert reader.page.locator(f"#{name} .modebar-btn").first.is_visible()
+        over = reader.page.locator(f"#{name}").evaluate("e => e.previousElementSibling.getBoundingClientRect().bottom")
+        assert bar["y"] >= over
+
+
+@pytest.mark.parametrize("which", ["two", "three"])
+def test_the_legend_names_only_what_is_drawn_in_the_round_shown(opened, report, three, which):
+    reader = opened(report if which == "two" else three[1])
+    for moment in ("0", "LAST"):
+        reader.page.evaluate(f"showMoment({moment})")
+        entries = reader.page.locator("#diagram .legendtext").all_text_contents()
+        assert len(entries) > 3
+        assert not [entry for entry in entries if entry.endswith("(0)")]
+    reader.page.evaluate("showMoment(0)")
+    unseen = reader.page.evaluate("diagram.data.filter(t => t.name?.endsWith('(0)')).map(t => t.name)")
+    assert unseen
+    assert not {*unseen} & {*reader.page.locator("#diagram .legendtext").all_text_contents()}
+
+
 def test_the_error_of_the_hull_is_on_a_logarithmic_axis_with_the_tolerance_drawn(opened, report, reported):
     reader = opened(report)
     axis = reader.page.evaluate("(({ type, ticktext }) => ({ type, ticktext }))(progress._fullLayout.yaxis)")

@@ -16,7 +16,7 @@ function readColours() {
 }
 
 readColours();
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 // A finger that scrolls the page must not zoom a diagram.
 const DRAG = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
 

@@ -10,7 +10,10 @@ function asKept(plot, layout) {
   return layout;
 }
 
-const asHidden = (traces) => traces.map((trace) => (kept.hidden.includes(trace.uid) ? { ...trace, visible: "legendonly" } : trace));
+// The legend names what is drawn.
+const isDrawn = ({ x, y }) => x.some((place, k) => isKnown(place) && isKnown(y[k]));
+const asNamed = (traces) => traces.map((trace) => ({ ...trace, showlegend: trace.showlegend ?? isDrawn(trace) }));
+const asHidden = (traces) => asNamed(traces).map((trace) => (kept.hidden.includes(trace.uid) ? { ...trace, visible: "legendonly" } : trace));
 
 function rangesOf(plot) {
   const axes = Object.entries(plot._fullLayout).filter(([name, axis]) => /^[xy]axis\d*$/.test(name) && axis.range);

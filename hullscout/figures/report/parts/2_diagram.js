@@ -43,7 +43,7 @@ const wrapped = (text) => text.slice(0, 240).match(/.{1,60}(?=\s|$)|.{60}/g)?.ma
 const HAS_FAILED = Object.keys(candidates.failed).length > 0;
 const HAS_BANDS = campaign.moments.some((at) => at.band);
 
-// Plotly takes a trace without any point out of the legend, and forgets whether it was switched off.
+// Plotly forgets of a trace without any point whether it was switched off.
 const NOTHING = [null];
 
 // By lattice, where the page tells it.

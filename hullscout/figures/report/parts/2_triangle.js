@@ -23,7 +23,7 @@ function coloured(indices, moment, name, marker, n) {
   trace.marker.color = order.map((i) => Math.max(0, heightOf(i, moment)));
   trace.marker.coloraxis = "coloraxis";
   // In the legend a trace of many colours would be black.
-  const entry = { type: "scatter", mode: "markers", x: NOTHING, y: NOTHING, name: trace.name, legendgroup: name, hoverinfo: "skip", uid: `${name}, entry` };
+  const entry = { type: "scatter", mode: "markers", x: NOTHING, y: NOTHING, name: trace.name, legendgroup: name, hoverinfo: "skip", showlegend: order.length > 0, uid: `${name}, entry` };
   return [{ ...trace, showlegend: false, legendgroup: name }, { ...entry, marker: { ...marker, color: COLOUR.leader } }];
 }
 
@@ -179,7 +179,7 @@ const solidLayout = () => ({
 });
 
 function drawMoment(moment) {
-  if (solid.isDrawn) Plotly.react(solid, solidAt(moment), solidLayout(), CONFIG);
+  if (solid.isDrawn) Plotly.react(solid, asNamed(solidAt(moment)), solidLayout(), CONFIG);
   return Plotly.react(diagram, asHidden(tracesAt(moment)), asKept(diagram, layoutAt(moment)), CONFIG);
 }
 
@@ -189,7 +189,7 @@ function drawFirst() {
   return Plotly.newPlot(diagram, asHidden(tracesAt(LAST)), { ...asKept(diagram, layoutAt(LAST)), annotations: [] }, CONFIG).then(() => {
     onClick(diagram);
     window.addEventListener("resize", () => setTimeout(() => Plotly.relayout(diagram, layoutAt(shownMoment)), 300));
-    setTimeout(() => Plotly.newPlot(solid, solidAt(shownMoment), solidLayout(), CONFIG).then(() => {
+    setTimeout(() => Plotly.newPlot(solid, asNamed(solidAt(shownMoment)), solidLayout(), CONFIG).then(() => {
       solid.isDrawn = true;
       onClick(solid);
     }));

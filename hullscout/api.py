@@ -143,7 +143,7 @@ class Campaign(Drawn):
         try:
             show = self._shown_by(on_progress or notebook_line())
             result, known = run(self._setup, self.folder, retry_failed=retry_failed, on_note=on_note, on_progress=show)
-            save_result(self.folder, result, known)
+            save_result(self.folder, result, known, on_note=on_note)
         finally:
             self._forget()
         return result

@@ -72,6 +72,24 @@ def make_folder(path: Path, *, remedy: str) -> None:
         raise OutputError(f"The folder {path} cannot be made: {error.strerror}. {remedy}") from error
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Refuse, before any cost, a name that no file can be written to: what writing begins with is done, and undone.
+
+    Raises:
+        OutputError: There is no such folder, it takes nothing, or the name is that of a folder or a device.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
+    try:
+        if path.exists() and not path.is_file():
+            what = "folder" if path.is_dir() else "device or a pipe"
+            raise OutputError(f"{path}: expected the name of a file, found a {what}. Give another name.")
+        with half_made_beside(path) as half_made, suppress(FileNotFoundError):
+            half_made.lstat()  # of a name that is too long another error
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}. Give another name.") from error
+
+
 @contextmanager
 def half_made_beside(path: Path) -> Iterator[Path]:
     """A name in a new folder beside `path` that nobody else may enter; it is removed with all that is still in it.

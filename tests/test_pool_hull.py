@@ -54,6 +54,36 @@ def test_a_hull_is_one_command_that_says_nothing_of_a_campaign(pool_file, hullsc
     assert (code, "Convex hull of Cu-Au" in text, "x (Au)" in text) == (0, True, True), text
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--distances", "all.txt"), "Expected a name that ends in .csv for --distances, found"),
+        (("--distances", "no/all.csv"), "there is no folder"),
+        (("--distances", "folder.csv"), "expected a file to replace, found another folder"),
+        (("-o", "no/hull.png"), "there is no folder"),
+        (("-o", "folder.png"), "expected the name of a file, found a folder"),
+        (("-o", f"{'n' * 300}.png"), "cannot be written: File name too long"),
+        (("-o", "hull.bmp"), "expected a file that ends in .png"),
+        (("-o", "hull.png", "--style", "nowhere"), "style sheets, found 'nowhere'"),
+        (("--export", "cif", "--to", "all.csv"), "expected a folder to replace, found a file"),
+        (("--distances", "new.csv", "--export", "entries", "--to", "new.csv"), "name the same file"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_pool_is_read_and_anything_written(
+    words, message, hullscout, tmp_path
+):
+    for name in ("folder.csv", "folder.png"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").touch()
+    (tmp_path / "all.csv").touch()
+    (tmp_path / "pool.extxyz").write_text("no pool")
+    before = sorted(tmp_path.rglob("*"))
+    placed = [tmp_path / word if "." in word else word for word in words]
+    code, text = hullscout("hull", tmp_path / "pool.extxyz", "--force", "-o", tmp_path / "first.png", *placed)
+    assert (code, message in text) == (2, True), text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_energies_are_looked_over_as_for_a_campaign(hullscout, tmp_path):
     atoms = cells(("Cu", "Au"))
     atoms[0].info["xc"], atoms[1].info["xc"] = "PBE", "LDA"

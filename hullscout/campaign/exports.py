@@ -26,7 +26,7 @@ from hullscout.campaign.structure_text import Cells, cif_text, poscar_text
 from hullscout.display import formula_note
 from hullscout.errors import OutputError
 from hullscout.oracle import candidate_to_tree
-from hullscout.writing import written_whole
+from hullscout.writing import refuse_unwritable, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -225,8 +225,8 @@ def refuse_target(path: Path, export_format: ExportFormat, *, replace: bool) -> 
         raise OutputError(f"{path}: expected {what} to replace, found another folder. Give another name.")
     if path.is_file() and is_folder:
         raise OutputError(f"{path}: expected a folder to replace, found a file. Give another name.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}. Make it, or give another name.")
+    if not path.is_dir():
+        refuse_unwritable(path)
 
 
 def formula_note_on(folder: Path) -> str:

@@ -94,7 +94,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
             on_note=progress.note,
             on_computed=progress.update_prior,
         )
-        save_result(folder, result, known)
+        save_result(folder, result, known, on_note=progress.note)
     print_result(result, folder, done=setup.config.done)
 
 
@@ -155,7 +155,7 @@ def ask(
     folder = _handed_out_by(folder, out)
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again, template=template, retry_failed=retry_failed)
     if asked.result is not None and asked.known is not None:
-        save_result(folder, asked.result, asked.known)
+        save_result(folder, asked.result, asked.known, on_note=say)
         print_result(asked.result, folder)
         return
     for structure in asked.folders:

@@ -17,6 +17,8 @@ from hullscout.writing import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hullscout.campaign.exports import ExportFormat
+    from hullscout.campaign.structure_text import Cells
     from hullscout.known_pool import PoolHull
 
 HULL_EPILOG = """\b
@@ -90,13 +92,14 @@ def hull(
     from hullscout.campaign.structure_text import Cells  # noqa: PLC0415
     from hullscout.figures import KINDS  # noqa: PLC0415
     from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
-    from hullscout.figures.saving import refuse_other_formats, save_figure  # noqa: PLC0415
+    from hullscout.figures.saving import save_figure  # noqa: PLC0415
     from hullscout.figures.style import Width  # noqa: PLC0415
     from hullscout.known_pool import PoolHull, known_of  # noqa: PLC0415
     from hullscout.oracle import TableOracle  # noqa: PLC0415
 
-    if output is not None:
-        refuse_other_formats(output)
+    wanted_look = look_of(look)
+    chosen, cells = None if export_format is None else exports.ExportFormat(export_format), Cells(cell)
+    _refuse_places(output, distances, target, chosen, cells=cells, replace=force)
     meaning = pools.EnergyMeaning(column=energy, unit=energy_unit, kind=energy_kind, references=references)
     frames = pools.read_pool(pool, pool_format)
     wanted = elements or pools.most_frequent_elements(frames)
@@ -122,17 +125,43 @@ def hull(
             lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
             width=Width(width),
             aspect=KINDS["hull"].aspect_of(len(built.end_names), Width(width)),
-            look=look_of(look),
+            look=wanted_look,
+            on_note=say,
         )
         say(f"Wrote {output}")
     if distances is not None:
-        exports.refuse_target(distances, exports.ExportFormat.CSV, replace=force)
         write_whole(distances, found.candidates().to_csv(), remedy="Give another name.")
         say(f"Wrote {distances}")
-    if export_format is not None and target is not None:
-        chosen, cells = exports.ExportFormat(export_format), Cells(cell)
+    if chosen is not None and target is not None:
         n = exports.export_known(target, found.known, chosen, cells=cells, settings=found.settings, replace=force)
         say(f"Wrote {n} structures to {target}")
+
+
+def _refuse_places(
+    figure: Path | None,
+    distances: Path | None,
+    target: Path | None,
+    export_format: ExportFormat | None,
+    *,
+    cells: Cells,
+    replace: bool,
+) -> None:
+    """Refuse what nothing can be written to, before anything is read."""
+    from hullscout.campaign import exports  # noqa: PLC0415  loads the scientific packages
+    from hullscout.figures.saving import refuse_figure_file  # noqa: PLC0415
+
+    if figure is not None:
+        refuse_figure_file(figure)
+    if distances is not None:
+        if distances.suffix != ".csv":
+            raise click.UsageError(f"Expected a name that ends in .csv for --distances, found {distances}.")
+        exports.refuse_target(distances, exports.ExportFormat.CSV, replace=replace)
+    if export_format is not None and target is not None:
+        exports.refuse_cells(export_format, cells)
+        exports.refuse_target(target, export_format, replace=replace)
+    places = [path.absolute() for path in (figure, distances, target) if path is not None]
+    if len(places) > len(set(places)):
+        raise click.UsageError("-o, --distances and --to name the same file. Give each a name of its own.")
 
 
 def _print_hull(found: PoolHull, *, n_shown: int | None) -> None:

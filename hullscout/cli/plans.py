@@ -145,5 +145,5 @@ def plan(
     for sentence in made.sentences:
         say(sentence)
     output.print_answer(made)
-    written = plan_files.save_answer(folder, made)
+    written = plan_files.save_answer(folder, made, on_note=say)
     say(f"Wrote {folder}/{', '.join(written[:-1])} and {written[-1]}.")

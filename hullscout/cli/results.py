@@ -14,6 +14,7 @@ from hullscout.cli.shared import CELL, FOLDER, PATH, STRUCTURES, console, looks,
 from hullscout.cli.streams import say, say_lines
 from hullscout.display import counted_rounds
 from hullscout.figures import KINDS, Width, save_campaign_figure
+from hullscout.figures.saving import refuse_figure_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +96,8 @@ def plot(
     if (start is None) != (end is None):
         raise click.UsageError("Expected both ends of a section, found one. Give --from and --to.")
     between = None if start is None or end is None else (start, end)
+    if output is not None:
+        refuse_figure_file(output)
     target = output if output is not None else folder / f"{kind}.png"
     save_campaign_figure(
         folder,
@@ -105,6 +108,7 @@ def plot(
         candidate_id=candidate,
         between=between,
         look=look_of(look),
+        on_note=say,
     )
     say(f"Wrote {target}")
 

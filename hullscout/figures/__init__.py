@@ -17,6 +17,7 @@ from hullscout.figures.style import BLACK, BLUE, ORANGE, RC, VERMILLION, Width, 
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hullscout.campaign import CampaignResult, History
@@ -132,6 +133,7 @@ def save_campaign_figure(
     candidate_id: str | None = None,
     between: tuple[str, str] | None = None,
     look: Look | None = None,
+    on_note: Callable[[str], object] | None = None,
 ) -> None:
     """Draw a figure of the campaign in `folder`, finished or not, into the file `path`.
 
@@ -141,6 +143,7 @@ def save_campaign_figure(
         has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
         look: What is to be otherwise than it is drawn: size, title, limits, units.
+        on_note: Called with a sentence for each thing that the file cannot show as it is meant.
         between: `section`: two compositions, each a formula or a candidate's id; by default the first two elements.
 
     Raises:
@@ -177,6 +180,7 @@ def save_campaign_figure(
         width=width,
         aspect=chosen.aspect_of(len(known.pool.end_names), width),
         look=look,
+        on_note=on_note,
     )
 
 
@@ -197,7 +201,9 @@ def shown_candidate(history: History, candidate_id: str | None) -> Candidate:
     return pool.candidates[pool.ids.index(candidate_id)]
 
 
-def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
+def save_result(
+    folder: Path, result: CampaignResult, known: Known, *, on_note: Callable[[str], object] | None = None
+) -> None:
     """Write `hull.png` and then `result.json` into a campaign's folder, each whole or not at all, with what was known at its end.
 
     Raises:
@@ -210,5 +216,6 @@ def save_result(folder: Path, result: CampaignResult, known: Known) -> None:
         folder / "hull.png",
         lambda figure: draw_overview(figure.add_subplot(), known),
         aspect=KINDS["hull"].aspect_of(len(known.pool.end_names), Width.PAGE),
+        on_note=on_note,
     )
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

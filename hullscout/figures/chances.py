@@ -11,7 +11,7 @@ from hullscout.planning.rates import three_digits
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -60,22 +60,32 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
     return ax
 
 
-def save_chances(path: Path, curves: Sequence[Curve], *, unit: str, wanted: float) -> None:
+def save_chances(
+    path: Path, curves: Sequence[Curve], *, unit: str, wanted: float, on_note: Callable[[str], object] | None = None
+) -> None:
     """Write the figure of a plan to a file, whole or not at all.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    write_whole(path, chances_bytes(curves, unit=unit, wanted=wanted, suffix=path.suffix), remedy="Run again.")
+    content = chances_bytes(curves, unit=unit, wanted=wanted, suffix=path.suffix, on_note=on_note)
+    write_whole(path, content, remedy="Run again.")
 
 
-def chances_bytes(curves: Sequence[Curve], *, unit: str, wanted: float, suffix: str = ".png") -> bytes:
+def chances_bytes(
+    curves: Sequence[Curve],
+    *,
+    unit: str,
+    wanted: float,
+    suffix: str = ".png",
+    on_note: Callable[[str], object] | None = None,
+) -> bytes:
     """The figure of a plan as a file."""
     n_columns = 2 if len(curves) == MAX_COLUMNS + 1 else min(len(curves), MAX_COLUMNS)
     n_rows = -(-len(curves) // n_columns)
     size = (5.2 if n_columns == 1 else 2.75 * n_columns, 0.55 + (3.1 if n_columns == 1 else 2.35) * n_rows)
     draw = partial(_draw_all, curves=curves, unit=unit, wanted=wanted, shape=(n_rows, n_columns))
-    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=160)
+    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=160, on_note=on_note)
 
 
 def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: float, shape: tuple[int, int]) -> None:

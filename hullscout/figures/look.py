@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
+from hullscout.figures.notes import heard_log, short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from logging import LogRecord
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -59,8 +63,12 @@ class Look:
         if self.dpi is not None and not 0 < self.dpi <= MAX_DPI:
             raise OutputError(f"Expected 1 to {MAX_DPI} dots per inch, found {self.dpi}.")
         for name, limits in (("x", self.x_range), ("y", self.y_range)):
-            if limits is not None and not limits[0] < limits[1]:
-                raise OutputError(f"Expected limits of {name} that ascend, found {limits[0]:g} to {limits[1]:g}.")
+            if limits is not None and not -inf < limits[0] < limits[1] < inf:
+                raise OutputError(
+                    f"Expected finite limits of {name} that ascend, found {limits[0]:g} to {limits[1]:g}."
+                )
+        for sheet in self.sheets:
+            _settings_of(sheet)
 
     @property
     def rc(self) -> dict[str, Any]:
@@ -106,11 +114,17 @@ class Look:
                     artist.set(**own)
                 except (AttributeError, TypeError, ValueError) as error:
                     raise OutputError(
-                        f"{name}: expected properties of matplotlib for it, found others: {error}"
+                        f"{name}: expected properties of matplotlib for it, found others: {short(error)}."
                     ) from error
 
     def _limit(self, ax: Axes) -> None:
         is_energy, is_composition = "(eV/atom)" in ax.get_ylabel(), "(at.%)" in ax.get_xlabel()
+        scales = (("x", self.x_range, ax.get_xscale()), ("y", self.y_range, ax.get_yscale()))
+        for name, limits, scale in scales:
+            if limits is not None and scale == "log" and limits[0] <= 0:
+                raise OutputError(
+                    f"Expected limits of {name} above 0, as this axis is logarithmic, found {limits[0]:g} to {limits[1]:g}."
+                )
         if self.x_range is not None:
             ax.set_xlim(*(value / (PERCENT if is_composition else 1.0) for value in self.x_range))
         if self.y_range is not None:
@@ -132,19 +146,41 @@ def _settings_of(sheet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     library: Any = style.library
     checked: Any = mpl.RcParams
     of_file: Any = mpl.rc_params_from_file
+    given = "a dictionary" if not isinstance(sheet, str | Path) else str(sheet)
     try:
         if not isinstance(sheet, str | Path):
-            return dict(checked(sheet))
-        if str(sheet) in library:
-            return dict(library[str(sheet)])
-        return dict(of_file(sheet, use_default_template=False))
+            settings = dict(checked(sheet))
+        elif str(sheet) in library:
+            settings = dict(library[str(sheet)])
+        else:
+            with heard_log() as records:
+                settings = dict(of_file(sheet, use_default_template=False))
+            _refuse_logged(records)
     except OSError as error:
-        known = ", ".join(style.available)
+        remedy = _near(str(sheet), style.available, "Such as dark_background or grayscale.")
         raise OutputError(
-            f"Expected a file or one of matplotlib's style sheets ({known}), found {str(sheet)!r}."
+            f"Expected a file or the name of one of matplotlib's style sheets, found {given!r}. {remedy}"
         ) from error
     except (KeyError, ValueError) as error:
-        raise OutputError(f"Expected settings of matplotlib, found others: {error}") from error
+        known: Any = mpl.rcParams
+        wrong = "" if isinstance(sheet, str | Path) else next((str(name) for name in sheet if name not in known), "")
+        remedy = _near(wrong, [*known], "")
+        raise OutputError(
+            f"{given}: expected settings of matplotlib, found others: {short(error)}. {remedy}".strip()
+        ) from error
+    return settings
+
+
+def _refuse_logged(records: list[LogRecord]) -> None:
+    """ValueError with what matplotlib says of a file in its log alone."""
+    if records:
+        raise ValueError(records[0].getMessage())
+
+
+def _near(name: str, names: list[str], otherwise: str) -> str:
+    """What may be meant by a name."""
+    near = get_close_matches(name, names, n=3)
+    return f"Near: {', '.join(near)}." if near else otherwise
 
 
 def _name_of(label: str) -> str:

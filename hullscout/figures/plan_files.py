@@ -14,6 +14,7 @@ from hullscout.planning.tables import ask_rows, to_csv, to_latex
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hullscout.planning import Answer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 REMEDY = "The replays are kept; run again."
 
 
-def save_answer(folder: Path, answer: Answer) -> list[str]:
+def save_answer(folder: Path, answer: Answer, *, on_note: Callable[[str], object] | None = None) -> list[str]:
     """Write the files of an answer into its folder, each whole or not at all, and name all that is there.
 
     Raises:
@@ -30,9 +31,9 @@ def save_answer(folder: Path, answer: Answer) -> list[str]:
     risk, budget, plan = answer.order.risk, answer.budget, answer.plan
     unit = "core-hours" if answer.is_in_core_hours else "calculations"
     curves = curves_of(answer)
-    save_chances(folder / planner.FIGURE, curves, unit=unit, wanted=1.0 - risk)
+    save_chances(folder / planner.FIGURE, curves, unit=unit, wanted=1.0 - risk, on_note=on_note)
     if plan is not None and len(plan.outcomes) > len({outcome.campaign for outcome in plan.outcomes}):
-        save_trade_off(folder / planner.TRADE_OFF, plan.outcomes, risk=risk)
+        save_trade_off(folder / planner.TRADE_OFF, plan.outcomes, risk=risk, on_note=on_note)
     write_whole(folder / planner.TABLE, to_csv(ask_rows(answer)), remedy=REMEDY)
     write_whole(folder / planner.LATEX, to_latex(answer), remedy=REMEDY)
     if budget is not None:

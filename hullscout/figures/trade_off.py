@@ -12,7 +12,7 @@ from hullscout.figures import saving, style
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -73,25 +73,32 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float,
     return ax
 
 
-def save_trade_off(path: Path, outcomes: Sequence[SettingOutcome], *, risk: float) -> None:
+def save_trade_off(
+    path: Path, outcomes: Sequence[SettingOutcome], *, risk: float, on_note: Callable[[str], object] | None = None
+) -> None:
     """Write the figure of a whole plan to a file, whole or not at all.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    write_whole(
-        path, trade_off_bytes(outcomes, risk=risk, suffix=path.suffix), remedy="The replays are kept; run again."
-    )
+    content = trade_off_bytes(outcomes, risk=risk, suffix=path.suffix, on_note=on_note)
+    write_whole(path, content, remedy="The replays are kept; run again.")
 
 
-def trade_off_bytes(outcomes: Sequence[SettingOutcome], *, risk: float, suffix: str = ".png") -> bytes:
+def trade_off_bytes(
+    outcomes: Sequence[SettingOutcome],
+    *,
+    risk: float,
+    suffix: str = ".png",
+    on_note: Callable[[str], object] | None = None,
+) -> bytes:
     """The figure of a whole plan as a file."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
     n_columns = min(n_campaigns, MAX_COLUMNS)
     n_rows = -(-n_campaigns // n_columns)
     size = (max(6.4, 3.4 * n_columns), 0.8 + (3.4 if n_columns > 1 else 3.9) * n_rows)
     draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
-    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=150, rc={})
+    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=150, rc={}, on_note=on_note)
 
 
 def _draw_campaigns(figure: Figure, *, outcomes: Sequence[SettingOutcome], risk: float, shape: tuple[int, int]) -> None:

@@ -1,7 +1,9 @@
 """A figure looks as a paper wants it: size, title, legend, limits and units, and text that stays text."""
 
+import logging
 import re
 import struct
+import warnings
 
 import pytest
 from ase.build import bulk
@@ -13,6 +15,7 @@ from matplotlib.image import imread
 
 from hullscout.errors import OutputError
 from hullscout.figures.look import Look
+from hullscout.figures.saving import figure_bytes
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +90,8 @@ def test_a_dictionary_restyles_what_the_legend_names_and_its_mark_there(hullscou
     assert look.rc["axes.grid"] is True
     (bars,) = ax.containers
     assert {to_hex(line.get_color()) for line in (bars.lines[0], ax.lines[0])} == {"#123456"}
-    with pytest.raises(OutputError, match=r"Expected settings of matplotlib, found others: .*axes\.gird"):
-        Look(sheets=({"axes.gird": True},)).rc  # noqa: B018
+    with pytest.raises(OutputError, match=r"a dictionary: expected settings of .*axes\.gird.* Near: axes\.grid"):
+        Look(sheets=({"axes.gird": True},))
 
 
 def test_an_eps_file_is_whole_and_the_same_each_time(hullscout, pool):
@@ -109,13 +112,71 @@ def test_limits_take_out_of_the_legend_what_is_beyond_them(hullscout, pool):
 
 
 @pytest.mark.parametrize(
+    ("name", "words", "sentence"),
+    [
+        ("see.eps", (), "EPS knows no transparency: what shines through in other formats is opaque in it."),
+        ("see.png", ("--title", "\u94f6"), "The font DejaVu Sans has no sign for \u94f6: boxes stand in place of it."),
+        ("see.png", ("--size", "0.5x0.5"), "The figure is too small for all that stands around its axes"),
+        ("see.png", ("--style", "font"), "No font is installed that is called Nofont: another one stands in place"),
+    ],
+)
+def test_what_a_file_cannot_show_is_said_once_in_a_plain_sentence(name, words, sentence, hullscout, pool, capfd):
+    (pool.parent / "font").write_text("font.family: Nofont\n")
+    words = [pool.with_name("font") if word == "font" else word for word in words]
+    code, text = hullscout("hull", pool, "-o", pool.with_name(name), *words)
+    assert (code, text.count(sentence)) == (0, 1), text
+    seen = text + "".join(capfd.readouterr())
+    assert not [word for word in ("Warning", "findfont", "PostScript", "saving.py") if word in seen]
+
+
+def test_what_matplotlib_says_beyond_that_goes_where_it_always_goes(caplog):
+    def draw(_):
+        logging.getLogger("matplotlib.elsewhere").warning("something else")
+        warnings.warn("and more", UserWarning, stacklevel=1)
+
+    heard = []
+    with pytest.warns(UserWarning, match="and more"):
+        figure_bytes(draw, suffix=".png", inches=(1, 1), dpi=50, on_note=heard.append)
+    assert (heard, caplog.messages) == ([], ["something else"])
+
+
+def test_limits_from_0_on_are_refused_on_a_logarithmic_axis():
+    figure = Figure()
+    figure.add_subplot().set_yscale("log")
+    with pytest.raises(OutputError, match=r"limits of y above 0, as this axis is logarithmic, found 0 to 10\."):
+        Look(y_range=(0.0, 10.0)).apply(figure)
+    Look(x_range=(0.0, 10.0), y_range=(0.1, 10.0)).apply(figure)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        ("axes.gird: True", "Bad key axes.gird in file"),
+        ("just words", "Missing colon in file"),
+        ("font.size: large", "Could not convert 'large' to float"),
+        ("image.cmap: foo", "not a valid value for cmap."),
+        ("text.usetex: True\npgf.texsystem: foo", "'foo' is not a valid value for pgf.texsystem"),
+    ],
+)
+def test_a_sheet_that_cannot_be_is_one_short_sentence(sheet, message, hullscout, pool, capfd):
+    pool.with_name("wrong").write_text(f"{sheet}\n")
+    code, text = hullscout("hull", pool, "-o", pool.with_name("no.png"), "--style", pool.with_name("wrong"))
+    (error,) = [line for line in text.splitlines() if line.startswith("Error: ")]
+    assert (code, message in error, len(error) < 330) == (2, True, True), text
+    assert "matplotlibrc" not in text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--size", "wide"), "expected WIDTHxHEIGHT"),
         (("--size", "0x2"), "Expected a size above 0"),
         (("--dpi", "0"), "dots per inch, found 0"),
         (("--ylim", "2:1"), "limits of y that ascend, found 2 to 1"),
-        (("--style", "nowhere"), "Expected a file or one of matplotlib's style sheets ("),
+        (("--style", "nowhere"), "style sheets, found 'nowhere'. Such as dark_background or grayscale."),
+        (("--style", "grayscal"), "style sheets, found 'grayscal'. Near: grayscale."),
+        (("--xlim", "0:inf"), "finite limits of x that ascend, found 0 to inf"),
+        (("--restyle", "calculated:zorder=abc"), "Expected styles that matplotlib can draw with, found others"),
         (("--restyle", "calculated"), "expected WHAT:KEY=VALUE, for example calculated:color=black"),
         (("--restyle", "nothing:color=red"), "the name of what is drawn (calculated, hull found), found 'nothing'"),
         (("--restyle", "calculated:colour=red"), "calculated: expected properties of matplotlib for it"),

@@ -34,6 +34,20 @@ def class_names(thing: object) -> tuple[str, ...]:
     return tuple(type.__dict__["__name__"].__get__(base) for base in bases)
 
 
+def refuse_no_axes(ax: object) -> None:
+    """TypeError where what is to be drawn into is none of matplotlib's `Axes`."""
+    from matplotlib.axes import Axes  # noqa: PLC0415  slow to import
+
+    if not isinstance(ax, Axes):
+        name = class_names(ax)[0]
+        several = name in {"ndarray", "list", "tuple", "dict"}
+        remedy = "Give one of them" if several else "Give what figure.add_subplot() or plt.subplots()[1] is"
+        raise TypeError(
+            f"Expected one of matplotlib's Axes to draw into, found an object of class {name}. {remedy}, or leave it out for a "
+            "new figure."
+        )
+
+
 def valid_text(thing: object) -> str:
     """The text of anything, or its beginning, as UTF-8 can write it, all else escaped. Where it cannot be had, it says so."""
     try:

@@ -19,7 +19,7 @@ from hullscout.campaign.exports import computed_entries
 from hullscout.campaign.ground_states import GroundStates, ground_states
 from hullscout.display import html_sentences
 from hullscout.errors import InvalidPoolError
-from hullscout.figures.style import new_axes
+from hullscout.figures.style import axes_or_new
 from hullscout.hull import Hull, phase_diagram_of
 from hullscout.pool import EnergyMeaning, Faulty, Frames, MixedSettings, WithoutEnergy, axis_of, build_pool
 from hullscout.selection import Known
@@ -182,13 +182,13 @@ class PoolHull:
         """Draw the phase diagram; of three elements a triangle."""
         from hullscout.figures.hulls import draw_hull  # noqa: PLC0415  loads matplotlib
 
-        return draw_hull(new_axes() if ax is None else ax, self.known, has_lattices=has_lattices)
+        return draw_hull(axes_or_new(ax), self.known, has_lattices=has_lattices)
 
     def plot_distance(self, ax: Axes | None = None) -> Axes:
         """Draw the distance of every energy to the hull."""
         from hullscout.figures.phase_diagram import draw_hull_distance  # noqa: PLC0415
 
-        return draw_hull_distance(new_axes() if ax is None else ax, self.known)
+        return draw_hull_distance(axes_or_new(ax), self.known)
 
     def __repr__(self) -> str:
         return f"PoolHull: {len(self.ground_states)} ground states of {self.known.answered.size} energies"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hullscout.display import PERCENT
 from hullscout.figures import saving, style
+from hullscout.figures.axes import into_axes
 from hullscout.planning.rates import three_digits
 from hullscout.writing import write_whole
 
@@ -23,6 +24,7 @@ MAX_COLUMNS = 3
 INK, FAINT = "0.15", "0.45"
 
 
+@into_axes
 def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
     """Draw the chance of the right hull, in %, along what is spent into `ax` and return it.
 

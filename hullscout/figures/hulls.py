@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hullscout.errors import OutputError
+from hullscout.figures.axes import into_axes
 from hullscout.figures.phase_diagram import draw_hull_distance, draw_phase_diagram
 from hullscout.figures.ternary import draw_triangle
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_PICTURED = 3
 
 
+@into_axes
 def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
     """Draw the phase diagram of two elements, or the triangle of three.
 
@@ -42,6 +44,7 @@ def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_latti
     return draw_phase_diagram(ax, known, belief=belief, has_lattices=has_lattices)
 
 
+@into_axes
 def draw_overview(ax: Axes, known: Known, *, belief: Belief | None = None) -> Axes:
     """Draw the hull, or of more than three elements the distances of all candidates to it."""
     draw = draw_hull if len(known.pool.end_names) <= MAX_PICTURED else draw_hull_distance

@@ -12,6 +12,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 from hullscout.figures.legends import legend_below
 from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
@@ -61,6 +62,7 @@ def honest_predictions(belief: Belief) -> tuple[HonestPredictions, ...]:
     return HonestPredictions(label, look, *(values[unknown] for values in of_all)), left_out
 
 
+@into_axes
 def draw_parity(ax: Axes, belief: Belief) -> Axes:
     """Draw predicted against true formation energies with 95 % intervals.
 
@@ -91,6 +93,7 @@ def draw_parity(ax: Axes, belief: Belief) -> Axes:
     return ax
 
 
+@into_axes
 def draw_calibration(ax: Axes, belief: Belief) -> Axes:
     """Draw the share of energies inside the stated central interval of each probability; the diagonal is honest.
 
@@ -110,6 +113,7 @@ def draw_calibration(ax: Axes, belief: Belief) -> Axes:
     return ax
 
 
+@into_axes
 def draw_learning(ax: Axes, history: History) -> Axes:
     """Draw the error of the campaign's kind of model against the number of random structures that it learns from.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 from hullscout.figures.labels import Label, place_labels
 from hullscout.figures.legends import legend_below
 from hullscout.figures.prototypes import mathtext_structure, parent_lattice
@@ -56,6 +57,7 @@ LINEAR_MEV = 1.0
 MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
+@into_axes
 def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
     """Draw the phase diagram of two elements into `ax`; vertices of the hull are named with formula and prototype or space group.
 
@@ -65,6 +67,7 @@ def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, 
     return _draw_section(ax, Section.whole(known), known, belief=belief, has_lattices=has_lattices)
 
 
+@into_axes
 def draw_section(
     ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, has_lattices: bool = False
 ) -> Axes:
@@ -121,6 +124,7 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     return ax
 
 
+@into_axes
 def draw_hull_distance(
     ax: Axes, known: Known, *, belief: Belief | None = None, tolerance_ev_per_atom: float | None = None
 ) -> Axes:
@@ -215,7 +219,7 @@ def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
 
 def _footroom(ax: Axes, n_labels: int) -> float:
     """Room for labels under the lowest energy, over the range above it."""
-    width, height = style.size_in_points(ax)
+    width, height = style.room_in_points(ax)
     n_rows = min(1, n_labels) if n_labels * LABEL_WIDTH <= width else 2
     share = min((LABEL_GAP + n_rows * LABEL_HEIGHT) / max(height, 1.0), MAX_FOOTROOM)
     return share / (1.0 - share)

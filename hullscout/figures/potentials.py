@@ -17,6 +17,7 @@ from scipy.spatial import ConvexHull
 from hullscout.display import MILLI, percent
 from hullscout.errors import OutputError
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 from hullscout.figures.labels import Label, place_around
 from hullscout.figures.legends import legend_below
 from hullscout.hull import of_all_elements
@@ -40,6 +41,7 @@ ELEMENTS, WHITE = (style.BLUE, style.ORANGE, style.GREEN), 0.62
 STEPS = 401
 
 
+@into_axes
 def draw_potentials(ax: Axes, known: Known, *, belief: Belief | None = None) -> Axes:
     """Draw where each ground state is stable, of two or three elements, and how sure that is.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 from hullscout.figures.legends import legend_below
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def draw_progress(figure: Figure, history: History) -> None:
     figure.suptitle(f"{style.plain(history.config.name)}, rule {history.config.select.rule}", fontsize="medium")
 
 
+@into_axes
 def draw_errors(ax: Axes, history: History) -> Axes:
     """Draw the hull's error, where the truth is known, and the model's against the calculations.
 
@@ -64,6 +66,7 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     return _finished(ax, history)
 
 
+@into_axes
 def draw_failure_probability(ax: Axes, history: History) -> Axes:
     """Draw the probability of a wrong hull that the rule knew, and the one that it stood by, against the calculations.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.display import class_names
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +49,11 @@ def draw_panels(
     axes: Sequence[Axes], panels: Sequence[Panel], candidate: Candidate, *, elements: Sequence[str]
 ) -> Sequence[Axes]:
     """Draw the panels of a candidate into axes of one figure, which gets its formula and id as title."""
+    if not isinstance(axes, Iterable):
+        raise TypeError(
+            f"Expected a sequence of matplotlib's Axes, one for each of {len(panels)} panels, found an object of class "
+            f"{class_names(axes)[0]}."
+        )
     for ax, panel in zip(axes, panels, strict=False):
         draw_panel(ax, panel)
     title = f"{style.mathtext_formula(candidate.formula_in(elements))}, {style.plain(candidate.id)}"
@@ -53,6 +61,7 @@ def draw_panels(
     return axes
 
 
+@into_axes
 def draw_panel(ax: Axes, panel: Panel) -> Axes:
     """Draw a part of a representation, each curve that is not zero in a colour and a line of its own."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  slow to import

@@ -11,7 +11,9 @@ import textwrap
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hullscout.display import PERCENT
+import numpy as np
+
+from hullscout.display import PERCENT, refuse_no_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +29,8 @@ DARK_ORANGE = "#996900"  # outlines of what is not calculated, dark enough for g
 # Mean width of a character in font sizes; fewest characters of a line.
 CHARACTER_WIDTH = 0.52
 MIN_CHARACTERS = 20
+# Of its place in a grid so much is drawn in, the rest is labels, title and legend.
+DRAWN_SHARE = 0.6
 # Axes less wide than this, in inches, get legends of two columns.
 NARROW = 4.5
 RC: dict[Any, Any] = {
@@ -75,6 +79,14 @@ def new_axes(width: Width = Width.PAGE, aspect: float = 0.65) -> Axes:
     return new_row(1, width=width, aspect=aspect)[0]
 
 
+def axes_or_new(ax: Axes | None) -> Axes:
+    """Axes that are given, a TypeError where they are none, else new ones."""
+    if ax is None:
+        return new_axes()
+    refuse_no_axes(ax)
+    return ax
+
+
 def new_row(n: int, *, width: Width = Width.PAGE, aspect: float = 0.45) -> list[Axes]:
     """Axes beside each other in a new pyplot figure, which a notebook shows."""
     import matplotlib.pyplot as plt  # noqa: PLC0415  chooses the notebook's backend
@@ -114,6 +126,22 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     figure.draw_without_rendering()
     extent, per_point = ax.get_window_extent(), figure.dpi / 72.0
     return float(extent.width) / per_point, float(extent.height) / per_point
+
+
+def room_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of `ax` in points; of one among others about what the grid leaves it, whatever is drawn in them by now."""
+    spec: Any = ax.get_subplotspec()
+    figure: Any = ax.get_figure()
+    if spec is None or figure is None or spec.get_topmost_subplotspec().get_gridspec().get_geometry() == (1, 1):
+        return size_in_points(ax)
+    width, height = (DRAWN_SHARE * 72.0 * float(pixels) / figure.dpi for pixels in figure.bbox.size)
+    while spec is not None:
+        grid = spec.get_gridspec()
+        columns, rows = np.array(grid.get_width_ratios()), np.array(grid.get_height_ratios())
+        width *= float(columns[spec.colspan].sum() / columns.sum())
+        height *= float(rows[spec.rowspan].sum() / rows.sum())
+        spec = getattr(grid, "_subplot_spec", None)
+    return width, height
 
 
 def is_in_grid(ax: Axes) -> bool:

@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
+from hullscout.figures.axes import into_axes
 from hullscout.figures.labels import Label, place_around
 from hullscout.figures.legends import legend_below
 from hullscout.figures.phase_diagram import drawn_energies, intervals_of, vertex_name
@@ -70,6 +71,7 @@ def coloured_up_to(heights_mev: Floats) -> float:
     return max(float(np.quantile(heights_mev[~np.isnan(heights_mev)], COLOURED_SHARE)), MIN_COLOURED_MEV)
 
 
+@into_axes
 def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Axes:
     """Draw the phase diagram of three elements: candidates coloured by their height above the hull, and its tie lines.
 

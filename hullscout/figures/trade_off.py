@@ -9,6 +9,7 @@ import numpy as np
 
 from hullscout.display import PERCENT
 from hullscout.figures import saving, style
+from hullscout.figures.axes import into_axes
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ APART = 3.0
 MAX_COLUMNS = 4
 
 
+@into_axes
 def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float, rules: Sequence[str]) -> Axes:
     """Draw the settings of one campaign into `ax` and return it.
 

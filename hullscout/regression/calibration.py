@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import scipy
 
-from hullscout.display import PERCENT
+from hullscout.display import PERCENT, refuse_no_axes
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import BoolArray, FloatArray, IntArray, finite_vector, is_kind
 
@@ -214,6 +214,7 @@ def plot_calibration(
 
     is_ours = axes is None
     axes = Figure(figsize=(5.0, 5.0), layout="constrained").add_subplot() if axes is None else axes
+    refuse_no_axes(axes)
     levels = {report.n: np.array(report.levels) for report in reports.values()}
     for order, n in enumerate(sorted(levels)):
         low, high = (PERCENT * binom.ppf(p, n, levels[n]) / n for p in (0.025, 0.975))

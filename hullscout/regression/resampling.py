@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hullscout.display import refuse_no_axes
 from hullscout.errors import InvalidSettingError, InvalidTrainingSetError
 from hullscout.regression.arrays import (
     MIN_LABELS,
@@ -188,6 +189,7 @@ def plot_learning_curves(curves: Sequence[LearningCurve], axes: Axes | None = No
     from matplotlib.ticker import LogLocator  # noqa: PLC0415  the same
 
     axes = Figure(figsize=(6.5, 4.0), layout="constrained").add_subplot() if axes is None else axes
+    refuse_no_axes(axes)
     style: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2}
     for curve in curves:
         spread, label = np.minimum(curve.std, 0.9 * curve.mean), f"{curve.label} (n$^{{{curve.exponent:.2f}}}$)"

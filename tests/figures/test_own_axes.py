@@ -104,3 +104,61 @@ def test_every_text_of_a_legend_is_one_of_what_is_drawn(campaign, grid):
         drawn = {label.split(" (")[0] for label in ax.get_legend_handles_labels()[1]}
         assert {text.replace("\n", " ") for text in legend_of(ax)} <= drawn
         assert all(isinstance(text, Text) and text.get_text() for text in ax.get_legend().get_texts())
+
+
+def limits(axes):
+    return [(ax.get_xlim(), ax.get_ylim()) for ax in axes]
+
+
+@pytest.mark.parametrize("layout", ["tight", "constrained", None])
+@pytest.mark.parametrize(("shape", "size"), [((1, 2), (7.0, 3.6)), ((2, 1), (3.6, 7.0)), ((2, 3), (10.0, 7.5))])
+def test_limits_are_the_same_in_whatever_order_panels_are_drawn(campaign, grid, shape, size, layout):
+    found = []
+    for step in (1, -1):
+        _, axes = grid(*shape, figsize=size, layout=layout)
+        for kind, ax in list(zip(KINDS, axes, strict=False))[::step]:
+            getattr(campaign, f"plot_{kind}")(ax)
+        found.append(limits(axes))
+    assert found[0] == found[1]
+
+
+def test_limits_that_neighbours_share_hold_what_is_drawn_in_each(campaign, finished, grid):
+    other, alone, found = Campaign(finished), [], []
+    drawn = [(campaign, "hull"), (other, "hull"), (campaign, "errors"), (other, "errors")]
+    for one, kind in drawn:
+        _, (ax,) = grid(1, 1, figsize=(5, 4))
+        getattr(one, f"plot_{kind}")(ax)
+        alone += limits([ax])
+    for step in (1, -1):
+        _, axes = grid(2, 2, figsize=(8, 7), sharex="row", sharey="row")
+        for (one, kind), ax in list(zip(drawn, axes, strict=True))[::step]:
+            getattr(one, f"plot_{kind}")(ax)
+        found.append(limits(axes))
+    assert found[0] == found[1]
+    (x, y), of_both = found[0][2], alone[2:]
+    assert x == (min(one[0][0] for one in of_both), max(one[0][1] for one in of_both))
+    assert y == (min(one[1][0] for one in of_both), max(one[1][1] for one in of_both))
+    assert alone[2] != alone[3]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "learning", "chemical_potentials", "mbtr", "section"])
+def test_what_is_no_axes_is_refused_with_what_was_found(campaign, grid, kind):
+    figure, axes = grid(1, 2)
+    draw = getattr(campaign, f"plot_{kind}")
+    words = ("Ag", "Pd") if kind == "section" else ()
+    named = "axes" if kind == "mbtr" else "ax"
+    for wrong, what in ((figure, "Figure"), ("here", "str"), (axes, "list")):
+        if kind == "mbtr" and wrong is axes:
+            continue
+        with pytest.raises(TypeError, match=rf"Expected .*matplotlib's Axes.*, found an object of class {what}\."):
+            draw(*words, **{named: wrong})
+
+
+def test_drawing_functions_refuse_what_is_no_axes(history, belief):
+    from hullscout.figures.hulls import draw_hull
+    from hullscout.regression import plot_learning_curves
+
+    with pytest.raises(TypeError, match=r"found an object of class NoneType\. Give what figure.add_subplot"):
+        draw_hull(None, history.now, belief=belief)
+    with pytest.raises(TypeError, match=r"found an object of class list\. Give one of them"):
+        plot_learning_curves([object()], [1, 2])

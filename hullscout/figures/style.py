@@ -11,8 +11,6 @@ import textwrap
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hullscout.display import PERCENT, refuse_no_axes
 
 if TYPE_CHECKING:
@@ -137,9 +135,9 @@ def room_in_points(ax: Axes) -> tuple[float, float]:
     width, height = (DRAWN_SHARE * 72.0 * float(pixels) / figure.dpi for pixels in figure.bbox.size)
     while spec is not None:
         grid = spec.get_gridspec()
-        columns, rows = np.array(grid.get_width_ratios()), np.array(grid.get_height_ratios())
-        width *= float(columns[spec.colspan].sum() / columns.sum())
-        height *= float(rows[spec.rowspan].sum() / rows.sum())
+        columns, rows = grid.get_width_ratios(), grid.get_height_ratios()
+        width *= sum(columns[place] for place in spec.colspan) / sum(columns)
+        height *= sum(rows[place] for place in spec.rowspan) / sum(rows)
         spec = getattr(grid, "_subplot_spec", None)
     return width, height
 

@@ -80,12 +80,17 @@ def chances_bytes(
     unit: str,
     wanted: float,
     suffix: str = ".png",
+    width: style.Width = style.Width.PAGE,
     on_note: Callable[[str], object] | None = None,
 ) -> bytes:
-    """The figure of a plan as a file."""
+    """The figure of a plan as a file; of the width of a column its panels stand below each other."""
     n_columns = 2 if len(curves) == MAX_COLUMNS + 1 else min(len(curves), MAX_COLUMNS)
+    if width is style.Width.COLUMN:
+        n_columns = 1
     n_rows = -(-len(curves) // n_columns)
     size = (5.2 if n_columns == 1 else 2.75 * n_columns, 0.55 + (3.1 if n_columns == 1 else 2.35) * n_rows)
+    if width is style.Width.COLUMN:
+        size = (3.4, 0.8 + 2.2 * n_rows)
     draw = partial(_draw_all, curves=curves, unit=unit, wanted=wanted, shape=(n_rows, n_columns))
     return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=160, on_note=on_note)
 
@@ -103,4 +108,10 @@ def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: flo
     for ax in axes[len(curves) :]:
         ax.remove()
     handles["interval"] = Patch(facecolor="0.8")
-    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(
+        [*handles.values()],
+        [*handles],
+        loc="outside lower center",
+        ncols=3 if shape[1] > 1 or shape[0] == 1 else 2,
+        frameon=False,
+    )

@@ -59,7 +59,7 @@ def draw_errors(ax: Axes, history: History) -> Axes:
     if not ax.lines:
         _say(ax, "no true hull is known,\nand no model has been fitted yet")
     tolerance = history.config.stop.hull_tolerance * MILLI
-    ax.axhline(tolerance, color="0.45", lw=0.8, ls=":", label="tolerance", zorder=1)
+    ax.axhline(tolerance, color="0.45", lw=0.8, ls=":", label=f"tolerance, {tolerance:g} meV/atom", zorder=1)
     ax.set_yscale("symlog", linthresh=LINEAR_MEV, linscale=0.5)
     ax.set_ylim(-0.3 * LINEAR_MEV, 2.0 * max(highest, tolerance))
     ax.set_ylabel("error (meV/atom)")

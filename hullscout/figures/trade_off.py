@@ -92,13 +92,17 @@ def trade_off_bytes(
     *,
     risk: float,
     suffix: str = ".png",
+    width: style.Width = style.Width.PAGE,
     on_note: Callable[[str], object] | None = None,
 ) -> bytes:
-    """The figure of a whole plan as a file."""
+    """The figure of a whole plan as a file; of the width of a column its panels stand below each other."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
-    n_columns = min(n_campaigns, MAX_COLUMNS)
+    is_column = width is style.Width.COLUMN
+    n_columns = 1 if is_column else min(n_campaigns, MAX_COLUMNS)
     n_rows = -(-n_campaigns // n_columns)
     size = (max(6.4, 3.4 * n_columns), 0.8 + (3.4 if n_columns > 1 else 3.9) * n_rows)
+    if is_column:
+        size = (4.2, 1.2 + 3.1 * n_rows)
     draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
     return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=150, rc={}, on_note=on_note)
 
@@ -116,5 +120,9 @@ def _draw_campaigns(figure: Figure, *, outcomes: Sequence[SettingOutcome], risk:
         ax.remove()
     handles[f"wanted risk, {PERCENT * risk:g} %"] = axes[0].plot([], [], color="0.4", lw=0.8, ls="--")[0]
     handles["below it with 95 % confidence"] = axes[0].plot([], [], "o", mfc="0.4", mec="0.4")[0]
-    look = {"ncols": 4 if shape[1] > 1 else 3, "frameon": False, "fontsize": "small"}
+    look = {
+        "ncols": 4 if shape[1] > 1 else 2 if axes[0].figure.get_figwidth() < style.NARROW else 3,
+        "frameon": False,
+        "fontsize": "small",
+    }
     figure.legend([*handles.values()], [*handles], loc="outside lower center", **look)

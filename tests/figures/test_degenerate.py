@@ -109,7 +109,7 @@ def test_each_figure_is_drawn_or_says_what_is_missing(campaigns, tmp_path, name,
             >= {
                 "hull": {"hull found", f"calculated ({known.n_answered})"},
                 "distance": {"hull found", f"calculated ({known.n_answered})", "tolerance, 1 meV/atom"},
-                "progress": {"tolerance", f"calculations (of {known.n_candidates} candidates)"},
+                "progress": {"tolerance, 1 meV/atom", f"calculations (of {known.n_candidates} candidates)"},
                 "parity": {"predicted as they are", "95 % intervals"},
                 "calibration": {f"honest model, 95 % range of {known.n_answered} energies"},
             }[kind]

@@ -26,7 +26,7 @@ from hullscout.representation import Panel
 SHOWN = {
     "hull": {"hull found", "true hull", "calculated (20)", "not calculated (37, true energy)"},
     "distance": {"hull found", "tolerance, 1 meV/atom", "calculated (20)", "not calculated (37, true energy)"},
-    "progress": {"hull error", "tolerance"},
+    "progress": {"hull error", "tolerance, 1 meV/atom"},
     "parity": {"predicted as they are", "95 % intervals"},
     "calibration": {"honest model, expected"},
     "learning": {"training structures", "RMSE (meV/atom)"},

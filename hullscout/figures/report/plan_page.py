@@ -8,6 +8,7 @@ from hullscout.display import PERCENT
 from hullscout.figures.chances import chances_bytes
 from hullscout.figures.crystals import data_address
 from hullscout.figures.report.page import PARTS, environment, policy, versions
+from hullscout.figures.style import Width
 from hullscout.figures.trade_off import trade_off_bytes
 from hullscout.planning.rates import three_digits
 from hullscout.planning.tables import shown_table
@@ -36,8 +37,15 @@ def render_plan(answer: Answer, curves: Sequence[Curve]) -> str:
             texts=answer.sentences[asks:],
             heads=heads,
             rows=rows,
-            figure=data_address(chances_bytes(curves, unit=unit, wanted=1.0 - risk)),
-            trade_off=data_address(trade_off_bytes(outcomes, risk=risk)) if several else None,
+            figure={
+                width.value: data_address(chances_bytes(curves, unit=unit, wanted=1.0 - risk, width=width))
+                for width in Width
+            },
+            trade_off={
+                width.value: data_address(trade_off_bytes(outcomes, risk=risk, width=width))
+                for width in Width
+                if several
+            },
             settings=[_setting_row(outcome) for outcome in outcomes],
             about=answer.about_intervals,
             cost_model=None if answer.order.cost_model is None else str(answer.order.cost_model),

@@ -149,6 +149,24 @@ def test_the_error_of_the_hull_is_on_a_logarithmic_axis_with_the_tolerance_drawn
     assert 0 < drawn[-1] < min(error for error in said if error > 0)
 
 
+@pytest.mark.parametrize("width", [1400, 400])
+def test_labels_of_lines_stand_at_the_right_end_and_cover_no_data(opened, report, width):
+    reader = opened(report, width=width)
+    boxes = """selector => [...document.querySelectorAll(selector)].map(node => {
+        const { left, right, top, bottom } = node.getBoundingClientRect();
+        return [left, right, top, bottom];
+    })"""
+    labels = reader.page.evaluate(boxes, "#progress .shapelayer text")
+    points = reader.page.evaluate(boxes, "#progress .scatterlayer .point")
+    (right,) = {round(box[1]) for box in reader.page.evaluate(boxes, "#progress .nsewdrag")}
+    assert len(labels) == 2
+    for label in labels:
+        assert -1 < right - label[1] < 8
+        assert not [
+            p for p in points if label[0] < p[1] and p[0] < label[1] and label[2] + 2 < p[3] and p[2] < label[3] - 2
+        ]
+
+
 def counts(names):
     """The number in brackets by the name before it."""
     found = (re.fullmatch(r"([^(,]+)[^(]*\((\d+)[^)]*\)", name) for name in names)

@@ -44,6 +44,19 @@ function panels() {
   return all;
 }
 
+// Where the label of a panel's line stands at the right end: above it, or below where data would be covered; none where both would.
+const LABEL = { size: 11, height: 17 };
+function sideOf(panel, area, most) {
+  const isLog = panel.scale.type === "log", at = (value) => (isLog ? Math.log10(value) : value);
+  const values = panel.traces.flatMap(({ y }) => y).filter((value) => isKnown(value) && (!isLog || value > 0));
+  const [low, high] = panel.scale.range ?? [0, 1.06 * Math.max(panel.mark, ...values)];
+  const left = most * (1 - (0.62 * LABEL.size * panel.says.length) / area.width);
+  const near = panel.traces.flatMap(({ x, y }) => y.filter((value, k) => isKnown(value) && (x[k + 1] ?? x[k]) >= left));
+  const heights = near.map((value) => (area.height * (at(value) - at(panel.mark))) / (high - low));
+  if (!heights.some((height) => height > -3 && height < LABEL.height)) return "bottom";
+  return heights.some((height) => height < 3 && height > -LABEL.height) ? null : "top";
+}
+
 function drawProgress() {
   const all = panels();
   const traces = [], marks = [], titles = [];
@@ -53,6 +66,8 @@ function drawProgress() {
   };
   layout.hoverlabel.namelength = -1;
   const height = (1 - GAP * (all.length - 1)) / all.length;
+  const { l, r, t, b } = layout.margin, most = campaign.moments[LAST].known;
+  const area = { width: Math.max(progress.clientWidth - l - r, 1), height: (progress.clientHeight - t - b) * height };
   all.forEach((panel, k) => {
     const suffix = k ? String(k + 1) : "";
     const top = 1 - k * (height + GAP);
@@ -61,7 +76,9 @@ function drawProgress() {
     for (const trace of panel.traces) traces.push({ ...trace, xaxis: "x", yaxis: `y${suffix}` });
     if (isKnown(panel.mark)) {
       const line = { color: COLOUR.truth, width: 1.2, dash: "dash" };
-      const label = { text: panel.says, textposition: "start", font: { size: 11, color: COLOUR.truth }, yanchor: "bottom", padding: 1 };
+      const side = sideOf(panel, area, most);
+      if (!side) layout.xaxis.range = [0, most / Math.max(1 - (0.62 * LABEL.size * panel.says.length) / area.width, 0.5)];  // room beside the data
+      const label = { text: panel.says, textposition: "end", font: { size: LABEL.size, color: COLOUR.truth }, yanchor: side ?? "bottom", padding: 1 };
       marks.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: `y${suffix}`, y0: panel.mark, y1: panel.mark, line, label });
     }
   });

@@ -60,7 +60,7 @@ def _suit_room(ax: Axes) -> None:
     size = float(legend.prop.get_size_in_points())
     n_characters = max(int(width / (style.CHARACTER_WIDTH * size)) - 4, style.MIN_CHARACTERS)
     for text in legend.get_texts():
-        text.set_text("\n".join(textwrap.wrap(text.get_text(), n_characters)))
+        text.set_text("\n".join(textwrap.wrap(text.get_text(), n_characters, break_on_hyphens=False)))
     drop = -(LEGEND_DROP + 1.0) * float(ax.xaxis.label.get_fontsize()) / 72.0
     legend.set_bbox_to_anchor((0.5, 0.0), ax.transAxes + ScaledTranslation(0.0, drop, ax.figure.dpi_scale_trans))
 

@@ -187,7 +187,7 @@ def _wrapped(line: str, n_characters: int) -> list[str]:
     """Parts of a line, broken after commas and colons where that is enough."""
     bound = re.sub(r"(?<![,:]) ", "\N{NO-BREAK SPACE}", line)
     is_enough = max(map(len, bound.split(" "))) <= n_characters
-    parts = textwrap.wrap(bound if is_enough else line, n_characters)
+    parts = textwrap.wrap(bound if is_enough else line, n_characters, break_on_hyphens=False)
     return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 

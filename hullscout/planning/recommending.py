@@ -1,8 +1,9 @@
 """Which setting to take, and whether replays have decided that.
 
-The cheapest is recommended of those whose observed risk is below the wanted one with confidence, or a plain "none is": the upper
-end of the interval of the risk is at most the wanted one. A campaign is decided once no cheaper setting may still turn out to be
-safe (every one is safe or unsafe, its interval on one side of the wanted risk), and what the one that is taken saves is known.
+The cheapest is recommended of those whose observed risk is below the wanted one with confidence, or it is said that there is none:
+the upper end of the interval of the risk is at most the wanted one. A campaign is decided once no cheaper setting may still turn
+out to be safe (every one is safe or unsafe, its interval on one side of the wanted risk), and what the one that is taken saves is
+known.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def too_few(name: str, outcome: SettingOutcome, *, risk: float) -> str:
     runs = "one replicate" if n_runs == 1 else f"{n_runs} replicates"
     up_to = PERCENT * Rate.of(0, n_runs, confidence=confidence).high
     return (
-        f"{name}: none is: with {runs} even no failure leaves a risk of up to {up_to:.1f} %, and {PERCENT * risk:g} % are wanted. "
+        f"{name}: {runs} cannot show that a setting is safe enough: even where none is wrong, the risk may be up to {up_to:.1f} %, "
+        f"and {PERCENT * risk:g} % are wanted. "
         f"Give --replicates {fewest_runs(risk)} or more; the finished ones are kept."
     )
 

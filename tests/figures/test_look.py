@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from hullscout.errors import OutputError
+from hullscout.figures.legends import legend_below
 from hullscout.figures.look import Look
 from hullscout.figures.saving import figure_bytes
+from hullscout.figures.style import set_title
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +188,14 @@ def test_a_look_that_cannot_be_is_refused(words, message, hullscout, pool):
     code, text = hullscout("hull", pool, "-o", pool.with_name("no.png"), *words)
     assert (code, message in text) == (2, True), text
     assert not pool.with_name("no.png").exists()
+
+
+def test_titles_and_legends_never_break_a_line_inside_a_word_with_a_hyphen():
+    words = "plenty of words of hull-posterior and --replicates-or-more and well-known-ones"
+    for place in range(12):
+        ax = Figure(figsize=(4.0 + 0.5 * place, 2.0), layout="tight").add_subplot(1, 2, 1)
+        ax.plot([0, 1], [0, 1], label=words)
+        set_title(ax, words)
+        assert ax.title.get_text().split() == words.split()
+        legend_below(ax, n_columns=1)
+        assert ax.get_legend().get_texts()[0].get_text().split() == words.split()

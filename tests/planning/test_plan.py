@@ -58,7 +58,7 @@ def test_the_plan_keeps_its_contract(planned):
     assert random["failure"] == {"stated": None, "rate": 0.0, "low": 0.0, "high": pytest.approx(0.6024, abs=1e-4)}
     assert (out / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert "small: 4 replays of 57 candidates" in text
-    assert "even no failure leaves a risk of up to 60.2 %" in text
+    assert "cannot show that a setting is safe enough: even where none is wrong, the risk may be up to 60.2 %" in text
 
 
 def test_a_smaller_failure_probability_reads_off_the_same_ends_as_separate_runs(planned, replay_pool):

@@ -115,7 +115,7 @@ def test_campaigns_together_are_sums_of_calculations_and_one_sample_of_runs(sett
 def test_all_campaigns_get_the_cheapest_setting_that_is_safe_on_average(settings):
     both = [*named(settings, "a", 60), *named(settings, "b", 60, n_wrong=1, n=18)]
     each, together = recommendations(both, risk=0.05)
-    assert each.sentence.startswith("Each by itself: none is: with 60 replicates")
+    assert each.sentence.startswith("Each by itself: 60 replicates cannot show that a setting is safe enough")
     assert together.sentence == (
         "All together: take hull-posterior (failure_probability = 0.05): 38 of 80 calculations, 52.5 % saved; risk 0.8 % (0.0 to "
         "4.6 %) as the mean of these campaigns, below the wanted 5 %; largest for b: 1.7 % (0.0 to 8.9 %)."

@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jinja2 import Environment
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
 PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
+# What a command is called with, as it stands in a sentence.
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 # What lays the diagram out, by the number of elements; the last one serves more too.
 DIAGRAMS = {2: "2_line.js", 3: "2_triangle.js", 4: "2_columns.js"}
 # Of the picture that stands in for the diagram, height over width: those of its place on a wide and on a narrow screen.
@@ -121,9 +124,16 @@ def environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  slow to import
 
     made = Environment(loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.filters["unbroken"] = unbroken
+    made.filters["unbroken"] = _unbroken
     made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     return made
+
+
+def _unbroken(text: str) -> Markup:
+    """Text in which neither a number and its unit nor an option of a command are parted where a line breaks."""
+    from markupsafe import Markup, escape  # noqa: PLC0415  comes with jinja2
+
+    return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', str(escape(unbroken(text)))))  # noqa: S704  escaped
 
 
 def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:

@@ -43,6 +43,10 @@ def test_tables_scroll_pictures_suit_the_width_and_colours_the_scheme(page):
         assert goes_on == (width == 400)
         assert table.evaluate("e => getComputedStyle(e).overflowX") == "auto"
     assert page.locator(".aside").first.is_visible() == (width == 400)
+    options = page.locator("span.whole", has_text="--replicates")
+    assert options.count() >= 1
+    assert options.first.evaluate("e => e.getClientRects().length") == 1
+    assert options.first.evaluate("e => getComputedStyle(e).whiteSpace").startswith("nowrap")
     shapes = []
     for picture in page.locator("img").all():
         content = imread(io.BytesIO(base64.b64decode(picture.evaluate("e => e.currentSrc").partition(",")[2])))

@@ -106,6 +106,10 @@ class Pool(pools.Pool):
         stated = settings_of_frames(frames.frames, pool)
         return cls(**kept, energies_ev_per_atom=energies if per_atom else None, settings=stated)
 
+    def __repr__(self) -> str:
+        n = 0 if self.energies_ev_per_atom is None else int(np.isfinite(self.energies_ev_per_atom).sum())
+        return f"{pools.Pool.__repr__(self)}, {n} with energies"
+
     def table(self) -> pd.DataFrame:
         """The candidates by id, with their energies where there are any; see `hull` for their distances to it."""
         table = pools.Pool.table(self)

@@ -10,6 +10,7 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 from hullscout import Campaign, Pool, lower_hull
+from hullscout import pool as pools
 from hullscout.errors import InvalidPoolError
 from hullscout.figures.style import title_of
 
@@ -149,3 +150,15 @@ def test_a_campaign_of_such_a_pool_looks_its_energies_up(tmp_path):
     campaign = Campaign.of(pool, tmp_path / "out", name="table", select={"rule": "random"})
     assert campaign.run(on_note=lambda _: None).reference.exact
     assert not hasattr(campaign.pool, "energies_ev_per_atom")
+
+
+def test_a_pool_says_what_it_is_of_how_many_candidates_and_energies_it_has():
+    atoms = cells(("Cu", "Ag", "Au"))
+    del atoms[1].info["energy"]
+    pool = Pool.of(atoms, ("Cu", "Ag", "Au"))
+    said = f"Pool of Cu and Ag and Au: {len(atoms)} candidates, {len(atoms) - 1} with energies"
+    assert repr(pool) == said
+    assert said in pool._repr_html_()
+    without = Pool.of(cells(("Cu", "Au"), with_energy=False), ("Cu", "Au"))
+    assert repr(without) == "Pool of Cu and Au: 5 candidates, 0 with energies"
+    assert repr(pools.Pool.of(cells(("Cu", "Au")), ("Cu", "Au"))) == "Pool of Cu and Au: 5 candidates"

@@ -254,12 +254,15 @@ class Pool:
                 )
         return pd.DataFrame(columns).set_index("id")
 
+    def __repr__(self) -> str:
+        return f"Pool of {' and '.join(self.end_names)}: {len(self)} candidates"
+
     def _repr_html_(self) -> str:
         sizes, counts = np.unique(self.n_atoms, return_counts=True)
         n_compositions = [len(np.unique(self.fractions[self.n_atoms == size], axis=0)) for size in sizes]
         heads = ("atoms in the cell", "candidates", "compositions")
         table = html_table(heads, list(zip(sizes, counts, n_compositions, strict=True)))
-        return html_sentences(f"Pool of {' and '.join(self.elements)}", *self.report.lines()) + table
+        return html_sentences(repr(self), *self.report.lines()) + table
 
     @property
     def twins(self) -> dict[str, tuple[str, ...]]:

@@ -9,11 +9,9 @@ from hullscout.display import PERCENT
 from hullscout.figures import saving, style
 from hullscout.figures.axes import into_axes
 from hullscout.planning.rates import three_digits
-from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -62,28 +60,15 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
     return ax
 
 
-def save_chances(
-    path: Path, curves: Sequence[Curve], *, unit: str, wanted: float, on_note: Callable[[str], object] | None = None
-) -> None:
-    """Write the figure of a plan to a file, whole or not at all.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    content = chances_bytes(curves, unit=unit, wanted=wanted, suffix=path.suffix, on_note=on_note)
-    write_whole(path, content, remedy="Run again.")
-
-
 def chances_bytes(
     curves: Sequence[Curve],
     *,
     unit: str,
     wanted: float,
-    suffix: str = ".png",
     width: style.Width = style.Width.PAGE,
     on_note: Callable[[str], object] | None = None,
 ) -> bytes:
-    """The figure of a plan as a file; of the width of a column its panels stand below each other."""
+    """The figure of a plan as PNG; of the width of a column its panels stand below each other."""
     n_columns = 2 if len(curves) == MAX_COLUMNS + 1 else min(len(curves), MAX_COLUMNS)
     if width is style.Width.COLUMN:
         n_columns = 1
@@ -92,7 +77,7 @@ def chances_bytes(
     if width is style.Width.COLUMN:
         size = (3.4, 0.8 + 2.2 * n_rows)
     draw = partial(_draw_all, curves=curves, unit=unit, wanted=wanted, shape=(n_rows, n_columns))
-    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=160, on_note=on_note)
+    return saving.figure_bytes(draw, suffix=".png", inches=size, dpi=160, on_note=on_note)
 
 
 def _draw_all(figure: Figure, *, curves: Sequence[Curve], unit: str, wanted: float, shape: tuple[int, int]) -> None:

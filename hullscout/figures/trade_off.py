@@ -10,11 +10,9 @@ import numpy as np
 from hullscout.display import PERCENT
 from hullscout.figures import saving, style
 from hullscout.figures.axes import into_axes
-from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -75,27 +73,14 @@ def draw_trade_off(ax: Axes, outcomes: Sequence[SettingOutcome], *, risk: float,
     return ax
 
 
-def save_trade_off(
-    path: Path, outcomes: Sequence[SettingOutcome], *, risk: float, on_note: Callable[[str], object] | None = None
-) -> None:
-    """Write the figure of a whole plan to a file, whole or not at all.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    content = trade_off_bytes(outcomes, risk=risk, suffix=path.suffix, on_note=on_note)
-    write_whole(path, content, remedy="The replays are kept; run again.")
-
-
 def trade_off_bytes(
     outcomes: Sequence[SettingOutcome],
     *,
     risk: float,
-    suffix: str = ".png",
     width: style.Width = style.Width.PAGE,
     on_note: Callable[[str], object] | None = None,
 ) -> bytes:
-    """The figure of a whole plan as a file; of the width of a column its panels stand below each other."""
+    """The figure of a whole plan as PNG; of the width of a column its panels stand below each other."""
     n_campaigns = len({outcome.campaign for outcome in outcomes})
     is_column = width is style.Width.COLUMN
     n_columns = 1 if is_column else min(n_campaigns, MAX_COLUMNS)
@@ -104,7 +89,7 @@ def trade_off_bytes(
     if is_column:
         size = (4.2, 1.2 + 3.1 * n_rows)
     draw = partial(_draw_campaigns, outcomes=outcomes, risk=risk, shape=(n_rows, n_columns))
-    return saving.figure_bytes(draw, suffix=suffix, inches=size, dpi=150, rc={}, on_note=on_note)
+    return saving.figure_bytes(draw, suffix=".png", inches=size, dpi=150, rc={}, on_note=on_note)
 
 
 def _draw_campaigns(figure: Figure, *, outcomes: Sequence[SettingOutcome], risk: float, shape: tuple[int, int]) -> None:

@@ -9,8 +9,7 @@ from planning.conftest import made_path
 from scipy.stats import beta
 
 from hullscout.campaign.config import load_config
-from hullscout.errors import OutputError
-from hullscout.figures.trade_off import draw_trade_off, save_trade_off
+from hullscout.figures.trade_off import draw_trade_off
 from hullscout.planning.grid import parse_axes, settings_of
 from hullscout.planning.rates import Rate, Spread, fewest_runs
 from hullscout.planning.recommending import recommend, recommendations
@@ -88,11 +87,6 @@ def test_the_figure_shows_each_setting_with_its_interval(settings):
     (whiskers, _) = ax.containers[0].lines[2]
     np.testing.assert_allclose(whiskers.get_segments()[0][:, 0], [100 * drawn[1].risk.low, 100 * drawn[1].risk.high])
     assert ax.get_xlabel() == "hulls beyond the tolerance (% of replays)"
-
-
-def test_a_figure_that_cannot_be_written_is_an_error(settings, tmp_path):
-    with pytest.raises(OutputError, match=r"plan.png cannot be written"):
-        save_trade_off(tmp_path / "nowhere" / "plan.png", outcomes(settings, 4), risk=0.05)
 
 
 def named(settings, name, n_runs, **kind):

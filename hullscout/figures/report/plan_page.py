@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hullscout.display import PERCENT
@@ -10,24 +11,49 @@ from hullscout.figures.crystals import data_address
 from hullscout.figures.report.page import PARTS, environment, policy, versions
 from hullscout.figures.style import Width
 from hullscout.figures.trade_off import trade_off_bytes
+from hullscout.planning.curves import curves_of
 from hullscout.planning.rates import three_digits
 from hullscout.planning.tables import shown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
     from hullscout.planning import Answer, SettingOutcome
-    from hullscout.planning.curves import Curve
 
 
-def render_plan(answer: Answer, curves: Sequence[Curve]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """The figures of a plan as PNG, by width: chances of the right hull, and savings against risk where settings are compared."""
+
+    chances: Mapping[Width, bytes]
+    trade_off: Mapping[Width, bytes]
+
+
+def pictures_of(answer: Answer, *, on_note: Callable[[str], object] | None = None) -> Pictures:
+    """The figures of a plan; `on_note` is told what they cannot show."""
+    risk, curves = answer.order.risk, curves_of(answer)
+    unit = "core-hours" if answer.is_in_core_hours else "calculations"
+    outcomes = () if answer.plan is None else answer.plan.outcomes
+    widths = Width if len(outcomes) > len({outcome.campaign for outcome in outcomes}) else ()
+    told = {Width.PAGE: on_note}
+    return Pictures(
+        chances={
+            width: chances_bytes(curves, unit=unit, wanted=1.0 - risk, width=width, on_note=told.get(width))
+            for width in Width
+        },
+        trade_off={
+            width: trade_off_bytes(outcomes, risk=risk, width=width, on_note=told.get(width)) for width in widths
+        },
+    )
+
+
+def render_plan(answer: Answer, pictures: Pictures) -> str:
     """The HTML text of the page of a plan. The same plan gives the same bytes."""
     risk, plan = answer.order.risk, answer.plan
     unit = "core-hours" if answer.is_in_core_hours else "calculations"
     heads, rows = shown_table(answer)
     outcomes = () if plan is None else plan.outcomes
     asks = len(answer.asks)
-    several = len(outcomes) > len({outcome.campaign for outcome in outcomes})
     return (
         environment()
         .get_template("plan.html.jinja")
@@ -37,15 +63,8 @@ def render_plan(answer: Answer, curves: Sequence[Curve]) -> str:
             texts=answer.sentences[asks:],
             heads=heads,
             rows=rows,
-            figure={
-                width.value: data_address(chances_bytes(curves, unit=unit, wanted=1.0 - risk, width=width))
-                for width in Width
-            },
-            trade_off={
-                width.value: data_address(trade_off_bytes(outcomes, risk=risk, width=width))
-                for width in Width
-                if several
-            },
+            figure={width.value: data_address(drawn) for width, drawn in pictures.chances.items()},
+            trade_off={width.value: data_address(drawn) for width, drawn in pictures.trade_off.items()},
             settings=[_setting_row(outcome) for outcome in outcomes],
             about=answer.about_intervals,
             cost_model=None if answer.order.cost_model is None else str(answer.order.cost_model),

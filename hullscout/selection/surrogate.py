@@ -173,8 +173,10 @@ class Surrogate:
     ) -> Fit | None:
         """The fit of one use of the baselines; None where too few labels, or labels that agree, are of what they say."""
         said = np.asarray(np.isfinite(columns[:, list(use.baselines)]).all(axis=1))
-        chosen = labelled[said[labelled]]
-        if not said.all() and (chosen.size < MIN_SAID or np.ptp(labels[said[labelled]]) <= SPREAD_THAT_IS_ROUNDING):
+        chosen, left = labelled[said[labelled]], labels[said[labelled]]
+        if use.baselines and not use.is_fitted:
+            left = left - columns[chosen, use.baselines[0]]
+        if not said.all() and (chosen.size < MIN_SAID or np.ptp(left) <= SPREAD_THAT_IS_ROUNDING):
             return None
         model = self._grown(chosen, b"" if said.all() else said.tobytes())
         return Fit.of(model, labelled, labels, columns=columns, use=use, is_counted=is_counted)

@@ -142,6 +142,20 @@ def test_candidates_of_which_it_says_nothing_are_learned_without():
     assert np.isfinite([*belief.left_out_mean_ev_per_atom, *belief.left_out_std_ev_per_atom]).all()
 
 
+def test_one_that_is_the_energy_itself_of_all_but_a_few_is_learned():
+    formation = ENERGY - (1 - X) * ENERGY[0] - X * ENERGY[1]
+    lacking = np.arange(62) % 9 == 4
+    known = known_of(X, ENERGY, ANSWERED)
+    baseline = np.where(lacking, np.nan, formation)
+    belief = Surrogate({"all": FEATURES}, fractions=X).fit(
+        known, formation[known.answered], baselines=baseline[:, None]
+    )
+    assert belief.baseline_use.coefficients == pytest.approx([1.0], abs=1e-3)
+    unknown = known.unknown[~lacking[known.unknown]]
+    off = np.abs(belief.mean_ev_per_atom - formation)[unknown]
+    assert off.max() < 2 * DOUBT * np.ptp(formation)
+
+
 def test_a_rule_decides_with_candidates_of_which_nothing_is_said():
     known = known_of(X, ENERGY, ANSWERED, baseline=np.where(np.arange(62) % 5 == 4, np.nan, HIDDEN))
     decision = HullPosteriorRule(samples=200, n_start=2).decide(

@@ -1,5 +1,6 @@
 """Calculators that leave a line in a file when they are made and when they are asked; worker processes import them by name."""
 
+import json
 from pathlib import Path
 
 from ase.calculators.emt import EMT
@@ -30,3 +31,18 @@ class Writing(Counting):
     """One that runs a program, as far as anybody can tell."""
 
     command = "program"
+
+
+class Recording(EMT):
+    """EMT times 1.1, which writes down each structure that it is asked for, with its id."""
+
+    def __init__(self, log):
+        super().__init__()
+        self._file = Path(log)
+
+    def calculate(self, atoms=None, *args, **kwargs):
+        said = {"id": atoms.info["id"], "cell": atoms.cell.tolist(), "positions": atoms.positions.tolist()}
+        with self._file.open("a") as file:
+            file.write(f"{json.dumps(said)}\n")
+        super().calculate(atoms, *args, **kwargs)
+        self.results["energy"] *= 1.1

@@ -96,6 +96,7 @@ class Added:
             )
         if self.n_unused:
             said.append(
-                f"Energies that they state are not used ({self.n_unused}): this campaign computes all anew (oracle.use_known)."
+                f"Energies that they state are not used ({self.n_unused}): this campaign computes all anew (oracle.use_known, "
+                "prior.relax)."
             )
         return (*said, *self.conflicts)

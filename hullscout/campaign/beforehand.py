@@ -85,6 +85,8 @@ def _is_there(setup: Setup, folder: Path) -> bool:
 
 def known_beforehand(setup: Setup) -> Beforehand:
     """What the sources that the campaign names know of its candidates."""
+    if setup.config.prior.relax != "none":  # pool.known is refused then
+        return Beforehand(sentences=_about_unrelaxed(setup))
     names, own = setup.config.pool.known, _own(setup)
     named = [_read(Path(setup.origin.folder) / Path(name).expanduser(), name, setup) for name in names]
     sources = named if own is None else [own, *named]
@@ -112,6 +114,15 @@ def known_beforehand(setup: Setup) -> Beforehand:
     return Beforehand(
         answers=dict(sorted(answers.items(), key=lambda pair: places[pair[0]])), sentences=tuple(dict.fromkeys(notes))
     )
+
+
+def _about_unrelaxed(setup: Setup) -> tuple[str, ...]:
+    """That energies of the pool are not taken, since they are of other cells than those that are calculated."""
+    n = sum(frame.energy_ev is not None for frame in setup.frames.frames)
+    if not n or not getattr(setup.config.oracle, "use_known", False):
+        return ()
+    why = f"since they are of the cells as given, which the prior relaxes first (prior.relax = {setup.config.prior.relax!r})"
+    return (f"{Path(setup.origin.pool_name).name}: the energies that it states ({n}) are not used, {why}.",)
 
 
 def beforehand_sentences(known_beforehand: Mapping[str, int]) -> Iterator[str]:
@@ -197,7 +208,7 @@ def _read(path: Path, name: str, setup: Setup) -> _Source:
         kept = Setup.read(path)
         ledger = kept.read_ledger(path)
         _refuse_foreign(kept.config.elements, name, setup)
-        frames = {frame.id: frame for frame in kept.frames.frames}
+        frames = {frame.id: frame for frame in kept.asked_frames}
         known = [(kept.pool.ids[index], index) for index in ledger.known.answered.tolist()]
         return _Source(
             name=name,

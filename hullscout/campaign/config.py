@@ -197,12 +197,10 @@ class CampaignConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _has_ends_for_its_prior(self) -> Self:
-        if self.prior.calculator is not None and self.pool.references:
-            raise ValueError(
-                "prior.calculator: expected structures of all elements, since a potential's energies need ends of their own; found "
-                "energies by value (pool.references)"
-            )
+    def _goes_with_its_prior(self) -> Self:
+        section = self.pool
+        if fault := self.prior.fault_with(oracle=self.oracle.kind, references=section.references, known=section.known):
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")

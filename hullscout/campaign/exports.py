@@ -131,7 +131,7 @@ def frames_with_energies(folder: Path, structures: Structures = Structures.RELAX
     with Store.read(folder) as store:
         setup, answers, relaxed = Setup(store.origin()), store.answers(), store.relaxed()
     frames = []
-    for frame in setup.frames.frames:
+    for frame in setup.asked_frames:
         answered = replace(frame, energy_ev=answers.get(frame.id))
         if (ended := relaxed.get(frame.id)) is not None:
             start = frame.candidate()
@@ -142,10 +142,14 @@ def frames_with_energies(folder: Path, structures: Structures = Structures.RELAX
             }
             answered = replace(answered, columns={**frame.columns, **stated})
             if structures is Structures.RELAXED:
-                atoms = {name: getattr(ended, name) for name in ("numbers", "positions", "cell", "magmoms")}
-                answered = replace(answered, **atoms)
+                answered = answered.with_atoms(ended)
         frames.append(answered)
     return tuple(frames)
+
+
+def frames_as_given(folder: Path) -> tuple[Frame, ...]:
+    """The frames of the pool of the campaign in `folder` as they were given, whatever a potential relaxed them into."""
+    return Setup.read(folder).frames.frames
 
 
 def export(

@@ -157,6 +157,7 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
         )
         n_rounds, ledger = store.n_rounds, setup.open_ledger(store, is_kept=False)
         takes = setup.table is None and getattr(setup.config.oracle, "use_known", False)
+        takes = takes and setup.config.prior.relax == "none"  # else they are of other cells
         stated = understood(given, setup) if takes else given
         known = _known(setup, ledger, stated, growth, source=name, relaxed=relaxed or {}) if takes else {}
         suspects = (*growth.suspects, *_contradicted(setup, given, growth))

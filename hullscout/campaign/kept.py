@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hullscout.errors import HullscoutError
+from hullscout.oracle import candidate_to_tree
 from hullscout.pool import Candidate, Pool, PoolReport
 from hullscout.pool.candidate import AtomArrays
 from hullscout.writing import written_whole
@@ -63,11 +64,14 @@ def _key_of(origin: Origin, *, is_table: bool) -> str | None:
     """What tells one pool, its settings and the code that checks and represents it from all others; None of what is not kept."""
     if origin.additions or "." in getattr(origin.config.representation, "kind", "."):
         return None
-    said = {
+    said: dict[str, Any] = {
         "made by": (np.__version__, version("numba"), _code()),
         "pool": (origin.pool_sha256, origin.pool_name, origin.faults, origin.notes, is_table),
         "settings": origin.config.model_dump(mode="json"),
     }
+    if (prior := origin.prior) is not None and prior.stands_for:
+        relaxed = {each: candidate_to_tree(one) for each, one in prior.relaxed.items()}
+        said["relaxed"] = (relaxed, dict(prior.stands_for), sorted(prior.changed))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

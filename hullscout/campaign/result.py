@@ -18,7 +18,7 @@ from hullscout.campaign.beliefs import explained
 from hullscout.campaign.cautions import meaning
 from hullscout.campaign.ground_states import GroundStates, HullVertex, ground_states
 from hullscout.campaign.opening import DATABASE
-from hullscout.campaign.prior_energies import baseline_sources
+from hullscout.campaign.prior_energies import baseline_sentences, baseline_sources
 from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
@@ -114,6 +114,8 @@ class CampaignResult:
 
     baselines: dict[str, str] = field(default_factory=dict)
     """Columns of energies of cheaper methods that the model started from, and which potential they are of, where it is said."""
+    prerelaxed: tuple[str, ...] = ()
+    """What is to be said of the structures that were calculated, where a potential relaxed the candidates first."""
     sources: tuple[str, ...] = ()
     """Where the probability of a wrong hull comes from at the end, where the rule states one."""
     stability: ChemicalPotentials | None = field(default=None, compare=False)
@@ -137,6 +139,7 @@ class CampaignResult:
             "doubts",
             "given_ev_per_atom",
             "baselines",
+            "prerelaxed",
             "sources",
             "stability",
         ):
@@ -165,7 +168,7 @@ class CampaignResult:
             error = f"up to {self.reference.hull_error_ev_per_atom * MILLI:.2f} meV/atom above the true hull"
             said.append("The hull found is the true hull." if self.reference.exact else f"The hull found lies {error}.")
         said.extend(given_sentences(self.given_ev_per_atom))
-        said.extend(baseline_sentences(self.baselines))
+        said.extend((*baseline_sentences(self.baselines), *self.prerelaxed))
         said.extend(beforehand_sentences(self.known_beforehand))
         said.extend(then.sentence for then in self.additions)
         said.extend(then.sentence for then in self.changes)
@@ -191,7 +194,7 @@ class CampaignResult:
         tree["additions"] = tuple(AddedThen(**then) for then in tree.get("additions", ()))
         changes = ({**then, "lines": tuple(then["lines"])} for then in tree.get("changes", ()))
         tree["changes"] = tuple(ChangedThen(**then) for then in changes)
-        tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts")}
+        tree |= {name: tuple(tree.get(name, ())) for name in ("left_out", "doubts", "prerelaxed")}
         tree["sources"] = tuple(map(str, tree.get("sources", ())))
         regions = tree.get("stability")
         ends = tree["ends"] or tree["elements"]
@@ -239,12 +242,6 @@ def given_sentences(given: Mapping[str, float]) -> tuple[str, ...]:
     return (f"Given by value, and not calculated: {shown}.",) if given else ()
 
 
-def baseline_sentences(baselines: Mapping[str, str]) -> tuple[str, ...]:
-    """A sentence on the cheaper methods that the model started from, where there are any."""
-    shown = ", ".join(f"{name} ({by})" if by else name for name, by in baselines.items())
-    return (f"The model was given energies of cheaper methods: {shown}.",) if shown else ()
-
-
 def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> CampaignResult:
     """The result of a campaign that has come to its end; `OracleError` where all structures of a pure element failed."""
     config, ledger, decision = setup.config, engine.ledger, engine.decision
@@ -288,6 +285,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
         doubts=() if setup.table is not None else energy_doubts(known),
         given_ev_per_atom=given_ev_per_atom(known),
         baselines=baseline_sources(setup),
+        prerelaxed=setup.prerelaxed,
         sources=sources,
         stability=potentials,
     )

@@ -17,7 +17,7 @@ from hullscout.campaign.engine import Engine, fitting_threads
 from hullscout.campaign.kept import KEPT, Kept, read_kept, write_kept
 from hullscout.campaign.ledger import BY_VALUE, Ledger
 from hullscout.campaign.opening import DATABASE
-from hullscout.campaign.prior import with_prior
+from hullscout.campaign.prior import relaxed_pool, with_prior
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
 from hullscout.oracle import Beside, ComputedSettings, TableOracle
@@ -146,7 +146,7 @@ class Setup:
             return
         clear_half_made(self._folder / KEPT)
         if self._kept is None:
-            kept = Kept(pool=self._stated_pools[-1], features=self.features, true_ev_per_atom=self.true_ev_per_atom)
+            kept = Kept(pool=self._relaxed_pools[-1], features=self.features, true_ev_per_atom=self.true_ev_per_atom)
             write_kept(self._folder, self.origin, kept, is_table=self._is_table)
 
     @cached_property
@@ -157,6 +157,13 @@ class Setup:
         kept = [frame for frame in self._first_frames.frames if frame.id not in ids]
         keys = {key for frames in (self._first_frames, *self._added_frames) for key in frames.keys}
         return replace(self._first_frames, frames=(*kept, *added), keys=tuple(sorted(keys)))
+
+    @property
+    def asked_frames(self) -> tuple[Frame, ...]:
+        """The frames, candidates among them as they are calculated: relaxed, where a potential did that first."""
+        prior, pool = self.origin.prior, self.pool
+        is_relaxed = prior is not None and prior.stands_for
+        return tuple(f.with_atoms(pool[f.id]) if is_relaxed and f.id in pool else f for f in self.frames.frames)
 
     def frames_in(
         self,
@@ -223,12 +230,19 @@ class Setup:
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """The candidates at the start, and after each addition: those that were there before keep their places."""
-        return tuple(with_prior(pool, self.origin.prior) for pool in self._stated_pools)
+        return tuple(with_prior(pool, self.origin.prior) for pool in self._relaxed_pools)
+
+    @cached_property
+    def _relaxed_pools(self) -> tuple[Pool, ...]:
+        """The same without what a potential says of energies."""
+        if self._kept is not None:
+            return (self._kept.pool,)
+        return tuple(relaxed_pool(pool, self.origin.prior) for pool in self._stated_pools)
 
     @cached_property
     def _stated_pools(self) -> tuple[Pool, ...]:
-        """The same with what files state alone."""
-        pools = [self.build_pool_of(self._first_frames) if self._kept is None else self._kept.pool]
+        """The same as files state them."""
+        pools = [self.build_pool_of(self._first_frames)]
         for frames, then in zip(self._added_frames, self.added, strict=True):
             pools.append(
                 grown(
@@ -263,6 +277,11 @@ class Setup:
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
         )
+
+    @property
+    def prerelaxed(self) -> tuple[str, ...]:
+        """What is to be said of the structures that are calculated, where a potential relaxed the candidates first."""
+        return () if self.origin.prior is None else self.origin.prior.sentences
 
     @cached_property
     def table(self) -> TableOracle | None:

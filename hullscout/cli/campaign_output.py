@@ -11,7 +11,8 @@ from rich.table import Table
 from hullscout.campaign.beforehand import beforehand_sentences
 from hullscout.campaign.beliefs import explained
 from hullscout.campaign.cautions import cautions
-from hullscout.campaign.result import RESULT, baseline_sentences, given_ev_per_atom, given_sentences
+from hullscout.campaign.prior_energies import baseline_sentences
+from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, counted_rounds, stated_percent
@@ -68,7 +69,8 @@ class CampaignProgress:
             if hull != self._hull and not self.line.console.is_terminal:
                 self.note(f"round {n_round}: {known.n_answered} {self._config.done}, {', '.join(figures)}")
             self._hull = hull
-        self.line.update(self._task, completed=known.n_answered, round=n_round, description="  ".join(figures))
+        shown: dict[str, Any] = {"total": known.pool.n_calculable, "round": n_round, "description": "  ".join(figures)}
+        self.line.update(self._task, completed=known.n_answered, **shown)
 
     def note(self, sentence: str) -> None:
         """Print a sentence above the line."""
@@ -150,6 +152,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     )
     for sentence in (
         *given_sentences(given_ev_per_atom(known)),
+        *setup.prerelaxed,
         *beforehand_sentences(ledger.n_beforehand),
         *(then.sentence for then in setup.added),
         *(then.sentence for then in setup.origin.changes),

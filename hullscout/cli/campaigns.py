@@ -16,7 +16,6 @@ from hullscout.cli.shared import (
     OVERRIDES,
     PATH,
     POOL_FILE,
-    STRUCTURES,
     looks,
     main,
     working_line,
@@ -235,19 +234,27 @@ def add(folder: Path, pool: Path, pool_format: str | None, energy: str | None, e
 
 @main.command()
 @FOLDER
-@STRUCTURES
+@click.option(
+    "--structures",
+    type=click.Choice(["relaxed", "start", "given"]),
+    default="relaxed",
+    show_default=True,
+    help="What energies are of, where it is known; what was asked for; or the pool as it was given.",
+)
 @POOL_FILE
 @FORCE
 def table(folder: Path, output: Path, structures: str, *, force: bool) -> None:
     """Write what the campaign in FOLDER knows as a pool with energies, which a table campaign can replay.
 
     Relaxed structures stand beside their energies where they are known; with --structures start, those that were asked for, as the
-    campaign saw them. Columns state both volumes. Ids stay. Candidates without an energy are written without one.
+    campaign saw them; with --structures given, those of the pool before a potential relaxed them, with the energies that it states.
+    Columns state both volumes. Ids stay. Candidates without an energy are written without one.
     """
-    from hullscout.campaign.exports import Structures, frames_with_energies  # noqa: PLC0415
+    from hullscout.campaign.exports import Structures, frames_as_given, frames_with_energies  # noqa: PLC0415
     from hullscout.pool import Existing, save_frames  # noqa: PLC0415
 
-    frames = frames_with_energies(folder, Structures(structures))
+    is_given = structures == "given"
+    frames = frames_as_given(folder) if is_given else frames_with_energies(folder, Structures(structures))
     save_frames(output, frames, existing=Existing.REPLACE if force else Existing.REFUSE)
     n_known = sum(frame.energy_ev is not None for frame in frames)
     say(f"Wrote {output}: {len(frames)} candidates, {n_known} with their energies.")

@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hullscout.oracle.outcome import Outcome
-    from hullscout.oracle.settings import AnyExecutor
+    from hullscout.oracle.settings import AnyExecutor, Relax
     from hullscout.oracle.workers import Workers
     from hullscout.pool import Candidate
 
-Relax = Literal["none", "volume", "cell"]
 RELAXED: Mapping[str, str] = {
     "none": "as given",
     "volume": "volume and atoms relaxed",
@@ -95,12 +94,14 @@ class PriorOrder:
 
     Attributes:
         calculator: One of `POTENTIALS`, or the dotted path of an ASE calculator.
+        on_change: What becomes of a structure that relaxed into another one: it has no energy, or that of what it became.
         setting: How whoever ordered it calls the calculator, for messages; its arguments are named alike.
     """
 
     calculator: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     relax: Relax = "none"
+    on_change: Literal["fail", "keep"] = "fail"
     setting: str = "prior.calculator"
 
     def __post_init__(self) -> None:
@@ -129,7 +130,11 @@ class PriorOrder:
         path, arguments = (self.calculator, {}) if known is None else (known.path, dict(known.arguments))
         if known is not None and self.relax == "none":
             arguments |= known.unrelaxed
-        stated: dict[str, Any] = {"calculator": path, "arguments": {**arguments, **self.arguments}}
+        stated: dict[str, Any] = {
+            "calculator": path,
+            "arguments": {**arguments, **self.arguments},
+            "on_change": self.on_change,
+        }
         match self.relax:
             case "none":
                 return CalculatorSettings(**stated)

@@ -38,6 +38,8 @@ def _name_of_relaxation(name: object) -> object:
     return {"cell": "cell-and-positions"}.get(name, name) if isinstance(name, str) else name
 
 
+Relax = Literal["none", "volume", "cell"]
+"""What a potential relaxes: nothing, volume and atoms, or cell and atoms."""
 Moments = Annotated[dict[str, float], AfterValidator(_are_moments)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_travels_as_json)]
 
@@ -105,12 +107,29 @@ class PriorSettings(Settings):
     """`diep`, `chgnet`, `sevenn`, or the dotted path of an ASE calculator; none by default."""
     arguments: Arguments = Field(default_factory=dict)
     """What it is made with."""
+    relax: Relax = "none"
+    """Whether candidates are relaxed by it first (`volume`: volume and atoms; `cell`: cell and atoms) and calculated as relaxed."""
 
     @model_validator(mode="after")
     def _names_what_it_makes(self) -> Self:
-        if self.arguments and self.calculator is None:
-            raise ValueError("arguments are for a calculator; name one")
+        if self.calculator is None and (self.arguments or self.relax != "none"):
+            raise ValueError(f"{'arguments are' if self.arguments else 'relax is'} for a calculator; name one")
         return self
+
+    def fault_with(self, *, oracle: str, references: object, known: object) -> str:
+        """Why it cannot be used with an oracle of this kind, and `pool.references` and `pool.known`; empty where it can."""
+        if self.calculator is not None and references:
+            return (
+                "prior.calculator: expected structures of all elements, since a potential's energies need ends of their own; found "
+                "energies by value (pool.references)"
+            )
+        of_given = "a table, whose" if oracle == "table" else "pool.known, whose" if known else ""
+        if self.relax != "none" and of_given:
+            return (
+                f"prior.relax: expected energies that are calculated of the cells that the potential relaxed, found {of_given} "
+                f'energies are of the cells as they stand there; leave it out (prior.relax = "none")'
+            )
+        return ""
 
 
 class HandoffSettings(Settings):

@@ -38,7 +38,7 @@ from hullscout.pool.inspection import (
 from hullscout.pool.plausibility import Doubt, find_doubts
 from hullscout.pool.pool import Pool, WithoutEnergy, build_pool
 from hullscout.pool.report import PoolReport
-from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, TWIN_TOLERANCE, find_twins
+from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, RELAXED_TOLERANCE, TWIN_TOLERANCE, find_twins
 from hullscout.pool.writing import Existing, check_target, format_frames, save_frames
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "MAX_IN_COLUMNS",
     "NOT_READ",
     "PARQUET",
+    "RELAXED_TOLERANCE",
     "TWIN_TOLERANCE",
     "Candidate",
     "Columns",

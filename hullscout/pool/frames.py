@@ -71,6 +71,10 @@ class Frame:
             id=self.id, numbers=self.numbers, positions=self.positions, cell=self.cell, magmoms=self.magmoms
         )
 
+    def with_atoms(self, of: Candidate) -> Frame:
+        """The same with the crystal of a candidate."""
+        return replace(self, numbers=of.numbers, positions=of.positions, cell=of.cell, magmoms=of.magmoms)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:

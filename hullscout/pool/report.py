@@ -35,6 +35,7 @@ class PoolReport:
     mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
     notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole, and what its settings do not say
     faults: tuple[str, ...] = ()  #: of what was left out, since no campaign can use it
+    relaxed_twins: tuple[str, ...] = ()  #: ids of twins that are one crystal with their candidate since both were relaxed
     suspects: tuple[str, ...] = ()  #: what looks wrong of the energies and may be right
 
     def __str__(self) -> str:
@@ -51,13 +52,14 @@ class PoolReport:
             n_out = len(self.left_out)
             shown = self.left_out[0] if n_out == 1 else f"{n_out} frames ({shown_ids(self.left_out)})"
             said.append(f"Left out, since they have no energy: {shown}.")
-        if self.twin_groups:
-            n_groups, n_twins = len(self.twin_groups), sum(len(group) - 1 for group in self.twin_groups)
+        as_given = ([each for each in group if each not in self.relaxed_twins] for group in self.twin_groups)
+        if groups := [group for group in as_given if len(group) > 1]:
+            n_groups, n_twins = len(groups), sum(len(group) - 1 for group in groups)
             one = n_groups == 1
             said.append(
                 f"{'1 crystal occurs' if one else f'{n_groups} crystals occur'} more than once (within {TWIN_TOLERANCE} A); "
                 f"{'it' if one else 'each'} is one candidate, {'1 frame is' if n_twins == 1 else f'{n_twins} frames are'} "
-                f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(self.twin_groups[0])}."
+                f"counted as {'its' if one else 'their'} twins{':' if one else '. The first:'} {' = '.join(groups[0])}."
             )
         if self.shared_labels:
             label = self.shared_labels[0]

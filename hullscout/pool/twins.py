@@ -37,32 +37,38 @@ if TYPE_CHECKING:
 TWIN_TOLERANCE = 1e-3
 """Crystals that can be laid on each other, atoms and cell vectors coinciding within about this many A, are twins."""
 
+RELAXED_TOLERANCE = 0.05
+"""So of crystals that were relaxed apart: as near to one minimum as forces of some 0.02 eV/A leave them."""
+
 MOMENT_TOLERANCE = 0.1
 """Moments of one element that lie no further apart than this many Bohr magnetons, from one to the next, count as equal."""
 
 CONFLICT_EV_PER_ATOM = 0.001
 """Twins whose energies differ by more than this (not by exactly this) are reported."""
 
-_SIEVE_WIDTH = 3 * TWIN_TOLERANCE  # 2 for the two atoms of a distance, 1 for the cell vectors between them
+_SIEVE_WIDTHS = 3  # tolerances: 2 for the two atoms of a distance, 1 for the cell vectors between them
 _N_NEAREST = 24
 _MOMENT_RADIUS = 5.0  # A: first and second shell of a metal; the distances before look further
 
 
 def find_twins(
-    candidates: Sequence[Candidate], *, crystals: Sequence[tuple[int, ...]] | None = None
+    candidates: Sequence[Candidate],
+    *,
+    crystals: Sequence[tuple[int, ...]] | None = None,
+    tolerance: float = TWIN_TOLERANCE,
 ) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal in one magnetic ordering; a candidate without a twin is a group of one.
 
-    A group gathers what matches its first member, within TWIN_TOLERANCE and MOMENT_TOLERANCE. The order decides who is first. Every
-    index is there once, groups in the order of their first members, members in ascending order. `crystals` is what `find_crystals`
-    gives, if that is at hand. Candidates without moments are taken as those whose moments are all zero.
+    A group gathers what matches its first member, within the tolerance (A) and MOMENT_TOLERANCE. The order decides who is first.
+    Every index is there once, groups in the order of their first members, members in ascending order. `crystals` is what
+    `find_crystals` gives, if that is at hand. Candidates without moments are taken as those whose moments are all zero.
     """
     groups: list[tuple[int, ...]] = []
-    for crystal in find_crystals(candidates) if crystals is None else crystals:
+    for crystal in find_crystals(candidates, tolerance=tolerance) if crystals is None else crystals:
         left = list(crystal)
         while left:
             first = candidates[left[0]]
-            group = [left[0], *(other for other in left[1:] if _is_same_ordering(first, candidates[other]))]
+            group = [left[0], *(other for other in left[1:] if _is_same_ordering(first, candidates[other], tolerance))]
             left = [other for other in left if other not in group]
             groups.append(tuple(group))
     return tuple(sorted(groups))
@@ -89,7 +95,7 @@ def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int
     return tuple(group for group in siblings if len(group) > 1)
 
 
-def find_crystals(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
+def find_crystals(candidates: Sequence[Candidate], *, tolerance: float = TWIN_TOLERANCE) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal, as `find_twins`, whatever their magnetic moments."""
     by_composition: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
@@ -98,23 +104,24 @@ def find_crystals(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...
         by_composition[numbers.tobytes(), amounts.tobytes()].append(index)
     groups: list[tuple[int, ...]] = []
     for indices in by_composition.values():
-        members = _group([candidates[index] for index in indices])
+        members = _group([candidates[index] for index in indices], tolerance)
         groups.extend(tuple(indices[member] for member in group) for group in members)
     return tuple(sorted(groups))
 
 
-def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
+def _group(candidates: Sequence[Candidate], tolerance: float) -> list[list[int]]:
     """Groups of twins among candidates of one composition."""
     if len(candidates) == 1:
         return [[0]]
     rows = [_distances(candidate) for candidate in candidates]
     # (candidates, kinds x kinds x k) mean over the atoms of a kind of their sorted neighbour distances
     means = np.array([np.concatenate([row.mean(axis=0) for row in of_kinds]) for of_kinds in rows])
+    width = _SIEVE_WIDTHS * tolerance
     # one number per crystal, within the sieve's width for twins: sorted, it leaves a short window to compare with
     key = means.mean(axis=1)
     order = np.argsort(key, kind="stable")
-    starts = np.searchsorted(key[order], key - _SIEVE_WIDTH, side="left")
-    stops = np.searchsorted(key[order], key + _SIEVE_WIDTH, side="right")
+    starts = np.searchsorted(key[order], key - width, side="left")
+    stops = np.searchsorted(key[order], key + width, side="right")
     is_grouped = np.zeros(len(candidates), dtype=np.bool_)
     groups: list[list[int]] = []
     for first in range(len(candidates)):
@@ -122,9 +129,12 @@ def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
             continue
         window = np.sort(order[starts[first] : stops[first]])
         window = window[(window > first) & ~is_grouped[window]]
-        close = window[(np.abs(means[window] - means[first]) <= _SIEVE_WIDTH).all(axis=1)]
-        alike = [other for other in close.tolist() if _has_same_rows(rows[first], rows[other])]
-        group = [first, *(other for other in alike if _is_same_crystal(candidates[first], candidates[other]))]
+        close = window[(np.abs(means[window] - means[first]) <= width).all(axis=1)]
+        alike = [other for other in close.tolist() if _has_same_rows(rows[first], rows[other], width)]
+        group = [
+            first,
+            *(other for other in alike if _is_same_crystal(candidates[first], candidates[other], tolerance)),
+        ]
         is_grouped[group] = True
         groups.append(group)
     return groups
@@ -140,10 +150,10 @@ def _distances(candidate: Candidate) -> list[NDArray[np.float64]]:
     return [flat[kinds == kind] for kind in range(len(symbols))]
 
 
-def _has_same_rows(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]]) -> bool:
+def _has_same_rows(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], width: float) -> bool:
     """Every atom has a partner in the other crystal that sees the same distances, and the other way round."""
     return all(
-        _has_partners(np.abs(mine[:, None, :] - theirs[None, :, :]).max(axis=2) <= _SIEVE_WIDTH)
+        _has_partners(np.abs(mine[:, None, :] - theirs[None, :, :]).max(axis=2) <= width)
         for mine, theirs in zip(one, other, strict=True)
     )
 
@@ -178,35 +188,41 @@ def second_moments(
     return np.asarray(tensors.reshape(n, n_kinds, 3, 3), np.float64), np.asarray(stiffness, np.float64)
 
 
-def _has_same_angles(one: Candidate, other: Candidate) -> bool:
+def _has_same_angles(one: Candidate, other: Candidate, tolerance: float) -> bool:
     """Every atom has a partner in the other crystal around which the neighbours lie alike, and the other way round.
 
     Compared are the sorted eigenvalues of each kind's second moment M_a and of M_a + 2 M_b. By Weyl's inequality they
     move by no more than 2 x stiffness x displacement.
     """
-    spectra, kinds, slack = _moment_spectra(one)
-    other_spectra, other_kinds, _ = _moment_spectra(other)
+    spectra, kinds, slack = _moment_spectra(one, tolerance)
+    other_spectra, other_kinds, _ = _moment_spectra(other, tolerance)
     is_close = np.abs(spectra[:, None, :] - other_spectra[None, :, :]).max(axis=2) <= slack[:, None]
     return _has_partners(is_close & (kinds[:, None] == other_kinds[None, :]))
 
 
-def _moment_spectra(candidate: Candidate) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+def _moment_spectra(
+    candidate: Candidate, tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
     """Eigenvalues (n, 3 kinds^2), kinds (n,) and the slack (n,) that twins may differ by."""
     symbols, kinds = np.unique(candidate.numbers, return_inverse=True)
     n_kinds = len(symbols)
     moments, stiffness = second_moments(candidate.positions, candidate.cell, kinds, _MOMENT_RADIUS)
     mixed = [moments[:, a] + (2 * moments[:, b] if a != b else 0) for a in range(n_kinds) for b in range(n_kinds)]
-    return np.linalg.eigvalsh(np.stack(mixed, axis=1)).reshape(len(kinds), -1), kinds, 2 * _SIEVE_WIDTH * stiffness
+    return (
+        np.linalg.eigvalsh(np.stack(mixed, axis=1)).reshape(len(kinds), -1),
+        kinds,
+        2 * _SIEVE_WIDTHS * tolerance * stiffness,
+    )
 
 
-def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
-    """The judgement of pymatgen's StructureMatcher, unscaled, with all tolerances at TWIN_TOLERANCE.
+def _is_same_crystal(one: Candidate, other: Candidate, tolerance: float) -> bool:
+    """The judgement of pymatgen's StructureMatcher, unscaled, with all tolerances at this one.
 
     It is asked only where angles agree too and the two are not the same numbers anyway.
     """
     if _is_same_crystal_as_written(one, other):
         return True
-    if not _has_same_angles(one, other):
+    if not _has_same_angles(one, other, tolerance):
         return False
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  (late: seldom needed)
 
@@ -216,10 +232,10 @@ def _is_same_crystal(one: Candidate, other: Candidate) -> bool:
     small, other_small = (
         replace(candidate, cell=compact_cell(candidate.cell))
         .to_pymatgen()
-        .get_primitive_structure(tolerance=2 * TWIN_TOLERANCE)
+        .get_primitive_structure(tolerance=2 * tolerance)
         for candidate in (one, other)
     )
-    relative = TWIN_TOLERANCE / (small.volume / len(small)) ** (1 / 3)
+    relative = tolerance / (small.volume / len(small)) ** (1 / 3)
     matcher = StructureMatcher(
         ltol=relative, stol=relative, angle_tol=float(np.degrees(relative)), primitive_cell=False, scale=False
     )
@@ -231,7 +247,7 @@ def _is_same_crystal_as_written(one: Candidate, other: Candidate) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("numbers", "positions", "cell"))
 
 
-def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
+def _is_same_ordering(one: Candidate, other: Candidate, tolerance: float) -> bool:
     """Whether two candidates that are one crystal have the same magnetic moments, or all of them turned round.
 
     Vectors along one axis are as numbers along it. Those that are not are compared only where the two are the same atoms anyway, in
@@ -249,7 +265,7 @@ def _is_same_ordering(one: Candidate, other: Candidate) -> bool:
         kinds, other_kinds = _magnetic_kinds(one.numbers, mine, other.numbers, turned)
         shares, other_shares = (np.bincount(each, minlength=119) / len(each) for each in (kinds, other_kinds))
         if np.allclose(shares, other_shares) and _is_same_crystal(
-            replace(one, numbers=kinds, magmoms=None), replace(other, numbers=other_kinds, magmoms=None)
+            replace(one, numbers=kinds, magmoms=None), replace(other, numbers=other_kinds, magmoms=None), tolerance
         ):
             return True
     return False

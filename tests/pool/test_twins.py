@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hullscout.pool import Candidate, find_twins
+from hullscout.pool import RELAXED_TOLERANCE, Candidate, find_twins
 from hullscout.pool.twins import TWIN_TOLERANCE, second_moments
 
 INTEGER_STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-3, 3)), max_size=3)
@@ -73,6 +73,21 @@ def test_a_displacement_below_the_tolerance_leaves_a_twin(seed: int) -> None:
     shift *= 0.3 * TWIN_TOLERANCE / np.linalg.norm(shift, axis=1, keepdims=True)
     two = Candidate(id="two", numbers=one.numbers, positions=one.positions + shift, cell=one.cell)
     assert find_twins([one, two]) == ((0, 1),)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 2)))
+def test_crystals_that_were_relaxed_apart_are_twins_within_a_wider_tolerance(
+    seed: int, size: tuple[int, int, int]
+) -> None:
+    one = crystal(seed)
+    two = described_anew(one, seed=seed, size=size, steps=[], sign=1.0)
+    shift = np.random.default_rng(seed).normal(size=two.positions.shape)
+    shift *= 0.3 * RELAXED_TOLERANCE / np.linalg.norm(shift, axis=1, keepdims=True)
+    strain = np.diag([1.002, 0.999, 1.0])
+    two = Candidate(id="two", numbers=two.numbers, positions=(two.positions + shift) @ strain, cell=two.cell @ strain)
+    assert find_twins([one, two], tolerance=RELAXED_TOLERANCE) == ((0, 1),)
+    assert find_twins([one, two]) == ((0,), (1,))
 
 
 @settings(max_examples=30, deadline=None)

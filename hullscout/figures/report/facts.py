@@ -145,6 +145,7 @@ def remarks(reported: Reported) -> Iterator[str]:
     if history.result is not None:
         yield f"Stopped: {history.result.stop_sentence}"
     yield from (then.sentence for then in history.setup.added)
+    yield from history.setup.prerelaxed
     error = known.hull_error_ev_per_atom
     if error is not None and error <= VERTEX_TOLERANCE_EV_PER_ATOM:
         yield "The hull found is the true hull, which this replay knows."

@@ -32,6 +32,16 @@ SHOWS = {
             r"Cu-Au \(EMT\): \d+ of 57 calculations, 90 % interval",
         ],
     ),
+    "potential_as_prior": (
+        1,
+        [
+            r"4\d of 554 calculated, hull error 0\.00 meV/atom",
+            r"The model starts from prior times 1\.\d\d \(fitted\) now",
+            r"AgPt +fcc-2-000 +4\d\.\d meV/atom above, 2\d below it",
+            r"Cu +11\.81 A3/atom as given, 11\.56 as handed out",
+            "Relaxed into another structure that is no candidate, .*: fcc-A2B2-0003, fcc-A3B2-0007",
+        ],
+    ),
     "replay_ag_pd": (
         6,
         [

@@ -48,7 +48,15 @@ MAX_HEADER_BYTES = 256_000_000
 _ALIGNED = 64
 _PERIODIC = (True, True, True)
 _KINDS = {"int64": "<i8", "float32": "<f4"}  # how arrays of these stand in the file; all others are in double precision
-_MADE_BY = ("lattice.py", "neighbors.py", "neighbor_kernels.py", "pool/**/*.py", "mbtr/*.py", "representation/*.py")
+_MADE_BY = (
+    "lattice.py",
+    "neighbors.py",
+    "neighbor_kernels.py",
+    "pool/**/*.py",
+    "mbtr/*.py",
+    "representation/*.py",
+    "campaign/prior.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

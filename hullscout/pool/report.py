@@ -35,7 +35,7 @@ class PoolReport:
     mixed_settings: tuple[SettingConflict, ...] = ()  #: that differ among the energies, where that was allowed
     notes: tuple[str, ...] = ()  #: what the reader says of the source as a whole, and what its settings do not say
     faults: tuple[str, ...] = ()  #: of what was left out, since no campaign can use it
-    relaxed_twins: tuple[str, ...] = ()  #: ids of twins that are one crystal with their candidate since both were relaxed
+    relaxed_twins: tuple[str, ...] = ()  #: ids of twins that are such since they were relaxed
     suspects: tuple[str, ...] = ()  #: what looks wrong of the energies and may be right
 
     def __str__(self) -> str:

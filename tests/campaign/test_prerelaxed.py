@@ -11,7 +11,7 @@ from conftest import ROOT
 from kept import rows
 
 from hullscout import Campaign
-from hullscout.campaign import Setup, read_origin, run
+from hullscout.campaign import CampaignResult, Setup, read_origin, run
 from hullscout.campaign.beforehand import known_beforehand
 from hullscout.campaign.prior import Prior
 from hullscout.errors import InvalidCampaignError, StoreError
@@ -142,6 +142,7 @@ def test_what_became_another_one_is_told_and_calculated_once(done, hullscout):
     assert pool.report.n_candidates == len(pool) == result.n_candidates == 12
     assert pool.report.lines()[0] == "14 frames hold 12 candidates."
     assert not any("occur" in line for line in pool.report.lines())
+    assert CampaignResult.from_json(result.to_json()).prerelaxed == result.prerelaxed
     code, said = hullscout("status", out)
     assert code == 0
     for sentence in notes[1:]:

@@ -141,7 +141,10 @@ def test_energies_that_are_not_used_of_what_is_added_are_said(live_file, hullsco
     write(tmp_path / "more.extxyz", atoms)
     code, text = hullscout("add", out, tmp_path / "more.extxyz")
     assert code == 0
-    assert "Energies that they state are not used (1): this campaign computes all anew (oracle.use_known)." in text
+    assert (
+        "Energies that they state are not used (1): this campaign computes all anew (oracle.use_known, prior.relax)."
+        in text
+    )
 
 
 def test_an_energy_that_all_others_contradict_is_said_before_anything_is_looked_up(

@@ -1,6 +1,6 @@
 """Do answers of finished campaigns of related alloys save calculations, as one more baseline? Each alloy of a family left out.
 
-    python tests/benchmarks/transfer.py --seeds 5              # 13 alloys of UNEP-v1, a quarter of an hour on one core
+    python tests/benchmarks/transfer.py --seeds 5              # 13 alloys of UNEP-v1, ten to twenty minutes on one core
     python tests/benchmarks/transfer.py --family noble --seeds 10
     python tests/benchmarks/transfer.py --family refractory --seeds 10
     python tests/benchmarks/transfer.py --like-without         # ends where a campaign without a prior would at the same belief
@@ -20,9 +20,9 @@ the alloy left out decides anything.
 
 Printed per pool: root mean square error (meV/atom) and rank correlation (Spearman) of hull distances; the same of a model that
 knows the composition alone (mean hull distance of the same alloys at this fraction of the shared element); the share of the pool
-that the prediction puts lower than the true ground state that it puts highest (`states`); what replays save without and with the
-baseline, the share of the pool after which the hull was right, and wrong hulls. Last the mean over alloys of the difference, with
-its standard error.
+that the prediction puts lower than that true ground state, a compound, which it puts highest (`states`); what replays save without
+and with the baseline, the share of the pool after which the hull was right, and wrong hulls. Last the mean over alloys of the
+difference, with its standard error.
 
 Source of C in the MBTR: Huo & Rupp, Mach. Learn.: Sci. Technol. 3, 045017 (2022), equation 4. Of the predictions of what is left
 out, here of whole alloys: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, equation 5.12.
@@ -305,7 +305,8 @@ def print_way(
         fractions, truth = alloy.found.pool.fractions, alloy.heights(alloy.everything)
         formation = formation_energy(fractions, column, ends_ev_per_atom=end_energies(fractions, column))
         heights = lower_hull(fractions, formation).distance(fractions, formation)
-        lower = 100 * max(np.mean(heights < heights[index]) for index in alloy.found.ground_states)
+        compounds = [index for index in alloy.found.ground_states if 0.0 < fractions[index, 0] < 1.0]
+        lower = 100 * max((np.mean(heights < heights[index]) for index in compounds), default=0.0)
         pair = np.array([before, row(replays(alloy, column, arguments), arguments)])
         ends.setdefault(alloy.elements, []).append(pair)
         cells = "".join(f"{f'{a:.1f} /{b:5.1f} /{c:2.0f}':>19}" for a, b, c in pair)
@@ -315,7 +316,8 @@ def print_way(
             flush=True,
         )
     change = np.array([np.mean(np.diff(pairs, axis=1)[:, 0], axis=0) for pairs in ends.values()])
-    mean, error = np.nanmean(change, axis=0), np.nanstd(change, axis=0, ddof=1) / np.sqrt(len(change))
+    mean = np.nanmean(change, axis=0)
+    error = np.nanstd(change, axis=0, ddof=1) / np.sqrt(np.isfinite(change).sum(axis=0))
     n_wrong = np.sum([pair for pairs in ends.values() for pair in pairs], axis=0)[:, 2]
     print(
         f"mean of {len(change)} alloys: saved {mean[0]:+.2f} +- {error[0]:.2f} points (least {change[:, 0].min():+.1f}), "

@@ -365,7 +365,7 @@ class Campaign(Drawn):
                 done = (
                     f"round {len(known.decisions) - 1}, {known.n_answered} of {known.n_calculable} {self.config.done}"
                 )
-                say(f"{self.config.name}: {', '.join([done, *figures])}")
+                say(f"{self.config.name}: {', '.join([done, *figures.values()])}")
 
         return show
 

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from hullscout.selection import ChemicalPotentials, Known
 
 
+FIRST = ("foreseen", "risk")
+"""What a live line says first, since a narrow terminal shows no more."""
+
+
 class CampaignProgress:
-    """A live line: round, lookups, saved so far, RMSE on energies left out, hull. Where output is no terminal, a line per new hull.
+    """A live line: time, round, lookups, how many more, risk, what else there is. Where output is no terminal, a line per new hull.
 
     What went wrong with a calculation is a line of its own in both.
     """
@@ -40,11 +44,11 @@ class CampaignProgress:
     def __init__(self, setup: Setup) -> None:
         self._config, self._n = setup.config, setup.pool.n_calculable
         self.line = live_line(
-            TextColumn("round {task.fields[round]}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total} {task.fields[done]}", markup=False),
-            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
+            TextColumn("round {task.fields[round]}", markup=False),
+            BarColumn(bar_width=8),
+            TextColumn("{task.completed}/{task.total} {task.fields[done]}", markup=False),
+            TextColumn("{task.description}", markup=False),  # the last, since a narrow terminal cuts it off
         )
         self._task = self.line.add_task("computing features", total=self._n, round=0, done=self._config.done)
         self._is_computed = setup.table is None
@@ -67,9 +71,11 @@ class CampaignProgress:
         if known.has_hull:
             hull = known.hull_formulas
             if hull != self._hull and not self.line.console.is_terminal:
-                self.note(f"round {n_round}: {known.n_answered} {self._config.done}, {', '.join(figures)}")
+                self.note(f"round {n_round}: {known.n_answered} {self._config.done}, {', '.join(figures.values())}")
             self._hull = hull
-        shown: dict[str, Any] = {"total": known.pool.n_calculable, "round": n_round, "description": "  ".join(figures)}
+        first = [figures.pop(name) for name in FIRST if name in figures]
+        said = "  ".join([*first, *figures.values()])
+        shown: dict[str, Any] = {"total": known.pool.n_calculable, "round": n_round, "description": said}
         self.line.update(self._task, completed=known.n_answered, **shown)
 
     def note(self, sentence: str) -> None:

@@ -79,7 +79,7 @@ def new(
 
     place, stem = Path() if folder is None else folder, "-".join(elements).lower()
     file, cells = place / f"{stem}.toml", place / f"{stem}.extxyz.gz"
-    words = [*elements, *_stated(lattices, max_atoms, pool), "--calculator", calculator]
+    words = [*elements, *_stated(lattices, max_atoms, pool, name), "--calculator", calculator]
     made_by, starter = shlex.join(["hullscout", "new", *words]), STARTERS[calculator]
     where = cells.name if pool is None else os.path.relpath(pool, place)
     text = starting_text(elements, pool=where, starter=calculator, name=name, made_by=made_by)
@@ -126,7 +126,7 @@ def _refuse_without(elements: tuple[str, ...], pool: Path) -> None:
         )
 
 
-def _stated(lattices: tuple[str, ...] | None, max_atoms: int | None, pool: Path | None) -> list[str]:
-    """The options that were given, as words of a command."""
-    said = {"--lattice": ",".join(lattices or ()), "--max-atoms": max_atoms, "--pool": pool}
+def _stated(lattices: tuple[str, ...] | None, max_atoms: int | None, pool: Path | None, name: str | None) -> list[str]:
+    """The options that were given and say what is made, as words of a command."""
+    said = {"--lattice": ",".join(lattices or ()), "--max-atoms": max_atoms, "--pool": pool, "--name": name}
     return [word for option, value in said.items() if value not in {"", None} for word in (option, str(value))]

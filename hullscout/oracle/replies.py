@@ -18,6 +18,7 @@ from hullscout.files import Row, number, read_csv
 from hullscout.oracle.function import SAME_EV_PER_ATOM
 from hullscout.oracle.handoff import FAILED, MAGMOM, MANIFEST, WRITTEN
 from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
+from hullscout.oracle.told_pool import results_together
 from hullscout.pool import Candidate, Frame
 from hullscout.pool.calculations import (
     OUTCAR,
@@ -72,7 +73,7 @@ def read_replies(
 ) -> Iterator[Reply | ResultError]:
     """Read all results at a path, in the order of names; what cannot be read is an error in its place.
 
-    The path is a CSV file, a result of one structure, its folder, or a folder of such; `names` has the id of each folder name.
+    The path is a CSV file, a result, its folder, a folder of such, or a file of several with ids; `names` has the ids of folders.
     """
     ids = {**{candidate_id: candidate_id for candidate_id in candidates}, **names}
 
@@ -91,7 +92,7 @@ def read_replies(
     elif is_table_file(path):
         yield from _read_table(path, candidates)
     elif path.is_file():
-        yield reply(path)
+        yield from [_reply_of(one, path, candidates, settings) for one in results_together(path)] or [reply(path)]
     else:
         yield from _links_out(path)
         tables = sorted(file for file in path.rglob("*") if is_table_file(file) and not is_link_out(path, file))
@@ -254,6 +255,25 @@ def _reply_in(
     candidate = candidates[candidate_id or ""]
     outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)
     return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, unused=unused)
+
+
+def _reply_of(
+    one: tuple[str, Calculation] | ResultError,
+    file: Path,
+    candidates: Mapping[str, Candidate],
+    settings: HandoffSettings,
+) -> Reply | ResultError:
+    """One of several results in a file: of the candidate of that id, or whose crystal it is."""
+    if isinstance(one, ResultError):
+        return one
+    name, done = one
+    try:
+        if name not in candidates:
+            return _unasked(done, file, candidates, settings, name=name)
+        outcome = _outcome_of(done, file, candidates[name], settings)
+    except HullscoutError as error:
+        return ResultError(f"{file}, {name}: {error}")
+    return Reply(id=name, outcome=outcome, source=f"{file}, {name}", calculation=done)
 
 
 def _unasked(

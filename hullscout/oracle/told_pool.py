@@ -1,0 +1,46 @@
+"""Results that stand together in one file, as a pool does: frames with an energy, each with an id of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hullscout.errors import HullscoutError, ResultError
+from hullscout.pool import read_pool
+from hullscout.pool.calculations import Calculation, stated_unconverged
+from hullscout.pool.formats import detect_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WITH_IDS = frozenset({"extxyz", "ase", "entries", "parquet"})
+
+
+def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
+    """The results of a file of several frames by id, in its order; empty where it is no such file, but one result.
+
+    Frames without ids, or of one id, may be the steps of one relaxation, of which the last counts.
+    """
+    try:
+        read = read_pool(path) if detect_format(path) in WITH_IDS else None
+    except HullscoutError:
+        return []
+    if read is None or len(read.frames) + read.n_faulty < 2:
+        return []
+    ids = {frame.id for frame in read.frames}
+    if len(ids) < len(read.frames) or ids == {f"frame-{frame.number:06d}" for frame in read.frames}:
+        return []
+    found: list[tuple[str, Calculation] | ResultError] = [ResultError(f"{path}: {fault}") for fault in read.faults]
+    for frame in read.frames:
+        if frame.energy_ev is None:
+            found.append(ResultError(f"{path}: {frame.name} states no energy. Give one, or take the frame out."))
+            continue
+        force = frame.columns.get("max_force")
+        done = Calculation(
+            atoms=frame.candidate().to_ase(),
+            energy_ev=frame.energy_ev,
+            columns=frame.columns,
+            unconverged=stated_unconverged(frame.columns),
+            max_force=force if isinstance(force, float) else None,
+        )
+        found.append((frame.id, done))
+    return found

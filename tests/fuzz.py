@@ -116,7 +116,7 @@ def work(connection, names):
     held = {}
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), 1)
-        campaigns.save_result = lambda *_: None  # no figure of each
+        campaigns.save_result = lambda *_, **__: None  # no figure of each
         for name in names:
             folder = Path(scratch) / "sound" / name
             folder.mkdir(parents=True)

@@ -155,7 +155,7 @@ def _settings_of(sheet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         else:
             with heard_log() as records:
                 settings = dict(of_file(sheet, use_default_template=False))
-            _refuse_logged(records)
+            _refuse_logged(records, sheet)
     except OSError as error:
         remedy = _near(str(sheet), style.available, "Such as dark_background or grayscale.")
         raise OutputError(
@@ -171,10 +171,10 @@ def _settings_of(sheet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _refuse_logged(records: list[LogRecord]) -> None:
-    """ValueError with what matplotlib says of a file in its log alone."""
+def _refuse_logged(records: list[LogRecord], sheet: str | Path) -> None:
+    """ValueError with what matplotlib says of a file in its log alone, without the file's name."""
     if records:
-        raise ValueError(records[0].getMessage())
+        raise ValueError(records[0].getMessage().replace(f" in file {str(sheet)!r},", " in"))
 
 
 def _near(name: str, names: list[str], otherwise: str) -> str:

@@ -154,7 +154,7 @@ def test_limits_from_0_on_are_refused_on_a_logarithmic_axis():
     ("sheet", "message"),
     [
         ("axes.gird: True", "Bad key axes.gird in file"),
-        ("just words", "Missing colon in file"),
+        ("just words", "Missing colon in line 1"),
         ("font.size: large", "Could not convert 'large' to float"),
         ("image.cmap: foo", "not a valid value for cmap."),
         ("text.usetex: True\npgf.texsystem: foo", "'foo' is not a valid value for pgf.texsystem"),

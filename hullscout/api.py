@@ -181,7 +181,8 @@ class Campaign(Drawn):
             wall_s: Seconds that it took.
 
         Raises:
-            ProtocolError: The energy is not finite, or another one was told before, or it was never asked for and failed.
+            ProtocolError: The energy is not finite or no alloy's beside the others, or another one was told before, or it was
+                never asked for and failed.
             ResultError: The structure does not hold the same atoms.
         """
         if isinstance(energy_ev, bool) or not isinstance(energy_ev, Real):

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hullscout.campaign import growth
 from hullscout.campaign.founding import KnownAnswer
 from hullscout.campaign.prior_energies import refuse_without_prior
@@ -35,6 +37,7 @@ from hullscout.oracle import (
     read_template,
     write_folder,
 )
+from hullscout.pool import MAX_OF_ANY_EV_PER_ATOM, find_outlying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.ledger import Ledger
     from hullscout.campaign.result import CampaignResult
     from hullscout.oracle import Outcome
-    from hullscout.pool import Candidate
+    from hullscout.pool import Candidate, CompositionAxis
     from hullscout.selection import Known
 
 UNASKED = "results told unasked"
@@ -147,7 +150,7 @@ def tell(folder: Path, paths: Iterable[Path], *, adds: bool = False) -> Told:
     What was never handed out is taken as well, where it is a candidate; where it is none, it becomes one if that `adds`.
     """
     setup = Setup.read(folder)
-    with _open(folder, setup) as (settings, _, ledger, _):
+    with _open(folder, setup) as (settings, _, ledger, now):
         pool = ledger.pool
         candidates = dict(zip(pool.ids, pool.candidates, strict=True))
         names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
@@ -156,10 +159,12 @@ def tell(folder: Path, paths: Iterable[Path], *, adds: bool = False) -> Told:
         taken: list[Reply] = []
         strangers: list[Reply] = []
         n_energies = n_known = n_unasked = 0
-        for reply in chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths):
+        replies = list(chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths))
+        implausible = _implausible(ledger, replies, now.config.axis)
+        for place, reply in enumerate(replies):
             try:
-                if isinstance(reply, ResultError):
-                    faults.append(str(reply))
+                if isinstance(reply, ResultError) or place in implausible:
+                    faults.append(implausible.get(place) or str(reply))
                     continue
                 if reply.stranger is not None:
                     strangers.append(reply)
@@ -219,7 +224,7 @@ def tell_energy(
 
     Relaxed into another structure than was asked for, it counts as failed; one of other atoms raises `ResultError`.
     """
-    with _open(folder, setup) as (settings, _, ledger, _):
+    with _open(folder, setup) as (settings, _, ledger, now):
         candidate = ledger.pool.candidates[ledger.index_of(candidate_id)]
         if not is_energy(energy_ev, candidate.n_atoms):
             raise ProtocolError(
@@ -227,7 +232,10 @@ def tell_energy(
             )
         answer = Calculated(energy_ev=energy_ev, relaxed=structure, wall_s=wall_s)
         outcome = judge(candidate, answer, settings, source="What was told")
-        _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell"))
+        reply = Reply(id=candidate_id, outcome=outcome, source="tell")
+        for sentence in _implausible(ledger, [reply], now.config.axis).values():
+            raise ProtocolError(sentence)
+        _take(ledger, reply)
         return outcome
 
 
@@ -238,6 +246,34 @@ def tell_failure(folder: Path, candidate_id: str, why: str, *, setup: Setup) -> 
         outcome = Failed(reason=FailureReason.REPORTED, sentence=" ".join(why.split()) or "No reason was given.")
         _take(ledger, Reply(id=candidate_id, outcome=outcome, source="tell_failure"))
         return outcome
+
+
+def _implausible(ledger: Ledger, replies: Sequence[Reply | ResultError], axis: CompositionAxis) -> dict[int, str]:
+    """By its place, what is said of each new energy that is too far off those that are known and told beside it to be taken."""
+    known, cells, energies = ledger.known, [], []
+    for place, reply in enumerate(replies):
+        if isinstance(reply, ResultError) or not isinstance(reply.outcome, Calculated):
+            continue
+        if reply.stranger is not None or ledger.energy_ev(reply.id) is None:
+            cell = reply.stranger or ledger.pool.candidates[ledger.index_of(reply.id)]
+            cells.append((place, reply, cell))
+            energies.append(reply.outcome.energy_ev / cell.n_atoms)
+    if not cells:
+        return {}
+    answered = [known.pool.candidates[index] for index in known.answered.tolist()]
+    weights = axis.coordinates(axis.counts([*answered, *(cell for _, _, cell in cells)]))
+    usable = np.flatnonzero(np.isfinite(weights).all(axis=1))  # a stranger need not be between the ends
+    ev_per_atom = np.array([*known.energies_ev_per_atom, *energies])
+    found = find_outlying(weights[usable], ev_per_atom[usable], usable >= len(answered))
+    said = {}
+    for outlier, expected in found.items():
+        place, reply, _ = cells[usable[outlier] - len(answered)]
+        said[place] = (
+            f"{reply.source}: expected an energy of {reply.id!r} within {MAX_OF_ANY_EV_PER_ATOM:g} eV/atom of {expected:.6g} "
+            f"eV/atom, where the others are that are known or told, found {ev_per_atom[usable[outlier]]:.6g} eV/atom. It was not "
+            "taken: tell the total energy of its cell."
+        )
+    return said
 
 
 def _take(ledger: Ledger, reply: Reply) -> bool:

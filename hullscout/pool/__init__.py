@@ -35,7 +35,8 @@ from hullscout.pool.inspection import (
     inspect_frames,
     most_frequent_elements,
 )
-from hullscout.pool.plausibility import Doubt, find_doubts
+from hullscout.pool.outlying import find_outlying
+from hullscout.pool.plausibility import MAX_OF_ANY_EV_PER_ATOM, Doubt, find_doubts
 from hullscout.pool.pool import Pool, WithoutEnergy, build_pool
 from hullscout.pool.report import PoolReport
 from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, RELAXED_TOLERANCE, TWIN_TOLERANCE, find_twins
@@ -47,6 +48,7 @@ __all__ = [
     "MAX_CANDIDATES",
     "MAX_ELEMENTS",
     "MAX_IN_COLUMNS",
+    "MAX_OF_ANY_EV_PER_ATOM",
     "NOT_READ",
     "PARQUET",
     "RELAXED_TOLERANCE",
@@ -80,6 +82,7 @@ __all__ = [
     "clean",
     "find_contradicted",
     "find_doubts",
+    "find_outlying",
     "find_twins",
     "format_frames",
     "grown",

@@ -310,7 +310,7 @@ def test_a_result_is_not_of_now_once_more_was_told(handed, hullscout):
     assert handed.ask(1) == ()
     assert handed.result is not None
     other = next(one for one in handed.pool if one.id not in {v.id for v in handed.result.hull})
-    handed.tell(other.id, -9.0 * other.n_atoms)
+    handed.tell(other.id, -4.0 * other.n_atoms)
     assert handed.result is None
     assert "is of before settings were changed or energies told" in hullscout("status", handed.folder)[1]
     assert handed.ask(1) == ()

@@ -97,6 +97,16 @@ def test_energies_are_looked_over_as_for_a_campaign(hullscout, tmp_path):
     assert (code, "Au" in text) == (2, True), text
 
 
+def test_where_faults_are_refused_its_own_option_to_leave_them_out_is_named(pool_file, hullscout):
+    foreign = "1\nLattice='9 0 0 0 9 0 0 0 9' Properties=species:S:1:pos:R:3 id=odd energy=-1.0 pbc='T T T'\nH 0 0 0\n"
+    pool_file.write_text(pool_file.read_text() + foreign.replace("'", '"'))
+    code, text = hullscout("hull", pool_file, "--elements", "Cu,Au")
+    said = " ".join(text.split())
+    assert (code, "and --leave-out-faults takes them and says what is left out" in said) == (2, True), text
+    assert "[pool]" not in said
+    assert hullscout("hull", pool_file, "--elements", "Cu,Au", "--leave-out-faults")[0] == 0
+
+
 @pytest.mark.parametrize("symbols", [("Cu", "Au"), ("Cu", "Ag", "Au")])
 def test_a_pool_in_python_shows_its_energies_and_its_hull(symbols, tmp_path):
     atoms = cells(symbols)

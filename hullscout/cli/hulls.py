@@ -112,6 +112,7 @@ def hull(
         without_energy=pools.WithoutEnergy.LEAVE_OUT,
         mixed_settings=pools.MixedSettings.ALLOW if allow_mixed_settings else pools.MixedSettings.REFUSE,
         faulty=pools.Faulty.LEAVE_OUT if leave_out_faults else pools.Faulty.REFUSE,
+        leave_out="--leave-out-faults",
     )
     table = TableOracle.from_frames(frames, built)
     settings = settings_of_frames(frames.frames, built)

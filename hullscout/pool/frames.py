@@ -326,10 +326,16 @@ def shown_ids(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_N_IDS_SHOWN]) + (", ..." if len(ids) > _N_IDS_SHOWN else "")
 
 
-def one_error(path: Path, faults: Sequence[str], *, n_frames: int, n_sound: int = 0) -> InvalidPoolError:
+LEAVE_OUT = "[pool] leave_out_faults = true"
+"""What a campaign file says where faults are to be left out."""
+
+
+def one_error(
+    path: Path, faults: Sequence[str], *, n_frames: int, n_sound: int = 0, leave_out: str = LEAVE_OUT
+) -> InvalidPoolError:
     """All faults of a source, each with its frame and id, in one error: the first ten, and how many more there are.
 
-    Where some frames are sound, it says how to go on with these.
+    Where some frames are sound, it says how to go on with these: `leave_out` is what takes them without the faults.
     """
     lines = [f"  {fault}" for fault in faults[:_N_SHOWN]]
     if len(faults) > _N_SHOWN:
@@ -340,7 +346,7 @@ def one_error(path: Path, faults: Sequence[str], *, n_frames: int, n_sound: int 
     if n_sound and path != IN_MEMORY:
         remedy += (
             f" To go on with the other {n_sound}: `hullscout check {path} --write cleaned.extxyz` writes them, and "
-            "[pool] leave_out_faults = true takes them and says what is left out."
+            f"{leave_out} takes them and says what is left out."
         )
     return InvalidPoolError(f"{path}: {count} in {n_frames} frames.\n" + "\n".join(lines) + f"\n{remedy}")
 

@@ -27,7 +27,7 @@ from hullscout.pool.columns import (
 )
 from hullscout.pool.energies import STATED_BY_NAME, EnergyMeaning, offered, understand
 from hullscout.pool.formats import read_pool
-from hullscout.pool.frames import Frames, natural_key, one_error
+from hullscout.pool.frames import LEAVE_OUT, Frames, natural_key, one_error
 from hullscout.pool.moments import moment_note
 from hullscout.pool.plausibility import find_doubts
 from hullscout.pool.report import PoolReport
@@ -278,10 +278,12 @@ def build_pool(
     columns: Columns = NO_COLUMNS,
     mixed_settings: MixedSettings = MixedSettings.REFUSE,
     faulty: Faulty = Faulty.REFUSE,
+    leave_out: str = LEAVE_OUT,
 ) -> Pool:
     """Check what a source says, group what is the same crystal, and order it.
 
-    Where energies are looked up they must look like total energies (see `find_doubts`), unless a user has said what they are.
+    Where energies are looked up they must look like total energies (see `find_doubts`), unless a user has said what they are. What
+    asks for faults to be left out is named where some are refused: `leave_out`.
 
     With an axis, what is not between its ends is a fault, and what is beyond its limits is left out, and said.
 
@@ -314,7 +316,7 @@ def build_pool(
     # What was left out may be why an end is missing.
     if faults := [*(sifted.faults if is_strict or missing else ()), *whole]:
         n_sound = 0 if whole else len(sifted.frames)
-        raise one_error(frames.path, faults, n_frames=frames.n_frames, n_sound=n_sound)
+        raise one_error(frames.path, faults, n_frames=frames.n_frames, n_sound=n_sound, leave_out=leave_out)
     conflicts = find_setting_conflicts(usable)
     if mixed_settings is MixedSettings.REFUSE:
         refuse_mixed_settings(frames.path, conflicts)

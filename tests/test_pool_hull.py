@@ -107,6 +107,21 @@ def test_where_faults_are_refused_its_own_option_to_leave_them_out_is_named(pool
     assert hullscout("hull", pool_file, "--elements", "Cu,Au", "--leave-out-faults")[0] == 0
 
 
+def test_cells_without_energies_and_campaigns_are_refused_with_what_to_do(hullscout, tmp_path):
+    write(tmp_path / "cells.extxyz", cells(("Cu", "Au"), with_energy=False), format="extxyz")
+    code, text = hullscout("hull", tmp_path / "cells.extxyz")
+    said = " ".join(text.split())
+    assert (code, "expected an energy of each structure, found none in 5 structures" in said) == (2, True), text
+    assert "looked up" not in said
+    assert "oracle" not in said
+    campaign = tmp_path / "by hand"
+    assert hullscout("ask", tmp_path / "cells.extxyz", "--out", campaign, "--to", tmp_path / "outbox")[0] == 0
+    code, text = hullscout("hull", campaign)
+    said = " ".join(text.split())
+    assert (code, "found the folder of a campaign" in said, "'hullscout" in said) == (2, True, False), text
+    assert f"`hullscout plot '{campaign}'` draws its hull" in said
+
+
 @pytest.mark.parametrize("symbols", [("Cu", "Au"), ("Cu", "Ag", "Au")])
 def test_a_pool_in_python_shows_its_energies_and_its_hull(symbols, tmp_path):
     atoms = cells(symbols)

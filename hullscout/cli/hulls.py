@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.exports import ExportFormat
     from hullscout.campaign.structure_text import Cells
     from hullscout.known_pool import PoolHull
+    from hullscout.pool import Frames
 
 HULL_EPILOG = """\b
 Examples:
@@ -89,6 +91,7 @@ def hull(
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import exports  # noqa: PLC0415
     from hullscout.campaign.energy_settings import settings_of_frames  # noqa: PLC0415
+    from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.campaign.structure_text import Cells  # noqa: PLC0415
     from hullscout.figures import KINDS  # noqa: PLC0415
     from hullscout.figures.hulls import draw_hull  # noqa: PLC0415
@@ -100,12 +103,19 @@ def hull(
     wanted_look = look_of(look)
     chosen, cells = None if export_format is None else exports.ExportFormat(export_format), Cells(cell)
     _refuse_places(output, distances, target, chosen, cells=cells, replace=force)
+    if (pool / DATABASE).is_file():
+        named = quote(str(pool))
+        raise click.UsageError(
+            f"Expected a pool, found the folder of a campaign: {pool}. `hullscout plot {named}` draws its hull, and "
+            f"`hullscout status {named}` says where it stands."
+        )
     meaning = pools.EnergyMeaning(column=energy, unit=energy_unit, kind=energy_kind, references=references)
     frames = pools.read_pool(pool, pool_format)
     wanted = elements or pools.most_frequent_elements(frames)
     frames = pools.understand(frames, meaning, elements=wanted)
     axis = pools.axis_of(wanted, ends)
     frames = axis.sift(frames) if leave_out_faults else frames
+    _refuse_without_energies(frames)
     built = pools.build_pool(
         frames,
         axis,
@@ -136,6 +146,21 @@ def hull(
     if chosen is not None and target is not None:
         n = exports.export_known(target, found.known, chosen, cells=cells, settings=found.settings, replace=force)
         say(f"Wrote {n} structures to {target}")
+
+
+def _refuse_without_energies(frames: Frames) -> None:
+    """Refuse a pool of sound structures that states no energy."""
+    from hullscout.errors import InvalidPoolError  # noqa: PLC0415
+    from hullscout.pool.energies import energy_columns  # noqa: PLC0415  loads the scientific packages
+
+    if frames.faults or any(frame.energy_ev is not None for frame in frames.frames):
+        return
+    likely = next(iter(energy_columns(frames.frames)), "COLUMN")
+    raise InvalidPoolError(
+        f"{frames.path}: expected an energy of each structure, found none in {len(frames.frames)} structures; columns found: "
+        f"{', '.join(frames.keys) or 'none'}. Name the one that states it by --energy {likely}, or begin a campaign that chooses "
+        "what to calculate: `hullscout ask`."
+    )
 
 
 def _refuse_places(

@@ -323,7 +323,7 @@ def offered(frames: Iterable[Frame]) -> str:
     kind = f' (with pool.energy_kind = "formation" for {formation[0]})' if formation else ""
     return (
         f"Columns that look like energies: {', '.join(columns)}. Name one by pool.energy = {columns[0]!r}{kind}; "
-        f"for check and add, --energy {columns[0]}"
+        f"for check, hull and add, --energy {columns[0]}"
     )
 
 

@@ -57,7 +57,7 @@ def test_what_may_be_the_energies_is_offered_by_name(parts, hullscout, tmp_path)
     assert "Nothing was added." in said
     assert "Left out, since they have no energy" in said
     assert (
-        "Columns that look like energies: dft_energy. Name one by pool.energy = 'dft_energy'; for check and add, --energy"
+        "Columns that look like energies: dft_energy. Name one by pool.energy = 'dft_energy'; for check, hull and add, --energy"
         in said
     )
 

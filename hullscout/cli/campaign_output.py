@@ -18,6 +18,7 @@ from hullscout.cli.streams import say
 from hullscout.display import MILLI, PERCENT, counted_rounds, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.planning.progress import progress_figures
+from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,6 +131,11 @@ def print_result(result: CampaignResult, folder: Path, *, done: str = "calculate
             )
         )
     say(f"Wrote {folder}/campaign.db, result.json and hull.png in {result.timings_s['total']:.1f} s.")
+    if result.stop_reason is StopReason.ALL_KNOWN and done == "calculated":
+        say(
+            f"Next: make further candidates, for example by `hullscout enumerate {' '.join(result.elements)} -o more.extxyz`, and "
+            f"add them: `hullscout add {quote(str(folder))} more.extxyz`"
+        )
 
 
 def _compared(reference: Reference, *, n_unknown: int) -> str:

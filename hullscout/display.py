@@ -126,7 +126,11 @@ def stated_percent(share: float, *, below: float = 1.0) -> str:
 
     >>> stated_percent(0.0283), stated_percent(0.04996, below=0.05), stated_percent(1e-4), stated_percent(0.00999)
     ('2.8 %', '4.996 %', '0.01 %', '1.0 %')
+    >>> stated_percent(0.9996), stated_percent(1.0)
+    ('99.96 %', '100 %')
     """
+    if share == 1.0:
+        return "100 %"
     digits = 1 if share >= 0.01 or share == 0.0 else 1 - math.floor(math.log10(share * PERCENT))
     text = f"{share * PERCENT:.{digits}f}"
     while share < below and float(text) >= round(below * PERCENT, 12) and digits < 12:
@@ -134,6 +138,16 @@ def stated_percent(share: float, *, below: float = 1.0) -> str:
         text = f"{share * PERCENT:.{digits}f}"
     whole, _, part = text.partition(".")
     return f"{whole}.{part.rstrip('0') or '0'} %"
+
+
+def short_percent(share: float) -> str:
+    """A probability in a line that moves: in whole percent, where these say neither 0 nor 100.
+
+    >>> short_percent(0.353), short_percent(0.004), short_percent(0.9996), short_percent(1.0)
+    ('35 %', '0.4 %', '99.96 %', '100 %')
+    """
+    text = f"{PERCENT * share:.0f} %"
+    return stated_percent(share) if text in {"0 %", "100 %"} else text
 
 
 def milli(energy_ev: float, digits: int = 1) -> str:

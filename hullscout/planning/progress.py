@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hullscout.display import MILLI, PERCENT
+from hullscout.display import MILLI, PERCENT, short_percent
 from hullscout.planning.forecast import forecast
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def progress_figures(config: CampaignConfig, known: Known, *, is_computed: bool)
     if decision.model_error is not None:
         figures["error"] = f"RMSE left out {decision.model_error * MILLI:.1f} meV/atom"
     if decision.failure_probability is not None:
-        figures["risk"] = f"P(wrong hull) {PERCENT * decision.failure_probability:.0f} %"
+        figures["risk"] = f"P(wrong hull) {short_percent(decision.failure_probability)}"
     if (foreseen := forecast(config, known)) is not None:
         figures["foreseen"] = str(foreseen)
     if known.has_hull:

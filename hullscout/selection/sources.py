@@ -123,9 +123,9 @@ class Sources:
             yield f"Largest single parts of the model's: {named}; by composition {at}."
         if self.outlook:
             ahead = ", ".join(f"{stated_percent(probability)} after {n}" for n, probability in self.outlook)
-            under_way = f", once the {known.pending.size} under way are known," if known.pending.size else ""
+            before = ", once those chosen before are known," if known.pending.size else ""
             yield (
-                f"With more calculations{under_way} it falls to {ahead}, or lower: that is as if each told only of itself, and "
+                f"With more calculations{before} it falls to {ahead}, or lower: that is as if each told only of itself, and "
                 "each teaches of others too."
             )
         if belief.suspects.size:

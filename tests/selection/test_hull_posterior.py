@@ -274,7 +274,9 @@ def test_what_failed_stays_in_doubt_whatever_else_is_calculated(problem):
 
 def test_the_outlook_says_that_what_is_under_way_counts_as_known(problem):
     parts, belief = parts_of(problem, pending=np.arange(10, 20))
-    assert "With more calculations, once the 10 under way are known, it falls to" in " ".join(parts.sentences(belief))
+    assert "With more calculations, once those chosen before are known, it falls to" in " ".join(
+        parts.sentences(belief)
+    )
 
 
 def test_an_energy_that_all_others_contradict_is_named(problem):

@@ -95,11 +95,13 @@ def read_csv(
         shown = " and ".join(map(repr, found)) if len(found) > 1 else f"{repeated[0]!r} more than once"
         raise error(f"{path}: expected columns of different names, found {shown}.")
     rows = []
+    # Where no row has more fields than there are names, none was split by a comma of its own.
+    may_be_split = separator == "," and any(len(fields) > len(header) for fields in lines[1:])
     for line, fields in enumerate(lines[1:], start=2):
         stripped = [field.strip(_BLANKS) for field in fields]  # what else is not seen is no blank
         if not any(stripped):
             continue
-        if sentence := _split_number(header, fields) if separator == "," else "":
+        if sentence := _split_number(header, fields) if may_be_split else "":
             raise error(f"{path}, line {line}: {sentence}")
         if len(fields) != len(header) and not is_ragged:
             raise error(

@@ -1,4 +1,7 @@
-"""An energy that no alloy has beside the others is not taken, so that it can be told again corrected; the others are."""
+"""What a table may be told by mistake, and what only looks like a mistake.
+
+An energy that no alloy has beside the others is not taken, so that it can be told again corrected; the others are.
+"""
 
 import pytest
 
@@ -27,6 +30,18 @@ def test_a_slip_is_refused_by_id_and_taken_when_it_is_corrected(hullscout, hando
     assert "found -6666.67 eV/atom. It was not taken" in text
     code, text = hullscout("tell", out, csv_of(tmp_path, "fcc-A2B1-0001,-0.06"))
     assert (code, "1 new energy" in text) == (0, True), text
+
+
+def test_whole_numbers_under_names_of_their_own_are_no_decimal_commas(hullscout, handoff, tmp_path):
+    out, outbox = handoff
+    hullscout("ask", out, "-n", 4, "--to", outbox)
+    table = tmp_path / "results.csv"
+    table.write_text("id,energy_ev,wall_s\nfcc-A1-0001,-2,3600\nfcc-B1-0001,-3,\n")
+    code, text = hullscout("tell", out, table)
+    assert (code, "2 new energies" in text) == (0, True), text
+    table.write_text("id,energy_ev,wall_s\nfcc-A1-0001,-2,3600\nfcc-B1-0001,-3,5,3600\n")
+    code, text = hullscout("tell", out, table)
+    assert (code, "which may be -2,3600 with a decimal comma" in text) == (2, True), text
 
 
 def test_it_is_refused_in_python(hullscout, handoff, tmp_path):

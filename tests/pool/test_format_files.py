@@ -88,7 +88,7 @@ def test_ids_come_from_the_file_and_files_from_the_id(frames, tmp_path):
         ({"ag.vasp": SILVER, TABLE: "id,energy\nag,-0.15D+01\n"}, "a D before the exponent; write -0.15E+01"),
         ({"ag.vasp": SILVER, TABLE: "id,energy\nag,\N{MINUS SIGN}1.5\n"}, "a minus that is not '-'; write -1.5"),
         ({"ag.vasp": SILVER, TABLE: "id;energy\nag;-3,569.95\n"}, "a comma between thousands; write -3569.95"),
-        ({"ag.vasp": SILVER, TABLE: "id,energy,hours\nag,-1,5\n"}, "which may be -1,5 with a decimal comma. Write -1.5, or"),
+        ({"ag.vasp": SILVER, TABLE: "id,energy,hours\nag,-1,5,\n"}, "which may be -1,5 with a decimal comma. Write -1.5, or"),
         ({"ag.vasp": SILVER, TABLE: "id,energy\nag,-1_0\n"}, "expected energy as a number in eV per cell, found '-1_0'"),
         ({"ag.vasp": SILVER, TABLE: b"PK\x03\x04 a workbook"}, "found a spreadsheet's workbook. Save it as CSV"),
         ({"ag.vasp": SILVER, TABLE: ""}, "expected a first line that names the columns"),

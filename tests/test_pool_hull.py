@@ -122,6 +122,21 @@ def test_cells_without_energies_and_campaigns_are_refused_with_what_to_do(hullsc
     assert f"`hullscout plot '{campaign}'` draws its hull" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--lattices",), "--lattices is for a figure. Give -o as well."),
+        (("--title", "mine"), "--title is for a figure. Give -o as well."),
+        (("--width", "page"), "--width is for a figure. Give -o as well."),
+        (("--ylim", "-80:20", "--distances", "all.csv"), "--ylim is for a figure. Give -o as well."),
+        (("--cell", "given"), "--cell is for structures that are written. Give --export and --to as well."),
+    ],
+)
+def test_options_that_say_nothing_without_what_they_are_for_are_refused(words, message, pool_file, hullscout):
+    code, text = hullscout("hull", pool_file, *words)
+    assert (code, message in " ".join(text.split())) == (2, True), text
+
+
 @pytest.mark.parametrize("symbols", [("Cu", "Au"), ("Cu", "Ag", "Au")])
 def test_a_pool_in_python_shows_its_energies_and_its_hull(symbols, tmp_path):
     atoms = cells(symbols)

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
@@ -86,8 +87,10 @@ def hull(
     """
     if (export_format is None) != (target is None):
         raise click.UsageError("Expected --export and --to together, found one. Give what to write and where.")
-    if lattices and output is None:
-        raise click.UsageError("--lattices is for a figure. Give -o as well.")
+    if output is None:
+        _refuse_given({"width", "lattices", *look}, "is for a figure. Give -o as well.")
+    if export_format is None:
+        _refuse_given({"cell"}, "is for structures that are written. Give --export and --to as well.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import exports  # noqa: PLC0415
     from hullscout.campaign.energy_settings import settings_of_frames  # noqa: PLC0415
@@ -146,6 +149,14 @@ def hull(
     if chosen is not None and target is not None:
         n = exports.export_known(target, found.known, chosen, cells=cells, settings=found.settings, replace=force)
         say(f"Wrote {n} structures to {target}")
+
+
+def _refuse_given(names: set[str], advice: str) -> None:
+    """Refuse options of these names that were given, since they say nothing here."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} {advice}")
 
 
 def _refuse_without_energies(frames: Frames) -> None:

@@ -1,6 +1,7 @@
 """The answer of a plan: how much to ask for, of how much the whole pool takes, and how probably that gives the right hull.
 
 What is asked for is enough for the wanted share of the replays, or of what a prediction holds possible, to end by their own stop.
+The chance of the right hull is that with the amount asked for, the one that the figure shows there.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.display import PERCENT
+from hullscout.planning.budget import TINY, split
 from hullscout.planning.rates import Rate, three_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hullscout.planning.budget import Spending
     from hullscout.planning.core_hours import Price
     from hullscout.selection.known import Floats
+
+
+SHOWN = 3
+"""A chance is shown with so many decimals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +35,9 @@ class Ask:
         amount: Calculations or core-hours (`unit`), which are enough with the probability `level`.
         mean: What is spent on average.
         whole: What the whole pool takes.
-        chance: Of the right hull; of several alloys the mean of theirs. None where nothing tells it.
-        is_predicted: Whether nothing is known of the alloy, so that `level` is over alloys and the chance that of a run to its end.
+        chance: Of the right hull with the amount; of several alloys the mean as they share it. None where nothing tells it.
+        at_most: Chance of the right hull however much is spent; None of several alloys.
+        is_predicted: Whether nothing is known of the alloy, so that `level` is over alloys.
         price: Of a core-hour, where one is given.
     """
 
@@ -41,6 +48,7 @@ class Ask:
     unit: str
     level: float
     chance: Rate | None
+    at_most: float | None = None
     n_alloys: int = 1
     is_predicted: bool = False
     price: Price | None = None
@@ -56,7 +64,13 @@ class Ask:
             return f"{text}."
         if self.n_alloys > 1:
             return f"{text}; {self.n_alloys * self.chance.rate:.2f} right hulls of {self.n_alloys} expected."
-        return f"{text}; right hull{' at its end' if self.is_predicted else ''} with a probability of {self.chance}."
+        text += f"; right hull with a probability of {self.chance}"
+        if self.at_most is None or round(self.chance.rate, SHOWN) >= self.level:
+            return f"{text}."
+        text += f", less than the wanted {PERCENT * self.level:g} %; more {self.unit} alone"
+        if round(self.at_most, SHOWN) <= round(self.chance.rate, SHOWN):
+            return f"{text} do not raise it."
+        return f"{text} raise it to {PERCENT * self.at_most:.1f} % at most."
 
     def priced(self, amount: float) -> float | None:
         """An amount in money, where there is a price."""
@@ -80,23 +94,36 @@ def ask_of(spending: Spending, *, unit: str, whole: float, risk: float, price: P
         unit=unit,
         level=1.0 - risk,
         chance=spending.chance(amount),
+        at_most=spending.chance(float(spending.whole.max())).rate,
         price=price,
     )
 
 
-def ask_together(asks: Sequence[Ask], spent: Floats) -> Ask:
-    """What to ask for several alloys, of which (d,) sums are spent; what one saves, another may use."""
-    first, chances = asks[0], [ask.chance for ask in asks]
-    known = [chance for chance in chances if chance is not None]
-    means = [float(np.mean([getattr(one, key) for one in known])) for key in ("rate", "low", "high")] if known else []
+def chance_together(spendings: Sequence[Spending], chances: Sequence[Callable[[float], Rate]], amount: float) -> Rate:
+    """The mean chance of several alloys, and of the ends of its interval, as an amount is split over them."""
+    parts = [chance(share.budget) for chance, share in zip(chances, split(spendings, max(amount, TINY)), strict=True)]
+    rate, low, high = (float(np.mean([getattr(one, key) for one in parts])) for key in ("rate", "low", "high"))
+    return Rate(rate=rate, low=low, high=high)
+
+
+def ask_together(
+    asks: Sequence[Ask], spent: Floats, spendings: Sequence[Spending], chances: Sequence[Callable[[float], Rate]]
+) -> Ask:
+    """What to ask for several alloys, of which (d,) sums are spent; what one saves, another may use.
+
+    The chance is that of the amount as it is split over them.
+    """
+    first = asks[0]
+    amount = float(np.quantile(spent, first.level, method="higher"))
+    is_told = all(ask.chance is not None for ask in asks)
     return Ask(
         name=f"All {len(asks)} together",
-        amount=float(np.quantile(spent, first.level, method="higher")),
+        amount=amount,
         mean=float(spent.mean()),
         whole=sum(ask.whole for ask in asks),
         unit=first.unit,
         level=first.level,
-        chance=Rate(rate=means[0], low=means[1], high=means[2]) if len(known) == len(asks) else None,
+        chance=chance_together(spendings, chances, amount) if is_told else None,
         n_alloys=len(asks),
         is_predicted=first.is_predicted,
         price=first.price,

@@ -63,6 +63,8 @@ class Budget:
         return f"{self.amount:.12g} {self.unit}"
 
 
+TINY = 1e-12
+"""A budget is above 0."""
 MAX_STEPS = 2000
 """A budget is split in so many steps at most."""
 ROUNDING = 1e-9

@@ -2,7 +2,7 @@
 
 Of replays it is their share that is right by then, and its interval that of Clopper and Pearson. Of a new alloy it is the chance
 that its campaign has ended times the chance that the hull is right then; the interval is that of what is not known of all alloys.
-All together it is the mean of the alloys, and so are the ends of its interval.
+All together it is the mean of the alloys, and so are the ends of its interval. What is asked for is one of the amounts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.planning import planner
-from hullscout.planning.budget import Budget, split
-from hullscout.planning.new_alloys import spending_of_new
+from hullscout.planning.asking import chance_together
+from hullscout.planning.budget import Budget
+from hullscout.planning.new_alloys import chance_of_right, spending_of_new
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hullscout.planning.answer import Answer
     from hullscout.planning.budget import Spending
     from hullscout.planning.forecast import Prediction
+    from hullscout.planning.rates import Rate
     from hullscout.selection.known import Floats
 
 MAX_BEYOND = 1.5
@@ -76,9 +80,9 @@ def curves_of(answer: Answer) -> tuple[Curve, ...]:
     curves += [_of_prediction(one, measure, asked=asked, given=given) for one in answer.predictions]
     if len(curves) > 1:
         spendings = [*known, *(spending_of_new(one, measure) for one in answer.predictions)]
-        name = f"All {len(curves)} together"
+        chances = [*(one.chance for one in known), *(chance_of_right(one, measure) for one in answer.predictions)]
         total = None if answer.budget is None else answer.budget.amount
-        curves.append(_together(curves, spendings, name=name, asked=_total_asked(answer, unit), budget=total))
+        curves.append(_together(curves, spendings, chances, asked=_total_asked(answer, unit), budget=total))
     return tuple(curves)
 
 
@@ -118,7 +122,7 @@ def _of_prediction(
 ) -> Curve:
     spent = np.sort(prediction.spent(measure))
     end = _end(float(np.quantile(spent, SHOWN)), asked.get(prediction.name), given.get(prediction.name))
-    amounts = np.linspace(0.0, end, N_POINTS)
+    amounts = _with_asked(np.linspace(0.0, end, N_POINTS), asked.get(prediction.name))
     right = (
         np.ones(3)
         if prediction.right is None
@@ -140,19 +144,29 @@ def _of_prediction(
     )
 
 
+def _with_asked(amounts: Floats, asked: float | None) -> Floats:
+    return amounts if asked is None else np.unique(np.append(amounts, asked))
+
+
 def _together(
-    curves: list[Curve], spendings: list[Spending], *, name: str, asked: float | None, budget: float | None
+    curves: list[Curve],
+    spendings: list[Spending],
+    chances: list[Callable[[float], Rate]],
+    *,
+    asked: float | None,
+    budget: float | None,
 ) -> Curve:
     end = _end(sum(float(curve.amounts[-1]) for curve in curves), asked, budget)
-    amounts = np.linspace(0.0, end, N_TOTALS + 1)
-    chances = [(0.0, 0.0, 0.0)] if end else []
-    for amount in amounts[1:]:
-        shares = split(spendings, float(amount))
-        parts = [curve.at(share.budget) for curve, share in zip(curves, shares, strict=True)]
-        mean = np.mean(parts, axis=0)
-        chances.append((float(mean[0]), float(mean[1]), float(mean[2])))
-    chance, low, high = np.array(chances).T
+    amounts = _with_asked(np.linspace(0.0, end, N_TOTALS + 1), asked)
+    rates = [chance_together(spendings, chances, float(amount)) for amount in amounts[1:]]
     return Curve(
-        name=name, about="budget split", amounts=amounts, chance=chance, low=low, high=high, is_step=False,
-        asked=asked, budget=budget,
-    )  # fmt: skip
+        name=f"All {len(curves)} together",
+        about="budget split",
+        amounts=amounts,
+        chance=np.array([0.0, *(rate.rate for rate in rates)]),
+        low=np.array([0.0, *(rate.low for rate in rates)]),
+        high=np.array([0.0, *(rate.high for rate in rates)]),
+        is_step=False,
+        asked=asked,
+        budget=budget,
+    )

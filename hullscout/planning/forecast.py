@@ -279,6 +279,11 @@ class Prediction:
         low, high = np.quantile(chances, [0.025, 0.975]).tolist()
         return Rate(rate=self.probability_within(budget), low=low, high=high)
 
+    def right_within(self, budget: Budget) -> Rate:
+        """The chance that the campaign ends within a budget with the right hull; that it ends where nothing tells the latter."""
+        ends, right = self.chance_within(budget), self.right or Rate(rate=1.0, low=1.0, high=1.0)
+        return Rate(rate=ends.rate * right.rate, low=ends.low * right.low, high=ends.high * right.high)
+
 
 def predict_alloy(
     experience: Experience,

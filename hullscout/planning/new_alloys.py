@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.planning.asking import Ask, ask_together
-from hullscout.planning.budget import Spending
+from hullscout.planning.budget import TINY, Budget, Spending
 from hullscout.planning.forecast import Experience, Prediction, predict_alloy, total_of
 from hullscout.planning.replay import begun, n_at_start
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hullscout.campaign import Setup
-    from hullscout.planning.budget import Budget, Share
+    from hullscout.planning.budget import Share
     from hullscout.planning.core_hours import CostModel
     from hullscout.planning.order import PlanOrder
     from hullscout.planning.planner import Plan, Played
+    from hullscout.planning.rates import Rate
     from hullscout.selection.known import Floats
 
-TINY = 1e-12
-"""A budget is above 0."""
 N_STEPS = 400
 """A prediction is split by so many of its quantiles."""
 
@@ -100,6 +99,11 @@ def spending_of_new(prediction: Prediction, budget: Budget) -> Spending:
     return Spending(name=prediction.name, whole=spent, right_from=spent)
 
 
+def chance_of_right(prediction: Prediction, measure: Budget) -> Callable[[float], Rate]:
+    """The chance of the right hull with an amount in the unit of `measure`."""
+    return lambda amount: prediction.right_within(replace(measure, amount=max(amount, TINY)))
+
+
 def with_chance(shares: Sequence[Share], predictions: Sequence[Prediction], budget: Budget) -> tuple[Share, ...]:
     """Shares of a budget with the chance that each is enough, by the predictions themselves."""
     return tuple(
@@ -111,19 +115,24 @@ def with_chance(shares: Sequence[Share], predictions: Sequence[Prediction], budg
 def asks_of_new(predictions: Sequence[Prediction], *, order: PlanOrder) -> tuple[Ask, ...]:
     """What to ask for each new alloy, and for all of several together."""
 
+    def measured(one: Prediction) -> Budget:
+        return Budget(amount=1.0, is_core_hours=one.core_hours is not None)
+
     def ask(one: Prediction) -> Ask:
         spent, whole = one.calculations, float(one.n_candidates)
         unit = "calculations"
         if one.core_hours is not None and one.whole_core_hours is not None:
             spent, whole, unit = one.core_hours, one.whole_core_hours, "core-hours"
+        amount = float(np.quantile(spent, 1.0 - order.risk))
         return Ask(
             name=one.name,
-            amount=float(np.quantile(spent, 1.0 - order.risk)),
+            amount=amount,
             mean=float(spent.mean()),
             whole=whole,
             unit=unit,
             level=1.0 - order.risk,
-            chance=one.right,
+            chance=None if one.right is None else chance_of_right(one, measured(one))(amount),
+            at_most=None if one.right is None else one.right.rate,
             is_predicted=True,
             price=order.price,
         )
@@ -132,7 +141,10 @@ def asks_of_new(predictions: Sequence[Prediction], *, order: PlanOrder) -> tuple
     if len(asks) == 1:
         return asks
     total = total_of(predictions)
-    return (*asks, ask_together(asks, total.calculations if total.core_hours is None else total.core_hours))
+    measure = measured(total)
+    spendings = [spending_of_new(one, measure) for one in predictions]
+    chances = [chance_of_right(one, measure) for one in predictions]
+    return (*asks, ask_together(asks, total.spent(measure), spendings, chances))
 
 
 def relative_size(one: Played, model: CostModel) -> float:

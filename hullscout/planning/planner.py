@@ -263,7 +263,8 @@ def asks_of(plan: Plan, *, order: PlanOrder) -> tuple[Ask, ...]:
     )
     if len(asks) == 1:
         return asks
-    return (*asks, ask_together(asks, np.sum([spending.whole for spending in spendings], axis=0)))
+    spent = np.sum([spending.whole for spending in spendings], axis=0)
+    return (*asks, ask_together(asks, spent, spendings, [spending.chance for spending in spendings]))
 
 
 def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget, *, risk: float) -> tuple[Share, ...]:

@@ -9,12 +9,15 @@ import pytest
 from planning.conftest import GRID, made_path
 
 from hullscout.errors import InvalidPlanError
+from hullscout.oracle import InProcessSettings
+from hullscout.planning.answer import answer, read_request
 from hullscout.planning.asking import ask_of
 from hullscout.planning.budget import Budget, Spending
 from hullscout.planning.core_hours import Price
-from hullscout.planning.forecast import Experience, predict_alloy
+from hullscout.planning.curves import curves_of
+from hullscout.planning.forecast import Experience, Source, predict_alloy
 from hullscout.planning.new_alloys import asks_of_new
-from hullscout.planning.order import PlanOrder
+from hullscout.planning.order import PlanOrder, cost_model
 from hullscout.planning.rates import SEQUENTIAL_CONFIDENCE, Rate, fewest_runs, looks, mean_interval
 from hullscout.planning.recommending import undecided
 from hullscout.planning.shipped import shipped_tree
@@ -82,6 +85,25 @@ def test_what_is_asked_for_is_enough_for_the_wanted_share_and_stands_with_its_pr
         "a: ask for 96 core-hours (48 EUR) of the 400 core-hours (200 EUR) of the whole pool, enough for 95 % of the replays; "
         "right hull with a probability of 100.0 % (96.4 to 100.0 %)."
     )
+
+
+@pytest.mark.parametrize(
+    ("right_from", "said"),
+    [
+        (
+            np.where(np.arange(100) < 90, 3.0, np.inf),
+            "90.0 % (82.4 to 95.1 %), less than the wanted 95 %; more hours alone do not raise it.",
+        ),
+        (
+            np.where(np.arange(100) < 94, 3.0, 99.0),
+            "94.0 % (87.4 to 97.8 %), less than the wanted 95 %; more hours alone raise it to 100.0 % at most.",
+        ),
+    ],
+)
+def test_what_gives_less_than_is_wanted_says_what_more_would_give(right_from, said):
+    spending = Spending(name="a", whole=np.arange(1.0, 101.0), right_from=right_from)
+    ask = ask_of(spending, unit="hours", whole=400.0, risk=0.05)
+    assert ask.sentence.endswith(f"; right hull with a probability of {said}")
 
 
 def test_the_default_plan_answers_first_and_is_the_same_again(hullscout, campaign_file, tmp_path):
@@ -162,12 +184,40 @@ def test_a_new_alloy_asks_for_what_is_surely_enough_and_its_chance_is_that_of_al
     one = predict_alloy(experience, 400, name="new")
     (ask,) = asks_of_new([one], order=PlanOrder(risk=0.1))
     assert ask.amount == pytest.approx(one.quantiles((0.9,))[0])
-    assert ask.chance == Rate.of(3.5, 4)
+    ends = one.chance_within(Budget(amount=ask.amount))
+    right = Rate.of(3.5, 4)
+    assert ask.chance == Rate(rate=ends.rate * right.rate, low=ends.low * right.low, high=ends.high * right.high)
+    assert ask.chance.rate == pytest.approx(0.9 * 3.5 / 4, abs=1e-3)
+    assert f"right hull with a probability of {ask.chance}, less than the wanted 90 %" in ask.sentence
+    assert ask.sentence.endswith("more calculations alone raise it to 87.5 % at most.")
     within = one.chance_within(Budget(amount=100))
     assert within.low < within.rate < within.high
     assert within.rate == pytest.approx(one.chances_given(np.array([100.0]), is_core_hours=False).mean(), abs=0.03)
     with pytest.raises(InvalidPlanError, match="needs a cost model"):
         one.chances_given(np.array([1.0]), is_core_hours=True)
+
+
+@pytest.mark.parametrize("core_hours", [(), ("--core-hours", "4:2")])
+def test_the_chance_that_is_said_is_the_one_that_the_figure_shows(campaign_file, tmp_path, core_hours):
+    files = []
+    for name in ("one", "two"):
+        lines = [line for line in campaign_file.read_text().splitlines() if not line.startswith("name")]
+        text = "\n".join([f'name = "{name}"', *lines]).replace("seed = 1", f"seed = {len(files)}")
+        files.append(tmp_path / f"{name}.toml")
+        files[-1].write_text(text.replace("pool.extxyz", str(campaign_file.with_name("pool.extxyz"))))
+    given = cost_model(core_hours[1:])
+    order = PlanOrder(n_replicates=4, executor=InProcessSettings(), cost_model=given)
+    settings = ["select.rule=hull-posterior"]
+    new = ["oracle.kind=calculator", "oracle.calculator=emt", "oracle.use_known=false"]
+    for overrides in (settings, [*settings, *new]):
+        request = read_request(files, like=(), source=Source.REPLAYS, overrides=overrides)
+        made = answer(request, tmp_path / f"out{len(overrides)}", order=order, budget=None)
+        asks, curves = made.asks, curves_of(made)
+        assert [ask.name for ask in asks] == [curve.name for curve in curves] == ["one", "two", "All 2 together"]
+        for ask, curve in zip(asks, curves, strict=True):
+            assert curve.asked == ask.amount
+            chance = ask.chance
+            assert (chance.rate, chance.low, chance.high) == pytest.approx(curve.at(ask.amount), abs=1e-9)
 
 
 def test_what_is_shipped_is_of_many_alloys_and_small_pools_take_more():

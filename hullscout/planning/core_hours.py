@@ -3,8 +3,9 @@
 A law is fitted on the logarithms of times already measured: the exponent by the median of all pairwise slopes (Theil and Sen), the
 prefactor by the median residual. Both withstand up to 29 % of calculations that crashed early or ran on a busy node.
 
-Times are read from CSV files, or from folders of live campaigns, which keep the seconds that every try of a calculation took. What
-a candidate took is the sum over its tries, failed ones too, if it has an energy in the end; times the cores of a calculation.
+Times are read from CSV files, or from folders of live campaigns, which keep the seconds that every try of a calculation took,
+as they were measured or, of energies calculated elsewhere, told. What a candidate took is the sum over its tries, failed ones
+too, if it has an energy in the end; times the cores of a calculation.
 
 Source: Sen, J. Am. Stat. Assoc. 63, 1379 (1968); the scatter is 1.4826 times the median absolute deviation.
 """
@@ -20,7 +21,7 @@ import scipy
 from hullscout.campaign import Setup, Store
 from hullscout.errors import InvalidPlanError
 from hullscout.files import number, read_csv
-from hullscout.oracle import ComputedSettings
+from hullscout.oracle import ComputedSettings, HandoffSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,12 +309,12 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
     with Store.read(folder) as store:
         setup, attempts, answers = Setup(store.origin()), store.attempts(), store.answers()
     oracle = setup.config.oracle
-    if not isinstance(oracle, ComputedSettings):
+    if not isinstance(oracle, ComputedSettings | HandoffSettings):
         raise InvalidPlanError(
-            f"--core-hours {folder}: expected a campaign that computes energies, found oracle.kind = {oracle.kind!r}, which "
-            "keeps no times. Give the folder of a live campaign, or a .csv file of measured times."
+            f"--core-hours {folder}: expected a campaign that computes energies or hands them off, found oracle.kind = "
+            f"{oracle.kind!r}, which keeps no times. Give the folder of a live campaign, or a .csv file of measured times."
         )
-    told = KPointGrid.asked_by(oracle.arguments)
+    told = KPointGrid.asked_by(oracle.arguments) if isinstance(oracle, ComputedSettings) else None
     if told is not None and grid not in (None, told):
         raise InvalidPlanError(
             f"--kpoint-spacing: expected the {told} of the calculations in {folder}, found {grid}. Leave the option out, or give "
@@ -323,6 +324,11 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
     for attempt in attempts:
         if attempt.id in answers and attempt.wall_s is not None:
             seconds[attempt.id] = seconds.get(attempt.id, 0.0) + attempt.wall_s
+    if not seconds and isinstance(oracle, HandoffSettings):
+        raise InvalidPlanError(
+            f"--core-hours {folder}: expected seconds of results that were asked for and told, found none among "
+            f"{len(answers)} energies. Tell results that state them (wall_s in a table), or give a .csv file of measured times."
+        )
     done = [candidate for candidate in setup.pool.candidates if candidate.id in seconds]
     rule = told or grid
     return MeasuredTimes(

@@ -48,6 +48,39 @@ def test_times_are_those_of_the_calculations_done(live):
     assert (found.n_kpoints, found.grid) == (None, None)
 
 
+def told(hullscout, campaign_file, out, column, *, n=8):
+    """A hand-off campaign of which so many structures were asked for and told, with what each row adds to its id and energy."""
+    handed = ["--set", "oracle.kind=handoff", "--set", "oracle.use_known=false"]
+    assert hullscout("run", campaign_file, "--out", out / "live", *handed)[0] == 0
+    code, text = hullscout("ask", out / "live", "-n", n, "--to", out / "outbox")
+    assert code == 0, text
+    rows = [json.loads(file.read_text()) for file in sorted((out / "outbox").glob("*/manifest.json"))]
+    assert len(rows) == n
+    lines = [f"{row['id']},{-3.0 * row['n_atoms']:.1f}{column(row['n_atoms'])}" for row in rows]
+    (out / "told.csv").write_text("\n".join([f"id,energy_ev{',wall_s' if column(1) else ''}", *lines]) + "\n")
+    code, text = hullscout("tell", out / "live", out / "told.csv")
+    assert code == 0, text
+    return [row["n_atoms"] for row in rows]
+
+
+def test_times_that_were_told_with_hand_off_results_are_times_too(hullscout, campaign_file, tmp_path):
+    sizes = told(hullscout, campaign_file, tmp_path, lambda n_atoms: f",{90.5 * n_atoms**2:.2f}")
+    found = read_times(tmp_path / "live", cores=4)
+    assert sorted(found.n_atoms) == sorted(sizes)
+    assert found.hours == pytest.approx(4 * 90.5 * found.n_atoms**2 / 3600)
+    law = cost_model([str(tmp_path / "live")], cores=4)
+    assert law.exponent == pytest.approx(2.0)
+    assert read_times(tmp_path / "live", grid=KPointGrid(spacing=0.3)).grid == KPointGrid(spacing=0.3)
+
+
+def test_hand_off_results_without_times_say_so(hullscout, campaign_file, tmp_path):
+    told(hullscout, campaign_file, tmp_path, lambda _: "", n=2)
+    with pytest.raises(
+        InvalidPlanError, match=r"asked for and told, found none among 2 energies. Tell .* \(wall_s in a table\)"
+    ):
+        read_times(tmp_path / "live")
+
+
 def test_a_law_is_fitted_to_them_and_core_hours_follow(hullscout, live, tmp_path):
     times = read_times(live)
     law = cost_model([str(live)])

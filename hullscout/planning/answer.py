@@ -22,7 +22,7 @@ from hullscout.planning.new_alloys import (
     spending_of_new,
     with_chance,
 )
-from hullscout.planning.order import check_budget, check_source
+from hullscout.planning.order import check_budget, check_source, refuse_twice
 from hullscout.planning.prior_saving import savings_of
 from hullscout.planning.recommending import recommendations
 from hullscout.planning.shipped import shipped
@@ -174,6 +174,7 @@ def read_request(
     known = [] if is_new else [file for file in files if has_energies(file, overrides)]
     replayed = planner.read_campaigns([*like, *known], grid=grid, overrides=overrides)
     new = planner.read_new([file for file in files if file not in known], overrides)
+    refuse_twice([*(() if is_new else replayed), *new])
     request = Request(replayed=replayed, new=new, source=source, is_like=is_new)
     if is_new:
         check_source(source, new=new, similar=replayed, unused=["--grid"] if grid else [])

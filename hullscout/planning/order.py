@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from hullscout.errors import InvalidPlanError
 from hullscout.oracle import InProcessSettings, ProcessesSettings
@@ -29,6 +29,8 @@ MAX_REPLICATES = 300
 """Replays of each setting that a plan plays at most where none are asked for."""
 N_REPLICATES_OF_ALLOYS = 10
 """Replays of each of several alloys from which new ones are predicted: alloys differ far more than seeds do."""
+NOT_OF_ALLOY: Final[Any] = {"name": True, "executor": True, "pool": {"path"}}
+"""What campaigns on one alloy may differ in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,23 @@ def check_budget(budget: Budget | None, order: PlanOrder) -> None:
         raise InvalidPlanError(
             "--budget in core-hours: say by --core-hours what a calculation takes, or give a number of them."
         )
+
+
+def refuse_twice(campaigns: Iterable[PlannedCampaign | Setup]) -> None:
+    """Refuse two campaigns with the same pool and settings, which would count as two alloys, and two of one name."""
+    found: dict[tuple[str, str], str] = {}
+    names: set[str] = set()
+    for origin in (campaign.origin for campaign in campaigns):
+        name, settings = origin.config.name, origin.config.model_dump_json(exclude=NOT_OF_ALLOY)
+        before = found.setdefault((origin.pool_sha256, settings), name)
+        if len(found) == len(names):
+            both = f"{name!r} twice" if before == name else f"{before!r} and {name!r} with the same pool and settings"
+            raise InvalidPlanError(f"Expected each alloy once, found {both}: it would count as two. Leave one out.")
+        if name in names:
+            raise InvalidPlanError(
+                f"Two campaign files are called {name!r}; a plan tells campaigns by name. Give each its own `name`."
+            )
+        names.add(name)
 
 
 def check_source(

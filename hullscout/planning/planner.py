@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hullscout.campaign import Setup, read_origin
-from hullscout.errors import InvalidPlanError
 from hullscout.files import sha256_of
 from hullscout.oracle import ProcessesSettings
 from hullscout.planning.asking import Ask, ask_of, ask_together
 from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Prediction, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
-from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget
+from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget, refuse_twice
 from hullscout.planning.recommending import chosen, of_campaigns, undecided
 from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
@@ -113,12 +112,7 @@ def read_campaigns(
         if origin.config.pool.baseline is not None:
             settings = (*settings, *(setting.without_prior for setting in settings))
         campaigns.append(PlannedCampaign(origin=origin, settings=settings))
-    names = [campaign.name for campaign in campaigns]
-    again = sorted({name for name in names if names.count(name) > 1})
-    if again:
-        raise InvalidPlanError(
-            f"Two campaign files are called {again[0]!r}; a plan tells campaigns by name. Give each its own `name`."
-        )
+    refuse_twice(campaigns)
     return tuple(campaigns)
 
 

@@ -239,8 +239,28 @@ def test_bad_orders_are_refused_before_any_replay(hullscout, campaign_file, tmp_
 
 
 def test_two_campaigns_of_one_name_are_refused(campaign_file):
+    other = campaign_file.with_name("other.toml")
+    other.write_text(campaign_file.read_text().replace("seed = 1", "seed = 2"))
     with pytest.raises(InvalidPlanError, match="Two campaign files are called 'small'"):
-        planner.read_campaigns([campaign_file, campaign_file])
+        planner.read_campaigns([campaign_file, other])
+
+
+@pytest.mark.parametrize("energy", ["energy=", "other="])
+@pytest.mark.parametrize(
+    ("name", "said"), [("small", "'small' twice"), ("copy", "'small' and 'copy' with the same pool and settings")]
+)
+def test_an_alloy_that_is_named_twice_is_refused(hullscout, campaign_file, tmp_path, energy, name, said):
+    pool = campaign_file.with_name("pool.extxyz")
+    for path in (pool, pool.with_name("copy.extxyz")):
+        path.write_text(pool.read_text().replace("energy=", energy))
+    other = campaign_file.with_name("other.toml")
+    text = campaign_file.read_text().replace('"small"', f'"{name}"').replace("pool.extxyz", "copy.extxyz")
+    other.write_text(text)
+    code, text = hullscout(
+        "plan", campaign_file, other, "--set", "select.rule=hull-posterior", "--out", tmp_path / "out"
+    )
+    assert (code, f"Expected each alloy once, found {said}: it would count as two. Leave one out." in text) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pool_without_energies_is_predicted_from_known_alloys_or_refused_before_anything_is_made(

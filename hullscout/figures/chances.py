@@ -50,12 +50,12 @@ def draw_chance(ax: Axes, curve: Curve, *, unit: str, wanted: float) -> Axes:
         ax.plot([curve.asked], [chance], "o", color=INK, ms=4.5, zorder=5, label="ask for")
         ax.vlines(curve.asked, 0.0, chance, color=INK, lw=0.9)
     end = float(curve.amounts[-1]) or 1.0
+    beyond = ""
     if curve.budget is not None and curve.budget <= 1.04 * end:
         ax.axvline(curve.budget, color=style.PURPLE, lw=1.1, ls=(0, (5, 2)), label="budget")
-    elif curve.budget is not None:
-        said = f"budget {three_digits(curve.budget)} \N{RIGHTWARDS ARROW}"
-        ax.text(0.98, 0.03, said, color=style.PURPLE, ha="right", transform=ax.transAxes)
-    ax.set(xlim=(0.0, 1.04 * end), ylim=(0.0, 103.0), xlabel=unit, ylabel="right hull (%)")
+    elif curve.budget is not None:  # beside the unit, where no line crosses it
+        beyond = f" (budget: {three_digits(curve.budget)} \N{RIGHTWARDS ARROW})"
+    ax.set(xlim=(0.0, 1.04 * end), ylim=(0.0, 103.0), xlabel=f"{unit}{beyond}", ylabel="right hull (%)")
     ax.set_title(style.plain(curve.name), fontsize="medium")
     return ax
 

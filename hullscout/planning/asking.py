@@ -63,7 +63,8 @@ class Ask:
         if self.chance is None:
             return f"{text}."
         if self.n_alloys > 1:
-            return f"{text}; {self.n_alloys * self.chance.rate:.2f} right hulls of {self.n_alloys} expected."
+            right = self.n_alloys * self.chance.rate
+            return f"{text}; split over them beforehand, {right:.2f} right hulls of {self.n_alloys} are expected."
         text += f"; right hull with a probability of {self.chance}"
         if self.at_most is None or round(self.chance.rate, SHOWN) >= self.level:
             return f"{text}."

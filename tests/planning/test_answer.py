@@ -214,6 +214,10 @@ def test_the_chance_that_is_said_is_the_one_that_the_figure_shows(campaign_file,
         made = answer(request, tmp_path / f"out{len(overrides)}", order=order, budget=None)
         asks, curves = made.asks, curves_of(made)
         assert [ask.name for ask in asks] == [curve.name for curve in curves] == ["one", "two", "All 2 together"]
+        said = (
+            f"; split over them beforehand, {2 * curves[-1].at(asks[-1].amount)[0]:.2f} right hulls of 2 are expected."
+        )
+        assert asks[-1].sentence.endswith(said)
         for ask, curve in zip(asks, curves, strict=True):
             assert curve.asked == ask.amount
             chance = ask.chance

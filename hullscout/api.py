@@ -349,7 +349,7 @@ class Campaign(Drawn):
 
     def _sentence(self) -> str:
         ledger = self._setup.read_ledger(self.folder)
-        known = f"{self.config.name}: {ledger.known.n_answered} of {self.pool.n_calculable} candidates calculated"
+        known = f"{self.config.name}: {ledger.known.n_answered} of {ledger.known.n_calculable} candidates calculated"
         result = self.result
         if result is not None:
             return f"{known}; {result.stop_sentence}"

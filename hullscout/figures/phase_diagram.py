@@ -97,7 +97,7 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     energy = energy or "predicted energy"
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
     look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
-    _draw_points(ax, points, is_answered, "o", "calculated", "", lattices, **look)
+    _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", lattices, **look)
     lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
@@ -147,7 +147,7 @@ def draw_hull_distance(
         ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
                 label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
     ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
-            mew=0.3, label=f"calculated ({known.n_answered})", zorder=3)  # fmt: skip
+            mew=0.3, label=f"{style.answered_name(known)} ({known.answered.size})", zorder=3)  # fmt: skip
     if belief is not None and (chosen := intervals_of(belief)[0]).size:
         half_width = belief.half_width_ev_per_atom()[chosen] * MILLI
         x, mean = heights(chosen, belief.mean_ev_per_atom[chosen])

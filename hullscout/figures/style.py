@@ -163,6 +163,11 @@ def label_bar(bar: Colorbar, ax: Axes, text: str) -> None:
     bar.outline.set_linewidth(0.5)
 
 
+def answered_name(known: Known) -> str:
+    """How a legend calls candidates with an energy: those that were known beforehand are among them."""
+    return "calculated or known" if known.given.size else "calculated"
+
+
 def title_of(known: Known) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved; of a pool alone how many energies."""
     if not known.name and not known.decisions:

@@ -105,7 +105,7 @@ def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Ax
         cmap="viridis_r",
         norm=norm,
     )
-    ax.plot([], [], "o", color=style.GREY, ms=4.5, mew=0, label=f"calculated ({answered.size})")
+    ax.plot([], [], "o", color=style.GREY, ms=4.5, mew=0, label=f"{style.answered_name(known)} ({answered.size})")
     if is_failed.any():
         ax.plot(*at[is_failed].T, "x", ls="", color=style.found(), ms=4.5, mew=1.1, label=f"failed ({is_failed.sum()})",
                 zorder=8)  # fmt: skip

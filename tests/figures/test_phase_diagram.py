@@ -164,3 +164,12 @@ def test_a_result_is_saved_with_its_phase_diagram(stopped, history, tmp_path):
     assert read_result(tmp_path) == history.result
     with pytest.raises(OutputError, match=r"hull\.png cannot be written: .* Give another file\."):
         save_result(tmp_path / "nowhere", history.result, history.now)
+
+
+def test_a_legend_counts_what_was_known_beforehand_under_its_name(campaign_file):
+    known = known_of(campaign_file, 12)
+    n = known.answered.size
+    given = dataclasses.replace(known, given=known.answered[:9])
+    names = [drawn(each).get_legend_handles_labels()[1] for each in (known, given)]
+    assert f"calculated ({n})" in names[0]
+    assert f"calculated or known ({n})" in names[1]

@@ -125,6 +125,10 @@ def _write(
             annotation.set_visible(is_seen)
         per_point = float(renderer.points_to_pixels(1.0))  # type: ignore[arg-type]  # of one number it is one
         placer = _Placer(renderer, ax.get_window_extent(renderer), per_point, ax.transData.transform(avoid))
+        if (legend := ax.get_legend()) is not None and legend.get_visible():  # stands within, where there is no layout
+            box = legend.get_window_extent(renderer)
+            placer.taken.append(box)
+            placer.leaders.append(np.array([[0.5 * (box.x0 + box.x1), 0.5 * (box.y0 + box.y1)]] * 2))
         every = (_Written(*one) for one in zip(written, at, labels, strict=True))
         place(placer, [one for one in every if one.annotation.get_visible()])
 
@@ -251,7 +255,7 @@ class _Placer:
             tried.append((crossed, n_lines, size, positions))
             if not any(crossed):
                 break
-        _, n_lines, size, positions = min(tried, key=lambda attempt: attempt[0])
+        _, n_lines, size, positions = min(tried, key=lambda attempt: (attempt[0][1] > 0.0, *attempt[0]))
         for label, lines, position in zip(labels, texts, positions, strict=True):
             label.set_text("\n".join(lines[:n_lines]))
             label.set_fontsize(size)
@@ -273,7 +277,7 @@ class _Placer:
         """Offsets in points of labels in one row or two."""
         boxes = [self.box(label) for label in labels]
         widths = np.array([box.width for box in boxes])
-        height = max(box.height for box in boxes)
+        height = max(box.height for box in boxes) + self.per_point  # rows that touch would count as overlapping
         space = SPACE * self.per_point
         # Between neighbours: half of both widths in one row; in two, a line that passes beside the wider one.
         neighbours = np.column_stack([widths[:-1], widths[1:]])

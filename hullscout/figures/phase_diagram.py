@@ -44,6 +44,7 @@ ROOM_FOR_ENDS = 0.28
 # Below the hull the axis leaves room for rows of labels, in points each and between; a label is at most about so wide.
 LABEL_HEIGHT, LABEL_WIDTH, LABEL_GAP = 22.0, 36.0, 14.0
 MAX_FOOTROOM = 0.4
+MAX_FOOTROOM_WITH_LEGEND, ENTRY_HEIGHT = 0.6, 15.0  # where a legend stands within the axes; points
 # Intervals that reach further below the hull than this share of the range above are cut, and counted.
 MAX_BELOW = 0.2
 # Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
@@ -221,7 +222,11 @@ def _footroom(ax: Axes, n_labels: int) -> float:
     """Room for labels under the lowest energy, over the range above it."""
     width, height = style.room_in_points(ax)
     n_rows = min(1, n_labels) if n_labels * LABEL_WIDTH <= width else 2
-    share = min((LABEL_GAP + n_rows * LABEL_HEIGHT) / max(height, 1.0), MAX_FOOTROOM)
+    figure, legend = ax.get_figure(root=True), ax.get_legend()
+    stands_within = legend is not None and figure is not None and figure.get_layout_engine() is None
+    entries = len(legend.get_texts()) if legend is not None and stands_within and n_labels else 0
+    needed = LABEL_GAP + n_rows * LABEL_HEIGHT + entries * ENTRY_HEIGHT
+    share = min(needed / max(height, 1.0), MAX_FOOTROOM_WITH_LEGEND if entries else MAX_FOOTROOM)
     return share / (1.0 - share)
 
 

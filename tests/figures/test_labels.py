@@ -79,6 +79,23 @@ def test_eleven_ground_states_are_named_and_no_line_crosses_a_label_or_a_line(sh
     assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 and box.y0 >= frame.y0 - 1 for box in boxes)
 
 
+@pytest.mark.parametrize(("grid", "layout"), [((1, 2), "constrained"), ((1, 2), None), ((1, 1), None)])
+def test_eleven_ground_states_stay_within_axes_of_ones_own(grid, layout):
+    figure = Figure(figsize=(3.5 * grid[1], 2.8), layout=layout)
+    FigureCanvasAgg(figure)
+    every = figure.subplots(*grid, squeeze=False).ravel()
+    for ax in every:
+        eleven("even").plot_hull(ax)
+    figure.draw_without_rendering()
+    for ax in every:
+        boxes, frame = boxes_and_leaders(ax)[0], ax.get_window_extent()
+        assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 and box.y0 >= frame.y0 - 1 for box in boxes)
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        if layout is None:
+            legend = ax.get_legend().get_window_extent()
+            assert not any(box.overlaps(legend) for box in boxes)
+
+
 def test_labels_are_placed_anew_where_the_axes_change(ax):
     labels = [Label(text=f"Cu{k}\nfcc", x=0.1 * k, y=-0.08 * k * (10 - k), is_above=False) for k in range(1, 10)]
     ax.set(xlim=(0, 1), ylim=(-4, 1))

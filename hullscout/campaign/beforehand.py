@@ -279,8 +279,8 @@ def _about_settings(sources: Sequence[_Source], setup: Setup) -> Iterable[str]:
 def _matched(source: _Source, setup: Setup) -> dict[str, KnownAnswer]:
     """The answers of a source by the candidate that they are of; of several of one candidate the first."""
     given = [frame.candidate() for frame in source.frames]
-    compositions = set(map(reduced_composition, given))
-    alike = [candidate for candidate in setup.pool.candidates if reduced_composition(candidate) in compositions]
+    compositions = {reduced_composition(each.numbers) for each in given}
+    alike = [candidate for candidate in setup.pool.candidates if reduced_composition(candidate.numbers) in compositions]
     found: dict[str, KnownAnswer] = {}
     for group in find_twins([*alike, *given]):
         for member in group[1:]:

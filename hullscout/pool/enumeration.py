@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from itertools import compress, islice, permutations
-from math import gcd
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from hullscout.pool.axis import CompositionAxis, axis_of
 from hullscout.pool.candidate import AtomArrays, atoms_of
 from hullscout.pool.checks import CLOSE, atomic_numbers, shortest_distance
 from hullscout.pool.frames import Frame
+from hullscout.pool.twins import reduced_composition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -181,14 +181,14 @@ class MadePool:
             self.on_progress("prototypes")
             made, self.n_open = prototype_cells(settings.elements, max_atoms=settings.prototype_atoms, volumes=volumes)
             prototypes = tuple(self._within(made))
-        formulas = {_amounts(frame) for frame in prototypes}
+        formulas = {reduced_composition(frame.numbers) for frame in prototypes}
         alike: list[Frame] = []
         for lattice in settings.lattices:
             for n_atoms in range(lattice.n_sites, settings.max_atoms + 1, lattice.n_sites):
                 self.on_progress(f"{lattice.value}, {n_atoms} atoms")
                 cells = enumerate_cells(settings.elements, lattice, n_atoms=n_atoms, volumes=volumes)
                 for frame in self._within(cells):
-                    if formulas and _amounts(frame) in formulas:
+                    if formulas and reduced_composition(frame.numbers) in formulas:
                         alike.append(frame)
                     yield self._counted(lattice.value, frame)
         if prototypes:
@@ -218,13 +218,6 @@ def make_pool(settings: EnumerationSettings, *, on_progress: Callable[[str], Non
     made = MadePool(settings=settings, on_progress=on_progress)
     _ = made.frames
     return made
-
-
-def _amounts(frame: Frame) -> tuple[tuple[int, int], ...]:
-    """What a reduced formula says: atomic numbers, and how many of each in the smallest whole numbers."""
-    counts = Counter(frame.numbers.tolist())
-    divisor = gcd(*counts.values())
-    return tuple((number, count // divisor) for number, count in sorted(counts.items()))
 
 
 def atomic_volumes(elements: tuple[str, ...], given: Mapping[str, float] | None = None) -> tuple[float, ...]:

@@ -76,16 +76,16 @@ def find_twins(
 
 def twin_among(given: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
     """The first of the candidates that is the same crystal in the same magnetic ordering; None where none is."""
-    composition = reduced_composition(given)
-    alike = [candidate for candidate in candidates if reduced_composition(candidate) == composition]
+    composition = reduced_composition(given.numbers)
+    alike = [candidate for candidate in candidates if reduced_composition(candidate.numbers) == composition]
     first = next(group[0] for group in find_twins([*alike, given]) if len(alike) in group)
     return alike[first] if first < len(alike) else None
 
 
-def reduced_composition(candidate: Candidate) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Atomic numbers, ascending, and how many there are of each in the smallest formula."""
-    numbers, counts = np.unique(candidate.numbers, return_counts=True)
-    return tuple(numbers.tolist()), tuple((counts // np.gcd.reduce(counts)).tolist())
+def reduced_composition(numbers: NDArray[np.int64]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Atomic numbers, ascending, and how many there are of each in the smallest formula, of atoms (n,)."""
+    kinds, counts = np.unique(numbers, return_counts=True)
+    return tuple(kinds.tolist()), tuple((counts // np.gcd.reduce(counts)).tolist())
 
 
 def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
@@ -97,11 +97,9 @@ def find_siblings(crystals: Sequence[tuple[int, ...]], twins: Sequence[tuple[int
 
 def find_crystals(candidates: Sequence[Candidate], *, tolerance: float = TWIN_TOLERANCE) -> tuple[tuple[int, ...], ...]:
     """Groups of candidates that are one crystal, as `find_twins`, whatever their magnetic moments."""
-    by_composition: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    by_composition: defaultdict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = defaultdict(list)
     for index, candidate in enumerate(candidates):
-        numbers, counts = np.unique(candidate.numbers, return_counts=True)
-        amounts = counts // np.gcd.reduce(counts)  # the smallest whole ones
-        by_composition[numbers.tobytes(), amounts.tobytes()].append(index)
+        by_composition[reduced_composition(candidate.numbers)].append(index)
     groups: list[tuple[int, ...]] = []
     for indices in by_composition.values():
         members = _group([candidates[index] for index in indices], tolerance)

@@ -4,7 +4,7 @@
     python tests/benchmarks/million.py --max-atoms 10 --rounds 40   # 79 260 candidates, screened as if they were many
 
 Each step is a command as a user types it, in a process of its own: its wall time, processor time and the most memory that it
-held (files that are mapped are the system's to take back). Rounds are timed from the campaign's own log of decisions.
+held (files that are mapped are the system's to take back). What rounds cost shows between two limits of calculations.
 """
 
 from __future__ import annotations

@@ -111,23 +111,23 @@ def _group(candidates: Sequence[Candidate], tolerance: float) -> list[list[int]]
     """Groups of twins among candidates of one composition."""
     if len(candidates) == 1:
         return [[0]]
+    from scipy.spatial import KDTree  # noqa: PLC0415  slow to import
+
     rows = [_distances(candidate) for candidate in candidates]
     # (candidates, kinds x kinds x k) mean over the atoms of a kind of their sorted neighbour distances
     means = np.array([np.concatenate([row.mean(axis=0) for row in of_kinds]) for of_kinds in rows])
     width = _SIEVE_WIDTHS * tolerance
-    # one number per crystal, within the sieve's width for twins: sorted, it leaves a short window to compare with
-    key = means.mean(axis=1)
-    order = np.argsort(key, kind="stable")
-    starts = np.searchsorted(key[order], key - width, side="left")
-    stops = np.searchsorted(key[order], key + width, side="right")
+    # means of means move no further than the means: few numbers per crystal, for which a tree finds those that are near
+    keys = means.reshape(len(means), -1, _N_NEAREST // 3).mean(axis=2)
+    nearby = KDTree(keys)
     is_grouped = np.zeros(len(candidates), dtype=np.bool_)
     groups: list[list[int]] = []
     for first in range(len(candidates)):
         if is_grouped[first]:
             continue
-        window = np.sort(order[starts[first] : stops[first]])
-        window = window[(window > first) & ~is_grouped[window]]
-        close = window[(np.abs(means[window] - means[first]) <= width).all(axis=1)]
+        near = np.sort(nearby.query_ball_point(keys[first], width, p=np.inf)).astype(np.intp)
+        near = near[(near > first) & ~is_grouped[near]]
+        close = near[(np.abs(means[near] - means[first]) <= width).all(axis=1)]
         alike = [other for other in close.tolist() if _has_same_rows(rows[first], rows[other], width)]
         group = [
             first,

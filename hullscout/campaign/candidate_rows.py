@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hullscout.pool import Candidate
     from hullscout.selection import Belief, Known
+    from hullscout.selection.known import Indices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,9 @@ def candidate_rows(
     awaited: Collection[int] = (),
     belief: Belief | None = None,
     relaxed: Mapping[int, Candidate] | None = None,
+    chosen: Indices | None = None,
 ) -> tuple[CandidateRow, ...]:
-    """All candidates in the order of the pool; before there is a hull, nothing relative to it.
+    """All candidates in the order of the pool, or those chosen (s,); before there is a hull, nothing relative to it.
 
     Args:
         awaited: Indices of those whose results are awaited.
@@ -86,7 +88,8 @@ def candidate_rows(
         distance = dict(zip(answered, heights.tolist(), strict=True))
     believed = None if belief is None else _believed(belief)
     rows, names = [], known.pool.fraction_names
-    for index, candidate in enumerate(known.pool.candidates):
+    for index in range(known.n_candidates) if chosen is None else chosen.tolist():
+        candidate = known.pool.candidates[index]
         status = status_of.get(index, "unknown")
         mean, std, probability = (None, None, None) if believed is None else believed[index]
         rows.append(

@@ -26,10 +26,11 @@ from hullscout.campaign.structure_text import Cells, cif_text, poscar_text
 from hullscout.display import formula_note
 from hullscout.errors import OutputError
 from hullscout.oracle import candidate_to_tree
+from hullscout.selection import left_out_of, shown_candidates
 from hullscout.writing import refuse_unwritable, written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
@@ -46,9 +47,9 @@ class ExportFormat(StrEnum):
     ENTRIES = "entries"
     """JSON list of pymatgen's `ComputedStructureEntry`: what was calculated."""
     ASE = "ase"
-    """ASE database: all candidates, with an energy where it was calculated."""
+    """ASE database: all candidates, with an energy where it was calculated; of large pools as CSV."""
     CSV = "csv"
-    """Table: all candidates."""
+    """Table: all candidates; of large pools those of `shown_candidates`."""
     CIF = "cif"
     POSCAR = "poscar"
     """Folder: the structures of the hull."""
@@ -233,9 +234,18 @@ def refuse_target(path: Path, export_format: ExportFormat, *, replace: bool) -> 
         refuse_unwritable(path)
 
 
-def formula_note_on(folder: Path) -> str:
-    """What is to be said of ids of the campaign in `folder` that a spreadsheet takes for formulas; nothing where none is."""
-    return formula_note(Setup.read(folder).pool.ids)
+def notes_on(folder: Path, export_format: ExportFormat, n_written: int) -> Iterator[str]:
+    """What is to be said of so many candidates of the campaign in `folder` that were written.
+
+    That a spreadsheet takes ids for formulas, and that of a large pool not all were written.
+    """
+    if export_format not in (ExportFormat.CSV, ExportFormat.ASE):
+        return
+    pool = Setup.read(folder).pool
+    if not_written := left_out_of(len(pool), n_written):
+        yield f"{not_written} All of them are in `Campaign(...).candidates()`."
+    if export_format is ExportFormat.CSV and (note := formula_note(pool.ids)):
+        yield note
 
 
 def _is_exported(folder: Path, export_format: ExportFormat) -> bool:
@@ -272,10 +282,11 @@ def _write(
         entries = computed_entries(known, belief, relaxed=relaxed, structures=structures, settings=settings)
         path.write_text(json.dumps([entry.as_dict() for entry in entries], allow_nan=False), encoding="utf-8")
         return len(entries)
-    rows = candidate_rows(known, awaited=awaited, belief=belief, relaxed=relaxed)
+    shown = shown_candidates(known, belief)
+    rows = candidate_rows(known, awaited=awaited, belief=belief, relaxed=relaxed, chosen=shown)
     if export_format is ExportFormat.CSV:
         return _write_table(path, rows)
-    every = [_written(start, relaxed.get(i), structures) for i, start in enumerate(known.pool.candidates)]
+    every = [_written(known.pool.candidates[i], relaxed.get(i), structures) for i in shown.tolist()]
     return _write_database(path, every, rows)
 
 

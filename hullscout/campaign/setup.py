@@ -7,7 +7,7 @@ folder holds no campaign or a damaged one.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -20,7 +20,7 @@ from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.prior import relaxed_pool, with_prior
 from hullscout.campaign.store import Store
 from hullscout.errors import InvalidCampaignError, StoreError
-from hullscout.oracle import Beside, ComputedSettings, TableOracle
+from hullscout.oracle import Beside, ComputedSettings, TableOracle, open_for_features
 from hullscout.pool import (
     Faulty,
     MixedSettings,
@@ -33,7 +33,7 @@ from hullscout.pool import (
     with_given_ends,
 )
 from hullscout.pool.moments import moments_by_rule
-from hullscout.representation import checked_blocks
+from hullscout.representation import features_of
 from hullscout.selection import surrogate_of
 from hullscout.selection.rule import cheapest_pure
 from hullscout.selection.stopping import refuse_impossible_limits
@@ -321,7 +321,7 @@ class Setup:
     def _features_of(self, pool: Pool) -> dict[str, Floats]:
         # All of them anew, since the features of a candidate may depend on what else there is.
         with fitting_threads():
-            return checked_blocks(self.representation, pool.candidates)
+            return features_of(self.representation, pool.candidates, partial(open_for_features, self.config.executor))
 
     def surrogate(self, n_candidates: int | None = None) -> Surrogate:
         """A model of the energies of the pool that has learned nothing yet; of so many candidates, as it was before an addition."""

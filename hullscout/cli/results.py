@@ -159,8 +159,9 @@ def export(folder: Path, export_format: str, structures: str, cell: str, output:
 
     \b
     entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
-    ase          ASE database: all candidates
-    csv          table: all candidates, with predictions and P(on the hull)
+    ase          ASE database: all candidates; of more than 20 000 as csv
+    csv          table: all candidates, with predictions and P(on the hull); of
+                 more than 20 000 what is known and the lowest of the others
     cif, poscar  folder of the structures of the hull
 
     Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
@@ -174,7 +175,7 @@ def export(folder: Path, export_format: str, structures: str, cell: str, output:
     which, cells = exports.Structures(structures), Cells(cell)
     n_written = exports.export(folder, target, chosen, structures=which, cells=cells, replace=force)
     say(f"Wrote {n_written} structures to {target}")
-    if export_format == "csv" and (note := exports.formula_note_on(folder)):
+    for note in exports.notes_on(folder, chosen, n_written):
         say(note)
 
 

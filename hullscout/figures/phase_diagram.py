@@ -21,6 +21,7 @@ from hullscout.figures.labels import Label, place_labels
 from hullscout.figures.legends import legend_below
 from hullscout.figures.prototypes import mathtext_structure, parent_lattice
 from hullscout.figures.sections import Places, Section
+from hullscout.selection import shown_candidates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,14 +91,31 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
         low, _, high = section.relative(BAND_AT, belief.band_ev_per_atom(section.compositions(BAND_AT))) * MILLI
         label = "95 % band of the hull"
         ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
-    lattices = np.array([parent_lattice(known.pool.candidates[i]) for i in those.tolist()]) if has_lattices else None
+    lattices = None
+    if has_lattices:
+        pairs = zip(those.tolist(), is_shown.tolist(), strict=True)
+        lattices = np.array([parent_lattice(known.pool.candidates[i]) if shown else "" for i, shown in pairs])
     what, energy = ("predicted", "") if true is None else ("not calculated", "true energy")
     color = "none" if has_lattices else style.NOT_CALCULATED
-    others = points, is_shown & ~is_answered & ~is_failed
-    _draw_points(ax, *others, "^", what, energy, lattices, mfc=color, mec=style.DARK_ORANGE, ms=3.6, mew=0.6, zorder=2)
+    is_other = ~is_answered & ~is_failed
+    others, n_others = (points, is_shown & is_other), int(is_other.sum())
+    _draw_points(
+        ax,
+        *others,
+        "^",
+        what,
+        energy,
+        lattices,
+        n=n_others,
+        mfc=color,
+        mec=style.DARK_ORANGE,
+        ms=3.6,
+        mew=0.6,
+        zorder=2,
+    )
     energy = energy or "predicted energy"
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
-    look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
+    look: dict[str, Any] = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
     _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", lattices, **look)
     lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
     if true is not None:
@@ -140,10 +158,10 @@ def draw_hull_distance(
         drawn.append(known.hull.distance(known.fractions[those], formation_ev_per_atom) * MILLI)
         return places.x[those], drawn[-1]
 
-    unknown, true = known.unknown, known.true_formation_ev_per_atom
+    true, unknown = known.true_formation_ev_per_atom, np.intersect1d(known.unknown, shown_candidates(known, belief))
     if true is not None and unknown.size:
         ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
-                label=f"not calculated ({unknown.size}, true energy)", zorder=2)  # fmt: skip
+                label=f"not calculated ({style.counted(unknown.size, known.unknown.size)}, true energy)", zorder=2)  # fmt: skip
     if belief is not None and known.n_failed:
         ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
                 label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
@@ -174,11 +192,17 @@ def draw_hull_distance(
 
 
 def drawn_energies(known: Known, belief: Belief | None) -> Floats:
-    """(n,) eV/atom that each candidate is drawn at: calculated, else true, else predicted; nan where nothing says it."""
+    """(n,) eV/atom that each candidate is drawn at: calculated, else true, else predicted; nan where nothing says it.
+
+    And nan for those of a large pool that are not shown, see `shown_candidates`.
+    """
     true = known.true_formation_ev_per_atom
     others = true if true is not None or belief is None else belief.mean_ev_per_atom
     energies = np.full(known.n_candidates, np.nan) if others is None else others.copy()
     energies[known.answered] = known.formation_ev_per_atom
+    shown = shown_candidates(known, belief)
+    if shown.size < known.n_candidates:
+        energies[np.delete(np.arange(known.n_candidates), shown)] = np.nan
     return energies
 
 
@@ -231,10 +255,20 @@ def _footroom(ax: Axes, n_labels: int) -> float:
 
 
 def _draw_points(
-    ax: Axes, points: Floats, chosen: Mask, marker: str, what: str, energy: str, lattices: Names | None, **look: Any
+    ax: Axes,
+    points: Floats,
+    chosen: Mask,
+    marker: str,
+    what: str,
+    energy: str,
+    lattices: Names | None,
+    *,
+    n: int | None = None,
+    **look: Any,
 ) -> None:
-    """Markers of chosen candidates (n, 2), counted in the legend, or those of their lattices (n,) where these are given."""
-    groups = [(marker, chosen, f"{what} ({chosen.sum()}{energy and f', {energy}'})")]
+    """Markers of chosen candidates (n, 2), counted in the legend, of `n` if more; or of their lattices (n,), if given."""
+    count = style.counted(int(chosen.sum()), n)
+    groups = [(marker, chosen, f"{what} ({count}{energy and f', {energy}'})")]
     if lattices is not None:
         groups = [
             (marker, chosen & (lattices == lattice), f"{lattice}, {what}{energy and f' ({energy})'}")

@@ -168,6 +168,15 @@ def answered_name(known: Known) -> str:
     return "calculated or known" if known.given.size else "calculated"
 
 
+def counted(n_drawn: int, n: int | None = None) -> str:
+    """How a legend counts what is drawn, the lowest of n where these are more.
+
+    >>> counted(5000, 906_332)
+    '5000 lowest of 906332'
+    """
+    return f"{n_drawn}" if n is None or n == n_drawn else f"{n_drawn} lowest of {n}"
+
+
 def title_of(known: Known) -> str:
     """A campaign in a line: its name, what was calculated, what failed, what was saved; of a pool alone how many energies."""
     if not known.name and not known.decisions:

@@ -90,8 +90,9 @@ def draw_triangle(ax: Axes, known: Known, *, belief: Belief | None = None) -> Ax
     answered = order[is_answered[order]]
     if others.size:
         x, y = at[others].T
+        count = style.counted(others.size, int((~is_answered & ~is_failed).sum()))
         ax.scatter(x, y, s=24, c=heights[others], marker="^", linewidths=0, zorder=5, cmap="viridis_r", norm=norm)
-        ax.plot([], [], "^", color=style.GREY, ms=4.5, mew=0, label=f"not calculated ({others.size}, {energy} energy)")
+        ax.plot([], [], "^", color=style.GREY, ms=4.5, mew=0, label=f"not calculated ({count}, {energy} energy)")
     x, y = at[answered].T
     shown = ax.scatter(
         x,

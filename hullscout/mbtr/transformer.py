@@ -124,7 +124,7 @@ class MBTR:
 
         Without a size the counts of a chunk take about 64 MB. Rows do not depend on the chunk size beyond rounding.
         """
-        size = self._chunk_size() if chunk_size is None else chunk_size
+        size = self.chunk_size if chunk_size is None else chunk_size
         _check_whole("chunk_size", size)
         source, first = _iterator(structures), 0
         while chunk := list(itertools.islice(source, size)):
@@ -232,7 +232,9 @@ class MBTR:
         batch = read_structures(structures, self._definition.numbers, first=first)
         return count_batch(batch, self._definition, first=first, n_threads=self.n_threads)
 
-    def _chunk_size(self) -> int:
+    @property
+    def chunk_size(self) -> int:
+        """Structures at a time whose counts take about 64 MB."""
         per_structure = sum(
             self._definition.n_channels(term) * (len(panels_of(term).middle) * N_MOMENTS + term.n_x) * 8
             for term in self.terms

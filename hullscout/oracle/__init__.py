@@ -44,6 +44,7 @@ from hullscout.oracle.workers import (
     Workers,
     open_custom,
     open_dask,
+    open_for_features,
     open_workers,
     outcome_of,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "notes_on_replies",
     "open_custom",
     "open_dask",
+    "open_for_features",
     "open_workers",
     "outcome_of",
     "read_outcome",

@@ -9,9 +9,10 @@ candidate's own cell; where a crystal occurs more than once in the pool, the low
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import tempfile
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,6 +235,27 @@ def open_workers(
             time_limit_s=executor.time_limit_s,
             keep_files=None if executor.keep_files is None else (folder / executor.keep_files).resolve(),
         )
+
+
+@contextmanager
+def open_for_features(executor: AnyExecutor) -> Iterator[tuple[Executor | None, int]]:
+    """Workers for the features of a large pool, and how many there are: processes here, or those of Dask or of one's own executor.
+
+    None where all is done in this process.
+    """
+    match executor:
+        case ProcessesSettings():
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(executor.workers, spawn) as pool:
+                yield pool, executor.workers
+        case DaskSettings():
+            with open_dask(executor) as opened:
+                yield opened
+        case CustomSettings():
+            with open_custom(executor) as own:
+                yield own, executor.workers
+        case _:
+            yield None, 1
 
 
 @contextmanager

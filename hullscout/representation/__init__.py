@@ -4,7 +4,8 @@ The MBTR is one representation; anybody's class with a method `blocks` is anothe
 Campaigns, plans, figures and citations ask for blocks, panels and papers, and name none of them.
 """
 
+from hullscout.representation.in_parts import features_of
 from hullscout.representation.interface import REPRESENTATIONS, Panel, Representation, checked_blocks
 from hullscout.representation.many_body import MbtrRepresentation
 
-__all__ = ["REPRESENTATIONS", "MbtrRepresentation", "Panel", "Representation", "checked_blocks"]
+__all__ = ["REPRESENTATIONS", "MbtrRepresentation", "Panel", "Representation", "checked_blocks", "features_of"]

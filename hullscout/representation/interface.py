@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -75,6 +73,19 @@ class Representation(Settings, ABC):
     def blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
         """Features (n, d) of n structures by the name of the block; each block has a length scale of its own."""
 
+    @property
+    def part_size(self) -> int | None:
+        """How many candidates of a large pool are represented at a time, here or by workers; None where all are at once."""
+        return None
+
+    def own_blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:  # noqa: ARG002  for others to fill
+        """Of a representation with a `part_size`, the blocks whose rows depend each on its own structure alone."""
+        return {}
+
+    def joint_blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
+        """The other blocks."""
+        return self.blocks(candidates)
+
     def panels(self, candidate: Structure) -> tuple[Panel, ...]:
         """What a figure shows of one structure: by default a panel for each block, its features by number."""
         return tuple(
@@ -108,26 +119,17 @@ REPRESENTATIONS = Kinds(
 """The representations by name."""
 
 
-def room_for(n: int, d: int) -> NDArray[Any]:
-    """An array (n, d) in single precision, in a file without a name that goes when nothing refers to it any more.
+def checked_blocks(
+    representation: Representation, candidates: Sequence[Structure], given: Any | None = None
+) -> dict[str, Floats]:
+    """The blocks of a representation, or those `given`, which must be finite numbers with a row for each candidate, as arrays.
 
-    OSError where the disk of temporary files has not so much left.
-    """
-    with tempfile.TemporaryFile(prefix="hullscout-") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, 4 * n * d)  # else a full disk ends the process without a word
-        return np.memmap(file, np.float32, mode="r+", shape=(n, d))
-
-
-def checked_blocks(representation: Representation, candidates: Sequence[Structure]) -> dict[str, Floats]:
-    """The blocks of a representation, which must be finite numbers with a row for each candidate, as arrays.
-
-    Of more than SINGLE_ABOVE candidates they are in single precision.
+    Of more than SINGLE_ABOVE candidates they are in single precision; see `in_parts`.
 
     Where candidates differ in nothing but their magnetic moments, a block of these is added: see `moment_features`.
     """
     kind = representation.kind
-    given: Any = representation.blocks(candidates)
+    given = representation.blocks(candidates) if given is None else given
     dtype: Any = np.float32 if len(candidates) > SINGLE_ABOVE else np.float64
     try:
         arrays = {name: np.asarray(block) for name, block in given.items()}

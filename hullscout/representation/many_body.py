@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hullscout.citations import MBTR as PAPER
 from hullscout.citations import Citation
-from hullscout.representation.interface import SINGLE_ABOVE, Panel, Representation, room_for
+from hullscout.representation.interface import Panel, Representation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,20 +57,23 @@ class MbtrRepresentation(Representation):
 
     def blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
         """Features (n, d) of each term, and the volume (n, 1)."""
-        mbtr, n = self.mbtr, len(candidates)
-        blocks: dict[str, Floats]
-        if n > SINGLE_ABOVE:
-            blocks = {name: room_for(n, of.stop - of.start) for name, of in mbtr.slices.items()}
-            end = 0
-            for features in mbtr.stream(candidates):
-                start, end = end, end + len(features)
-                for name, columns in mbtr.slices.items():
-                    blocks[name][start:end] = features[:, columns]
-        else:
-            features = mbtr.transform(candidates)
-            blocks = {name: features[:, columns] for name, columns in mbtr.slices.items()}
+        return {**self.own_blocks(candidates), **self.joint_blocks(candidates)}
+
+    @property
+    def part_size(self) -> int:
+        """Structures at a time whose counts take about 64 MB."""
+        return self.mbtr.chunk_size
+
+    def own_blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
+        """Features (n, d) of each term."""
+        mbtr = self.mbtr
+        features = mbtr.transform(candidates)
+        return {name: features[:, columns] for name, columns in mbtr.slices.items()}
+
+    def joint_blocks(self, candidates: Sequence[Structure]) -> Mapping[str, Floats]:
+        """The volume (n, 1), where the composition does not say it all."""
         excess = excess_volume(candidates) if self.volume else np.zeros(0)
-        return {**blocks, "volume": excess[:, None]} if np.any(excess) else blocks
+        return {"volume": excess[:, None]} if np.any(excess) else {}
 
     def panels(self, candidate: Structure) -> tuple[Panel, ...]:
         """A panel for each term, with a curve for each channel of elements."""

@@ -11,6 +11,7 @@ from hullscout.selection.hull_posterior import HullPosteriorRule
 from hullscout.selection.known import Known
 from hullscout.selection.rule import RULES, Rule
 from hullscout.selection.screened import ScreenedSurrogate, surrogate_of
+from hullscout.selection.shown import left_out_of, shown_candidates
 from hullscout.selection.simple_rules import GreedyRule, RandomRule, VarianceRule
 from hullscout.selection.sources import Sources
 from hullscout.selection.stopping import CostSettings, StopReason, StopSettings
@@ -39,5 +40,7 @@ __all__ = [
     "SurrogateSettings",
     "ThresholdRule",
     "VarianceRule",
+    "left_out_of",
+    "shown_candidates",
     "surrogate_of",
 ]

@@ -1,11 +1,11 @@
-"""What the report says in numbers and sentences. Energies in meV/atom, as on the page.
+"""What the report says in numbers and sentences. Energies in meV/atom, as on the page; what is drawn is in `page_data`.
 
 Formation energies refer to the lowest known structures of the pure elements, those known now, also in the earlier rounds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,23 +13,18 @@ import numpy as np
 from hullscout.campaign import Beliefs
 from hullscout.campaign.cautions import cautions
 from hullscout.display import MILLI, milli, percent
-from hullscout.figures.phase_diagram import drawn_energies, energy_range, intervals_of
-from hullscout.figures.prototypes import parent_lattice, space_group
-from hullscout.figures.sections import Places
-from hullscout.figures.ternary import coloured_up_to, tie_lines
-from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM, hull_error
-from hullscout.regression import student_quantile
-from hullscout.selection import ChemicalPotentials, Sources
+from hullscout.figures.phase_diagram import drawn_energies, energy_range
+from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
+from hullscout.selection import ChemicalPotentials, Sources, left_out_of, shown_candidates
 from hullscout.selection.transforms import Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hullscout.campaign import History
     from hullscout.campaign.result import FailedCandidate
-    from hullscout.hull import Hull
     from hullscout.selection import Belief, Known
-    from hullscout.selection.known import Floats
+    from hullscout.selection.known import Floats, Indices
 
 # Energies that differ by less look the same on the page.
 SHOWN_EV_PER_ATOM = 1e-6
@@ -51,12 +46,14 @@ class Reported:
         belief: What its rule believes now; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
             moment; None where there is none, for more than two elements, and before now in pools of more than `MAX_WITH_BANDS`.
+        shown: (s,) the candidates that the page holds, ascending: all of them, or of large pools what `shown_candidates` says.
         has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
     """
 
     history: History
     belief: Belief | None
     bands: tuple[Floats | None, ...]
+    shown: Indices
     has_lattices: bool = False
 
     @classmethod
@@ -73,7 +70,13 @@ class Reported:
                 bands.append(None)
             else:
                 bands.append(belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
-        return cls(history=history, belief=belief, bands=tuple(bands), has_lattices=has_lattices)
+        shown = shown_candidates(history.now, belief)
+        return cls(history=history, belief=belief, bands=tuple(bands), shown=shown, has_lattices=has_lattices)
+
+    def places(self, candidates: Indices | Sequence[int]) -> list[int]:
+        """Where on the page candidates (q,) stand that are shown."""
+        places: list[int] = np.searchsorted(self.shown, np.asarray(candidates, dtype=np.intp)).tolist()
+        return places
 
     @property
     def known(self) -> Known:
@@ -155,6 +158,8 @@ def remarks(reported: Reported) -> Iterator[str]:
         tolerance = history.config.stop.hull_tolerance
         yield from Sources.of(reported.belief, tolerance_ev_per_atom=tolerance).sentences(reported.belief)
     yield from cautions(history.setup)
+    if not_shown := left_out_of(known.n_candidates, reported.shown.size):
+        yield not_shown
     for vertex, energy in zip(known.hull.indices.tolist(), known.hull.energy_ev_per_atom.tolist(), strict=True):
         is_alike = np.abs(known.formation_ev_per_atom - energy) < SHOWN_EV_PER_ATOM
         is_alike &= (known.fractions[known.answered] == known.fractions[vertex]).all(axis=1) & (
@@ -232,37 +237,6 @@ def settings(reported: Reported) -> Iterator[tuple[str, Any]]:
             yield section, value
 
 
-def page_data(reported: Reported) -> dict[str, Any]:
-    """What the scripts of the page draw: the candidates in columns, and the campaign after each round."""
-    config, belief = reported.history.config, reported.belief
-    return {
-        "fileName": config.folder_name,
-        "elements": list(config.elements),
-        "ends": list(reported.known.pool.end_names),
-        "given": int(reported.known.given.size),
-        "isReplay": reported.known.true_hull is not None,
-        "tolerance": float(f"{config.stop.hull_tolerance * MILLI:g}"),
-        "accepted": config.stop.failure_probability,
-        "modelErrorName": reported.model_error_name,
-        "halfWidthPerStd": None if belief is None else student_quantile(0.975, belief.degrees_of_freedom),
-        "candidates": _candidates(reported),
-        "moments": list(_moments(reported)),
-        "trueHull": _true_hull(reported.known),
-        "bandAt": listed(BAND_AT, 4),
-        "view": {"x": [-0.03, 1.03], "energy": list(reported.view_mev), **_view_of_heights(reported)},
-    }
-
-
-def _view_of_heights(reported: Reported) -> dict[str, Any]:
-    """Of three elements and more, up to which height above the hull colours tell or is drawn, meV/atom; of four the columns."""
-    known = reported.known
-    if len(known.pool.end_names) == 2:
-        return {}
-    columns = {} if len(known.pool.end_names) == 3 else {"columns": list(Places.of(known).systems)}
-    heights = known.hull.distance(known.fractions, drawn_energies(known, reported.belief)) * MILLI
-    return {"height": round(coloured_up_to(heights), 1), **columns}
-
-
 def potentials(reported: Reported) -> ChemicalPotentials:
     """Where each ground state is stable."""
     return ChemicalPotentials.of(reported.known, reported.belief)
@@ -271,118 +245,3 @@ def potentials(reported: Reported) -> ChemicalPotentials:
 def fraction_heads(reported: Reported) -> list[str]:
     """Heads of the columns of compositions."""
     return [f"x ({end})" for end in reported.known.pool.end_names[1:]]
-
-
-def _candidates(reported: Reported) -> dict[str, Any]:
-    history, known, belief = reported.history, reported.known, reported.belief
-    pool, true, is_known = known.pool, known.true_formation_ev_per_atom, np.zeros(known.n_candidates, dtype=bool)
-    is_known[known.answered] = True
-    columns: dict[str, Any] = {
-        "id": list(pool.ids),
-        "formula": list(pool.formulas),
-        **_compositions(pool.fractions),
-        "place": listed(Places.of(known).x, 4) if len(pool.end_names) > 3 else None,
-        "atoms": pool.n_atoms.tolist(),
-        "spaceGroup": _space_groups(known),
-        "round": [known.asked_in[index] if is_known[index] else None for index in range(len(pool))],
-        "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
-        "startVolume": [round(c.volume_a3_per_atom, 3) for c in pool.candidates] if history.relaxed else None,
-        "relaxedVolume": _relaxed_volumes(history) if history.relaxed else None,
-        "lattice": [parent_lattice(c) for c in pool.candidates] if reported.has_lattices else None,
-        "pending": sorted(history.awaited),
-        "failed": {
-            str(index): {"round": known.asked_in[index], "reason": failed.reason, "sentence": failed.sentence}
-            for index, failed in sorted(history.failures.items())
-        },
-        "reference": None if true is None else listed(np.where(is_known, np.nan, MILLI * true), 3),
-    }
-    if belief is not None:
-        columns["predicted"] = listed(np.where(is_known, np.nan, MILLI * belief.mean_ev_per_atom), 3)
-        columns["std"] = listed(np.where(is_known, np.nan, MILLI * belief.std_ev_per_atom), 3)
-        columns["onHull"] = listed(belief.probability_on_hull, 4)
-        columns["contenders"] = intervals_of(belief)[0].tolist()
-    return columns
-
-
-def _space_groups(known: Known) -> list[str | None]:
-    """Symbols, of large pools of what is calculated alone."""
-    candidates, wanted = known.pool.candidates, set(known.answered.tolist())
-    is_small = len(candidates) <= MAX_WITH_BANDS
-    return [space_group(one) if is_small or index in wanted else None for index, one in enumerate(candidates)]
-
-
-def _true_hull(known: Known) -> dict[str, Any] | None:
-    """The hull of all candidates that there were at a moment, where a table knows it."""
-    true = known.true_hull
-    if true is None:
-        return None
-    energy = listed(MILLI * true.energy_ev_per_atom, 3)
-    if true.fractions.shape[1] == 1:
-        return {"x": listed(true.x, 6), "energy": energy}
-    return {"fractions": np.round(true.fractions, 6).tolist(), "energy": energy, **_drawn_lines(true)}
-
-
-def _compositions(fractions: Floats) -> dict[str, list[Any]]:
-    """The x of two elements; of more a column for each element after the first, to nine digits, for heights above planes."""
-    columns = [listed(column, 6 if fractions.shape[1] == 1 else 9) for column in fractions.T]
-    return {"x": columns[0]} if len(columns) == 1 else {"fractions": columns}
-
-
-def _drawn_lines(hull: Hull) -> dict[str, list[list[int]]]:
-    """The tie lines of three elements, by places among the vertices."""
-    return {"ties": tie_lines(hull).tolist()} if hull.fractions.shape[1] == 2 else {}
-
-
-def _facets(hull: Hull) -> dict[str, list[Any]]:
-    """Of more than two elements: planes of the facets in meV/atom; of three, facets and tie lines by candidates."""
-    if hull.fractions.shape[1] == 1:
-        return {}
-    several = {"planes": np.round(MILLI * hull.planes, 4).tolist()}
-    if hull.fractions.shape[1] == 2:
-        several |= {"facets": hull.indices[hull.facets].tolist(), "ties": hull.indices[tie_lines(hull)].tolist()}
-    return several
-
-
-def _relaxed_volumes(history: History) -> list[float | None]:
-    """The volume per atom in A^3 of the structure that each energy is of, where that was relaxed."""
-    volumes = {index: round(structure.volume_a3_per_atom, 3) for index, structure in history.relaxed.items()}
-    return [volumes.get(index) for index in range(len(history.pool))]
-
-
-def _moments(reported: Reported) -> Iterator[dict[str, Any]]:
-    history, energies, before = reported.history, drawn_energies(reported.known, None), None
-    for known, decision, band, model_error in zip(
-        history.moments, history.decided, reported.bands, reported.model_errors_ev_per_atom, strict=True
-    ):
-        hull = replace(known.hull, energy_ev_per_atom=energies[known.hull.indices])  # as seen from now
-        error = known.hull_error_ev_per_atom
-        # What the rule knows now is not written down in a round yet.
-        now = reported.belief if decision is None else decision
-        stated = reported.stated_failure_probability if decision is None else decision.stated_failure_probability
-        yield {
-            "round": len(known.decisions) - 1,
-            "known": int(known.answered.size),
-            "candidates": known.n_candidates,
-            "hull": hull.indices.tolist(),
-            **_facets(hull),
-            "trueHull": _true_hull(known) if known.n_candidates < len(history.pool) else None,
-            "lowering": None if before is None else round(MILLI * hull_error(before, hull), 3),
-            "error": None if error is None else round(MILLI * error, 3),
-            "modelError": None if model_error is None else round(MILLI * model_error, 3),
-            "probability": None if now is None else now.failure_probability,
-            "stated": stated,
-            "band": None if band is None else _band(band, hull),
-        }
-        before = hull
-
-
-def _band(band_ev_per_atom: Floats, hull: Hull) -> dict[str, Any]:
-    """The band of an earlier moment relative to the pure elements known now, whose energies are the ends of that moment's hull."""
-    first, last = hull.energy_ev_per_atom[[0, -1]]
-    low, high = band_ev_per_atom + (1.0 - BAND_AT) * first + BAND_AT * last
-    return {"low": listed(low * MILLI, 2), "high": listed(high * MILLI, 2)}
-
-
-def listed(values: Floats, digits: int) -> list[float | None]:
-    """Numbers rounded to so many digits; None for nan."""
-    return [None if np.isnan(value) else round(value, digits) for value in values.tolist()]

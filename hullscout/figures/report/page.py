@@ -24,6 +24,7 @@ from hullscout.figures.hulls import MAX_PICTURED, draw_overview
 from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_section
 from hullscout.figures.potentials import draw_potentials
 from hullscout.figures.report import facts
+from hullscout.figures.report.page_data import page_data
 from hullscout.figures.report.shown import shown_structures, table_row, view_data
 from hullscout.figures.saving import figure_bytes
 from hullscout.figures.style import Width
@@ -105,7 +106,7 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
             least_probability=percent(MIN_PROBABILITY),
             most_intervals=MAX_INTERVALS,
             tables={name: [table_row(reported, i, cells[i]) for i in those] for name, those in shown.items()},
-            page={**facts.page_data(reported), "structures": view_data(reported, cells)},
+            page={**page_data(reported), "structures": view_data(reported, cells)},
             policy=policy(scripts),
             scripts=scripts,
             still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},

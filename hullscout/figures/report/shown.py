@@ -51,7 +51,7 @@ def view_data(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, Any]
         "colours": list(COLOURS[: len(elements)]),
         "radii": [float(covalent_radii[number]) for number in kind_of],
         "cells": {
-            str(index): {
+            str(place): {
                 "spaceGroup": cell.space_group,
                 "prototype": cell.prototype,
                 "n": cell.n_atoms,
@@ -62,7 +62,7 @@ def view_data(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, Any]
                 "edges": _rounded(cell.edges.tolist()),
                 "bonds": cell.bonds.tolist(),
             }
-            for index, cell in cells.items()
+            for place, cell in zip(reported.places([*cells]), cells.values(), strict=True)
         },
         "cifs": _cif_files(reported, cells),
     }
@@ -74,7 +74,9 @@ def _cif_files(reported: Reported, cells: dict[int, DrawnCell]) -> dict[str, str
     height = known.hull.distance(known.fractions[known.answered], known.formation_ev_per_atom)
     lowest = known.answered[np.argsort(height, kind="stable")][:MAX_CIFS].tolist()
     candidates = known.pool.candidates
-    return {str(index): cif_text(relaxed.get(index, candidates[index])) for index in sorted({*cells, *lowest})}
+    wanted = sorted({*cells, *lowest})
+    texts = (cif_text(relaxed.get(index, candidates[index])) for index in wanted)
+    return dict(zip(map(str, reported.places(wanted)), texts, strict=True))
 
 
 def _rounded(lengths: Any) -> Any:
@@ -97,7 +99,7 @@ def table_row(reported: Reported, index: int, cell: DrawnCell) -> dict[str, Any]
     relaxed = reported.history.relaxed.get(index)
     volumes = [candidate.volume_a3_per_atom, *([] if relaxed is None else [relaxed.volume_a3_per_atom])]
     return {
-        "index": index,
+        "place": reported.places([index])[0],
         "volumes": [f"{volume:.2f}" for volume in volumes] + [""],
         "image": picture(cell, known.pool.elements),
         "formula": known.pool.formulas[index],

@@ -25,7 +25,6 @@ from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, inte
 from hullscout.figures.report import Reported, read_report, write_report
 from hullscout.figures.report.facts import (
     BAND_AT,
-    _band,
     facts,
     failures_by_reason,
     remarks,
@@ -33,6 +32,7 @@ from hullscout.figures.report.facts import (
     warning,
 )
 from hullscout.figures.report.page import shown_structures, table_row
+from hullscout.figures.report.page_data import _band
 from hullscout.hull import lower_hull
 
 
@@ -192,7 +192,8 @@ def test_lattices_are_told_where_they_are_wanted(finished):
 
 def test_structures_of_one_energy_are_told(finished):
     history = read_history(finished)
-    known, told = history.now, Reported(history=history, belief=None, bands=(None,) * len(history.moments))
+    known, bands = history.now, (None,) * len(history.moments)
+    told = Reported(history=history, belief=None, bands=bands, shown=reported.shown)
     assert not [line for line in remarks(told) if "one energy" in line]
     vertex = int(known.hull.indices[1])
     twin = next(i for i in known.answered.tolist() if known.x[i] == known.x[vertex] and i != vertex)

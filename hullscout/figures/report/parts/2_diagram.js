@@ -71,7 +71,7 @@ const RECENT = "of these in this round";
 function groupsAt(moment) {
   const now = campaign.moments[moment].round;
   const groups = { known: [], recent: [], waiting: [], failed: [] };
-  for (let i = 0; i < campaign.moments[moment].candidates; i++) {  // those that were added later come after these
+  for (let i = 0; i < campaign.moments[moment].shown; i++) {  // those that were added later come after these
     const round = candidates.round[i] ?? Infinity;
     if (round < now) groups.known.push(i);
     else if (round === now) groups.recent.push(i);

@@ -48,6 +48,8 @@ MAX_HEADER_BYTES = 256_000_000
 _ALIGNED = 64
 _PERIODIC = (True, True, True)
 _KINDS = {"int64": "<i8", "float32": "<f4"}  # how arrays of these stand in the file; all others are in double precision
+_ASIDE = ("name", "seed", "executor", "select", "stop", "cost", "regression")
+"""Sections of the campaign file that neither the pool nor its features depend on."""
 _MADE_BY = (
     "lattice.py",
     "neighbors.py",
@@ -75,7 +77,7 @@ def _key_of(origin: Origin, *, is_table: bool) -> str | None:
     said: dict[str, Any] = {
         "made by": (np.__version__, version("numba"), _code()),
         "pool": (origin.pool_sha256, origin.pool_name, origin.faults, origin.notes, is_table),
-        "settings": origin.config.model_dump(mode="json"),
+        "settings": origin.config.model_dump(mode="json", exclude=set(_ASIDE)),
     }
     if (prior := origin.prior) is not None and prior.stands_for:
         relaxed = {each: candidate_to_tree(one) for each, one in prior.relaxed.items()}

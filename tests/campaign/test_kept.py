@@ -10,6 +10,7 @@ import pytest
 
 from hullscout.campaign import Setup, kept
 from hullscout.campaign.kept import KEPT
+from hullscout.representation import MbtrRepresentation
 
 
 @pytest.fixture
@@ -58,6 +59,15 @@ def test_what_is_kept_is_what_was_computed(finished, monkeypatch, hullscout, sec
     assert setup.true_ev_per_atom.tobytes() == other.true_ev_per_atom.tobytes()
     assert hullscout("status", finished) == said
     assert not (finished / KEPT).exists()
+
+
+def test_what_is_kept_outlives_a_change_of_what_it_does_not_depend_on(finished, campaign_file, hullscout):
+    before = (finished / KEPT).stat()
+    words = ("--set", "stop.max_calculations=12", "--set", "stop.failure_probability=0.02", "--set", "select.batch=2")
+    assert hullscout("run", campaign_file, "--out", finished, *words)[0] == 0
+    assert Setup.read(finished).config.stop.max_calculations == 12
+    after = (finished / KEPT).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_moments_and_costs_are_kept(finished):
@@ -113,7 +123,8 @@ def test_what_was_changed_or_made_by_another_is_computed_anew(finished, secret):
 def test_what_was_made_of_something_else_is_computed_anew(finished, monkeypatch):
     origin = Setup.read(finished).origin
     assert kept.read_kept(finished, origin, is_table=True) is not None
-    for change in ({"pool": origin.pool + b" "}, {"config": origin.config.model_copy(update={"seed": 5})}):
+    config = origin.config.model_copy(update={"representation": MbtrRepresentation(pair_cutoff=9.0)})
+    for change in ({"pool": origin.pool + b" "}, {"config": config}):
         other = type(origin)(**{name: getattr(origin, name) for name in origin.__slots__} | change)
         assert kept.read_kept(finished, other, is_table=True) is None
     monkeypatch.setattr(kept, "_code", lambda: "another")

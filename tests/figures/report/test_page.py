@@ -193,7 +193,7 @@ def test_lattices_are_told_where_they_are_wanted(finished):
 def test_structures_of_one_energy_are_told(finished):
     history = read_history(finished)
     known, bands = history.now, (None,) * len(history.moments)
-    told = Reported(history=history, belief=None, bands=bands, shown=reported.shown)
+    told = Reported(history=history, belief=None, bands=bands, shown=np.arange(known.n_candidates))
     assert not [line for line in remarks(told) if "one energy" in line]
     vertex = int(known.hull.indices[1])
     twin = next(i for i in known.answered.tolist() if known.x[i] == known.x[vertex] and i != vertex)

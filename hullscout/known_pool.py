@@ -123,9 +123,13 @@ class Pool(pools.Pool):
         known = known_of(self, np.full(len(self), np.nan) if energies is None else energies)
         return PoolHull(known, self.settings)
 
-    def plot_hull(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
-        """Draw the phase diagram of what has an energy; of three elements a triangle."""
-        return self.hull().plot(ax, has_lattices=has_lattices)
+    def plot_hull(self, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
+        """Draw the phase diagram of what has an energy; of three elements a triangle.
+
+        Args:
+            lattices: Whether structures of two elements on fcc, bcc and hcp lattices get markers of their own, as by `--lattices`.
+        """
+        return self.hull().plot(ax, lattices=lattices)
 
 
 def known_of(pool: pools.Pool, energies_ev_per_atom: Floats) -> Known:
@@ -182,11 +186,11 @@ class PoolHull:
         """The phase diagram of these, pymatgen's."""
         return phase_diagram_of(self.entries(), self.known.pool.elements)
 
-    def plot(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
+    def plot(self, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
         """Draw the phase diagram; of three elements a triangle."""
         from hullscout.figures.hulls import draw_hull  # noqa: PLC0415  loads matplotlib
 
-        return draw_hull(axes_or_new(ax), self.known, has_lattices=has_lattices)
+        return draw_hull(axes_or_new(ax), self.known, lattices=lattices)
 
     def plot_distance(self, ax: Axes | None = None) -> Axes:
         """Draw the distance of every energy to the hull."""

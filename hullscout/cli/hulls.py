@@ -136,7 +136,7 @@ def hull(
     if output is not None:
         save_figure(
             output,
-            lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
+            lambda figure: draw_hull(figure.add_subplot(), found.known, lattices=lattices),
             width=Width(width),
             aspect=KINDS["hull"].aspect_of(len(built.end_names), Width(width)),
             look=wanted_look,

@@ -87,7 +87,7 @@ def plot(
     **look: Any,
 ) -> None:
     """Draw the campaign in FOLDER, finished or not."""
-    if lattices and "has_lattices" not in KINDS[kind].takes:
+    if lattices and "lattices" not in KINDS[kind].takes:
         raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
     if candidate is not None and "candidate" not in KINDS[kind].takes:
         raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
@@ -104,7 +104,7 @@ def plot(
         target,
         kind=kind,
         width=Width(width),
-        has_lattices=lattices,
+        lattices=lattices,
         candidate_id=candidate,
         between=between,
         look=look_of(look),
@@ -128,7 +128,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
 
     target = output if output is not None else folder / REPORT
     if not is_followed:
-        write_report(target, read_report(folder, has_lattices=lattices))
+        write_report(target, read_report(folder, lattices=lattices))
         say(f"Wrote {target}")
         return
     is_written = False
@@ -137,7 +137,7 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
             if not now.has_hull:
                 say("There is no hull yet: the energies of all pure elements are needed. The page is written then.")
                 continue
-            reported = read_report(folder, has_lattices=lattices)
+            reported = read_report(folder, lattices=lattices)
             write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
             is_written = not now.is_ended
             say(f"{time_now()}: wrote {target}, {counted_rounds(now.n_rounds)}, {now.n_answered} energies known.")

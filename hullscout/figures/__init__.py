@@ -72,7 +72,7 @@ class Kind:
         draw: Dotted path of the function that draws it; anybody's.
         shows: What it shows, in a line.
         takes: What the function takes after the axes, by its parameters: `known` and `history` of the campaign, the `belief` (None
-            where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, the `candidate` that is asked for, and the two
+            where nothing is believed), `tolerance_ev_per_atom`, `lattices`, the `candidate` that is asked for, and the two
             compositions `between` which to draw.
         is_of_axes: Whether the function draws into one `Axes`; else into the `Figure`.
         needs_belief: Whether a campaign of which nothing is believed is refused.
@@ -102,9 +102,9 @@ _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "
 KINDS = {
     "hull": Kind("hullscout.figures.hulls.draw_hull",
                  "phase diagram, with what the model still believes possible; of three elements a triangle",
-                 ("known", "belief", "has_lattices"), aspect_of_three=(0.86, 1.2)),
+                 ("known", "belief", "lattices"), aspect_of_three=(0.86, 1.2)),
     "section": Kind("hullscout.figures.phase_diagram.draw_section", "phase diagram between two compositions, --from and --to",
-                    ("known", "belief", "has_lattices", "between")),
+                    ("known", "belief", "lattices", "between")),
     "potentials": Kind("hullscout.figures.potentials.draw_potentials",
                        "chemical potentials at which each ground state is stable, of two or three elements", ("known", "belief")),
     "distance": Kind("hullscout.figures.phase_diagram.draw_hull_distance", "distance of every candidate to the hull",
@@ -129,7 +129,7 @@ def save_campaign_figure(
     *,
     kind: str = "hull",
     width: Width = Width.PAGE,
-    has_lattices: bool = False,
+    lattices: bool = False,
     candidate_id: str | None = None,
     between: tuple[str, str] | None = None,
     look: Look | None = None,
@@ -140,7 +140,7 @@ def save_campaign_figure(
     Args:
         path: PNG, SVG, PDF or EPS by its suffix.
         width: A column or the page.
-        has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
+        lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
         look: What is to be otherwise than it is drawn: size, title, limits, units.
         on_note: Called with a sentence for each thing that the file cannot show as it is meant.
@@ -168,7 +168,7 @@ def save_campaign_figure(
         "history": history,
         "belief": belief,
         "tolerance_ev_per_atom": history.config.stop.hull_tolerance,
-        "has_lattices": has_lattices,
+        "lattices": lattices,
         "candidate": shown_candidate(history, candidate_id),
         "between": between or known.pool.end_names[:2],
     }

@@ -59,18 +59,18 @@ MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
 @into_axes
-def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
+def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, lattices: bool = False) -> Axes:
     """Draw the phase diagram of two elements into `ax`; vertices of the hull are named with formula and prototype or space group.
 
     Args:
-        has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
+        lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
     """
-    return _draw_section(ax, Section.whole(known), known, belief=belief, has_lattices=has_lattices)
+    return _draw_section(ax, Section.whole(known), known, belief=belief, lattices=lattices)
 
 
 @into_axes
 def draw_section(
-    ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, has_lattices: bool = False
+    ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, lattices: bool = False
 ) -> Axes:
     """Draw the phase diagram between two compositions, each a formula or a candidate's id, of any number of elements.
 
@@ -78,10 +78,10 @@ def draw_section(
         OutputError: One of them is neither, or both are the same composition.
     """
     section = Section.between(known, *between)
-    return _draw_section(ax, section, known, belief=belief, has_lattices=has_lattices)
+    return _draw_section(ax, section, known, belief=belief, lattices=lattices)
 
 
-def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | None, has_lattices: bool) -> Axes:
+def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | None, lattices: bool) -> Axes:
     found, true, those = known.hull, known.true_hull, section.candidates
     energies = section.relative(section.x, drawn_energies(known, belief)[those]) * MILLI
     points, is_shown = np.column_stack([section.x, energies]), ~np.isnan(energies)
@@ -90,15 +90,15 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
         low, _, high = section.relative(BAND_AT, belief.band_ev_per_atom(section.compositions(BAND_AT))) * MILLI
         label = "95 % band of the hull"
         ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
-    lattices = np.array([parent_lattice(known.pool.candidates[i]) for i in those.tolist()]) if has_lattices else None
+    of_each = np.array([parent_lattice(known.pool.candidates[i]) for i in those.tolist()]) if lattices else None
     what, energy = ("predicted", "") if true is None else ("not calculated", "true energy")
-    color = "none" if has_lattices else style.NOT_CALCULATED
+    color = "none" if lattices else style.NOT_CALCULATED
     others = points, is_shown & ~is_answered & ~is_failed
-    _draw_points(ax, *others, "^", what, energy, lattices, mfc=color, mec=style.DARK_ORANGE, ms=3.6, mew=0.6, zorder=2)
+    _draw_points(ax, *others, "^", what, energy, of_each, mfc=color, mec=style.DARK_ORANGE, ms=3.6, mew=0.6, zorder=2)
     energy = energy or "predicted energy"
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
     look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
-    _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", lattices, **look)
+    _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", of_each, **look)
     lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from functools import cache
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -10,13 +11,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from hullscout import Campaign, Pool
 from hullscout.campaign import Setup, read_origin, read_result
+from hullscout.cli.hulls import hull
+from hullscout.cli.results import plot, report
 from hullscout.errors import OutputError
-from hullscout.figures import save_result
+from hullscout.figures import save_campaign_figure, save_result
+from hullscout.figures.hulls import draw_hull
 from hullscout.figures.phase_diagram import draw_phase_diagram, drawn_energies, intervals_of
 from hullscout.figures.saving import save_figure
 from hullscout.figures.style import Width, mathtext_formula
 from hullscout.hull import pure
+from hullscout.known_pool import PoolHull
 from hullscout.oracle.outcome import Calculated
 from hullscout.selection import Decision
 
@@ -98,11 +104,29 @@ def test_candidates_above_the_range_are_counted(request):
 
 def test_lattices_have_markers_of_their_own(request):
     known = known_of(request.config.rootpath / ROOTS[1], 60)
-    lines = by_label(drawn(known, has_lattices=True))
+    lines = by_label(drawn(known, lattices=True))
     for lattice in ("fcc", "bcc", "hcp", "other"):
         assert len(lines[f"{lattice}, not calculated"]) > 20
     n_drawn = sum(len(points) for label, points in lines.items() if "calculated" in label)
     assert n_drawn == known.n_candidates
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Campaign.plot_hull,
+        Campaign.plot_section,
+        Campaign.write_report,
+        Pool.plot_hull,
+        PoolHull.plot,
+        save_campaign_figure,
+        draw_hull,
+    ],
+)
+def test_in_python_lattices_are_asked_for_by_the_name_of_the_option(function):
+    options = [option for command in (plot, hull, report) for option in command.params if "--lattices" in option.opts]
+    assert len(options) == 3
+    assert "lattices" in signature(function).parameters
 
 
 @pytest.mark.parametrize("width", Width)

@@ -51,16 +51,16 @@ class Reported:
         belief: What its rule believes now; None for rules without a posterior, and where too little or everything is known.
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
             moment; None where there is none, for more than two elements, and before now in pools of more than `MAX_WITH_BANDS`.
-        has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
+        lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
     """
 
     history: History
     belief: Belief | None
     bands: tuple[Floats | None, ...]
-    has_lattices: bool = False
+    lattices: bool = False
 
     @classmethod
-    def of(cls, history: History, *, has_lattices: bool = False) -> Reported:
+    def of(cls, history: History, *, lattices: bool = False) -> Reported:
         """A campaign, with what its rule believes now and believed before each round, where it has a posterior."""
         belief: Belief | None = None
         bands: list[Floats | None] = []
@@ -73,7 +73,7 @@ class Reported:
                 bands.append(None)
             else:
                 bands.append(belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
-        return cls(history=history, belief=belief, bands=tuple(bands), has_lattices=has_lattices)
+        return cls(history=history, belief=belief, bands=tuple(bands), lattices=lattices)
 
     @property
     def known(self) -> Known:
@@ -288,7 +288,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None), np.nan), 3),
         "startVolume": [round(c.volume_a3_per_atom, 3) for c in pool.candidates] if history.relaxed else None,
         "relaxedVolume": _relaxed_volumes(history) if history.relaxed else None,
-        "lattice": [parent_lattice(c) for c in pool.candidates] if reported.has_lattices else None,
+        "lattice": [parent_lattice(c) for c in pool.candidates] if reported.lattices else None,
         "pending": sorted(history.awaited),
         "failed": {
             str(index): {"round": known.asked_in[index], "reason": failed.reason, "sentence": failed.sentence}

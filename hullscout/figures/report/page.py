@@ -48,13 +48,13 @@ OTHERS_DPI = 180
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
-def read_report(folder: Path, *, has_lattices: bool = False) -> facts.Reported:
+def read_report(folder: Path, *, lattices: bool = False) -> facts.Reported:
     """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    return facts.Reported.of(read_history(folder), has_lattices=has_lattices)
+    return facts.Reported.of(read_history(folder), lattices=lattices)
 
 
 def write_report(path: Path, reported: facts.Reported, *, reload_s: int | None = None) -> None:

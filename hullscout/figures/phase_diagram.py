@@ -10,14 +10,14 @@ and structures of several eV/atom stand in one picture, and predictions below to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.axes import into_axes
-from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
 from hullscout.figures.legends import legend_below
 from hullscout.figures.prototypes import mathtext_structure, parent_lattice
 from hullscout.figures.sections import Places, Section
@@ -50,8 +50,12 @@ MAX_BELOW = 0.2
 # Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
 MIN_PROBABILITY = 0.005
 MAX_INTERVALS = 40
+# What labels keep away from: radii of markers in points, and how much heavier these are than a point of an interval; a hull's line.
+MARKER_RADIUS, VERTEX_RADIUS = 2.3, 3.5
+MARKER_HEAVIER, LINE_WEIGHT = 10.0, 0.05
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+ALONG = np.linspace(-1.0, 1.0, 41)
 BAND_AT = np.linspace(0.0, 1.0, 401)
 # Of distances to the hull: where their axis is linear.
 LINEAR_MEV = 1.0
@@ -99,7 +103,8 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
     look = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
     _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", of_each, **look)
-    lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
+    hulls = [hull for hull in (found, true) if hull is not None]
+    lines = [section.hull_line(hull) for hull in hulls]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
         ax.plot(lines[1][0], lines[1][1] * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
@@ -107,7 +112,8 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     x, at_vertices, _ = section.vertices(found)
     ax.plot(x, at_vertices * MILLI, "o", mfc="none", mec=style.found(), ms=6, mew=1.0, zorder=6)
     lowest, top = _range([line[1] for line in lines], energies)
-    low_end, high_end = (np.empty(0), np.empty(0)) if belief is None else _draw_belief(ax, section, belief)
+    believed = None if belief is None else _draw_belief(ax, section, belief)
+    low_end, high_end = (np.empty(0), np.empty(0)) if believed is None else believed.ends
     lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MAX_BELOW * (top - lowest)))
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
     style.set_composition_axis(ax, section.names)
@@ -121,7 +127,9 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     n_cut = int(((low_end < bottom) | (high_end > top)).sum())
     remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
     style.set_title(ax, style.title_of(known), remark)
-    _label_vertices(ax, section, known, points=points[is_shown])
+    kept = [Kept(np.column_stack(section.hull_points(hull)) * [1.0, MILLI], LINE_WEIGHT) for hull in hulls]
+    kept += [Kept(points[is_shown], radius=MARKER_RADIUS), *(() if believed is None else believed.kept)]
+    _label_vertices(ax, section, known, avoid=kept)
     return ax
 
 
@@ -245,13 +253,37 @@ def _draw_points(
             ax.plot(*points[those].T, marker, ls="", label=label, **look)
 
 
-def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Floats]:
-    """Predicted energies and intervals of what may be on the hull, shaded by the probability; ends of these in meV/atom."""
+class _Believed(NamedTuple):
+    """What may be on the hull: places (n,), predicted energies and half intervals in meV/atom, and probabilities."""
+
+    x: Floats
+    mean: Floats
+    half_width: Floats
+    probability: Floats
+
+    @property
+    def ends(self) -> tuple[Floats, Floats]:
+        """(n,) ends of the intervals."""
+        return self.mean - self.half_width, self.mean + self.half_width
+
+    @property
+    def kept(self) -> tuple[Kept, Kept]:
+        """Markers and intervals, of which the most probable matter most."""
+        share = HEAVY * self.probability / self.probability.max()
+        x, along = np.repeat(self.x, ALONG.size), (self.mean[:, None] + np.outer(self.half_width, ALONG)).ravel()
+        return (
+            Kept(np.column_stack([self.x, self.mean]), MARKER_HEAVIER * share, MARKER_RADIUS),
+            Kept(np.column_stack([x, along]), np.repeat(share, ALONG.size)),
+        )
+
+
+def _draw_belief(ax: Axes, section: Section, belief: Belief) -> _Believed | None:
+    """Predicted energies and intervals of what may be on the hull, shaded by the probability; None where nothing may be."""
     chosen, half_width = intervals_of(belief)
     is_on_line = np.isin(chosen, section.candidates)
     chosen, half_width = chosen[is_on_line], half_width[is_on_line]
     if not chosen.size:
-        return np.empty(0), np.empty(0)
+        return None
     probability = PERCENT * belief.probability_on_hull[chosen]
     highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
     x, half_width = section.x[np.searchsorted(section.candidates, chosen)], half_width * MILLI
@@ -265,18 +297,18 @@ def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Fl
     )  # fmt: skip
     bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])
     style.label_bar(bar, ax, "P(on the hull) (%)")
-    return mean - half_width, mean + half_width
+    return _Believed(x, mean, half_width, probability)
 
 
-def _label_vertices(ax: Axes, section: Section, known: Known, *, points: Floats) -> None:
+def _label_vertices(ax: Axes, section: Section, known: Known, *, avoid: list[Kept]) -> None:
     """Write each vertex's formula and prototype or space group below it, at the ends above."""
-    at = np.linspace(0, 1, 400)
-    line = np.column_stack([at, section.relative(at, known.hull.energy_at(section.compositions(at))) * MILLI])
+    x, energies, indices = section.vertices(known.hull)
+    at = np.column_stack([x, energies * MILLI])
     labels = [
-        Label(text=vertex_name(known.pool, index), x=x, y=energy * MILLI, is_above=x in (0, 1))
-        for x, energy, index in zip(*(column.tolist() for column in section.vertices(known.hull)), strict=True)
+        Label(text=vertex_name(known.pool, index), x=x, y=y, is_above=x in (0, 1))
+        for (x, y), index in zip(at.tolist(), indices.tolist(), strict=True)
     ]
-    place_labels(ax, labels, avoid=np.vstack([line, points]))
+    place_labels(ax, labels, avoid=[*avoid, Kept(at, MARKER_HEAVIER * HEAVY, VERTEX_RADIUS)])
 
 
 def vertex_name(pool: Pool, index: int) -> str:

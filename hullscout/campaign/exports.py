@@ -78,7 +78,8 @@ def computed_entries(
 ) -> list[ComputedStructureEntry]:
     """What was calculated, as pymatgen's `ComputedStructureEntry` with the id as `entry_id`; the rest of the row in `data`.
 
-    `parameters` are the settings of its energy, given by candidate, see `energy_settings`.
+    An entry's `name` is its formula in the order of the elements. `parameters` are the settings of its energy, given by candidate,
+    see `energy_settings`.
 
     `data["structure"]` says which structure an entry holds, `relaxed` or `start`; where there are both, the other one is the
     dictionary `data["start_structure"]` or `data["relaxed_structure"]`. `hullscout.hull.phase_diagram_of` makes a phase diagram.
@@ -94,9 +95,11 @@ def computed_entries(
         if written.other is not None:
             data[f"{written.other_kind}_structure"] = written.other.to_pymatgen().as_dict()
         structure, parameters = written.structure.to_pymatgen(), dict((settings or {}).get(row.id, {}))
-        entries.append(
-            ComputedStructureEntry(structure, row.energy_ev, entry_id=row.id, data=data, parameters=parameters)
-        )
+        entry = ComputedStructureEntry(structure, row.energy_ev, entry_id=row.id, data=data, parameters=parameters)
+        entry.name = (
+            row.formula
+        )  # pymatgen's own is in the order of electronegativity, and is what it reads back from JSON
+        entries.append(entry)
     return entries
 
 

@@ -124,21 +124,22 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
 
     With --follow write it again after rounds, at most once a minute; a page that is open in a browser reloads itself until then.
     """
+    from hullscout.figures.notes import told_once  # noqa: PLC0415
     from hullscout.figures.report import REPORT, read_report, settle_report, write_report  # noqa: PLC0415
 
     target = output if output is not None else folder / REPORT
     if not is_followed:
-        write_report(target, read_report(folder, lattices=lattices))
+        write_report(target, read_report(folder, lattices=lattices), on_note=say)
         say(f"Wrote {target}")
         return
-    is_written = False
+    is_written, tell = False, told_once(say)
     try:
         for now in follow(folder, every_s=PAGE_S, of=lambda seen: seen.has_hull and seen.n_rounds):
             if not now.has_hull:
                 say("There is no hull yet: the energies of all pure elements are needed. The page is written then.")
                 continue
             reported = read_report(folder, lattices=lattices)
-            write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
+            write_report(target, reported, reload_s=None if now.is_ended else PAGE_S, on_note=tell)
             is_written = not now.is_ended
             say(f"{time_now()}: wrote {target}, {counted_rounds(now.n_rounds)}, {now.n_answered} energies known.")
     finally:

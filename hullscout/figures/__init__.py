@@ -143,7 +143,7 @@ def save_campaign_figure(
         lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
         look: What is to be otherwise than it is drawn: size, title, limits, units.
-        on_note: Called with a sentence for each thing that the file cannot show as it is meant.
+        on_note: Called with a sentence for each thing that the file cannot show as it is meant; by default these are warnings.
         between: `section`: two compositions, each a formula or a candidate's id; by default the first two elements.
 
     Raises:

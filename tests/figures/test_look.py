@@ -13,7 +13,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from hullscout.errors import OutputError
+from hullscout import Campaign
+from hullscout.errors import FigureWarning, OutputError
+from hullscout.figures import save_campaign_figure
 from hullscout.figures.legends import legend_below
 from hullscout.figures.look import Look
 from hullscout.figures.saving import figure_bytes
@@ -129,6 +131,26 @@ def test_what_a_file_cannot_show_is_said_once_in_a_plain_sentence(name, words, s
     assert (code, text.count(sentence)) == (0, 1), text
     seen = text + "".join(capfd.readouterr())
     assert not [word for word in ("Warning", "findfont", "PostScript", "saving.py") if word in seen]
+
+
+def test_what_a_figure_cannot_show_is_a_warning_in_python_where_nobody_listens(stopped, tmp_path):
+    with pytest.warns(FigureWarning, match="no sign for \u94f6") as warned:
+        save_campaign_figure(stopped, tmp_path / "hull.png", look=Look(title="\u94f6"))
+    assert [(one.filename, one.category) for one in warned] == [(__file__, FigureWarning)]
+    heard = []
+    save_campaign_figure(stopped, tmp_path / "hull.png", look=Look(title="\u94f6"), on_note=heard.append)
+    assert len(heard) == 1
+
+
+def test_what_pictures_of_a_report_cannot_show_is_told_once_for_all_of_them(campaign_folder, hullscout, tmp_path):
+    page = tmp_path / "page.html"
+    with pytest.warns(FigureWarning, match="no sign for \u94f6"):  # of hull.png
+        folder = campaign_folder("name='\u94f6'")
+    code, text = hullscout("report", folder, "-o", page)
+    assert (code, text.count("has no sign for \u94f6")) == (0, 1)
+    with pytest.warns(FigureWarning, match="no sign for \u94f6") as warned:
+        Campaign(folder).write_report(page)
+    assert len(warned) == 1
 
 
 def test_what_matplotlib_says_beyond_that_goes_where_it_always_goes(caplog):

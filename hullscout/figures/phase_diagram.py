@@ -245,7 +245,7 @@ def _draw_points(
     groups = [(marker, chosen, f"{what} ({chosen.sum()}{energy and f', {energy}'})")]
     if lattices is not None:
         groups = [
-            (marker, chosen & (lattices == lattice), f"{lattice}, {what}{energy and f' ({energy})'}")
+            (marker, chosen & (lattices == lattice), f"{what}, {lattice}{energy and f' ({energy})'}")
             for lattice, marker in MARKERS.items()
         ]
     for marker, those, label in groups:  # noqa: PLR1704

@@ -98,6 +98,21 @@ def test_a_dictionary_restyles_what_the_legend_names_and_its_mark_there(hullscou
         Look(sheets=({"axes.gird": True},))
 
 
+@pytest.mark.parametrize("name", ["calculated", "calculated, fcc", "'calculated, fcc'", '"calculated, fcc"'])
+def test_one_name_restyles_the_series_of_all_lattices_and_a_whole_name_one(name, hullscout, pool):
+    svg, texts = drawn(hullscout, pool, "--lattices", "--restyle", f"{name}:color=#123456,markersize=9")
+    assert ("calculated, fcc" in texts, svg.count("#123456") >= 2) == (True, True)
+    figure = Figure()
+    ax = figure.add_subplot()
+    lines = [
+        ax.plot([0, 1], [0, 1], label=label)[0]
+        for label in ("calculated, bcc", "calculated, hcp (3)", "calculated or so")
+    ]
+    Look(restyled={"calculated": {"color": "#123456"}, "calculated, hcp": {"color": "#654321"}}).apply(figure)
+    assert [to_hex(line.get_color()) for line in lines][:2] == ["#123456", "#654321"]
+    assert to_hex(lines[2].get_color()) not in {"#123456", "#654321"}
+
+
 def test_an_eps_file_is_whole_and_the_same_each_time(hullscout, pool):
     written = []
     for name in ("one.eps", "two.eps"):
@@ -203,13 +218,23 @@ def test_a_sheet_that_cannot_be_is_one_short_sentence(sheet, message, hullscout,
         (("--xlim", "0:inf"), "finite limits of x that ascend, found 0 to inf"),
         (("--restyle", "calculated:zorder=abc"), "Expected styles that matplotlib can draw with, found others"),
         (("--restyle", "calculated"), "expected WHAT:KEY=VALUE, for example calculated:color=black"),
-        (("--restyle", "nothing:color=red"), "the name of what is drawn (calculated, hull found), found 'nothing'"),
+        (
+            ("--restyle", "nothing:color=red"),
+            "the name of what is drawn, 'calculated' or 'hull found', found 'nothing'",
+        ),
+        (("--restyle", "colculated:color=red"), "found 'colculated'. Near: calculated."),
+        (("--restyle", " :color=red"), "expected WHAT:KEY=VALUE"),
+        (("--restyle", "'calculated:color=red"), 'found "\'calculated"'),
+        (
+            ("--lattices", "--restyle", "bcc:color=red"),
+            "'calculated' or 'calculated, fcc' or 'hull found', found 'bcc'",
+        ),
         (("--restyle", "calculated:colour=red"), "calculated: expected properties of matplotlib for it"),
     ],
 )
 def test_a_look_that_cannot_be_is_refused(words, message, hullscout, pool):
     code, text = hullscout("hull", pool, "-o", pool.with_name("no.png"), *words)
-    assert (code, message in text) == (2, True), text
+    assert (code, message in text, "Convex hull" in text) == (2, True, False), text
     assert not pool.with_name("no.png").exists()
 
 

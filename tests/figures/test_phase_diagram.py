@@ -107,7 +107,7 @@ def test_lattices_have_markers_of_their_own(request):
     known = known_of(request.config.rootpath / ROOTS[1], 60)
     lines = by_label(drawn(known, lattices=True))
     for lattice in ("fcc", "bcc", "hcp", "other"):
-        assert len(lines[f"{lattice}, not calculated"]) > 20
+        assert len(lines[f"not calculated, {lattice}"]) > 20
     n_drawn = sum(len(points) for label, points in lines.items() if "calculated" in label)
     assert n_drawn == known.n_candidates
 

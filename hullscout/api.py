@@ -245,7 +245,7 @@ class Campaign(Drawn):
     @cached_property
     def history(self) -> History:
         """What was known, found and stated in each round; `StoreError` before the energies of all pure elements are known."""
-        return read_history(self.folder, setup=self._setup)
+        return read_history(self.folder, setup=self._setup.as_in(self.folder))
 
     @cached_property
     def hull(self) -> GroundStates:

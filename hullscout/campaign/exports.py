@@ -23,7 +23,6 @@ from hullscout.campaign.result import read_history
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.campaign.structure_text import Cells, cif_text, poscar_text
-from hullscout.display import formula_note
 from hullscout.errors import OutputError
 from hullscout.oracle import candidate_to_tree
 from hullscout.writing import refuse_unwritable, written_whole
@@ -163,6 +162,7 @@ def export(
     structures: Structures = Structures.RELAXED,
     cells: Cells = Cells.GIVEN,
     replace: bool = False,
+    setup: Setup | None = None,
 ) -> int:
     """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of candidates written.
 
@@ -173,11 +173,12 @@ def export(
             be written.
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
-    with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
-        pass
+    setup = (
+        Setup.read(folder) if setup is None else setup
+    )  # first of all: where there is none, the path is not what is wrong
     refuse_cells(export_format, cells)
     refuse_target(path, export_format, replace=replace)
-    history = read_history(folder)
+    history = read_history(folder, setup=setup)
     needs_belief = export_format not in (ExportFormat.CIF, ExportFormat.POSCAR)
     needs_settings = export_format is ExportFormat.ENTRIES
     belief = Beliefs(history.setup).at(history.now) if needs_belief else None
@@ -234,11 +235,6 @@ def refuse_target(path: Path, export_format: ExportFormat, *, replace: bool) -> 
         raise OutputError(f"{path}: expected a folder to replace, found a file. Give another name.")
     if not path.is_dir():
         refuse_unwritable(path)
-
-
-def formula_note_on(folder: Path) -> str:
-    """What is to be said of ids of the campaign in `folder` that a spreadsheet takes for formulas; nothing where none is."""
-    return formula_note(Setup.read(folder).pool.ids)
 
 
 def _is_exported(folder: Path, export_format: ExportFormat) -> bool:

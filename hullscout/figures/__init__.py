@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hullscout.campaign import CampaignResult, History
+    from hullscout.campaign import CampaignResult, History, Setup
     from hullscout.figures.look import Look
     from hullscout.figures.phase_diagram import draw_phase_diagram
     from hullscout.figures.prototypes import prototype, space_group
@@ -127,6 +127,7 @@ def save_campaign_figure(
     folder: Path,
     path: Path,
     *,
+    setup: Setup | None = None,
     kind: str = "hull",
     width: Width = Width.PAGE,
     lattices: bool = False,
@@ -139,6 +140,7 @@ def save_campaign_figure(
 
     Args:
         path: PNG, SVG, PDF or EPS by its suffix.
+        setup: What the campaign works with, where that was read already.
         width: A column or the page.
         lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
@@ -154,7 +156,7 @@ def save_campaign_figure(
     from hullscout.campaign import Beliefs, read_history  # noqa: PLC0415  loads the scientific packages
     from hullscout.settings import object_at  # noqa: PLC0415
 
-    chosen, history = KINDS[kind], read_history(folder)
+    chosen, history = KINDS[kind], read_history(folder, setup=setup)
     known = history.now
     belief = Beliefs(history.setup).at(known) if "belief" in chosen.takes else None
     if belief is None and chosen.needs_belief:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+    from hullscout.campaign import Setup
+
 REPORT = "report.html"
 PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
@@ -49,13 +51,13 @@ OTHERS_DPI = 180
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
-def read_report(folder: Path, *, lattices: bool = False) -> facts.Reported:
-    """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
+def read_report(folder: Path, *, setup: Setup | None = None, lattices: bool = False) -> facts.Reported:
+    """Read the campaign in `folder`, with its setup if that was read, and compute what its rule believed in each round and now.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    return facts.Reported.of(read_history(folder), lattices=lattices)
+    return facts.Reported.of(read_history(folder, setup=setup), lattices=lattices)
 
 
 def write_report(

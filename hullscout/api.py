@@ -245,7 +245,7 @@ class Campaign(Drawn):
     @cached_property
     def history(self) -> History:
         """What was known, found and stated in each round; `StoreError` before the energies of all pure elements are known."""
-        return read_history(self.folder, setup=self._setup)
+        return read_history(self.folder, setup=self._setup.as_in(self.folder))
 
     @cached_property
     def hull(self) -> GroundStates:
@@ -324,17 +324,17 @@ class Campaign(Drawn):
         """The chemical potentials at which each ground state is stable, with how sure that is; a notebook shows a table."""
         return ChemicalPotentials.of(self.history.now, self.belief)
 
-    def write_report(self, path: str | Path | None = None, *, has_lattices: bool = False) -> Path:
+    def write_report(self, path: str | Path | None = None, *, lattices: bool = False) -> Path:
         """Write everything about the campaign into one HTML page, as `hullscout report` does; where it is.
 
         Args:
             path: Of the page, an HTML file's; `report.html` in the folder if not given.
-            has_lattices: Whether markers tell candidates on fcc, bcc and hcp lattices.
+            lattices: Whether markers tell candidates on fcc, bcc and hcp lattices.
         """
         from hullscout.figures.report import REPORT, Reported, write_report  # noqa: PLC0415
 
         target = self.folder / REPORT if path is None else Path(path)
-        write_report(target, Reported.of(self.history, has_lattices=has_lattices))
+        write_report(target, Reported.of(self.history, lattices=lattices))
         return target
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Every error that Hullscout raises on purpose: one root, a few leaves named for the fact.
+"""Every error that Hullscout raises on purpose: one root, a few leaves named for the fact; and what it warns of.
 
 A message says what was expected, what was found and what to do. The command line prints it and exits with code 2.
 """
@@ -62,3 +62,7 @@ class InvalidPlanError(HullscoutError):
 
 class WorkersLostError(HullscoutError):
     """Workers were lost with what they were doing; what was finished before is kept."""
+
+
+class FigureWarning(UserWarning):
+    """A figure cannot show something as it is meant."""

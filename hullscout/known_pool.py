@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from hullscout.display import html_sentences
 from hullscout.errors import InvalidPoolError
 from hullscout.figures.style import axes_or_new
 from hullscout.hull import Hull, phase_diagram_of
-from hullscout.pool import EnergyMeaning, Faulty, Frames, MixedSettings, WithoutEnergy, axis_of, build_pool
+from hullscout.pool import Frames
 from hullscout.selection import Known
 
 if TYPE_CHECKING:
@@ -35,13 +34,13 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from hullscout.pool import Candidate, Columns
+    from hullscout.pool import Candidate
     from hullscout.selection.known import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool(pools.Pool):
-    """Candidates of a file or of structures, as `hullscout.pool.Pool`, with the energies that are stated of them.
+    """Candidates of a file or of structures, as `hullscout.pool.Pool` reads them, with the energies that are stated of them.
 
     Attributes:
         energies_ev_per_atom: (n,) total energies in eV/atom, nan where none is stated, of twins the lowest; None where
@@ -51,29 +50,6 @@ class Pool(pools.Pool):
 
     energies_ev_per_atom: Floats | None = field(default=None, repr=False)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def read(
-        cls,
-        path: str | Path,
-        elements: tuple[str, ...],
-        *,
-        ends: Sequence[str] = (),
-        columns: Columns | None = None,
-        energies: EnergyMeaning | None = None,
-        faulty: Faulty = Faulty.REFUSE,
-    ) -> Self:
-        """The candidates of a file or folder and their energies, if it states any; its format is told by what is there."""
-        frames = pools.understand(pools.read_pool(Path(path)), energies or EnergyMeaning(), elements=elements)
-        pool = build_pool(
-            frames,
-            axis_of(elements, ends),
-            without_energy=WithoutEnergy.KEEP,
-            columns=columns or pools.Columns(),
-            mixed_settings=MixedSettings.ALLOW,
-            faulty=faulty,
-        )
-        return cls._with_energies(pool, frames)
 
     @classmethod
     def of(
@@ -123,9 +99,13 @@ class Pool(pools.Pool):
         known = known_of(self, np.full(len(self), np.nan) if energies is None else energies)
         return PoolHull(known, self.settings)
 
-    def plot_hull(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
-        """Draw the phase diagram of what has an energy; of three elements a triangle."""
-        return self.hull().plot(ax, has_lattices=has_lattices)
+    def plot_hull(self, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
+        """Draw the phase diagram of what has an energy; of three elements a triangle.
+
+        Args:
+            lattices: Whether structures of two elements on fcc, bcc and hcp lattices get markers of their own, as by `--lattices`.
+        """
+        return self.hull().plot(ax, lattices=lattices)
 
 
 def known_of(pool: pools.Pool, energies_ev_per_atom: Floats) -> Known:
@@ -182,11 +162,11 @@ class PoolHull:
         """The phase diagram of these, pymatgen's."""
         return phase_diagram_of(self.entries(), self.known.pool.elements)
 
-    def plot(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
+    def plot(self, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
         """Draw the phase diagram; of three elements a triangle."""
         from hullscout.figures.hulls import draw_hull  # noqa: PLC0415  loads matplotlib
 
-        return draw_hull(axes_or_new(ax), self.known, has_lattices=has_lattices)
+        return draw_hull(axes_or_new(ax), self.known, lattices=lattices)
 
     def plot_distance(self, ax: Axes | None = None) -> Axes:
         """Draw the distance of every energy to the hull."""

@@ -65,14 +65,20 @@ def test_a_hull_is_one_command_that_says_nothing_of_a_campaign(pool_file, hullsc
         (("-o", "folder.png"), "expected the name of a file, found a folder"),
         (("-o", f"{'n' * 300}.png"), "cannot be written: File name too long"),
         (("-o", "hull.bmp"), "expected a file that ends in .png"),
-        (("-o", "hull.png", "--style", "nowhere"), "style sheets, found 'nowhere'"),
+        (("--size", "wide"), "expected WIDTHxHEIGHT"),
+        (("--size", "0x2"), "Expected a size above 0"),
+        (("--dpi", "0"), "dots per inch, found 0"),
+        (("--ylim", "2:1"), "limits of y that ascend, found 2 to 1"),
+        (("--style", "nowhere"), "style sheets, found 'nowhere'. Such as dark_background or grayscale."),
+        (("--style", "grayscal"), "style sheets, found 'grayscal'. Near: grayscale."),
+        (("--xlim", "0:inf"), "finite limits of x that ascend, found 0 to inf"),
+        (("--restyle", "calculated"), "expected WHAT:KEY=VALUE, for example calculated:color=black"),
+        (("--restyle", " :color=red"), "expected WHAT:KEY=VALUE"),
         (("--export", "cif", "--to", "all.csv"), "expected a folder to replace, found a file"),
         (("--distances", "new.csv", "--export", "entries", "--to", "new.csv"), "name the same file"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before_the_pool_is_read_and_anything_written(
-    words, message, hullscout, tmp_path
-):
+def test_what_cannot_be_is_refused_before_the_pool_is_read_and_anything_written(words, message, hullscout, tmp_path):
     for name in ("folder.csv", "folder.png"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine").touch()

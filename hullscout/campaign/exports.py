@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from hullscout.pool import Candidate, Frame
+    from hullscout.pool import Candidate, Frame, Pool
     from hullscout.selection import Belief, Known
 
     Stated = Mapping[str, Mapping[str, Any]]
@@ -79,7 +79,8 @@ def computed_entries(
 ) -> list[ComputedStructureEntry]:
     """What was calculated, as pymatgen's `ComputedStructureEntry` with the id as `entry_id`; the rest of the row in `data`.
 
-    `parameters` are the settings of its energy, given by candidate, see `energy_settings`.
+    An entry's `name` is its formula in the order of the elements. `parameters` are the settings of its energy, given by candidate,
+    see `energy_settings`.
 
     `data["structure"]` says which structure an entry holds, `relaxed` or `start`; where there are both, the other one is the
     dictionary `data["start_structure"]` or `data["relaxed_structure"]`. `hullscout.hull.phase_diagram_of` makes a phase diagram.
@@ -95,9 +96,10 @@ def computed_entries(
         if written.other is not None:
             data[f"{written.other_kind}_structure"] = written.other.to_pymatgen().as_dict()
         structure, parameters = written.structure.to_pymatgen(), dict((settings or {}).get(row.id, {}))
-        entries.append(
-            ComputedStructureEntry(structure, row.energy_ev, entry_id=row.id, data=data, parameters=parameters)
-        )
+        entry = ComputedStructureEntry(structure, row.energy_ev, entry_id=row.id, data=data, parameters=parameters)
+        # pymatgen's own is in the order of electronegativity, and is what it reads back from JSON
+        entry.name = row.formula
+        entries.append(entry)
     return entries
 
 
@@ -161,6 +163,7 @@ def export(
     structures: Structures = Structures.RELAXED,
     cells: Cells = Cells.GIVEN,
     replace: bool = False,
+    setup: Setup | None = None,
 ) -> int:
     """Write what the campaign in `folder` found, finished or not, whole or not at all; the number of candidates written.
 
@@ -171,11 +174,11 @@ def export(
             be written.
         StoreError: There is no campaign, it is damaged, or it has no hull yet.
     """
-    with Store.read(folder):  # first of all: where there is no campaign, the path is not what is wrong
-        pass
+    # first of all: where there is none, the path is not what is wrong
+    setup = Setup.read(folder) if setup is None else setup
     refuse_cells(export_format, cells)
     refuse_target(path, export_format, replace=replace)
-    history = read_history(folder)
+    history = read_history(folder, setup=setup)
     needs_belief = export_format not in (ExportFormat.CIF, ExportFormat.POSCAR)
     needs_settings = export_format is ExportFormat.ENTRIES
     belief = Beliefs(history.setup).at(history.now) if needs_belief else None
@@ -234,14 +237,13 @@ def refuse_target(path: Path, export_format: ExportFormat, *, replace: bool) -> 
         refuse_unwritable(path)
 
 
-def notes_on(folder: Path, export_format: ExportFormat, n_written: int) -> Iterator[str]:
-    """What is to be said of so many candidates of the campaign in `folder` that were written.
+def notes_on(pool: Pool, export_format: ExportFormat, n_written: int) -> Iterator[str]:
+    """What is to be said of so many candidates of a pool that were written.
 
     That a spreadsheet takes ids for formulas, and that of a large pool not all were written.
     """
     if export_format not in (ExportFormat.CSV, ExportFormat.ASE):
         return
-    pool = Setup.read(folder).pool
     if not_written := left_out_of(len(pool), n_written):
         yield f"{not_written} All of them are in `Campaign(...).candidates()`."
     if export_format is ExportFormat.CSV and (note := formula_note(pool.ids)):

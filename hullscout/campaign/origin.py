@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.prior import Prior
     from hullscout.campaign.resuming import ChangedThen
     from hullscout.pool import Candidate, Frame
+    from hullscout.pool.formats import Kept
     from hullscout.selection.known import Floats
 
 IN_MEMORY = "structures given in Python"
@@ -68,16 +69,7 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
     text = campaign_text(campaign_file)
     config = load_config(campaign_file, overrides, seed=seed, text=text)
     pool_path = _pool_path(campaign_file, config.pool.path)
-    kept = keep_pool(pool_path, config.pool.format)
-    return Origin(
-        campaign_text=text,
-        config=config,
-        pool_name=str(pool_path),
-        pool=kept.content,
-        faults=kept.faults,
-        notes=kept.notes,
-        folder=str(campaign_file.parent.resolve()),
-    )
+    return _of_file(text, config, pool_path, keep_pool(pool_path, config.pool.format), campaign_file.parent.resolve())
 
 
 def handoff_origin(pool_path: Path) -> Origin:
@@ -89,7 +81,10 @@ def handoff_origin(pool_path: Path) -> Origin:
         f'[pool]\npath = {json.dumps(str(pool_path))}\n\n[oracle]\nkind = "handoff"\n'
     )
     config = check_config(toml_of(text), source=f"the pool {pool_path}")
-    folder = str(Path.cwd())
+    return _of_file(text, config, pool_path, kept, Path.cwd())
+
+
+def _of_file(text: str, config: CampaignConfig, pool_path: Path, kept: Kept, folder: Path) -> Origin:
     return Origin(
         campaign_text=text,
         config=config,
@@ -97,7 +92,7 @@ def handoff_origin(pool_path: Path) -> Origin:
         pool=kept.content,
         faults=kept.faults,
         notes=kept.notes,
-        folder=folder,
+        folder=str(folder),
     )
 
 

@@ -371,8 +371,12 @@ class History:
 
 
 def read_history(folder: Path, *, setup: Setup | None = None) -> History:
-    """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet."""
-    setup = Setup.read(folder) if setup is None else setup.as_in(folder)
+    """Read the campaign in `folder`, finished or not, also while it is running; `StoreError` where there is no hull yet.
+
+    Args:
+        setup: What it works with, as in the folder by now, where that was read already.
+    """
+    setup = Setup.read(folder) if setup is None else setup
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
     every = (ledger.known_after(n) for n in range(len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)

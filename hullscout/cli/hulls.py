@@ -130,19 +130,22 @@ def hull(
     table = TableOracle.from_frames(frames, built)
     settings = settings_of_frames(frames.frames, built)
     found = PoolHull(known_of(built, table.energies_ev_per_atom()), settings)
-    for line in (*built.report.lines(), *map(str, table.conflicts)):
-        say(line)
-    _print_hull(found, n_shown=None if show_all else N_NEAR)
-    if output is not None:
+    notes: list[str] = []
+    if output is not None:  # what cannot be drawn is said before all else
         save_figure(
             output,
-            lambda figure: draw_hull(figure.add_subplot(), found.known, has_lattices=lattices),
+            lambda figure: draw_hull(figure.add_subplot(), found.known, lattices=lattices),
             width=Width(width),
             aspect=KINDS["hull"].aspect_of(len(built.end_names), Width(width)),
             look=wanted_look,
-            on_note=say,
+            on_note=notes.append,
         )
-        say(f"Wrote {output}")
+        notes.append(f"Wrote {output}")
+    for line in (*built.report.lines(), *map(str, table.conflicts)):
+        say(line)
+    _print_hull(found, n_shown=None if show_all else N_NEAR)
+    for note in notes:
+        say(note)
     if distances is not None:
         write_whole(distances, found.candidates().to_csv(), remedy="Give another name.")
         say(f"Wrote {distances}")

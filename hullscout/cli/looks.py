@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hullscout.figures.look import Look
+
+NAMED = re.compile(r"""\s*(?:(?P<quote>["'])(?P<quoted>.+)(?P=quote)\s*|(?P<plain>[^:]*[^:\s][^:]*)):(?P<rest>.*)""")
+"""What is restyled, its name in quotes or not, and how."""
 
 
 def _numbers(mark: str, expected: str) -> Callable[..., tuple[float, float] | None]:
@@ -30,11 +34,14 @@ def _restyled(
 ) -> dict[str, dict[str, str | float]]:
     every: dict[str, dict[str, str | float]] = {}
     for text in texts:
-        name, _, rest = text.partition(":")
-        pairs = [part.partition("=") for part in rest.split(",")]
-        if not name or not all(key and value for key, _, value in pairs):
-            raise click.BadParameter(f"expected WHAT:KEY=VALUE, for example calculated:color=black, found {text!r}")
-        every.setdefault(name.strip(), {}).update({key.strip(): _value(value.strip()) for key, _, value in pairs})
+        found = NAMED.fullmatch(text)
+        pairs = [part.partition("=") for part in found["rest"].split(",")] if found else []
+        if found is None or not all(key and value for key, _, value in pairs):
+            raise click.BadParameter(
+                f"expected WHAT:KEY=VALUE, for example calculated:color=black or 'calculated, bcc':marker=s, found {text!r}"
+            )
+        name = (found["quoted"] or found["plain"]).strip()
+        every.setdefault(name, {}).update({key.strip(): _value(value.strip()) for key, _, value in pairs})
     return every
 
 
@@ -73,7 +80,8 @@ LOOK_OPTIONS = (
         multiple=True,
         metavar="WHAT:KEY=VALUE,...",
         callback=_restyled,
-        help="Properties of what the legend names, as calculated:color=black,marker=s; may be repeated.",
+        help="Properties of what the legend names, as calculated:color=black,marker=s; may be repeated. What stands before a comma "
+        "there names all that begin with it.",
     ),
     click.option("--svg-text", "has_text", is_flag=True, help="Text in an SVG stays text, in the reader's fonts."),
 )

@@ -19,6 +19,7 @@ from hullscout.figures.saving import refuse_figure_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hullscout.campaign import Setup
     from hullscout.citations import Citation
 
 # They stand in the campaign's room, too; but importing it takes a second, for which the help does not wait.
@@ -37,7 +38,7 @@ PLOT_HELP = f"Draw the campaign in FOLDER, finished or not.\n\n\b\n{PLOTS}"
 @FOLDER
 @FOLLOW
 @looks
-def status(folder: Path, *, is_followed: bool) -> None:
+def status(folder: Path, *, setup: Setup | None, is_followed: bool) -> None:
     """Say where the campaign in FOLDER stands; also while it is running.
 
     With --follow say it again when that has changed, on a terminal in place of what was said before.
@@ -45,16 +46,15 @@ def status(folder: Path, *, is_followed: bool) -> None:
     from hullscout import campaign as campaigns  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_status  # noqa: PLC0415
 
-    def show() -> None:
-        setup = campaigns.Setup.read(folder)
+    def show(setup: Setup) -> None:
         print_status(setup, setup.read_ledger(folder), folder=folder, result=campaigns.read_result(folder))
 
     if not is_followed:
-        show()
+        show(setup or campaigns.Setup.read(folder))
         return
     for now in follow(folder, every_s=STATUS_S):
         console().clear()  # does nothing where output is no terminal
-        show()
+        show(campaigns.Setup.read(folder))
         if not now.is_ended:
             say(f"{time_now()}. Followed until the campaign ends; Ctrl-C ends this sooner.")
 
@@ -83,11 +83,12 @@ def plot(
     start: str | None,
     end: str | None,
     *,
+    setup: Setup | None,
     lattices: bool,
     **look: Any,
 ) -> None:
     """Draw the campaign in FOLDER, finished or not."""
-    if lattices and "has_lattices" not in KINDS[kind].takes:
+    if lattices and "lattices" not in KINDS[kind].takes:
         raise click.UsageError(f"--lattices is for --kind hull, found --kind {kind}. Leave it out.")
     if candidate is not None and "candidate" not in KINDS[kind].takes:
         raise click.UsageError(f"--candidate is for --kind mbtr, found --kind {kind}. Leave it out.")
@@ -102,9 +103,10 @@ def plot(
     save_campaign_figure(
         folder,
         target,
+        setup=setup,
         kind=kind,
         width=Width(width),
-        has_lattices=lattices,
+        lattices=lattices,
         candidate_id=candidate,
         between=between,
         look=look_of(look),
@@ -119,26 +121,27 @@ def plot(
 @click.option("--lattices", is_flag=True, help="Mark candidates on fcc, bcc and hcp lattices.")
 @FOLLOW
 @looks
-def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bool) -> None:
+def report(folder: Path, output: Path | None, *, setup: Setup | None, lattices: bool, is_followed: bool) -> None:
     """Write everything about the campaign in FOLDER, finished or not, into one HTML page that needs no network.
 
     With --follow write it again after rounds, at most once a minute; a page that is open in a browser reloads itself until then.
     """
+    from hullscout.figures.notes import told_once  # noqa: PLC0415
     from hullscout.figures.report import REPORT, read_report, settle_report, write_report  # noqa: PLC0415
 
     target = output if output is not None else folder / REPORT
     if not is_followed:
-        write_report(target, read_report(folder, has_lattices=lattices))
+        write_report(target, read_report(folder, setup=setup, lattices=lattices), on_note=say)
         say(f"Wrote {target}")
         return
-    is_written = False
+    is_written, tell = False, told_once(say)
     try:
         for now in follow(folder, every_s=PAGE_S, of=lambda seen: seen.has_hull and seen.n_rounds):
             if not now.has_hull:
                 say("There is no hull yet: the energies of all pure elements are needed. The page is written then.")
                 continue
-            reported = read_report(folder, has_lattices=lattices)
-            write_report(target, reported, reload_s=None if now.is_ended else PAGE_S)
+            reported = read_report(folder, lattices=lattices)
+            write_report(target, reported, reload_s=None if now.is_ended else PAGE_S, on_note=tell)
             is_written = not now.is_ended
             say(f"{time_now()}: wrote {target}, {counted_rounds(now.n_rounds)}, {now.n_answered} energies known.")
     finally:
@@ -154,7 +157,16 @@ def report(folder: Path, output: Path | None, *, lattices: bool, is_followed: bo
 @click.option("-o", "--output", type=PATH, help="File or folder.  [default: in FOLDER, named for the format]")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @looks
-def export(folder: Path, export_format: str, structures: str, cell: str, output: Path | None, *, force: bool) -> None:
+def export(
+    folder: Path,
+    export_format: str,
+    structures: str,
+    cell: str,
+    output: Path | None,
+    *,
+    setup: Setup | None,
+    force: bool,
+) -> None:
     """Write what the campaign in FOLDER found for other programs, finished or not.
 
     \b
@@ -167,15 +179,16 @@ def export(folder: Path, export_format: str, structures: str, cell: str, output:
     Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
     kept next to each, in a folder `start` for CIF and POSCAR.
     """  # noqa: D301  click takes the character, not the two letters
-    from hullscout.campaign import exports  # noqa: PLC0415
+    from hullscout.campaign import Setup, exports  # noqa: PLC0415
     from hullscout.campaign.structure_text import Cells  # noqa: PLC0415
 
     chosen = exports.ExportFormat(export_format)
     target = output if output is not None else folder / chosen.default_name
     which, cells = exports.Structures(structures), Cells(cell)
-    n_written = exports.export(folder, target, chosen, structures=which, cells=cells, replace=force)
+    setup = setup or Setup.read(folder)
+    n_written = exports.export(folder, target, chosen, structures=which, cells=cells, replace=force, setup=setup)
     say(f"Wrote {n_written} structures to {target}")
-    for note in exports.notes_on(folder, chosen, n_written):
+    for note in exports.notes_on(setup.pool, chosen, n_written):
         say(note)
 
 
@@ -183,14 +196,14 @@ def export(folder: Path, export_format: str, structures: str, cell: str, output:
 @click.argument("folder", type=PATH, required=False)
 @click.option("--bibtex", "is_bibtex", is_flag=True, help="As entries of BibTeX.")
 @looks
-def cite(folder: Path | None, *, is_bibtex: bool) -> None:
+def cite(folder: Path | None, *, setup: Setup | None, is_bibtex: bool) -> None:
     """Say what to cite: Hullscout, and the papers behind the methods that the campaign in FOLDER used."""
     cited: tuple[Citation, ...] = ()
     papers = ["Give a campaign's folder for the papers behind the methods that it used."]
     if folder is not None:
         from hullscout import campaign as campaigns  # noqa: PLC0415
 
-        config = campaigns.Setup.read(folder).config
+        config = (setup or campaigns.Setup.read(folder)).config
         cited = citations_of((*config.representation.citations, *config.select.citations))
         papers = [f"{c.text}{f' doi:{c.doi}' if c.doi else ''} {c.used_for}" for c in cited]
     if is_bibtex:

@@ -13,6 +13,7 @@ import threading
 import traceback
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -75,7 +76,11 @@ POOL_FILE = click.option("-o", "--output", type=PATH, required=True, help="Pool 
 
 
 def looks(function: Callable[..., None]) -> Callable[..., None]:
-    """A command that looks at the campaign in a folder; without its option --trust, what the folder names is not imported."""
+    """A command that looks at the campaign in a folder; without its option --trust, what the folder names is not imported.
+
+    A parameter `setup` of the command is what the campaign works with; None where it cannot be read, which the command says.
+    """
+    is_told = "setup" in signature(function).parameters
 
     @click.option(
         "--trust",
@@ -85,12 +90,12 @@ def looks(function: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(function)
     def look(*, folder: Path | None, trust: bool, **options: Any) -> None:
-        if folder is not None and (setup := _setup_in(folder)) is not None:
-            if trust:
-                setup.trusted()  # a module that is imported once is there for all that follows
-            elif setup.not_imported:
-                say(f"{setup.not_imported} What only it can tell is left out.", err=True)
-        function(folder=folder, **options)
+        setup = None if folder is None else _setup_in(folder)
+        if setup is not None and trust:
+            setup = setup.trusted()  # a module that is imported once is there for all that follows
+        elif setup is not None and setup.not_imported:
+            say(f"{setup.not_imported} What only it can tell is left out.", err=True)
+        function(folder=folder, **({"setup": setup} if is_told else {}), **options)
 
     return look
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hullscout.campaign import CampaignResult, History
+    from hullscout.campaign import CampaignResult, History, Setup
     from hullscout.figures.look import Look
     from hullscout.figures.phase_diagram import draw_phase_diagram
     from hullscout.figures.prototypes import prototype, space_group
@@ -72,7 +72,7 @@ class Kind:
         draw: Dotted path of the function that draws it; anybody's.
         shows: What it shows, in a line.
         takes: What the function takes after the axes, by its parameters: `known` and `history` of the campaign, the `belief` (None
-            where nothing is believed), `tolerance_ev_per_atom`, `has_lattices`, the `candidate` that is asked for, and the two
+            where nothing is believed), `tolerance_ev_per_atom`, `lattices`, the `candidate` that is asked for, and the two
             compositions `between` which to draw.
         is_of_axes: Whether the function draws into one `Axes`; else into the `Figure`.
         needs_belief: Whether a campaign of which nothing is believed is refused.
@@ -102,9 +102,9 @@ _REPRESENTATION = Kind("hullscout.figures.representation.draw_representation", "
 KINDS = {
     "hull": Kind("hullscout.figures.hulls.draw_hull",
                  "phase diagram, with what the model still believes possible; of three elements a triangle",
-                 ("known", "belief", "has_lattices"), aspect_of_three=(0.86, 1.2)),
+                 ("known", "belief", "lattices"), aspect_of_three=(0.86, 1.2)),
     "section": Kind("hullscout.figures.phase_diagram.draw_section", "phase diagram between two compositions, --from and --to",
-                    ("known", "belief", "has_lattices", "between")),
+                    ("known", "belief", "lattices", "between")),
     "potentials": Kind("hullscout.figures.potentials.draw_potentials",
                        "chemical potentials at which each ground state is stable, of two or three elements", ("known", "belief")),
     "distance": Kind("hullscout.figures.phase_diagram.draw_hull_distance", "distance of every candidate to the hull",
@@ -127,9 +127,10 @@ def save_campaign_figure(
     folder: Path,
     path: Path,
     *,
+    setup: Setup | None = None,
     kind: str = "hull",
     width: Width = Width.PAGE,
-    has_lattices: bool = False,
+    lattices: bool = False,
     candidate_id: str | None = None,
     between: tuple[str, str] | None = None,
     look: Look | None = None,
@@ -139,11 +140,12 @@ def save_campaign_figure(
 
     Args:
         path: PNG, SVG, PDF or EPS by its suffix.
+        setup: What the campaign works with, where that was read already.
         width: A column or the page.
-        has_lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
+        lattices: `hull`: markers of their own for candidates on fcc, bcc and hcp lattices.
         candidate_id: `mbtr`: whose representation; of the lowest structure by default.
         look: What is to be otherwise than it is drawn: size, title, limits, units.
-        on_note: Called with a sentence for each thing that the file cannot show as it is meant.
+        on_note: Called with a sentence for each thing that the file cannot show as it is meant; by default these are warnings.
         between: `section`: two compositions, each a formula or a candidate's id; by default the first two elements.
 
     Raises:
@@ -154,7 +156,7 @@ def save_campaign_figure(
     from hullscout.campaign import Beliefs, read_history  # noqa: PLC0415  loads the scientific packages
     from hullscout.settings import object_at  # noqa: PLC0415
 
-    chosen, history = KINDS[kind], read_history(folder)
+    chosen, history = KINDS[kind], read_history(folder, setup=setup)
     known = history.now
     belief = Beliefs(history.setup).at(known) if "belief" in chosen.takes else None
     if belief is None and chosen.needs_belief:
@@ -168,7 +170,7 @@ def save_campaign_figure(
         "history": history,
         "belief": belief,
         "tolerance_ev_per_atom": history.config.stop.hull_tolerance,
-        "has_lattices": has_lattices,
+        "lattices": lattices,
         "candidate": shown_candidate(history, candidate_id),
         "between": between or known.pool.end_names[:2],
     }

@@ -34,17 +34,22 @@ class Drawn(ABC):
     def belief(self) -> Belief | None:
         """What the model believes now, if anything."""
 
-    def plot_hull(self, ax: Axes | None = None, *, has_lattices: bool = False) -> Axes:
-        """Draw the phase diagram, with what the model still believes possible; of three elements a triangle."""
+    def plot_hull(self, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
+        """Draw the phase diagram, with what the model still believes possible; of three elements a triangle.
+
+        Args:
+            lattices: Whether candidates of two elements on fcc, bcc and hcp lattices get markers of their own, as by `--lattices`.
+        """
         from hullscout.figures.hulls import draw_hull  # noqa: PLC0415  loads matplotlib
 
-        return draw_hull(axes_or_new(ax), self.history.now, belief=self.belief, has_lattices=has_lattices)
+        return draw_hull(axes_or_new(ax), self.history.now, belief=self.belief, lattices=lattices)
 
-    def plot_section(self, start: str, end: str, ax: Axes | None = None) -> Axes:
+    def plot_section(self, start: str, end: str, ax: Axes | None = None, *, lattices: bool = False) -> Axes:
         """Draw the phase diagram between two compositions, each a formula or a candidate's id."""
         from hullscout.figures.phase_diagram import draw_section  # noqa: PLC0415
 
-        return draw_section(axes_or_new(ax), self.history.now, between=(start, end), belief=self.belief)
+        between, known = (start, end), self.history.now
+        return draw_section(axes_or_new(ax), known, between=between, belief=self.belief, lattices=lattices)
 
     def plot_chemical_potentials(self, ax: Axes | None = None) -> Axes:
         """Draw the chemical potentials at which each ground state is stable, of two or three elements."""

@@ -19,11 +19,11 @@ MAX_PICTURED = 3
 
 
 @into_axes
-def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
+def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, lattices: bool = False) -> Axes:
     """Draw the phase diagram of two elements, or the triangle of three.
 
     Args:
-        has_lattices: Whether candidates of two elements on fcc, bcc and hcp lattices get markers of their own.
+        lattices: Whether candidates of two elements on fcc, bcc and hcp lattices get markers of their own.
 
     Raises:
         OutputError: There are more elements, which no plane has room for.
@@ -36,12 +36,12 @@ def draw_hull(ax: Axes, known: Known, *, belief: Belief | None = None, has_latti
             f"--kind section --from {first} --to {second}{third}, or --kind distance."
         )
     if len(elements) == MAX_PICTURED:
-        if has_lattices:
+        if lattices:
             raise OutputError(
                 "Markers of lattices are for two elements; those of three tell heights. Leave --lattices out."
             )
         return draw_triangle(ax, known, belief=belief)
-    return draw_phase_diagram(ax, known, belief=belief, has_lattices=has_lattices)
+    return draw_phase_diagram(ax, known, belief=belief, lattices=lattices)
 
 
 @into_axes

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Distance from the axes, in font sizes.
 LEGEND_DROP = 3.6
+# An area that is nowhere so high, in points, is not named: lines hide it.
+MIN_THICKNESS = 1.0
 
 
 def legend_below(ax: Axes, *, n_columns: int) -> None:
@@ -67,25 +70,41 @@ def _suit_room(ax: Axes) -> None:
 
 def drawn_handles(ax: Axes) -> tuple[list[Artist], list[str]]:
     """Handles and labels of what is seen within the limits of `ax`; what has no points of its own explains others, and stays."""
-    x, y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     entries = zip(*ax.get_legend_handles_labels(), strict=True)
-    kept = [(handle, label) for handle, label in entries if _is_seen(_points_of(handle), x, y)]
+    kept = [(handle, label) for handle, label in entries if _is_seen(handle, ax)]
     return [handle for handle, _ in kept], [label for _, label in kept]
 
 
+def _is_seen(handle: Any, ax: Axes) -> bool:
+    """Whether any marker of a handle, or an area that lines do not hide, is within limits; lines count as seen."""
+    if isinstance(handle, PolyCollection):
+        return bool(_thickness(handle, ax) >= MIN_THICKNESS)
+    x, y, points = sorted(ax.get_xlim()), sorted(ax.get_ylim()), _points_of(handle)
+    is_in = (points[:, 0] >= x[0]) & (points[:, 0] <= x[1]) & (points[:, 1] >= y[0]) & (points[:, 1] <= y[1])
+    return not points.size or bool(is_in.any())
+
+
+def _thickness(area: PolyCollection, ax: Axes) -> float:
+    """How high an area between two lines is at most within the limits of `ax`, in points."""
+    corners = np.vstack([ax.transData.transform(np.asarray(path.vertices)) for path in area.get_paths()])
+    corners = corners[(corners[:, 0] >= ax.bbox.x0 - 1.0) & (corners[:, 0] <= ax.bbox.x1 + 1.0)]
+    x, y = np.round(corners[:, 0], 3), np.clip(corners[:, 1], ax.bbox.y0, ax.bbox.y1)
+    figure = ax.get_figure(root=True)
+    heights = [float(np.ptp(y[x == each])) for each in np.unique(x)]
+    return 0.0 if figure is None else max(heights, default=0.0) * 72.0 / figure.dpi
+
+
 def _points_of(handle: Any) -> Floats:
-    """(k, 2) markers of a handle in a legend, in the units of the axes; none of lines and areas."""
+    """(k, 2) markers of a handle in a legend, in the units of the axes; none of lines."""
     while isinstance(handle, tuple):  # bars of errors with or without their points
         handle = handle[0]
-    if handle is None or (not hasattr(handle, "get_xydata") and not hasattr(handle, "get_offsets")):
+    if (
+        handle is None
+        or isinstance(handle, LineCollection)
+        or (not hasattr(handle, "get_xydata") and not hasattr(handle, "get_offsets"))
+    ):
         return np.empty((0, 2))
     if hasattr(handle, "get_xydata"):
         is_marked = handle.get_linestyle() in {"None", "none", "", " "}
         return np.asarray(handle.get_xydata()) if is_marked else np.empty((0, 2))
     return np.asarray(handle.get_offsets())
-
-
-def _is_seen(points: Floats, x: list[float], y: list[float]) -> bool:
-    """Whether any of some points (k, 2) is within limits; no points count as seen."""
-    is_in = (points[:, 0] >= x[0]) & (points[:, 0] <= x[1]) & (points[:, 1] >= y[0]) & (points[:, 1] <= y[1])
-    return not points.size or bool(is_in.any())

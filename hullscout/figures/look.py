@@ -41,8 +41,8 @@ class Look:
         has_text: Text in an SVG that stays text, to be edited, in the reader's fonts; else it is drawn.
         sheets: Style sheets of matplotlib, each a name, a file or a dictionary of settings, upon the style of all
             figures.
-        restyled: Properties of matplotlib's artists by what the legend calls them, without what is in brackets:
-            `{"calculated": {"color": "black", "marker": "s"}}`.
+        restyled: Properties of matplotlib's artists by what the legend calls them, without what is in brackets; what stands
+            before a comma names all that begin with it: `{"calculated": {"color": "black"}, "calculated, bcc": {"marker": "s"}}`.
     """
 
     size_inches: tuple[float, float] | None = None
@@ -104,8 +104,10 @@ class Look:
         for name, properties in self.restyled.items():
             named = [artist for ax in figure.axes for artist in _called(ax, name)]
             if not named:
-                every = sorted({_name_of(label) for ax in figure.axes for label in ax.get_legend_handles_labels()[1]})
-                raise OutputError(f"Expected the name of what is drawn ({', '.join(every)}), found {name!r}.")
+                labels = [label for ax in figure.axes for label in ax.get_legend_handles_labels()[1]]
+                every = sorted({each for label in labels for each in _names_of(label)})
+                expected, near = " or ".join(map(repr, every)), _near(name, every, "")
+                raise OutputError(f"Expected the name of what is drawn, {expected}, found {name!r}. {near}".rstrip())
             for artist in named:
                 own = dict(properties)
                 if "color" in own and hasattr(artist, "set_markerfacecolor"):  # of a line; its markers have their own
@@ -183,20 +185,22 @@ def _near(name: str, names: list[str], otherwise: str) -> str:
     return f"Near: {', '.join(near)}." if near else otherwise
 
 
-def _name_of(label: str) -> str:
-    return label.partition(" (")[0]
+def _names_of(label: str) -> tuple[str, str]:
+    """What is called by a label in the legend: by all of it but what is in brackets, and by what stands before a comma."""
+    name = label.partition(" (")[0]
+    return name, name.partition(", ")[0]
 
 
 def _called(ax: Axes, name: str) -> Iterator[Artist]:
     """What the legend calls by a name, and its marks in a legend of the axes."""
-    yield from (artist for artist in ax.get_children() if _name_of(str(artist.get_label())) == name)
+    yield from (artist for artist in ax.get_children() if name in _names_of(str(artist.get_label())))
     for bars in ax.containers:
-        if _name_of(str(bars.get_label())) == name:
+        if name in _names_of(str(bars.get_label())):
             yield from bars.get_children()
     legend = ax.get_legend()
     if legend is not None:
         marks = zip(legend.legend_handles, legend.get_texts(), strict=True)
-        yield from (mark for mark, text in marks if mark is not None and _name_of(text.get_text()) == name)
+        yield from (mark for mark, text in marks if mark is not None and name in _names_of(text.get_text()))
 
 
 def _times(factor: float) -> Callable[[float, object], str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hullscout.errors import FigureWarning
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 LONGEST = 160
 _GLYPH = re.compile(r"Glyph (\d+) .*missing from font\(s\) (.+)\.", re.DOTALL)
@@ -45,6 +49,30 @@ def heard_log() -> Iterator[list[logging.LogRecord]]:
         log.handlers, log.propagate = handlers, is_passed_on
 
 
+def told_once(on_note: Callable[[str], object] | None) -> Callable[[str], None]:
+    """Tells each sentence once, by a `FigureWarning` where nobody listens."""
+    said = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            if on_note is None:
+                warnings.warn(sentence, FigureWarning, stacklevel=_frames_within())
+            else:
+                on_note(sentence)
+
+    return tell
+
+
+def _frames_within() -> int:
+    """How many frames up from who asks the one stands that called this package."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  nothing else tells it without reading files
+    level = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"hullscout", "contextlib"}:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 @contextmanager
 def plain_notes(on_note: Callable[[str], object] | None) -> Iterator[None]:
     """Tells what matplotlib says while it draws as plain sentences, each once; what none is known for goes where it always goes."""
@@ -52,9 +80,9 @@ def plain_notes(on_note: Callable[[str], object] | None) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     messages = [str(one.message) for one in warned] + [record.getMessage() for record in records]
-    if on_note is not None:
-        for sentence in _sentences(messages):
-            on_note(sentence)
+    tell = told_once(on_note)
+    for sentence in _sentences(messages):
+        tell(sentence)
     for one in warned:
         if not _is_understood(str(one.message)):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

@@ -10,14 +10,14 @@ and structures of several eV/atom stand in one picture, and predictions below to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.axes import into_axes
-from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
 from hullscout.figures.legends import legend_below
 from hullscout.figures.prototypes import mathtext_structure, parent_lattice
 from hullscout.figures.sections import Places, Section
@@ -51,8 +51,12 @@ MAX_BELOW = 0.2
 # Candidates that are on the hull with at least this probability are drawn with their intervals, and at most so many.
 MIN_PROBABILITY = 0.005
 MAX_INTERVALS = 40
+# What labels keep away from: radii of markers in points, and how much heavier these are than a point of an interval; a hull's line.
+MARKER_RADIUS, VERTEX_RADIUS = 2.3, 3.5
+MARKER_HEAVIER, LINE_WEIGHT = 10.0, 0.05
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+ALONG = np.linspace(-1.0, 1.0, 41)
 BAND_AT = np.linspace(0.0, 1.0, 401)
 # Of distances to the hull: where their axis is linear.
 LINEAR_MEV = 1.0
@@ -60,18 +64,18 @@ MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
 
 
 @into_axes
-def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, has_lattices: bool = False) -> Axes:
+def draw_phase_diagram(ax: Axes, known: Known, *, belief: Belief | None = None, lattices: bool = False) -> Axes:
     """Draw the phase diagram of two elements into `ax`; vertices of the hull are named with formula and prototype or space group.
 
     Args:
-        has_lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
+        lattices: Whether candidates on fcc, bcc and hcp lattices get markers of their own.
     """
-    return _draw_section(ax, Section.whole(known), known, belief=belief, has_lattices=has_lattices)
+    return _draw_section(ax, Section.whole(known), known, belief=belief, lattices=lattices)
 
 
 @into_axes
 def draw_section(
-    ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, has_lattices: bool = False
+    ax: Axes, known: Known, *, between: tuple[str, str], belief: Belief | None = None, lattices: bool = False
 ) -> Axes:
     """Draw the phase diagram between two compositions, each a formula or a candidate's id, of any number of elements.
 
@@ -79,10 +83,10 @@ def draw_section(
         OutputError: One of them is neither, or both are the same composition.
     """
     section = Section.between(known, *between)
-    return _draw_section(ax, section, known, belief=belief, has_lattices=has_lattices)
+    return _draw_section(ax, section, known, belief=belief, lattices=lattices)
 
 
-def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | None, has_lattices: bool) -> Axes:
+def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | None, lattices: bool) -> Axes:
     found, true, those = known.hull, known.true_hull, section.candidates
     energies = section.relative(section.x, drawn_energies(known, belief)[those]) * MILLI
     points, is_shown = np.column_stack([section.x, energies]), ~np.isnan(energies)
@@ -91,12 +95,12 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
         low, _, high = section.relative(BAND_AT, belief.band_ev_per_atom(section.compositions(BAND_AT))) * MILLI
         label = "95 % band of the hull"
         ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
-    lattices = None
-    if has_lattices:
+    of_each = None
+    if lattices:
         pairs = zip(those.tolist(), is_shown.tolist(), strict=True)
-        lattices = np.array([parent_lattice(known.pool.candidates[i]) if shown else "" for i, shown in pairs])
+        of_each = np.array([parent_lattice(known.pool.candidates[i]) if shown else "" for i, shown in pairs])
     what, energy = ("predicted", "") if true is None else ("not calculated", "true energy")
-    color = "none" if has_lattices else style.NOT_CALCULATED
+    color = "none" if lattices else style.NOT_CALCULATED
     is_other = ~is_answered & ~is_failed
     others, n_others = (points, is_shown & is_other), int(is_other.sum())
     _draw_points(
@@ -105,7 +109,7 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
         "^",
         what,
         energy,
-        lattices,
+        of_each,
         n=n_others,
         mfc=color,
         mec=style.DARK_ORANGE,
@@ -116,8 +120,9 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     energy = energy or "predicted energy"
     _draw_points(ax, points, is_failed, "x", "failed", energy, None, color=style.found(), ms=4.5, mew=1.1, zorder=8)
     look: dict[str, Any] = {"mfc": style.CALCULATED, "mec": "white", "ms": 3.6, "mew": 0.3, "zorder": 3}
-    _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", lattices, **look)
-    lines = [section.hull_line(hull) for hull in (found, true) if hull is not None]
+    _draw_points(ax, points, is_answered, "o", style.answered_name(known), "", of_each, **look)
+    hulls = [hull for hull in (found, true) if hull is not None]
+    lines = [section.hull_line(hull) for hull in hulls]
     if true is not None:
         # Wide, under the narrow one: where the hulls agree both are seen, in grey too.
         ax.plot(lines[1][0], lines[1][1] * MILLI, "-", color=style.TRUE, lw=2.6, label="true hull", zorder=2.5)
@@ -125,7 +130,8 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     x, at_vertices, _ = section.vertices(found)
     ax.plot(x, at_vertices * MILLI, "o", mfc="none", mec=style.found(), ms=6, mew=1.0, zorder=6)
     lowest, top = _range([line[1] for line in lines], energies)
-    low_end, high_end = (np.empty(0), np.empty(0)) if belief is None else _draw_belief(ax, section, belief)
+    believed = None if belief is None else _draw_belief(ax, section, belief)
+    low_end, high_end = (np.empty(0), np.empty(0)) if believed is None else believed.ends
     lowest = min(lowest, max(float(low_end.min(initial=0.0)), lowest - MAX_BELOW * (top - lowest)))
     ax.axhline(0, color="0.75", lw=0.5, zorder=1)
     style.set_composition_axis(ax, section.names)
@@ -139,7 +145,9 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     n_cut = int(((low_end < bottom) | (high_end > top)).sum())
     remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
     style.set_title(ax, style.title_of(known), remark)
-    _label_vertices(ax, section, known, points=points[is_shown])
+    kept = [Kept(np.column_stack(section.hull_points(hull)) * [1.0, MILLI], LINE_WEIGHT) for hull in hulls]
+    kept += [Kept(points[is_shown], radius=MARKER_RADIUS), *(() if believed is None else believed.kept)]
+    _label_vertices(ax, section, known, avoid=kept)
     return ax
 
 
@@ -271,7 +279,7 @@ def _draw_points(
     groups = [(marker, chosen, f"{what} ({count}{energy and f', {energy}'})")]
     if lattices is not None:
         groups = [
-            (marker, chosen & (lattices == lattice), f"{lattice}, {what}{energy and f' ({energy})'}")
+            (marker, chosen & (lattices == lattice), f"{what}, {lattice}{energy and f' ({energy})'}")
             for lattice, marker in MARKERS.items()
         ]
     for marker, those, label in groups:  # noqa: PLR1704
@@ -279,13 +287,37 @@ def _draw_points(
             ax.plot(*points[those].T, marker, ls="", label=label, **look)
 
 
-def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Floats]:
-    """Predicted energies and intervals of what may be on the hull, shaded by the probability; ends of these in meV/atom."""
+class _Believed(NamedTuple):
+    """What may be on the hull: places (n,), predicted energies and half intervals in meV/atom, and probabilities."""
+
+    x: Floats
+    mean: Floats
+    half_width: Floats
+    probability: Floats
+
+    @property
+    def ends(self) -> tuple[Floats, Floats]:
+        """(n,) ends of the intervals."""
+        return self.mean - self.half_width, self.mean + self.half_width
+
+    @property
+    def kept(self) -> tuple[Kept, Kept]:
+        """Markers and intervals, of which the most probable matter most."""
+        share = HEAVY * self.probability / self.probability.max()
+        x, along = np.repeat(self.x, ALONG.size), (self.mean[:, None] + np.outer(self.half_width, ALONG)).ravel()
+        return (
+            Kept(np.column_stack([self.x, self.mean]), MARKER_HEAVIER * share, MARKER_RADIUS),
+            Kept(np.column_stack([x, along]), np.repeat(share, ALONG.size)),
+        )
+
+
+def _draw_belief(ax: Axes, section: Section, belief: Belief) -> _Believed | None:
+    """Predicted energies and intervals of what may be on the hull, shaded by the probability; None where nothing may be."""
     chosen, half_width = intervals_of(belief)
     is_on_line = np.isin(chosen, section.candidates)
     chosen, half_width = chosen[is_on_line], half_width[is_on_line]
     if not chosen.size:
-        return np.empty(0), np.empty(0)
+        return None
     probability = PERCENT * belief.probability_on_hull[chosen]
     highest = min(scale for scale in PROBABILITY_SCALES if scale >= probability.max())
     x, half_width = section.x[np.searchsorted(section.candidates, chosen)], half_width * MILLI
@@ -299,18 +331,18 @@ def _draw_belief(ax: Axes, section: Section, belief: Belief) -> tuple[Floats, Fl
     )  # fmt: skip
     bar = ax.figure.colorbar(shown, ax=ax, pad=0.015, aspect=30, ticks=[0.0, 0.5 * highest, highest])
     style.label_bar(bar, ax, "P(on the hull) (%)")
-    return mean - half_width, mean + half_width
+    return _Believed(x, mean, half_width, probability)
 
 
-def _label_vertices(ax: Axes, section: Section, known: Known, *, points: Floats) -> None:
+def _label_vertices(ax: Axes, section: Section, known: Known, *, avoid: list[Kept]) -> None:
     """Write each vertex's formula and prototype or space group below it, at the ends above."""
-    at = np.linspace(0, 1, 400)
-    line = np.column_stack([at, section.relative(at, known.hull.energy_at(section.compositions(at))) * MILLI])
+    x, energies, indices = section.vertices(known.hull)
+    at = np.column_stack([x, energies * MILLI])
     labels = [
-        Label(text=vertex_name(known.pool, index), x=x, y=energy * MILLI, is_above=x in (0, 1))
-        for x, energy, index in zip(*(column.tolist() for column in section.vertices(known.hull)), strict=True)
+        Label(text=vertex_name(known.pool, index), x=x, y=y, is_above=x in (0, 1))
+        for (x, y), index in zip(at.tolist(), indices.tolist(), strict=True)
     ]
-    place_labels(ax, labels, avoid=np.vstack([line, points]))
+    place_labels(ax, labels, avoid=[*avoid, Kept(at, MARKER_HEAVIER * HEAVY, VERTEX_RADIUS)])
 
 
 def vertex_name(pool: Pool, index: int) -> str:

@@ -18,7 +18,7 @@ from hullscout.display import MILLI, percent
 from hullscout.errors import OutputError
 from hullscout.figures import style
 from hullscout.figures.axes import into_axes
-from hullscout.figures.labels import Label, place_around
+from hullscout.figures.labels import Kept, Label, place_around
 from hullscout.figures.legends import legend_below
 from hullscout.hull import of_all_elements
 from hullscout.selection.chemical_potentials import ChemicalPotentials, corners_of, facet_potentials, slopes
@@ -129,7 +129,7 @@ def _label_regions(ax: Axes, potentials: ChemicalPotentials, known: Known) -> No
         share = [] if region.probability is None else [percent(region.probability)]
         labels.append(Label(text="\n".join([style.mathtext_formula(region.formula), *share]), x=x, y=y, is_above=True))
     at = np.linspace(0.0, 1.0, 60)[:, None]
-    avoid = np.vstack([a + at * (b - a) for line in lines for a, b in itertools.pairwise(line)])
+    avoid = [Kept(a + at * (b - a)) for line in lines for a, b in itertools.pairwise(line)]
     place_around(ax, labels, away=np.tile([0.0, float(hull.fractions.shape[1] == 1)], (len(labels), 1)), avoid=avoid)
 
 

@@ -53,7 +53,7 @@ def save_figure(
 
     Args:
         look: What is to be otherwise than it is drawn.
-        on_note: Called with a sentence for each thing that the file cannot show as it is meant.
+        on_note: Called with a sentence for each thing that the file cannot show as it is meant; by default these are warnings.
 
     Raises:
         OutputError: The suffix is another one, nothing can be drawn with this look, or the file cannot be written.

@@ -118,6 +118,10 @@ class Section:
         x = np.unique(np.round(np.clip(kinks, 0.0, 1.0), 9))
         return x, self.relative(x, hull.energy_at(self.compositions(x)))
 
+    def hull_points(self, hull: Hull) -> tuple[Floats, Floats]:
+        """Many places of a hull's line, and relative energies there."""
+        return STEPS, self.relative(STEPS, hull.energy_at(self.compositions(STEPS)))
+
     def vertices(self, hull: Hull) -> tuple[Floats, Floats, Indices]:
         """Places (v,), relative energies and indices of the vertices of a hull on the line, ascending."""
         places = dict(zip(self.candidates.tolist(), self.x.tolist(), strict=True))

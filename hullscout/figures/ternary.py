@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
 from hullscout.figures.axes import into_axes
-from hullscout.figures.labels import Label, place_around
+from hullscout.figures.labels import HEAVY, Kept, Label, place_around
 from hullscout.figures.legends import legend_below
 from hullscout.figures.phase_diagram import drawn_energies, intervals_of, vertex_name
 from hullscout.hull import of_all_elements
@@ -179,5 +179,6 @@ def _label_vertices(ax: Axes, known: Known, *, likely: Indices) -> None:
     outwards = is_missing @ (middle - CORNERS)
     away = np.where(outwards.any(axis=1, keepdims=True), outwards, at - middle)
     lines = [at[a] + ALONG[:, None] * (at[b] - at[a]) for a, b in tie_lines(found)]
-    drawn = in_triangle(np.unique(np.vstack([known.fractions, known.fractions[likely]]), axis=0))
-    place_around(ax, labels, away=away, avoid=np.vstack([*lines, at, drawn]))
+    light = np.vstack([*lines, in_triangle(np.unique(known.fractions, axis=0))])
+    heavy = np.vstack([at, in_triangle(known.fractions[likely])])
+    place_around(ax, labels, away=away, avoid=[Kept(light), Kept(heavy, HEAVY)])

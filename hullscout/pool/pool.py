@@ -5,11 +5,11 @@ A pool holds no energy and no way to one. It looks at a frame's energy only to s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -130,12 +130,18 @@ class Pool:
         columns: Columns = NO_COLUMNS,
         energies: EnergyMeaning = STATED_BY_NAME,
         faulty: Faulty = Faulty.REFUSE,
-    ) -> Pool:
+    ) -> Self:
         """The candidates of a file or folder, whether or not it states energies; its format is told by what is there."""
         axis = axis_of(elements, ends)
         frames = understand(read_pool(Path(path)), energies, elements=elements)
         keep, allow = WithoutEnergy.KEEP, MixedSettings.ALLOW
-        return build_pool(frames, axis, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
+        pool = build_pool(frames, axis, without_energy=keep, columns=columns, mixed_settings=allow, faulty=faulty)
+        return cls._with_energies(pool, frames)
+
+    @classmethod
+    def _with_energies(cls, pool: Pool, _frames: Frames) -> Self:
+        """A pool with what a class keeps of the energies of its frames: here nothing, so that no rule can see one."""
+        return cls(**{each.name: getattr(pool, each.name) for each in fields(Pool) if each.init})
 
     @classmethod
     def of(

@@ -2,12 +2,14 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from click.testing import CliRunner
+from pymatgen.analysis.phase_diagram import PDPlotter
 from pymatgen.core import Structure
 
 import hullscout
@@ -46,6 +48,13 @@ def test_formulas_are_in_the_order_of_the_elements_everywhere(folder, tmp_path):
     assert [vertex.formula for vertex in campaign.result.hull] == ["Al", "AlLi", "AlLi3", "Li"]
     assert set(campaign.candidates().formula) == {"Al", "Li", "AlLi3", "AlLi"}
     assert [element.symbol for element in campaign.phase_diagram().elements] == ["Al", "Li"]
+    assert [entry.name for entry in campaign.entries()] == ["Al", "Li", "AlLi3", "AlLi"]
+    hull = hullscout.Pool.read(tmp_path / "pool.extxyz", ("Al", "Li")).hull()
+    for diagram in (campaign.phase_diagram(), hull.phase_diagram()):
+        assert {entry.name for entry in diagram.stable_entries} == {"Al", "Li", "AlLi3", "AlLi"}
+        figure = PDPlotter(diagram, backend="matplotlib").get_plot().figure
+        assert "AlLi$_{3}$" in {text.get_text() for text in figure.axes[0].texts}
+        plt.close(figure)
     assert [region.formula for region in campaign.chemical_potentials().regions] == ["Al", "AlLi", "AlLi3", "Li"]
     export(folder, tmp_path / "cif", ExportFormat.CIF)
     assert [file.name for file in sorted((tmp_path / "cif").iterdir())] == [

@@ -40,9 +40,9 @@ def clock(monkeypatch):
         monkeypatch.setattr(following, "time", SimpleNamespace(monotonic=now.monotonic, sleep=now.sleep))
         write = hullscout.figures.report.write_report
 
-        def noted(path, reported, *, reload_s=None):
+        def noted(path, reported, *, reload_s=None, **told):
             written.append((now.now, reload_s))
-            write(path, reported, reload_s=reload_s)
+            write(path, reported, reload_s=reload_s, **told)
 
         monkeypatch.setattr(hullscout.figures.report, "write_report", noted)
         return written

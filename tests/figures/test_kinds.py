@@ -235,3 +235,21 @@ class _Represented:
         self.setup = self.representation = self
         self.panels = lambda _: panels
         self.pool = SimpleNamespace(elements=("Ag", "Pd"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("cite",),
+        ("plot", "-o", "here/hull.svg"),
+        ("report", "-o", "here/report.html"),
+        ("export", "--format", "csv", "-o", "here/all.csv"),
+    ],
+)
+def test_a_command_that_looks_reads_once_what_the_campaign_works_with(words, stopped, hullscout, monkeypatch, tmp_path):
+    opened, read = [], Setup.read.__func__
+    monkeypatch.setattr(Setup, "read", classmethod(lambda cls, folder: opened.append(folder) or read(cls, folder)))
+    command, *options = (word.replace("here", str(tmp_path)) for word in words)
+    code, text = hullscout(command, stopped, *options)
+    assert (code, opened) == (0, [stopped]), text

@@ -2,6 +2,7 @@
 
 import itertools
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from hullscout import Pool
-from hullscout.figures.labels import Label, place_labels
+from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
 from hullscout.figures.look import Look
 from hullscout.figures.style import RC
 
@@ -35,8 +36,6 @@ def eleven(shape):
 
 
 def drawn(pool, size):
-    import matplotlib as mpl
-
     with mpl.rc_context(RC):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
@@ -99,7 +98,7 @@ def test_eleven_ground_states_stay_within_axes_of_ones_own(grid, layout):
 def test_labels_are_placed_anew_where_the_axes_change(ax):
     labels = [Label(text=f"Cu{k}\nfcc", x=0.1 * k, y=-0.08 * k * (10 - k), is_above=False) for k in range(1, 10)]
     ax.set(xlim=(0, 1), ylim=(-4, 1))
-    place_labels(ax, labels, avoid=np.empty((0, 2)))
+    place_labels(ax, labels, avoid=())
     for size in ((3.4, 3.4), (2.4, 2.6), (6.0, 3.0)):
         ax.figure.set_size_inches(size)
         ax.figure.draw_without_rendering()
@@ -110,6 +109,50 @@ def test_labels_are_placed_anew_where_the_axes_change(ax):
     ax.figure.draw_without_rendering()
     seen = [text.xy[0] for text in ax.texts if text.get_visible()]
     np.testing.assert_allclose(seen, [0.4, 0.5, 0.6, 0.7])
+
+
+@pytest.mark.parametrize("depth", [2, 8, 14])
+def test_a_label_hides_light_points_rather_than_the_marker_and_interval_that_matter(ax, depth):
+    """All around the vertex are points; one of them below it is heavy, with its interval."""
+    ax.figure.set_size_inches(3.4, 3.0)
+    ax.set(xlim=(0, 1), ylim=(-30, 10))
+    everywhere = np.column_stack(
+        [grid.ravel() for grid in np.meshgrid(np.linspace(0, 1, 60), np.linspace(-30, 10, 60))]
+    )
+    interval = np.column_stack([np.full(30, 0.5), np.linspace(-depth, -1, 30)])
+    place_labels(
+        ax,
+        [Label(text="AuCu$_3$\nD0$_{22}$", x=0.5, y=0.0, is_above=False)],
+        avoid=[Kept(everywhere), Kept(interval, HEAVY), Kept(interval[:1], 10 * HEAVY, radius=2.3)],
+    )
+    ax.figure.draw_without_rendering()
+    (box,), _ = boxes_and_leaders(ax)
+    assert box.count_contains(ax.transData.transform(interval)) == 0
+    assert box.count_contains(ax.transData.transform(everywhere)) > 0
+
+
+@pytest.mark.parametrize("deepest", [0.3, 0.5, 0.7])
+def test_labels_keep_their_second_lines_in_rows_where_there_is_room_below(ax, deepest):
+    """Of eight compounds, as of Pd-Ti, in the width of a column."""
+    ax.figure.set_size_inches(3.4, 3.7)
+    ax.set(xlim=(-0.04, 1.04), ylim=(-1400, 1000))
+    at = np.array([1 / 9, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 2 / 5, 1 / 2, 2 / 3])
+    y = -600 * np.minimum(at / deepest, (1 - at) / (1 - deepest))
+    seconds = ("TiPt$_8$ type", "$Cmmm$", "D1$_a$", "D0$_{22}$", "$Pnma$", "$Immm$", "L1$_0$", "$I4/mmm$")
+    labels = [
+        Label(text=f"Pd$_8$Ti\n{second}", x=x, y=energy, is_above=False)
+        for x, energy, second in zip(at.tolist(), y.tolist(), seconds, strict=True)
+    ]
+    with mpl.rc_context(RC):
+        place_labels(ax, labels, avoid=[Kept(np.column_stack([at, y + up])) for up in (0, 100, 200)])
+        ax.figure.draw_without_rendering()
+    boxes, _ = boxes_and_leaders(ax)
+    assert [text.get_text() for text in ax.texts] == [label.text for label in labels]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    lines = [text.arrow_patch.get_path().interpolated(20).vertices for text in ax.texts]
+    lines = [text.arrow_patch.get_transform().transform(line) for text, line in zip(ax.texts, lines, strict=True)]
+    for (k, box), (other, line) in itertools.product(enumerate(boxes), enumerate(lines)):
+        assert k == other or box.count_contains(line) == 0
 
 
 def test_limits_that_are_asked_for_leave_out_labels_beyond_them():

@@ -13,7 +13,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from hullscout.errors import OutputError
+from hullscout import Campaign
+from hullscout.errors import FigureWarning, OutputError
+from hullscout.figures import save_campaign_figure
 from hullscout.figures.legends import legend_below
 from hullscout.figures.look import Look
 from hullscout.figures.saving import figure_bytes
@@ -96,6 +98,21 @@ def test_a_dictionary_restyles_what_the_legend_names_and_its_mark_there(hullscou
         Look(sheets=({"axes.gird": True},))
 
 
+@pytest.mark.parametrize("name", ["calculated", "calculated, fcc", "'calculated, fcc'", '"calculated, fcc"'])
+def test_one_name_restyles_the_series_of_all_lattices_and_a_whole_name_one(name, hullscout, pool):
+    svg, texts = drawn(hullscout, pool, "--lattices", "--restyle", f"{name}:color=#123456,markersize=9")
+    assert ("calculated, fcc" in texts, svg.count("#123456") >= 2) == (True, True)
+    figure = Figure()
+    ax = figure.add_subplot()
+    lines = [
+        ax.plot([0, 1], [0, 1], label=label)[0]
+        for label in ("calculated, bcc", "calculated, hcp (3)", "calculated or so")
+    ]
+    Look(restyled={"calculated": {"color": "#123456"}, "calculated, hcp": {"color": "#654321"}}).apply(figure)
+    assert [to_hex(line.get_color()) for line in lines][:2] == ["#123456", "#654321"]
+    assert to_hex(lines[2].get_color()) not in {"#123456", "#654321"}
+
+
 def test_an_eps_file_is_whole_and_the_same_each_time(hullscout, pool):
     written = []
     for name in ("one.eps", "two.eps"):
@@ -129,6 +146,26 @@ def test_what_a_file_cannot_show_is_said_once_in_a_plain_sentence(name, words, s
     assert (code, text.count(sentence)) == (0, 1), text
     seen = text + "".join(capfd.readouterr())
     assert not [word for word in ("Warning", "findfont", "PostScript", "saving.py") if word in seen]
+
+
+def test_what_a_figure_cannot_show_is_a_warning_in_python_where_nobody_listens(stopped, tmp_path):
+    with pytest.warns(FigureWarning, match="no sign for \u94f6") as warned:
+        save_campaign_figure(stopped, tmp_path / "hull.png", look=Look(title="\u94f6"))
+    assert [(one.filename, one.category) for one in warned] == [(__file__, FigureWarning)]
+    heard = []
+    save_campaign_figure(stopped, tmp_path / "hull.png", look=Look(title="\u94f6"), on_note=heard.append)
+    assert len(heard) == 1
+
+
+def test_what_pictures_of_a_report_cannot_show_is_told_once_for_all_of_them(campaign_folder, hullscout, tmp_path):
+    page = tmp_path / "page.html"
+    with pytest.warns(FigureWarning, match="no sign for \u94f6"):  # of hull.png
+        folder = campaign_folder("name='\u94f6'")
+    code, text = hullscout("report", folder, "-o", page)
+    assert (code, text.count("has no sign for \u94f6")) == (0, 1)
+    with pytest.warns(FigureWarning, match="no sign for \u94f6") as warned:
+        Campaign(folder).write_report(page)
+    assert len(warned) == 1
 
 
 def test_what_matplotlib_says_beyond_that_goes_where_it_always_goes(caplog):
@@ -172,22 +209,23 @@ def test_a_sheet_that_cannot_be_is_one_short_sentence(sheet, message, hullscout,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--size", "wide"), "expected WIDTHxHEIGHT"),
-        (("--size", "0x2"), "Expected a size above 0"),
-        (("--dpi", "0"), "dots per inch, found 0"),
-        (("--ylim", "2:1"), "limits of y that ascend, found 2 to 1"),
-        (("--style", "nowhere"), "style sheets, found 'nowhere'. Such as dark_background or grayscale."),
-        (("--style", "grayscal"), "style sheets, found 'grayscal'. Near: grayscale."),
-        (("--xlim", "0:inf"), "finite limits of x that ascend, found 0 to inf"),
         (("--restyle", "calculated:zorder=abc"), "Expected styles that matplotlib can draw with, found others"),
-        (("--restyle", "calculated"), "expected WHAT:KEY=VALUE, for example calculated:color=black"),
-        (("--restyle", "nothing:color=red"), "the name of what is drawn (calculated, hull found), found 'nothing'"),
+        (
+            ("--restyle", "nothing:color=red"),
+            "the name of what is drawn, 'calculated' or 'hull found', found 'nothing'",
+        ),
+        (("--restyle", "colculated:color=red"), "found 'colculated'. Near: calculated."),
+        (("--restyle", "'calculated:color=red"), 'found "\'calculated"'),
+        (
+            ("--lattices", "--restyle", "bcc:color=red"),
+            "'calculated' or 'calculated, fcc' or 'hull found', found 'bcc'",
+        ),
         (("--restyle", "calculated:colour=red"), "calculated: expected properties of matplotlib for it"),
     ],
 )
-def test_a_look_that_cannot_be_is_refused(words, message, hullscout, pool):
+def test_a_look_that_cannot_be_drawn_is_refused_before_anything_is_printed(words, message, hullscout, pool):
     code, text = hullscout("hull", pool, "-o", pool.with_name("no.png"), *words)
-    assert (code, message in text) == (2, True), text
+    assert (code, message in text, "Convex hull" in text) == (2, True, False), text
     assert not pool.with_name("no.png").exists()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from functools import cache
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -10,13 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from hullscout import Campaign, Pool
 from hullscout.campaign import Setup, read_origin, read_result
+from hullscout.cli.hulls import hull
+from hullscout.cli.results import plot, report
 from hullscout.errors import OutputError
-from hullscout.figures import save_result
+from hullscout.figures import save_campaign_figure, save_result
+from hullscout.figures.hulls import draw_hull
+from hullscout.figures.look import Look
 from hullscout.figures.phase_diagram import draw_phase_diagram, drawn_energies, intervals_of
 from hullscout.figures.saving import save_figure
 from hullscout.figures.style import Width, mathtext_formula
 from hullscout.hull import pure
+from hullscout.known_pool import PoolHull
 from hullscout.oracle.outcome import Calculated
 from hullscout.selection import Decision
 
@@ -98,11 +105,29 @@ def test_candidates_above_the_range_are_counted(request):
 
 def test_lattices_have_markers_of_their_own(request):
     known = known_of(request.config.rootpath / ROOTS[1], 60)
-    lines = by_label(drawn(known, has_lattices=True))
+    lines = by_label(drawn(known, lattices=True))
     for lattice in ("fcc", "bcc", "hcp", "other"):
-        assert len(lines[f"{lattice}, not calculated"]) > 20
+        assert len(lines[f"not calculated, {lattice}"]) > 20
     n_drawn = sum(len(points) for label, points in lines.items() if "calculated" in label)
     assert n_drawn == known.n_candidates
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Campaign.plot_hull,
+        Campaign.plot_section,
+        Campaign.write_report,
+        Pool.plot_hull,
+        PoolHull.plot,
+        save_campaign_figure,
+        draw_hull,
+    ],
+)
+def test_in_python_lattices_are_asked_for_by_the_name_of_the_option(function):
+    options = [option for command in (plot, hull, report) for option in command.params if "--lattices" in option.opts]
+    assert len(options) == 3
+    assert "lattices" in signature(function).parameters
 
 
 @pytest.mark.parametrize("width", Width)
@@ -119,6 +144,21 @@ def test_no_label_covers_another(request, campaign, n_known, seed, width):
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
+@pytest.mark.parametrize("width", Width)
+def test_no_label_hides_the_most_probable_candidate_or_a_vertex(history, belief, width):
+    """What may be on the hull is believed to lie under a vertex, where the label of that would be."""
+    known, mean = history.now, belief.mean_ev_per_atom.copy()
+    chosen = int(intervals_of(belief)[0][0])
+    mean[chosen] = known.hull.energy_ev_per_atom[np.abs(known.hull.x - known.x[chosen]).argmin()] - 0.006
+    ax = drawn(known, belief=dataclasses.replace(belief, mean_ev_per_atom=mean), width=width)
+    ax.figure.draw_without_rendering()
+    vertices = np.column_stack([known.hull.x, known.hull.energy_ev_per_atom])
+    at = ax.transData.transform(np.vstack([[known.x[chosen], mean[chosen]], vertices]) * [1.0, 1000.0])
+    renderer = ax.figure.canvas.get_renderer()
+    for text in ax.texts:
+        assert Text.get_window_extent(text, renderer).padded(3.0).count_contains(at) == 0, text
+
+
 def test_beliefs_are_drawn_as_they_are_computed(history, belief):
     ax = drawn(history.now, belief=belief)
     (shown,) = [c for c in ax.collections if c.get_label() == "prediction, 95 % interval"]
@@ -132,6 +172,23 @@ def test_beliefs_are_drawn_as_they_are_computed(history, belief):
     at_half = [y for x, y in band.get_paths()[0].vertices if x == 0.5]
     assert min(at_half) == pytest.approx(low)
     assert max(at_half) == pytest.approx(high)
+
+
+@pytest.mark.parametrize(("times", "is_named"), [(1.0, True), (1e-3, False)])
+def test_the_legend_names_the_band_where_it_is_seen(history, belief, monkeypatch, times, is_named):
+    given = type(belief).band_ev_per_atom
+
+    def narrowed(self, *args):
+        low, middle, high = given(self, *args)
+        return np.array([middle + times * (low - middle), middle, middle + times * (high - middle)])
+
+    monkeypatch.setattr(type(belief), "band_ev_per_atom", narrowed)
+    ax = drawn(history.now, belief=belief)
+    (legend,) = ax.figure.legends
+    assert ("95 % band of the hull" in [text.get_text() for text in legend.get_texts()]) is is_named
+    Look(x_range=(0.3, 0.7), y_range=(-60.0, -5.0)).apply(ax.figure)  # without (0, 0)
+    (legend,) = ax.figure.legends
+    assert ("95 % band of the hull" in [text.get_text() for text in legend.get_texts()]) is is_named
 
 
 def test_the_title_counts_intervals_that_leave_the_range(history, belief):

@@ -47,17 +47,17 @@ class Reported:
         bands: For each moment the (2, k) ends of the hull's 95 % band at `BAND_AT` in eV/atom, as formation energies of that
             moment; None where there is none, for more than two elements, and before now in pools of more than `MAX_WITH_BANDS`.
         shown: (s,) the candidates that the page holds, ascending: all of them, or of large pools what `shown_candidates` says.
-        has_lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
+        lattices: Whether markers are to tell the lattice of each candidate, which takes a while.
     """
 
     history: History
     belief: Belief | None
     bands: tuple[Floats | None, ...]
     shown: Indices
-    has_lattices: bool = False
+    lattices: bool = False
 
     @classmethod
-    def of(cls, history: History, *, has_lattices: bool = False) -> Reported:
+    def of(cls, history: History, *, lattices: bool = False) -> Reported:
         """A campaign, with what its rule believes now and believed before each round, where it has a posterior."""
         belief: Belief | None = None
         bands: list[Floats | None] = []
@@ -71,7 +71,7 @@ class Reported:
             else:
                 bands.append(belief.band_ev_per_atom(BAND_AT, (0.025, 0.975)))
         shown = shown_candidates(history.now, belief)
-        return cls(history=history, belief=belief, bands=tuple(bands), shown=shown, has_lattices=has_lattices)
+        return cls(history=history, belief=belief, bands=tuple(bands), shown=shown, lattices=lattices)
 
     def places(self, candidates: Indices | Sequence[int]) -> list[int]:
         """Where on the page candidates (q,) stand that are shown."""

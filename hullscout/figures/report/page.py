@@ -21,6 +21,7 @@ from hullscout.display import percent, unbroken
 from hullscout.errors import OutputError
 from hullscout.figures.crystals import COLOURS, data_address
 from hullscout.figures.hulls import MAX_PICTURED, draw_overview
+from hullscout.figures.notes import told_once
 from hullscout.figures.phase_diagram import MAX_INTERVALS, MIN_PROBABILITY, draw_section
 from hullscout.figures.potentials import draw_potentials
 from hullscout.figures.report import facts
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+    from hullscout.campaign import Setup
+
 REPORT = "report.html"
 PARTS = Path(__file__).parent / "parts"
 SUFFIXES = (".html", ".htm")
@@ -49,20 +52,23 @@ OTHERS_DPI = 180
 STILL_ASPECT = {Width.PAGE: 0.55, Width.COLUMN: 1.25}
 
 
-def read_report(folder: Path, *, has_lattices: bool = False) -> facts.Reported:
-    """Read the campaign in `folder`, and compute what its rule believed before each round and believes now.
+def read_report(folder: Path, *, setup: Setup | None = None, lattices: bool = False) -> facts.Reported:
+    """Read the campaign in `folder`, with its setup if that was read, and compute what its rule believed in each round and now.
 
     Raises:
         StoreError: There is none, it is damaged, or there is no hull yet.
     """
-    return facts.Reported.of(read_history(folder), has_lattices=has_lattices)
+    return facts.Reported.of(read_history(folder, setup=setup), lattices=lattices)
 
 
-def write_report(path: Path, reported: facts.Reported, *, reload_s: int | None = None) -> None:
+def write_report(
+    path: Path, reported: facts.Reported, *, reload_s: int | None = None, on_note: Callable[[str], object] | None = None
+) -> None:
     """Write the report of a campaign, finished or not, whole or not at all. The same campaign gives the same bytes.
 
     Args:
         reload_s: Seconds after which an open page loads itself again, until `settle_report`; never if not given.
+        on_note: Called with a sentence for each thing that the pictures cannot show; by default these are warnings.
 
     Raises:
         OutputError: The suffix is no HTML file's, or the file cannot be written.
@@ -71,7 +77,7 @@ def write_report(path: Path, reported: facts.Reported, *, reload_s: int | None =
         raise OutputError(
             f"{path}: expected a file that ends in {' or '.join(SUFFIXES)}, found {path.suffix or 'no ending'!r}."
         )
-    write_whole(path, render_report(reported, reload_s=reload_s), remedy="Give another file.")
+    write_whole(path, render_report(reported, reload_s=reload_s, on_note=on_note), remedy="Give another file.")
 
 
 def settle_report(path: Path) -> None:
@@ -84,7 +90,9 @@ def settle_report(path: Path) -> None:
         write_whole(path, settled + head + rest, remedy="Give another file.")
 
 
-def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> str:
+def render_report(
+    reported: facts.Reported, *, reload_s: int | None = None, on_note: Callable[[str], object] | None = None
+) -> str:
     """The HTML text of the report of a campaign; see `write_report`."""
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
@@ -96,6 +104,7 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
     # plotly.js takes a second to load: the tables work before it does.
     scripts = [*first, get_plotlyjs(), last]
     shown, cells = shown_structures(reported)
+    picture = partial(_picture, reported=reported, on_note=told_once(on_note))
     return (
         environment()
         .get_template("page.html.jinja")
@@ -109,8 +118,8 @@ def render_report(reported: facts.Reported, *, reload_s: int | None = None) -> s
             page={**page_data(reported), "structures": view_data(reported, cells)},
             policy=policy(scripts),
             scripts=scripts,
-            still={width.value: _picture(draw_overview, reported, width, STILL_ASPECT[width]) for width in Width},
-            others=_other_pictures(reported) if n_elements > 2 else [],
+            still={width.value: picture(draw_overview, width=width, aspect=STILL_ASPECT[width]) for width in Width},
+            others=_other_pictures(reported, picture) if n_elements > 2 else [],
             style=(PARTS / "page.css").read_text(encoding="utf-8"),
             versions=versions(),
             citations=citations_of((*config.representation.citations, *config.select.citations)),
@@ -137,7 +146,7 @@ def _unbroken(text: str) -> Markup:
     return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', str(escape(unbroken(text)))))  # noqa: S704  escaped
 
 
-def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:
+def _other_pictures(reported: facts.Reported, picture: Callable[..., str]) -> list[tuple[str, str]]:
     """Of more than two elements: sections between all pairs of them, and of three the chemical potentials; with what they show."""
     elements = reported.known.pool.end_names
     drawn: list[tuple[str, Callable[..., object]]] = [
@@ -147,18 +156,25 @@ def _other_pictures(reported: facts.Reported) -> list[tuple[str, str]]:
     if len(elements) == MAX_PICTURED:
         about = "Potentials at which each ground state is stable, with the probability that it is on the hull"
         drawn.append((about, draw_potentials))
-    return [(about, _picture(draw, reported, Width.COLUMN, 1.1, dpi=OTHERS_DPI)) for about, draw in drawn]
+    return [(about, picture(draw, width=Width.COLUMN, aspect=1.1, dpi=OTHERS_DPI)) for about, draw in drawn]
 
 
 def _picture(
-    draw: Callable[..., object], reported: facts.Reported, width: Width, aspect: float, *, dpi: int | None = None
+    draw: Callable[..., object],
+    *,
+    reported: facts.Reported,
+    width: Width,
+    aspect: float,
+    on_note: Callable[[str], object],
+    dpi: int | None = None,
 ) -> str:
     """A figure as a picture."""
 
     def fill(figure: Figure) -> None:
         draw(figure.add_subplot(), reported.known, belief=reported.belief)
 
-    return data_address(figure_bytes(fill, suffix=".png", inches=width.size(aspect), dpi=dpi or width.dots_per_inch))
+    inches, dpi = width.size(aspect), dpi or width.dots_per_inch
+    return data_address(figure_bytes(fill, suffix=".png", inches=inches, dpi=dpi, on_note=on_note))
 
 
 def policy(scripts: list[str]) -> str:

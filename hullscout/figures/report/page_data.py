@@ -75,7 +75,7 @@ def _candidates(reported: Reported) -> dict[str, Any]:
         "energy": listed(np.where(is_known, MILLI * drawn_energies(known, None)[shown], np.nan), 3),
         "startVolume": [round(each.volume_a3_per_atom, 3) for each in candidates] if history.relaxed else None,
         "relaxedVolume": _relaxed_volumes(reported) if history.relaxed else None,
-        "lattice": [parent_lattice(each) for each in candidates] if reported.has_lattices else None,
+        "lattice": [parent_lattice(each) for each in candidates] if reported.lattices else None,
         "pending": reported.places(sorted(history.awaited)),
         "failed": {
             str(place): {"round": known.asked_in[index], "reason": failed.reason, "sentence": failed.sentence}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hullscout.display import PERCENT
 from hullscout.figures.chances import chances_bytes
 from hullscout.figures.crystals import data_address
+from hullscout.figures.notes import told_once
 from hullscout.figures.report.page import PARTS, environment, policy, versions
 from hullscout.figures.style import Width
 from hullscout.figures.trade_off import trade_off_bytes
@@ -30,20 +31,17 @@ class Pictures:
 
 
 def pictures_of(answer: Answer, *, on_note: Callable[[str], object] | None = None) -> Pictures:
-    """The figures of a plan; `on_note` is told what they cannot show."""
+    """The figures of a plan; `on_note` is told what they cannot show, else warnings say it."""
     risk, curves = answer.order.risk, curves_of(answer)
     unit = "core-hours" if answer.is_in_core_hours else "calculations"
     outcomes = () if answer.plan is None else answer.plan.outcomes
     widths = Width if len(outcomes) > len({outcome.campaign for outcome in outcomes}) else ()
-    told = {Width.PAGE: on_note}
+    tell = told_once(on_note)
     return Pictures(
         chances={
-            width: chances_bytes(curves, unit=unit, wanted=1.0 - risk, width=width, on_note=told.get(width))
-            for width in Width
+            width: chances_bytes(curves, unit=unit, wanted=1.0 - risk, width=width, on_note=tell) for width in Width
         },
-        trade_off={
-            width: trade_off_bytes(outcomes, risk=risk, width=width, on_note=told.get(width)) for width in widths
-        },
+        trade_off={width: trade_off_bytes(outcomes, risk=risk, width=width, on_note=tell) for width in widths},
     )
 
 

@@ -57,13 +57,20 @@ OF_A_RUN = "End it (nothing is lost), add the structures, and run it again."
 
 
 def add_file(
-    folder: Path, path: Path, pool_format: str | None = None, *, column: str | None = None, unit: str | None = None
+    folder: Path,
+    path: Path,
+    pool_format: str | None = None,
+    *,
+    column: str | None = None,
+    unit: str | None = None,
+    leaves_out_faults: bool = False,
 ) -> Added:
     """Add the structures of a pool of any format to the campaign in `folder`.
 
     Args:
         column: What holds the energies of the pool, if it is another than that of the campaign's.
         unit: Of these energies; as for a pool.
+        leaves_out_faults: Whether what cannot be used is left out, whatever the campaign's settings say of its own pool.
     """
     with Store.read(folder) as store:  # first of all: where there is no campaign, the pool is not what is wrong
         config = store.origin().config
@@ -85,7 +92,7 @@ def add_file(
             )
         meant = EnergyMeaning(column=column, unit=unit, kind=config.pool.energy_kind)
         said = restated(understand(said, meant, elements=config.elements, has_ends=False), config.pool.energies)
-    return _add(folder, said, name=str(path))
+    return _add(folder, said, name=str(path), leaves_out_faults=leaves_out_faults)
 
 
 def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candidate]) -> Added:
@@ -130,11 +137,22 @@ def add_results(folder: Path, frames: Sequence[Frame], relaxed: Mapping[str, Can
     }
     keys = sorted({key for frame in named for key in frame.columns})
     return _add(
-        folder, Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)), name=str(IN_RESULTS), relaxed=ends
+        folder,
+        Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)),
+        name=str(IN_RESULTS),
+        relaxed=ends,
+        leaves_out_faults=True,
     )
 
 
-def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candidate] | None = None) -> Added:
+def _add(
+    folder: Path,
+    frames: Frames,
+    *,
+    name: str,
+    relaxed: Mapping[str, Candidate] | None = None,
+    leaves_out_faults: bool = False,
+) -> Added:
     with Store.read(folder) as store:
         origin = store.origin()
     with Store.create_or_resume(folder, origin, remedy=OF_A_RUN) as store:
@@ -144,6 +162,7 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
         given = setup.frames_in(
             format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
+        given = setup.config.axis.sift(given) if leaves_out_faults else given
         # An end that is given by value is none beside a structure of it: refused here as in a pool.
         with_given_ends(given, setup.config.pool.energies, setup.config.elements, is_computed=setup.table is None)
         growth = growth_of(
@@ -152,7 +171,7 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
             given,
             axis=setup.config.axis,
             needs_energy=setup.table is not None,
-            faulty=Faulty.LEAVE_OUT if setup.config.pool.leave_out_faults else Faulty.REFUSE,
+            faulty=Faulty.LEAVE_OUT if leaves_out_faults or setup.config.pool.leave_out_faults else Faulty.REFUSE,
             build=setup.build_pool_of,
         )
         n_rounds, ledger = store.n_rounds, setup.open_ledger(store, is_kept=False)

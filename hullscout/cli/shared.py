@@ -57,6 +57,7 @@ FORCE = click.option("--force", is_flag=True, help="Replace the file if there is
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
+LEAVE_OUT_FAULTS = click.option("--leave-out-faults", is_flag=True, help="Leave out what cannot be used, and say so.")
 STRUCTURES = click.option(
     "--structures",
     type=click.Choice(["relaxed", "start"]),

@@ -56,7 +56,8 @@ class Reply:
 
     The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`, and so
     are `columns` of its table. Where nothing names a candidate and none is this crystal, `stranger` is what was calculated, as it
-    was before it was relaxed if that is known, and the id is that of its folder or file.
+    was before it was relaxed if that is known, and the id is that of its folder or file. It `is_named` where manifest, folder,
+    id or table say of which candidate it is, and not its crystal alone.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Reply:
     unused: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     stranger: Candidate | None = field(default=None, repr=False)
+    is_named: bool = True
 
 
 def read_replies(
@@ -284,12 +286,12 @@ def _unasked(
     candidate = twin_among(start, candidates.values())
     outcome = _outcome_of(done, file, start, settings)
     if candidate is None:
-        return Reply(id=name, outcome=outcome, source=str(file), calculation=done, stranger=start)
+        return Reply(id=name, outcome=outcome, source=str(file), calculation=done, stranger=start, is_named=False)
     if isinstance(outcome, Calculated) and candidate.n_atoms != start.n_atoms:
         outcome = replace(outcome, energy_ev=outcome.energy_ev / start.n_atoms * candidate.n_atoms, relaxed=None)
     elif isinstance(outcome, Calculated) and outcome.relaxed is not None:
         outcome = replace(outcome, relaxed=replace(outcome.relaxed, id=candidate.id))
-    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done)
+    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, is_named=False)
 
 
 def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidate]) -> tuple[str, ...]:

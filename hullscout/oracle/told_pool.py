@@ -18,7 +18,7 @@ WITH_IDS = frozenset({"extxyz", "ase", "entries", "parquet"})
 def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
     """The results of a file of several frames by id, in its order; empty where it is no such file, but one result.
 
-    Frames without ids, or of one id, may be the steps of one relaxation, of which the last counts.
+    Frames of the same atoms without ids, or of one id, may be the steps of one relaxation, of which the last counts.
     """
     try:
         read = read_pool(path) if detect_format(path) in WITH_IDS else None
@@ -27,7 +27,9 @@ def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
     if read is None or len(read.frames) + read.n_faulty < 2:
         return []
     ids = {frame.id for frame in read.frames}
-    if len(ids) < len(read.frames) or ids == {f"frame-{frame.number:06d}" for frame in read.frames}:
+    are_of_one_cell = len({tuple(frame.numbers.tolist()) for frame in read.frames}) == 1
+    are_unnamed = ids == {f"frame-{frame.number:06d}" for frame in read.frames}
+    if len(ids) < len(read.frames) or (are_unnamed and are_of_one_cell):
         return []
     found: list[tuple[str, Calculation] | ResultError] = [ResultError(f"{path}: {fault}") for fault in read.faults]
     for frame in read.frames:

@@ -40,6 +40,7 @@ from hullscout.pool import (
 from hullscout.pool.candidate import stated_id
 from hullscout.pool.columns import find_setting_conflicts, refuse_mixed_settings
 from hullscout.pool.frames import plain_columns
+from hullscout.pool.settings import setting_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,23 +125,21 @@ def result_frame(candidate: Candidate, answer: Calculated, columns: Mapping[str,
     )
 
 
-def add_results(folder: Path, frames: Sequence[Frame], relaxed: Mapping[str, Candidate]) -> Added:
-    """Add structures with their energies, and what they were relaxed into by id; of one id each further one gets a number."""
+def add_results(folder: Path, frames: Sequence[Frame], answers: Mapping[str, Calculated]) -> Added:
+    """Add structures with their energies, and what is known of these by id; of one id each further one gets a number."""
     with Store.read(folder) as store:
         taken, named = set(Setup(store.origin()).pool.ids), []
     for frame in frames:
         names = chain([frame.id], (f"{frame.id}-{number}" for number in count(2)))
         named.append(replace(frame, id=next(name for name in names if name not in taken)))
         taken.add(named[-1].id)
-    ends = {
-        new.id: replace(relaxed[old.id], id=new.id) for old, new in zip(frames, named, strict=True) if old.id in relaxed
-    }
+    renamed = {new.id: answers[old.id] for old, new in zip(frames, named, strict=True)}
     keys = sorted({key for frame in named for key in frame.columns})
     return _add(
         folder,
         Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)),
         name=str(IN_RESULTS),
-        relaxed=ends,
+        answers=renamed,
         leaves_out_faults=True,
     )
 
@@ -150,7 +149,7 @@ def _add(
     frames: Frames,
     *,
     name: str,
-    relaxed: Mapping[str, Candidate] | None = None,
+    answers: Mapping[str, Calculated] | None = None,
     leaves_out_faults: bool = False,
 ) -> Added:
     with Store.read(folder) as store:
@@ -178,7 +177,7 @@ def _add(
         takes = setup.table is None and getattr(setup.config.oracle, "use_known", False)
         takes = takes and setup.config.prior.relax == "none"  # else they are of other cells
         stated = understood(given, setup) if takes else given
-        known = _known(setup, ledger, stated, growth, source=name, relaxed=relaxed or {}) if takes else {}
+        known = _known(setup, ledger, stated, growth, source=name, answers=answers or {}) if takes else {}
         suspects = (*growth.suspects, *_contradicted(setup, given, growth))
         if growth.ids:
             by_id = {frame.id: frame for frame in frames.frames}
@@ -209,7 +208,7 @@ def _add(
 
 
 def _known(
-    setup: Setup, ledger: Ledger, given: Frames, growth: Growth, *, source: str, relaxed: Mapping[str, Candidate]
+    setup: Setup, ledger: Ledger, given: Frames, growth: Growth, *, source: str, answers: Mapping[str, Calculated]
 ) -> dict[str, KnownAnswer]:
     """The energies that added frames state of new candidates, and of those that the campaign has and never asked for."""
     sizes = {frame.id: len(frame.numbers) for frame in given.frames} | dict(
@@ -229,10 +228,13 @@ def _known(
         if is_old or name in growth.ids:
             energy = (frame.energy_ev or 0.0) / len(frame.numbers) * sizes[name]
             is_own = frame.id == name
+            told = answers.get(name) if is_own else None
             answer = KnownAnswer(
                 energy_ev=frame.energy_ev or 0.0 if is_own else energy,
                 source=source,
-                relaxed=relaxed.get(name) if is_own else None,
+                relaxed=None if told is None or told.relaxed is None else replace(told.relaxed, id=name),
+                wall_s=None if told is None else told.wall_s,
+                settings=setting_columns(frame.columns),
             )
             found.setdefault(name, answer)
     return found

@@ -239,7 +239,7 @@ def take(folder: Path, read: Callable[[Setup], Sequence[Reply | ResultError]], *
 def _strangers(folder: Path, strangers: Sequence[Reply], *, adds: bool) -> tuple[list[str], Added | None]:
     """What cannot be taken of results whose structures are no candidates, and what came of adding the others."""
     said = "its structure is no candidate of this campaign, and nothing names one. `hullscout tell --add` makes it a candidate."
-    refused, frames, relaxed = [], [], {}
+    refused, frames, answers = [], [], {}
     for place, reply in enumerate(strangers, start=1):
         if not adds:
             refused.append(f"{reply.source}: {said}")
@@ -247,9 +247,8 @@ def _strangers(folder: Path, strangers: Sequence[Reply], *, adds: bool) -> tuple
             refused.append(f"{reply.source}: not added, since it gives no energy. {reply.outcome.sentence}")
         elif reply.stranger is not None and reply.calculation is not None:
             frames.append(growth.result_frame(reply.stranger, reply.outcome, reply.calculation.columns, number=place))
-            if reply.outcome.relaxed is not None:
-                relaxed[reply.id] = reply.outcome.relaxed
-    return refused, growth.add_results(folder, frames, relaxed) if frames else None
+            answers[reply.id] = reply.outcome
+    return refused, growth.add_results(folder, frames, answers) if frames else None
 
 
 def tell_energy(
@@ -343,12 +342,22 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
             )
     if is_new and not is_asked and isinstance(reply.outcome, Calculated):
         outcome = reply.outcome
-        ledger.know(reply.id, KnownAnswer(energy_ev=outcome.energy_ev, source=UNASKED, relaxed=outcome.relaxed))
+        ledger.know(reply.id, _unasked(outcome))
     elif is_new:
         # Without an attempt it was asked for, but the process ended before it was handed out.
         attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
         ledger.take(reply.id, reply.outcome, attempt=attempt)
     return is_new
+
+
+def _unasked(answer: Calculated) -> KnownAnswer:
+    return KnownAnswer(
+        energy_ev=answer.energy_ev,
+        source=UNASKED,
+        relaxed=answer.relaxed,
+        wall_s=answer.wall_s,
+        settings=answer.settings,
+    )
 
 
 def settings_of(setup: Setup, source: Path) -> HandoffSettings:

@@ -313,7 +313,11 @@ def _ended_by_signals() -> Iterator[None]:
 )
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
-    """Find the ground-state convex hull of an alloy with few DFT calculations."""
+    """Find the ground-state convex hull of an alloy with few DFT calculations.
+
+    `hullscout COMMAND --help` says what a command does and takes; `hullscout example` writes a campaign to begin with. The user
+    guide is in the folder .docs of the source.
+    """
 
 
 _GLUE = "\ue000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hullscout.contents import content_of, text_of
 from hullscout.errors import HullscoutError, ResultError
 from hullscout.pool import read_pool
 from hullscout.pool.calculations import Calculation, stated_unconverged
@@ -21,7 +22,9 @@ def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
     Frames of the same atoms without ids, or of one id, may be the steps of one relaxation, of which the last counts.
     """
     try:
-        read = read_pool(path) if detect_format(path) in WITH_IDS else None
+        kind = detect_format(path)
+        is_pool = kind in WITH_IDS and not (kind == "extxyz" and _is_one_frame(path))
+        read = read_pool(path) if is_pool else None
     except HullscoutError:
         return []
     if read is None or len(read.frames) + read.n_faulty < 2:
@@ -46,3 +49,9 @@ def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
         )
         found.append((frame.id, done))
     return found
+
+
+def _is_one_frame(path: Path) -> bool:
+    """Whether a file is extended XYZ of a single frame, which is read as a result and need not be read as a pool, too."""
+    lines = text_of(content_of(path)).rstrip().splitlines()
+    return bool(lines) and lines[0].strip().isdecimal() and len(lines) <= int(lines[0]) + 2

@@ -48,6 +48,7 @@ Examples:
   hullscout new Ni Al --lattice fcc,bcc --max-atoms 6 --calculator emt
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
+  hullscout ask results/ --pool pool.extxyz.gz -n 8 --to outbox/
 """
 PATH = click.Path(path_type=Path)
 # They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.

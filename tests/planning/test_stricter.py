@@ -100,3 +100,29 @@ def test_a_limit_that_ends_the_replays_is_not_made_stricter(campaign_file, tmp_p
     made = answer(request, tmp_path / "out", order=PlanOrder(executor=InProcessSettings()), budget=None)
     assert len(made.plan.outcomes) == 1
     assert made.asks[0].is_all
+
+
+def test_of_several_campaigns_only_the_unsafe_one_is_made_stricter(campaign_file, tmp_path, monkeypatch):
+    other = campaign_file.with_name("other.toml")
+    other.write_text(campaign_file.read_text().replace('"small"', '"other"').replace("seed = 1", "seed = 2"))
+    right_from = {"small": 5, "other": 41}
+
+    def play(jobs, *_, **__):
+        keys = [job.key for job in jobs]
+        return {
+            key: made_path(*DECIDED, seed=key.seed, steps=((2, 0.5), (right_from[key.campaign], 0.0))) for key in keys
+        }
+
+    monkeypatch.setattr(planner, "play_missing", play)
+    request = read_request([campaign_file, other], like=(), source=Source.REPLAYS, overrides=POSTERIOR)
+    made = answer(request, tmp_path / "out", order=PlanOrder(executor=InProcessSettings()), budget=Budget(amount=60))
+    assert [(one.campaign, one.setting["failure_probability"]) for one in made.plan.outcomes] == [
+        ("small", 0.05),
+        *(("other", probability) for probability in (0.05, *STRICTER)),
+    ]
+    one, whole, together = made.asks
+    assert (one.amount, whole.amount, together.amount) == (10, 57, 67)
+    assert (one.is_all, whole.is_all) == (False, True)
+    assert "other: ask for the whole pool: 57 calculations." in made.sentences[1]
+    assert [share.chance.rate for share in made.shares] == [1.0, 0.0]
+    assert [curve.asked for curve in curves_of(made)] == [10, 57, 67]

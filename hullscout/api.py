@@ -312,7 +312,7 @@ class Campaign(Drawn):
         see `computed_entries`.
         """
         history = self.history
-        settings = settings_of_answers(history.setup, history.now)
+        settings = settings_of_answers(history.setup, history.now, history.about)
         chosen = Structures(structures)
         return computed_entries(history.now, relaxed=history.relaxed, structures=chosen, settings=settings)
 

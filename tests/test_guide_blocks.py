@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 from page_blocks import read_blocks, run_page
+from results_tree import write_results
 
 ROOT = Path(__file__).parent.parent
 PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / ".docs").rglob("*.md")))}
 WITH_BLOCKS = [name for name, page in PAGES.items() if read_blocks(page.read_text(encoding="utf-8"))]
+
+WITH_RESULTS = "paper"
+"""The page of a reader who brings a tree of VASP results, which stands in its folder as well."""
 
 
 @pytest.fixture
@@ -27,6 +31,8 @@ def scratch(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", WITH_BLOCKS)
 def test_the_blocks_of_a_page_run(name, scratch):
     text = PAGES[name].read_text(encoding="utf-8")
+    if name == WITH_RESULTS:
+        write_results(scratch / "results", scratch / "campaigns" / "agpd" / "agpd.extxyz.gz", n=150, marks_bad=False)
     assert run_page(text, scratch, name=PAGES[name].name) > 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hullscout.campaign.energy_settings import settings_of_answers
 from hullscout.campaign.founding import KnownAnswer
 from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.setup import Setup
@@ -34,6 +35,7 @@ from hullscout.pool.checks import symbol_of
 from hullscout.pool.columns import find_setting_conflicts, stated_settings
 from hullscout.pool.forces import MAX_FORCE, not_at_rest
 from hullscout.pool.frames import one_error
+from hullscout.pool.settings import setting_columns
 from hullscout.pool.twins import reduced_composition
 
 if TYPE_CHECKING:
@@ -55,12 +57,20 @@ class Beforehand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Frames with energies, the structures that these are of where they were relaxed, and the settings of their oracle."""
+    """Frames with energies, the structures that these are of where they were relaxed, and the settings of their oracle.
+
+    `settings` are those of a campaign's energies by id; a pool's stand in its frames.
+    """
 
     name: str
     frames: tuple[Frame, ...]
     relaxed: dict[str, Candidate]
     oracle: dict[str, object] | None
+    settings: dict[str, dict[str, str | float]] = field(default_factory=dict)
+
+    def settings_of(self, frame: Frame) -> Mapping[str, str | float]:
+        """Of the energy of a frame."""
+        return setting_columns(frame.columns) if self.oracle is None else self.settings.get(frame.id, {})
 
 
 def begin(setup: Setup, folder: Path) -> Beforehand:
@@ -207,6 +217,8 @@ def _read(path: Path, name: str, setup: Setup) -> _Source:
     if (path / DATABASE).is_file():
         kept = Setup.read(path)
         ledger = kept.read_ledger(path)
+        with Store.read(path) as store:
+            about = store.about()
         _refuse_foreign(kept.config.elements, name, setup)
         frames = {frame.id: frame for frame in kept.asked_frames}
         known = [(kept.pool.ids[index], index) for index in ledger.known.answered.tolist()]
@@ -215,6 +227,7 @@ def _read(path: Path, name: str, setup: Setup) -> _Source:
             frames=tuple(replace(frames[each], energy_ev=ledger.energy_ev(each)) for each, _ in known),
             relaxed={each: ledger.relaxed[index] for each, index in known if index in ledger.relaxed},
             oracle=kept.config.oracle.model_dump(),
+            settings=settings_of_answers(kept, ledger.known, about),
         )
     if not path.exists():
         raise InvalidPoolError(
@@ -295,14 +308,14 @@ def _answer(source: _Source, frame: Frame, candidate: Candidate) -> KnownAnswer:
     """What a frame of a source says of a candidate, per cell of the candidate."""
     assert frame.energy_ev is not None  # noqa: S101  frames without an energy are not taken
     if len(frame.numbers) != candidate.n_atoms:
-        return KnownAnswer(
-            energy_ev=frame.energy_ev / len(frame.numbers) * candidate.n_atoms, source=source.name, relaxed=None
-        )
+        energy_ev = frame.energy_ev / len(frame.numbers) * candidate.n_atoms
+        return KnownAnswer(energy_ev=energy_ev, source=source.name, settings=source.settings_of(frame))
     relaxed = source.relaxed.get(frame.id)
     return KnownAnswer(
         energy_ev=frame.energy_ev,
         source=source.name,
         relaxed=None if relaxed is None else replace(relaxed, id=candidate.id),
+        settings=source.settings_of(frame),
     )
 
 

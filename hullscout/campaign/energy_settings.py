@@ -8,8 +8,9 @@ from hullscout.oracle import CalculatorSettings, FunctionSettings
 from hullscout.pool.settings import setting_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from hullscout.campaign.founding import About
     from hullscout.campaign.setup import Setup
     from hullscout.pool import Frame, Pool
     from hullscout.selection import Known
@@ -28,10 +29,10 @@ def settings_of_frames(frames: Iterable[Frame], pool: Pool) -> dict[str, dict[st
     return stated
 
 
-def settings_of_answers(setup: Setup, known: Known) -> dict[str, dict[str, Any]]:
+def settings_of_answers(setup: Setup, known: Known, about: Mapping[str, About]) -> dict[str, dict[str, Any]]:
     """By candidate: of energies of the pool what the pool states; of computed ones the calculator or function and its arguments.
 
-    Results that were told to a hand-off, and energies taken from another source, state none.
+    Of results that were told, and of energies of another source, it is what the store keeps `about` them, as their files state it.
     """
     oracle, of_pool = setup.config.oracle, settings_of_frames(setup.frames.frames, setup.pool)
     if setup.table is not None:
@@ -44,6 +45,7 @@ def settings_of_answers(setup: Setup, known: Known) -> dict[str, dict[str, Any]]
     given = {setup.pool.ids[index] for index in known.given.tolist()}
     ids = [setup.pool.ids[index] for index in known.answered.tolist()]
     settings = {name: of_pool.get(name, {}) if name in given else computed for name in ids}
+    settings |= {name: dict(about[name].settings) for name in ids if name in about and about[name].settings}
     return {name: stated for name, stated in settings.items() if stated}
 
 

@@ -192,7 +192,7 @@ def export(
             belief=belief,
             relaxed=history.relaxed,
             awaited=history.awaited,
-            settings=settings_of_answers(history.setup, history.now) if needs_settings else None,
+            settings=settings_of_answers(history.setup, history.now, history.about) if needs_settings else None,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.additions import Addition
@@ -15,12 +15,14 @@ from hullscout.campaign.resuming import ChangedThen, Resuming, verdict_on
 from hullscout.campaign.rows import ANSWERS, CAMPAIGN
 from hullscout.errors import InvalidStructureError, StoreError
 from hullscout.oracle import candidate_to_tree
+from hullscout.selection import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from hullscout.campaign.rows import Row, Table
+    from hullscout.oracle import Calculated
     from hullscout.pool import Candidate
 
 GIVEN = "given"
@@ -29,18 +31,30 @@ CHANGES = "changes"
 """The row that says what was changed of the settings since."""
 GIVEN_LATER = "given:"
 """With an id behind, the row that says so of an answer that came unasked to a campaign that was there."""
+ABOUT = "about:"
+"""With an id behind, the row that keeps what is known about an energy."""
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError, InvalidStructureError)
 """What parsing raises at a text that is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAnswer:
-    """An energy in eV of the candidate's cell, where it comes from, and the relaxed structure that it is of, if that is known."""
+    """An energy in eV of the candidate's cell, where it comes from, and what is known of it, as `Calculated` says it."""
 
     energy_ev: float
     source: str
     relaxed: Candidate | None = None
     note: str = ""
+    wall_s: float | None = None
+    settings: Mapping[str, str | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is kept of an energy beside itself: the settings of its calculation, and its seconds where nobody here asked for it."""
+
+    settings: dict[str, str | float] = field(default_factory=dict)
+    wall_s: float | None = None
 
 
 def given_of_rows(values: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, int]]:
@@ -57,6 +71,33 @@ def row_given_later(candidate_id: str, source: str, n_rounds: int) -> Row:
     """The row that says where such an answer is from."""
     said = json.dumps({"source": source, "n_rounds": n_rounds})
     return {"key": f"{GIVEN_LATER}{candidate_id}", "value": said.encode()}
+
+
+def rows_about(candidate_id: str, settings: Mapping[str, str | float], wall_s: float | None = None) -> list[Row]:
+    """The row that keeps what is known about an energy; none where that is nothing."""
+    said = {key: value for key, value in asdict(About(settings=dict(settings), wall_s=wall_s)).items() if value}
+    return [{"key": f"{ABOUT}{candidate_id}", "value": json.dumps(said).encode()}] if said else []
+
+
+def about_of_rows(values: Mapping[str, bytes]) -> dict[str, About]:
+    """What is known about energies, by the candidate's id."""
+    return {
+        key.removeprefix(ABOUT): About(**json.loads(value)) for key, value in values.items() if key.startswith(ABOUT)
+    }
+
+
+def rows_known(candidate_id: str, answer: KnownAnswer, *, n_rounds: int | None = None) -> list[tuple[Table, Row]]:
+    """The rows of an answer that nobody asked for; where it came after so many rounds, with the one of where it is from."""
+    rows = rows_about(candidate_id, answer.settings, answer.wall_s)
+    rows += [] if n_rounds is None else [row_given_later(candidate_id, answer.source, n_rounds)]
+    return [(ANSWERS, answer_row(candidate_id, answer)), *((CAMPAIGN, row) for row in rows)]
+
+
+def decision_of(row: Row, index: Mapping[str, int]) -> Decision:
+    """What was decided in a round, by its row; `index` is that of each candidate by its id."""
+    tree = json.loads(row["record"])
+    del tree["round"]
+    return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})
 
 
 def addition_of(row: Row) -> Addition:
@@ -117,17 +158,17 @@ def first_rows(origin: Origin, known: Mapping[str, KnownAnswer]) -> dict[Table, 
     }
     if known:
         values[GIVEN] = json.dumps({candidate_id: answer.source for candidate_id, answer in known.items()}).encode()
-    answers = [
-        answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)
-        for candidate_id, answer in known.items()
-    ]
-    return {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()], ANSWERS: answers}
+    rows: dict[Table, list[Row]] = {CAMPAIGN: [{"key": key, "value": value} for key, value in values.items()]}
+    rows[ANSWERS] = []
+    for table, row in (pair for candidate_id, answer in known.items() for pair in rows_known(candidate_id, answer)):
+        rows[table].append(row)
+    return rows
 
 
-def answer_row(candidate_id: str, energy_ev: float, relaxed: Candidate | None, note: str) -> Row:
+def answer_row(candidate_id: str, answer: Calculated | KnownAnswer) -> Row:
     """The row of an answer."""
-    kept = None if relaxed is None else json.dumps(candidate_to_tree(relaxed))
-    return {"id": candidate_id, "energy_ev": energy_ev, "relaxed": kept, "note": note or None}
+    kept = None if answer.relaxed is None else json.dumps(candidate_to_tree(answer.relaxed))
+    return {"id": candidate_id, "energy_ev": answer.energy_ev, "relaxed": kept, "note": answer.note or None}
 
 
 def changed_since(kept: Origin, given: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:

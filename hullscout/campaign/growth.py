@@ -40,6 +40,7 @@ from hullscout.pool import (
 from hullscout.pool.candidate import stated_id
 from hullscout.pool.columns import find_setting_conflicts, refuse_mixed_settings
 from hullscout.pool.frames import plain_columns
+from hullscout.pool.settings import setting_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,13 +58,20 @@ OF_A_RUN = "End it (nothing is lost), add the structures, and run it again."
 
 
 def add_file(
-    folder: Path, path: Path, pool_format: str | None = None, *, column: str | None = None, unit: str | None = None
+    folder: Path,
+    path: Path,
+    pool_format: str | None = None,
+    *,
+    column: str | None = None,
+    unit: str | None = None,
+    leaves_out_faults: bool = False,
 ) -> Added:
     """Add the structures of a pool of any format to the campaign in `folder`.
 
     Args:
         column: What holds the energies of the pool, if it is another than that of the campaign's.
         unit: Of these energies; as for a pool.
+        leaves_out_faults: Whether what cannot be used is left out, whatever the campaign's settings say of its own pool.
     """
     with Store.read(folder) as store:  # first of all: where there is no campaign, the pool is not what is wrong
         config = store.origin().config
@@ -85,7 +93,7 @@ def add_file(
             )
         meant = EnergyMeaning(column=column, unit=unit, kind=config.pool.energy_kind)
         said = restated(understand(said, meant, elements=config.elements, has_ends=False), config.pool.energies)
-    return _add(folder, said, name=str(path))
+    return _add(folder, said, name=str(path), leaves_out_faults=leaves_out_faults)
 
 
 def add(folder: Path, structures: Pool | Iterable[ase.Atoms | Structure | Candidate]) -> Added:
@@ -117,24 +125,33 @@ def result_frame(candidate: Candidate, answer: Calculated, columns: Mapping[str,
     )
 
 
-def add_results(folder: Path, frames: Sequence[Frame], relaxed: Mapping[str, Candidate]) -> Added:
-    """Add structures with their energies, and what they were relaxed into by id; of one id each further one gets a number."""
+def add_results(folder: Path, frames: Sequence[Frame], answers: Mapping[str, Calculated]) -> Added:
+    """Add structures with their energies, and what is known of these by id; of one id each further one gets a number."""
     with Store.read(folder) as store:
         taken, named = set(Setup(store.origin()).pool.ids), []
     for frame in frames:
         names = chain([frame.id], (f"{frame.id}-{number}" for number in count(2)))
         named.append(replace(frame, id=next(name for name in names if name not in taken)))
         taken.add(named[-1].id)
-    ends = {
-        new.id: replace(relaxed[old.id], id=new.id) for old, new in zip(frames, named, strict=True) if old.id in relaxed
-    }
+    renamed = {new.id: answers[old.id] for old, new in zip(frames, named, strict=True)}
     keys = sorted({key for frame in named for key in frame.columns})
     return _add(
-        folder, Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)), name=str(IN_RESULTS), relaxed=ends
+        folder,
+        Frames(path=IN_RESULTS, frames=tuple(named), keys=tuple(keys)),
+        name=str(IN_RESULTS),
+        answers=renamed,
+        leaves_out_faults=True,
     )
 
 
-def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candidate] | None = None) -> Added:
+def _add(
+    folder: Path,
+    frames: Frames,
+    *,
+    name: str,
+    answers: Mapping[str, Calculated] | None = None,
+    leaves_out_faults: bool = False,
+) -> Added:
     with Store.read(folder) as store:
         origin = store.origin()
     with Store.create_or_resume(folder, origin, remedy=OF_A_RUN) as store:
@@ -144,6 +161,7 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
         given = setup.frames_in(
             format_frames(frames.frames), path=frames.path, faults=frames.faults, notes=frames.notes, is_added=True
         )
+        given = setup.config.axis.sift(given) if leaves_out_faults else given
         # An end that is given by value is none beside a structure of it: refused here as in a pool.
         with_given_ends(given, setup.config.pool.energies, setup.config.elements, is_computed=setup.table is None)
         growth = growth_of(
@@ -152,14 +170,14 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
             given,
             axis=setup.config.axis,
             needs_energy=setup.table is not None,
-            faulty=Faulty.LEAVE_OUT if setup.config.pool.leave_out_faults else Faulty.REFUSE,
+            faulty=Faulty.LEAVE_OUT if leaves_out_faults or setup.config.pool.leave_out_faults else Faulty.REFUSE,
             build=setup.build_pool_of,
         )
         n_rounds, ledger = store.n_rounds, setup.open_ledger(store, is_kept=False)
         takes = setup.table is None and getattr(setup.config.oracle, "use_known", False)
         takes = takes and setup.config.prior.relax == "none"  # else they are of other cells
         stated = understood(given, setup) if takes else given
-        known = _known(setup, ledger, stated, growth, source=name, relaxed=relaxed or {}) if takes else {}
+        known = _known(setup, ledger, stated, growth, source=name, answers=answers or {}) if takes else {}
         suspects = (*growth.suspects, *_contradicted(setup, given, growth))
         if growth.ids:
             by_id = {frame.id: frame for frame in frames.frames}
@@ -190,7 +208,7 @@ def _add(folder: Path, frames: Frames, *, name: str, relaxed: Mapping[str, Candi
 
 
 def _known(
-    setup: Setup, ledger: Ledger, given: Frames, growth: Growth, *, source: str, relaxed: Mapping[str, Candidate]
+    setup: Setup, ledger: Ledger, given: Frames, growth: Growth, *, source: str, answers: Mapping[str, Calculated]
 ) -> dict[str, KnownAnswer]:
     """The energies that added frames state of new candidates, and of those that the campaign has and never asked for."""
     sizes = {frame.id: len(frame.numbers) for frame in given.frames} | dict(
@@ -210,10 +228,13 @@ def _known(
         if is_old or name in growth.ids:
             energy = (frame.energy_ev or 0.0) / len(frame.numbers) * sizes[name]
             is_own = frame.id == name
+            told = answers.get(name) if is_own else None
             answer = KnownAnswer(
                 energy_ev=frame.energy_ev or 0.0 if is_own else energy,
                 source=source,
-                relaxed=relaxed.get(name) if is_own else None,
+                relaxed=None if told is None or told.relaxed is None else replace(told.relaxed, id=name),
+                wall_s=None if told is None else told.wall_s,
+                settings=setting_columns(frame.columns),
             )
             found.setdefault(name, answer)
     return found

@@ -12,12 +12,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hullscout.campaign import growth
 from hullscout.campaign.founding import KnownAnswer
+from hullscout.campaign.opening import DATABASE
 from hullscout.campaign.prior_energies import refuse_without_prior
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
@@ -37,11 +39,11 @@ from hullscout.oracle import (
     read_template,
     write_folder,
 )
-from hullscout.pool import MAX_OF_ANY_EV_PER_ATOM, find_outlying
+from hullscout.pool import MAX_OF_ANY_EV_PER_ATOM, Frames, find_outlying
+from hullscout.pool.columns import find_setting_conflicts, refuse_mixed_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from hullscout.campaign.additions import Added
     from hullscout.campaign.ledger import Ledger
@@ -149,17 +151,56 @@ def tell(folder: Path, paths: Iterable[Path], *, adds: bool = False) -> Told:
 
     What was never handed out is taken as well, where it is a candidate; where it is none, it becomes one if that `adds`.
     """
+    return take(folder, lambda now: read_results(now, paths), adds=adds)
+
+
+def read_results(setup: Setup, paths: Iterable[Path]) -> list[Reply | ResultError]:
+    """All results at some paths, of the candidates of a campaign or of none; what cannot be read is an error in its place."""
+    pool, settings = setup.pool, settings_of(setup, Path(setup.origin.pool_name))
+    candidates = dict(zip(pool.ids, pool.candidates, strict=True))
+    names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
+    return list(chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths))
+
+
+def unusable(setup: Setup, folder: Path, replies: Sequence[Reply | ResultError]) -> list[str]:
+    """What is wrong of results of which none is taken yet, in the campaign in `folder`, which need not be there.
+
+    `InvalidPoolError` where their settings differ and that is not allowed.
+    """
+    ledger = setup.read_ledger(folder) if (folder / DATABASE).is_file() else setup.ledger()
+    implausible = _implausible(ledger, replies, setup.config.axis)
+    faults = []
+    for place, reply in enumerate(replies):
+        if isinstance(reply, ResultError):
+            faults.append(str(reply))
+        elif place in implausible:
+            faults.append(implausible[place])
+        elif isinstance(reply.outcome, Failed) and not (reply.is_named and ledger.is_asked(reply.id)):
+            faults.append(f"{reply.source}: {reply.outcome.sentence}")
+    stated = []
+    for place, reply in enumerate(replies, start=1):
+        if isinstance(reply, Reply) and isinstance(reply.outcome, Calculated) and reply.calculation is not None:
+            cell = replace(reply.stranger or setup.pool[reply.id], id=reply.source)
+            frame = growth.result_frame(cell, reply.outcome, reply.calculation.columns, number=place)
+            stated.append((reply, frame))
+    if not setup.config.pool.allow_mixed_settings:
+        refuse_mixed_settings(growth.IN_RESULTS, find_setting_conflicts([frame for _, frame in stated]))
+    strangers = tuple(frame for reply, frame in stated if reply.stranger is not None)
+    return [*faults, *setup.config.axis.sift(Frames(path=growth.IN_RESULTS, frames=strangers, keys=())).faults]
+
+
+def take(folder: Path, read: Callable[[Setup], Sequence[Reply | ResultError]], *, adds: bool = False) -> Told:
+    """Commit what is new of the results that `read` gives of the campaign as it is now; see `tell`."""
     setup = Setup.read(folder)
-    with _open(folder, setup) as (settings, _, ledger, now):
+    with _open(folder, setup) as (_, _, ledger, now):
         pool = ledger.pool
         candidates = dict(zip(pool.ids, pool.candidates, strict=True))
-        names = dict(zip(folder_names(pool.ids), pool.ids, strict=True))
         faults: list[str] = []
         failures: dict[str, Failed] = {}
         taken: list[Reply] = []
         strangers: list[Reply] = []
         n_energies = n_known = n_unasked = 0
-        replies = list(chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths))
+        replies = read(now)
         implausible = _implausible(ledger, replies, now.config.axis)
         for place, reply in enumerate(replies):
             try:
@@ -198,7 +239,7 @@ def tell(folder: Path, paths: Iterable[Path], *, adds: bool = False) -> Told:
 def _strangers(folder: Path, strangers: Sequence[Reply], *, adds: bool) -> tuple[list[str], Added | None]:
     """What cannot be taken of results whose structures are no candidates, and what came of adding the others."""
     said = "its structure is no candidate of this campaign, and nothing names one. `hullscout tell --add` makes it a candidate."
-    refused, frames, relaxed = [], [], {}
+    refused, frames, answers = [], [], {}
     for place, reply in enumerate(strangers, start=1):
         if not adds:
             refused.append(f"{reply.source}: {said}")
@@ -206,9 +247,8 @@ def _strangers(folder: Path, strangers: Sequence[Reply], *, adds: bool) -> tuple
             refused.append(f"{reply.source}: not added, since it gives no energy. {reply.outcome.sentence}")
         elif reply.stranger is not None and reply.calculation is not None:
             frames.append(growth.result_frame(reply.stranger, reply.outcome, reply.calculation.columns, number=place))
-            if reply.outcome.relaxed is not None:
-                relaxed[reply.id] = reply.outcome.relaxed
-    return refused, growth.add_results(folder, frames, relaxed) if frames else None
+            answers[reply.id] = reply.outcome
+    return refused, growth.add_results(folder, frames, answers) if frames else None
 
 
 def tell_energy(
@@ -280,10 +320,11 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
     """Take a reply into the ledger; whether it says something that was not known yet."""
     index = ledger.index_of(reply.id)
     is_asked, before = ledger.is_asked(reply.id), ledger.energy_ev(reply.id)
-    if isinstance(reply.outcome, Failed) and not is_asked and before is None:
+    if isinstance(reply.outcome, Failed) and not (is_asked and reply.is_named) and before is None:
+        why = "was never asked for" if not is_asked else "is told by its crystal alone"
         raise ProtocolError(
-            f"{reply.source}: {reply.id!r} was never asked for, and failed ({reply.outcome.sentence}). Only an energy is "
-            "taken of such."
+            f"{reply.source}: {reply.id!r} {why}, and failed: {reply.outcome.sentence.removesuffix('.')}. Only an energy is taken "
+            "of such."
         )
     if isinstance(reply.outcome, Failed):
         if before is not None:
@@ -301,12 +342,22 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
             )
     if is_new and not is_asked and isinstance(reply.outcome, Calculated):
         outcome = reply.outcome
-        ledger.know(reply.id, KnownAnswer(energy_ev=outcome.energy_ev, source=UNASKED, relaxed=outcome.relaxed))
+        ledger.know(reply.id, _unasked(outcome))
     elif is_new:
         # Without an attempt it was asked for, but the process ended before it was handed out.
         attempt = ledger.n_attempts(reply.id) or ledger.start(reply.id)
         ledger.take(reply.id, reply.outcome, attempt=attempt)
     return is_new
+
+
+def _unasked(answer: Calculated) -> KnownAnswer:
+    return KnownAnswer(
+        energy_ev=answer.energy_ev,
+        source=UNASKED,
+        relaxed=answer.relaxed,
+        wall_s=answer.wall_s,
+        settings=answer.settings,
+    )
 
 
 def settings_of(setup: Setup, source: Path) -> HandoffSettings:

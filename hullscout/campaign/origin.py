@@ -72,13 +72,16 @@ def read_origin(campaign_file: Path, overrides: Iterable[str] = (), *, seed: int
     return _of_file(text, config, pool_path, keep_pool(pool_path, config.pool.format), campaign_file.parent.resolve())
 
 
-def handoff_origin(pool_path: Path) -> Origin:
+def handoff_origin(pool_path: Path, *, leaves_out_faults: bool = False) -> Origin:
     """A pool alone as a campaign whose energies are calculated elsewhere, all else as it is by default."""
+    if not pool_path.exists():
+        raise InvalidPoolError(f"There is no {pool_path}. Give a file or folder of candidates.")
     kept = keep_pool(pool_path)
     elements = most_frequent_elements(kept_frames(kept.content, path=pool_path))
     text = (
         f"# Made of a pool alone.\nname = {json.dumps('-'.join(elements))}\nelements = {json.dumps(elements)}\n\n"
-        f'[pool]\npath = {json.dumps(str(pool_path))}\n\n[oracle]\nkind = "handoff"\n'
+        f"[pool]\npath = {json.dumps(str(pool_path))}\nleave_out_faults = {json.dumps(leaves_out_faults)}\n\n"
+        '[oracle]\nkind = "handoff"\n'
     )
     config = check_config(toml_of(text), source=f"the pool {pool_path}")
     return _of_file(text, config, pool_path, kept, Path.cwd())

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from hullscout.campaign.config import CampaignConfig
     from hullscout.campaign.engine import Engine
+    from hullscout.campaign.founding import About
     from hullscout.oracle import Failed
     from hullscout.pool import Candidate, Pool
     from hullscout.selection import Decision, Known
@@ -340,6 +341,7 @@ class History:
         relaxed: The structures that energies are of, by the candidate's index, where they are not those of the pool.
         awaited: (p,) indices of the candidates whose results are awaited; in a hand-off those that were handed out.
         result: What `result.json` says; None while the campaign is not finished.
+        about: What is kept of energies beside themselves, by the candidate's id.
     """
 
     setup: Setup = field(repr=False)
@@ -348,6 +350,7 @@ class History:
     relaxed: dict[int, Candidate] = field(repr=False)
     awaited: tuple[int, ...] = field(repr=False)
     result: CampaignResult | None
+    about: dict[str, About] = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> CampaignConfig:
@@ -378,6 +381,8 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
     """
     setup = Setup.read(folder) if setup is None else setup
     ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
+    with Store.read(folder) as store:
+        about = store.about()
     every = (ledger.known_after(n) for n in range(len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)
     if not moments:
@@ -395,4 +400,5 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
         relaxed=ledger.relaxed,
         awaited=awaited,
         result=read_result(folder),
+        about=about,
     )

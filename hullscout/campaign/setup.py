@@ -32,6 +32,7 @@ from hullscout.pool import (
     understand,
     with_given_ends,
 )
+from hullscout.pool.frames import LEAVE_OUT
 from hullscout.pool.moments import moments_by_rule
 from hullscout.representation import features_of
 from hullscout.selection import surrogate_of
@@ -59,6 +60,7 @@ class Setup:
         features: (n, d) features of the candidates by block name, if they are at hand.
         has_energies: Whether a table of energies is looked at; if not, its candidates without an energy are kept.
         folder: The campaign's, where pool and features may be kept.
+        leave_out: What has faults left out, named where some are refused.
     """
 
     def __init__(
@@ -68,8 +70,9 @@ class Setup:
         features: dict[str, Floats] | None = None,
         has_energies: bool = True,
         folder: Path | None = None,
+        leave_out: str = LEAVE_OUT,
     ) -> None:
-        self.origin = origin
+        self.origin, self._leave_out = origin, leave_out
         self._has_energies = has_energies
         self._is_table = has_energies and origin.config.oracle.kind == "table"
         self._folder, self._is_given = folder, features is not None
@@ -123,7 +126,7 @@ class Setup:
 
     def with_origin(self, origin: Origin) -> Setup:
         """The same of another origin, of which nothing was opened yet."""
-        return Setup(origin, has_energies=self._has_energies, folder=self._folder)
+        return Setup(origin, has_energies=self._has_energies, folder=self._folder, leave_out=self._leave_out)
 
     def now_in(self, folder: Path) -> Setup:
         """The same, or what the campaign in `folder` works with since its settings were changed."""
@@ -276,6 +279,7 @@ class Setup:
             columns=self.config.pool.columns,
             mixed_settings=MixedSettings.REFUSE if is_strict else MixedSettings.ALLOW,
             faulty=Faulty.LEAVE_OUT if self.config.pool.leave_out_faults else Faulty.REFUSE,
+            leave_out=self._leave_out,
         )
 
     @property

@@ -18,15 +18,19 @@ from hullscout.campaign.attempts import Attempt
 from hullscout.campaign.database import OF_A_LOCK, is_of_the_machine, lock_folder, refuse_no_database
 from hullscout.campaign.founding import (
     UNREADABLE,
+    About,
+    about_of_rows,
     addition_of,
     answer_row,
     changed_since,
     changes_of_rows,
+    decision_of,
     first_rows,
     given_of_rows,
     origin_of_rows,
     refused,
-    row_given_later,
+    rows_about,
+    rows_known,
     values_of_changes,
 )
 from hullscout.campaign.opening import (
@@ -47,7 +51,6 @@ from hullscout.campaign.resuming import ChangedThen
 from hullscout.campaign.rows import ADDITIONS, ANSWERS, ATTEMPTS, CAMPAIGN, FAILURES, ROUNDS, TABLES
 from hullscout.errors import StoreError
 from hullscout.oracle import Calculated, Failed, FailureReason, candidate_from_tree
-from hullscout.selection import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from hullscout.campaign.origin import Origin
     from hullscout.campaign.rows import Row, Table
     from hullscout.pool import Candidate
+    from hullscout.selection import Decision
 
 T = TypeVar("T")
 RESERVE = ".campaign.reserve"
@@ -170,7 +174,7 @@ class Store(CampaignDatabase):
 
     def decisions(self, index: Mapping[str, int]) -> tuple[Decision, ...]:
         """The decisions so far; `index` is that of each candidate by its id, by which they are kept."""
-        return self._parsed(ROUNDS, lambda row: _decision(row["record"], index))
+        return self._parsed(ROUNDS, lambda row: decision_of(row, index))
 
     @property
     def n_rounds(self) -> int:
@@ -188,10 +192,7 @@ class Store(CampaignDatabase):
 
     def changes(self) -> tuple[ChangedThen, ...]:
         """What was changed of the settings, in the order in which it was."""
-        try:
-            return changes_of_rows(self._values())
-        except UNREADABLE as error:
-            raise self.damaged(self.database, error) from error
+        return self._of_values(changes_of_rows)
 
     def save_addition(self, addition: Addition, known: Mapping[str, KnownAnswer] | None = None) -> None:
         """Commit structures that were added and what is known of them, before anything is decided that knows of them."""
@@ -204,10 +205,7 @@ class Store(CampaignDatabase):
         self._write(*self._given_later(known, n_rounds))
 
     def _given_later(self, known: Mapping[str, KnownAnswer], n_rounds: int) -> Statements:
-        rows: list[tuple[Table, Row]] = []
-        for candidate_id, answer in known.items():
-            rows.append((ANSWERS, answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)))
-            rows.append((CAMPAIGN, row_given_later(candidate_id, answer.source, n_rounds)))
+        rows = [row for each, answer in known.items() for row in rows_known(each, answer, n_rounds=n_rounds)]
         try:
             return tuple((table.insertion, table.sealed(row)) for table, row in rows)
         except (TypeError, ValueError) as error:
@@ -217,19 +215,17 @@ class Store(CampaignDatabase):
         """Energy in eV per cell of each candidate that was answered."""
         return {row["id"]: row["energy_ev"] for row in self._sound(ANSWERS)}
 
+    def about(self) -> dict[str, About]:
+        """What is kept of energies beside themselves, by the candidate's id."""
+        return self._of_values(about_of_rows)
+
     def given(self) -> dict[str, str]:
         """Where each answer is from that nobody asked for, by the candidate's id."""
-        return self._given()[0]
+        return self._of_values(given_of_rows)[0]
 
     def given_after(self) -> dict[str, int]:
         """How many rounds were decided before those of them that came when the campaign was there."""
-        return self._given()[1]
-
-    def _given(self) -> tuple[dict[str, str], dict[str, int]]:
-        try:
-            return given_of_rows(self._values())
-        except UNREADABLE as error:
-            raise self.damaged(self.database, error) from error
+        return self._of_values(given_of_rows)[1]
 
     def relaxed(self) -> dict[str, Candidate]:
         """The structure that each energy is of, where it came back another one than was asked for."""
@@ -269,10 +265,11 @@ class Store(CampaignDatabase):
 
     def save_answer(self, candidate_id: str, answer: Calculated, *, attempt: int | None) -> None:
         """Commit an energy, before anything uses it; a failure that was kept before is withdrawn."""
-        row = answer_row(candidate_id, answer.energy_ev, answer.relaxed, answer.note)
+        row = answer_row(candidate_id, answer)
+        about = [(CAMPAIGN.replacement, CAMPAIGN.sealed(each)) for each in rows_about(candidate_id, answer.settings)]
         # An energy told after a failure leaves the reason.
         ended = self._ended(candidate_id, attempt, ended=_now(), wall_s=answer.wall_s)
-        self._insert(ANSWERS, row, (FAILURES.removal, (candidate_id,)), *ended)
+        self._insert(ANSWERS, row, (FAILURES.removal, (candidate_id,)), *about, *ended)
         self._failed.discard(candidate_id)
 
     def save_failed(self, candidate_id: str, failed: Failed, *, attempt: int | None, is_final: bool) -> None:
@@ -378,6 +375,13 @@ class Store(CampaignDatabase):
         except (sqlite3.Error, MemoryError) as error:  # a length that is damaged may be beyond all memory
             raise self.unreadable(self.database, error) from error
 
+    def _of_values(self, parse: Callable[[Mapping[str, bytes]], T]) -> T:
+        """What the rows of the campaign as a whole say; what cannot be read is damage."""
+        try:
+            return parse(self._values())
+        except UNREADABLE as error:
+            raise self.damaged(self.database, error) from error
+
     def _parsed(self, table: Table, parse: Callable[[Row], T]) -> tuple[T, ...]:
         """What each row says; one that cannot be read is damage."""
         try:
@@ -392,9 +396,3 @@ class Store(CampaignDatabase):
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _decision(text: str, index: Mapping[str, int]) -> Decision:
-    tree = json.loads(text)
-    del tree["round"]
-    return Decision.from_tree({**tree, "chosen": [index[candidate_id] for candidate_id in tree["chosen"]]})

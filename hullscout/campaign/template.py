@@ -82,9 +82,17 @@ kind = "handoff"                   # `hullscout ask` hands structures out, `hull
 }
 """The ways by name; another one is one more line."""
 
+LEFT_OUT = "leave_out_faults = true            # what cannot be used is left out, and said\n"
+
 
 def starting_text(
-    elements: Sequence[str], *, pool: str, starter: str, name: str | None = None, made_by: str = "hullscout new"
+    elements: Sequence[str],
+    *,
+    pool: str,
+    starter: str,
+    name: str | None = None,
+    made_by: str = "hullscout new",
+    leaves_out_faults: bool = False,
 ) -> str:
     """A campaign file for a pool, with comments; `InvalidCampaignError` where the energies cannot come about so.
 
@@ -93,6 +101,7 @@ def starting_text(
         starter: One of `STARTERS`.
         name: Of the campaign; its elements if not given.
         made_by: The command that made it.
+        leaves_out_faults: Whether it says that what cannot be used is left out of the pool.
     """
     chosen = STARTERS[starter]
     foreign = [symbol for symbol in elements if chosen.only and symbol not in chosen.only]
@@ -101,7 +110,7 @@ def starting_text(
             f"--calculator {starter}: expected elements that it knows ({', '.join(chosen.only)}), found {', '.join(foreign)}. "
             f"Choose another: {', '.join(each for each in STARTERS if each != starter)}."
         )
-    title = "-".join(elements)
+    title, left_out = "-".join(elements), LEFT_OUT if leaves_out_faults else ""
     return f"""# {title}. Made by `{made_by}`.
 # Any setting may be changed until there is an answer, and some later: see the guide's page on the campaign file.
 
@@ -111,7 +120,7 @@ seed = 0
 
 [pool]
 path = {json.dumps(pool)}
-# known = ["results/"]             # energies of elsewhere: folders of campaigns, pools; those in the pool itself are known
+{left_out}# known = ["results/"]             # energies of elsewhere: folders of campaigns, pools; the pool's own are known
 
 {chosen.oracle}
 [stop]

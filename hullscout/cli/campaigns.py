@@ -13,6 +13,7 @@ from hullscout.cli.shared import (
     EPILOG,
     FOLDER,
     FORCE,
+    LEAVE_OUT_FAULTS,
     OVERRIDES,
     PATH,
     POOL_FILE,
@@ -25,6 +26,7 @@ from hullscout.figures import save_result
 
 if TYPE_CHECKING:
     from hullscout.campaign import Setup
+    from hullscout.campaign.handoff import Told
 
 MAX_COMPARED = 150
 """Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
@@ -32,6 +34,7 @@ N_SUSPECTS = 5
 """So many suspect energies are named when a campaign begins."""
 HANDOFF_EPILOG = """\b
 Examples:
+  hullscout ask results/ --pool agpt.extxyz.gz -n 8 --to outbox/ # calculations, and cells to choose from
   hullscout ask agpt.extxyz.gz -n 8 --to outbox/ # cells, with or without energies: makes runs/Ag-Pt
   hullscout ask agpt.toml -n 8 --to outbox/      # the same by a campaign file, with oracle.kind = "handoff"
   hullscout tell runs/Ag-Pt outbox/
@@ -108,24 +111,69 @@ def _make_handoff(setup: Setup, folder: Path, *, retry_failed: bool = False) -> 
         say(sentence)
 
 
-def _handed_out_by(path: Path, out: Path | None) -> Path:
-    """The folder of the campaign to ask: the one given, or `out` of the campaign file or pool given, which is made."""
+def _handed_out_by(
+    path: Path, out: Path | None, cells: Path | None, *, template: Path | None, outbox: Path, leaves_out: bool
+) -> Path:
+    """The folder of the campaign to ask: the one given, or `out` of the campaign file or pool given, which is made.
+
+    It is made once all that is given was looked at: with `cells`, of these, and what is given are results that are told first.
+    """
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
     from hullscout.campaign.origin import handoff_origin  # noqa: PLC0415
+    from hullscout.errors import ResultError  # noqa: PLC0415
+    from hullscout.oracle import read_template  # noqa: PLC0415
+    from hullscout.pool.frames import LEAVE_OUT  # noqa: PLC0415
 
+    if cells is not None and not path.exists():
+        raise ResultError(f"There is no {path}. Give a folder of results, a result or a file of several.")
     if (path / DATABASE).exists() or not path.exists():
-        if out is not None:
-            raise click.UsageError(
-                "--out is where the campaign of a file is made; a folder is asked as it is. Leave it out."
-            )
+        for option, value in (("--out", out), ("--pool", cells), ("--leave-out-faults", leaves_out or None)):
+            if value is not None and path.exists():
+                raise click.UsageError(
+                    f"{option} is for a campaign that is made of a file; a campaign's folder is asked as it is. Leave it out."
+                )
         return path
-    setup = campaigns.Setup(campaigns.read_origin(path) if path.suffix == ".toml" else handoff_origin(path))
+    if path.suffix == ".toml":
+        if leaves_out or cells is not None:
+            option, key = ("--pool", "path") if cells is not None else ("--leave-out-faults", "leave_out_faults")
+            raise click.UsageError(f"{option}: a campaign file says that itself, by [pool] {key}. Leave it out.")
+        origin = campaigns.read_origin(path)
+    else:
+        origin = handoff_origin(cells or path, leaves_out_faults=leaves_out and cells is None)
+    is_alone = cells is None and path.suffix != ".toml"
+    setup = campaigns.Setup(origin, leave_out="--leave-out-faults" if is_alone else LEAVE_OUT)
     handoff.settings_of(setup, path)
     folder = out if out is not None else Path("runs") / setup.config.folder_name
-    _make_handoff(setup.as_in(folder), folder)
+    if template is not None:
+        read_template(template)
+    _make_and_tell(setup, folder, None if cells is None else path, outbox=outbox, leaves_out=leaves_out)
     return folder
+
+
+def _make_and_tell(setup: Setup, folder: Path, results: Path | None, *, outbox: Path, leaves_out: bool) -> None:
+    """Make a hand-off campaign in a folder, or see that it is there, and tell it results, once these were looked at."""
+    from hullscout.campaign import handoff  # noqa: PLC0415  loads the scientific packages
+    from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
+    from hullscout.pool.frames import one_error  # noqa: PLC0415
+    from hullscout.writing import make_folder  # noqa: PLC0415
+
+    is_there = (folder / DATABASE).is_file()
+    setup = setup.as_in(folder)
+    if is_there:  # where it is another one, the results are not what is wrong
+        _make_handoff(setup, folder)
+    replies = [] if results is None else handoff.read_results(setup, [results])
+    faults = [] if results is None else handoff.unusable(setup, folder, replies)
+    if results is not None and faults and not leaves_out:
+        n, n_sound = len(replies), len(replies) - len(faults)
+        raise one_error(results, faults, n_frames=n, n_sound=n_sound, leave_out="--leave-out-faults")
+    if not is_there:
+        _ = setup.pool
+        make_folder(outbox, remedy="Give another --to.")
+        _make_handoff(setup, folder)
+    if results is not None:
+        _say_told(handoff.take(folder, lambda _: replies, adds=True), fault="Left out")
 
 
 @main.command(epilog=HANDOFF_EPILOG, interrupted="Nothing is handed out twice; run the same command again to go on.")
@@ -134,24 +182,37 @@ def _handed_out_by(path: Path, out: Path | None) -> Path:
 @click.option(
     "--to", "outbox", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the structures."
 )
-@click.option("--out", type=PATH, help="Folder of the campaign, where FOLDER is a file.  [default: runs/<name>]")
+@click.option("--out", type=PATH, help="Folder of the campaign, where FOLDER is none.  [default: runs/<name>]")
+@click.option("--pool", "cells", type=PATH, help="Candidates to choose from, where FOLDER holds results.")
+@LEAVE_OUT_FAULTS
 @click.option("--again", is_flag=True, help="Hand out again what is still awaited, instead of new structures.")
 @click.option("--retry-failed", is_flag=True, help="Hand out what failed before, too, as if it had not been.")
 @click.option("--template", type=PATH, help="Folder whose files go into each: INCAR, KPOINTS, a job script.")
 @looks
 def ask(
-    folder: Path, n: int, outbox: Path, out: Path | None, template: Path | None, *, again: bool, retry_failed: bool
+    folder: Path,
+    n: int,
+    outbox: Path,
+    out: Path | None,
+    cells: Path | None,
+    template: Path | None,
+    *,
+    leave_out_faults: bool,
+    again: bool,
+    retry_failed: bool,
 ) -> None:
     """Hand out the next structures of the campaign in FOLDER, for a code that runs elsewhere.
 
-    FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/, or in --out.
+    FOLDER may be a campaign file, or a pool of which some energies are known: its campaign is made in runs/, or in --out. With
+    --pool it holds results of calculations, as for `tell`: they are told to the campaign of these candidates, as candidates of
+    their own where they are none, and the next ones are chosen. The same command again tells what has come since.
     Each gets a folder with POSCAR, CIF, extended XYZ and a manifest with its id. What is under way is taken into account. At the
     end of the campaign its result is written instead.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
     from hullscout.cli.campaign_output import print_result  # noqa: PLC0415
 
-    folder = _handed_out_by(folder, out)
+    folder = _handed_out_by(folder, out, cells, template=template, outbox=outbox, leaves_out=leave_out_faults)
     asked = handoff.ask(folder, n=n, outbox=outbox, again=again, template=template, retry_failed=retry_failed)
     if asked.result is not None and asked.known is not None:
         save_result(folder, asked.result, asked.known, on_note=say)
@@ -181,9 +242,18 @@ def tell(folder: Path, results: tuple[Path, ...], *, adds: bool) -> None:
     order and twice.
     """
     from hullscout.campaign import handoff  # noqa: PLC0415
-    from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415
 
     told = handoff.tell(folder, results, adds=adds)
+    _say_told(told, fault="Error")
+    say(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
+    if told.faults:
+        sys.exit(2)
+
+
+def _say_told(told: Told, *, fault: str) -> None:
+    """What came of results that were told; what was not taken is said on the other stream, as a `fault`."""
+    from hullscout.cli.campaign_output import print_failures  # noqa: PLC0415  loads the scientific packages
+
     new = f"{told.n_energies} new {'energy' if told.n_energies == 1 else 'energies'}, {len(told.failures)} new failures"
     say(f"{new}, {told.n_known} known already; {told.n_awaited} results are awaited.")
     if told.n_unasked:
@@ -195,11 +265,8 @@ def tell(folder: Path, results: tuple[Path, ...], *, adds: bool) -> None:
     print_failures(told.failures)
     for note in told.notes:
         say(f"Note: {note}")
-    for fault in told.faults:
-        say(f"Error: {fault}", err=True)
-    say(f"Next: hullscout ask {quote(str(folder))} -n 8 --to outbox/")
-    if told.faults:
-        sys.exit(2)
+    for sentence in told.faults:
+        say(f"{fault}: {sentence}", err=True)
 
 
 @main.command(
@@ -212,7 +279,16 @@ def tell(folder: Path, results: tuple[Path, ...], *, adds: bool) -> None:
     "--energy", metavar="COLUMN", help="Column that holds its energies.  [default: as in the campaign's pool]"
 )
 @click.option("--energy-unit", metavar="UNIT", help="Their unit: eV, eV/atom, meV, ...  [default: as for a pool]")
-def add(folder: Path, pool: Path, pool_format: str | None, energy: str | None, energy_unit: str | None) -> None:
+@LEAVE_OUT_FAULTS
+def add(
+    folder: Path,
+    pool: Path,
+    pool_format: str | None,
+    energy: str | None,
+    energy_unit: str | None,
+    *,
+    leave_out_faults: bool,
+) -> None:
     """Add the structures of POOL to the campaign in FOLDER, under way or at its end.
 
     POOL is a file or folder of any format that a campaign reads; it needs no pure elements. Crystals that the campaign has are not
@@ -221,7 +297,9 @@ def add(folder: Path, pool: Path, pool_format: str | None, energy: str | None, e
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign import growth  # noqa: PLC0415
 
-    added = growth.add_file(folder, pool, pool_format, column=energy, unit=energy_unit)
+    added = growth.add_file(
+        folder, pool, pool_format, column=energy, unit=energy_unit, leaves_out_faults=leave_out_faults
+    )
     for sentence in added.sentences:
         say(sentence)
     if added.ids or added.n_known:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
 from hullscout.cli.results import EXPORTS
-from hullscout.cli.shared import CELL, PATH, console, main
+from hullscout.cli.shared import CELL, LEAVE_OUT_FAULTS, PATH, console, main
 from hullscout.cli.streams import say
 from hullscout.display import MILLI
 from hullscout.writing import write_whole
@@ -39,7 +39,7 @@ N_NEAR = 10
 @click.argument("pool", type=PATH)
 @reads_pool
 @click.option("--allow-mixed-settings", is_flag=True, help="Take energies of different settings onto one hull.")
-@click.option("--leave-out-faults", is_flag=True, help="Leave out what cannot be used, and say so.")
+@LEAVE_OUT_FAULTS
 @click.option("-o", "--output", type=PATH, help="Figure file, .png, .svg, .pdf or .eps.")
 @click.option(
     "--width", type=click.Choice(["page", "column"]), default="page", show_default=True, help="Of the figure."
@@ -144,6 +144,10 @@ def hull(
     for line in (*built.report.lines(), *map(str, table.conflicts)):
         say(line)
     _print_hull(found, n_shown=None if show_all else N_NEAR)
+    say(
+        f"Next: hullscout ask {quote(str(pool))} --pool CELLS -n 8 --to outbox/ chooses among CELLS what to calculate; hullscout "
+        f"enumerate {' '.join(axis.elements)} -o CELLS.extxyz.gz makes some."
+    )
     for note in notes:
         say(note)
     if distances is not None:

@@ -102,9 +102,10 @@ def plan(
     """How much to ask for, and how probably it gives the right hull.
 
     CAMPAIGNS whose energies are known are replayed until the recommendation is decided: the cheapest setting whose observed risk is
-    below the wanted one with confidence. Those of which no energy is known are predicted from known alloys. The output folder holds
-    the answer as plan.html, plan.png, plan.csv, plan.tex and plan.json, and plan.db, which keeps every finished replay: run the
-    same command again after an interruption, or with more replicates or another grid, and only what is missing is played.
+    below the wanted one with confidence. Where none is, stricter failure probabilities are tried; at worst the whole pool is the
+    answer. Those of which no energy is known are predicted from known alloys. The output folder holds the answer as plan.html,
+    plan.png, plan.csv, plan.tex and plan.json, and plan.db, which keeps every finished replay: run the same command again after an
+    interruption, or with more replicates or another grid, and only what is missing is played.
     """
     from hullscout.cli import plan_output as output  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures import plan_files  # noqa: PLC0415

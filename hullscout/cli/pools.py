@@ -350,7 +350,7 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
         advice = "A campaign takes it; look at the suspects first"
         taken = "No campaign takes it as it is" if counts["fault"] else advice
         if any(finding.taken_out or finding.kind == pools.NOT_READ for finding in inspection.of(pools.Severity.FAULT)):
-            taken += "; --write leaves the faults out, as does [pool] leave_out_faults = true"
+            taken += "; --write leaves the faults out, as do --leave-out-faults and [pool] leave_out_faults = true"
         screen.print(f"{faults}, {suspects}. {taken}.")
 
 

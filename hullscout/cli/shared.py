@@ -49,6 +49,7 @@ Examples:
   hullscout new Ni Al --lattice fcc,bcc --max-atoms 6 --calculator emt
   hullscout enumerate Ag Pt --lattice fcc,bcc,hcp --max-atoms 6 --prototypes -o pool.extxyz.gz
   hullscout check pool.extxyz.gz
+  hullscout ask results/ --pool pool.extxyz.gz -n 8 --to outbox/
 """
 PATH = click.Path(path_type=Path)
 # They stand in the pool's room, too; but importing it takes a second, for which the help does not wait.
@@ -58,6 +59,7 @@ FORCE = click.option("--force", is_flag=True, help="Replace the file if there is
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Replace a setting; may be repeated."
 )
+LEAVE_OUT_FAULTS = click.option("--leave-out-faults", is_flag=True, help="Leave out what cannot be used, and say so.")
 STRUCTURES = click.option(
     "--structures",
     type=click.Choice(["relaxed", "start"]),
@@ -317,7 +319,11 @@ def _ended_by_signals() -> Iterator[None]:
 )
 @click.version_option(__version__, prog_name="hullscout")
 def main() -> None:
-    """Find the ground-state convex hull of an alloy with few DFT calculations."""
+    """Find the ground-state convex hull of an alloy with few DFT calculations.
+
+    `hullscout COMMAND --help` says what a command does and takes; `hullscout example` writes a campaign to begin with. The user
+    guide is in the folder .docs of the source.
+    """
 
 
 _GLUE = "\ue000"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hullscout.cli.pools import of_lattices, print_made
-from hullscout.cli.shared import PATH, main, working_line
+from hullscout.cli.shared import LEAVE_OUT_FAULTS, PATH, main, working_line
 from hullscout.cli.streams import say
 from hullscout.examples import EXAMPLES, write_example
 
@@ -50,6 +50,7 @@ def example(name: str, folder: Path | None) -> None:
     help="How energies come about.",
 )
 @click.option("--pool", type=PATH, help="Candidates that are there, instead of making them.")
+@LEAVE_OUT_FAULTS
 @click.option("--name", help="Of the campaign.  [default: its elements]")
 @click.option("--to", "folder", type=PATH, help="Folder for its files; made.  [default: the current one]")
 def new(
@@ -60,6 +61,8 @@ def new(
     pool: Path | None,
     name: str | None,
     folder: Path | None,
+    *,
+    leave_out_faults: bool,
 ) -> None:
     """Make a campaign of two to five ELEMENTS: a pool of cells and a campaign file with comments.
 
@@ -71,6 +74,8 @@ def new(
 
     if pool is not None and (lattices or max_atoms is not None):
         raise click.UsageError("--pool gives the candidates, and --lattice and --max-atoms make them. Leave some out.")
+    if leave_out_faults and pool is None:
+        raise click.UsageError("--leave-out-faults is for a --pool that is there. Leave it out.")
     from hullscout import pool as pools  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign.config import check_new_config  # noqa: PLC0415
     from hullscout.campaign.template import STARTERS, starting_text  # noqa: PLC0415
@@ -80,9 +85,12 @@ def new(
     place, stem = Path() if folder is None else folder, "-".join(elements).lower()
     file, cells = place / f"{stem}.toml", place / f"{stem}.extxyz.gz"
     words = [*elements, *_stated(lattices, max_atoms, pool, name), "--calculator", calculator]
+    words += ["--leave-out-faults"] if leave_out_faults else []
     made_by, starter = shlex.join(["hullscout", "new", *words]), STARTERS[calculator]
     where = cells.name if pool is None else os.path.relpath(pool, place)
-    text = starting_text(elements, pool=where, starter=calculator, name=name, made_by=made_by)
+    text = starting_text(
+        elements, pool=where, starter=calculator, name=name, made_by=made_by, leaves_out_faults=leave_out_faults
+    )
     check_new_config(text, source=f"`{made_by}`")
     for there in (file, cells) if pool is None else (file,):
         if there.exists():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from hullscout.errors import ResultError
 from hullscout.pool import Candidate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import ase
 
     from hullscout.oracle.settings import CalculatorSettings, ComputedSettings, HandoffSettings
@@ -59,13 +61,15 @@ class FailureReason(StrEnum):
 class Calculated:
     """A total energy in eV of the candidate's cell, and the structure that has it, where it was relaxed.
 
-    The note says in a sentence what a person should know of it, if anything; the seconds are None where nobody measured.
+    The note says in a sentence what a person should know of it, if anything; the seconds are None where nobody measured; the
+    settings of the calculation are by name, as far as its files state them.
     """
 
     energy_ev: float
     relaxed: Candidate | None = None
     note: str = ""
     wall_s: float | None = None
+    settings: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "note", _sentence(self.note))
@@ -119,7 +123,8 @@ def outcome_from_tree(tree: dict[str, Any]) -> Outcome:
         return Failed(**{**tree, "reason": FailureReason(tree["reason"])})
     if type(tree["energy_ev"]) is not float or not math.isfinite(tree["energy_ev"]):
         raise ValueError(f"expected an energy in eV, found {tree['energy_ev']!r}")
-    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"])})
+    # A worker states no settings: they are those of the campaign.
+    return Calculated(**{**tree, "relaxed": tree["relaxed"] and candidate_from_tree(tree["relaxed"]), "settings": {}})
 
 
 def failure_of(energy_ev: float, n_atoms: int, unconverged: str) -> Failed | None:

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hullscout.contents import json_of, member_text, raw_content
-from hullscout.display import is_visible
 from hullscout.errors import HullscoutError, ResultError, UnsafeFileError
-from hullscout.files import Row, number, read_csv
-from hullscout.oracle.function import SAME_EV_PER_ATOM
 from hullscout.oracle.handoff import FAILED, MAGMOM, MANIFEST, WRITTEN
-from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, is_energy, judge
+from hullscout.oracle.outcome import Calculated, Failed, FailureReason, Outcome, failure_of, judge
 from hullscout.oracle.told_pool import results_together
+from hullscout.oracle.told_table import read_table, words_of
 from hullscout.pool import Candidate, Frame
 from hullscout.pool.calculations import (
     OUTCAR,
@@ -33,6 +31,7 @@ from hullscout.pool.calculations import (
 from hullscout.pool.columns import find_setting_conflicts, setting_notes
 from hullscout.pool.folders import is_link_out, is_table_file, links_out
 from hullscout.pool.frames import plain_columns
+from hullscout.pool.settings import setting_columns
 from hullscout.pool.twins import twin_among
 
 if TYPE_CHECKING:
@@ -41,11 +40,7 @@ if TYPE_CHECKING:
 
     from hullscout.oracle.settings import HandoffSettings
 
-CSV_ENERGIES = {"energy_ev": False, "energy": False, "energy_ev_per_atom": True, "energy_per_atom": True}
-"""Columns of a table that state energies in eV, and whether per atom."""
-CSV_COLUMNS = ("id", *CSV_ENERGIES, "failed", "wall_s")
 _MAX_REASON = 10_000  # bytes
-MAX_WORDS = 300  # characters of what somebody wrote of a failure that are kept
 _OTHER = 3  # the rank of results of other codes than VASP
 _SUFFIXES = {".xml", ".traj", ".extxyz", ".xyz", ".json", ".db", ".out", ".pwo", ".log", ".gpw", ".castep"}
 
@@ -56,7 +51,8 @@ class Reply:
 
     The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`, and so
     are `columns` of its table. Where nothing names a candidate and none is this crystal, `stranger` is what was calculated, as it
-    was before it was relaxed if that is known, and the id is that of its folder or file.
+    was before it was relaxed if that is known, and the id is that of its folder or file. It `is_named` where manifest, folder,
+    id or table say of which candidate it is, and not its crystal alone.
     """
 
     id: str
@@ -66,6 +62,7 @@ class Reply:
     unused: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     stranger: Candidate | None = field(default=None, repr=False)
+    is_named: bool = True
 
 
 def read_replies(
@@ -90,7 +87,7 @@ def read_replies(
     if not path.exists():
         yield ResultError(f"There is no {path}. Give a folder of results, a result or a CSV file.")
     elif is_table_file(path):
-        yield from _read_table(path, candidates)
+        yield from _in_table(path, candidates)
     elif path.is_file():
         yield from [_reply_of(one, path, candidates, settings) for one in results_together(path)] or [reply(path)]
     else:
@@ -103,7 +100,7 @@ def read_replies(
                 f"{path} holds no results. Expected vasprun.xml, OUTCAR, {FAILED}, or files that ASE reads."
             )
         for table in tables:
-            yield from _read_table(table, candidates)
+            yield from _in_table(table, candidates)
         yield from map(reply, folders)
 
 
@@ -204,13 +201,8 @@ def read_outcome(file: Path, candidate: Candidate, settings: HandoffSettings) ->
 
 def _reported(file: Path) -> Failed:
     """The failure in a file `FAILED`."""
-    text = _words(raw_content(file, _MAX_REASON).decode(errors="replace"))
+    text = words_of(raw_content(file, _MAX_REASON).decode(errors="replace"))
     return Failed(reason=FailureReason.REPORTED, sentence=text or "No reason was given.")
-
-
-def _words(text: str) -> str:
-    """The beginning of what somebody wrote of a failure."""
-    return " ".join(text.split())[:MAX_WORDS]
 
 
 def _read(file: Path) -> Calculation:
@@ -227,7 +219,8 @@ def _read(file: Path) -> Calculation:
 
 def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: HandoffSettings) -> Outcome:
     relaxed = Candidate.from_ase(done.atoms, candidate.id)
-    answer = Calculated(energy_ev=done.energy_ev, relaxed=relaxed, wall_s=done.wall_s)
+    stated = setting_columns(plain_columns(done.columns))
+    answer = Calculated(energy_ev=done.energy_ev, relaxed=relaxed, wall_s=done.wall_s, settings=stated)
     outcome = judge(candidate, answer, settings, source=file.name)  # first, since it refuses other atoms
     unconverged = done.unconverged
     if not unconverged and settings.fmax is not None and (done.max_force or 0.0) > settings.fmax:
@@ -284,12 +277,18 @@ def _unasked(
     candidate = twin_among(start, candidates.values())
     outcome = _outcome_of(done, file, start, settings)
     if candidate is None:
-        return Reply(id=name, outcome=outcome, source=str(file), calculation=done, stranger=start)
+        return Reply(id=name, outcome=outcome, source=str(file), calculation=done, stranger=start, is_named=False)
     if isinstance(outcome, Calculated) and candidate.n_atoms != start.n_atoms:
         outcome = replace(outcome, energy_ev=outcome.energy_ev / start.n_atoms * candidate.n_atoms, relaxed=None)
     elif isinstance(outcome, Calculated) and outcome.relaxed is not None:
         outcome = replace(outcome, relaxed=replace(outcome.relaxed, id=candidate.id))
-    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done)
+    return Reply(id=candidate.id, outcome=outcome, source=str(file), calculation=done, is_named=False)
+
+
+def _in_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Reply | ResultError]:
+    """The results in a CSV table, or what is wrong of a row."""
+    for row in read_table(path, candidates):
+        yield row if isinstance(row, ResultError) else Reply(**row)
 
 
 def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidate]) -> tuple[str, ...]:
@@ -316,85 +315,3 @@ def notes_on_replies(replies: Sequence[Reply], candidates: Mapping[str, Candidat
     if differing:
         notes.append(f"Energies of different settings do not belong on one hull, and these were told: {differing}.")
     return (*notes, *setting_notes(frames))
-
-
-def _read_table(path: Path, candidates: Mapping[str, Candidate]) -> Iterator[Reply | ResultError]:
-    """A row for each candidate: `id`, one of `CSV_ENERGIES`, or `failed` with a reason; also `wall_s`. Others are passed over."""
-
-    def refused(header: tuple[str, ...]) -> str:
-        if "id" in header and len(CSV_ENERGIES.keys() & set(header)) == 1:
-            return ""
-        return (
-            f"expected the columns id and one of {', '.join(CSV_ENERGIES)}, and failed and wall_s if wanted; found "
-            f"{', '.join(header) or 'none'}. Name them in the first line."
-        )
-
-    try:
-        table = read_csv(path, error=ResultError, refused=refused, plain=str.lower, is_ragged=True)
-    except ResultError as error:
-        yield error
-        return
-    unused = tuple(name for name in table.header if name not in CSV_COLUMNS)
-    stated: dict[str, dict[int, Outcome]] = {}
-    for row in table.rows:
-        try:
-            if outcome := _outcome_in(row, len(table.header), candidates):
-                stated.setdefault(row.cells["id"], {})[row.line] = outcome
-        except ResultError as error:
-            yield ResultError(f"{path}, line {row.line}: {error}")
-    for candidate_id, by_line in stated.items():
-        if contradiction := _contradiction(by_line, candidates[candidate_id].n_atoms):
-            yield ResultError(
-                f"{path}: expected one result of {candidate_id!r}, found {contradiction}. None was taken; keep one."
-            )
-            continue
-        for line, outcome in by_line.items():
-            yield Reply(id=candidate_id, outcome=outcome, source=f"{path}, line {line}", columns=unused)
-
-
-def _contradiction(by_line: Mapping[int, Outcome], n_atoms: int) -> str:
-    """What the lines of a table say of a candidate where they do not agree; nothing where they do."""
-    energies = [outcome.energy_ev for outcome in by_line.values() if isinstance(outcome, Calculated)]
-    is_failed = len(energies) < len(by_line)
-    if not energies or (not is_failed and max(energies) - min(energies) <= SAME_EV_PER_ATOM * n_atoms):
-        return ""
-    said = (f"{o.energy_ev} eV" if isinstance(o, Calculated) else "a failure" for o in by_line.values())
-    return ", ".join(f"{what} in line {line}" for line, what in zip(by_line, said, strict=True))
-
-
-def _outcome_in(row: Row, n_columns: int, candidates: Mapping[str, Candidate]) -> Outcome | None:
-    """The outcome in a row; None where energy and failure are empty, as in a list that is not filled in yet."""
-    cells = row.cells
-    if row.n_fields > n_columns:
-        raise ResultError(f"expected {n_columns} columns, found more. Put text with commas into quotes.")
-    if row.n_fields < n_columns:
-        raise ResultError(
-            f"expected {n_columns} columns, found {row.n_fields}: was the row cut off? Leave fields blank between commas."
-        )
-    candidate_id, failed = cells.get("id", ""), cells.get("failed", "")
-    if candidate_id not in candidates:
-        advice = (
-            "Is it another campaign's?" if is_visible(candidate_id) else "It has signs that are not seen; remove them."
-        )
-        raise ResultError(f"{candidate_id!r} is no candidate of this campaign. {advice}")
-    column = next((name for name in CSV_ENERGIES if name in cells), "")
-    text = cells.get(column)
-    if text and failed:
-        raise ResultError(f"expected an energy or a failure of {candidate_id!r}, found both. Keep one.")
-    if not text and not failed:
-        return None
-    wall_s = None
-    if time := cells.get("wall_s"):
-        wall_s = number(time, ResultError(f"expected wall_s, in seconds, as a number, found {time!r}."))
-        if not 0 <= wall_s < math.inf:
-            raise ResultError(f"expected wall_s of 0 seconds or more, found {time}.")
-    if not text:
-        return Failed(reason=FailureReason.REPORTED, sentence=_words(failed), wall_s=wall_s)
-    n_atoms = candidates[candidate_id].n_atoms
-    energy = number(text, ResultError(f"expected an energy in eV as a number, found {text!r}."))
-    energy *= n_atoms if CSV_ENERGIES[column] else 1
-    if not is_energy(energy, n_atoms):
-        raise ResultError(
-            f"expected a finite energy of {candidate_id!r} in eV, found {text}. A failure goes into `failed`."
-        )
-    return Calculated(energy_ev=energy, wall_s=wall_s)

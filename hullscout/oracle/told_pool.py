@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hullscout.contents import content_of, text_of
 from hullscout.errors import HullscoutError, ResultError
 from hullscout.pool import read_pool
 from hullscout.pool.calculations import Calculation, stated_unconverged
@@ -18,16 +19,20 @@ WITH_IDS = frozenset({"extxyz", "ase", "entries", "parquet"})
 def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
     """The results of a file of several frames by id, in its order; empty where it is no such file, but one result.
 
-    Frames without ids, or of one id, may be the steps of one relaxation, of which the last counts.
+    Frames of the same atoms without ids, or of one id, may be the steps of one relaxation, of which the last counts.
     """
     try:
-        read = read_pool(path) if detect_format(path) in WITH_IDS else None
+        kind = detect_format(path)
+        is_pool = kind in WITH_IDS and not (kind == "extxyz" and _is_one_frame(path))
+        read = read_pool(path) if is_pool else None
     except HullscoutError:
         return []
     if read is None or len(read.frames) + read.n_faulty < 2:
         return []
     ids = {frame.id for frame in read.frames}
-    if len(ids) < len(read.frames) or ids == {f"frame-{frame.number:06d}" for frame in read.frames}:
+    are_of_one_cell = len({tuple(frame.numbers.tolist()) for frame in read.frames}) == 1
+    are_unnamed = ids == {f"frame-{frame.number:06d}" for frame in read.frames}
+    if len(ids) < len(read.frames) or (are_unnamed and are_of_one_cell):
         return []
     found: list[tuple[str, Calculation] | ResultError] = [ResultError(f"{path}: {fault}") for fault in read.faults]
     for frame in read.frames:
@@ -44,3 +49,9 @@ def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
         )
         found.append((frame.id, done))
     return found
+
+
+def _is_one_frame(path: Path) -> bool:
+    """Whether a file is extended XYZ of a single frame, which is read as a result and need not be read as a pool, too."""
+    lines = text_of(content_of(path)).rstrip().splitlines()
+    return bool(lines) and lines[0].strip().isdecimal() and len(lines) <= int(lines[0]) + 2

@@ -24,7 +24,7 @@ from hullscout.planning.new_alloys import (
 )
 from hullscout.planning.order import check_budget, check_source, refuse_twice
 from hullscout.planning.prior_saving import savings_of
-from hullscout.planning.recommending import recommendations
+from hullscout.planning.recommending import are_all_unsafe, of_campaigns, recommendations
 from hullscout.planning.shipped import shipped
 from hullscout.planning.stand_in import simulate_new
 from hullscout.planning.store import PlanStore
@@ -82,18 +82,21 @@ class Answer:
             n_campaigns = len({outcome.campaign for outcome in self.plan.outcomes})
             if not self.is_of_others:
                 texts += [one.sentence for one in found]
-                texts += [self.decided, *([self._way_out] if any(one.option is None for one in found) else [])]
+                texts += [self.decided, *filter(None, [self._way_out(self.plan)])]
             elif len(self.plan.outcomes) > n_campaigns:
                 texts.append(found[-1].sentence)
             texts += savings_of(self.plan)
         return (*texts, *([self.basis] if self.basis else []), *self.cautions)
 
-    @property
-    def _way_out(self) -> str:
-        """What may be done where no setting is safe enough, or none is known to be."""
+    def _way_out(self, plan: Plan) -> str:
+        """What may be done where no setting of a campaign is safe enough, and no stricter one was tried; empty elsewhere."""
+        risk = self.order.risk
+        unsafe = (are_all_unsafe(options, risk=risk) for options in of_campaigns(plan.outcomes).values())
+        if self.order.tries_stricter or not any(unsafe):
+            return ""
         return (
-            f"For {PERCENT * (1.0 - self.order.risk):g} %: compare stricter settings by --grid "
-            "stop.failure_probability=0.05,0.02,0.01; the whole pool is always enough."
+            f"For {PERCENT * (1.0 - risk):g} %: leave --replicates and --max-replicates out, so that stricter settings are "
+            "tried as well; the whole pool is always enough."
         )
 
     @property

@@ -37,6 +37,7 @@ class Ask:
         whole: What the whole pool takes.
         chance: Of the right hull with the amount; of several alloys the mean as they share it. None where nothing tells it.
         at_most: Chance of the right hull however much is spent; None of several alloys.
+        is_all: Whether the whole pool is asked for, since no setting is safe that ends before.
         is_predicted: Whether nothing is known of the alloy, so that `level` is over alloys.
         price: Of a core-hour, where one is given.
     """
@@ -50,12 +51,18 @@ class Ask:
     chance: Rate | None
     at_most: float | None = None
     n_alloys: int = 1
+    is_all: bool = False
     is_predicted: bool = False
     price: Price | None = None
 
     @property
     def sentence(self) -> str:
         """What a proposal says."""
+        if self.is_all:
+            return (
+                f"{self.name}: ask for the whole pool: {self._in_words(self.whole)}. No setting that ends before gives "
+                f"the right hull in {PERCENT * self.level:g} % of the replays, as far as these show it."
+            )
         of_pool = "the whole pool" if self.n_alloys == 1 else f"all {self.n_alloys} pools"
         text = f"{self.name}: ask for {self._in_words(self.amount)} of the {self._in_words(self.whole)} of {of_pool}"
         over = "of what is possible" if self.is_predicted else "of the replays"
@@ -84,7 +91,9 @@ class Ask:
         return f"{number} {self.unit}{price}"
 
 
-def ask_of(spending: Spending, *, unit: str, whole: float, risk: float, price: Price | None = None) -> Ask:
+def ask_of(
+    spending: Spending, *, unit: str, whole: float, risk: float, is_all: bool = False, price: Price | None = None
+) -> Ask:
     """What to ask for one campaign, from what its replays spend."""
     amount = float(np.quantile(spending.whole, 1.0 - risk, method="higher"))
     return Ask(
@@ -96,6 +105,7 @@ def ask_of(spending: Spending, *, unit: str, whole: float, risk: float, price: P
         level=1.0 - risk,
         chance=spending.chance(amount),
         at_most=spending.chance(float(spending.whole.max())).rate,
+        is_all=is_all,
         price=price,
     )
 

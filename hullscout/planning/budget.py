@@ -5,7 +5,7 @@ All from replays: after a spend b a run stands where its path was then, or at it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,12 +78,14 @@ class Spending:
     Attributes:
         whole: (r,) cost of each replay to its own end.
         right_from: (r,) cost from which on the hull of each is within the tolerance; infinite if it never is.
+        pool: What the whole pool takes.
     """
 
     name: str
     whole: Floats
     right_from: Floats
     confidence: float = CONFIDENCE
+    pool: float = np.inf
 
     def __post_init__(self) -> None:
         if not self.whole.size:
@@ -102,7 +104,8 @@ class Spending:
     ) -> Spending:
         """Read it off the replays of a campaign, which end at this failure probability, or where their paths do.
 
-        `cost` is (n,) in the unit of the budget, ones for a number of calculations; the tolerance of a right hull is in eV/atom.
+        `cost` is (n,) in the unit of the budget, ones for a number of calculations, 0 for what is given; the tolerance of a right
+        hull is in eV/atom.
         """
         whole, right_from = [], []
         for path in paths:
@@ -112,7 +115,20 @@ class Spending:
             n_right = next((n for n, error in path.error_steps if error <= hull_tolerance), n_end + 1)
             whole.append(spent[-1])
             right_from.append(spent[n_right - 1] if n_right <= n_end else np.inf)
-        return cls(name=name, whole=np.array(whole), right_from=np.array(right_from), confidence=confidence)
+        return cls(
+            name=name,
+            whole=np.array(whole),
+            right_from=np.array(right_from),
+            confidence=confidence,
+            pool=float(cost.sum()),
+        )
+
+    @property
+    def to_the_whole_pool(self) -> Spending:
+        """The same where each replay goes on beyond its own end until the whole pool is calculated, which gives the right hull."""
+        return replace(
+            self, whole=np.full_like(self.whole, self.pool), right_from=np.minimum(self.right_from, self.pool)
+        )
 
     def chance(self, budget: float) -> Rate:
         """Share of the runs whose hull is within the tolerance once the budget is spent, with its interval.

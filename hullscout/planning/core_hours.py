@@ -308,6 +308,7 @@ def fit_power_law(times: MeasuredTimes) -> PowerLaw:
 def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> MeasuredTimes:
     with Store.read(folder) as store:
         setup, attempts, answers = Setup(store.origin()), store.attempts(), store.answers()
+        about = store.about()
     oracle = setup.config.oracle
     if not isinstance(oracle, ComputedSettings | HandoffSettings):
         raise InvalidPlanError(
@@ -324,9 +325,10 @@ def _of_campaign(folder: Path, *, grid: KPointGrid | None, cores: int) -> Measur
     for attempt in attempts:
         if attempt.id in answers and attempt.wall_s is not None:
             seconds[attempt.id] = seconds.get(attempt.id, 0.0) + attempt.wall_s
+    seconds = {name: kept.wall_s for name, kept in about.items() if kept.wall_s is not None} | seconds
     if not seconds and isinstance(oracle, HandoffSettings):
         raise InvalidPlanError(
-            f"--core-hours {folder}: expected seconds of results that were asked for and told, found none among "
+            f"--core-hours {folder}: expected seconds of results that were told, found none among "
             f"{len(answers)} energies. Tell results that state them (wall_s in a table), or give a .csv file of measured times."
         )
     done = [candidate for candidate in setup.pool.candidates if candidate.id in seconds]

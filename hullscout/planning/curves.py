@@ -70,7 +70,7 @@ def curves_of(answer: Answer) -> tuple[Curve, ...]:
     given = {share.name: share.budget for share in answer.shares}
     plan = None if answer.is_of_others else answer.plan
     played = () if plan is None else plan.recommended(risk=answer.order.risk)
-    known = planner.spendings_of(played, order=answer.order, model=model)
+    known = () if plan is None else planner.spendings_to_ask(plan, order=answer.order, model=model)
     curves = []
     for one, spending in zip(played, known, strict=True):
         at, _ = spending.steps()

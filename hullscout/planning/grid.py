@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 REPRESENTATION, PROBABILITY_KEY, BASELINE_KEY = "representation", "stop.failure_probability", "pool.baseline"
+STRICTER = (0.02, 0.005, 0.001)
+"""Failure probabilities that a plan goes on to, one after the other, where none of its settings is safe."""
 SECTIONS = ("select", "stop", "cost", REPRESENTATION, MBTR_SECTION, "regression")
 
 
@@ -72,6 +74,17 @@ class Setting:
         """The same without the pool's baseline."""
         config = self.config.model_copy(update={"pool": self.config.pool.model_copy(update={"baseline": None})})
         return Setting(config=config, varied={**self.varied, BASELINE_KEY: "none"})
+
+    @property
+    def stricter(self) -> Setting | None:
+        """The same with the next smaller failure probability of `STRICTER`; None where there is none, or the rule states none."""
+        now = self.failure_probability
+        smaller = next((each for each in STRICTER if now is not None and each < now), None)
+        if smaller is None:
+            return None
+        stop = self.config.stop.model_copy(update={"failure_probability": smaller})
+        config = self.config.model_copy(update={"stop": stop})
+        return Setting(config=config, varied={**self.varied, PROBABILITY_KEY: smaller})
 
 
 def parse_axes(texts: Iterable[str], *, fixed: Iterable[str] = ()) -> tuple[Axis, ...]:

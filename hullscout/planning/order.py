@@ -80,6 +80,11 @@ class PlanOrder:
         return SEQUENTIAL_CONFIDENCE if self.n_replicates is None else CONFIDENCE
 
     @property
+    def tries_stricter(self) -> bool:
+        """Whether a plan goes on to stricter settings where none is safe: where as many replays as it takes may show one to be."""
+        return self.n_replicates is None and self.looks[-1] >= fewest_runs(self.risk, confidence=self.confidence)
+
+    @property
     def sized_executor(self) -> AnyExecutor:
         """The executor with its number of workers."""
         executor = ProcessesSettings() if self.executor is None else self.executor

@@ -16,10 +16,11 @@ from hullscout.planning.budget import Share, Spending, split
 from hullscout.planning.forecast import Prediction, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget, refuse_twice
-from hullscout.planning.recommending import chosen, of_campaigns, undecided
+from hullscout.planning.recommending import are_all_unsafe, chosen, is_safe, of_campaigns, undecided
 from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import outcome_of, totals
+from hullscout.selection import StopReason
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
@@ -74,10 +75,14 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The replays of each campaign and setting, and what they show, in the order of the campaigns given."""
+    """The replays of each campaign and setting, and what they show, in the order of the campaigns given.
+
+    `to_the_end` names the campaigns of which no setting is safe enough, however strict: of these the whole pool is the answer.
+    """
 
     played: tuple[Played, ...]
     outcomes: tuple[SettingOutcome, ...]
+    to_the_end: frozenset[str] = frozenset()
 
     def undecided(self, *, risk: float) -> dict[str, tuple[str, ...]]:
         """What more replays may still change, by campaign; empty where all are decided."""
@@ -143,14 +148,46 @@ def make_plan(
         if order.cost_model is not None:
             order.cost_model.of(pools[_pool_name(campaign.settings[0])].pool)  # refused before any replay
     settings = [setting for campaign in campaigns for setting in campaign.settings]
+    names = [campaign.name for campaign in campaigns]
     with PlanStore.create_or_resume(folder, origins) as store:
         for n_replicates in order.looks:
             made = _played(settings, pools, store, n_replicates=n_replicates, order=order, progress=progress)
+            while more := _stricter(made, order=order, is_last=n_replicates == order.looks[-1]):
+                settings = sorted([*settings, *more], key=lambda setting: names.index(setting.config.name))
+                made = _played(settings, pools, store, n_replicates=n_replicates, order=order, progress=progress)
             if not made.undecided(risk=order.risk):
                 break
+    if order.tries_stricter:
+        unsafe = {
+            name for name, options in of_campaigns(made.outcomes).items() if not is_safe(options, risk=order.risk)
+        }
+        made = replace(made, to_the_end=frozenset(unsafe))
     clear_results(folder)
     _save(folder / PLAN, made.outcomes)
     return made
+
+
+def _stricter(made: Plan, *, order: PlanOrder, is_last: bool) -> list[Setting]:
+    """The next stricter setting of each campaign of which none is safe, and more replays do not make one so.
+
+    A replay to a smaller failure probability goes on where the one to a larger ends, and its hull is nowhere higher. So the last
+    of the settings whose true risk is too large looks safe wherever one before it does, and trying one after the other is wrong
+    no more often than one interval is.
+    """
+    found = []
+    for name, options in of_campaigns(made.outcomes).items() if order.tries_stricter else ():
+        is_open = not is_last and not are_all_unsafe(options, risk=order.risk)
+        if is_open or is_safe(options, risk=order.risk):
+            continue
+        ended = [
+            one.setting
+            for one, outcome in zip(made.played, made.outcomes, strict=True)
+            if outcome.campaign == name and StopReason.FAILURE_PROBABILITY in outcome.stop_reasons
+        ]
+        strictest = min(ended, key=lambda setting: setting.played_to, default=None)
+        if strictest is not None and (more := strictest.stricter) is not None:
+            found.append(more)
+    return found
 
 
 def _played(
@@ -232,7 +269,7 @@ def spendings_of(played: Iterable[Played], *, order: PlanOrder, model: CostModel
         Spending.of(
             one.setting.config.name,
             one.paths,
-            cost=np.ones(len(one.pool)) if model is None else model.of(one.pool),
+            cost=one.pool.is_calculable * (np.ones(len(one.pool)) if model is None else model.of(one.pool)),
             hull_tolerance=one.setting.config.stop.hull_tolerance,
             failure_probability=one.setting.failure_probability,
             confidence=order.confidence,
@@ -241,19 +278,30 @@ def spendings_of(played: Iterable[Played], *, order: PlanOrder, model: CostModel
     )
 
 
+def spendings_to_ask(plan: Plan, *, order: PlanOrder, model: CostModel | None) -> tuple[Spending, ...]:
+    """What each campaign spends under the setting to take, to the end of the pool where that is the answer."""
+    played = plan.recommended(risk=order.risk)
+    return _to_the_end(plan, spendings_of(played, order=order, model=model))
+
+
+def _to_the_end(plan: Plan, spendings: Iterable[Spending]) -> tuple[Spending, ...]:
+    return tuple(one.to_the_whole_pool if one.name in plan.to_the_end else one for one in spendings)
+
+
 def asks_of(plan: Plan, *, order: PlanOrder) -> tuple[Ask, ...]:
     """What to ask for each campaign under the setting to take, in core-hours where they are known, and for all of several."""
-    model, played = order.cost_model, plan.recommended(risk=order.risk)
-    spendings = spendings_of(played, order=order, model=model)
+    model = order.cost_model
+    spendings = spendings_to_ask(plan, order=order, model=model)
     asks = tuple(
         ask_of(
             spending,
             unit="calculations" if model is None else "core-hours",
-            whole=float(one.pool.n_calculable if model is None else model.of(one.pool)[one.pool.is_calculable].sum()),
+            whole=spending.pool,
             risk=order.risk,
+            is_all=spending.name in plan.to_the_end,
             price=order.price,
         )
-        for one, spending in zip(played, spendings, strict=True)
+        for spending in spendings
     )
     if len(asks) == 1:
         return asks
@@ -266,10 +314,10 @@ def split_budget(plan: Plan, spendings: Sequence[Spending], budget: Budget, *, r
     return split(spendings_to_take(plan, spendings, risk=risk), budget.amount)
 
 
-def spendings_to_take(plan: Plan, spendings: Sequence[Spending], *, risk: float) -> list[Spending]:
-    """Of the spendings of all settings those of each campaign's setting to take."""
+def spendings_to_take(plan: Plan, spendings: Sequence[Spending], *, risk: float) -> tuple[Spending, ...]:
+    """Of the spendings of all settings those of each campaign's setting to take, to the end of the pool where that is asked for."""
     place = {id(one): place for place, one in enumerate(plan.played)}
-    return [spendings[place[id(one)]] for one in plan.recommended(risk=risk)]
+    return _to_the_end(plan, (spendings[place[id(one)]] for one in plan.recommended(risk=risk)))
 
 
 def save_budget(

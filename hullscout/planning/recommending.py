@@ -67,6 +67,11 @@ def recommend(options: Sequence[SettingOutcome | Total], *, risk: float) -> Reco
     return Recommendation(option=best, sentence=sentence)
 
 
+def is_safe(options: Sequence[SettingOutcome], *, risk: float) -> bool:
+    """Whether the risk of one of the settings is below the wanted one with confidence."""
+    return cheapest_safe(options, risk=risk) is not None
+
+
 def are_all_unsafe(options: Sequence[SettingOutcome | Total], *, risk: float) -> bool:
     """Whether every setting is wrong in most replays, or its observed risk above the wanted one, its whole interval included."""
     return all(one.risk.low > risk or one.risk.rate > max(MOST, risk) for one in options)

@@ -338,5 +338,6 @@ def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> N
         lines = "".join(f"\n  {conflict}" for conflict in conflicts)
         raise InvalidPoolError(
             f"{path}: expected energies that were all computed with the same settings, found several (number and ids in "
-            f"brackets):{lines}\nCompute them alike, take the odd ones out, or set pool.allow_mixed_settings = true."
+            f"brackets):{lines}\nCompute them alike, take the odd ones out (`hullscout check ... --write` does), or set "
+            "pool.allow_mixed_settings = true, which is --allow-mixed-settings of `hullscout hull`."
         )

@@ -259,7 +259,10 @@ def enumerate_cells(
         from icet.tools import enumerate_structures  # noqa: PLC0415  (an extra)
     except ImportError as error:
         raise MissingPackageError(
-            "Enumeration expects the package icet, found none. Install it: pip install 'hullscout[enumerate]'."
+            "Enumeration expects the package icet, found none. Nothing was made. Install it: pip install 'hullscout[enumerate]', "
+            "or where Hullscout is installed already pip install icet; it comes as source, for which it takes a C++ compiler and "
+            "the headers of Python (Debian's g++ and python3-dev). Candidates that are there need none of it: `hullscout new ... "
+            "--pool FILE`."
         ) from error
 
     numbers = atomic_numbers(elements)

@@ -83,7 +83,10 @@ def growth_of(
         n_faulty=added.n_faulty + len(said),
     )
     if added.faults and faulty is Faulty.REFUSE:
-        raise one_error(added.path, added.faults, n_frames=added.n_frames)
+        n_sound = len(added.frames)
+        raise one_error(
+            added.path, added.faults, n_frames=added.n_frames, n_sound=n_sound, leave_out="--leave-out-faults"
+        )
     faults: list[str] = []
     usable = [frame for frame in added.frames if not needs_energy or frame.energy_ev is not None]
     left_out = {frame.id for frame in added.frames} - {frame.id for frame in usable}

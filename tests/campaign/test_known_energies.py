@@ -282,7 +282,7 @@ def test_what_results_add_is_said_to_come_after_as_many_rounds_as_status_counts(
 
 
 def test_a_failure_is_only_told_of_what_was_asked_for(handed):
-    with pytest.raises(ProtocolError, match=r"never asked for, and failed \(no licence\)\. Only an energy is taken"):
+    with pytest.raises(ProtocolError, match=r"never asked for, and failed: no licence\. Only an energy is taken"):
         handed.tell_failure(handed.pool[5].id, "no licence")
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from ase.calculators.emt import EMT
 from ase.io import read, write
 
@@ -73,3 +74,14 @@ def test_steps_of_one_relaxation_are_one_result(hullscout, handoff):
     assert len(read(folder / "result.extxyz", ":")) == len(read_frames(folder / "result.extxyz").frames) == 2
     assert hullscout("tell", out, folder / "result.extxyz")[0] == 0
     assert len(answers(out)) == 1
+
+
+def test_a_file_of_one_result_is_read_once(hullscout, handoff, monkeypatch):
+    out, outbox = handoff
+    assert hullscout("ask", out, "-n", 1, "--to", outbox)[0] == 0
+    (folder,) = outbox.iterdir()
+    (one,) = computed(out, [json.loads((folder / "manifest.json").read_text())["id"]])
+    write(folder / "result.extxyz", one)
+    monkeypatch.setattr("hullscout.oracle.told_pool.read_pool", lambda _: pytest.fail("it was read as a pool, too"))
+    code, text = hullscout("tell", out, folder / "result.extxyz")
+    assert (code, "1 new energy" in text) == (0, True), text

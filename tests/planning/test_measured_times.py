@@ -76,7 +76,7 @@ def test_times_that_were_told_with_hand_off_results_are_times_too(hullscout, cam
 def test_hand_off_results_without_times_say_so(hullscout, campaign_file, tmp_path):
     told(hullscout, campaign_file, tmp_path, lambda _: "", n=2)
     with pytest.raises(
-        InvalidPlanError, match=r"asked for and told, found none among 2 energies. Tell .* \(wall_s in a table\)"
+        InvalidPlanError, match=r"results that were told, found none among 2 energies. Tell .* \(wall_s in a table\)"
     ):
         read_times(tmp_path / "live")
 

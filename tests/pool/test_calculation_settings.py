@@ -95,7 +95,8 @@ def test_a_pool_of_mixed_settings_is_refused(mixed):
     message = (
         "pool.extxyz: expected energies that were all computed with the same settings, found several (number and ids in "
         "brackets):\n  functional: PBE (1: ag); PBEsol (1: pd)\n"
-        "Compute them alike, take the odd ones out, or set pool.allow_mixed_settings = true."
+        "Compute them alike, take the odd ones out (`hullscout check ... --write` does), or set "
+        "pool.allow_mixed_settings = true, which is --allow-mixed-settings of `hullscout hull`."
     )
     with pytest.raises(InvalidPoolError, match=re.escape(message)):
         build_pool(mixed, ("Ag", "Pd"), without_energy=WithoutEnergy.LEAVE_OUT)

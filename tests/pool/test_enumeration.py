@@ -229,5 +229,5 @@ def test_an_impossible_recipe_is_refused_before_any_cost(changes, error, message
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "icet.tools", None)
-    with pytest.raises(MissingPackageError, match=r"expects the package icet.*pip install 'hullscout\[enumerate\]'"):
+    with pytest.raises(MissingPackageError, match=r"package icet.*'hullscout\[enumerate\]'.*a C\+\+ compiler"):
         cells(FCC, 1)

@@ -144,10 +144,6 @@ def hull(
     for line in (*built.report.lines(), *map(str, table.conflicts)):
         say(line)
     _print_hull(found, n_shown=None if show_all else N_NEAR)
-    say(
-        f"Next: hullscout ask {quote(str(pool))} --pool CELLS -n 8 --to outbox/ chooses among CELLS what to calculate; hullscout "
-        f"enumerate {' '.join(axis.elements)} -o CELLS.extxyz.gz makes some."
-    )
     for note in notes:
         say(note)
     if distances is not None:
@@ -156,6 +152,10 @@ def hull(
     if chosen is not None and target is not None:
         n = exports.export_known(target, found.known, chosen, cells=cells, settings=found.settings, replace=force)
         say(f"Wrote {n} structures to {target}")
+    say(
+        f"Next: hullscout ask {quote(str(pool))} --pool CELLS -n 8 --to outbox/ chooses among CELLS what to calculate; hullscout "
+        f"enumerate {' '.join(axis.elements)} -o CELLS.extxyz.gz makes some."
+    )
 
 
 def _refuse_given(names: set[str], advice: str) -> None:

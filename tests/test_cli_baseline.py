@@ -1,5 +1,7 @@
 """`baseline`, and `enumerate --baseline`, from the command line."""
 
+import json
+
 import pytest
 from frames import frames_of
 
@@ -74,3 +76,18 @@ def test_enumerate_adds_the_column_in_one_go(hullscout, tmp_path):
     code, said = hullscout("enumerate", *words, "--force", "--baseline", "dieb")
     assert code == 2
     assert "--baseline: expected one of diep" in said
+
+
+def test_a_column_without_a_pure_element_is_written_and_not_recommended(hullscout, small_pool, tmp_path):
+    (tmp_path / "pool.extxyz").write_text(small_pool)
+    pure = [
+        each.candidate().formula for each in read_pool(tmp_path / "pool.extxyz").frames if len(set(each.numbers)) == 1
+    ]
+    nan = [each for each in pure if "Pd" in each]
+    stated = f"log = {json.dumps(str(tmp_path / 'log.txt'))}, nan = {json.dumps(nan)}"
+    words = ("--calculator", COUNTING, "--arguments", stated, "-o", tmp_path / "a.extxyz")
+    code, said = hullscout("baseline", tmp_path / "pool.extxyz", *words, *HERE)
+    assert code == 0, said
+    assert "No structure of pure Pd has one: a campaign with that end" in " ".join(said.split())
+    assert "The energy is nan eV" in said
+    assert "In a campaign file" not in said

@@ -144,4 +144,10 @@ def compute_column(
         f" {len(found.failures)} structures are without: a campaign learns them without it." if found.failures else ""
     )
     say(f"Wrote {output}: {found.n_computed} energies by {order.source}{kept}.{without}")
+    if found.missing_pure:
+        say(
+            f"No structure of pure {' and '.join(found.missing_pure)} has one: a campaign with that end of its axis cannot start "
+            f"from this column. The first failure: {next(iter(found.failures.values()))}"
+        )
+        return
     say(f'In a campaign file: [pool] baseline = "{name}".')

@@ -20,7 +20,7 @@ from hullscout.pool.frames import one_error, shown_ids
 from hullscout.writing import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from hullscout.oracle.potentials import PriorOrder
@@ -33,11 +33,15 @@ SOURCE = "_by"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How many structures have the energy now, how many of these were kept from before, and why others have none."""
+    """How many structures have the energy now, how many of these were kept from before, and why others have none.
+
+    And the elements whose pure structures, though there are some, all have none.
+    """
 
     n_computed: int
     n_kept: int
     failures: Mapping[str, str] = field(default_factory=dict)
+    missing_pure: tuple[str, ...] = ()
 
 
 def add_column(
@@ -93,7 +97,8 @@ def add_column(
     ]
     save_frames(output, made, existing=existing)
     kept.remove()
-    return Column(n_computed=len(energies), n_kept=n_kept, failures=failures)
+    missing = _pure_elements(frames) - _pure_elements(frame for frame in frames if frame.id in energies)
+    return Column(n_computed=len(energies), n_kept=n_kept, failures=failures, missing_pure=tuple(sorted(missing)))
 
 
 def _frames(pool: Path, pool_format: str | None, column: str) -> tuple[Frame, ...]:
@@ -115,6 +120,10 @@ def _frames(pool: Path, pool_format: str | None, column: str) -> tuple[Frame, ..
             "is: name another by --column."
         )
     return frames
+
+
+def _pure_elements(frames: Iterable[Frame]) -> set[str]:
+    return {symbols[0] for frame in frames if len(symbols := _symbols(frame)) == 1}
 
 
 def _symbols(frame: Frame) -> list[str]:

@@ -198,6 +198,11 @@ def candidate_from_tree(tree: dict[str, Any]) -> Candidate:
     return Candidate(**tree)
 
 
+def _above(value: float, limit: float) -> str:
+    """A value above a limit, with the digits that tell it from that."""
+    return next((text for n in range(2, 9) if float(text := f"{value:.{n}f}") > limit), f"{value:g}")
+
+
 def judge(
     start: Candidate, answer: Calculated, settings: ComputedSettings | HandoffSettings, *, source: str = "The answer"
 ) -> Outcome:
@@ -207,10 +212,11 @@ def judge(
     change = change_between(start, answer.relaxed, source=source)
     is_back = settings.kind != "calculator"  # whether it was relaxed is not known
     if change.strain > settings.max_strain:
-        what = f"its cell changed shape: strain {change.strain:.2f}, expected at most {settings.max_strain:g}"
+        strain = _above(change.strain, settings.max_strain)
+        what = f"its cell changed shape: strain {strain}, expected at most {settings.max_strain:g}"
     elif change.displacement > settings.max_displacement:
-        moved, limit = f"{change.displacement:.2f} of a nearest-neighbour distance", settings.max_displacement
-        what = f"an atom moved by {moved}, expected at most {limit:g}"
+        moved = f"{_above(change.displacement, settings.max_displacement)} of a nearest-neighbour distance"
+        what = f"an atom moved by {moved}, expected at most {settings.max_displacement:g}"
     elif is_back and max(change.strain, change.displacement, abs(change.volume_ratio - 1)) <= _UNMOVED:
         return replace(answer, relaxed=None, note="")  # it came back as it was handed out
     else:

@@ -184,8 +184,19 @@ class PriorOrder:
             with open_workers(self.settings, executor, folder=folder, beside=beside) as workers:
                 yield from _computed(workers, candidates)
         except OracleError as error:
-            own = str(error).replace("oracle.arguments", self.setting.replace("calculator", "arguments"))
-            raise OracleError(own.replace("oracle.calculator", self.setting)) from error
+            raise OracleError(self._in_own_words(str(error))) from error
+
+    def _in_own_words(self, sentence: str) -> str:
+        """What is said of `[oracle]`, of the setting that names the potential; of a mere name, its package is at fault."""
+        key, _, reason = sentence.partition(": ")
+        known = self.potential
+        if known is not None and not self.arguments and key in {"oracle.calculator", "oracle.arguments"}:
+            return (
+                f"{self.setting}: {self.calculator!r} cannot be loaded, though its package is here: {reason.rstrip('.')}. "
+                f"Install it anew, with what it needs: pip install --force-reinstall {known.install}."
+            )
+        own = sentence.replace("oracle.arguments", self.setting.replace("calculator", "arguments"))
+        return own.replace("oracle.calculator", self.setting)
 
 
 def _computed(workers: Workers, candidates: Iterable[Candidate]) -> Iterator[tuple[str, Calculated | Failed]]:

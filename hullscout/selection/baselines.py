@@ -5,8 +5,11 @@ the composition: its coefficient has a flat prior, and its uncertainty is in eve
 of these is used is decided anew in each round by the labels left out: the one under which they are most probable. So a baseline
 that helps at first and misleads later is dropped, and nothing has to be remembered.
 
+A potential may be wrong about a structure unlike all that is known, and no label left out says so. Of m that were foretold, the
+next is one that misleads with the probability 1/m or so: this share of the belief stays with the model that was told nothing.
+
 Source of fitted coefficients: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press 2006, section 2.7. Of the
-choice by left-out labels: section 5.4.2 there.
+choice by left-out labels: section 5.4.2 there. Of the share: Laplace's rule of succession, which has m + 2.
 """
 
 from __future__ import annotations
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from hullscout.regression.arrays import BoolArray
     from hullscout.selection.known import Floats, Indices
 
-DOUBT = 0.05
-"""Share of the belief that stays with the model that was told nothing: a potential may be wrong about a structure unlike all that
-is known, and no label left out says so."""
 FREE = 1e-6
 """A label that fixes a coefficient of the mean alone, to this share, leaves nothing to judge it by."""
 
@@ -75,6 +75,7 @@ class Fit:
         said: (n,) which candidates these are.
         offset_ev_per_atom: (n,) what was subtracted from the labels.
         places: (m,) which labels it learned from, by their places among all.
+        n_counted: How many of these count in the choice of it.
         left_out_mean_ev_per_atom: (m,) predictions of these from the others.
         left_out_std_ev_per_atom: (m,) their calibrated standard deviations.
         suspects: (k,) indices of candidates whose labels the others contradict.
@@ -87,6 +88,7 @@ class Fit:
     said: BoolArray
     offset_ev_per_atom: Floats
     places: Indices
+    n_counted: int
     left_out_mean_ev_per_atom: Floats
     left_out_std_ev_per_atom: Floats
     suspects: Indices
@@ -128,11 +130,17 @@ class Fit:
             said=said,
             offset_ev_per_atom=offset,
             places=places,
+            n_counted=int(is_counted[places].sum()),
             left_out_mean_ev_per_atom=offset[labelled][places] + mean,
             left_out_std_ev_per_atom=std,
             suspects=model.labelled[fitted.suspects],
             error_ev_per_atom=float(np.sqrt(np.mean((fitted.loo_mean - y) ** 2))),
         )
+
+    @property
+    def doubt(self) -> float:
+        """Share of the belief that stays with the model that was told nothing, where this is the best of those that were told."""
+        return 1.0 / self.n_counted
 
     def scores(self, labels: Floats) -> Floats:
         """(n_labels,) log predictive density of each label from the others, up to a constant; NaN of those that it knows not."""
@@ -170,9 +178,9 @@ def joined(candidates: Indices, best: Fit, without: Fit) -> MixturePosterior:
     )
 
 
-def doubted(told: MixturePosterior, untold: MixturePosterior) -> MixturePosterior:
+def doubted(told: MixturePosterior, untold: MixturePosterior, *, doubt: float) -> MixturePosterior:
     """The posterior of a model that was told energies of a cheaper method, and a share of that of one that was not."""
-    parts = ((1.0 - DOUBT, told), (DOUBT, untold))
+    parts = ((1.0 - doubt, told), (doubt, untold))
     return MixturePosterior(
         weights=np.concatenate([share * part.weights for share, part in parts]),
         means=np.concatenate([part.means for _, part in parts]),
@@ -182,11 +190,13 @@ def doubted(told: MixturePosterior, untold: MixturePosterior) -> MixturePosterio
     )
 
 
-def doubted_moments(told: tuple[Floats, Floats], untold: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+def doubted_moments(
+    told: tuple[Floats, Floats], untold: tuple[Floats, Floats], *, doubt: float
+) -> tuple[Floats, Floats]:
     """The means and standard deviations (n,) of the same."""
     (mean, std), (other, other_std) = told, untold
-    variance = (1.0 - DOUBT) * std**2 + DOUBT * other_std**2 + DOUBT * (1.0 - DOUBT) * (mean - other) ** 2
-    return mean + DOUBT * (other - mean), np.sqrt(variance)
+    variance = (1.0 - doubt) * std**2 + doubt * other_std**2 + doubt * (1.0 - doubt) * (mean - other) ** 2
+    return mean + doubt * (other - mean), np.sqrt(variance)
 
 
 def _beside(basis: Floats, columns: Floats, labelled: Indices) -> tuple[Floats, Floats]:

@@ -135,7 +135,7 @@ class Surrogate:
         suspects = best.suspects
         for without in others:
             untold = without.predict()
-            told = doubted_moments((mean, std), untold)
+            told = doubted_moments((mean, std), untold, doubt=best.doubt)
             mean, std = (np.where(best.said, own, other) for own, other in zip(told, untold, strict=True))
             suspects = np.union1d(suspects, without.suspects[~best.said[without.suspects]])
         for fit in (*others, best):
@@ -230,7 +230,7 @@ class Surrogate:
             return best.posterior(candidates)
         is_all = best.said[candidates].all()
         told = best.posterior(candidates) if is_all else joined(candidates, best, others[0])
-        return doubted(told, others[0].posterior(candidates))
+        return doubted(told, others[0].posterior(candidates), doubt=best.doubt)
 
     def predict_others(self, blocks: Mapping[str, Floats], fractions: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation (q,) of structures that are no candidates, by features (q, d) and fractions (q, k).

@@ -259,6 +259,15 @@ def test_what_cannot_be_made_is_told_by_the_option_that_names_it(
         add_column(pool, tmp_path / "out.extxyz", run, executor, column="emt")
 
 
+def test_a_potential_whose_weights_cannot_be_loaded_is_told_by_its_name(monkeypatch, pool, tmp_path):
+    broken = Potential(path="counting_calculators.Broken", install="'hullscout[b]'", level="none")
+    monkeypatch.setattr("hullscout.oracle.potentials.POTENTIALS", {"b": broken})
+    with pytest.raises(
+        OracleError, match=r"prior\.calculator: 'b' cannot be loaded, .* checkpoint .* --force-reinstall 'hull"
+    ):
+        add_column(pool, tmp_path / "out.extxyz", PriorOrder(calculator="b"), EXECUTORS[0], column="b")
+
+
 def test_an_element_that_the_potential_does_not_know_is_told_before_it_is_loaded(monkeypatch, pool, tmp_path):
     monkeypatch.setattr("hullscout.oracle.potentials.find_spec", lambda _: True)
     monkeypatch.setattr("hullscout.oracle.potentials.version", lambda _: "2.0.0")

@@ -93,3 +93,13 @@ def test_a_crystal_that_comes_back_as_a_needle_or_a_plate_is_another_without_a_s
     end.set_cell(np.diag(np.maximum(edges, 0.6)), scale_atoms=True)
     change = change_between(candidate(start), candidate(end))
     assert change.strain > LIMITS.max_strain
+
+
+def test_what_went_too_far_by_little_is_told_with_the_digits_that_say_so():
+    start, atoms = candidate(CELLS[0]), CELLS[0].copy()
+    atoms.set_cell(atoms.cell.array @ np.diag([1.2, 1.0, 1.0]), scale_atoms=True)
+    end = candidate(atoms)
+    assert change_between(start, end).strain == pytest.approx(0.1538, abs=1e-4)
+    for most, said in ((0.15, "strain 0.154, expected at most 0.15 "), (0.1, "strain 0.15, expected at most 0.1 ")):
+        outcome = judge(start, Calculated(energy_ev=0.0, relaxed=end), HandoffSettings(max_strain=most))
+        assert said in outcome.sentence

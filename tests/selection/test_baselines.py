@@ -9,7 +9,7 @@ from views import known_of
 from hullscout.errors import InvalidPoolError
 from hullscout.selection import HullPosteriorRule, StopSettings, Surrogate
 from hullscout.selection.alloys import observed, stated_for
-from hullscout.selection.baselines import DOUBT, Use
+from hullscout.selection.baselines import Use
 from hullscout.selection.transforms import Transform
 
 RNG = np.random.default_rng(5)
@@ -52,12 +52,23 @@ def test_a_share_of_the_belief_stays_with_the_model_that_was_told_nothing():
     without = learned(None)[1]
     told, untold = surrogate._fits
     best = told.predict()[0]
-    expected = (1 - DOUBT) * best + DOUBT * without.mean_ev_per_atom
+    doubt = told.doubt
+    assert doubt == 1 / (len(ANSWERED) // 2)
+    expected = (1 - doubt) * best + doubt * without.mean_ev_per_atom
     np.testing.assert_allclose(belief.mean_ev_per_atom, expected, atol=1e-12)
-    assert (belief.std_ev_per_atom >= np.sqrt(DOUBT) * without.std_ev_per_atom).all()
+    assert (belief.std_ev_per_atom >= np.sqrt(doubt) * without.std_ev_per_atom).all()
     posterior = surrogate.posterior(belief.known.unknown[:5])
     assert posterior.weights.sum() == pytest.approx(1.0)
-    assert posterior.weights[-len(untold.fitted.components) :].sum() == pytest.approx(DOUBT)
+    assert posterior.weights[-len(untold.fitted.components) :].sum() == pytest.approx(doubt)
+
+
+def test_the_share_falls_with_every_label_that_was_foretold_and_those_without_a_word_do_not_count():
+    doubts = [learned(HIDDEN, ANSWERED[:n])[0]._fits[0].doubt for n in (10, 16, 22)]
+    assert doubts == [1 / 5, 1 / 8, 1 / 11]
+    lacking = np.isin(np.arange(62), ANSWERED[2::4])
+    surrogate = learned(np.where(lacking, np.nan, HIDDEN))[0]
+    assert surrogate._fits[0].n_counted < 11
+    assert surrogate._fits[0].doubt == 1 / surrogate._fits[0].n_counted
 
 
 def test_what_a_prior_says_is_stated_by_what_campaigns_with_one_came_to():
@@ -147,13 +158,12 @@ def test_one_that_is_the_energy_itself_of_all_but_a_few_is_learned():
     lacking = np.arange(62) % 9 == 4
     known = known_of(X, ENERGY, ANSWERED)
     baseline = np.where(lacking, np.nan, formation)
-    belief = Surrogate({"all": FEATURES}, fractions=X).fit(
-        known, formation[known.answered], baselines=baseline[:, None]
-    )
+    surrogate = Surrogate({"all": FEATURES}, fractions=X)
+    belief = surrogate.fit(known, formation[known.answered], baselines=baseline[:, None])
     assert belief.baseline_use.coefficients == pytest.approx([1.0], abs=1e-3)
     unknown = known.unknown[~lacking[known.unknown]]
     off = np.abs(belief.mean_ev_per_atom - formation)[unknown]
-    assert off.max() < 2 * DOUBT * np.ptp(formation)
+    assert off.max() < 2 * surrogate._fits[0].doubt * np.ptp(formation)
 
 
 def test_a_rule_decides_with_candidates_of_which_nothing_is_said():

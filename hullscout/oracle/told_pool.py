@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WITH_IDS = frozenset({"extxyz", "ase", "entries", "parquet"})
 
+_MAX_DIGITS = 10
+
 
 def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
     """The results of a file of several frames by id, in its order; empty where it is no such file, but one result.
@@ -54,4 +56,5 @@ def results_together(path: Path) -> list[tuple[str, Calculation] | ResultError]:
 def _is_one_frame(path: Path) -> bool:
     """Whether a file is extended XYZ of a single frame, which is read as a result and need not be read as a pool, too."""
     lines = text_of(content_of(path)).rstrip().splitlines()
-    return bool(lines) and lines[0].strip().isdecimal() and len(lines) <= int(lines[0]) + 2
+    counted = lines[0].strip() if lines else ""
+    return counted.isdecimal() and len(counted) < _MAX_DIGITS and len(lines) <= int(counted) + 2

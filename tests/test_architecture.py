@@ -47,7 +47,7 @@ ALLOWED = {
         "representation",
         "writing",
     },
-    "representation": {"citations", "errors", "lattice", "mbtr", "neighbors", "settings"},
+    "representation": {"citations", "display", "errors", "lattice", "mbtr", "neighbors", "settings"},
     "oracle": {
         "contents",
         "display",

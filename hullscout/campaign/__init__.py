@@ -8,9 +8,10 @@ from hullscout.campaign.beliefs import Beliefs
 from hullscout.campaign.config import CampaignConfig, check_config, load_config
 from hullscout.campaign.engine import Engine
 from hullscout.campaign.ground_states import GroundStates
+from hullscout.campaign.history import History, read_history
 from hullscout.campaign.ledger import Ledger
 from hullscout.campaign.origin import Origin, read_origin
-from hullscout.campaign.result import CampaignResult, History, read_history, read_result
+from hullscout.campaign.result import CampaignResult, read_result
 from hullscout.campaign.run import create, run
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store

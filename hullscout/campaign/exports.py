@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hullscout.campaign.beliefs import Beliefs
 from hullscout.campaign.candidate_rows import CandidateRow, candidate_rows
 from hullscout.campaign.energy_settings import settings_of_answers
-from hullscout.campaign.result import read_history
+from hullscout.campaign.history import read_history
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
 from hullscout.campaign.structure_text import Cells, cif_text, poscar_text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hullscout.campaign.engine import fitting_threads
 from hullscout.campaign.prior_energies import baseline_sources
+from hullscout.pool.frames import shown_ids
 from hullscout.selection import ChemicalPotentials, HullPosteriorRule, Sources
 
 if TYPE_CHECKING:
@@ -54,11 +55,23 @@ def sources_of(setup: Setup, known: Known, belief: Belief | None) -> Iterator[st
         if not known.decisions:
             yield "No round was played yet: what can be learned of the energies is said once structures were chosen by them."
             return
-        yield "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
+        yield _nothing_learned(setup, known)
     if belief is not None and belief.is_learned and (given := baseline_sources(setup)):
         yield belief.baseline_use.sentence(list(given))
     if belief is not None:
         yield from Sources.of(belief, tolerance_ev_per_atom=setup.config.stop.hull_tolerance).sentences(belief)
+
+
+def _nothing_learned(setup: Setup, known: Known) -> str:
+    """Why nothing is believed of the hull: the start was not asked for as a whole, or its energies say nothing."""
+    n_asked = known.n_calculable - int(known.askable.size)
+    if (n_start := setup.config.select.n_at_start(known)) <= n_asked:
+        return "Nothing can be learned of energies that all agree, or are so few: any unknown structure may lie on the hull."
+    awaited = shown_ids([known.pool.ids[index] for index in known.pending.tolist()])
+    return (
+        f"The campaign starts with {n_start} structures, of which {n_asked} were asked for"
+        f"{f' (awaited: {awaited})' if awaited else ''}: what can be learned of the energies is said once all were."
+    )
 
 
 def explained(

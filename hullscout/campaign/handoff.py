@@ -24,6 +24,7 @@ from hullscout.campaign.prior_energies import refuse_without_prior
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
+from hullscout.campaign.strangers import with_pure_cells
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
 from hullscout.oracle import (
     Calculated,
@@ -200,7 +201,7 @@ def take(folder: Path, read: Callable[[Setup], Sequence[Reply | ResultError]], *
         taken: list[Reply] = []
         strangers: list[Reply] = []
         n_energies = n_known = n_unasked = 0
-        replies = read(now)
+        replies, said = with_pure_cells(ledger, read(now)) if adds else (read(now), [])
         implausible = _implausible(ledger, replies, now.config.axis)
         for place, reply in enumerate(replies):
             try:
@@ -232,7 +233,7 @@ def take(folder: Path, read: Callable[[Setup], Sequence[Reply | ResultError]], *
         n_known=n_known,
         n_awaited=n_awaited,
         faults=(*faults, *refused),
-        notes=(*notes_on_replies(taken, candidates), *(f"Look at the energies: {doubt}." for doubt in doubts)),
+        notes=(*said, *notes_on_replies(taken, candidates), *(f"Look at the energies: {doubt}." for doubt in doubts)),
     )
 
 

@@ -51,8 +51,8 @@ class Reply:
 
     The calculation is as its file says it, None of a table's row; other files in its folder that hold a result are `unused`, and so
     are `columns` of its table. Where nothing names a candidate and none is this crystal, `stranger` is what was calculated, as it
-    was before it was relaxed if that is known, and the id is that of its folder or file. It `is_named` where manifest, folder,
-    id or table say of which candidate it is, and not its crystal alone.
+    was before it was relaxed if that is known, and the id is the path of its folder, as in a pool, or its file's name. It
+    `is_named` where manifest, folder, id or table say of which candidate it is, and not its crystal alone.
     """
 
     id: str
@@ -77,7 +77,14 @@ def read_replies(
     def reply(where: Path) -> Reply | ResultError:
         """The result in a file, or in the one of a folder that counts."""
         try:
-            return _reply_in(where, ids, candidates, settings)
+            name = (
+                where.relative_to(path).as_posix()
+                if where != path
+                else where.resolve().name
+                if where.is_dir()
+                else where.stem
+            )
+            return _reply_in(where, ids, candidates, settings, name=name)
         except HullscoutError as error:
             return ResultError(f"{where}: {error}")
         except Exception as error:  # noqa: BLE001  a library may raise anything at what came from outside
@@ -231,7 +238,7 @@ def _outcome_of(done: Calculation, file: Path, candidate: Candidate, settings: H
 
 
 def _reply_in(
-    where: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate], settings: HandoffSettings
+    where: Path, ids: Mapping[str, str], candidates: Mapping[str, Candidate], settings: HandoffSettings, *, name: str
 ) -> Reply:
     """The result in a file, or in the one of a folder that counts: of the candidate that is named, or whose crystal it is."""
     file, unused = (where, ()) if where.is_file() else _result_in(where)
@@ -243,7 +250,6 @@ def _reply_in(
         )
     done = None if file.name == FAILED else _read(file)
     if candidate_id is None and done is not None:
-        name = where.resolve().name if where.is_dir() else where.stem
         return replace(_unasked(done, file, candidates, settings, name=name), unused=unused)
     candidate = candidates[candidate_id or ""]
     outcome = _reported(file) if done is None else _outcome_of(done, file, candidate, settings)

@@ -39,7 +39,7 @@ from hullscout.pool.outlying import find_outlying
 from hullscout.pool.plausibility import MAX_OF_ANY_EV_PER_ATOM, Doubt, find_doubts
 from hullscout.pool.pool import Pool, WithoutEnergy, build_pool
 from hullscout.pool.report import PoolReport
-from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, RELAXED_TOLERANCE, TWIN_TOLERANCE, find_twins
+from hullscout.pool.twins import CONFLICT_EV_PER_ATOM, RELAXED_TOLERANCE, TWIN_TOLERANCE, are_of_one_lattice, find_twins
 from hullscout.pool.writing import Existing, check_target, format_frames, save_frames
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Severity",
     "Suspects",
     "WithoutEnergy",
+    "are_of_one_lattice",
     "axis_of",
     "build_pool",
     "check_target",

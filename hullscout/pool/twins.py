@@ -82,6 +82,13 @@ def twin_among(given: Candidate, candidates: Iterable[Candidate]) -> Candidate |
     return alike[first] if first < len(alike) else None
 
 
+def are_of_one_lattice(one: Candidate, other: Candidate) -> bool:
+    """Whether two candidates are one crystal but for their volumes, as relaxed crystals are compared."""
+    scale = (other.volume_a3_per_atom / one.volume_a3_per_atom) ** (1 / 3)
+    scaled = replace(one, positions=scale * one.positions, cell=scale * one.cell)
+    return len(find_twins([scaled, other], tolerance=RELAXED_TOLERANCE)) == 1
+
+
 def reduced_composition(numbers: NDArray[np.int64]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Atomic numbers, ascending, and how many there are of each in the smallest formula, of atoms (n,)."""
     kinds, counts = np.unique(numbers, return_counts=True)

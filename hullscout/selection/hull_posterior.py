@@ -22,7 +22,7 @@ from pydantic import Field
 
 from hullscout.citations import COARSENING, COVERING, HULL_OF_SAMPLES, Citation
 from hullscout.display import PERCENT
-from hullscout.hull import of_all_elements, pure, systems
+from hullscout.hull import of_all_elements, systems
 from hullscout.selection.alloys import LONER_RATE, judged, loner_probabilities, observed, stated_for
 from hullscout.selection.belief import heavy_tailed_samples
 from hullscout.selection.decision import Decision, Stop
@@ -97,18 +97,18 @@ class HullPosteriorRule(Rule):
         """Beside them, compounds that cover the pool: those of each two elements, and those of more, less what was known before."""
         chosen, rng = self.start(known), known.rng()
         for those in systems(known.fractions):
-            n_wanted = self._n_start_of(those, known) - int(np.isin(known.given, those).sum())
+            n_wanted = self._n_new_of(those, known)
             chosen += surrogate.spread_out(known, n_wanted, beside=chosen, among=those, rng=rng)
         return chosen
 
     def n_at_start(self, known: Known) -> int:
-        """The structures of the pure elements, and `n_start` compounds where there are as many."""
+        """The structures of the pure elements, and `n_start` compounds where there are as many, less what was known before."""
+        return len(self.start(known)) + sum(self._n_new_of(those, known) for those in systems(known.fractions))
 
-        def n_new(those: Indices) -> int:
-            return those.size - int(np.isin(those, known.given).sum())
-
-        n_compounds = sum(min(self._n_start_of(those, known), n_new(those)) for those in systems(known.fractions))
-        return n_new(np.concatenate(pure(known.fractions))) + n_compounds
+    def _n_new_of(self, system: Indices, known: Known) -> int:
+        """Compounds of a system to look up at the start."""
+        n_given = int(np.isin(known.given, system).sum())
+        return min(max(0, self._n_start_of(system, known) - n_given), system.size - n_given)
 
     def _n_start_of(self, system: Indices, known: Known) -> int:
         """`n_start`; of each of several systems no more than a share, since many small ones would be most of the pool."""

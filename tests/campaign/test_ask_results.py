@@ -65,6 +65,37 @@ def test_a_file_of_results_is_told_frame_by_frame_and_what_is_no_cell_becomes_a_
     assert len(Setup.read(tmp_path / "runs" / "Au-Cu").pool) == 11
 
 
+def test_results_at_other_volumes_are_candidates_and_pure_cells_are_not_paid_again(
+    hullscout, live_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    cells = {atoms.info["id"]: atoms for atoms in read(live_file.with_name("cells.extxyz"), ":")}
+    pure = {name for name, atoms in cells.items() if len(set(atoms.numbers)) == 1}
+    for scale in (1.02, 1.04):
+        for name, atoms in cells.items():
+            own = atoms.copy()
+            own.set_cell(own.cell * scale, scale_atoms=True)
+            own.calc = EMT()
+            own.get_potential_energy()
+            folder = tmp_path / "results" / f"set {scale}" / f"no {name}" / "static"
+            folder.mkdir(parents=True)
+            write(folder / "run.extxyz", own)
+    code, text = asked(hullscout)
+    n, n_pure = len(cells), len(pure)
+    assert (code, f"None of {2 * n} results began from a cell" in text) == (0, True), text
+    assert text.count("is not calculated again") == n_pure
+    assert "--volume" in text
+    setup = Setup.read(tmp_path / "runs" / "Au-Cu")
+    assert len(setup.pool) == 3 * n - n_pure
+    assert any(name.startswith("set 1.02/no ") and name.endswith("/static") for name in setup.pool.ids), (
+        "as `hull` names them"
+    )
+    assert not handed_out(tmp_path / "outbox") & pure
+    code, text = asked(hullscout)
+    assert (code, f"0 new energies, 0 new failures, {2 * n} known already" in text) == (0, True), text
+    assert "None of" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -211,6 +211,25 @@ def test_before_the_first_round_it_is_not_said_that_nothing_can_be_learned(hulls
     assert (code, "No round was played yet" in text, "Nothing can be learned" in text) == (0, True, False), text
 
 
+def test_what_a_campaign_starts_with_counts_known_compounds_and_status_says_when_some_is_not_asked_for(
+    hullscout, tmp_path, live_file
+):
+    state(tmp_path / "cells.extxyz", n=7)
+    out = tmp_path / "out"
+    create(Setup(read_origin(as_handoff(live_file), ["select={rule = 'hull-posterior', n_start = 5}"])), out)
+    assert hullscout("ask", out, "-n", 1, "--to", tmp_path / "box")[0] == 0
+    _, text = hullscout("status", out)
+    assert "The hull is wrong with a probability" in " ".join(text.split()), (
+        "five compounds are known: no other is the start"
+    )
+    write(tmp_path / "bcc.extxyz", [bulk(symbol, "bcc", a=a) for symbol, a in (("Cu", 2.9), ("Au", 3.3))])
+    assert hullscout("add", out, tmp_path / "bcc.extxyz")[0] == 0
+    _, text = hullscout("status", out)
+    text = " ".join(text.split())
+    assert "starts with 2 structures, of which 1 were asked for (awaited: " in text, text
+    assert "Nothing can be learned" not in text
+
+
 @pytest.fixture
 def handed(live_file, tmp_path):
     """A hand-off campaign of ten Cu-Au cells in which nothing was asked for."""

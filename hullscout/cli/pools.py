@@ -349,8 +349,13 @@ def _print_inspection(inspection: Inspection, path: Path, table: Table) -> None:
     else:
         advice = "A campaign takes it; look at the suspects first"
         taken = "No campaign takes it as it is" if counts["fault"] else advice
-        if any(finding.taken_out or finding.kind == pools.NOT_READ for finding in inspection.of(pools.Severity.FAULT)):
-            taken += "; --write leaves the faults out, as do --leave-out-faults and [pool] leave_out_faults = true"
+        faulty = [one for one in inspection.of(pools.Severity.FAULT) if one.taken_out or one.kind == pools.NOT_READ]
+        single = [one for one in faulty if one.kind != pools.MIXED_SETTINGS]
+        if faulty:
+            taken += "; --write leaves the faults out"
+        if single:
+            taken += ", as do --leave-out-faults and [pool] leave_out_faults = true"
+            taken += "" if single == faulty else ", but for mixed settings"
         screen.print(f"{faults}, {suspects}. {taken}.")
 
 

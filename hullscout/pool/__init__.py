@@ -25,6 +25,7 @@ from hullscout.pool.formats import FORMATS, Format, keep_pool, kept_frames, read
 from hullscout.pool.frames import Frame, Frames, natural_key
 from hullscout.pool.growth import Growth, grown, growth_of, with_own_ids
 from hullscout.pool.inspection import (
+    MIXED_SETTINGS,
     NOT_READ,
     Finding,
     Inspection,
@@ -49,6 +50,7 @@ __all__ = [
     "MAX_ELEMENTS",
     "MAX_IN_COLUMNS",
     "MAX_OF_ANY_EV_PER_ATOM",
+    "MIXED_SETTINGS",
     "NOT_READ",
     "PARQUET",
     "RELAXED_TOLERANCE",

@@ -81,7 +81,8 @@ class CompositionAxis:
     def coordinates(self, counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, ends) weights of compositions, (n, elements) atoms of each element; NaN where no weights make a composition."""
         if not self.ends:
-            return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+            with np.errstate(invalid="ignore"):  # foreign atoms alone
+                return np.asarray(counts / counts.sum(axis=1, keepdims=True))
         units = [_atoms(end, self.elements) for end in self.ends]
         different, which = np.unique(counts, axis=0, return_inverse=True)
         return np.array([_weights(units, row) for row in different.tolist()])[which.reshape(-1)]

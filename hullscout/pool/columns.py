@@ -332,12 +332,20 @@ def _with_spacing(frame: Frame) -> Mapping[str, str | float]:
     return {**frame.columns, **coarsest_k_spacing(frame.cell, map(int, mesh))}
 
 
-def refuse_mixed_settings(path: Path, conflicts: Sequence[SettingConflict]) -> None:
-    """Make an InvalidPoolError of conflicting settings, if there are any."""
+ALLOW_IN_FILE = "set pool.allow_mixed_settings = true in a campaign file"
+"""What takes energies of several settings, where no option does."""
+
+
+def refuse_mixed_settings(
+    path: Path,
+    conflicts: Sequence[SettingConflict],
+    *,
+    allow: str = "set pool.allow_mixed_settings = true, which is --allow-mixed-settings of `hullscout hull`",
+) -> None:
+    """Make an InvalidPoolError of conflicting settings, if there are any; `allow` is what takes them all the same."""
     if conflicts:
         lines = "".join(f"\n  {conflict}" for conflict in conflicts)
         raise InvalidPoolError(
             f"{path}: expected energies that were all computed with the same settings, found several (number and ids in "
-            f"brackets):{lines}\nCompute them alike, take the odd ones out (`hullscout check ... --write` does), or set "
-            "pool.allow_mixed_settings = true, which is --allow-mixed-settings of `hullscout hull`."
+            f"brackets):{lines}\nCompute them alike, take the odd ones out (`hullscout check ... --write` does), or {allow}."
         )

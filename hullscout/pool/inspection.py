@@ -42,6 +42,7 @@ WHAT_ENERGY = "energy of what"
 FREQUENT = 0.1
 """Share of the frames from which on a third element is one of the pool's, and no stray."""
 NOT_READ = "not read"
+MIXED_SETTINGS = "mixed settings"
 """The kind of finding that is about what is no frame, so that a cleaned pool cannot hold it."""
 
 
@@ -242,7 +243,7 @@ def _about_the_whole(frames: Frames, sound: Sequence[Frame], axis: CompositionAx
     for conflict in find_setting_conflicts(sound):
         numbers = tuple(number_of[member] for _, ids in conflict.groups for member in ids)
         out = tuple(number_of[member] for member in conflict.odd_ids)
-        yield Finding(Severity.FAULT, "mixed settings", str(conflict), numbers, taken_out=out)
+        yield Finding(Severity.FAULT, MIXED_SETTINGS, str(conflict), numbers, taken_out=out)
     yield from _doubts(frames, sound, axis.elements)
     without = [frame.id for frame in sound if frame.energy_ev is None]
     if without:

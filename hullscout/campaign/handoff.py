@@ -24,7 +24,7 @@ from hullscout.campaign.prior_energies import refuse_without_prior
 from hullscout.campaign.result import conclude, energy_doubts
 from hullscout.campaign.setup import Setup
 from hullscout.campaign.store import Store
-from hullscout.campaign.strangers import with_pure_cells
+from hullscout.campaign.strangers import refuse_other_elements, with_pure_cells
 from hullscout.errors import InvalidCampaignError, ProtocolError, ResultError
 from hullscout.oracle import (
     Calculated,
@@ -40,8 +40,8 @@ from hullscout.oracle import (
     read_template,
     write_folder,
 )
-from hullscout.pool import MAX_OF_ANY_EV_PER_ATOM, Frames, find_outlying
-from hullscout.pool.columns import find_setting_conflicts, refuse_mixed_settings
+from hullscout.pool import CONFLICT_EV_PER_ATOM, MAX_OF_ANY_EV_PER_ATOM, Frames, find_outlying
+from hullscout.pool.columns import ALLOW_IN_FILE, find_setting_conflicts, refuse_mixed_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
 
 UNASKED = "results told unasked"
 """Where energies are from that were told of candidates that were never asked for."""
-SAME_EV_PER_ATOM = 1e-6
-"""Energies told twice that differ by at most this are the same: files round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +161,12 @@ def read_results(setup: Setup, paths: Iterable[Path]) -> list[Reply | ResultErro
     return list(chain.from_iterable(read_replies(path, candidates, names, settings) for path in paths))
 
 
-def unusable(setup: Setup, folder: Path, replies: Sequence[Reply | ResultError]) -> list[str]:
-    """What is wrong of results of which none is taken yet, in the campaign in `folder`, which need not be there.
+def unusable(setup: Setup, folder: Path, replies: Sequence[Reply | ResultError], *, path: Path) -> list[str]:
+    """What is wrong of results at a path of which none is taken yet, in the campaign in `folder`, which need not be there.
 
-    `InvalidPoolError` where their settings differ and that is not allowed.
+    `InvalidPoolError` where most are of other elements, or their settings differ and that is not allowed.
     """
+    refuse_other_elements(path, replies, setup.config.elements)
     ledger = setup.read_ledger(folder) if (folder / DATABASE).is_file() else setup.ledger()
     implausible = _implausible(ledger, replies, setup.config.axis)
     faults = []
@@ -185,7 +184,7 @@ def unusable(setup: Setup, folder: Path, replies: Sequence[Reply | ResultError])
             frame = growth.result_frame(cell, reply.outcome, reply.calculation.columns, number=place)
             stated.append((reply, frame))
     if not setup.config.pool.allow_mixed_settings:
-        refuse_mixed_settings(growth.IN_RESULTS, find_setting_conflicts([frame for _, frame in stated]))
+        refuse_mixed_settings(path, find_setting_conflicts([frame for _, frame in stated]), allow=ALLOW_IN_FILE)
     strangers = tuple(frame for reply, frame in stated if reply.stranger is not None)
     return [*faults, *setup.config.axis.sift(Frames(path=growth.IN_RESULTS, frames=strangers, keys=())).faults]
 
@@ -336,7 +335,7 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
         is_new = reply.id not in ledger.failures
     else:
         now, is_new = reply.outcome.energy_ev, before is None
-        if before is not None and abs(now - before) > SAME_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
+        if before is not None and abs(now - before) > CONFLICT_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
             raise ProtocolError(
                 f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is "
                 "kept; for the other, start another campaign."

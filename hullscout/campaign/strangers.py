@@ -10,12 +10,15 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from hullscout.errors import InvalidPoolError
 from hullscout.hull import pure
 from hullscout.oracle import Calculated, Reply
 from hullscout.pool import CONFLICT_EV_PER_ATOM, are_of_one_lattice
+from hullscout.pool.checks import symbol_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from hullscout.campaign.ledger import Ledger
     from hullscout.errors import ResultError
@@ -62,3 +65,16 @@ def with_pure_cells(
         )
         said = [f"{none}{cells}.", *said]
     return taken, said
+
+
+def refuse_other_elements(path: Path, replies: Sequence[Reply | ResultError], elements: Sequence[str]) -> None:
+    """Make an InvalidPoolError of results most of which hold elements that no candidate has."""
+    strangers = [reply.stranger for reply in replies if isinstance(reply, Reply) and reply.stranger is not None]
+    found = [{symbol_of(number) for number in stranger.numbers.tolist()} for stranger in strangers]
+    n_foreign = sum(not symbols <= set(elements) for symbols in found)
+    if 2 * n_foreign > len(replies):
+        there = "-".join(sorted(set().union(*found)))
+        raise InvalidPoolError(
+            f"{path}: expected results of {'-'.join(elements)}, as the candidates are, found such of {there} ({n_foreign} of "
+            f"{len(replies)} are foreign). Give candidates of {there}, or other results."
+        )

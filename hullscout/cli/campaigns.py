@@ -126,11 +126,12 @@ def _handed_out_by(
     from hullscout.oracle import read_template  # noqa: PLC0415
     from hullscout.pool.frames import LEAVE_OUT  # noqa: PLC0415
 
-    if cells is not None and not path.exists():
-        raise ResultError(f"There is no {path}. Give a folder of results, a result or a file of several.")
-    if (path / DATABASE).exists() or not path.exists():
+    if not path.exists():
+        kinds = "a campaign's folder, a campaign file or a pool" if cells is None else "results: a folder or a file"
+        raise ResultError(f"There is no {path}. Give {kinds}{'; or results, with --pool' if cells is None else ''}.")
+    if (path / DATABASE).exists():
         for option, value in (("--out", out), ("--pool", cells), ("--leave-out-faults", leaves_out or None)):
-            if value is not None and path.exists():
+            if value is not None:
                 raise click.UsageError(
                     f"{option} is for a campaign that is made of a file; a campaign's folder is asked as it is. Leave it out."
                 )
@@ -164,7 +165,7 @@ def _make_and_tell(setup: Setup, folder: Path, results: Path | None, *, outbox: 
     if is_there:  # where it is another one, the results are not what is wrong
         _make_handoff(setup, folder)
     replies = [] if results is None else handoff.read_results(setup, [results])
-    faults = [] if results is None else handoff.unusable(setup, folder, replies)
+    faults = [] if results is None else handoff.unusable(setup, folder, replies, path=results)
     if results is not None and faults and not leaves_out:
         n, n_sound = len(replies), len(replies) - len(faults)
         raise one_error(results, faults, n_frames=n, n_sound=n_sound, leave_out="--leave-out-faults")

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from results_tree import write_results
 
@@ -94,6 +96,30 @@ def test_results_at_other_volumes_are_candidates_and_pure_cells_are_not_paid_aga
     code, text = asked(hullscout)
     assert (code, f"0 new energies, 0 new failures, {2 * n} known already" in text) == (0, True), text
     assert "None of" not in text
+    # Twins whose energies agree within what counts as a conflict are one result.
+    twin = read(next((tmp_path / "results").rglob("run.extxyz")))
+    twin.calc = SinglePointCalculator(twin, energy=twin.get_potential_energy() + 6e-6 * len(twin))
+    (tmp_path / "results" / "twin").mkdir()
+    write(tmp_path / "results" / "twin" / "run.extxyz", twin)
+    code, text = asked(hullscout)
+    assert (code, f"{2 * n + 1} known already" in text, "Left out" in text) == (0, True, False), text
+
+
+@pytest.mark.usefixtures("tree")
+def test_results_of_other_elements_are_refused_in_one_sentence(hullscout, tmp_path):
+    write("cupd.extxyz", [bulk("Cu"), bulk("Pd"), bulk("CuPd", "cesiumchloride", a=3.0)])
+    write("gold.extxyz", [bulk("Au", a=a) for a in (4.0, 4.1)])
+    for results, found in (("cells.extxyz", "Au-Cu"), ("gold.extxyz", "Au")):
+        told = read(results, ":")
+        for place, atoms in enumerate(told):
+            atoms.info["id"] = f"own-{place}"
+            atoms.calc = EMT()
+            atoms.get_potential_energy()
+        write("told.extxyz", told)
+        code, text = hullscout("ask", "told.extxyz", "--pool", "cupd.extxyz", "-n", 1, "--to", "outbox")
+        assert (code, "told.extxyz: expected results of Cu-Pd, as the candidates are" in text) == (2, True), text
+        assert f"found such of {found} (" in text
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +129,8 @@ def test_results_at_other_volumes_are_candidates_and_pure_cells_are_not_paid_aga
         (("by-hand.toml", "--template", "nowhere"), "nowhere cannot be read as a template"),
         (("results", "--pool", "cells.extxyz", "--leave-out-faults", "--template", "nowhere"), "cannot be read as a"),
         (("cells.extxyz", "--to", "cells.extxyz/box"), "cannot be made"),
-        (("nowhere", "--pool", "cells.extxyz"), "There is no nowhere"),
+        (("nowhere", "--pool", "cells.extxyz"), "There is no nowhere. Give results"),
+        (("nowhere",), "Give a campaign's folder, a campaign file or a pool; or results, with --pool."),
         (("results", "--pool", "nowhere.extxyz"), "There is no nowhere.extxyz"),
         (("by-hand.toml", "--leave-out-faults"), "a campaign file says that itself, by [pool] leave_out_faults"),
         (("by-hand.toml", "--pool", "cells.extxyz"), "a campaign file says that itself, by [pool] path"),
@@ -125,7 +152,11 @@ def test_results_of_different_settings_and_foreign_ones_are_refused_first(hullsc
     text = first.read_text()
     first.write_text(text.replace(">400.0<", ">520.0<"))
     code, said = asked(hullscout, "--leave-out-faults")
-    assert (code, "computed with the same settings" in said) == (2, True), said
+    assert (code, "results: expected energies that were all computed with the same settings" in said) == (2, True), said
+    assert "--allow-mixed-settings" not in said, "an option that `ask` has not"
+    assert "pool.allow_mixed_settings = true in a campaign file." in said
+    said = " ".join(hullscout("check", "results")[1].split())
+    assert "as do --leave-out-faults and [pool] leave_out_faults = true, but for mixed settings." in said, said
     first.write_text(text.replace("Au", "Ag"))
     code, said = asked(hullscout)
     assert (code, "Ag" in said) == (2, True), said

@@ -15,7 +15,7 @@ from hullscout.campaign.prior_energies import baseline_sentences
 from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
-from hullscout.display import MILLI, PERCENT, counted_rounds, stated_percent
+from hullscout.display import MILLI, counted_rounds, saved_percent, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.planning.progress import progress_figures
 from hullscout.selection import StopReason
@@ -102,9 +102,9 @@ def print_result(result: CampaignResult, folder: Path, *, done: str = "calculate
     ends = result.ends or result.elements
     screen.print(table_of_hull(result.hull, title=f"Convex hull of {result.campaign}", ends=ends))
     counted = f"{done.capitalize()} {result.n_calculations} of {result.n_candidates} candidates"
-    screen.print(f"{counted}: {PERCENT * result.saved_fraction:.1f} % saved.")
+    screen.print(f"{counted}: {saved_percent(result.saved_fraction)} saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
-        screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
+        screen.print(f"Spent a cost of {result.cost_spent:.6g}: {saved_percent(result.cost_saved_fraction)} saved.")
     for sentence in (
         *given_sentences(result.given_ev_per_atom),
         *baseline_sentences(result.baselines),
@@ -160,7 +160,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {counted_rounds(len(known.decisions))}, "
         f"{known.n_answered} of {known.n_calculable} candidates {config.done}{failed} "
-        f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
+        f"({saved_percent(known.saved_fraction)} saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
     for sentence in (
         *given_sentences(given_ev_per_atom(known)),

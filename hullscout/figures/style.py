@@ -11,7 +11,7 @@ import textwrap
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hullscout.display import PERCENT, refuse_no_axes
+from hullscout.display import refuse_no_axes, saved_percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +185,7 @@ def title_of(known: Known) -> str:
         return f"{'-'.join(known.pool.end_names)}: {known.answered.size} energies"
     failed = f", {known.n_failed} failed" if known.n_failed else ""
     calculated = f"{known.n_answered} of {known.n_calculable} calculated{failed}"
-    return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
+    return f"{known.name}: {calculated}, {saved_percent(known.saved_fraction)} saved"
 
 
 def set_title(ax: Axes, *lines: str) -> None:

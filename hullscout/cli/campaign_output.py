@@ -21,7 +21,7 @@ from hullscout.planning.progress import progress_figures
 from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hullscout.selection import ChemicalPotentials, Known
 
 
+N_SUSPECTS = 5
+"""So many suspect energies are named."""
 FIRST = ("foreseen", "risk")
 """What a live line says first, since a narrow terminal shows no more."""
 
@@ -94,6 +96,15 @@ def table_of_hull(found: GroundStates, *, title: str, ends: Sequence[str]) -> Ta
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def say_suspects(sentences: Iterable[str], *, check: str = "hullscout check") -> None:
+    """Say the first energies that are suspect, and which command says more."""
+    every = list(sentences)
+    for sentence in every[:N_SUSPECTS]:
+        say(f"Suspect: {sentence}.")
+    if len(every) > N_SUSPECTS:
+        say(f"{len(every) - N_SUSPECTS} more energies are suspect: see `{check}`.")
 
 
 def print_result(result: CampaignResult, folder: Path, *, done: str = "calculated") -> None:

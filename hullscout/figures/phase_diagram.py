@@ -168,13 +168,17 @@ def draw_hull_distance(
         drawn.append(known.hull.distance(known.fractions[those], formation_ev_per_atom) * MILLI)
         return places.x[those], drawn[-1]
 
-    true, unknown = known.true_formation_ev_per_atom, np.intersect1d(known.unknown, shown_candidates(known, belief))
-    if true is not None and unknown.size:
-        ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
-                label=f"not calculated ({style.counted(unknown.size, known.unknown.size)}, true energy)", zorder=2)  # fmt: skip
-    if belief is not None and known.n_failed:
-        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
-                label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
+    energies, is_replay = drawn_energies(known, belief), known.true_formation_ev_per_atom is not None
+    unknown = np.setdiff1d(known.unknown, known.failed)
+    others, failed = (those[~np.isnan(energies[those])] for those in (unknown, known.failed))
+    if others.size:
+        count = style.counted(others.size, unknown.size)
+        label = f"not calculated ({count}, true energy)" if is_replay else f"predicted ({count})"
+        ax.plot(*heights(others, energies[others]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
+                label=label, zorder=2)  # fmt: skip
+    if failed.size:
+        ax.plot(*heights(failed, energies[failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
+                label=f"failed ({failed.size}, {'true' if is_replay else 'predicted'} energy)", zorder=5)  # fmt: skip
     ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
             mew=0.3, label=f"{style.answered_name(known)} ({known.answered.size})", zorder=3)  # fmt: skip
     if belief is not None and (chosen := intervals_of(belief)[0]).size:

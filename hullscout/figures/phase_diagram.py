@@ -173,9 +173,9 @@ def draw_hull_distance(
     others, failed = (those[~np.isnan(energies[those])] for those in (unknown, known.failed))
     if others.size:
         count = style.counted(others.size, unknown.size)
-        label = f"not calculated ({count}, true energy)" if is_replay else f"predicted ({count})"
+        what = f"not calculated ({count}, true energy)" if is_replay else f"predicted ({count})"
         ax.plot(*heights(others, energies[others]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
-                label=label, zorder=2)  # fmt: skip
+                label=what, zorder=2)  # fmt: skip
     if failed.size:
         ax.plot(*heights(failed, energies[failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
                 label=f"failed ({failed.size}, {'true' if is_replay else 'predicted'} energy)", zorder=5)  # fmt: skip

@@ -140,6 +140,16 @@ def stated_percent(share: float, *, below: float = 1.0) -> str:
     return f"{whole}.{part.rstrip('0') or '0'} %"
 
 
+def saved_percent(share: float) -> str:
+    """A share of calculations that was saved, the same wherever it is said; 100 % only where nothing was calculated.
+
+    >>> saved_percent(0.99748), saved_percent(0.9999), saved_percent(1.0), saved_percent(0.5), saved_percent(1e-4)
+    ('99.7 %', '99.99 %', '100 %', '50.0 %', '0.0 %')
+    """
+    share = round(share, 12)  # 1 - 1/n of floats
+    return stated_percent(share) if share > 0.5 else f"{PERCENT * share + 0.0:.1f} %"
+
+
 def short_percent(share: float) -> str:
     """A probability in a line that moves: in whole percent, where these say neither 0 nor 100.
 

@@ -15,7 +15,7 @@ def test_what_is_given_is_told_after_each_answer_where_the_campaign_stands(campa
     campaign.run(on_progress=said.append)
     assert len(said) == 12
     assert said[-1].startswith("small: round ")
-    assert ", 12 of 57 looked up, 79 % saved, " in said[-1]
+    assert ", 12 of 57 looked up, 78.9 % saved, " in said[-1]
     assert said[-1].endswith(f"hull {' '.join(campaign.history.now.hull_formulas)}")
 
 
@@ -35,7 +35,7 @@ def test_a_notebook_shows_it_on_one_line_and_the_result_as_a_table(campaign_file
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(campaign_file.parent)}}).execute()
     line, result = notebook.cells[0].outputs
     assert line.output_type == "display_data"
-    assert ", 12 of 57 looked up, 79 % saved, " in line.data["text/plain"]
+    assert ", 12 of 57 looked up, 78.9 % saved, " in line.data["text/plain"]
     assert line.data["text/html"].startswith("<p>small: round ")
     assert result.output_type == "execute_result"
     assert "<table>" in result.data["text/html"]

@@ -1,13 +1,14 @@
 """The hull of energies at hand, of two and three elements: table, figure, distances, exports; nothing of a campaign in it."""
 
 import json
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.io import write
+from ase.io import read, write
 
 from hullscout import Campaign, Pool, lower_hull
 from hullscout import pool as pools
@@ -208,3 +209,22 @@ def test_a_pool_says_what_it_is_of_how_many_candidates_and_energies_it_has():
     without = Pool.of(cells(("Cu", "Au"), with_energy=False), ("Cu", "Au"))
     assert repr(without) == "Pool of Cu and Au: 5 candidates, 0 with energies"
     assert repr(pools.Pool.of(cells(("Cu", "Au")), ("Cu", "Au"))) == "Pool of Cu and Au: 5 candidates"
+
+
+def test_a_hull_that_stands_on_a_wrong_energy_says_so(hullscout, tmp_path, request):
+    every = read(request.config.rootpath / "campaigns/agpd/agpd.extxyz.gz", ":", format="extxyz")
+    atoms = [one for place, one in enumerate(every) if place % 8 == 0 or set(one.symbols) == {"Pd"}]
+    for one in atoms:
+        one.info["energy"], one.calc = one.get_potential_energy(), None
+    target = tmp_path / "pool.extxyz"
+    wrong, twin = atoms[40], atoms[50].copy()
+    twin.info |= {"id": "twin", "energy": atoms[50].info["energy"] + 2.0}
+    wrong.info["energy"] -= 2.0
+    write(target, [*atoms, twin], format="extxyz")
+    code, text = hullscout("hull", target)
+    said = " ".join(text.split())
+    assert code == 0, text
+    assert re.search(rf"Suspect: {wrong.info['id']}: \d+\.\d meV/atom below what the others suggest", said), text
+    assert f"Caution: this hull stands on suspect energies, {wrong.info['id']}. Look" in said, text
+    assert f"`hullscout check {target}`" in said.replace("` ", "`"), text
+    assert f"Caution: {atoms[50].info['id']} = twin are one crystal" in said, text

@@ -15,13 +15,13 @@ from hullscout.campaign.prior_energies import baseline_sentences
 from hullscout.campaign.result import RESULT, given_ev_per_atom, given_sentences
 from hullscout.cli.shared import console, live_line
 from hullscout.cli.streams import say
-from hullscout.display import MILLI, PERCENT, counted_rounds, stated_percent
+from hullscout.display import MILLI, counted_rounds, saved_percent, stated_percent
 from hullscout.planning.forecast import forecast
 from hullscout.planning.progress import progress_figures
 from hullscout.selection import StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hullscout.selection import ChemicalPotentials, Known
 
 
+N_SUSPECTS = 5
+"""So many suspect energies are named."""
 FIRST = ("foreseen", "risk")
 """What a live line says first, since a narrow terminal shows no more."""
 
@@ -96,15 +98,24 @@ def table_of_hull(found: GroundStates, *, title: str, ends: Sequence[str]) -> Ta
     return table
 
 
+def say_suspects(sentences: Iterable[str], *, check: str = "hullscout check") -> None:
+    """Say the first energies that are suspect, and which command says more."""
+    every = list(sentences)
+    for sentence in every[:N_SUSPECTS]:
+        say(f"Suspect: {sentence}.")
+    if len(every) > N_SUSPECTS:
+        say(f"{len(every) - N_SUSPECTS} more energies are suspect: see `{check}`.")
+
+
 def print_result(result: CampaignResult, folder: Path, *, done: str = "calculated") -> None:
     """Print the hull as a table, and in sentences what it took, how sure it is and where the files are; `done` as `config.done`."""
     screen = console()
     ends = result.ends or result.elements
     screen.print(table_of_hull(result.hull, title=f"Convex hull of {result.campaign}", ends=ends))
     counted = f"{done.capitalize()} {result.n_calculations} of {result.n_candidates} candidates"
-    screen.print(f"{counted}: {PERCENT * result.saved_fraction:.1f} % saved.")
+    screen.print(f"{counted}: {saved_percent(result.saved_fraction)} saved.")
     if round(result.cost_saved_fraction, 12) != round(result.saved_fraction, 12):
-        screen.print(f"Spent a cost of {result.cost_spent:.6g}: {PERCENT * result.cost_saved_fraction:.1f} % saved.")
+        screen.print(f"Spent a cost of {result.cost_spent:.6g}: {saved_percent(result.cost_saved_fraction)} saved.")
     for sentence in (
         *given_sentences(result.given_ev_per_atom),
         *baseline_sentences(result.baselines),
@@ -160,7 +171,7 @@ def print_status(setup: Setup, ledger: Ledger, *, folder: Path, result: Campaign
     screen.print(
         f"{config.name}: rule '{config.select.rule}', seed {config.seed}, {counted_rounds(len(known.decisions))}, "
         f"{known.n_answered} of {known.n_calculable} candidates {config.done}{failed} "
-        f"({PERCENT * known.saved_fraction:.1f} % saved so far), {len(ledger.awaited)} asked for and not yet answered."
+        f"({saved_percent(known.saved_fraction)} saved so far), {len(ledger.awaited)} asked for and not yet answered."
     )
     for sentence in (
         *given_sentences(given_ev_per_atom(known)),

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MAX_COMPARED = 150
 """Frames of a table up to which `run` compares all energies, as `check` does: of more it would take longer than the campaign."""
-N_SUSPECTS = 5
-"""So many suspect energies are named when a campaign begins."""
 HANDOFF_EPILOG = """\b
 Examples:
   hullscout ask results/ --pool agpt.extxyz.gz -n 8 --to outbox/ # calculations, and cells to choose from
@@ -63,7 +61,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     from hullscout import campaign as campaigns  # noqa: PLC0415  loads the scientific packages
     from hullscout.campaign.cautions import cautions, warnings  # noqa: PLC0415
     from hullscout.campaign.opening import DATABASE  # noqa: PLC0415
-    from hullscout.cli.campaign_output import CampaignProgress, print_result  # noqa: PLC0415
+    from hullscout.cli.campaign_output import CampaignProgress, print_result, say_suspects  # noqa: PLC0415
     from hullscout.pool import find_contradicted  # noqa: PLC0415
 
     setup = campaigns.Setup(campaigns.read_origin(campaign, overrides, seed=seed))
@@ -80,10 +78,7 @@ def run(campaign: Path, out: Path | None, seed: int | None, overrides: tuple[str
     if setup.table is not None and is_new and len(setup.frames.frames) <= MAX_COMPARED:
         with working_line("comparing energies"):
             contradicted = find_contradicted(setup.frames, setup.config.axis)
-        for sentence in list(contradicted.values())[:N_SUSPECTS]:
-            say(f"Suspect: {sentence}.")
-        if len(contradicted) > N_SUSPECTS:
-            say(f"{len(contradicted) - N_SUSPECTS} more energies are suspect: see `hullscout check`.")
+        say_suspects(contradicted.values())
     for caution in (*cautions(setup), *(warnings(setup) if is_new else ())):
         say(caution)
     progress = CampaignProgress(setup)

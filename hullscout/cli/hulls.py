@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,19 @@ from click.core import ParameterSource
 from hullscout.cli.looks import look_of, looks_otherwise
 from hullscout.cli.pools import reads_pool
 from hullscout.cli.results import EXPORTS
-from hullscout.cli.shared import CELL, LEAVE_OUT_FAULTS, PATH, console, main
+from hullscout.cli.shared import CELL, LEAVE_OUT_FAULTS, PATH, console, main, working_line
 from hullscout.cli.streams import say
 from hullscout.display import MILLI
 from hullscout.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hullscout.campaign.exports import ExportFormat
     from hullscout.campaign.structure_text import Cells
     from hullscout.known_pool import PoolHull
+    from hullscout.oracle.workers import TwinConflict
     from hullscout.pool import Frames
 
 HULL_EPILOG = """\b
@@ -33,6 +36,8 @@ Examples:
 WRITTEN = tuple(name for name in EXPORTS if name != "csv")
 N_NEAR = 10
 """So many of the lowest above the hull are shown where not all are asked for."""
+N_COMPARED = 800
+"""So many of the lowest are compared with each other."""
 
 
 @main.command(epilog=HULL_EPILOG, is_printed=True, interrupted="What was written is whole.")
@@ -141,9 +146,10 @@ def hull(
             on_note=notes.append,
         )
         notes.append(f"Wrote {output}")
-    for line in (*built.report.lines(), *map(str, table.conflicts)):
+    for line in built.report.lines():
         say(line)
     _print_hull(found, n_shown=None if show_all else N_NEAR)
+    _say_doubts(frames, found, pool, conflicts=table.conflicts)
     for note in notes:
         say(note)
     if distances is not None:
@@ -156,6 +162,30 @@ def hull(
         f"Next: hullscout ask {quote(str(pool))} --pool CELLS -n 8 --to outbox/ chooses among CELLS what to calculate; hullscout "
         f"enumerate {' '.join(axis.elements)} -o CELLS.extxyz.gz makes some."
     )
+
+
+def _say_doubts(frames: Frames, found: PoolHull, pool: Path, *, conflicts: Iterable[TwinConflict]) -> None:
+    """Say which twins disagree, and the energies on the hull and near it that the others contradict, those on it first."""
+    from hullscout.cli.campaign_output import say_suspects  # noqa: PLC0415
+    from hullscout.pool import find_contradicted  # noqa: PLC0415  loads the scientific packages
+
+    for conflict in conflicts:
+        say(str(conflict))
+    built, rows = found.known.pool, found.candidates()
+    merged = {name: (name, *built.twins.get(name, ())) for name in rows.index[:N_COMPARED]}
+    near = {name for names in merged.values() for name in names}
+    on_hull = {name for first in rows.index[rows.on_hull] for name in merged.get(first, ())}
+    with working_line("comparing energies"):
+        compared = replace(frames, frames=tuple(frame for frame in frames.frames if frame.id in near))
+        contradicted = find_contradicted(compared, built.axis)
+    order = sorted(contradicted, key=lambda name: name not in on_hull)
+    check = f"hullscout check {quote(str(pool))}"
+    say_suspects((contradicted[name] for name in order), check=check)
+    if vertices := [name for name in order if name in on_hull]:
+        say(
+            f"Caution: this hull stands on suspect energies, {', '.join(vertices[:N_NEAR])}. Look at their calculations before you "
+            f"use it: `{check}` says more."
+        )
 
 
 def _refuse_given(names: set[str], advice: str) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from hullscout.selection.known import Floats
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,3 +47,9 @@ def _limits_of_neighbours(ax: Axes) -> dict[str, tuple[float, float]]:
         if is_set and any(other.has_data() for other in sharing if other is not ax):
             found[name] = getattr(ax, f"get_{name}lim")()
     return found
+
+
+def n_cut(ax: Axes, x: Floats, low: Floats, high: Floats) -> int:
+    """How many of the intervals (n,) at places within the limits of `ax` leave these."""
+    (left, right), (bottom, top) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    return int(((x >= left) & (x <= right) & ((low < bottom) | (high > top))).sum())

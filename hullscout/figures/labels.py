@@ -32,7 +32,7 @@ COLUMNS = (0.0, -0.5, 0.5, -0.75, 0.75, -1.0, 1.0)
 # Around a point: distances beyond the gap, points, and turns from the first direction.
 RINGS = (0.0, 8.0, 18.0, 28.0, 40.0, 54.0)
 TOWARDS, BACK = np.pi / 8 * np.array([0, 1, -1, 2, -2, 3, -3]), np.pi / 8 * np.array([4, -4, 5, -5, 6, -6, 7, -7, 8])
-# Between labels in a row, points.
+# Between labels side by side, points.
 SPACE = 3.0
 # In rows, in this order: lines of a label and sizes of its font, where nothing larger has room.
 SMALLER = ((2, "small"), (1, "small"), (1, "x-small"), (1, "xx-small"))
@@ -288,8 +288,9 @@ class _Placer:
 
     def _cost(self, box: Bbox, leader: Floats) -> _Cost:
         """What a label and its line spoil: labels that they cover or cross, with theirs, how far it is outside, what it hides."""
+        apart = box.padded(SPACE * self.per_point, 0.0)  # side by side two would be read as one
         crossed = sum(
-            bool(box.overlaps(other)) or _passes(leader, other) or _passes(line, box) or _lines_cross(leader, line)
+            bool(apart.overlaps(other)) or _passes(leader, other) or _passes(line, box) or _lines_cross(leader, line)
             for other, line in zip(self.taken, self.leaders, strict=True)
         )
         frame, (x, y), radii = self.frame, self.obstacles.T, self.radii * self.per_point
@@ -352,7 +353,7 @@ class _Placer:
         boxes = [self.box(label) for label in labels]
         widths = np.array([box.width for box in boxes])
         height = max(box.height for box in boxes) + self.per_point  # rows that touch would count as overlapping
-        space, row = SPACE * self.per_point, np.arange(len(labels)) % n_rows
+        space, row = (SPACE + 0.1) * self.per_point, np.arange(len(labels)) % n_rows
         offsets = np.zeros(len(labels))
         for place in range(1, len(labels)):
             beside_line = offsets[place - 1] + widths[[place - 1, place]][row[[place - 1, place]] == 0].max() / 2

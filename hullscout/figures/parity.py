@@ -12,7 +12,7 @@ import numpy as np
 from hullscout.display import MILLI, PERCENT
 from hullscout.errors import OutputError
 from hullscout.figures import style
-from hullscout.figures.axes import into_axes
+from hullscout.figures.axes import into_axes, n_cut
 from hullscout.figures.legends import legend_below
 from hullscout.regression import coverage, diagnose, plot_calibration, student_quantile
 
@@ -81,16 +81,20 @@ def draw_parity(ax: Axes, belief: Belief) -> Axes:
     span = float(np.ptp(every))
     limits = (float(every.min()) - BEYOND * span, float(every.max()) + BEYOND * span)
     low, high = np.concatenate(ends, axis=1)
-    n_cut = int(((low < limits[0]) | (high > limits[1])).sum())
     ax.plot(limits, limits, "-", color=style.found(), lw=0.8, label="predicted as they are", zorder=1)
     ax.errorbar([], [], [], fmt="none", ecolor="0.5", elinewidth=0.8, label="95 % intervals")
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.set_xlabel(f"{'calculated' if known.true_ev_per_atom is None else 'true'} formation energy (meV/atom)")
     ax.set_ylabel("predicted formation energy (meV/atom)")
     legend_below(ax, n_columns=1)
-    cut = f"{n_cut} {'interval leaves' if n_cut == 1 else 'intervals leave'} this range" if n_cut else ""
-    style.set_title(ax, known.name, cut)
+    at = np.concatenate([those.true for those in sets]) * MILLI
+    style.keep_title(ax, known.name, lambda: _remark(n_cut(ax, at, low, high)))
     return ax
+
+
+def _remark(n: int) -> str:
+    """That n intervals are cut; empty where none is."""
+    return f"{n} {'interval leaves' if n == 1 else 'intervals leave'} this range" if n else ""
 
 
 @into_axes

@@ -16,7 +16,7 @@ import numpy as np
 
 from hullscout.display import MILLI, PERCENT
 from hullscout.figures import style
-from hullscout.figures.axes import into_axes
+from hullscout.figures.axes import into_axes, n_cut
 from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
 from hullscout.figures.legends import legend_below
 from hullscout.figures.prototypes import mathtext_structure, parent_lattice
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
     Names = NDArray[np.str_]
+    Intervals = tuple[Floats, Floats, Floats]
 
 # The energy axis shows the hull and this many times its depth above it (at least 60 meV/atom, and the lowest quarter of the
 # candidates; where the elements do not mix, three quarters); what lies higher is counted.
@@ -58,6 +59,7 @@ MARKER_HEAVIER, LINE_WEIGHT = 10.0, 0.05
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 ALONG = np.linspace(-1.0, 1.0, 41)
 BAND_AT = np.linspace(0.0, 1.0, 401)
+NO_INTERVALS = (np.empty(0), np.empty(0), np.empty(0))  # places, lower and upper ends
 # Of distances to the hull: where their axis is linear.
 LINEAR_MEV = 1.0
 MARKERS = {"fcc": "o", "bcc": "s", "hcp": "v", "other": "^"}
@@ -141,10 +143,10 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     legend_below(ax, n_columns=style.legend_columns(ax))
     bottom = lowest - _footroom(ax, x.size - 2) * (top - lowest)
     ax.set_ylim(bottom, top)
-    is_band_cut = belief is not None and bool(low.min() < bottom or high.max() > top)
-    n_cut = int(((low_end < bottom) | (high_end > top)).sum())
-    remark = _remark(n_above=int((energies > top).sum()), n_cut=n_cut, is_band_cut=is_band_cut)
-    style.set_title(ax, style.title_of(known), remark)
+    vertices = np.column_stack([x, at_vertices * MILLI])
+    band = NO_INTERVALS if belief is None else (BAND_AT, low, high)
+    intervals = NO_INTERVALS if believed is None else (believed.x, low_end, high_end)
+    style.keep_title(ax, style.title_of(known), lambda: _remark(ax, points, vertices, intervals=intervals, band=band))
     kept = [Kept(np.column_stack(section.hull_points(hull)) * [1.0, MILLI], LINE_WEIGHT) for hull in hulls]
     kept += [Kept(points[is_shown], radius=MARKER_RADIUS), *(() if believed is None else believed.kept)]
     _label_vertices(ax, section, known, avoid=kept)
@@ -166,13 +168,17 @@ def draw_hull_distance(
         drawn.append(known.hull.distance(known.fractions[those], formation_ev_per_atom) * MILLI)
         return places.x[those], drawn[-1]
 
-    true, unknown = known.true_formation_ev_per_atom, np.intersect1d(known.unknown, shown_candidates(known, belief))
-    if true is not None and unknown.size:
-        ax.plot(*heights(unknown, true[unknown]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
-                label=f"not calculated ({style.counted(unknown.size, known.unknown.size)}, true energy)", zorder=2)  # fmt: skip
-    if belief is not None and known.n_failed:
-        ax.plot(*heights(known.failed, belief.mean_ev_per_atom[known.failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
-                label=f"failed ({known.n_failed}, predicted energy)", zorder=5)  # fmt: skip
+    energies, is_replay = drawn_energies(known, belief), known.true_formation_ev_per_atom is not None
+    unknown = np.setdiff1d(known.unknown, known.failed)
+    others, failed = (those[~np.isnan(energies[those])] for those in (unknown, known.failed))
+    if others.size:
+        count = style.counted(others.size, unknown.size)
+        what = f"not calculated ({count}, true energy)" if is_replay else f"predicted ({count})"
+        ax.plot(*heights(others, energies[others]), "^", ls="", mfc=style.NOT_CALCULATED, mec=style.DARK_ORANGE, ms=3.4, mew=0.5,
+                label=what, zorder=2)  # fmt: skip
+    if failed.size:
+        ax.plot(*heights(failed, energies[failed]), "x", ls="", color=style.found(), ms=4.5, mew=1.1,
+                label=f"failed ({failed.size}, {'true' if is_replay else 'predicted'} energy)", zorder=5)  # fmt: skip
     ax.plot(*heights(known.answered, known.formation_ev_per_atom), "o", ls="", color=style.CALCULATED, ms=3.6, mec="white",
             mew=0.3, label=f"{style.answered_name(known)} ({known.answered.size})", zorder=3)  # fmt: skip
     if belief is not None and (chosen := intervals_of(belief)[0]).size:
@@ -239,14 +245,29 @@ def intervals_of(belief: Belief) -> tuple[Indices, Floats]:
     return chosen, belief.half_width_ev_per_atom()[chosen]
 
 
-def _remark(*, n_above: int, n_cut: int, is_band_cut: bool) -> str:
-    """What the energy axis cuts off; empty where nothing."""
-    lie, leave = (
-        "candidate lies" if n_above == 1 else "candidates lie",
-        "interval leaves" if n_cut == 1 else "intervals leave",
-    )
-    told = {f"{n_above} {lie} above": n_above, f"{n_cut} {leave}": n_cut, "the band leaves": is_band_cut}
-    cut = [what for what, is_so in told.items() if is_so]
+def _remark(ax: Axes, points: Floats, vertices: Floats, *, intervals: Intervals, band: Intervals) -> str:
+    """What the limits of `ax` cut off, as they are now; empty where nothing.
+
+    Args:
+        points: (n, 2) of the candidates, nan where none is drawn.
+        vertices: (v, 2) of the hull.
+    """
+    (left, right), (bottom, top) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    (x, y), (at, depth) = points.T, vertices.T
+    is_beside = (x < left) | (x > right)
+    masks = {
+        ("vertex of the hull lies", "vertices of the hull lie", "outside"): (
+            (at < left) | (at > right) | (depth < bottom) | (depth > top)
+        ),
+        ("candidate lies", "candidates lie", "above"): ~is_beside & (y > top),
+        ("candidate lies", "candidates lie", "below"): ~is_beside & (y < bottom),
+        ("candidate lies", "candidates lie", "beside"): is_beside & ~np.isnan(y),
+    }
+    counts = [(int(mask.sum()), *words) for words, mask in masks.items()]
+    cut = [f"{n} {one if n == 1 else many} {where}" for n, one, many, where in counts if n]
+    n_leaving = n_cut(ax, *intervals)
+    cut += [f"{n_leaving} {'interval leaves' if n_leaving == 1 else 'intervals leave'}"] if n_leaving else []
+    cut += ["the band leaves"] if n_cut(ax, *band) else []
     return ", ".join(f"{what} {'it' if place else 'this range'}" for place, what in enumerate(cut))
 
 

@@ -11,9 +11,11 @@ import textwrap
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hullscout.display import PERCENT, refuse_no_axes
+from hullscout.display import refuse_no_axes, saved_percent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
 
@@ -183,7 +185,7 @@ def title_of(known: Known) -> str:
         return f"{'-'.join(known.pool.end_names)}: {known.answered.size} energies"
     failed = f", {known.n_failed} failed" if known.n_failed else ""
     calculated = f"{known.n_answered} of {known.n_calculable} calculated{failed}"
-    return f"{known.name}: {calculated}, {PERCENT * known.saved_fraction:.0f} % saved"
+    return f"{known.name}: {calculated}, {saved_percent(known.saved_fraction)} saved"
 
 
 def set_title(ax: Axes, *lines: str) -> None:
@@ -195,6 +197,22 @@ def set_title(ax: Axes, *lines: str) -> None:
     n_characters = max(int(width / (CHARACTER_WIDTH * float(ax.title.get_fontsize()))), MIN_CHARACTERS)
     broken = [part for line in lines for part in _wrapped(line, n_characters)]
     ax.title.set_text("\n".join(map(plain, broken)))
+
+
+def keep_title(ax: Axes, line: str, remark: Callable[[], str]) -> None:
+    """Write a title over `ax`, and below it what `remark` says of its limits; anew when these change while it is the title."""
+    written = ""
+
+    def write(_: Axes) -> None:
+        nonlocal written
+        if ax.get_title() == written:
+            set_title(ax, line, remark())
+            written = ax.get_title()
+
+    ax.set_title("")
+    write(ax)
+    for name in ("xlim_changed", "ylim_changed"):
+        ax.callbacks.connect(name, write)
 
 
 def _wrapped(line: str, n_characters: int) -> list[str]:

@@ -61,7 +61,7 @@ class TwinConflict:
 
     def __str__(self) -> str:
         return (
-            f"{' = '.join(self.ids)} are one crystal, but their energies differ by "
+            f"Caution: {' = '.join(self.ids)} are one crystal, but their energies differ by "
             f"{MILLI * self.spread_ev_per_atom:.1f} meV/atom; the lowest is used."
         )
 

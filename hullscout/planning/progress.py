@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hullscout.display import MILLI, PERCENT, short_percent
+from hullscout.display import MILLI, saved_percent, short_percent
 from hullscout.planning.forecast import forecast
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def progress_figures(config: CampaignConfig, known: Known, *, is_computed: bool)
         is_computed: Whether energies are calculated, so that it takes a while until they come.
     """
     decision = known.decisions[-1]
-    figures = {"saved": f"{PERCENT * (1 - known.n_answered / max(known.n_calculable, 1)):.0f} % saved"}
+    figures = {"saved": f"{saved_percent(known.saved_fraction)} saved"}
     if is_computed and known.pending.size:
         figures["awaited"] = f"{known.pending.size} awaited"
     if known.n_failed:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hullscout.display import PERCENT
+from hullscout.display import PERCENT, saved_percent
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
 from hullscout.planning.rates import CONFIDENCE, Rate, Spread, mean_interval, three_digits
 
@@ -84,10 +84,10 @@ class SettingOutcome:
         """What it takes, saves and risks."""
         hours, priced = self.cost_core_hours, self.cost_priced
         text = f"{self.calculations.mean:.0f} of {self.n_candidates} calculations"
-        text += f", {PERCENT * self.saved_fraction.mean:.1f} % saved"
+        text += f", {saved_percent(self.saved_fraction.mean)} saved"
         if hours is not None:
             spent, every = three_digits(hours["mean"]), three_digits(hours["all"])
-            text += f"; {spent} of {every} core-hours, {PERCENT * hours['saved_fraction']:.1f} % saved"
+            text += f"; {spent} of {every} core-hours, {saved_percent(hours['saved_fraction'])} saved"
             if hours["relative_error"]:
                 text += f" (the law is uncertain by {PERCENT * hours['relative_error']:.0f} %)"
         if priced is not None:
@@ -212,10 +212,10 @@ class Total:
         """What it takes, saves and risks."""
         hours = ""
         if self.core_hours is not None:
-            saved = PERCENT * (self.core_hours_saved or 0.0)
-            hours = f"; {three_digits(self.core_hours)} core-hours, {saved:.1f} % saved"
+            saved = saved_percent(self.core_hours_saved or 0.0)
+            hours = f"; {three_digits(self.core_hours)} core-hours, {saved} saved"
         return (
-            f"{self.calculations:.0f} of {self.n_candidates} calculations, {PERCENT * self.saved_fraction:.1f} % saved{hours}; "
+            f"{self.calculations:.0f} of {self.n_candidates} calculations, {saved_percent(self.saved_fraction)} saved{hours}; "
             f"risk {self.risk} as the mean of these campaigns"
         )
 

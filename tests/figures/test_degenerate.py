@@ -11,6 +11,7 @@ from matplotlib.text import Annotation, Text
 
 from hullscout import Campaign
 from hullscout.campaign import read_history
+from hullscout.display import saved_percent
 from hullscout.errors import OutputError
 from hullscout.figures import KINDS, save_campaign_figure
 from hullscout.figures.phase_diagram import draw_phase_diagram
@@ -149,7 +150,9 @@ def test_failed_candidates_are_counted_and_are_not_saved(campaigns):
     assert known.saved_fraction == result.saved_fraction == pytest.approx(1 - (known.n_answered + n_failed) / 57)
     ax = draw_phase_diagram(new_axes(), known, belief=campaigns["some failed"].belief)
     title = ax.get_title().replace("\n", " ")
-    assert f"{known.n_answered} of 57 calculated, {n_failed} failed, {100 * known.saved_fraction:.0f} % saved" in title
+    assert (
+        f"{known.n_answered} of 57 calculated, {n_failed} failed, {saved_percent(known.saved_fraction)} saved" in title
+    )
     drawn = {line.get_label().split(" (")[0]: len(line.get_xdata()) for line in ax.lines}
     assert (drawn["failed"], drawn["predicted"]) == (n_failed, 57 - n_failed - known.n_answered)
 

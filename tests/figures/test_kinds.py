@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -160,6 +161,14 @@ def test_distances_are_those_of_the_hull_and_nothing_calculated_lies_below_it(hi
     lowest, highest = ax.get_ylim()
     assert lowest < ends.min() < ends.max() < highest
     assert chosen.size == len(ends)
+
+
+def test_what_is_not_calculated_stands_at_its_predicted_distance_where_no_true_one_is_known(history, belief, ax):
+    live = replace(history.now, true_ev_per_atom=None)
+    draw_hull_distance(ax, live, belief=belief)
+    expected = live.hull.distance(live.x[live.unknown], belief.mean_ev_per_atom[live.unknown])
+    np.testing.assert_allclose(line(ax, "predicted")[:, 1], 1000 * expected)
+    assert f"predicted ({live.unknown.size})" in ax.get_legend_handles_labels()[1]
 
 
 def test_parity_holds_predictions_against_energies_that_they_have_not_seen(history, belief, ax):

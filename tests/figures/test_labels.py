@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from hullscout import Pool
-from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
+from hullscout.figures.labels import HEAVY, SPACE, Kept, Label, place_around, place_labels
 from hullscout.figures.look import Look
 from hullscout.figures.style import RC
 
@@ -160,3 +160,17 @@ def test_limits_that_are_asked_for_leave_out_labels_beyond_them():
     Look(x_range=(0.0, 0.55)).apply(ax.figure)
     ax.figure.draw_without_rendering()
     assert len(boxes_and_leaders(ax)[0]) == 6
+
+
+@pytest.mark.parametrize("distance", np.linspace(18.0, 60.0, 15).tolist())
+def test_labels_side_by_side_around_their_points_keep_a_gap_between_them(distance):
+    figure = Figure(figsize=(4.0, 3.0), dpi=288)  # 4 pixels are a point
+    FigureCanvasAgg(figure)
+    ax = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(0, 288), ylim=(0, 216))
+    labels = [Label(text="AgAu", x=144.0 + side * distance / 2, y=100.0, is_above=True) for side in (-1, 1)]
+    place_around(ax, labels, away=np.array([[0.0, 1.0]] * 2), avoid=[])
+    figure.draw_without_rendering()
+    one, other = (Text.get_window_extent(text) for text in ax.texts)
+    beside = max(one.x0 - other.x1, other.x0 - one.x1)
+    is_level = one.y0 < other.y1 and other.y0 < one.y1
+    assert not is_level or beside >= 4 * SPACE

@@ -128,6 +128,10 @@ def test_limits_take_out_of_the_legend_what_is_beyond_them(hullscout, pool):
     assert "calculated (4)" in drawn(hullscout, pool)[1]
     _, texts = drawn(hullscout, pool, "--xlim", "0.3:0.7")
     assert ("calculated (4)" in texts, "hull found" in texts) == (False, True)
+    said = " ".join(texts)
+    assert ("4 candidates lie beside" in said, "vertices of the hull lie outside this range" in said) == (True, True), (
+        texts
+    )
 
 
 @pytest.mark.parametrize(

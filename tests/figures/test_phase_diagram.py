@@ -103,6 +103,27 @@ def test_candidates_above_the_range_are_counted(request):
     assert f"\n{n_above} candidates lie above this range" in ax.get_title()
 
 
+def test_what_other_limits_cut_off_is_counted_anew_and_no_title_of_ones_own_is_touched(request):
+    known = known_of(request.config.rootpath / ROOTS[0], 60)
+    ax = drawn(known)
+    ax.set(xlim=(0.2, 0.8), ylim=(-40.0, -10.0))
+    x, y = known.x, known.true_formation_ev_per_atom * 1000
+    inside = (x >= 0.2) & (x <= 0.8)
+    said = " ".join(ax.get_title().split())
+    for n, where in ((inside & (y > -10), "above"), (inside & (y < -40), "below"), (~inside, "beside")):
+        assert f" {n.sum()} candidate{'s lie' if n.sum() != 1 else ' lies'} {where} " in f"{said} ", where
+    found = known.hull
+    n_outside = int(
+        (
+            (found.x < 0.2) | (found.x > 0.8) | (found.energy_ev_per_atom < -0.04) | (found.energy_ev_per_atom > -0.01)
+        ).sum()
+    )
+    assert f"{n_outside} vertices of the hull lie outside this range" in said
+    ax.set_title("mine")
+    ax.set_ylim(-50.0, 0.0)
+    assert ax.get_title() == "mine"
+
+
 def test_lattices_have_markers_of_their_own(request):
     known = known_of(request.config.rootpath / ROOTS[1], 60)
     lines = by_label(drawn(known, lattices=True))

@@ -70,7 +70,7 @@ def test_twins_that_disagree_by_more_than_a_mev_are_reported_by_id() -> None:
     assert conflict.ids == ("b2-1", "b2-2")
     assert conflict.spread_ev_per_atom == pytest.approx(0.1)
     assert str(conflict) == (
-        "b2-1 = b2-2 are one crystal, but their energies differ by 100.0 meV/atom; the lowest is used."
+        "Caution: b2-1 = b2-2 are one crystal, but their energies differ by 100.0 meV/atom; the lowest is used."
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hullscout.campaign import Beliefs
 from hullscout.campaign.cautions import cautions
-from hullscout.display import MILLI, milli, percent
+from hullscout.display import MILLI, milli, percent, saved_percent
 from hullscout.figures.phase_diagram import drawn_energies, energy_range
 from hullscout.hull import VERTEX_TOLERANCE_EV_PER_ATOM
 from hullscout.selection import ChemicalPotentials, Sources, left_out_of, shown_candidates
@@ -207,7 +207,7 @@ def facts(reported: Reported) -> Iterator[tuple[str, str, str]]:
     history, known, config = reported.history, reported.known, reported.history.config
     yield "calculations", f"{known.n_answered}", f"of {known.n_calculable}"
     so_far = ", so far" if history.result is None else ""
-    yield "saved", f"{100 * known.saved_fraction:.1f} %", f"of the calculations{so_far}"
+    yield "saved", saved_percent(known.saved_fraction), f"of the calculations{so_far}"
     if config.cost.kind != "equal":
         yield "cost spent", f"{float(known.cost[known.answered].sum()):.6g}", f"of {float(known.cost.sum()):.6g}"
     stated = reported.stated_failure_probability

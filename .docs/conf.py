@@ -58,7 +58,7 @@ _OTHER_PACKAGES = (
 )
 # ... and our own: short names of array types, and what stays inside a room.
 _OWN_NAMES = (
-    r"(Amount|Arguments|BoolArray|Count|CountOrZero|Floats|Indices|Mask|Moments)",
+    r"(Amount|Arguments|BoolArray|Count|CountOrZero|Floats|Indices|Mask|Moments|OpenWorkers)",
     r"hullscout\.\w+(\.\w+)*\._\w+",
     r"(hullscout\.regression\.\w+\.)?(Component|Compression|Estimator|Grouping|Regressor|ScoredSetting|SearchPoint)",
     r"(hullscout\.\w+\.\w+\.)?(Engine|NewCampaign|Origin|PlannedCampaign|Played|ReplayPath|State)",

@@ -171,10 +171,11 @@ def export(
 
     \b
     entries      pymatgen's ComputedStructureEntry as JSON: what was calculated
-    ase          ASE database: all candidates; of more than 20 000 as csv
-    csv          table: all candidates, with predictions and P(on the hull); of
-                 more than 20 000 what is known and the lowest of the others
+    ase          ASE database: all candidates
+    csv          table: all candidates, with predictions and P(on the hull)
     cif, poscar  folder of the structures of the hull
+
+    Of more than 20 000 candidates ase and csv hold what is known and the lowest of the others.
 
     Energies are of relaxed structures where these are known, and so are the structures written beside them; what was asked for is
     kept next to each, in a folder `start` for CIF and POSCAR.

@@ -50,12 +50,10 @@ class Label(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Points that labels keep away from.
+    """Points (k, 2) that labels keep away from, in the units of the axes.
 
-    Attributes:
-        points: (k, 2) in the units of the axes.
-        weight: How much it matters that each is seen, (k,) or of all: `LIGHT`, or `HEAVY` and more.
-        radius: Of their markers, in points of the page.
+    Their weight, (k,) or of all, is how much it matters that each is seen: `LIGHT`, or `HEAVY` and more; the radius is that of
+    their markers, in points of the page.
     """
 
     points: Floats

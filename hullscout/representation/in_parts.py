@@ -37,7 +37,9 @@ _AHEAD = 2  # parts that each worker has before it
 
 
 def features_of(
-    representation: Representation, candidates: Sequence[Structure], open_workers: OpenWorkers
+    representation: Representation,
+    candidates: Sequence[Structure],
+    open_workers: OpenWorkers,
 ) -> dict[str, Floats]:
     """The checked blocks (n, d) of a representation by name; of more than SINGLE_ABOVE candidates in parts.
 
@@ -81,7 +83,10 @@ def room_for(n: int, d: int) -> NDArray[np.float32]:
 
 
 def _made(
-    representation: Representation, candidates: Sequence[Structure], parts: list[Part], open_workers: OpenWorkers
+    representation: Representation,
+    candidates: Sequence[Structure],
+    parts: list[Part],
+    open_workers: OpenWorkers,
 ) -> Iterator[tuple[Part, Blocks]]:
     """Parts as they come; those that were lost come from other workers."""
     lost: list[BaseException] = []

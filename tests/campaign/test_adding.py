@@ -10,7 +10,8 @@ from hullscout import Campaign, Pool
 from hullscout.campaign import Beliefs, Setup, Store, growth, read_history, read_origin
 from hullscout.errors import InvalidPoolError, StoreError
 from hullscout.figures.report import read_report
-from hullscout.figures.report.facts import page_data, remarks
+from hullscout.figures.report.facts import remarks
+from hullscout.figures.report.page_data import page_data
 
 
 def test_a_campaign_at_its_end_goes_on_with_what_is_added_and_states_of_the_whole_pool(halves, hullscout, tmp_path):

@@ -143,7 +143,7 @@ def test_no_structures_give_no_rows(mbtr):
 
 def test_many_structures_are_transformed_in_chunks_without_being_asked(monkeypatch, mbtr, structures):
     monkeypatch.setattr("hullscout.mbtr.transformer._CHUNK_BYTES", 1)
-    assert mbtr._chunk_size() == 1
+    assert mbtr.chunk_size == 1
     np.testing.assert_allclose(mbtr.transform(structures), mbtr.count(structures).features(), atol=1e-13)
     sparse_one = MBTR(("Ag", "Pd"), (PAIRS,), output="sparse")
     assert sparse_one.transform(structures).shape == (7, 60)

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 UNASKED = "results told unasked"
 """Where energies are from that were told of candidates that were never asked for."""
+SAME_EV_PER_ATOM = 1e-6
+"""Energies of one name that are told twice and differ by at most this are the same: files round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +337,8 @@ def _take(ledger: Ledger, reply: Reply) -> bool:
         is_new = reply.id not in ledger.failures
     else:
         now, is_new = reply.outcome.energy_ev, before is None
-        if before is not None and abs(now - before) > CONFLICT_EV_PER_ATOM * int(ledger.pool.n_atoms[index]):
+        tolerance = SAME_EV_PER_ATOM if reply.is_named else CONFLICT_EV_PER_ATOM  # one crystal may be calculated twice
+        if before is not None and abs(now - before) > tolerance * int(ledger.pool.n_atoms[index]):
             raise ProtocolError(
                 f"{reply.source}: the energy of {reply.id!r} was told as {before} eV before and as {now} eV now. The first is "
                 "kept; for the other, start another campaign."

@@ -95,10 +95,10 @@ def test_told_twice_is_fine_and_contradicted_is_an_error_that_names_both(hullsco
     table = csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.25", "fcc-B1-0001,")
     assert "1 new energy, 0 new failures, 0 known already; 1 results are awaited" in hullscout("tell", out, table)[1]
     assert "0 new energies, 0 new failures, 1 known already" in hullscout("tell", out, table)[1]
-    code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.26"))
+    code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev", "fcc-A1-0001,-0.2505"))
     assert code == 2
     assert re.search(
-        r"results.csv, line 2: the energy of 'fcc-A1-0001' was told as -0\.25 eV before and as -0\.26 eV now", text
+        r"results.csv, line 2: the energy of 'fcc-A1-0001' was told as -0\.25 eV before and as -0\.2505 eV now", text
     )
     code, text = hullscout("tell", out, csv_of(tmp_path, "id,energy_ev,failed", "fcc-A1-0001,,crashed"))
     assert (code, "told to have failed, but its energy was told as -0.25 eV before" in text) == (2, True)

@@ -40,6 +40,7 @@ from hullscout.oracle import (
     read_template,
     write_folder,
 )
+from hullscout.oracle.function import SAME_EV_PER_ATOM
 from hullscout.pool import CONFLICT_EV_PER_ATOM, MAX_OF_ANY_EV_PER_ATOM, Frames, find_outlying
 from hullscout.pool.columns import ALLOW_IN_FILE, find_setting_conflicts, refuse_mixed_settings
 
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
 
 UNASKED = "results told unasked"
 """Where energies are from that were told of candidates that were never asked for."""
-SAME_EV_PER_ATOM = 1e-6
-"""Energies of one name that are told twice and differ by at most this are the same: files round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from hullscout.campaign import Setup, Store
 from hullscout.campaign.kept import KEPT
+from hullscout.campaign.kept_belief import KEPT_BELIEF
 from hullscout.cli import main
 from hullscout.figures import saving
 from hullscout.planning import replay
@@ -132,8 +133,8 @@ def ended(kind, out):
     names = [str(path.relative_to(out.parent)) for place in (out, box) for path in place.rglob("*")]
     files = {path.name: path.read_bytes() for path in out.glob("*.png")}
     written = {str(path.relative_to(box)): path.read_bytes() for path in box.rglob("*") if path.is_file()}
-    # What is kept of a pool saves time and is no result: where there was no room for it, it may be missing.
-    names = [name for name in names if not name.endswith((".lock", f"/{KEPT}"))]
+    # What is kept of a pool and a belief saves time and is no result: where there was no room for it, it may be missing.
+    names = [name for name in names if not name.endswith((".lock", f"/{KEPT}", f"/{KEPT_BELIEF}"))]
     return {**found, **files, **written, "names": sorted(names)}
 
 

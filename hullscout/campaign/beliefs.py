@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hullscout.campaign.engine import fitting_threads
+from hullscout.campaign.kept_belief import belief_of, read_belief, write_belief
 from hullscout.campaign.prior_energies import baseline_sources
 from hullscout.pool.frames import shown_ids
 from hullscout.selection import ChemicalPotentials, HullPosteriorRule, Sources
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class Beliefs:
     """Computes again what the model of a campaign believed at a moment, by the code that decided then.
 
-    Each moment costs one fit and the samples of the hull; moments in order share their kernel rows. Rules that believe nothing of
-    the hull are shown what `hull-posterior` with its default settings would believe, which the campaign does not state.
+    That of a finished campaign's end is kept in its folder. Any other costs one fit and the samples of the hull; moments in order
+    share their kernel rows. Rules that believe nothing of the hull are shown what `hull-posterior` with its default settings would
+    believe, which the campaign does not state.
     """
 
     def __init__(self, setup: Setup, surrogate: Surrogate | None = None) -> None:
@@ -30,6 +32,7 @@ class Beliefs:
         self._rule = rule if rule.states_probability else HullPosteriorRule()
         self._stop = setup.config.stop
         self._setup = setup
+        self._kept = read_belief(setup.folder) if self._is_of_the_rule and setup.folder is not None else None
         # By the number of candidates, to which some may have been added.
         self._surrogates = {} if surrogate is None else {len(setup.pool): surrogate}
 
@@ -37,6 +40,8 @@ class Beliefs:
         """What was believed then; None where its class was not imported, too little was known, or nothing was left to ask."""
         if not known.unknown.size or self._setup.not_imported:
             return None
+        if self._kept is not None and (kept := belief_of(self._kept, self._setup, known)) is not None:
+            return kept
         if known.n_candidates not in self._surrogates:
             self._surrogates[known.n_candidates] = self._setup.surrogate(known.n_candidates)
         surrogate = self._surrogates[known.n_candidates]
@@ -75,13 +80,16 @@ def _nothing_learned(setup: Setup, known: Known) -> str:
 
 
 def explained(
-    setup: Setup, known: Known, surrogate: Surrogate | None = None
+    setup: Setup, known: Known, surrogate: Surrogate | None = None, *, is_kept: bool = False
 ) -> tuple[tuple[str, ...], ChemicalPotentials | None]:
     """Where the probability of a wrong hull comes from, in sentences, and where each ground state is stable, if there is a hull.
 
-    From a belief of the rule, where it states a probability; a surrogate at hand saves making one.
+    From a belief of the rule, where it states a probability; a surrogate at hand saves making one. `is_kept`: in the campaign's
+    folder, for figures of it.
     """
     is_stated = known.has_hull and setup.config.select.states_probability
     belief = Beliefs(setup, surrogate).at(known) if is_stated else None
+    if is_kept and belief is not None and setup.folder is not None:
+        write_belief(setup.folder, setup, belief)
     potentials = ChemicalPotentials.of(known, belief) if known.has_hull else None
     return tuple(sources_of(setup, known, belief)), potentials

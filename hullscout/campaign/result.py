@@ -253,7 +253,7 @@ def conclude(setup: Setup, engine: Engine, *, timings_s: dict[str, float]) -> Ca
             "Correct what made them fail and run again with --retry-failed, or with other settings and another --out."
         )
     known = ledger.known.with_truth(setup.true_ev_per_atom)
-    sources, potentials = explained(setup, ledger.known, engine.surrogate)
+    sources, potentials = explained(setup, ledger.known, engine.surrogate, is_kept=True)
     return CampaignResult(
         campaign=config.name,
         elements=config.elements,

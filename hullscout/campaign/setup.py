@@ -74,8 +74,8 @@ class Setup:
     ) -> None:
         self.origin, self._leave_out = origin, leave_out
         self._has_energies = has_energies
-        self._is_table = has_energies and origin.config.oracle.kind == "table"
-        self._folder, self._is_given = folder, features is not None
+        self.is_table = has_energies and origin.config.oracle.kind == "table"
+        self.folder, self.is_given = folder, features is not None
         if features is not None:
             self.__dict__["features"] = features
 
@@ -111,7 +111,7 @@ class Setup:
 
     def as_in(self, folder: Path) -> Setup:
         """The same with the structures that were added to the campaign in `folder`, where there is one."""
-        self._folder = folder
+        self.folder = folder
         if not (folder / DATABASE).is_file():
             return self
         with Store.read(folder) as store:
@@ -126,7 +126,7 @@ class Setup:
 
     def with_origin(self, origin: Origin) -> Setup:
         """The same of another origin, of which nothing was opened yet."""
-        return Setup(origin, has_energies=self._has_energies, folder=self._folder, leave_out=self._leave_out)
+        return Setup(origin, has_energies=self._has_energies, folder=self.folder, leave_out=self._leave_out)
 
     def now_in(self, folder: Path) -> Setup:
         """The same, or what the campaign in `folder` works with since its settings were changed."""
@@ -139,18 +139,18 @@ class Setup:
 
     @cached_property
     def _kept(self) -> Kept | None:
-        if self._folder is None or self._is_given:
+        if self.folder is None or self.is_given:
             return None
-        return read_kept(self._folder, self.origin, is_table=self._is_table)
+        return read_kept(self.folder, self.origin, is_table=self.is_table)
 
     def keep(self) -> None:
         """Keep pool and features in the folder of the campaign, where they are not already."""
-        if self._folder is None or self._is_given:
+        if self.folder is None or self.is_given:
             return
-        clear_half_made(self._folder / KEPT)
+        clear_half_made(self.folder / KEPT)
         if self._kept is None:
             kept = Kept(pool=self._relaxed_pools[-1], features=self.features, true_ev_per_atom=self.true_ev_per_atom)
-            write_kept(self._folder, self.origin, kept, is_table=self._is_table)
+            write_kept(self.folder, self.origin, kept, is_table=self.is_table)
 
     @cached_property
     def frames(self) -> Frames:
@@ -190,7 +190,7 @@ class Setup:
             notes=(*notes, *parsed.notes),
         )
         section = self.config.pool
-        if self._is_table:
+        if self.is_table:
             read = understand(
                 read,
                 section.energies,
@@ -262,7 +262,7 @@ class Setup:
     @cached_property
     def _suspects(self) -> tuple[str, ...]:
         """What looks wrong of the energies of all that a table holds, the added ones too."""
-        if not self._is_table:
+        if not self.is_table:
             return ()
         sound = self.config.axis.sift(self.frames)
         found = find_doubts(sound.frames, self.config.elements, is_stated=self.frames.is_meant)
@@ -270,7 +270,7 @@ class Setup:
 
     def build_pool_of(self, frames: Frames) -> Pool:
         """Candidates of frames, checked as the settings say."""
-        is_table = self._is_table
+        is_table = self.is_table
         is_strict = is_table and not self.config.pool.allow_mixed_settings
         return build_pool(
             frames,
@@ -290,7 +290,7 @@ class Setup:
     @cached_property
     def table(self) -> TableOracle | None:
         """The table that knows the energies; None where they are computed."""
-        return TableOracle.from_frames(self.frames, self.pool) if self._is_table else None
+        return TableOracle.from_frames(self.frames, self.pool) if self.is_table else None
 
     @cached_property
     def given(self) -> dict[str, float]:

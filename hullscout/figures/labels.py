@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.text import Annotation, Text
-from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -348,6 +347,8 @@ class _Placer:
         self, labels: list[Annotation], at: Floats, n_rows: int, top: float
     ) -> tuple[list[tuple[float, float]], list[float | None]]:
         """Offsets in points of labels in one row or two, and the arms, in pixels, by which lines pass upright between the upper."""
+        from scipy.optimize import isotonic_regression  # noqa: PLC0415  slow to import
+
         boxes = [self.box(label) for label in labels]
         widths = np.array([box.width for box in boxes])
         height = max(box.height for box in boxes) + self.per_point  # rows that touch would count as overlapping

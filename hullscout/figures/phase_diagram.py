@@ -58,7 +58,6 @@ MARKER_HEAVIER, LINE_WEIGHT = 10.0, 0.05
 # Ends of the scale of these probabilities, in %: the first that holds all.
 PROBABILITY_SCALES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 ALONG = np.linspace(-1.0, 1.0, 41)
-BAND_AT = np.linspace(0.0, 1.0, 401)
 NO_INTERVALS = (np.empty(0), np.empty(0), np.empty(0))  # places, lower and upper ends
 # Of distances to the hull: where their axis is linear.
 LINEAR_MEV = 1.0
@@ -94,9 +93,11 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     points, is_shown = np.column_stack([section.x, energies]), ~np.isnan(energies)
     is_answered, is_failed = np.isin(those, known.answered), np.isin(those, known.failed) & is_shown
     if belief is not None:
-        low, _, high = section.relative(BAND_AT, belief.band_ev_per_atom(section.compositions(BAND_AT))) * MILLI
+        at = belief.BAND_AT
+        band = belief.band if section.is_whole else belief.band_ev_per_atom(section.compositions(at))
+        low, _, high = section.relative(at, band) * MILLI
         label = "95 % band of the hull"
-        ax.fill_between(BAND_AT, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
+        ax.fill_between(at, low, high, fc=style.BAND, ec=style.BAND_EDGE, lw=0.6, label=label, zorder=1.5)
     of_each = None
     if lattices:
         pairs = zip(those.tolist(), is_shown.tolist(), strict=True)
@@ -144,9 +145,11 @@ def _draw_section(ax: Axes, section: Section, known: Known, *, belief: Belief | 
     bottom = lowest - _footroom(ax, x.size - 2) * (top - lowest)
     ax.set_ylim(bottom, top)
     vertices = np.column_stack([x, at_vertices * MILLI])
-    band = NO_INTERVALS if belief is None else (BAND_AT, low, high)
+    drawn_band = NO_INTERVALS if belief is None else (at, low, high)
     intervals = NO_INTERVALS if believed is None else (believed.x, low_end, high_end)
-    style.keep_title(ax, style.title_of(known), lambda: _remark(ax, points, vertices, intervals=intervals, band=band))
+    style.keep_title(
+        ax, style.title_of(known), lambda: _remark(ax, points, vertices, intervals=intervals, band=drawn_band)
+    )
     kept = [Kept(np.column_stack(section.hull_points(hull)) * [1.0, MILLI], LINE_WEIGHT) for hull in hulls]
     kept += [Kept(points[is_shown], radius=MARKER_RADIUS), *(() if believed is None else believed.kept)]
     _label_vertices(ax, section, known, avoid=kept)

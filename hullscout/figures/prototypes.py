@@ -63,17 +63,19 @@ FIRST_CUBIC, SLIGHT = 195, 0.05
 TOLERANCES = {"ltol": 0.2, "stol": 0.2, "angle_tol": 5.0}
 # What the library calls the lattices.
 LATTICES = {"A1": "fcc", "A2": "bcc", "A3": "hcp"}
-# Ideal stackings of space group 194, by formula of letters, c/a, elements and places: that of four Laves layers, which the library
-# has with atoms 1.5 A apart, and that of four layers of Ni3Ti, which it has not.
+# Ideal stackings of space group 194, by formula of letters, atoms in the cell, c/a, elements and places: that of four Laves layers,
+# which the library has with atoms 1.5 A apart, and that of four layers of Ni3Ti, which it has not.
 STACKED = {
     "C36": (
         "AB2",
+        24,
         (32 / 3) ** 0.5,
         ["Mg", "Mg", "Ni", "Ni", "Ni"],
         [(0, 0, 3 / 32), (1 / 3, 2 / 3, 27 / 32), (1 / 3, 2 / 3, 1 / 8), (1 / 2, 0, 0), (1 / 6, 1 / 3, 1 / 4)],
     ),
     "D0_24": (
         "AB3",
+        16,
         (8 / 3) ** 0.5,
         ["Ti", "Ti", "Ni", "Ni"],
         [(0, 0, 0), (1 / 3, 2 / 3, 3 / 4), (1 / 2, 0, 0), (5 / 6, 2 / 3, 1 / 4)],
@@ -159,22 +161,23 @@ def _name_in_library(candidate: Candidate, sites: ParentSites | None) -> str | N
     """Of the structures of the library that match, on the same lattice if on any, the one that does so the closest."""
     structure = _primitive(candidate.to_pymatgen())
     lattice = None if sites is None else sites.lattice
-    found = [
-        one for one in _matching(structure, _library(structure.composition.anonymized_formula)) if one.sites == lattice
-    ]
+    found = [one for one in _matching(structure, structure.composition.anonymized_formula) if one.sites == lattice]
     if found:
         return found[0].name
     if sites is None and len(structure.composition) > 1:
         alike = structure.copy()
         alike.replace_species(dict.fromkeys(structure.composition, structure[0].specie))
-        shared = _matching(_primitive(alike), _library("A", frozenset(SHARED_SITES)))
+        shared = _matching(_primitive(alike), "A", frozenset(SHARED_SITES))
         return next((SHARED_SITES[one.name] for one in shared), None)
     return None
 
 
-def _matching(structure: Any, known: list[_Known]) -> list[_Known]:
-    """Those that a structure in its primitive cell matches, tolerances tightened as long as there are several and any is left."""
-    found, share = [one for one in known if len(one.structure) == len(structure)], 1.0
+def _matching(structure: Any, formula: str, names: frozenset[str] | None = None) -> list[_Known]:
+    """Those of the library that a structure in its primitive cell matches, of some names alone where these are given.
+
+    Tolerances are tightened as long as there are several and any is left.
+    """
+    found, share = _library(formula, len(structure), names), 1.0
     if not found:
         return []
     from pymatgen.core.structure_matcher import StructureMatcher  # noqa: PLC0415  slow to import
@@ -191,15 +194,15 @@ def _matching(structure: Any, known: list[_Known]) -> list[_Known]:
 
 
 @cache
-def _library(formula: str, names: frozenset[str] | None = None) -> list[_Known]:
-    """The structures of the library with a formula of letters, as `AB3`; those of some names alone, where these are given."""
+def _library(formula: str, n_atoms: int, names: frozenset[str] | None = None) -> list[_Known]:
+    """The structures of the library with a formula of letters, as `AB3`, and so many atoms in the cell, which is primitive."""
     from pymatgen.core import Structure  # noqa: PLC0415  slow to import
 
-    known = [(name, _stacked(name)) for name, (of, *_) in STACKED.items() if of == formula]
+    known = [(name, _stacked(name)) for name, of in STACKED.items() if of[:2] == (formula, n_atoms)]
     known += [
         (name, Structure.from_dict(tree))
         for name, tree in _entries().get(formula, ())
-        if names is None or name in names
+        if (names is None or name in names) and len(tree["sites"]) == n_atoms
     ]
     return [_Known(LATTICES.get(name, name), _primitive(structure)) for name, structure in known]
 
@@ -233,7 +236,7 @@ def _entries() -> Mapping[str, list[tuple[str, dict[str, Any]]]]:
 def _stacked(name: str) -> Any:
     from pymatgen.core import Lattice, Structure  # noqa: PLC0415  slow to import
 
-    _, c_over_a, species, places = STACKED[name]
+    *_, c_over_a, species, places = STACKED[name]
     return Structure.from_spacegroup(194, Lattice.hexagonal(1.0, c_over_a).scale(100.0), species, places)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy
@@ -61,6 +61,8 @@ class Belief:
         stated_failure_probability: The same with the look back on the last rounds, which the stop waits for.
     """
 
+    BAND_AT: ClassVar[Floats] = np.linspace(0.0, 1.0, 401)
+    """Where the band of the hull of two elements is drawn."""
     known: Known = field(repr=False)
     mean_ev_per_atom: Floats = field(repr=False)
     std_ev_per_atom: Floats = field(repr=False)
@@ -166,6 +168,11 @@ class Belief:
         band = np.empty((len(levels), x.size))
         band[:, order] = np.quantile(hulls_at(self.known.x[points], energies, x[order]), levels, axis=0)
         return band
+
+    @cached_property
+    def band(self) -> Floats:
+        """(3, 401) ends and middle of the hull's 95 % band at `BAND_AT`, formation energies in eV/atom, of two elements."""
+        return self.band_ev_per_atom(self.BAND_AT)
 
     def half_width_ev_per_atom(self, level: float = 0.95) -> Floats:
         """(n,) half the central interval of each prediction that holds its energy with this probability."""

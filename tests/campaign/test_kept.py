@@ -127,7 +127,7 @@ def test_what_was_made_of_something_else_is_computed_anew(finished, monkeypatch)
     for change in ({"pool": origin.pool + b" "}, {"config": config}):
         other = type(origin)(**{name: getattr(origin, name) for name in origin.__slots__} | change)
         assert kept.read_kept(finished, other, is_table=True) is None
-    monkeypatch.setattr(kept, "_code", lambda: "another")
+    monkeypatch.setattr(kept, "code_of", lambda _: "another")
     assert kept.read_kept(finished, origin, is_table=True) is None
 
 

@@ -28,7 +28,7 @@ from hullscout.campaign.kept import KEPT
 from hullscout.campaign.kept_belief import KEPT_BELIEF
 from hullscout.cli import main
 from hullscout.figures import saving
-from hullscout.planning import replay
+from hullscout.planning import replay_workers
 
 FAULTS = {"kill": -1, "full": errno.ENOSPC, "io": errno.EIO}
 MAX_S = 120  # for a play, of a second or two
@@ -196,14 +196,14 @@ def prepare(folder):
 
 def logs_replays(log):
     """Let each replay write down its seed, as the calculator does its energy."""
-    plays = replay.play
+    plays = replay_workers.play
 
     def play_logged(pool, config, *, seed):
         with log.open("a") as file:
             file.write(f"replay {seed}\n")
         return plays(pool, config, seed=seed)
 
-    replay.play = play_logged
+    replay_workers.play = play_logged
 
 
 if __name__ == "__main__":

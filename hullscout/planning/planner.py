@@ -17,7 +17,8 @@ from hullscout.planning.forecast import Prediction, total_of
 from hullscout.planning.grid import Setting, parse_axes, settings_of
 from hullscout.planning.order import PlannedCampaign, PlanOrder, check_budget, refuse_twice
 from hullscout.planning.recommending import are_all_unsafe, chosen, is_safe, of_campaigns, undecided
-from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool, open_replay_workers, play_all
+from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayPool
+from hullscout.planning.replay_workers import open_replay_workers, play_all
 from hullscout.planning.store import PlanStore
 from hullscout.planning.trade_off import outcome_of, totals
 from hullscout.selection import StopReason

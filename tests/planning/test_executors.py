@@ -1,17 +1,23 @@
 """Where replays are played changes nothing in what they show: processes, this process, any executor, Dask."""
 
+import errno
+import mmap
 import sqlite3
+import tempfile
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import closing
 
+import numpy as np
 import pytest
 from planning.conftest import GRID
 
 from hullscout.errors import InvalidPlanError, WorkersLostError
 from hullscout.oracle import InProcessSettings
+from hullscout.planning import replay_workers
 from hullscout.planning.order import PlanOrder, executor_of
-from hullscout.planning.planner import read_campaigns
-from hullscout.planning.replay import ReplayJob, ReplayKey, ReplayWorkers, play_all
+from hullscout.planning.planner import open_pools, read_campaigns
+from hullscout.planning.replay import ReplayJob, ReplayKey
+from hullscout.planning.replay_workers import ReplayWorkers, play_all
 
 EXECUTORS = {
     "in-process": ["--set", "executor.kind=in-process"],
@@ -43,6 +49,30 @@ def test_every_executor_gives_the_same_bytes(hullscout, planned, tmp_path, execu
     assert (tmp_path / "out" / "plan.json").read_bytes() == (out / "plan.json").read_bytes()
 
 
+def test_processes_map_features_from_one_file_and_leave_nothing(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (campaign,) = read_campaigns([planned[0]])
+    pools, before = open_pools(campaign), set(tmp_path.iterdir())
+    with replay_workers._features_in_files(pools) as files:
+        for name, pool in pools.items():
+            mapped = replay_workers._mapped(files[name])
+            assert mapped.keys() == pool.features.keys()
+            assert all(mapped[block].tobytes() == own.tobytes() for block, own in pool.features.items())
+            assert all(isinstance(one.base, np.memmap | mmap.mmap) for one in mapped.values())
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_without_room_for_that_file_processes_are_sent_features(hullscout, planned, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    file, out, _ = planned
+    monkeypatch.setattr(replay_workers.np, "save", full)
+    code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *EXECUTORS["processes"])
+    assert code == 0, text
+    assert kept(tmp_path / "out") == kept(out)
+
+
 def test_a_running_dask_cluster_is_used_and_left_as_it_was(hullscout, planned, tmp_path):
     distributed = pytest.importorskip("distributed")
     file, out, _ = planned
@@ -53,7 +83,7 @@ def test_a_running_dask_cluster_is_used_and_left_as_it_was(hullscout, planned, t
         settings = ["--set", "executor.kind=dask", "--set", f"executor.address={cluster.scheduler_address}"]
         code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *settings)
         assert code == 0, text
-        (seen,) = client.run(lambda: len(__import__("hullscout.planning.replay", fromlist="_")._POOLS)).values()
+        (seen,) = client.run(lambda: len(__import__("hullscout.planning.replay_workers", fromlist="_")._POOLS)).values()
         assert seen == 0
     assert kept(tmp_path / "out") == kept(out)
 

@@ -3,11 +3,13 @@
     python tests/benchmarks/main_job.py                                   # Ag-Pd, 625 candidates; some minutes
     python tests/benchmarks/main_job.py --candidates 625,10000            # and a made up pool of 10 000
     python tests/benchmarks/main_job.py --against ../before               # beside another checkout, in turns
+    python tests/benchmarks/main_job.py --dscribe-python PATH             # and beside DScribe, as in mbtr_vs_dscribe.py
 
 Each command is a process of its own; printed are the CPU seconds of that process and its children, which other processes of the
 machine change little, the median of `--times`. The cold run begins with an empty folder for compiled kernels and stands for a fresh
 install. Larger pools are random decorations of cells of eight atoms with energies of no alloy; their search is ended after
-40 calculations. Phases are measured inside one warm process.
+40 calculations. Phases are measured inside one warm process. At the end stands what a fit takes beside scikit-learn
+(`regression_speed.py`).
 """
 
 from __future__ import annotations
@@ -115,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--candidates", default="625", help="numbers of candidates, separated by commas; 625 is Ag-Pd")
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--dscribe-python", help="Python of an environment with DScribe; see mbtr_vs_dscribe.py")
     parser.add_argument("--against", type=Path, help="another checkout, measured in the same turns")
     given = parser.parse_args()
     checkouts = [ROOT, *([given.against.resolve()] if given.against else [])]
@@ -127,6 +130,12 @@ def main() -> None:
                 medians = [statistics.median(turn[place][name] for turn in found) for place in range(len(checkouts))]
                 ratio = f"{medians[1] / medians[0]:14.1f}" if len(medians) > 1 else ""
                 print(f"{name:<{len(str(n)) + 25}}" + "".join(f"{value:14.2f}" for value in medians) + ratio)
+    compared = [["regression_speed.py", "--only-ratio"]]
+    if given.dscribe_python:
+        compared.append(["mbtr_vs_dscribe.py", "--dscribe-python", given.dscribe_python])
+    for script, *options in compared:
+        print(flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).with_name(script)), *options], check=True)
 
 
 if __name__ == "__main__":

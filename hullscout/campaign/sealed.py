@@ -33,6 +33,7 @@ _MAGIC = b"hullscout kept 1\n"
 _SEAL = hashlib.sha256().digest_size
 MAX_HEADER_BYTES = 256_000_000
 _ALIGNED = 64
+_AT_ONCE = 2**26
 _KINDS = {"int64": "<i8", "float32": "<f4"}  # how arrays of these stand in the file; all others are in double precision
 
 
@@ -67,15 +68,12 @@ def write_sealed(path: Path, key: str, header: Mapping[str, Any], arrays: Mappin
     text = json.dumps({"key": key, "arrays": places, **header}).encode()
     before = len(_MAGIC) + _SEAL + 8
     sealed = [len(text).to_bytes(8, "little"), text, bytes(-(before + len(text)) % _ALIGNED), *pieces]
-    seal = hmac.new(secret, digestmod=hashlib.sha256)
-    for piece in sealed:
-        seal.update(piece)
     with (
         suppress(HullscoutError),
         written_whole(path, remedy="It is made anew.") as half_made,
         half_made.open("xb") as stream,
     ):
-        stream.writelines([_MAGIC, seal.digest(), *sealed])
+        stream.writelines([_MAGIC, _seal(secret, *sealed), *sealed])
 
 
 def read_sealed(path: Path) -> Sealed | None:
@@ -87,7 +85,7 @@ def read_sealed(path: Path) -> Sealed | None:
     found = memoryview(content)
     if found[: len(_MAGIC)] != _MAGIC or len(found) < start + 8:
         return None
-    if not hmac.compare_digest(hmac.digest(secret, found[start:], "sha256"), found[len(_MAGIC) : start]):
+    if not hmac.compare_digest(_seal(secret, found[start:]), found[len(_MAGIC) : start]):
         return None
     n_header = int.from_bytes(found[start : start + 8], "little")
     if n_header > MAX_HEADER_BYTES:
@@ -100,6 +98,15 @@ def read_sealed(path: Path) -> Sealed | None:
         for name, (dtype, shape, place) in header["arrays"].items()
     }
     return Sealed(header["key"], header, arrays)
+
+
+def _seal(secret: bytes, *pieces: bytes | memoryview) -> bytes:
+    """The code of pieces one after the other, in parts, since OpenSSL takes no more than 2 GiB at a time."""
+    seal = hmac.new(secret, digestmod=hashlib.sha256)
+    for piece in pieces:
+        for start in range(0, len(piece), _AT_ONCE):
+            seal.update(piece[start : start + _AT_ONCE])
+    return seal.digest()
 
 
 def _mapped(path: Path) -> mmap.mmap | None:

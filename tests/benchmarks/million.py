@@ -71,6 +71,9 @@ def main() -> None:
         for n in (40, 40 + 8 * arguments.rounds):
             timed(f"to {n} calculations", *run, f"stop.max_calculations={n}", screened_above=above)
         timed("status", "status", folder / "out", screened_above=above)
+        timed("plot", "plot", folder / "out", screened_above=above)
+        timed("report", "report", folder / "out", screened_above=above)
+        timed("export", "export", folder / "out", "--format", "csv", screened_above=above)
         kept = (folder / "out" / "pool.kept").stat().st_size / 2**30
         print(f"kept: {kept:.2f} GiB, campaign.db {(folder / 'out' / 'campaign.db').stat().st_size / 2**20:.0f} MiB")
 

@@ -1,6 +1,7 @@
 """What is kept of a pool and its features is used to the same bytes, and only where this user made it of the same things."""
 
 import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hullscout.campaign import Setup, kept
+from hullscout.campaign import Setup, kept, sealed
 from hullscout.campaign.kept import KEPT
 from hullscout.representation import MbtrRepresentation
 
@@ -118,6 +119,18 @@ def test_what_was_changed_or_made_by_another_is_computed_anew(finished, secret):
     assert kept.read_kept(finished, origin, is_table=True) is None
     secret.chmod(0o644)
     assert kept.read_kept(finished, origin, is_table=True) is None
+
+
+def test_the_seal_is_made_in_parts_of_any_size(finished, monkeypatch):
+    """OpenSSL takes no more than 2 GiB at a time, which the pool of a million is."""
+    origin = Setup.read(finished).origin
+    for n_bytes in (1000, 2**26):
+        monkeypatch.setattr(sealed, "_AT_ONCE", n_bytes)
+        assert kept.read_kept(finished, origin, is_table=True) is not None
+    content = (finished / KEPT).read_bytes()
+    start = len(sealed._MAGIC) + sealed._SEAL
+    secret = sealed._secret()
+    assert hmac.digest(secret, content[start:], "sha256") == content[len(sealed._MAGIC) : start]
 
 
 def test_what_was_made_of_something_else_is_computed_anew(finished, monkeypatch):

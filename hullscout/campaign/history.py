@@ -73,9 +73,9 @@ def read_history(folder: Path, *, setup: Setup | None = None) -> History:
         setup: What it works with, as in the folder by now, where that was read already.
     """
     setup = Setup.read(folder) if setup is None else setup
-    ledger, true = setup.read_ledger(folder), setup.true_ev_per_atom
     with Store.read(folder) as store:
-        about = store.about()
+        ledger, about = setup.with_additions(store).open_ledger(store, is_kept=False), store.about()
+    true = setup.true_ev_per_atom
     every = (ledger.known_after(n) for n in range(len(ledger.decisions) + 1))
     moments = tuple(known.with_truth(true) for known in every if known.has_hull)
     if not moments:

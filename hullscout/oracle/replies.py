@@ -65,6 +65,13 @@ class Reply:
     is_named: bool = True
 
 
+def _name_within(path: Path, where: Path) -> str:
+    """What a result is called that states no name: its place within the path that was given, or that path's own name."""
+    if where != path:
+        return where.relative_to(path).as_posix()
+    return where.resolve().name if where.is_dir() else where.stem
+
+
 def read_replies(
     path: Path, candidates: Mapping[str, Candidate], names: Mapping[str, str], settings: HandoffSettings
 ) -> Iterator[Reply | ResultError]:
@@ -77,14 +84,7 @@ def read_replies(
     def reply(where: Path) -> Reply | ResultError:
         """The result in a file, or in the one of a folder that counts."""
         try:
-            name = (
-                where.relative_to(path).as_posix()
-                if where != path
-                else where.resolve().name
-                if where.is_dir()
-                else where.stem
-            )
-            return _reply_in(where, ids, candidates, settings, name=name)
+            return _reply_in(where, ids, candidates, settings, name=_name_within(path, where))
         except HullscoutError as error:
             return ResultError(f"{where}: {error}")
         except Exception as error:  # noqa: BLE001  a library may raise anything at what came from outside

@@ -251,10 +251,13 @@ class Hyperparameters:
 
 
 class BlockKernels:
-    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks."""
+    """Kernels of any length scales and weights on the same separations: settings close to each other share most blocks.
 
-    def __init__(self, separations: Representations) -> None:
-        self._separations = separations
+    These are kept, unless there are so many labels that they take more memory than time.
+    """
+
+    def __init__(self, separations: Representations, *, is_kept: bool = True) -> None:
+        self._separations, self._is_kept = separations, is_kept
         self._blocks: dict[tuple[str, str, float, KernelShape], FloatArray] = {}
 
     def matrix(self, kernel: Kernel, representation: str) -> FloatArray:
@@ -262,16 +265,17 @@ class BlockKernels:
         separations = self._separations[representation]
         if kernel.combination is Combination.JOINT:
             return kernel(separations)
-        weighted = []
-        for term in kernel.terms:
-            if not term.weight:
-                continue
-            key = (representation, term.block, term.length_scale, kernel.shape)
-            if key not in self._blocks:
-                self._blocks[key] = kernel.alone(term, separations)
-            weighted.append((term.weight, self._blocks[key]))
-        (weight, block), *others = weighted
-        total: FloatArray = weight * block
-        for weight, block in others:
-            total += weight * block
+        first, *others = (term for term in kernel.terms if term.weight)
+        total: FloatArray = first.weight * self._alone(kernel, first, representation)
+        for term in others:
+            total += term.weight * self._alone(kernel, term, representation)
         return total
+
+    def _alone(self, kernel: Kernel, term: KernelTerm, representation: str) -> FloatArray:
+        key = (representation, term.block, term.length_scale, kernel.shape)
+        if key in self._blocks:
+            return self._blocks[key]
+        found = kernel.alone(term, self._separations[representation])
+        if self._is_kept:
+            self._blocks[key] = found
+        return found

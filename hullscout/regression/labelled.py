@@ -306,6 +306,9 @@ class Labelled:
 
 
 def chosen(separations: Representations, rows: IntArray) -> dict[str, dict[str, FloatArray]]:
-    """Separations among some of the labels."""
+    """Separations among some of the labels; the same arrays where these are all."""
+    n = len(next(iter(next(iter(separations.values())).values())))
+    if np.array_equal(rows, np.arange(n)):
+        return {name: dict(blocks) for name, blocks in separations.items()}
     square = np.ix_(rows, rows)
     return {name: {block: values[square] for block, values in blocks.items()} for name, blocks in separations.items()}

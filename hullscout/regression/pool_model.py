@@ -106,7 +106,10 @@ class PoolModel:
 
     def labelled_separations(self) -> dict[str, dict[str, FloatArray]]:
         """For each representation and block, separations among the labelled candidates."""
-        return {name: part.to_pool(self.labelled) for name, part in self._representations.items()}
+        return {
+            name: part.to_pool(self.labelled, np.arange(self.labelled.size))
+            for name, part in self._representations.items()
+        }
 
     def fit(
         self,

@@ -122,7 +122,10 @@ def condition(
     `regularization` is noise variance over signal variance, >= 0; `noise` (n,) is each label's relative to that, else 1.
     """
     diagonal = regularization * (np.ones(len(y)) if noise is None else noise)
-    factor, jitter = jittered_cholesky(kernel + np.diag(diagonal))
+    matrix = kernel.copy()
+    np.einsum("ii->i", matrix)[:] += diagonal
+    factor, jitter = jittered_cholesky(matrix)
+    del matrix
     solved_basis, solved_y = lower_solved(factor, basis), lower_solved(factor, y)
     try:
         basis_factor = np.asarray(np.linalg.cholesky(solved_basis.T @ solved_basis), dtype=np.float64)

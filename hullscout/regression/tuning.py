@@ -194,7 +194,7 @@ class Search:
         self._evaluated: dict[SearchPoint, ScoredSetting] = {}
         self._weighed = weighed = known if settings.n_weighed is None else known.drawn(settings.n_weighed)
         self._kernels = BlockKernels(weighed.separations)
-        self._all_kernels = self._kernels if weighed is known else BlockKernels(known.separations)
+        self._all_kernels = self._kernels if weighed is known else BlockKernels(known.separations, is_kept=False)
         self._likelihood = RestrictedLikelihood(basis=weighed.basis, y=weighed.y, regularizations=self._strengths)
         self._scales: Mapping[str, Mapping[str, float]] = scales or {
             name: {block: typical_separation(values, metric=settings.shape.metric) for block, values in blocks.items()}

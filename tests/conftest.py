@@ -1,5 +1,6 @@
 """A small real campaign for every test: the cells of up to five atoms of the committed Ag-Pd pool."""
 
+import one_thread  # noqa: F401  isort: skip
 import gzip
 from pathlib import Path
 

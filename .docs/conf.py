@@ -1,4 +1,7 @@
-"""How the user guide is built: `sphinx-build -W --keep-going -n .docs BUILD`. It needs no network."""
+"""How the user guide is built: `sphinx-build -W --keep-going -n .docs BUILD`. It needs no network.
+
+With `-t without_source` it has no pages of source code.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
     "sphinx_click",
 ]
+if not tags.has("without_source"):  # noqa: F821  Sphinx sets it
+    extensions.append("sphinx.ext.viewcode")  # most of the time of a build
 
 # Commands are copied: two dashes stay two dashes.
 smartquotes = False

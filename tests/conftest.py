@@ -25,11 +25,25 @@ batch = 3
 """
 
 
+STAND_ALONE = ("test_notebooks.py", "test_guide_blocks.py")
+
+
 def pytest_collection_modifyitems(items):
+    """Each notebook and each page takes long: they are begun first."""
+    items.sort(key=lambda item: item.path.name not in STAND_ALONE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Tests of one file share its fixtures, so one process runs them; each notebook and each page may go to another."""
-    for item in items:
-        stands_alone = item.path.stem in {"test_notebooks", "test_guide_blocks"}
-        item.add_marker(pytest.mark.xdist_group(item.name if stands_alone else item.path.stem))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, _ = nodeid.partition("::")
+            return nodeid if file.endswith(STAND_ALONE) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -197,13 +197,9 @@ def test_beliefs_are_drawn_as_they_are_computed(history, belief):
 
 @pytest.mark.parametrize(("times", "is_named"), [(1.0, True), (1e-3, False)])
 def test_the_legend_names_the_band_where_it_is_seen(history, belief, monkeypatch, times, is_named):
-    given = type(belief).band_ev_per_atom
-
-    def narrowed(self, *args):
-        low, middle, high = given(self, *args)
-        return np.array([middle + times * (low - middle), middle, middle + times * (high - middle)])
-
-    monkeypatch.setattr(type(belief), "band_ev_per_atom", narrowed)
+    low, middle, high = belief.band
+    narrowed = np.array([middle + times * (low - middle), middle, middle + times * (high - middle)])
+    monkeypatch.setitem(belief.__dict__, "band", narrowed)
     ax = drawn(history.now, belief=belief)
     (legend,) = ax.figure.legends
     assert ("95 % band of the hull" in [text.get_text() for text in legend.get_texts()]) is is_named

@@ -24,8 +24,6 @@ from itertools import count
 from pathlib import Path
 
 from hullscout.campaign import Setup, Store
-from hullscout.campaign.kept import KEPT
-from hullscout.campaign.kept_belief import KEPT_BELIEF
 from hullscout.cli import main
 from hullscout.figures import saving
 from hullscout.planning import replay_workers
@@ -133,8 +131,8 @@ def ended(kind, out):
     names = [str(path.relative_to(out.parent)) for place in (out, box) for path in place.rglob("*")]
     files = {path.name: path.read_bytes() for path in out.glob("*.png")}
     written = {str(path.relative_to(box)): path.read_bytes() for path in box.rglob("*") if path.is_file()}
-    # What is kept of a pool and a belief saves time and is no result: where there was no room for it, it may be missing.
-    names = [name for name in names if not name.endswith((".lock", f"/{KEPT}", f"/{KEPT_BELIEF}"))]
+    # What is kept of a pool, a belief and of names saves time and is no result: where there was no room for it, it may be missing.
+    names = [name for name in names if not name.endswith((".lock", ".kept"))]
     return {**found, **files, **written, "names": sorted(names)}
 
 

@@ -33,6 +33,8 @@ KEPT_BELIEF = "belief.kept"
 """Name of the file in a campaign's folder."""
 _SECTIONS = ("select", "stop", "cost", "regression", "seed")
 """Those of the campaign file that it depends on, beside those of the pool and its features."""
+_DERIVED = ("band", "probability_on_hull")
+"""What figures ask of a belief, which would load the compiled kernels."""
 _MADE_BY = (
     "hull.py",
     "hull_kernels.py",
@@ -50,8 +52,8 @@ def write_belief(folder: Path, setup: Setup, belief: Belief) -> None:
     clear_half_made(folder / KEPT_BELIEF)
     stated = {each.name: getattr(belief, each.name) for each in fields(Belief) if each.name != "known"}
     arrays = {name: value for name, value in stated.items() if isinstance(value, np.ndarray)}
-    if len(belief.known.pool.end_names) == 2:
-        arrays["band"] = belief.band
+    if len(belief.known.pool.end_names) == 2:  # of more it takes seconds
+        arrays |= {name: getattr(belief, name) for name in _DERIVED}
     others = {name: value for name, value in stated.items() if name not in arrays}
     write_sealed(folder / KEPT_BELIEF, key, {**others, "baseline_use": asdict(belief.baseline_use)}, arrays)
 
@@ -68,13 +70,12 @@ def belief_of(found: Sealed, setup: Setup, known: Known) -> Belief | None:
     stated: dict[str, Any] = {
         each.name: found.header[each.name] for each in fields(Belief) if each.name in found.header
     }
-    arrays = dict(found.arrays)
-    band = arrays.pop("band", None)
     use: dict[str, Any] = stated["baseline_use"]
     stated["baseline_use"] = Use(**{**use, **{name: tuple(use[name]) for name in ("baselines", "coefficients")}})
-    belief = Belief(known=known, **{**stated, **arrays})
-    if band is not None:
-        belief.__dict__["band"] = band
+    derived = {name: values for name, values in found.arrays.items() if name in _DERIVED}
+    stated |= {name: values for name, values in found.arrays.items() if name not in derived}
+    belief = Belief(known=known, **stated)
+    belief.__dict__.update(derived)
     return belief
 
 

@@ -154,8 +154,10 @@ def save_campaign_figure(
     """
     refuse_other_formats(path)
     from hullscout.campaign import Beliefs, read_history  # noqa: PLC0415  loads the scientific packages
+    from hullscout.figures.structure_names import read_names  # noqa: PLC0415
     from hullscout.settings import object_at  # noqa: PLC0415
 
+    read_names(folder)
     chosen, history = KINDS[kind], read_history(folder, setup=setup)
     known = history.now
     belief = Beliefs(history.setup).at(known) if "belief" in chosen.takes else None
@@ -213,6 +215,7 @@ def save_result(
     """
     from hullscout.campaign.result import RESULT  # noqa: PLC0415  loads the scientific packages
     from hullscout.figures.hulls import draw_overview  # noqa: PLC0415  loads matplotlib
+    from hullscout.figures.structure_names import keep_names  # noqa: PLC0415
 
     save_figure(
         folder / "hull.png",
@@ -220,4 +223,5 @@ def save_result(
         aspect=KINDS["hull"].aspect_of(len(known.pool.end_names), Width.PAGE),
         on_note=on_note,
     )
+    keep_names(folder, (known.pool.candidates[index] for index in known.hull.indices))
     write_whole(folder / RESULT, result.to_json(), remedy="The energies are kept; run again.")

@@ -19,8 +19,9 @@ from hullscout.figures import style
 from hullscout.figures.axes import into_axes, n_cut
 from hullscout.figures.labels import HEAVY, Kept, Label, place_labels
 from hullscout.figures.legends import legend_below
-from hullscout.figures.prototypes import mathtext_structure, parent_lattice
+from hullscout.figures.prototypes import parent_lattice
 from hullscout.figures.sections import Places, Section
+from hullscout.figures.structure_names import structure_name
 from hullscout.selection import shown_candidates
 
 if TYPE_CHECKING:
@@ -371,5 +372,5 @@ def _label_vertices(ax: Axes, section: Section, known: Known, *, avoid: list[Kep
 
 def vertex_name(pool: Pool, index: int) -> str:
     """Formula, and below it the prototype or the space group."""
-    names = (style.mathtext_formula(pool.formulas[index]), mathtext_structure(pool.candidates[index]))
+    names = (style.mathtext_formula(pool.formulas[index]), structure_name(pool.candidates[index]))
     return "\n".join(filter(None, names))

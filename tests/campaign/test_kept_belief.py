@@ -48,7 +48,9 @@ def test_what_is_kept_is_what_was_computed(finished, fits, tmp_path):
             assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes()), each.name
         elif each.name != "known":
             assert (type(one), one) == (type(other), other), each.name
-    assert kept.band.tobytes() == computed.band.tobytes()
+    for derived in kept_belief._DERIVED:
+        assert derived in kept.__dict__
+        assert getattr(kept, derived).tobytes() == getattr(computed, derived).tobytes()
     assert (tmp_path / "kept.png").read_bytes() == (tmp_path / "computed.png").read_bytes()
     assert not (finished / KEPT_BELIEF).exists()
 

@@ -1,11 +1,14 @@
 """Every block of the README and of the user guide runs, page by page, in a folder that holds only the campaigns."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from page_blocks import read_blocks, run_page
 from results_tree import write_results
+
+from hullscout.pool import FORMATS
 
 ROOT = Path(__file__).parent.parent
 PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / ".docs").rglob("*.md")))}
@@ -21,10 +24,14 @@ def scratch(tmp_path, monkeypatch):
     import matplotlib.pyplot as plt
 
     mpl.use("Agg")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    formats = dict(FORMATS)
     shutil.copytree(ROOT / "campaigns", tmp_path / "campaigns")
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     plt.close("all")
+    FORMATS.clear()
+    FORMATS.update(formats)
 
 
 @pytest.mark.slow

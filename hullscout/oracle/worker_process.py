@@ -46,7 +46,7 @@ MAX_ANSWER_BYTES = 1 << 28
 MAX_START_S = 600.0  # a file system of a cluster may be slow
 MAX_LAST_BYTES = 4096  # of what a calculator printed
 _WATCHER = Path(__file__).with_name("watcher.py")
-_WORK = "from hullscout.oracle.work import work; work({!r})"
+_WORK = "import sys; sys.path += {!r}; from hullscout.oracle.work import work; work({!r})"
 _GRACE_S = 8.0  # for the watcher; it gives up before
 _PROCESSES: dict[tuple[int, int], WorkerProcess] = {}  # by process and thread; a fork inherits what is not its own
 _LOCK = threading.Lock()
@@ -178,10 +178,12 @@ class _Process:
     def __init__(self) -> None:
         self._mark, self._rest, self._is_clean = secrets.token_hex(16), b"", True
         self._code: int | None = None
-        command = [sys.executable, "-P", "-c", _WORK.format(self._mark)]
+        # The current folder, which a notebook has first, hides no module of Python's own here: it is looked into last.
+        relative = [os.path.abspath(entry) for entry in sys.path if not Path(entry).is_absolute()]  # noqa: PTH100  of "" too
+        command = [sys.executable, "-P", "-c", _WORK.format(relative, self._mark)]
         if hasattr(os, "fork"):
             command = [sys.executable, "-I", "-S", str(_WATCHER), *command]
-        path = os.pathsep.join(map(os.path.abspath, sys.path))
+        path = os.pathsep.join(str(entry) for entry in sys.path if Path(entry).is_absolute())
         self._popen = subprocess.Popen(  # noqa: S603  Python itself
             command,
             stdin=subprocess.PIPE,

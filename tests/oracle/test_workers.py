@@ -1,6 +1,7 @@
 """Whatever a calculation does, workers answer with an energy or a failure that says why, and go on."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -125,4 +126,8 @@ def test_workers_take_no_modules_of_the_current_folder_in_place_of_pythons_own(t
         (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current folder')\n")
     monkeypatch.chdir(tmp_path)
     (outcome,) = outcomes(tmp_path / "work", executor=ProcessesSettings())
+    assert np.isfinite(outcome.energy_ev)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])  # as in a notebook, whose own modules are found
+    (tmp_path / "module_of_mine.py").write_text("from ase.calculators.emt import EMT as Mine\n")
+    (outcome,) = outcomes(tmp_path / "work", executor=ProcessesSettings(), calculator="module_of_mine.Mine")
     assert np.isfinite(outcome.energy_ev)

@@ -77,6 +77,16 @@ def _play(pool: ReplayPool, job: ReplayJob) -> ReplayPath:
     return play(pool, check_config(job.settings, source=job.key.campaign), seed=job.key.seed)
 
 
+def _submit(processes: ProcessPoolExecutor, plan: str, job: ReplayJob) -> Future[ReplayPath]:
+    """Hand a job out. What is started for the first one inherits that Ctrl-C is held back, and is deaf to it while it loads."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        return processes.submit(play_ready, plan, job)
+    finally:
+        if held is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def _begin_process(plan: str, pools: Mapping[str, ReplayPool], files: Mapping[str, Mapping[str, Path]]) -> None:
     """Make a process of ours ready; it is deaf to Ctrl-C, which the parent hears."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -126,9 +136,7 @@ def open_replay_workers(settings: AnyExecutor, pools: Mapping[str, ReplayPool]) 
                 sent = {name: replace(pool, features={}) if name in files else pool for name, pool in pools.items()}
                 processes = ProcessPoolExecutor(n, spawn, initializer=_begin_process, initargs=(plan, sent, files))
                 try:
-                    yield ReplayWorkers(
-                        submit=lambda job: processes.submit(play_ready, plan, job), n_ahead=2 * n, retries=0
-                    )
+                    yield ReplayWorkers(submit=partial(_submit, processes, plan), n_ahead=2 * n, retries=0)
                 finally:
                     processes.shutdown(wait=True, cancel_futures=True)
         case InProcessSettings():

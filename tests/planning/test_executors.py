@@ -2,8 +2,13 @@
 
 import errno
 import mmap
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
+import time
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import closing
 
@@ -19,6 +24,13 @@ from hullscout.planning.planner import open_pools, read_campaigns
 from hullscout.planning.replay import ReplayJob, ReplayKey
 from hullscout.planning.replay_workers import ReplayWorkers, play_all
 
+HEARING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+from hullscout.cli import main
+if __name__ == "__main__":
+    main(sys.argv[1:])
+"""
 EXECUTORS = {
     "in-process": ["--set", "executor.kind=in-process"],
     "processes": ["--set", "executor.kind=processes", "--set", "executor.workers=3"],
@@ -71,6 +83,31 @@ def test_without_room_for_that_file_processes_are_sent_features(hullscout, plann
     code, text = hullscout("plan", file, "--replicates", 4, "--out", tmp_path / "out", *GRID, *EXECUTORS["processes"])
     assert code == 0, text
     assert kept(tmp_path / "out") == kept(out)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one group")
+def test_ctrl_c_while_processes_start_ends_in_one_sentence(planned, tmp_path):
+    """As a terminal sends it: to the plan and to its processes."""
+    words = ["plan", planned[0], "--replicates", "40", "--workers", "2", "--out", tmp_path / "out"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARING, *map(str, words)],
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not [*tmp_path.glob("hullscout-*/*.npy")]:
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60.0)
+    assert process.returncode == 130, said
+    assert "Interrupted. Every finished replay is kept" in said
+    assert "Traceback" not in said
+    assert not [*tmp_path.glob("hullscout-*")]
 
 
 def test_a_running_dask_cluster_is_used_and_left_as_it_was(hullscout, planned, tmp_path):

@@ -233,7 +233,7 @@ def test_a_figure_is_saved_whole_in_the_format_of_its_name(history, tmp_path, su
 
 def test_a_result_is_saved_with_its_phase_diagram(stopped, history, tmp_path):
     save_result(tmp_path, history.result, history.now)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["hull.png", "result.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hull.png", "names.kept", "result.json"]
     assert (tmp_path / "hull.png").read_bytes() == (stopped / "hull.png").read_bytes()
     assert read_result(tmp_path) == history.result
     with pytest.raises(OutputError, match=r"hull\.png cannot be written: .* Give another file\."):

@@ -42,6 +42,7 @@ _MADE_BY = (
     "regression/**/*.py",
     "campaign/engine.py",
     "campaign/beliefs.py",
+    "campaign/kept_belief.py",
 )
 
 
